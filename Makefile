@@ -1,0 +1,46 @@
+# make lab   JupyterLab on the quickstart          make test   everything that is checked
+# make export   notebooks -> ganlab/, README.md    make docs   the site (needs Quarto)    make clean
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip
+META   := pyproject.toml settings.ini setup.py constraints.txt
+START  := nbs/tutorials/quickstart.ipynb
+
+.PHONY: lab test export docs clean
+.DELETE_ON_ERROR:
+
+# A stamp per extra: a second `make` installs nothing unless the metadata changed.
+# torch comes first and alone, so that a CPU build that pip is told of wins over the default one.
+$(VENV)/.lab $(VENV)/.dev: $(VENV)/.%: $(META) | $(BIN)/python
+	$(PIP) install -q torch -c constraints.txt
+	$(PIP) install -q -e '.[$*]' -c constraints.txt
+	@touch $@
+
+# Some systems ship venv without pip; the second line puts it in from outside.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ganlab needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install -q pip; }
+
+# Jupyter refuses root unless told, and a browser needs a display. More options: make lab LAB='--port 9999 --ip 0.0.0.0'
+lab: $(VENV)/.lab
+	@set --; [ "$$(id -u)" != 0 ] || set -- "$$@" --allow-root; \
+	[ "$$(uname)" = Darwin ] || [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || set -- "$$@" --no-browser; \
+	exec $(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(START) "$$@" $(LAB)
+
+# make test TESTS=tests/test_site.py runs a part
+test: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TESTS)
+
+export: $(VENV)/.dev
+	$(BIN)/nbdev-export
+	$(BIN)/nbdev-clean
+	$(BIN)/python tools/readme.py
+
+docs: $(VENV)/.dev
+	@command -v quarto >/dev/null || { echo 'make docs needs Quarto, which no Python package brings: see https://quarto.org/docs/get-started'; exit 1; }
+	PATH="$(CURDIR)/$(BIN):$$PATH" nbdev-docs --n-workers 0
+
+clean:
+	rm -rf _docs _proc build dist *.egg-info .pytest_cache nbs/nbdev.yml nbs/sidebar.yml
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,256 @@
+#!/usr/bin/env python
+"""What a step costs: ganlab, with its panel closed and open, and fastai's GANLearner, beside a hand-written loop of the same maths.
+
+    python benchmarks/step.py [--quick] [--only ring|dcgan|imports] [--json FILE]
+
+Everything is CPU time of the whole process (`time.process_time`: all threads, so the panel's too), on one torch thread. Blocks of the two sides
+take turns within one process and each ratio is that of two neighbours, so that a machine whose speed drifts, or that others use, moves both.
+"""
+import argparse, contextlib, copy, gc, io, json, os, platform, resource, statistics, subprocess, sys, time
+from functools import partial
+from pathlib import Path
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT/'tests')]
+
+BUDGET = {('ring', 'closed'): 1.10, ('ring', 'open'): 1.15, ('dcgan', 'closed'): 1.03, ('dcgan', 'open'): 1.05}
+TITLE = {'ring': 'ring-2D: MLP 4x128, batch 256', 'dcgan': 'DCGAN-32: digits, 1 channel, width 64, batch 64'}
+SIDE = {'closed': 'ganlab, panel closed', 'open': 'ganlab, panel open', 'fastai': "fastai GANLearner, fastai's Adam",
+        'fastai_fused': 'fastai GANLearner, fused Adam'}
+
+
+# ---------------------------------------------------------------- the two problems
+
+def problem(name):
+    "-> dict: networks, data as a learner takes it and as one float tensor, sizes"
+    import torch
+    from ganlab.data import digits_dls, ring_dls
+    from ganlab.nets import dcgan, mlp
+    torch.manual_seed(0)
+    if name == 'ring': nets, dls, bs = mlp(dim=2, z_dim=2, width=128, depth=4), ring_dls(bs=256), 256
+    else: nets, dls, bs = dcgan(size=32, channels=1, z_dim=64, width=64), digits_dls(bs=64, size=32), 64
+    x = dls.train.x
+    if x.dtype == torch.uint8: x = x.float()/127.5 - 1   # once and for all: the loop by hand does not pay for it at every batch
+    return dict(name=name, nets=nets, dls=dls, x=x, bs=bs, z_dim=nets[0].z_dim)
+
+
+# ---------------------------------------------------------------- the sides: each returns a function that trains n steps
+
+def by_hand(p):
+    from handwritten import NonSaturating, adam, hand_loop, latents, shuffled
+    G, D = copy.deepcopy(p['nets'])
+    a = G, D, shuffled(p['x'], p['bs']), latents(p['bs'], p['z_dim']), NonSaturating(), adam(G), adam(D)
+    return lambda n: hand_loop(*a, steps=n)
+
+def panel_closed(p):
+    "Meters on, every step recorded, fastai's progress bar as `fit_steps` shows it"
+    from ganlab.learner import GANLearner
+    learn = GANLearner(p['dls'], *copy.deepcopy(p['nets']), seed=0)
+    def run(n):
+        with contextlib.redirect_stdout(io.StringIO()): learn.fit_steps(n)
+    run.learn = learn
+    return run
+
+def panel_open(p, wire):
+    "The same, trained by the lab's thread, while the lab refreshes all its panels and each message is packed as a kernel would"
+    from ganlab.lab import Lab
+    from ganlab.learner import GANLearner
+    learn = GANLearner(p['dls'], *copy.deepcopy(p['nets']), seed=0)
+    lab = Lab(learn)
+    def run(n):
+        lab.start(steps=n)
+        lab.wait()
+        assert lab.state != 'error', lab.error
+    run.learn, run.lab, run.wire = learn, lab, wire
+    return run
+
+def fastai_gan(p, fused):
+    "fastai's own GANLearner on the same networks and data: batches from one tensor, no bar, and modes left alone as in the other loops"
+    import torch, torch.nn.functional as F
+    from fastai.data.core import DataLoaders
+    from fastai.optimizer import Adam, OptimWrapper
+    from fastai.vision.gan import GANLearner
+    from handwritten import latents, shuffled
+    x, bs, z_dim = p['x'], p['bs'], p['z_dim']
+    class Loader:
+        n = 0
+        def __init__(self): self.b = zip(latents(bs, z_dim), shuffled(x, bs))
+        def __len__(self): return self.n
+        def __iter__(self): return (next(self.b) for _ in range(self.n))
+    dl = Loader()
+    opt = partial(OptimWrapper, opt=torch.optim.Adam, betas=(.5, .999), fused=True) if fused else partial(Adam, mom=.5, sqr_mom=.999, wd=0., eps=1e-8)
+    learn = GANLearner(DataLoaders(dl, dl, device=torch.device('cpu')), *copy.deepcopy(p['nets']), switch_eval=False, opt_func=opt, lr=2e-4,
+        gen_loss_func=lambda l_fake, xf, x: F.softplus(-l_fake).mean(),
+        crit_loss_func=lambda l_real, l_fake: F.softplus(-l_real).mean() + F.softplus(l_fake).mean())
+    learn.validate = learn._do_epoch_validate = lambda *a, **k: None
+    def run(n):
+        dl.n = 2*n                                        # a fastai batch trains one of the two: a step is two of them
+        with learn.no_bar(), learn.no_logging(): learn.fit(1)
+    return run
+
+
+class Wire:
+    "Outside a kernel a widget's messages go nowhere: pack them here as a kernel's session would, so that a panel's share of the time is whole"
+    def __init__(self):
+        import comm
+        from jupyter_client.session import Session
+        self.session, self.n, self.bytes = Session(key=b'benchmark'), 0, 0
+        def publish_msg(c, msg_type, data=None, metadata=None, buffers=None, **keys): self.send(c, msg_type, data, metadata, buffers, keys)
+        comm.DummyComm.publish_msg = publish_msg
+    def send(self, c, msg_type, data, metadata, buffers, keys):
+        msg = self.session.msg(msg_type, dict(data=data or {}, comm_id=c.comm_id, **keys), metadata=metadata or {})
+        parts = [*self.session.serialize(msg), *(buffers or [])]
+        self.n, self.bytes = self.n + 1, self.bytes + sum(memoryview(b).nbytes for b in parts)
+
+
+# ---------------------------------------------------------------- measuring
+
+def cpu(run, n):
+    "-> ms of CPU a step, seconds of wall clock"
+    gc.collect()
+    wall, t = time.perf_counter(), time.process_time()
+    run(n)
+    return (time.process_time()-t)*1e3/n, time.perf_counter()-wall
+
+def compare(hand, sides, pairs, n, after=None):
+    "Blocks in turn, hand and side, the order changing from pair to pair -> side -> rows of (hand ms, side ms, side's wall seconds)"
+    rows = {k: [] for k in sides}
+    for run in (hand, *sides.values()): run(max(2, n//4))   # warm up: optimiser state, caches, first frames
+    for i in range(pairs):
+        for name, run in sides.items():
+            if i % 2: (b, wall), (a, _) = cpu(run, n), cpu(hand, n)
+            else: (a, _), (b, wall) = cpu(hand, n), cpu(run, n)
+            rows[name].append((a, b, wall))
+        print('.', end='', file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return rows
+
+def summary(rows):
+    r = [b/a for a, b, _ in rows]
+    return dict(pairs=len(r), hand_ms=statistics.median(a for a, *_ in rows), ms=statistics.median(b for _, b, _ in rows),
+                ratio=statistics.median(r), min=min(r), max=max(r), rows=rows)
+
+def refreshes(lab):
+    "How many times the lab has refreshed its panels so far"
+    return lab.refreshes
+
+def bench_ganlab(name, pairs, n):
+    import torch
+    torch.set_num_threads(1)
+    wire, p = Wire(), problem(name)
+    hand, closed, opened = by_hand(p), panel_closed(p), panel_open(p, wire)
+    walls, seen = [], []
+    def counted(k):
+        a, t = refreshes(opened.lab), time.perf_counter()
+        opened(k)
+        seen.append(refreshes(opened.lab)-a); walls.append(time.perf_counter()-t)
+    rows = compare(hand, {'closed': closed, 'open': counted}, pairs, n)
+    t = time.process_time(); time.sleep(2); idle = (time.process_time()-t)/2
+    opened.lab.close()
+    out = {k: summary(v) for k, v in rows.items()}
+    out['open'].update(refreshes_per_s=sum(seen[1:])/sum(walls[1:]), idle_cpu_share=idle, messages=wire.n, bytes=wire.bytes)
+    return out
+
+def bench_fastai(name, pairs, n):
+    "In a process of its own: `fastai.vision.gan` needs torchvision's names"
+    import torch
+    torch.set_num_threads(1)
+    torchvision_in_name_only()
+    p = problem(name)
+    rows = compare(by_hand(p), {'fastai': fastai_gan(p, False), 'fastai_fused': fastai_gan(p, True)}, pairs, n)
+    return {k: summary(v) for k, v in rows.items()}
+
+def torchvision_in_name_only():
+    "fastai.vision.gan imports `fastai.vision.all` and through it names of torchvision, of which its GAN code calls none: here are the names alone"
+    import importlib.machinery, importlib.util, re, types
+    names = 'torchvision', 'torchvision.models', 'torchvision.transforms', 'torchvision.transforms.functional'
+    for n in names:
+        m = sys.modules[n] = types.ModuleType(n)
+        m.__spec__, m.__path__, m.__version__ = importlib.machinery.ModuleSpec(n, None, is_package=True), [], '0'
+        if '.' in n: setattr(sys.modules[n.rpartition('.')[0]], n.rpartition('.')[2], m)
+    sys.modules[names[-1]].pad = None
+    learner = Path(importlib.util.find_spec('fastai').submodule_search_locations[0])/'vision'/'learner.py'
+    for n in set(re.findall(r'\bmodels\.(\w+)', learner.read_text())) - {'xresnet', 'unet'}: setattr(sys.modules[names[1]], n, type(n, (), {}))
+
+
+IMPORTS = {'torch': 'import torch', 'fastai.learner': 'import fastai.learner', 'ganlab.all': 'from ganlab.all import *'}
+
+def bench_imports(rounds):
+    "User + system CPU seconds of a fresh interpreter, in turns"
+    def one(code):
+        def used(): r = resource.getrusage(resource.RUSAGE_CHILDREN); return r.ru_utime + r.ru_stime
+        t = used()
+        subprocess.run([sys.executable, '-c', code], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+        return used()-t
+    for c in IMPORTS.values(): one(c)                     # compiled files and the disk's cache
+    rows = {k: [] for k in IMPORTS}
+    for _ in range(rounds):
+        for k, c in IMPORTS.items(): rows[k].append(one(c))
+    check = "from ganlab.all import *; import sys; print(*sorted({m.partition('.')[0] for m in sys.modules} & {'torchvision', 'jupyterlab'}))"
+    pulled = subprocess.run([sys.executable, '-c', check], check=True, cwd=ROOT, capture_output=True, text=True).stdout.split()
+    return dict(rows=rows, pulled=pulled)
+
+
+# ---------------------------------------------------------------- the table
+
+def show_steps(name, out, n):
+    print(f'\n{TITLE[name]}; blocks of {n} steps')
+    print(f'  {"":34} {"ms/step":>8} {"by hand":>8}   {"ratio":>6} {"min":>6} {"max":>6} {"pairs":>5}  {"budget":>6}')
+    for k in ('closed', 'open', 'fastai_fused', 'fastai'):
+        if k not in out: continue
+        s, b = out[k], BUDGET.get((name, k))
+        verdict = '' if b is None else f'{b:6.2f}  {"within" if s["ratio"] <= b else "OVER"}'
+        print(f'  {SIDE[k]:34} {s["ms"]:8.2f} {s["hand_ms"]:8.2f}   {s["ratio"]:6.3f} {s["min"]:6.3f} {s["max"]:6.3f} {s["pairs"]:5}  {verdict}')
+    if 'open' in out:
+        s = out['open']
+        print(f'  panel open: {s["refreshes_per_s"]:.2f} refreshes a second of wall clock; a lab at rest uses {s["idle_cpu_share"]:.1%} of a core')
+
+def show_imports(out):
+    med = {k: statistics.median(v) for k, v in out['rows'].items()}
+    print(f'\nimports, CPU seconds of a fresh interpreter; {len(out["rows"]["torch"])} rounds in turn')
+    print(f'  {"":34} {"median":>8} {"min":>6} {"max":>6}')
+    for k, v in out['rows'].items(): print(f'  {IMPORTS[k]:34} {med[k]:8.2f} {min(v):6.2f} {max(v):6.2f}')
+    print(f'  ganlab.all / fastai.learner {med["ganlab.all"]/med["fastai.learner"]:.2f}, / torch {med["ganlab.all"]/med["torch"]:.2f}; '
+          f'pulls in {", ".join(out["pulled"]) or "neither torchvision nor jupyterlab"}')
+
+NOTES = '''
+By hand: plain PyTorch (tests/handwritten.py): n_d = 1, fresh z a step, D's fakes reused for G with their graph, D frozen in G's phase, gradients
+set to None, fused Adam, batches indexed from one float tensor; it records nothing. ganlab: the same maths, plus gradient norms, scores, losses
+and times of every step, in memory, and streams keyed by (seed, step). Panel open: every message is packed as a kernel's session packs it; the
+socket and the browser are not measured. fastai: its unmodified GAN code, with no bar, n_crit = n_gen = 1, batches from the same tensor; a step is
+two of its batches, each with its own reals and z (so G runs once more). Its ratio is to a loop by hand that ran in turns with it.'''
+
+def main():
+    a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    a.add_argument('--quick', action='store_true', help='a quarter of the pairs: a glance, not a verdict')
+    a.add_argument('--steps', type=int, default=200, help='steps of ring-2D in a block; DCGAN-32, some 60 times as dear, takes a fiftieth (at least 4)')
+    a.add_argument('--pairs', type=int, default=20)
+    a.add_argument('--only', choices=('ring', 'dcgan', 'imports'), action='append', help='may be given more than once')
+    a.add_argument('--no-fastai', action='store_true')
+    a.add_argument('--json', metavar='FILE', help='write every pair there')
+    a.add_argument('--child', nargs=2, help=argparse.SUPPRESS)
+    o = a.parse_args()
+    pairs, steps = (max(3, o.pairs//4) if o.quick else o.pairs), {'ring': o.steps, 'dcgan': max(4, o.steps//50)}
+    if o.child:
+        kind, name = o.child
+        with contextlib.redirect_stdout(sys.stderr): out = (bench_ganlab if kind == 'ganlab' else bench_fastai)(name, pairs, steps[name])
+        return print(json.dumps(out))
+    only, result = o.only or ('ring', 'dcgan', 'imports'), {}
+    def child(*what):
+        r = subprocess.run([sys.executable, __file__, '--child', *what, '--pairs', str(pairs), '--steps', str(o.steps)], stdout=subprocess.PIPE, text=True)
+        if r.returncode: sys.exit(f'{" ".join(what)}: failed')
+        return json.loads(r.stdout)
+    print(f'ratios of CPU time to a hand-written loop, medians over pairs; one thread; {platform.machine()}, Python {platform.python_version()}')
+    for name in ('ring', 'dcgan'):
+        if name not in only: continue
+        result[name] = child('ganlab', name) | ({} if o.no_fastai else child('fastai', name))
+        show_steps(name, result[name], steps[name])
+    if 'imports' in only:
+        result['imports'] = bench_imports(3 if o.quick else 7)
+        show_imports(result['imports'])
+    print(NOTES)
+    if o.json: Path(o.json).write_text(json.dumps(result, indent=1))
+
+
+if __name__ == '__main__': main()

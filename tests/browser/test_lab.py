@@ -1,0 +1,149 @@
+"The lab in a real JupyterLab in a real Chromium: what a person does with it, and what is shown."
+import pytest
+from labdriver import Bench
+from project import NBS, code, read
+
+QUICKSTART = 'tutorials/quickstart.ipynb'
+TRICKS = dict(label_smoothing='Label smoothing', one_sided_label_smoothing='One-sided label smoothing', instance_noise='Instance noise',
+              spectral_norm='Spectral norm', ttur='TTUR')
+RING = ['from ganlab.all import *', 'learn = GANLearner(ring_dls(bs=64), *mlp(width=32, depth=2, seed=0), seed=0)', 'lab = Lab(learn)\nlab']
+TRAINERS = '''import sys
+def stack(f):
+    while f: yield f.f_code.co_name; f = f.f_back
+print(sum('fit_steps' in stack(f) for f in sys._current_frames().values()))'''
+
+@pytest.fixture(scope='module')
+def bench(browser):
+    "A JupyterLab for all tests of this file; without Chromium they are skipped (in CI: fail)"
+    with Bench(browser) as b: yield b
+
+@pytest.fixture
+def ring(bench):
+    "A notebook with a lab on two-dimensional data, training"
+    with bench.open(RING) as nb:
+        nb.run_all()
+        nb.click('.gl-run')
+        running(nb)
+        yield nb
+        assert not nb.complaints()
+
+def ask(nb, code): return nb.run_code(code)['text'].strip()
+
+def running(nb):
+    "Wait until it runs, and steps are seen to pass"
+    nb.wait_text('.gl-state', 'Running')
+    step = nb.step() or 0
+    nb.until(nb.step, lambda s: s and s > step, what='a step')
+
+def flagged(nb, trick, kind, step):
+    nb.until(nb.flags, lambda fs: any((f['name'], f['kind'], f['step']) == (trick, kind, step) for f in fs), what=f'the flag of {trick}')
+
+def flip(nb, trick, to):
+    "Click the switch; see it announced with its step, flagged on the curves, and marked in its row"
+    nb.flip(trick)
+    step = nb.said(f'{TRICKS[trick]} {to}')
+    flagged(nb, trick, to, step)
+    nb.until(lambda: nb.data(nb.row(trick), 'state'), lambda s: s in dict(on=['on'], off=['off', 'leaving'])[to], what=f'the row of {trick}')
+    return step
+
+def test_quickstart(bench):
+    "The first notebook, as a new user goes through it"
+    cells = code(read(QUICKSTART))
+    lab, start, wait = (next(i for i, c in enumerate(cells) if s in c) for s in ('lab = Lab', 'lab.start', 'lab.wait'))
+    with bench.open(NBS/QUICKSTART) as nb:
+        for i in range(lab + 1): nb.run_cell(i)
+        assert nb.wait_text('.gl-state', 'Idle')
+        nb.run_cell(start)
+        running(nb)
+        nb.click('[data-group="now"]')                       # unfold: one of the five is not pinned
+        steps = [flip(nb, name, 'on') for name in TRICKS]
+        assert steps == sorted(steps)
+        nb.click('.gl-run')                                  # the same button pauses
+        nb.wait_text('.gl-state', 'Paused')
+        nb.reload()                                          # the lab goes on, and shows all it showed
+        nb.wait_text('.gl-state', 'Paused')
+        for name, step in zip(TRICKS, steps):
+            nb.until(lambda: nb.data(nb.row(name), 'state'), lambda s: s == 'on')
+            flagged(nb, name, 'on', step)
+        nb.click('.gl-run')
+        running(nb)
+        flip(nb, 'instance_noise', 'off')
+        for i in range(start + 1, wait): nb.run_cell(i)
+        nb.run_cell(wait, wait=False)
+        flip(nb, 'instance_noise', 'on')                     # the panel answers while a cell waits
+        nb.click('.gl-stop')
+        nb.finished()                                        # Stop ends what the cell waits for
+        for i in range(wait + 1, len(cells)): nb.run_cell(i)
+        assert not nb.errors() and not nb.complaints()
+
+def test_half_steps(ring):
+    "D alone, G alone, both: each moves the count by one, and leaves a row of what it did"
+    ring.click('.gl-run')
+    ring.wait_text('.gl-state', 'Paused')
+    n = int(ask(ring, 'print(learn.step)'))
+    for i, phase in enumerate(('d', 'g', 'both')):
+        ring.click(f'.gl-step-{phase}')
+        ring.until(ring.step, lambda s: s == n + i + 1, what=f'a step of {phase}')
+        assert ring.status() == 'Paused'
+    assert ask(ring, "print(learn.history.tail(3)[['d_loss', 'g_loss']].notna().to_numpy().tolist())") == '[[True, False], [False, True], [True, True]]'
+    ring.click('.gl-run')
+    running(ring)
+
+def test_one_trainer(ring):
+    "The cell that made the lab, run again, stops the former lab; deleting it stops nothing"
+    assert ask(ring, TRAINERS) == '1'
+    ring.run_cell(2)
+    ring.until(lambda: ask(ring, TRAINERS), lambda n: n == '0', what='the former trainer to end')
+    ring.click('.gl-run')
+    running(ring)
+    assert ask(ring, TRAINERS) == '1'
+    ring.delete_cell(2)
+    before = int(ask(ring, 'print(learn.step)'))
+    ring.until(lambda: int(ask(ring, 'print(learn.step)')), lambda s: s > before, what='a step without a panel')
+    ring.run_code('lab')                                     # displayed again: the same lab, its whole state
+    running(ring)
+    assert ask(ring, TRAINERS) == '1' and not ring.errors()
+
+def test_bad_parameter(ring):
+    "A wrong value costs a sentence in the row"
+    field = f'{ring.row("instance_noise")} [data-param="sigma"] input'
+    ring.one(field).fill('7')
+    ring.one(field).press('Enter')
+    ring.wait_text(f'{ring.row("instance_noise")} .why', '7.*not used')
+    assert ask(ring, "print(learn.tricks['instance_noise'].sigma < 7, learn.tricks.log)") == 'True []'
+    running(ring)
+    ring.one(field).fill('0.2')
+    ring.one(field).press('Enter')
+    ring.said('Instance noise changed')
+    assert ask(ring, "print(learn.tricks['instance_noise'].sigma)") == '0.2'
+
+def test_busy_cell(ring):
+    "A click is heard while another cell keeps the kernel busy"
+    ring.run_code('import time; time.sleep(6); print("slept")', wait=False)
+    ring.until(ring.kernel, lambda s: s == 'busy')
+    for to in ('on', 'off', 'on'): flip(ring, 'label_smoothing', to)
+    assert ring.kernel() == 'busy'
+    ring.finished()
+    assert ring.cells()[-1]['text'] == 'slept\n'
+
+def test_users_mistake(bench):
+    "An exception in the user's own D: the lab stops at a whole step and says so, the kernel lives, and it can go on"
+    mine = '''class Mine(nn.Module):
+    broken = False
+    def __init__(self): super().__init__(); self.net = mlp(width=32, depth=2, seed=0)[1]
+    def forward(self, x):
+        if self.broken: raise RuntimeError('a mistake of mine')
+        return self.net(x)
+learn = GANLearner(ring_dls(bs=64), mlp(width=32, depth=2, seed=0)[0], Mine(), seed=0)'''
+    with bench.open([RING[0], mine, RING[2]]) as nb:
+        nb.run_all()
+        nb.click('.gl-run')
+        running(nb)
+        nb.run_code('Mine.broken = True')
+        nb.wait_text('.gl-state', 'Error')
+        nb.wait_text('.gl-error', 'a mistake of mine')
+        assert ask(nb, 'print(lab.state, len(learn.history) == learn.step)') == 'error True'
+        nb.run_code('Mine.broken = False')
+        nb.click('.gl-error button')
+        running(nb)
+        assert not nb.errors() and not nb.complaints()

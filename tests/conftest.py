@@ -1,0 +1,56 @@
+"Shared by all tests: one torch thread, a working folder that is thrown away, Chromium where there is one."
+import os
+os.environ['OMP_NUM_THREADS'] = '1'
+os.environ.setdefault('MPLBACKEND', 'agg')
+
+import shutil
+from pathlib import Path
+import pytest, torch
+
+torch.set_num_threads(1)
+CI = os.environ.get('CI', '').lower() in ('1', 'true', 'yes')
+NO_CHROMIUM = 'no Chromium: install it with the system (`apt-get install chromium`), or with `.venv/bin/playwright install chromium`'
+
+def find_chromium():
+    "The path of a Chromium or Chrome, or None"
+    found = [shutil.which(o) for o in ('chromium', 'chromium-browser', 'google-chrome')]
+    found += ['/Applications/Chromium.app/Contents/MacOS/Chromium', '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome']
+    return next((o for o in found if o and Path(o).exists()), None)
+
+@pytest.fixture(scope='module')
+def browser():
+    "A headless Chromium, driven by playwright"
+    from playwright.sync_api import sync_playwright
+    with sync_playwright() as p:
+        path = find_chromium() or p.chromium.executable_path
+        if not Path(path).exists(): (pytest.fail if CI else pytest.skip)(NO_CHROMIUM)
+        chromium = p.chromium.launch(executable_path=path, args=['--no-sandbox', '--disable-dev-shm-usage'])
+        yield chromium
+        chromium.close()
+
+@pytest.fixture
+def page(browser):
+    "A page of its own, with no cookies and no history"
+    context = browser.new_context(viewport=dict(width=1400, height=1000))
+    yield context.new_page()
+    context.close()
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    "Each test runs in an empty folder: what it writes there is nobody's"
+    monkeypatch.chdir(tmp_path)
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if {'browser', 'page'} & set(getattr(item, 'fixturenames', ())): item.add_marker('browser')
+        if item.get_closest_marker('cuda') and not torch.cuda.is_available(): item.add_marker(pytest.mark.skip(reason='no GPU'))
+
+def pytest_terminal_summary(terminalreporter, budget=8):
+    "Says which notebooks take more than their budget; nothing fails for it"
+    done = [(dict(r.user_properties)['cpu'], r.nodeid) for rs in terminalreporter.stats.values() for r in rs
+            if 'cpu' in dict(getattr(r, 'user_properties', ())) and getattr(r, 'when', '') == 'call']
+    if not done: return
+    terminalreporter.section('notebooks')
+    terminalreporter.line(f'{len(done)} notebooks, {sum(s for s, _ in done):.0f} CPU seconds; over {budget} s:')
+    for s, name in sorted(done, reverse=True):
+        if s > budget: terminalreporter.line(f'{s:6.1f} s  {name}')

@@ -1,0 +1,39 @@
+"The project as the tests see it: where it is, what it is made of, how to copy it."
+import json, shutil
+from configparser import ConfigParser
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NBS = ROOT/'nbs'
+GENERATED = shutil.ignore_patterns('.*', '_*.yml', '_proc', '_docs', '__pycache__', 'build', 'dist', '*.egg-info', 'nbdev.yml', 'sidebar.yml', 'runs')
+
+def notebooks():
+    "Every notebook, as a path relative to nbs/"
+    return sorted(p.relative_to(NBS) for p in NBS.rglob('*.ipynb') if not any(o[0] in '._' for o in p.relative_to(NBS).parts))
+
+def read(nb): return json.loads((NBS/nb).read_text(encoding='utf-8'))
+def source(cell): return ''.join(cell['source'])
+def markdown(nb): return [source(c) for c in nb['cells'] if c['cell_type'] == 'markdown']
+def code(nb): return [source(c) for c in nb['cells'] if c['cell_type'] == 'code']
+
+def exports_to(nb):
+    "The module that a notebook makes, or None"
+    lines = [l.split() for src in code(nb) for l in src.splitlines() if l.startswith('#|')]
+    return next((l[2] for l in lines if l[1:2] == ['default_exp']), None)
+
+def settings():
+    cfg = ConfigParser(delimiters=['='], interpolation=None)
+    cfg.optionxform = str
+    cfg.read_string((ROOT/'settings.ini').read_text(encoding='utf-8'))
+    return cfg
+
+def lines(text): return [o.strip() for o in text.splitlines() if o.strip()]
+
+def copy_project(to, *names):
+    "Copies files and folders of the project, without what is generated, to a folder"
+    to.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        src = ROOT/name
+        if src.is_dir(): shutil.copytree(src, to/name, ignore=GENERATED)
+        else: shutil.copy2(src, to/name)
+    return to

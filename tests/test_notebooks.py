@@ -1,0 +1,47 @@
+"Every notebook runs from top to bottom, each in a process of its own."
+import multiprocessing, os, sys, time
+from concurrent.futures import ThreadPoolExecutor
+import pytest
+from project import ROOT, copy_project, notebooks
+
+def run(nb, log):
+    "Runs one notebook in this process, what it says going to a file; ends the process with 0 if all went well"
+    out = os.open(log, os.O_WRONLY | os.O_CREAT)
+    for fd in (1, 2): os.dup2(out, fd)
+    import torch
+    from nbdev.test import test_nb
+    torch.set_num_threads(1)
+    sys.path.insert(0, str(ROOT))
+    os.environ['IPYTHONDIR'] = str(nb.parent/'.ipython')
+    start = time.process_time()
+    ok, _ = test_nb(nb, skip_flags=['slow', 'cuda'], profile=False)
+    print(f'\ncpu {time.process_time() - start}', flush=True)
+    sys.exit(not ok)
+
+@pytest.fixture(scope='session')
+def running(request, tmp_path_factory):
+    "Starts the notebooks that were asked for, as many at a time as there are processors, on a copy: what they write is thrown away"
+    work = copy_project(tmp_path_factory.mktemp('notebooks'), 'nbs', 'pyproject.toml')
+    (work/'ganlab').symlink_to(ROOT/'ganlab')
+    # Importing torch and fastai takes longer than most notebooks: a server does it once, and each notebook's process is a fork of it
+    fresh = multiprocessing.get_context('forkserver')
+    fresh.set_forkserver_preload(['torch', 'fastai.basics', 'matplotlib.pyplot', 'nbdev.test', 'project', 'test_notebooks'])
+    def job(nb):
+        log = work/f'{nb.as_posix().replace("/", "-")}.log'
+        p = fresh.Process(target=run, args=(work/'nbs'/nb, log), daemon=False)
+        p.start()
+        p.join(1200)
+        if hung := p.is_alive(): p.kill(); p.join()
+        return p.exitcode, log.read_text(errors='replace') + ('\nkilled: it hung' if hung else '')
+    chosen = [item.callspec.params['nb'] for item in request.session.items if item.originalname == 'test_notebook']
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = {nb: pool.submit(job, nb) for nb in chosen}
+        yield jobs
+        for j in jobs.values(): j.cancel()
+
+@pytest.mark.parametrize('nb', [pytest.param(nb, id=nb.as_posix()) for nb in notebooks()])
+def test_notebook(nb, running, record_property):
+    code, said = running[nb].result()
+    for line in said.splitlines():
+        if line.startswith('cpu '): record_property('cpu', float(line.split()[1]))
+    if code: pytest.fail(f'{nb} (exit code {code})\n{said[-8000:]}', pytrace=False)

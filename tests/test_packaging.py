@@ -1,0 +1,126 @@
+"The package installs with all that it needs and nothing else, and its modules keep to their layers."
+import ast, re, subprocess, sys, tomllib, zipfile
+from importlib.metadata import PathDistribution
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from project import ROOT, copy_project, exports_to, lines, notebooks, read, settings
+
+CORE = [Requirement(o) for o in lines(settings()['requirements']['core'])]
+EXTRAS = {k: [Requirement(o) for o in lines(v)] for k, v in settings()['extras'].items()}
+SOURCES = {p.relative_to(ROOT).with_suffix('').as_posix().replace('/', '.'): ast.parse(p.read_text(encoding='utf-8'))
+           for p in sorted((ROOT/'ganlab').rglob('*.py')) if p.name != '__init__.py'}
+
+def names(reqs): return {canonicalize_name(r.name) for r in reqs}
+
+# The wheel
+
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory):
+    "The project built, and unpacked into a folder of its own"
+    tmp = tmp_path_factory.mktemp('wheel')
+    work = copy_project(tmp/'copy', *'ganlab pyproject.toml settings.ini setup.py MANIFEST.in LICENSE README.md constraints.txt'.split())
+    done = subprocess.run([sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', tmp, work], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    whl, = tmp.glob('ganlab-*.whl')
+    zipfile.ZipFile(whl).extractall(tmp/'site')
+    return tmp/'site'
+
+def test_contents(wheel):
+    "Every module is in it, those of the sub-packages too, and nothing beside them"
+    def files(top): return {p.relative_to(top).as_posix() for p in (top/'ganlab').rglob('*') if p.is_file() and '__pycache__' not in p.parts}
+    assert files(wheel) == files(ROOT)
+    assert sorted(p.name.partition('-')[0] for p in wheel.iterdir()) == ['ganlab', 'ganlab']
+
+def test_metadata(wheel):
+    "What settings.ini says has arrived"
+    d = PathDistribution(next(wheel.glob('*.dist-info')))
+    assert d.metadata['License-Expression'] == 'Apache-2.0' and d.metadata['Author'] == settings()['metadata']['author']
+    assert {Requirement(o) for o in d.requires if 'extra ==' not in o} == set(CORE)
+    assert set(d.metadata.get_all('Provides-Extra')) == set(EXTRAS)
+    scripts = {e.name: e.value for e in d.entry_points if e.group == 'console_scripts'}
+    assert scripts == {k: v.strip() for k, v in settings()['console_scripts'].items()}
+
+def test_scripts_are_dynamic():
+    "setuptools drops the console scripts without a word unless both are named"
+    project = tomllib.loads((ROOT/'pyproject.toml').read_text(encoding='utf-8'))['project']
+    assert {'scripts', 'entry-points', 'dependencies', 'optional-dependencies'} <= set(project['dynamic'])
+
+IMPORT_ALL = '''
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] in {absent!r}: raise ModuleNotFoundError('not installed: ' + name, name=name)
+sys.meta_path.insert(0, Absent())
+sys.path.insert(0, {site!r})
+import ganlab
+assert ganlab.__file__.startswith({site!r}), ganlab.__file__
+assert 'torch' not in sys.modules
+import importlib, pkgutil
+for m in pkgutil.walk_packages(ganlab.__path__, 'ganlab.'): importlib.import_module(m.name)
+assert 'fastai.vision.augment' not in sys.modules
+'''
+
+def test_imports_without_extras(wheel):
+    "Every module imports with no JupyterLab, no developer's tool and no torchvision about; the package alone does not load torch"
+    only = {o.replace('-', '_') for o in names(sum(EXTRAS.values(), [])) - names(CORE) - {'ganlab'}}
+    code = IMPORT_ALL.format(absent=only | {'torchvision'}, site=str(wheel))
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]
+
+# Requirements
+
+DISTRIBUTION = {'PIL': 'pillow', 'sklearn': 'scikit-learn', 'IPython': 'ipython', 'yaml': 'pyyaml'}
+
+def imports(tree):
+    "Pairs (module, whether it is imported when the importing module is)"
+    inner = {id(n) for f in ast.walk(tree) if isinstance(f, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)) for n in ast.walk(f)}
+    for n in ast.walk(tree):
+        if isinstance(n, ast.Import): yield from ((a.name, id(n) not in inner) for a in n.names)
+        elif isinstance(n, ast.ImportFrom) and not n.level: yield n.module, id(n) not in inner
+
+@pytest.mark.parametrize('mod', SOURCES)
+def test_imports_are_declared(mod):
+    "What a module imports is a requirement; what a function imports may be one of an extra"
+    extras = names(sum(EXTRAS.values(), []))
+    for name, at_once in imports(SOURCES[mod]):
+        top = name.partition('.')[0]
+        assert not name.startswith(('torchvision', 'fastai.vision.all', 'fastai.vision.augment')), name
+        if top in sys.stdlib_module_names or top == 'ganlab': continue
+        assert canonicalize_name(DISTRIBUTION.get(top, top)) in names(CORE) | (set() if at_once else extras), f'{mod} imports {name}'
+
+def test_constraints():
+    "One pin for each requirement, within its range, the same for every machine"
+    pins = dict(l.split('==') for l in lines((ROOT/'constraints.txt').read_text(encoding='utf-8')) if not l.startswith('#'))
+    assert all(re.fullmatch(r'[\w.]+', v) for v in pins.values()), 'no local versions, no paths'
+    pins = {canonicalize_name(k): v for k, v in pins.items()}
+    for r in CORE + sum(EXTRAS.values(), []):
+        if r.name != 'ganlab': assert r.specifier.contains(pins[canonicalize_name(r.name)]), r
+    assert {'torch', 'torchvision'} <= set(pins)
+
+# Modules
+
+LAYERS = [{'rng'}, {'data', 'nets', 'losses'}, {'trick', 'switch', 'surgery', 'meters'}, {'tricks'}, {'learner'}, {'run', 'metrics'}, {'fork', 'doctor'},
+          {'panels'}, {'lab', 'player', 'sweep'}, {'cli', 'all'}]
+LEVEL = {o: i for i, layer in enumerate(LAYERS) for o in layer}
+
+@pytest.mark.parametrize('mod', SOURCES)
+def test_layers(mod):
+    "A module imports from its own layer or from those below; inside a function it may look up"
+    package, here = mod.rpartition('.')[0], mod.split('.')[1]
+    for n in SOURCES[mod].body:
+        if not isinstance(n, ast.ImportFrom) or not n.level: continue
+        base = package.split('.')[:len(package.split('.')) - n.level + 1]
+        for full in ['.'.join(base + [n.module])] if n.module else ['.'.join(base + [a.name]) for a in n.names]:
+            there = full.split('.')[1]
+            if here in LEVEL and there in LEVEL: assert LEVEL[there] <= LEVEL[here], f'{mod} imports {full}'
+
+def test_all_is_complete():
+    "`from ganlab.all import *` gives what each numbered notebook makes public"
+    import importlib
+    everything = importlib.import_module('ganlab.all')
+    for nb in notebooks():
+        mod = exports_to(read(nb))
+        if not mod or not re.match(r'\d\d_', nb.name) or mod == 'cli': continue
+        missing = set(importlib.import_module(f'ganlab.{mod}').__all__) - set(everything.__all__)
+        assert not missing, f'{mod}: {sorted(missing)}'

@@ -1,0 +1,74 @@
+"What is generated agrees with what it is generated from, and the notebooks are clean."
+import os, re, subprocess, sys
+from copy import deepcopy
+import pytest
+from project import ROOT, NBS, code, copy_project, exports_to, markdown, notebooks, read, settings, lines, source
+
+sys.path.insert(0, str(ROOT/'tools'))
+import readme
+
+each_notebook = pytest.mark.parametrize('nb', [pytest.param(nb, id=nb.as_posix()) for nb in notebooks()])
+MACHINE_PATH = re.compile(r'(?<![\w.:/~-])/(?:home|root|Users|tmp|var|opt|mnt|work)/\w|[A-Z]:\\\\?Users')
+
+def modules(folder): return {p.relative_to(folder).as_posix(): p.read_text(encoding='utf-8') for p in sorted(folder.rglob('*.py'))}
+
+def test_export(tmp_path):
+    "Exporting the notebooks again gives the package as it stands"
+    work = copy_project(tmp_path/'copy', 'nbs', 'pyproject.toml', 'settings.ini', 'README.md')
+    (work/'ganlab').mkdir()
+    (work/'ganlab'/'__init__.py').write_text((ROOT/'ganlab'/'__init__.py').read_text(encoding='utf-8'), encoding='utf-8')
+    env = {k: v for k, v in os.environ.items() if k != 'IN_TEST'}
+    subprocess.run([sys.executable, '-c', 'from nbdev.doclinks import nbdev_export; nbdev_export()'], cwd=work, env=env, check=True)
+    made, here = modules(work/'ganlab'), modules(ROOT/'ganlab')
+    differ = sorted(k for k in made.keys() | here.keys() if made.get(k) != here.get(k))
+    assert not differ, 'not what the notebooks export (run `make export`): ' + ', '.join(differ)
+    assert (work/'pyproject.toml').read_text() == (ROOT/'pyproject.toml').read_text()
+
+@each_notebook
+def test_clean(nb):
+    "As `nbdev-clean` leaves it: no counts, no foreign metadata, kernelspec python3"
+    from nbdev.clean import clean_nb
+    d = read(nb); was = deepcopy(d)
+    clean_nb(d)
+    assert d == was, f'run `.venv/bin/nbdev-clean --fname nbs/{nb}`'
+    assert d['metadata'].get('kernelspec', {}).get('name') == 'python3'
+    assert set(d['metadata']) <= {'kernelspec'}, 'no widget state, no front matter'
+    assert (d['nbformat'], d['nbformat_minor']) == (4, 5)
+    ids = [c['id'] for c in d['cells']]
+    assert len(ids) == len(set(ids))
+    assert not any(c.get('execution_count') for c in d['cells'])
+
+@each_notebook
+def test_outputs(nb):
+    "Small, with no live widgets and nothing of the machine that made them"
+    d, size = read(nb), (NBS/nb).stat().st_size
+    assert size <= (150_000 if exports_to(d) else 1_000_000), f'{size} bytes'
+    for c in d['cells']:
+        assert not MACHINE_PATH.search(source(c)), source(c)
+        for o in c.get('outputs', []):
+            assert o['output_type'] != 'error', source(c)
+            assert 'application/vnd.jupyter.widget-view+json' not in o.get('data', {}), source(c)
+            for kind, v in {**o.get('data', {}), 'text': o.get('text', '')}.items():
+                v = ''.join(v) if isinstance(v, list) else str(v)
+                assert len(v) <= 60_000, f'{kind} of {len(v)} bytes after: {source(c)}'
+                if not kind.startswith('image/'): assert not MACHINE_PATH.search(v), v[:500]
+
+@each_notebook
+def test_form(nb):
+    "A title, a line on what the reader gains, and a module of the notebook's name"
+    d = read(nb)
+    title = next((m for m in markdown(d) if m.startswith('# ')), '')
+    assert re.match(r'# .+\n+> .+', title), 'the first heading, then one line that starts with `> `'
+    if mod := exports_to(d):
+        assert mod == re.sub(r'^\d\d_', '', nb.with_suffix('').as_posix()).replace('/', '.')
+        assert 'nbdev_export()' in code(d)[-1] and '#| hide' in code(d)[-1]
+
+def test_readme():
+    "README.md is index.ipynb, and its tables are complete"
+    text = (ROOT/'README.md').read_text(encoding='utf-8')
+    assert text == readme.render(read('index.ipynb')), 'run `make export`'
+    from ganlab.trick import find_tricks
+    for t in find_tricks(): assert f'| {t.title} | `{t.name}` | {t.short} |' in text, f'{t.name}: run `make export`'
+    for r in lines(settings()['requirements']['core']):
+        name = re.match(r'[\w-]+', r)[0]
+        assert f'\n| {name} | ' in text, name
