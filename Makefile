@@ -13,6 +13,7 @@ START  := nbs/tutorials/quickstart.ipynb
 # A stamp per extra: a second `make` installs nothing unless the metadata changed.
 # torch comes first and alone, so that a CPU build that pip is told of wins over the default one.
 $(VENV)/.lab $(VENV)/.dev: $(VENV)/.%: $(META) | $(BIN)/python
+	@echo 'installing ganlab[$*] into $(VENV): minutes the first time, nothing after that'
 	$(PIP) install -q torch -c constraints.txt
 	$(PIP) install -q -e '.[$*]' -c constraints.txt
 	@touch $@

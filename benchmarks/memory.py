@@ -16,9 +16,9 @@ def watch(lab, learn, wire, every=.5):
     import psutil
     me, rows = psutil.Process(), []
     while lab.state in ('running', 'paused'):
-        rows.append((learn.step, me.memory_info().rss, wire.bytes, bench.refreshes(lab)))
+        rows.append((learn.step, me.memory_info().rss, wire.bytes, bench.frames(lab)[0]))
         time.sleep(every)
-    rows.append((learn.step, me.memory_info().rss, wire.bytes, bench.refreshes(lab)))
+    rows.append((learn.step, me.memory_info().rss, wire.bytes, bench.frames(lab)[0]))
     return rows
 
 def per_refresh(rows, lo, hi):

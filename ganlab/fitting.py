@@ -12,13 +12,12 @@ from fastai.callback.core import Callback, CancelBatchException, CancelEpochExce
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import LRFinder, ParamScheduler, SuggestionMethod, valley
 from fastai.learner import Learner, Recorder
-from fastcore.basics import noop
+from fastcore.basics import noop, patch
 from fastcore.foundation import L
 import numpy as np, torch
 
 # %% auto #0
-__all__ = ['Rates', 'TwoOptimizers', 'GANRecorder', 'GANProgress', 'StepError', 'StepLearner', 'fit', 'fit_steps', 'quiet',
-           'validate', 'lr_find', 'export', 'to_fp16']
+__all__ = ['Rates', 'TwoOptimizers', 'GANRecorder', 'GANProgress', 'StepError', 'StepLearner']
 
 # %% ../nbs/fitting.ipynb #fbf986eb
 class Rates:
@@ -172,8 +171,9 @@ class StepLearner(Learner):
             yield
         finally:
             with self.tricks._lock:
-                self.boundary()
-                self._trainer = None
+                try: self.boundary()
+                except StepError: pass        # a trick that fails outside a step has been named; the next start names it again
+                finally: self._trainer = None
             self._claim.release()
             if threads != self.n_threads: torch.set_num_threads(threads)
 
@@ -183,7 +183,8 @@ class StepLearner(Learner):
         with self._claim: yield
 
 # %% ../nbs/fitting.ipynb #ddef6812
-def _between_steps(self:StepLearner, fn, *args, **kwargs):
+@patch
+def between_steps(self:StepLearner, fn, *args, **kwargs):
     "Run `fn(*args, **kwargs)` where no step is under way: on the training thread, or here while idle. Returns its result."
     if self.on_training_thread(): return fn(*args, **kwargs)
     job = Future()
@@ -198,42 +199,44 @@ def _between_steps(self:StepLearner, fn, *args, **kwargs):
             finally: self._claim.release()
     return job.result()
 
-def _run_jobs(self:StepLearner):
+@patch
+def run_jobs(self:StepLearner):
     "Run what other threads asked for between steps."
     while self._jobs:
         job, fn, args, kwargs = self._jobs.popleft()
         try: job.set_result(fn(*args, **kwargs))
         except BaseException as e: job.set_exception(e)
-StepLearner.between_steps, StepLearner.run_jobs = _between_steps, _run_jobs
 
 # %% ../nbs/fitting.ipynb #4c7745d2
 _inner = {'after_pred', 'after_loss', 'before_backward', 'after_backward', 'before_step', 'after_step'}
 
 def _listens(cb, name): return hasattr(type(cb), name) or name in vars(cb)
 
-def _add_cb(self:StepLearner, cb):
+@patch
+def add_cb(self:StepLearner, cb):
     cb = cb() if isinstance(cb, type) else cb
     deaf = sorted(e for e in _inner if _listens(cb, e))
     if deaf: warnings.warn(f"{type(cb).__name__} listens to {', '.join(deaf)}; a GAN step has two of each, so ganlab does not call them: write a trick instead")
     self._table.clear()
     return super(StepLearner, self).add_cb(cb)
-def _remove_cb(self:StepLearner, cb):
+@patch
+def remove_cb(self:StepLearner, cb):
     self._table.clear()
     return super(StepLearner, self).remove_cb(cb)
 
-def _call(self:StepLearner, name):
+@patch
+def __call__(self:StepLearner, name):
     "Call event `name` on the callbacks that listen to it."
     cbs = self._table.get(name)
     if cbs is None:
         if not hasattr(event, name): raise ValueError(f"no event called {name!r}")
         cbs = self._table[name] = [cb for cb in self.cbs.sorted('order') if name == 'after_fit' or _listens(cb, name)]
     for cb in cbs: cb(name)
-StepLearner.add_cb, StepLearner.remove_cb, StepLearner.__call__ = _add_cb, _remove_cb, _call
 
 # %% ../nbs/fitting.ipynb #421cb254
+@patch
 def _all_steps(self:StepLearner, n, gate=None):
     "`n` steps (`None`: until `gate` ends it), each a fastai batch."
-    self.n_iter, self.dl = n or 0, range(n or 0)
     i = 0
     while n is None or i < n:
         if gate: gate(self)
@@ -249,13 +252,16 @@ def _all_steps(self:StepLearner, n, gate=None):
         i += 1
     if gate: gate(self)
 
+@patch
 def _do_epoch(self:StepLearner):
-    self.training, self.pct_train = True, self.epoch/self.n_epoch
+    n = self._steps or 0
+    self.training, self.pct_train, self.n_iter, self.dl = True, self.epoch/self.n_epoch, n, range(n)
     self._with_events(lambda: self._all_steps(self._steps, self._gate), 'train', CancelTrainException)
     if self.has_valid and self._validates:
         self.training = False
         self._with_events(self._validate, 'validate', CancelValidException)
 
+@patch
 def _fit(self:StepLearner, n_epoch, steps, gate=None, lr=None, cbs=None, validates=True, progress=True):
     quiet = nullcontext() if progress else self.quiet()
     with self.claim(), quiet, self.added_cbs(cbs):
@@ -263,12 +269,12 @@ def _fit(self:StepLearner, n_epoch, steps, gate=None, lr=None, cbs=None, validat
         self.n_epoch, self._steps, self._gate, self._validates, self.train_iter = n_epoch, steps, gate, validates, 0
         try: self._with_events(self._do_fit, 'fit', CancelFitException, self._end_cleanup)
         finally: self.rates.mult = 1.
-StepLearner._all_steps, StepLearner._do_epoch, StepLearner._fit = _all_steps, _do_epoch, _fit
 
 # %% ../nbs/fitting.ipynb #4d0b7563
 def _check_n(n, what):
     if isinstance(n, bool) or not isinstance(n, int) or n < 1: raise ValueError(f"{what}={n!r}; need a whole number from 1")
 
+@patch
 def fit(self:StepLearner,
     n_epoch:int,     # epochs; one is `len(dls.train) // n_d` steps
     lr:float=None,   # the larger of the two rates; the other keeps its ratio. None: the rates as they stand
@@ -286,6 +292,7 @@ def fit(self:StepLearner,
         cbs = L(cbs) + SkipToEpoch(start_epoch)
     self._fit(n_epoch, self.steps_per_epoch, lr=lr, cbs=cbs)
 
+@patch
 def fit_steps(self:StepLearner,
     n:int=None,      # steps; None: until `gate` raises CancelFitException
     gate=None,       # called with the learner at every boundary, on this thread; may block
@@ -296,17 +303,17 @@ def fit_steps(self:StepLearner,
     if n is not None or gate is None: _check_n(n, 'n')
     self._fit(1, n, gate, cbs=cbs, validates=False, progress=progress and n is not None)
 
+@patch
 @contextmanager
 def quiet(self:StepLearner):
     "No progress bar and no log within the block."
     bars = [cb for cb in self.cbs if isinstance(cb, ProgressCallback)]
     with self.removed_cbs(bars), self.no_logging(): yield
 
+@patch
 def validate(self:StepLearner, ds_idx=1, dl=None, cbs=None):
     "D's loss on held-out reals against fresh fakes, in eval mode; `None` where nothing is held out."
     return self.between_steps(self._validate) if self.has_valid else None
-
-for _f in (fit, fit_steps, quiet, validate): setattr(StepLearner, _f.__name__, _f)
 
 # %% ../nbs/fitting.ipynb #76c76d1f
 class _GANLRFinder(LRFinder):
@@ -316,6 +323,7 @@ class _GANLRFinder(LRFinder):
         self.snap, self.best_loss = self.learn.snapshot(), float('inf')
     def after_fit(self): self.learn.restore(self.snap)
 
+@patch
 def lr_find(self:StepLearner, start_lr=1e-7, end_lr=1., num_it=100, stop_div=True, show_plot=True, suggest_funcs=(SuggestionMethod.Valley)):
     "fastai's `lr_find`: the loss over growing rates (the larger of the two), and suggestions; the learner is left as it was."
     try: self._fit(1, num_it, cbs=_GANLRFinder(start_lr, end_lr, num_it, stop_div), validates=False, progress=False)
@@ -330,11 +338,11 @@ def lr_find(self:StepLearner, start_lr=1e-7, end_lr=1., num_it=100, stop_div=Tru
         ax.plot(lrs, losses); ax.set(xscale='log', xlabel='the larger learning rate', ylabel='d_loss + g_loss, smoothed')
     from collections import namedtuple
     return namedtuple('SuggestedLRs', [f.__name__ for f in funcs])(*found) if funcs else None
-StepLearner.lr_find = lr_find
 
 # %% ../nbs/fitting.ipynb #7dc94d21
+@patch
 def export(self:StepLearner, *args, **kwargs):
     raise RuntimeError("export() pickles code, which ganlab never reads back; learn.save('name') writes the weights as safetensors")
+@patch
 def to_fp16(self:StepLearner, *args, **kwargs):
     raise RuntimeError("to_fp16() scales one loss for one optimiser; use GANLearner(..., amp='bf16')")
-StepLearner.export, StepLearner.to_fp16 = export, to_fp16

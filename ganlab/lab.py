@@ -156,38 +156,34 @@ def _whole(n, what):
 
 def start(self:Lab,
     steps:int=None, # how many; None: until stopped, or to the end that was set before a pause
-)->Lab:
+):
     "Train in the background."
     if steps is not None: _whole(steps, 'steps')
     elif self._state == 'idle' or self._until is not None and self.learn.step >= self._until: self._until = None
     if self._state != 'running': self._say = 'Running', f'from step {thou(self.learn.step)}.'
     self._order('run', until=None if steps is None else self.learn.step + steps)
-    return self
 
-def pause(self:Lab, timeout:float=60)->Lab: # seconds to wait for the step under way
+def pause(self:Lab, timeout:float=60): # seconds to wait for the step under way
     "Hold the training after the step under way; changes asked meanwhile are applied with the next step."
     if self._thread is not None:
         self._order('pause')
         self.wait(timeout)
-    return self
 
 def step(self:Lab,
     n:int=1, # how many
     phase:str='both', # 'd' trains D alone, 'g' G alone
-)->Lab:
+):
     "Train `n` steps, then pause; does not wait for them."
     _whole(n, 'n')
     if phase not in ('both', 'd', 'g'): raise ValueError(f"phase={phase!r}; need 'both', 'd' or 'g'")
     self._order('pause', [phase]*n)
-    return self
 
-def stop(self:Lab, timeout:float=60)->Lab: # seconds to wait for the step under way
+def stop(self:Lab, timeout:float=60): # seconds to wait for the step under way
     "End the training after the step under way; the learner is free for `fit`."
     t = self._thread
     self._order('stop')
     if t is not None and t is not threading.current_thread(): t.join(timeout)
     if self._thread is None: self._draw()
-    return self
 
 def wait(self:Lab, timeout:float=None)->bool: # seconds; True where nothing runs any more
     "Block until the training is paused, has ended or has failed."

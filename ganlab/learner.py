@@ -8,13 +8,14 @@ import math, time, traceback
 from collections import deque
 from contextlib import nullcontext
 from functools import partial
+from fastcore.basics import patch
 import numpy as np, torch
 from torch import nn
 from fastai.torch_core import default_device
-from fastai.callback.core import CancelFitException
+from fastai.callback.core import CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException
 from .data import as_source
 from .fitting import Rates, StepError, StepLearner, TwoOptimizers
-from .losses import get_loss
+from .losses import get_loss, loss_name, loss_title
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
 from .probe import latent_shape, probe
 from .rng import Streams, borrowed_rng
@@ -23,9 +24,7 @@ from .switch import Change, Tricks
 from .trick import Ctx
 
 # %% auto #0
-__all__ = ['optimizers', 'make_optimizer', 'GAN', 'GANLearner', 'one_step', 'boundary', 'set_loss', 'half_step', 'snapshot',
-           'restore', 'state_hash', 'fixed_z', 'sample', 'score', 'history', 'layer_history', 'plot', 'plot_losses',
-           'plot_grad_norms', 'show_samples', 'show_results', 'reset_opt', 'save', 'load']
+__all__ = ['optimizers', 'Cancelled', 'make_optimizer', 'GAN', 'GANLearner']
 
 # %% ../nbs/08_learner.ipynb #d89eb55f
 optimizers = dict(
@@ -78,7 +77,7 @@ class GANLearner(StepLearner):
         self.opt_d, self.opt_g = make_optimizer(opt, D, lr_d, betas_d), make_optimizer(opt, G, lr_g, betas_g)
         self.rates = Rates(dict(d=self.opt_d, g=self.opt_g))
         self.opt = TwoOptimizers(self.rates)
-        self.record, self.layers, self._ring = Record(_columns), dict(d=Record(), g=Record()), deque(maxlen=3)
+        self.record, self.layers, self._ring, self._mults = Record(_columns), dict(d=Record(), g=Record()), deque(maxlen=3), {}
         self.tricks = Tricks(self)
         self.rewire()
         self.add_cbs(cbs)
@@ -86,7 +85,7 @@ class GANLearner(StepLearner):
 
     G = property(lambda self: self.model.G, doc="The generator.")
     D = property(lambda self: self.model.D, doc="The discriminator.")
-    loss_name = property(lambda self: self.base_loss.name, doc="The name of the loss.")
+    loss_name = property(lambda self: loss_name(self.base_loss), doc="The name of the loss.")
     has_valid = property(lambda self: self.source.valid(1) is not None, doc="Is anything held out?")
     steps_per_epoch = property(lambda self: max(1, self.source.n_batches//self.n_d), doc="Steps in an epoch.")
     def __repr__(self): return f'GANLearner(step={self.step}, loss={self.loss_name!r}, on={[t.name for t in self.tricks.enabled]})'
@@ -102,6 +101,7 @@ def _check(lr_g, lr_d, n_d, update, amp, run):
     if amp not in (None, 'bf16'): raise ValueError(f"amp={amp!r}; need None or 'bf16'")
     if run is not None: raise ValueError(f"run={run!r}; records on disk are not available yet: leave run=None, and keep weights with learn.save('name')")
 
+@patch
 def _meet(self:GANLearner):
     "Probe the networks on a few real samples and latents."
     n = min(8, self.source.bs)
@@ -110,25 +110,29 @@ def _meet(self:GANLearner):
     with borrowed_rng(self.streams, 'probe', device=self.device): self._clone = probe(self.G, self.D, x, self._z(n, 'probe', 0))
     self._autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if self.amp else nullcontext
 
+@patch
 def _first(self:GANLearner, t):
     "Turn on a trick given to the constructor."
     name, params = (t, {}) if isinstance(t, str) else t if isinstance(t, tuple) else (self.tricks.add(t).name, {})
     if not isinstance(t, (str, tuple)): params = self.tricks[name].params
     self.tricks.on(name, **params)
 
-def _rewire(self:GANLearner):
+@patch
+def rewire(self:GANLearner):
     "Note what is trained: called whenever modules may have changed."
     self._ps = {k: named_params(net) for k, net in (('d', self.D), ('g', self.G))}
     self._trained = {k: [p for p in ps.values() if p.requires_grad] for k, ps in self._ps.items()}
     names = {k: [n for n, p in ps.items() if p.requires_grad] for k, ps in self._ps.items()}
     self._cols = {k: [self.layers[k].column(n) for n in ns] for k, ns in names.items()}
-GANLearner._meet, GANLearner._first, GANLearner.rewire = _meet, _first, _rewire
 
 # %% ../nbs/08_learner.ipynb #fe6e7c54
+Cancelled = (CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException)
+
+@patch
 def one_step(self:GANLearner):
     "One step: `n_d` updates of D, then one of G. A step that fails is undone, and says so."
     t0 = time.perf_counter()
-    self._row = {}
+    self._row, self._mults[self.step] = {}, self.rates.mult
     try:
         n_d, n_g = {'d': (1, 0), 'g': (0, 1), None: (self.n_d_now, 1)}[self.half]
         c = self._open(0, 'd')
@@ -136,11 +140,15 @@ def one_step(self:GANLearner):
             if k: c = self._open(k, 'd')
             self._d_update(c, keep=n_g and k == n_d - 1)
         if n_g: self._g_update(c)
-    except CancelFitException: raise
-    except Exception as e: raise self._recover(e) from e
+        self._note(c, t0)
+    except StepError: raise
+    except Exception as e:
+        if not isinstance(e, Cancelled): raise self._recover(e) from e
+        self._recompute(self.step); raise
+    except BaseException: self._recompute(self.step); raise      # an interrupt leaves no half step behind
     self.half = None
-    self._note(c, t0)
 
+@patch
 def _d_update(self:GANLearner, c, keep):
     "The D phase: D learns to tell reals from G's fakes, which do not reach back into G."
     with borrowed_rng(self.streams, 'd', c.step, c.k, self.device), self._autocast():
@@ -150,14 +158,18 @@ def _d_update(self:GANLearner, c, keep):
     update()
     if not (self.update == 'simultaneous' and keep): self._optimizer_step(c)
 
+@patch
 def _d_gradient(self:GANLearner, c):
+    c.who, who = '', c.who       # the networks are asked, not the trick that may wrap this update
     with borrowed_rng(self.streams, 'd-scores', c.step, c.k, self.device), self._autocast():
         fakes = c.xf.detach()
         for t in self.tricks.slots['fakes']: fakes = self._ask(t, 'fakes', fakes, c)
         c.l_real, c.l_fake = self._score(c.x, 'real', c), self._score(fakes, 'fake', c)
         total = self._sum(self.loss_now.d_loss(c.l_real, c.l_fake), 'd', c)
     total.backward()
+    c.who = who
 
+@patch
 def _g_update(self:GANLearner, d):
     "The G phase: the same fakes, D held still."
     c = self._open(d.k, 'g', d)
@@ -171,7 +183,9 @@ def _g_update(self:GANLearner, d):
     if self.update == 'simultaneous' and d.l_real is not None: self._optimizer_step(d)
     self._optimizer_step(c)
 
+@patch
 def _g_gradient(self:GANLearner, c):
+    c.who, who = '', c.who
     with borrowed_rng(self.streams, 'g', c.step, c.k, self.device), self._autocast():
         if c.xf is None: c.xf = self.G(c.z)                       # a half step of G draws its own
         c.l_fake = self._score(c.xf, 'fake', c)
@@ -180,11 +194,13 @@ def _g_gradient(self:GANLearner, c):
         for t in self.tricks.slots['scores']: c.l_fake = self._ask(t, 'scores', c.l_fake, c)
         total = self._sum(self.loss_now.g_loss(c.l_fake, c.l_real), 'g', c)
     total.backward()
-for _f in (one_step, _d_update, _d_gradient, _g_update, _g_gradient): setattr(GANLearner, _f.__name__, _f)
+    c.who = who
 
 # %% ../nbs/08_learner.ipynb #b2446c5e
+@patch
 def _z(self:GANLearner, n, name='z', step=0, k=0): return torch.randn(n, *self.z_shape, generator=self.streams.generator(name, step, k, self.device), device=self.device)
 
+@patch
 def _open(self:GANLearner, k, phase, d=None):
     "The context of an update: its batch and latents, or those of the D update before it."
     c = Ctx(self, self.step, k, phase)
@@ -195,14 +211,16 @@ def _open(self:GANLearner, k, phase, d=None):
     self._at = c
     return c
 
-def _ask_slot(self:GANLearner, t, slot, *args):
+@patch
+def _ask(self:GANLearner, t, slot, *args):
     "Call a trick's slot; if it raises, we know whose it was."
     c = args[-1]
-    c.who = t.name
+    before, c.who = c.who, t.name
     out = getattr(t, slot)(*args)
-    c.who = ''
+    c.who = before
     return out
 
+@patch
 def _score(self:GANLearner, x, side, c):
     "D's raw scores (B,) of what the tricks let it see of `x`."
     if ins := self.tricks.slots['inputs']:
@@ -211,15 +229,21 @@ def _score(self:GANLearner, x, side, c):
         c.side = None
     return self.D(x.clone() if self._clone else x).flatten().float()
 
+@patch
 def _sum(self:GANLearner, loss, key, c):
     "The loss plus the tricks' terms, each noted under its name."
     for t in self.tricks.slots[f'{key}_term']:
         term = self._ask(t, f'{key}_term', c)
+        if not torch.is_tensor(term) or term.numel() != 1:
+            c.who = t.name
+            raise TypeError(f"{key}_term gave {tuple(term.shape) if torch.is_tensor(term) else term!r}; need a tensor with one number: take its mean")
+        term = term.reshape(())
         c.terms[f'{key}_loss/{t.name}'] = term.detach()
         loss = loss + term
     c.terms[f'{key}_loss'] = loss.detach()
     return loss
 
+@patch
 def _optimizer_step(self:GANLearner, c):
     "Read the meters, move the weights, forget the gradients."
     key, opt = c.phase, self.opt_d if c.phase == 'd' else self.opt_g
@@ -227,15 +251,13 @@ def _optimizer_step(self:GANLearner, c):
     opt.step()
     for p in self._trained[key]: p.grad = None
     for t in self.tricks.slots[f'after_{key}']: self._ask(t, f'after_{key}', c)
-GANLearner._z, GANLearner._open, GANLearner._ask, GANLearner._score, GANLearner._sum, GANLearner._optimizer_step = _z, _open, _ask_slot, _score, _sum, _optimizer_step
 
 # %% ../nbs/08_learner.ipynb #e84358c3
+@patch
 def _note(self:GANLearner, c, t0):
     "Write the step's row; stop on a number that is not finite."
-    names, values, sizes = [], [], {}
-    for key, (ctx, norms) in self._row.items():
-        sizes[key] = len(norms)
-        values += norms
+    sizes = {key: len(norms) for key, (_, norms) in self._row.items()}
+    values, names = [v for _, norms in self._row.values() for v in norms], []
     for key, (ctx, _) in self._row.items():
         names += ctx.terms
         values += ctx.terms.values()
@@ -243,13 +265,13 @@ def _note(self:GANLearner, c, t0):
             names += ['d_real', 'd_fake']
             values += [ctx.l_real.detach().mean(), ctx.l_fake.detach().mean()]
     flat = torch.stack(values).tolist()
-    row, i = dict(step=self.step + 1), 0
-    for key, n in sizes.items():
-        norms, i = flat[i:i+n], i + n
-        self._layer_row(key, norms)
+    i = sum(sizes.values())
+    row = dict(zip(names, flat[i:]), step=self.step + 1)
+    for key, n in reversed(sizes.items()):
+        norms, i = flat[i-n:i], i - n
         row[f'{key}_grad_norm'] = math.sqrt(sum(v*v for v in norms))
-    row.update(zip(names, flat[i:]))
-    bad = next((k for k, v in row.items() if not math.isfinite(v)), None)
+        self._layer_row(key, norms)
+    bad = next((k for k, v in row.items() if not math.isfinite(v)), None)   # terms and scores come before norms
     if bad: raise self._recover(None, bad, row[bad])
     for key in {'d', 'g'} - sizes.keys(): self._layer_row(key, [])
     self.step += 1
@@ -260,8 +282,9 @@ def _note(self:GANLearner, c, t0):
     self.last_d, self.last_g = (float(self.record.array(k)[-1]) for k in ('d_loss', 'g_loss'))
     self.last_loss = float(np.nansum([self.last_d, self.last_g]))
     if self.step % self.slope_every == 0 and c.xf is not None: self._slope(c)
-    if self.step % self.snap_every == 0: self._ring.append(take(self))
+    if self.step % self.snap_every == 0: self.keep()
 
+@patch
 def _layer_row(self:GANLearner, key, norms):
     rec, cols = self.layers[key], self._cols[key]
     if not norms: rec.append([math.nan]*len(rec.columns))
@@ -271,59 +294,76 @@ def _layer_row(self:GANLearner, key, norms):
         for j, v in zip(cols, norms): full[j] = v
         rec.append(full)
 
+@patch
 def _slope(self:GANLearner, c):
     "D's slope between this step's reals and fakes; no state of D advances."
     n = min(64, len(c.x))
     with borrowed_rng(self.streams, 'slope', self.step, device=self.device):
         g = input_grad_norm(self.D, c.x[:n], c.xf[:n], self.streams.generator('slope', self.step, 0, self.device))
     self.record.put('d_input_grad_norm', g.item())
-GANLearner._note, GANLearner._layer_row, GANLearner._slope = _note, _layer_row, _slope
 GANLearner.slope_every, GANLearner.snap_every = 50, 50   # steps between measurements of D's slope, and between snapshots in memory
 
 # %% ../nbs/08_learner.ipynb #b9b849da
+@patch
 def boundary(self:GANLearner):
     "What happens between two steps."
     self.run_jobs()
     tricks = self.tricks
-    for name, v in self.rates.edits(): self._log_rate(name, v)
-    if tricks.apply_due() or not self._ring:
+    edits = self.rates.edits()
+    for name, v in edits: self._log_rate(name, v)
+    if tricks.apply_due() or edits or not self._ring:
         self.rewire()
-        self._settle()
-        if self.training_now: self._ring.append(take(self))
-    else: self._settle()
+        self.settle()
+        if self.training_now: self.keep()
+    else: self.settle()
 
-def _settle(self:GANLearner):
+@patch
+def settle(self:GANLearner):
     "The loss, n_d and the rates in force, from the base and the tricks that are on."
-    tricks = self.tricks
-    self.loss_now = tricks.loss() if tricks.slots['loss'] else self.base_loss
-    factors = {}
-    for t in tricks.slots['factors']:
-        for k, v in t.factors(self.step, {'lr_d': self.rates.lr('d'), 'lr_g': self.rates.lr('g'), 'n_d': self.n_d}).items(): factors[k] = factors.get(k, 1.)*v
+    slots, factors, base = self.tricks.slots, {}, {'lr_d': self.rates.lr('d'), 'lr_g': self.rates.lr('g'), 'n_d': self.n_d}
+    self.loss_now = self.base_loss
+    for t in slots['loss']: self.loss_now = self._ask_outside(t, 'loss', self.loss_now)
+    for t in slots['factors']:
+        for k, v in self._ask_outside(t, 'factors', self.step, base).items(): factors[k] = factors.get(k, 1.)*v
     self.n_d_now = max(1, round(self.n_d*factors.get('n_d', 1)))
     self.rates.write(factors)
 
+@patch
+def _ask_outside(self:GANLearner, t, slot, *args):
+    try: return getattr(t, slot)(*args)
+    except Exception as e:
+        raise StepError(f"{type(e).__name__} in {t.title}, before step {self.step + 1}: {e}", self.step + 1, self.step, t.name, trace=''.join(traceback.format_exception(e))) from e
+
+@patch
+def keep(self:GANLearner):
+    "Take a snapshot into the ring, to come back to if a step fails."
+    self._ring.append(take(self))
+    self._mults.clear()
+
+@patch
 def _log_rate(self:GANLearner, name, value):
     c = Change('rates', name, dict(value=value), asked=self.step)
     c.step = self.step
     c._done.set()
     self.tricks.log.append(c)
-GANLearner.boundary, GANLearner._settle, GANLearner._log_rate = boundary, _settle, _log_rate
 
 # %% ../nbs/08_learner.ipynb #48d9dc82
+@patch
 def set_loss(self:GANLearner, loss, at:int=None)->Change:
     "Train on another loss from the next boundary (or step `at`) on."
     loss = get_loss(loss)
-    c = Change('loss', loss.name, dict(loss=loss), at)
-    c.title = getattr(loss, 'title', loss.name)
+    c = Change('loss', loss_name(loss), dict(loss=loss), at)
+    c.title = loss_title(loss)
     return self.tricks.ask(c)
 
+@patch
 def half_step(self:GANLearner, phase:str, at:int=None)->Change: # 'd' or 'g'
     "Let the next step update only D, or only G."
     if phase not in ('d', 'g'): raise ValueError(f"phase={phase!r}; need 'd' or 'g'")
     return self.tricks.ask(Change('phase', phase, {}, at))
-GANLearner.set_loss, GANLearner.half_step = set_loss, half_step
 
 # %% ../nbs/08_learner.ipynb #8739f308
+@patch
 def _recover(self:GANLearner, error, bad=None, value=None)->StepError:
     "Stand at the last whole step again; the error to raise."
     failed, culprit, trace = self.step + 1, getattr(self, '_at', None) and self._at.who or None, ''
@@ -332,53 +372,63 @@ def _recover(self:GANLearner, error, bad=None, value=None)->StepError:
         who = self.tricks[culprit].title if culprit else 'the networks or the loss'
         sentence, detail = f"{type(error).__name__} in step {failed}, in {who}: {error}", ''
     else:
-        terms = [k for c, _ in self._row.values() for k, v in c.terms.items() if '/' in k and not torch.isfinite(v)]
-        bad = terms[0] if terms else bad
         culprit = bad.split('/')[1] if '/' in bad else None
         net = {'d': 'D', 'g': 'G'}.get(bad[0], '')
         sentence = f"{net}'s {'loss' if 'loss' in bad else 'gradient' if 'grad' in bad else 'score'} became {_word(value)} in step {failed}."
         detail = f"The term {bad} was {_word(value)}." if culprit else ''
-    if self._ring: self._recompute(failed - 1)
+    self._recompute(failed - 1)
     return StepError(sentence, failed, self.step, culprit, bad, detail, trace)
 
 def _word(v): return 'NaN' if v != v else 'infinite'
 
+@patch
 def _recompute(self:GANLearner, step):
-    "From the last snapshot forward to `step`."
-    snap = self._ring[-1]
-    put_back(self, snap)
+    "From the last snapshot forward to `step`, with the rates that the steps had."
+    if not self._ring: return
+    snap, mults, mult = self._ring[-1], dict(self._mults), self.rates.mult
+    self._back_to(snap)
     for p in (*self.D.parameters(), *self.G.parameters()): p.grad = None
-    self.record.truncate(snap.rows)
-    for rec in self.layers.values(): rec.truncate(snap.rows)
     ring, self._ring = self._ring, deque(maxlen=3)       # a failure here must not come back here
     try:
-        while self.step < step: self._settle(); self.one_step()
-    except StepError: put_back(self, snap)
-    finally: self._ring = ring
+        while self.step < step:
+            self.rates.mult = mults.get(self.step, mult)
+            self.settle()
+            self.one_step()
+    except StepError: self._back_to(snap)
+    finally:
+        self._ring, self.rates.mult = ring, mult
+        self.settle()
 
+@patch
+def _back_to(self:GANLearner, snap):
+    put_back(self, snap)
+    for rec in (self.record, *self.layers.values()): rec.truncate(snap.rows)
+
+@patch
 def snapshot(self:GANLearner)->Snapshot:
     "A copy, in memory, of all that the next step depends on."
     return self.between_steps(take, self)
 
+@patch
 def restore(self:GANLearner, snap:Snapshot):
     "Go back to `snap`; the record ends there too."
     def go():
-        put_back(self, snap)
-        self.record.truncate(snap.rows)
-        for rec in self.layers.values(): rec.truncate(snap.rows)
+        self._back_to(snap)
         self._ring.clear()
     self.between_steps(go)
 
+@patch
 def state_hash(self:GANLearner)->str: # 64 hex digits
     "A digest of all that the next step depends on: equal hashes go on equally."
     return self.between_steps(state_digest, self)
-GANLearner._recover, GANLearner._recompute, GANLearner.snapshot, GANLearner.restore, GANLearner.state_hash = _recover, _recompute, snapshot, restore, state_hash
 
 # %% ../nbs/08_learner.ipynb #6a14608b
+@patch
 def fixed_z(self:GANLearner, n:int=64)->torch.Tensor: # (n, *z_dim)
     "The latents that every sample grid shows: the same at every step, whatever n."
     return self._z(max(n, 64), 'fixed z')[:n]
 
+@patch
 def sample(self:GANLearner,
     n:int=64,    # how many
     z=None,      # latents (n, *z_dim) instead; None: the fixed ones
@@ -390,35 +440,39 @@ def sample(self:GANLearner,
     if tuple(z.shape[1:]) != self.z_shape: raise ValueError(f"z has shape {tuple(z.shape)}; need (n, {', '.join(map(str, self.z_shape))})")
     return self.between_steps(self._look, self.G, z)
 
+@patch
 def score(self:GANLearner, x:torch.Tensor)->torch.Tensor: # (n,) raw scores on the CPU
     "D's scores of `x`, from any thread; nothing of D advances."
     return self.between_steps(self._look, self.D, x).flatten()
 
+@patch
 def _look(self:GANLearner, net, x):
     with torch.no_grad(), eval_mode(net), borrowed_rng(self.streams, 'look', device=self.device):
         return torch.cat([net(b.to(self.device, copy=self._clone)) for b in x.split(256)]).float().cpu()
 
+@patch
 def _validate(self:GANLearner):
     "D's loss on held-out reals and as many fakes; fastai's `valid_loss`."
     x = self.source.valid(512).to(self.device)
     l_real, l_fake = self._look(self.D, x), self._look(self.D, self._look(self.G, self._z(len(x), 'valid')))
     self.valid_loss = self.base_loss.d_loss(l_real.flatten(), l_fake.flatten()).item()
     return self.valid_loss
-GANLearner.fixed_z, GANLearner.sample, GANLearner.score, GANLearner._look, GANLearner._validate = fixed_z, sample, score, _look, _validate
 
 # %% ../nbs/08_learner.ipynb #771df34a
+@patch(as_prop=True)
 def history(self:GANLearner):
     "The record as a DataFrame: a row a step."
     import pandas as pd
     df = pd.DataFrame({c: self.record.array(c) for c in self.record.columns})
     return df.astype({'step': int})
 
-def layer_history(self:GANLearner)->dict: # {'d': (names, (rows, layers)), 'g': ...}
+@patch
+def layer_norms(self:GANLearner)->dict: # {'d': (names, (rows, layers)), 'g': ...}
     "The gradient norm of every layer at every step."
     return {k: (list(r.columns), np.stack([r.array(c) for c in r.columns], 1)) for k, r in self.layers.items()}
-GANLearner.history, GANLearner.layer_norms = property(history), layer_history
 
 # %% ../nbs/08_learner.ipynb #93e10f91
+@patch
 def plot(self:GANLearner, *columns:str, log:bool=False, title:str=''):
     "Columns of the record over the steps, with a flag at every change."
     from ganlab.plots import plot_columns
@@ -426,22 +480,27 @@ def plot(self:GANLearner, *columns:str, log:bool=False, title:str=''):
         if c not in self.record.columns: raise ValueError(f"no column {c!r} in the record; it has: {', '.join(self.record.columns)}")
     return plot_columns(self.record, self.tricks.log, *columns, log=log, title=title)
 
+@patch
 def plot_losses(self:GANLearner): return self.plot('d_loss', 'g_loss', *[c for c in self.record.columns if '/' in c], title='Loss')
+@patch
 def plot_grad_norms(self:GANLearner): return self.plot('d_grad_norm', 'g_grad_norm', log=True, title='Gradient norm, before clipping')
+@patch
 def show_samples(self:GANLearner, n:int=64):
     "Samples of the fixed latents beside as many reals."
     from ganlab.plots import plot_samples
     return plot_samples(self.sample(n), self.source.batch(0)[:n], title=f'step {self.step}')
+@patch
 def show_results(self:GANLearner, ds_idx=1, dl=None, max_n=9, shuffle=True, **kwargs):
     "fastai's name for `show_samples`."
     return self.show_samples(max_n)
-for _f in (plot, plot_losses, plot_grad_norms, show_samples, show_results): setattr(GANLearner, _f.__name__, _f)
 
 # %% ../nbs/08_learner.ipynb #5232f234
+@patch
 def reset_opt(self:GANLearner):
     "Forget the optimisers' moments."
     for o in (self.opt_d, self.opt_g): o.state.clear()
 
+@patch
 def save(self:GANLearner, file, with_opt:bool=True, **kwargs): # -> the path written
     "Write weights, buffers and (where `with_opt`) the optimisers' state to `path/models/file.safetensors`."
     from fastai.learner import join_path_file
@@ -454,6 +513,7 @@ def save(self:GANLearner, file, with_opt:bool=True, **kwargs): # -> the path wri
     self.between_steps(go)
     return file
 
+@patch
 def load(self:GANLearner, file, with_opt:bool=True, **kwargs):
     "Read what `save` wrote into the networks as they are; a weight that does not fit is named, and nothing is changed."
     from fastai.learner import join_path_file
@@ -472,4 +532,3 @@ def load(self:GANLearner, file, with_opt:bool=True, **kwargs):
         self._ring.clear()
     self.between_steps(go)
     return self
-GANLearner.reset_opt, GANLearner.save, GANLearner.load = reset_opt, save, load

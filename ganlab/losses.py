@@ -4,13 +4,12 @@
 
 # %% auto #0
 __all__ = ['losses', 'bce_real', 'bce_fake', 'entropy', 'Minimax', 'NonSaturating', 'Hinge', 'Wasserstein', 'LSGAN',
-           'Relativistic', 'get_loss']
+           'Relativistic', 'get_loss', 'loss_name', 'loss_title', 'loss_key']
 
 # %% ../nbs/03_losses.ipynb #4d5aff1a
 import math
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
@@ -138,3 +137,10 @@ def get_loss(
     missing = [m for m in ('d_loss', 'g_loss') if not callable(getattr(loss, m, None))]
     if missing: raise ValueError(f"loss={loss!r} has no method {' and no '.join(missing)}; need one of {', '.join(losses)}, or {own}")
     return loss
+
+# %% ../nbs/03_losses.ipynb #33a1dd86
+def loss_name(loss)->str: return getattr(loss, 'name', type(loss).__name__)
+def loss_title(loss)->str: return getattr(loss, 'title', loss_name(loss))
+def loss_key(loss)->str:
+    "What tells two losses apart: kind, name and numbers, but no address in memory."
+    return f'{type(loss).__qualname__}/{loss_name(loss)}/{sorted((k, str(v)) for k, v in getattr(loss, "__dict__", {}).items())}'

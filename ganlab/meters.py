@@ -40,7 +40,7 @@ def input_grad_norm(
     e = torch.rand(x.shape[0], *[1]*(x.ndim - 1), generator=rng, device=x.device)
     with eval_mode(D), torch.enable_grad():
         xh = (e*x + (1 - e)*xf.detach()).requires_grad_(True)
-        g, = torch.autograd.grad(D(xh).sum(), xh)
+        g, = torch.autograd.grad(D(xh.clone()).sum(), xh)   # a clone, for a D that works in place
     return g.flatten(1).norm(dim=1).mean()
 
 # %% ../nbs/07_meters.ipynb #3b77658e

@@ -8,6 +8,7 @@ import hashlib, json
 from copy import deepcopy
 from dataclasses import dataclass
 import torch
+from .losses import loss_key
 
 # %% auto #0
 __all__ = ['canonical', 'named_params', 'named_state', 'named_numbers', 'state_digest', 'Snapshot', 'take', 'put_back',
@@ -44,7 +45,7 @@ def named_numbers(learn)->dict: # json-able
     groups = lambda opt: [{k: v for k, v in g.items() if k != 'params'} for g in opt.param_groups]
     tricks = {t.name: dict(params=t.params, leaving=t.leaving, state={k: v for k, v in t.state_dict().items() if not torch.is_tensor(v)})
               for t in learn.tricks.values() if t.enabled}
-    return dict(seed=learn.streams.seed, step=learn.step, batches=learn.n_batches, n_d=learn.n_d, update=learn.update, loss=repr(learn.base_loss),
+    return dict(seed=learn.streams.seed, step=learn.step, batches=learn.n_batches, n_d=learn.n_d, update=learn.update, loss=loss_key(learn.base_loss),
                 half=learn.half, rates=learn.rates.state(), opt_d=groups(learn.opt_d), opt_g=groups(learn.opt_g), tricks=tricks)
 
 def state_digest(learn)->str: # 64 hex digits

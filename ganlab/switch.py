@@ -7,6 +7,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
+from fastcore.basics import patch, patch_to
+from .losses import loss_name
 from .trick import Trick, find_tricks, nearest, slots
 
 # %% auto #0
@@ -81,7 +83,8 @@ class Tricks(Mapping):
         return t
 
 # %% ../nbs/05_switch.ipynb #caa8844a
-def _ask(self:Tricks, change:Change)->Change:
+@patch
+def ask(self:Tricks, change:Change)->Change:
     "Queue `change`, or apply it now where nothing trains."
     learn = self.learn
     if change.at is not None and (not isinstance(change.at, int) or change.at < learn.step):
@@ -94,6 +97,7 @@ def _ask(self:Tricks, change:Change)->Change:
         if change.error: raise change.error
     return change
 
+@patch
 def _named(self:Tricks, kind, name, at, params, now=False)->Change:
     if name not in self._tricks: raise ValueError(f"no trick called {name!r}.{nearest(name, self._tricks)} learn.tricks lists them all.")
     self[name].checked(params)
@@ -101,36 +105,42 @@ def _named(self:Tricks, kind, name, at, params, now=False)->Change:
     c.title = self[name].title
     return self.ask(c)
 
-def _on(self:Tricks, name, /, *, at=None, **params)->Change:
+@patch_to(Tricks)   # @patch does not see positional-only arguments
+def on(self:Tricks, name, /, *, at=None, **params)->Change:
     "Turn a trick on (or, where it is on, give it these values), at the next boundary or at step `at`."
     return self._named('on', name, at, params)
-def _off(self:Tricks, name, /, *, at=None, now=False)->Change:
+@patch_to(Tricks)   # @patch does not see positional-only arguments
+def off(self:Tricks, name, /, *, at=None, now=False)->Change:
     "Turn a trick off; one that leaves gently takes its time, unless `now`."
     return self._named('off', name, at, {}, now)
-def _set(self:Tricks, name, /, *, at=None, **params)->Change:
+@patch_to(Tricks)   # @patch does not see positional-only arguments
+def set(self:Tricks, name, /, *, at=None, **params)->Change:
     "Give a trick other values; it stays on or off."
     return self._named('set', name, at, params)
-Tricks.ask, Tricks._named, Tricks.on, Tricks.off, Tricks.set = _ask, _named, _on, _off, _set
 
 # %% ../nbs/05_switch.ipynb #61b63e4d
-def _refresh(self:Tricks):
+@patch
+def refresh(self:Tricks):
     "Find which tricks fill which slot: once per change, not once per step."
     on = sorted(self.enabled, key=lambda t: (t.order, t.number))
     self.slots = {s: [t for t in on if s in t.slots] for s in slots}
 
-def _loss(self:Tricks, without:Trick=None):
+@patch
+def loss(self:Tricks, without:Trick=None):
     "The loss in force: the learner's own, as the tricks that are on make it."
     loss = self.learn.base_loss
     for t in self.slots['loss']:
         if t is not without: loss = t.loss(loss)
     return loss
 
-def _objections(self:Tricks, skip=None):
+@patch
+def objections(self:Tricks, skip=None):
     "Raise the first reason that a trick that is on has against the present state."
     for t in self.enabled:
         if t is not skip and (why := t.why_not(self.learn)): raise Refused(f"{why} Turn {t.title[0].lower() + t.title[1:]} off first.")
 
-def _apply_due(self:Tricks)->int: # how many were applied
+@patch
+def apply_due(self:Tricks)->int: # how many were applied
     "Apply what is due at this boundary, in the order asked."
     if not self._queue: return 0
     step, n = self.learn.step, 0
@@ -139,9 +149,9 @@ def _apply_due(self:Tricks)->int: # how many were applied
         self._queue = [c for c in self._queue if c not in due]
     for c in due: n += self._apply(c)
     return n
-Tricks.refresh, Tricks.loss, Tricks.objections, Tricks.apply_due = _refresh, _loss, _objections, _apply_due
 
 # %% ../nbs/05_switch.ipynb #61433fc4
+@patch
 def _apply(self:Tricks, c:Change)->bool:
     "Apply one change whole, or leave everything as it was and note the refusal."
     try:
@@ -150,6 +160,7 @@ def _apply(self:Tricks, c:Change)->bool:
             getattr(self, f'_apply_{c.kind}')(c, undo)
             self.refresh()
             self.objections()
+            self.learn.settle()
             undo.pop_all()
     except Exception as e:
         verb = dict(on='Not turned on', off='Not turned off', set='Not changed', loss='Loss not changed').get(c.kind, 'Not done')
@@ -163,6 +174,7 @@ def _apply(self:Tricks, c:Change)->bool:
     c._done.set()
     return c.error is None
 
+@patch
 def _apply_set(self:Tricks, c:Change, undo):
     t = self[c.name]
     c.old, new = dict(t.params), t.checked(c.params)
@@ -170,6 +182,7 @@ def _apply_set(self:Tricks, c:Change, undo):
     t.params = new
     if t.enabled: t.changed(self.learn, c.old)
 
+@patch
 def _apply_on(self:Tricks, c:Change, undo):
     t = self[c.name]
     undo.callback(t.__dict__.update, enabled=t.enabled, since=t.since, leaving=t.leaving)
@@ -180,6 +193,7 @@ def _apply_on(self:Tricks, c:Change, undo):
     t.attach(self.learn, undo)
     t.enabled, t.since = True, self.learn.step
 
+@patch
 def _apply_off(self:Tricks, c:Change, undo):
     t = self[c.name]
     if not t.enabled: return
@@ -187,27 +201,29 @@ def _apply_off(self:Tricks, c:Change, undo):
     if n: t.leaving = (0, n)
     else: self._finish(t)
 
+@patch
 def _finish(self:Tricks, t:Trick):
     t.detach(self.learn)
     t.enabled, t.since, t.leaving = False, None, None
     self.refresh()
 
+@patch
 def _apply_loss(self:Tricks, c:Change, undo):
     undo.callback(setattr, self.learn, 'base_loss', self.learn.base_loss)
-    c.old, self.learn.base_loss = self.learn.base_loss.name, c.params['loss']
+    c.old, self.learn.base_loss = loss_name(self.learn.base_loss), c.params['loss']
     c.params = {}
 
+@patch
 def _apply_phase(self:Tricks, c:Change, undo): self.learn.half = c.name
+@patch
 def _apply_rates(self:Tricks, c:Change, undo): pass
 
-for _f in (_apply, _apply_set, _apply_on, _apply_off, _finish, _apply_loss, _apply_phase, _apply_rates): setattr(Tricks, _f.__name__, _f)
-
 # %% ../nbs/05_switch.ipynb #242aa69d
-def _tick(self:Tricks):
+@patch
+def tick(self:Tricks):
     "One more step of those that are leaving."
     for t in self.enabled:
         if t.leaving:
             done, n = t.leaving[0] + 1, t.leaving[1]
             t.leaving = (done, n)
             if done >= n: self._finish(t)
-Tricks.tick = _tick

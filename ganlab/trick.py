@@ -5,10 +5,11 @@
 # %% ../nbs/04_trick.ipynb #aa28b434
 from __future__ import annotations
 import importlib, math, pkgutil
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.metadata import entry_points
 from functools import cache
+from fastcore.basics import patch
 
 # %% auto #0
 __all__ = ['slots', 'effects', 'Param', 'Num', 'Int', 'Choice', 'Flag', 'Trick', 'nearest', 'Ctx', 'find_tricks']
@@ -39,7 +40,8 @@ class Param:
 # %% ../nbs/04_trick.ipynb #0d1da8d5
 _words = {'true': True, 'false': False, 'on': True, 'off': False}
 
-def _check(self:Param,
+@patch
+def check(self:Param,
     value,      # what was given: a number, a text such as '2e-4', a choice
     owner='',   # the trick's name, for the error
 ):              # -> the value, of the declared kind
@@ -58,14 +60,13 @@ def _check(self:Param,
     if not math.isfinite(v) or not self.lo <= v <= self.hi or (self.kind == 'int' and v != int(v)): raise err
     return int(v) if self.kind == 'int' else v
 
-def _position(self:Param, value)->float: # place of `value` in the range, from 0 to 1
+@patch
+def position(self:Param, value)->float: # place of `value` in the range, from 0 to 1
     "Where `value` lies between `lo` and `hi`, on the declared scale."
     if self.kind in ('choice', 'bool') or self.hi == self.lo: return 0.
     f = (lambda v: math.log(max(v, self.lo or self.hi*1e-6))) if self.log else float
     lo = f(self.lo) if not self.log else f(self.lo or self.hi*1e-6)
     return min(1., max(0., (f(value) - lo)/(f(self.hi) - lo)))
-
-Param.check, Param.position = _check, _position
 
 # %% ../nbs/04_trick.ipynb #c2f3ed9c
 def Num(default, lo, hi, help='', **kw): return Param(default, lo, hi, help, kind='float', **kw)
@@ -90,13 +91,14 @@ class Trick:
         super().__init_subclass__(**kw)
         own = {k: v for k, v in vars(cls).items() if isinstance(v, Param)}
         cls.declared = {**cls.declared, **own}
-        cls.slots = tuple(s for s in slots if callable(getattr(cls, s, None)))
 
     def __init__(self, **params): # values of declared parameters
         self.enabled, self.since, self.leaving = False, None, None
         self.params = {k: p.default for k, p in self.declared.items()}
         self.params = self.checked(params)
 
+    @property
+    def slots(self)->tuple: return tuple(s for s in slots if callable(getattr(type(self), s, None))) # those that it fills
     def effect(self, params=None)->str: return self.changes
     def why_not(self, learn)->str|None: return None
     def attach(self, learn, undo): pass
@@ -115,14 +117,14 @@ def nearest(name, names)->str: # ' Did you mean ...?' or ''
     near = get_close_matches(str(name), list(names), 1, 0.5)
     return f" Did you mean {near[0]!r}?" if near else ''
 
-def _checked(self:Trick, params:dict)->dict: # all values, the given ones checked
+@patch
+def checked(self:Trick, params:dict)->dict: # all values, the given ones checked
     "The trick's values with `params` in place, or a `ValueError`; nothing is changed."
     for k in params:
         if k not in self.declared:
             have = ', '.join(self.declared) or 'none'
             raise ValueError(f"{self.name} has no parameter {k!r}; it has: {have}.{nearest(k, self.declared)}")
     return {**self.params, **{k: self.declared[k].check(v, self.name) for k, v in params.items()}}
-Trick.checked = _checked
 
 # %% ../nbs/04_trick.ipynb #6fe92220
 class Ctx:

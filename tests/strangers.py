@@ -29,7 +29,7 @@ class LoopNet(nn.Module):
     def forward(self, x):
         out = 0
         for layer, head in zip(self.layers, self.heads):
-            x = layer(x).tanh()
+            x = F.leaky_relu(layer(x), .2)
             out = out + head(x)
         return out
 
@@ -40,7 +40,7 @@ class TiedNet(nn.Module):
         self.up, self.one, self.two, self.last = nn.Linear(a, w), nn.Linear(w, w), nn.Linear(w, w), nn.Linear(w, b)
         self.two.weight = self.one.weight
     def forward(self, x):
-        h = self.two(self.one(self.up(x)).tanh()).tanh()
+        h = F.leaky_relu(self.two(F.leaky_relu(self.one(self.up(x)), .2)), .2)
         return self.last(h + F.linear(F.linear(h, self.up.weight.t()), self.up.weight))
 
 def conv_d(inplace=False, dropout=0., w=8):

@@ -5,8 +5,8 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, WeightedRandomSampler
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader as FastaiDataLoader
-from ganlab.data import (FileRows, Source, TensorDL, as_bytes, as_float, as_source, digits_dls, find_images, grid_dls, image_dls, image_grid, lent_rngs,
-                         load_image, photos_dls, ring_dls, show_samples, swissroll_dls, tensor_dls)
+from ganlab.data import (FileRows, Source, TensorDL, as_bytes, as_float, as_source, digits_dls, find_images, grid_dls, image_dls, tile_images, lent_rngs,
+                         load_image, photos_dls, ring_dls, draw_samples, swissroll_dls, tensor_dls)
 from ganlab.rng import Streams
 
 S = Streams(0)
@@ -417,11 +417,11 @@ def test_cuda():
 
 def test_grid_and_figures():
     x = rand(7, 3, 5, 6)
-    g = image_grid(x, cols=3, pad=2)
+    g = tile_images(x, cols=3, pad=2)
     assert g.shape == (3*7-2, 3*8-2, 3) and g.dtype == np.uint8
     assert (g[:5, 8:14] == as_bytes(x[1]).permute(1, 2, 0).numpy()).all() and (g[-1, -1] == 255).all()
-    assert image_grid(as_bytes(x[:, :1])).ndim == 2 and image_grid(rand(1, 2, 4, 4)).shape == (4, 4) and image_grid(rand(2, 4, 4, 4), cols=9).shape == (4, 9, 3)
-    for s in (x, rand(9, 2), rand(9, 1), rand(9, 5)): assert show_samples(s, side=1)._repr_png_()[:4] == b'\x89PNG'
+    assert tile_images(as_bytes(x[:, :1])).ndim == 2 and tile_images(rand(1, 2, 4, 4)).shape == (4, 4) and tile_images(rand(2, 4, 4, 4), cols=9).shape == (4, 9, 3)
+    for s in (x, rand(9, 2), rand(9, 1), rand(9, 5)): assert draw_samples(s, side=1)._repr_png_()[:4] == b'\x89PNG'
     assert ring_dls(n=99, bs=8).show_batch(title='ring')._repr_png_() and digits_dls().show_batch(4)
 
 # ---- what it does not do

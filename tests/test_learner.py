@@ -3,6 +3,7 @@ import math, threading
 import numpy as np, pytest, torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
+from fastai.callback.core import Callback, CancelFitException
 import handwritten
 from ganlab.data import tensor_dls
 from ganlab.fitting import StepError
@@ -378,15 +379,13 @@ def test_failure_on_a_schedule():
         fault = learn.tricks.add(Faulty); learn.tricks.on('faulty')
         fault.slot, fault.when = 'g_term', 9
         if not fail: fault.slot = 'none'
-        class Stop(Trick): pass
-        from fastai.callback.core import Callback, CancelFitException
         class End(Callback):
             def after_batch(self):
                 if self.learn.step == 9: raise CancelFitException
         with learn.quiet():
             try: learn.fit_one_cycle(1, 2e-4, cbs=[] if fail else [End()])
             except StepError as e: assert fail and e.at == 9
-        return {n: t for n, t in copies(learn).items()}
+        return copies(learn)
     assert not unequal(run(True), run(False))
 
 def test_failure_in_the_data():

@@ -171,11 +171,10 @@ function arrows(x, f, a, X, Y, col) {                            // every fourth
     x.beginPath(); x.moveTo(ax, ay); x.lineTo(bx, by); x.stroke(); x.beginPath(); x.moveTo(bx, by); for (const t of [-.45, .45]) x.lineTo(bx - 5 * Math.cos(an + t), by - 5 * Math.sin(an + t)); x.fill() });
 }
 function modes(x, m, X, Y, scale, w, h, col) {
-  const each = .1 / m.centers.length, R = Math.max(6, m.radius * scale), far = m.centers.every(([a, b]) => Math.hypot(a, b) > .2);
+  const each = .1 / m.centers.length, R = Math.max(6, m.radius * scale);
   m.centers.forEach(([a, b], i) => { const ok = m.shares[i] >= each; x.lineWidth = 1.5; x.setLineDash(ok ? [] : [4, 3]); x.strokeStyle = col(ok ? '--ink' : '--warn');
     x.beginPath(); x.arc(X(a), Y(b), R, 0, 7); x.stroke(); x.setLineDash([]);
-    const t = ok ? Math.round(100 * m.shares[i]) + ' %' : 'missed', d = Math.hypot(a, b), o = R + 12;
-    const tx = far ? X(a) + a / d * (o + 6) : X(a), ty = far ? Y(b) - b / d * o : Y(b) - R - 7;
+    const t = ok ? Math.round(100 * m.shares[i]) + ' %' : 'missed', tx = X(a), ty = Y(b) - (b > -1e-6 ? 1 : -1) * (R + 9);
     x.font = col.font(11, ok ? '' : 'bold'); x.textAlign = 'center'; x.textBaseline = 'middle'; x.lineWidth = 3; x.strokeStyle = col('--bg');
     const cx = Math.max(22, Math.min(w - 22, tx)), cy = Math.max(8, Math.min(h - 8, ty)); x.strokeText(t, cx, cy); x.fillStyle = col(ok ? '--ink' : '--warn'); x.fillText(t, cx, cy) });
 }

@@ -74,14 +74,15 @@ def trick_row(
     "A trick's row as it is now."
     vals, asked = dict(t.params), [c for c in pending if c.kind in ('on', 'off')]
     for c in pending: vals.update(c.params)
-    row = lambda state, text, why='', to=0.: dict(state=state, text=text, values=vals, why=why, to=to)
+    effect = effect_words[t.effect(t.params)]
+    row = lambda state, text, why='', to=0.: dict(state=state, text=text, values=vals, why=why, to=to, effect=effect)
     when = lambda c: f'asked at {thou(c.asked)}' if c.at is None else f'asked for {thou(c.at)}'
     if asked: return row('asked', when(asked[-1]), to=float(asked[-1].kind == 'on'))
     if refused is not None: return row('refused', f'refused at {thou(refused.asked)}', str(refused.error), float(t.enabled))
     if t.leaving: return row('leaving', f'{t.leaving[1] - t.leaving[0]} of {t.leaving[1]} steps left', to=t.leaving[0]/t.leaving[1])
     text = when(pending[-1]) if pending else ''
     if t.enabled: return row('on', text or f'since {thou(t.since)}', to=1.)
-    return row('na', '', why) if why else row('off', text or effect_words[t.effect(t.params)])
+    return row('na', '', why) if why else row('off', text or effect)
 
 # %% ../../nbs/panels/state.ipynb #b060c6f8
 @dataclass(frozen=True)

@@ -73,14 +73,14 @@ function trickRow(t, ask, pin) {
   pn.className = 'pin'; about.append(t.short, t.source ? make('span', 'src', t.source) : '');
   const say = make('span'), shut = button('q small', 'Dismiss'); shut.onclick = () => ask({ do: 'dismiss', name: t.name }); why.append(say, shut); let wrong = '';
   const fields = t.params.map(p => { const send = params => ask({ do: 'set', name: t.name, params }), f = p.kind === 'float' || p.kind === 'int' ? numberField(p, t.title, send, s => { wrong = s; words() }) : otherField(p, t.title, send); f.param = p.name; ps.append(f); return f });
-  row.append(sw, nm, pn, st, about, ps, lv, why);
+  row.append(sw, make('span', 'who', nm, pn), st, about, ps, lv, why);
   let r = null, held = null, open = false;                         // `held`: clicked here, and not yet heard of
   const words = () => { const s = wrong || (r && ['na', 'refused'].includes(r.state) ? r.why : '') || r?.bad || ''; say.textContent = s; why.hidden = !s; shut.hidden = !!wrong || !(r?.state === 'refused' || r?.bad); why.classList.toggle('err', !!(wrong || r?.bad || r?.state === 'refused')) };
   const look = () => {
     const state = held ? 'asked' : r.state, on = held ? held.to : r.to > 0 && state !== 'leaving';
     row.className = `row ${state} ${state === 'asked' && !on ? 'to-off' : ''} ${state === 'refused' && r.to ? 'still-on' : ''}`; row.dataset.state = state;
     sw.checked = state === 'asked' ? on : state === 'on' || state === 'refused' && r.to > 0; sw.setAttribute('aria-checked', sw.checked); state === 'na' ? sw.setAttribute('aria-disabled', true) : sw.removeAttribute('aria-disabled');
-    st.textContent = held ? 'asked' : r.text; lv.hidden = state !== 'leaving'; lv.firstChild.style.width = 100 * r.to + '%';
+    st.textContent = held ? 'asked' : r.state === 'off' && !row.pinned && r.text === r.effect ? '' : r.text; lv.hidden = state !== 'leaving'; lv.firstChild.style.width = 100 * r.to + '%';
     ps.hidden = !fields.length || state === 'na' || !(open || row.pinned || ['on', 'asked', 'leaving', 'refused'].includes(state)); about.hidden = !open; nm.setAttribute('aria-expanded', open); words();
   };
   sw.onclick = e => { e.preventDefault(); if (row.dataset.state === 'na') { open = true; setTimeout(look); return }
@@ -149,14 +149,15 @@ CSS_TRICKS = '''
 .gl-tricks .gh{display:grid;grid-template-columns:16px 1fr auto;align-items:center;width:100%;min-height:32px;padding:6px 0;border:0;border-top:1px solid var(--hair);background:none;text-align:left;cursor:pointer;gap:0 4px}
 .gl-tricks .gh b{font-weight:600}.gl-tricks .gh .mut{font-size:11px;line-height:14px;grid-column:2/4}.gl-tricks .gh .n{font-size:12px;color:var(--ink2)}
 .gl-tricks .gh svg{transition:transform .12s}.gl-tricks .gh[aria-expanded=true] svg{transform:rotate(90deg)}
-.gl-tricks .row{display:grid;grid-template-columns:36px minmax(0,auto) 24px minmax(max-content,1fr);align-items:center;gap:0 8px;padding:4px 0 6px;min-height:30px;position:relative}
+.gl-tricks .row{display:grid;grid-template-columns:36px minmax(0,1fr) auto;align-items:center;gap:0 8px;padding:4px 0 6px;min-height:30px;position:relative}
 .gl-tricks .row+.row{border-top:1px solid color-mix(in srgb,var(--hair) 60%,transparent)}
-.gl-tricks .nm{border:0;background:none;padding:0;text-align:left;cursor:pointer;font-weight:400;line-height:18px;min-height:24px;overflow-wrap:anywhere}
+.gl-tricks .nm{border:0;background:none;padding:0;text-align:left;cursor:pointer;font-weight:400;line-height:18px;min-height:24px}
+.gl-tricks .who{display:flex;align-items:center;gap:2px;min-width:0}
 .gl-tricks .st{font-size:11px;line-height:16px;color:var(--ink2);text-align:right;white-space:nowrap;justify-self:end}
-.gl-tricks .pin{border:0;background:none;padding:0;width:24px;height:24px;margin:0 0 0 -6px;display:grid;place-items:center;color:var(--ink2);opacity:0;cursor:pointer;border-radius:4px}
+.gl-tricks .pin{border:0;background:none;padding:0;width:24px;height:24px;flex:none;display:grid;place-items:center;color:var(--ink2);opacity:0;cursor:pointer;border-radius:4px}
 .gl-tricks .row:hover .pin,.gl-tricks .pin:focus-visible{opacity:1}.gl-tricks .pin[aria-pressed=true]{color:var(--ink)}
 @media (hover:none){.gl-tricks .pin{opacity:1}}
-.gl-tricks .ps,.gl-tricks .why,.gl-tricks .about,.gl-tricks .lv{grid-column:2/5}
+.gl-tricks .ps,.gl-tricks .why,.gl-tricks .about,.gl-tricks .lv{grid-column:2/4}
 .gl-tricks .ps{display:grid;grid-template-columns:1fr 1fr;gap:6px;margin-top:4px}
 .gl-tricks .about,.gl-tricks .why{font-size:12px;line-height:16px;color:var(--ink2);margin-top:2px}
 .gl-tricks .about .src{display:block;font-size:11px;line-height:14px;margin-top:2px}
@@ -168,7 +169,7 @@ CSS_TRICKS = '''
 @container gl (min-width:640px) and (max-width:1099.9px){
  .gl-tricks .rows{display:grid;grid-template-columns:1fr 1fr;gap:0 24px;align-items:start}.gl-tricks .rows .row+.row{border-top:0}
 }
-@container gl (min-width:1100px){.gl-lab .gl-tricks .gl-root{padding-right:8px}.gl-lab .gl-tricks .fnd{margin-left:0}}
+@container gl (min-width:1100px){.gl-lab .gl-tricks .gl-root{padding:0 8px 16px var(--pad)}.gl-lab .gl-tricks .hd{position:sticky;top:0;z-index:2;background:var(--sunk);padding:12px 0 8px;margin:0}.gl-lab .gl-tricks .fnd{margin-left:0}}
 '''
 
 # %% ../../nbs/panels/tricks.ipynb #e1d43e52

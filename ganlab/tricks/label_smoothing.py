@@ -4,12 +4,13 @@
 
 # %% ../../nbs/tricks/label_smoothing.ipynb #58dbce3b
 from __future__ import annotations
+from ..losses import loss_title
 from ..trick import Num, Trick
 
 def needs_targets(title:str, learn, trick)->str|None: # one sentence, or None
     "Why a trick about targets does not go with the loss in force."
     loss = learn.tricks.loss(without=trick)
-    if not hasattr(loss, 'with_targets'): return f"{title} needs targets, and the {getattr(loss, 'title', loss.name)} loss has none."
+    if not hasattr(loss, 'with_targets'): return f"{title} needs targets, and the {loss_title(loss)} loss has none."
 
 class LabelSmoothing(Trick):
     "D aims at softened targets for reals and for fakes."

@@ -4,6 +4,7 @@
 
 # %% ../../nbs/tricks/one_sided_label_smoothing.ipynb #8500023b
 from __future__ import annotations
+from ..losses import loss_title
 from ..trick import Num, Trick
 
 class OneSidedLabelSmoothing(Trick):
@@ -15,7 +16,7 @@ class OneSidedLabelSmoothing(Trick):
     real = Num(0.9, 0.5, 1, 'target for reals')
     def why_not(self, learn):
         loss = learn.tricks.loss(without=self)
-        if not hasattr(loss, 'with_targets'): return f"{self.title} needs targets, and the {getattr(loss, 'title', loss.name)} loss has none."
+        if not hasattr(loss, 'with_targets'): return f"{self.title} needs targets, and the {loss_title(loss)} loss has none."
     def loss(self, base): return base.with_targets(real=self.real, fake=0.)
 
 # %% auto #0

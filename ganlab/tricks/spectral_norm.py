@@ -6,6 +6,7 @@
 from __future__ import annotations
 import torch
 from torch import nn
+from fastcore.basics import patch
 from torch.nn.utils import parametrize
 from ..trick import Choice, Int, Num, Trick
 
@@ -86,24 +87,25 @@ def _remove(m:nn.Module, bake:bool):
     parametrize.remove_parametrizations(m, 'weight', leave_parametrized=False)
     m.weight.copy_(value)
 
-def _anneal(self:SpectralNorm, learn):
+@patch
+def anneal(self:SpectralNorm, learn):
     "κ goes geometrically from where σ̂ began to the target."
     t = min(1., self.done/self.soft_start) if self.soft_start else 1.
     for p in self.layers(learn): p.kappa.copy_(p.first**(1 - t)*self.scale**t)
 
-def _after(self:SpectralNorm, ctx):
+@patch
+def after_d(self:SpectralNorm, ctx):
     if self.soft_start and self.done <= self.soft_start:
         self.done += 1
         self.anneal(ctx.learn)
 
-def _changed(self:SpectralNorm, learn, old):
+@patch
+def changed(self:SpectralNorm, learn, old):
     if old['net'] != self.net: raise ValueError("spectral_norm: net cannot change while it is on; turn it off first")
     for p in self.layers(learn): p.iterations = self.iterations
     if old['scale'] != self.scale:
         for p in self.layers(learn): p.first.copy_(p.kappa)
         self.done = 0
     self.anneal(learn)
-SpectralNorm.anneal, SpectralNorm.after_d, SpectralNorm.changed = _anneal, _after, _changed
-SpectralNorm.slots = ('after_d',)
 SpectralNorm.state_dict = lambda self: dict(done=getattr(self, 'done', 0))
 SpectralNorm.load_state_dict = lambda self, s: setattr(self, 'done', s['done'])

@@ -104,8 +104,9 @@ class Server:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(req, timeout=timeout) as r: raw = r.read()
         return json.loads(raw) if raw else None
 
-    def end_kernels(self):
-        for s in self.api('/api/sessions'): self.api(f"/api/sessions/{s['id']}", 'DELETE', timeout=20)
+    def end_kernels(self, notebook=None):
+        for s in self.api('/api/sessions'):
+            if notebook in (None, s['path']): self.api(f"/api/sessions/{s['id']}", 'DELETE', timeout=20)
 
     def stop(self):
         try:
@@ -166,7 +167,7 @@ class Notebook:
     def __enter__(self): return self
     def __exit__(self, *exc):
         self.context.close()
-        self.bench.server.end_kernels()
+        self.bench.server.end_kernels(self.name)
 
     def _route(self, route):
         url = route.request.url
@@ -185,6 +186,8 @@ class Notebook:
         return [m for m in self.console if not re.search(BENIGN, m)] + [f'request to {u}' for u in self.outside]
 
     def reload(self):
+        "Save (what is not saved, a reload forgets), and load the page again; the kernel goes on"
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save').then(() => null)")
         self.page.reload(wait_until='domcontentloaded')
         self._ready()
 
