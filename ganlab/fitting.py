@@ -161,8 +161,10 @@ class StepLearner(Learner):
 
     @contextmanager
     def claim(self):
-        if self.training_now or not self._claim.acquire(blocking=False):
-            raise RuntimeError("this learner is training already; wait for it, or stop it first (lab.stop())")
+        busy = RuntimeError("this learner is training already; wait for it, or stop it first (lab.stop())")
+        if self.training_now: raise busy
+        while not self._claim.acquire(timeout=0.02):   # a sample or a change of another thread holds it for a moment
+            if self.training_now: raise busy
         threads = torch.get_num_threads()
         try:
             if threads != self.n_threads: torch.set_num_threads(self.n_threads)
@@ -177,26 +179,30 @@ class StepLearner(Learner):
             self._claim.release()
             if threads != self.n_threads: torch.set_num_threads(threads)
 
-    @contextmanager
-    def claim_step(self):
-        "The right to change the networks: waits for whoever holds it."
-        with self._claim: yield
-
 # %% ../nbs/fitting.ipynb #ddef6812
+@patch
+def when_idle(self:StepLearner, fn)->bool: # False: it trains, and `fn` was not called
+    "Call `fn()` here while no step is under way; leave it where some thread trains (the training thread included)."
+    while not self.training_now:
+        if self._claim.acquire(timeout=0.02):
+            try:
+                if self.training_now: return False
+                fn()
+                return True
+            finally: self._claim.release()
+    return False
+
 @patch
 def between_steps(self:StepLearner, fn, *args, **kwargs):
     "Run `fn(*args, **kwargs)` where no step is under way: on the training thread, or here while idle. Returns its result."
     if self.on_training_thread(): return fn(*args, **kwargs)
     job = Future()
     while True:
+        if self.when_idle(lambda: self._jobs.append((job, fn, args, kwargs)) or self.run_jobs()): break
         with self.tricks._lock:
             if self.training_now:
                 self._jobs.append((job, fn, args, kwargs))
                 break
-        if self._claim.acquire(timeout=0.02):
-            try:
-                if not self.training_now: return fn(*args, **kwargs)
-            finally: self._claim.release()
     return job.result()
 
 @patch

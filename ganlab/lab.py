@@ -8,6 +8,7 @@ import atexit, sys, threading, time, weakref
 from collections import deque
 import ipywidgets as W
 from fastai.callback.core import CancelFitException
+from fastcore.basics import patch
 from .panels.curves import Curves, Thinned
 from .panels.samples import Pictures, Samples
 from .panels.state import make_state, thou, words
@@ -15,7 +16,7 @@ from .panels.transport import Status, Transport, error_card
 from .panels.tricks import TrickPanel, tell_controls, trick_control
 
 # %% auto #0
-__all__ = ['Lab', 'start', 'pause', 'step', 'stop', 'wait', 'close']
+__all__ = ['Lab']
 
 # %% ../nbs/13_lab.ipynb #0b356546
 _labs = weakref.WeakSet()   # all labs that are open
@@ -76,8 +77,10 @@ def _ready(learn)->tuple:
     return '', f"Ready: {'' if n is None else thou(n) + ' samples to train on; '}G has {thou(size[0])} weights, D {thou(size[1])}. Press Run, then flip a trick while it trains."
 
 # %% ../nbs/13_lab.ipynb #708c830c
+@patch
 def _news_now(self:Lab): return len(self.learn.tricks.log), tuple(self.learn.tricks.refused.values())
 
+@patch
 def _gate(self:Lab, learn):
     "Between two steps: draw what is due, wait while paused, end when told."
     now = time.perf_counter()
@@ -94,6 +97,7 @@ def _gate(self:Lab, learn):
             if self._want == 'run': return
         self._pause()
 
+@patch
 def _pause(self:Lab):
     "Show the state at this step, then wait for the next order; samples asked for meanwhile are taken."
     self._state = 'paused'
@@ -112,9 +116,9 @@ def _pause(self:Lab):
     self._state = 'running'
     self._clock.clear()
     self._due = 0.
-Lab._news_now, Lab._gate, Lab._pause = _news_now, _gate, _pause
 
 # %% ../nbs/13_lab.ipynb #874c38d9
+@patch
 def _train(self:Lab):
     "What the training thread runs."
     try: self.learn.fit_steps(None, gate=self._gate, progress=False)
@@ -130,6 +134,7 @@ def _train(self:Lab):
         self._quiet.set()
         self._cond.notify_all()
 
+@patch
 def _order(self:Lab, want, todo=(), until=None):
     "Tell the gate what to do; start the thread where there is none."
     with self._cond:
@@ -148,12 +153,12 @@ def _order(self:Lab, want, todo=(), until=None):
         if want != 'stop': self._quiet.clear()
         if start: self._thread.start()
         self._cond.notify_all()
-Lab._train, Lab._order = _train, _order
 
 # %% ../nbs/13_lab.ipynb #03e50c87
 def _whole(n, what):
     if isinstance(n, bool) or not isinstance(n, int) or n < 1: raise ValueError(f'{what}={n!r}; need a whole number from 1')
 
+@patch
 def start(self:Lab,
     steps:int=None, # how many; None: until stopped, or to the end that was set before a pause
 ):
@@ -163,12 +168,14 @@ def start(self:Lab,
     if self._state != 'running': self._say = 'Running', f'from step {thou(self.learn.step)}.'
     self._order('run', until=None if steps is None else self.learn.step + steps)
 
+@patch
 def pause(self:Lab, timeout:float=60): # seconds to wait for the step under way
     "Hold the training after the step under way; changes asked meanwhile are applied with the next step."
     if self._thread is not None:
         self._order('pause')
         self.wait(timeout)
 
+@patch
 def step(self:Lab,
     n:int=1, # how many
     phase:str='both', # 'd' trains D alone, 'g' G alone
@@ -178,6 +185,7 @@ def step(self:Lab,
     if phase not in ('both', 'd', 'g'): raise ValueError(f"phase={phase!r}; need 'both', 'd' or 'g'")
     self._order('pause', [phase]*n)
 
+@patch
 def stop(self:Lab, timeout:float=60): # seconds to wait for the step under way
     "End the training after the step under way; the learner is free for `fit`."
     t = self._thread
@@ -185,11 +193,13 @@ def stop(self:Lab, timeout:float=60): # seconds to wait for the step under way
     if t is not None and t is not threading.current_thread(): t.join(timeout)
     if self._thread is None: self._draw()
 
+@patch
 def wait(self:Lab, timeout:float=None)->bool: # seconds; True where nothing runs any more
     "Block until the training is paused, has ended or has failed."
     if self._thread is threading.current_thread(): raise RuntimeError('wait() on the training thread would wait for itself')
     return self._quiet.wait(timeout)
 
+@patch
 def close(self:Lab):
     "Stop the training and take the panel off the page."
     if self._closed: return
@@ -199,9 +209,9 @@ def close(self:Lab):
     _labs.discard(self)
     for part in (self.transport, self.samples, self.curves, self.tricks, self.announcement, self.body): part.close()
     W.VBox.close(self)
-for _f in (start, pause, step, stop, wait, close): setattr(Lab, _f.__name__, _f)
 
 # %% ../nbs/13_lab.ipynb #792dbc2a
+@patch
 def _request(self:Lab, msg:dict):
     "A click on the transport, on the error card, or on the latents."
     do = msg.get('do')
@@ -215,6 +225,7 @@ def _request(self:Lab, msg:dict):
     except Exception as e: self._say = '', str(e)
     self._draw(full=do == 'look') if self._thread is None else self._draw_words()
 
+@patch
 def _remedy(self:Lab, a:dict):
     "One of the answers of the error card."
     if a['kind'] == 'stop': return self._order('stop')
@@ -222,14 +233,15 @@ def _remedy(self:Lab, a:dict):
     if a['kind'] == 'default': self.learn.tricks.set(a['name'], **{a['param']: self.learn.tricks[a['name']].declared[a['param']].default})
     self.start()
 
+@patch
 def _asked(self:Lab, change):
     "After a request of the list of tricks: a `Change`, or the exception that it raised."
     if isinstance(change, Exception): self._say = '', str(change)
     elif change is not None and change.step is None: self._say = words(change, self.learn)
     self._draw() if self._thread is None else self._draw_words()
-Lab._request, Lab._remedy, Lab._asked = _request, _remedy, _asked
 
 # %% ../nbs/13_lab.ipynb #2ee231c4
+@patch
 def _draw(self:Lab, full=False):
     "Refresh everything that is due; `full`: whether due or not."
     with self._drawing:
@@ -250,29 +262,33 @@ def _draw(self:Lab, full=False):
         self._spent += t3 - t0
         self._looked, self._due = t3 + 0.05, t3 + max(self.every, (t3 - t0 - (t2 - t1))/self.share)
 
+@patch
 def _draw_words(self:Lab):
     with self._drawing: self._show()
 
+@patch
 def _show(self:Lab, **drawn):
     "Hand one state to all parts."
     self._before = make_state(self.learn, self._before, status=self._state, total=self._until, rate=self._rate(), cost=self._cost, say=self._say,
                               error=error_card(self.error, self.learn) if self._state == 'error' else None, **drawn)
     for part in (self.transport, self.tricks, self.samples, self.curves, self.announcement): part.refresh(self._before)
 
+@patch
 def _look(self:Lab):
     try: return self._pictures.take(self.samples.z)
     except Exception as e:
         self._say = 'No picture', f'of the samples: {type(e).__name__}: {e}'
         return None
 
+@patch
 def _say_news(self:Lab):
     "Announce what was applied or refused last."
     log, refused = self.learn.tricks.log, list(self.learn.tricks.refused.values())
     if refused and (not log or refused[-1].asked > (log[-1].step or 0) or refused[-1] not in (self._before.key[2] if self._before else ())): self._say = words(refused[-1], self.learn)
     elif log and log[-1].kind != 'phase': self._say = words(log[-1], self.learn)
-Lab._draw, Lab._draw_words, Lab._show, Lab._look, Lab._say_news = _draw, _draw_words, _show, _look, _say_news
 
 # %% ../nbs/13_lab.ipynb #a7cc2172
+@patch
 def _measure(self:Lab, now):
     "Note time, step and the time spent on drawing, for the rate and the panel's cost."
     if self._state != 'running': return
@@ -280,9 +296,9 @@ def _measure(self:Lab, now):
     t, _, spent = self._clock[0]
     if now - t > 1: self._cost = round((self._spent - spent)/(now - t), 3)
 
+@patch
 def _rate(self:Lab): # steps a second, over the last few refreshes
     if self._state != 'running' or len(self._clock) < 2: return None
     t, step, _ = self._clock[max(-6, -len(self._clock))]
     now, at, _ = self._clock[-1]
     return (at - step)/(now - t) if now - t > 0.2 and at > step else None
-Lab._measure, Lab._rate = _measure, _rate

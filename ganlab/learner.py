@@ -275,7 +275,7 @@ def _note(self:GANLearner, c, t0):
     if bad: raise self._recover(None, bad, row[bad])
     for key in {'d', 'g'} - sizes.keys(): self._layer_row(key, [])
     self.step += 1
-    self.tricks.tick()
+    if self.tricks.tick(): self._ring.clear()      # one has gone: the next boundary looks at the networks anew
     row['ms'] = 1000*(time.perf_counter() - t0)
     self.record.append([row.pop(k, math.nan) for k in _columns])
     for k, v in row.items(): self.record.put(k, v)

@@ -91,10 +91,7 @@ def ask(self:Tricks, change:Change)->Change:
         raise ValueError(f"at={change.at!r}; need a step from {learn.step} on (the learner stands there)")
     change.asked, change._blocked = learn.step, learn.on_training_thread
     with self._lock: self._queue.append(change)
-    if not learn.training_now and (change.at is None or change.at == learn.step):
-        with learn.claim_step():
-            if change in self._queue: learn.boundary()
-        if change.error: raise change.error
+    if change.at in (None, learn.step) and learn.when_idle(lambda: change in self._queue and learn.boundary()) and change.error: raise change.error
     return change
 
 @patch
@@ -197,6 +194,11 @@ def _apply_on(self:Tricks, c:Change, undo):
 def _apply_off(self:Tricks, c:Change, undo):
     t = self[c.name]
     if not t.enabled: return
+    undo.callback(setattr, t, 'enabled', True)
+    t.enabled = False                       # would the others still stand?
+    self.refresh()
+    self.objections()
+    t.enabled = True
     n = 0 if c.now else t.leave(self.learn)
     if n: t.leaving = (0, n)
     else: self._finish(t)
@@ -220,10 +222,14 @@ def _apply_rates(self:Tricks, c:Change, undo): pass
 
 # %% ../nbs/05_switch.ipynb #242aa69d
 @patch
-def tick(self:Tricks):
+def tick(self:Tricks)->bool: # has one gone?
     "One more step of those that are leaving."
+    gone = False
     for t in self.enabled:
         if t.leaving:
             done, n = t.leaving[0] + 1, t.leaving[1]
             t.leaving = (done, n)
-            if done >= n: self._finish(t)
+            if done >= n:
+                self._finish(t)
+                gone = True
+    return gone

@@ -74,7 +74,7 @@ def data(side=None, n=120):
 def make_learner(kind='mlp', bs=8, n=120, G=None, D=None, cls=GANLearner, **kwargs):
     "A learner on a fresh pair of networks"
     g, d = nets(kind)
-    return cls(tensor_dls(data(MAKERS[kind][1], n), bs), G or g, D or d, **{'z_dim': Z_DIMS.get(kind), **kwargs})
+    return cls(tensor_dls(data(MAKERS[kind][1], n), bs), g if G is None else G, d if D is None else D, **{'z_dim': Z_DIMS.get(kind), **kwargs})
 
 def go(learn, n): learn.fit_steps(n, progress=False)
 

@@ -22,7 +22,7 @@ def refused(fn, *words, kind=ValueError):
 
 def build(D=None, G=None, dls=None, **kwargs):
     g, d = mlp(2, 3, 8, 1, seed=0)
-    return GANLearner(dls or tensor_dls(data(), 16), G or g, D or d, **kwargs)
+    return GANLearner(tensor_dls(data(), 16) if dls is None else dls, g if G is None else G, d if D is None else D, **kwargs)
 
 # A Sigmoid at D's end
 

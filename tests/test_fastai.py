@@ -91,10 +91,10 @@ def test_save_model(tmp_path):
     "The best epoch's weights are on disk, and in the learner afterwards"
     learn = make_learner(path=tmp_path, lr_g=1e-2, lr_d=1e-2)
     values, kept = [], []
-    class Keep(Callback):
+    class KeepAll(Callback):
         order = 100
         def after_epoch(self): values.append(float(self.learn.valid_loss)); kept.append(copies(self.learn))
-    quiet(learn, lambda: learn.fit(4, cbs=[SaveModelCallback(monitor='valid_loss', with_opt=True), Keep()]))
+    quiet(learn, lambda: learn.fit(4, cbs=[SaveModelCallback(monitor='valid_loss', with_opt=True), KeepAll()]))
     assert (tmp_path/'models'/'model.safetensors').exists()
     best = kept[int(np.argmin(values))]
     assert not unequal(best, copies(learn))
@@ -125,6 +125,18 @@ def test_param_scheduler():
     np.testing.assert_allclose(d/g, 4, rtol=1e-9); np.testing.assert_allclose(d[0], 4e-4, rtol=1e-6)
     assert (np.diff(d) < 0).all() and d[-1] < 1e-4
     assert (learn.opt_g.param_groups[0]['lr'], learn.opt_d.param_groups[0]['lr']) == (1e-4, 4e-4)
+
+@pytest.mark.parametrize('name', ['Rates', 'Record', 'Tricks', 'Source', 'Step', 'Sample', 'Score', 'Streams', 'Half', 'Save', 'FitSteps'])
+def test_a_callback_named_like_something_of_the_learner(name):
+    "fastai hangs callbacks on the learner under their names: one that would hide what is there is refused, or hides nothing"
+    learn = make_learner()
+    cb = type(name, (Callback,), {})()
+    was = getattr(learn, cb.name)
+    try: learn.add_cb(cb)
+    except ValueError as e: assert name in one_sentence(e) and cb not in learn.cbs
+    else: assert getattr(learn, cb.name) == was; learn.remove_cb(cb)
+    assert getattr(learn, cb.name) == was
+    go(learn, 2)
 
 # Rates
 

@@ -5,6 +5,7 @@
 # %% ../../nbs/panels/curves.ipynb #330eaf47
 from __future__ import annotations
 import numpy as np, traitlets as T
+from fastcore.basics import patch
 from ..meters import Record
 from .state import CSS, JS, Part, PanelState, logit_losses
 
@@ -48,7 +49,8 @@ class Thinned:
         return np.stack(out)
 
 # %% ../../nbs/panels/curves.ipynb #7048df33
-def _halve(self:Thinned):
+@patch
+def halve(self:Thinned):
     "Merge neighbouring buckets."
     k, y = self.k, self.y
     pad = k % 2                                           # the last bucket may be alone
@@ -58,7 +60,8 @@ def _halve(self:Thinned):
     y[:, :, (k + 1)//2:] = np.nan
     self.k, self.width = (k + 1)//2, 2*self.width
 
-def _take(self:Thinned)->Thinned:
+@patch
+def take(self:Thinned)->Thinned:
     "Add the rows that are new in the record; start over where it was rewound."
     n = self.record.n
     if n < self.n: self.reset()
@@ -78,14 +81,13 @@ def _take(self:Thinned)->Thinned:
         self.n, self.k = m, b[-1] + 1
     return self
 
-def _tobytes(self:Thinned)->bytes: # float32: [buckets, rows, width], x, y, the newest steps, the newest rows
+@patch
+def tobytes(self:Thinned)->bytes: # float32: [buckets, rows, width], x, y, the newest steps, the newest rows
     "All that is drawn, of a size that does not grow with the run."
     n, k = self.n, self.k
     a = max(0, n - self.tail - max(windows))              # the means of the newest rows need some before them
     new = [self.record.array(c, a)[:n - a] for c in ('step', *series)]
     return np.concatenate([[k, n - a, self.width], self.x[:k], self.y[:, :, :k].ravel(), *new]).astype(np.float32).tobytes()
-
-Thinned.halve, Thinned.take, Thinned.tobytes = _halve, _take, _tobytes
 
 # %% ../../nbs/panels/curves.ipynb #57e23227
 JS_DATA = r'''

@@ -7,6 +7,7 @@ from __future__ import annotations
 import io, math
 import numpy as np, torch, traitlets as T
 from PIL import Image
+from fastcore.basics import patch
 from .state import CSS, JS, Part, PanelState, logit_losses
 
 # %% auto #0
@@ -94,6 +95,7 @@ class Pictures:
     def _none(self, x): return dict(note=f"A sample has the shape {tuple(x.shape[1:])}: no picture of it. D's scores below are of the last batch.")
 
 # %% ../../nbs/panels/samples.ipynb #5b92ae31
+@patch
 def _images(self:Pictures, x):
     side = 128 if self.big else 64
     out = dict(cols=int(math.sqrt(self.n)), count=self.n, fake=jpeg_grid(fit_size(x, side), int(math.sqrt(self.n))))
@@ -101,6 +103,7 @@ def _images(self:Pictures, x):
         self.real = jpeg_grid(fit_size(real, side), 1 if self.big else 2)
     return out if self.real is None else {**out, 'real': self.real}
 
+@patch
 def _points(self:Pictures, x):
     learn, src = self.learn, self.learn.source
     if self.real is None and (real := self.reals()) is not None:
@@ -116,8 +119,6 @@ def _points(self:Pictures, x):
         info = dict(centers=centers.tolist(), radius=r, shares=share.tolist(), found=found)
     raw = lambda t: t.detach().float().contiguous().numpy().tobytes()
     return dict(fake=raw(x), real=b'' if self.real is None else raw(self.real), heat=raw(heat), arrows=raw(arrows), extent=e, count=len(x), modes=info)
-
-Pictures._images, Pictures._points = _images, _points
 
 # %% ../../nbs/panels/samples.ipynb #034e80ed
 JS_IMAGES = r'''

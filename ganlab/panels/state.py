@@ -241,7 +241,7 @@ function fmt(v, n = 3) {
 }
 function panel(el, name, label) {
   el.classList.add('gl', 'gl-part', 'gl-' + name);
-  el.dataset.lmSuppressShortcuts = 'true';                       // the keys here are the panel's, not the notebook's
+  el.addEventListener('focusin', e => { e.target.dataset.lmSuppressShortcuts = 'true' });   // the keys here are the panel's: JupyterLab asks the focused element itself
   const root = make('div', 'gl-root');
   root.setAttribute('role', 'region'); root.setAttribute('aria-label', label);
   el.append(root);

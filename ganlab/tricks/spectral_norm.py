@@ -16,7 +16,7 @@ class SpectralScale(nn.Module):
     "Parametrisation W -> κ W / σ̂, with one power iteration (or more) a training forward."
     def __init__(self, w, dim, iterations):
         super().__init__()
-        self.dim, self.iterations = dim, iterations
+        self.dim, self.iterations, self.used = dim, iterations, False
         m = self.matrix(w.detach())
         u, s, v = torch.linalg.svd(m.float(), full_matrices=False)   # exact at the start: κ = σ̂ changes nothing
         self.register_buffer('u', u[:, 0].to(w))
@@ -27,13 +27,13 @@ class SpectralScale(nn.Module):
     def sigma(self, w): m = self.matrix(w); return torch.dot(self.u.clone(), m @ self.v.clone())
     @torch.no_grad()
     def iterate(self, w):
-        m = self.matrix(w)
+        m, self.used = self.matrix(w), True
         for _ in range(self.iterations):
             self.v.copy_(nn.functional.normalize(m.t() @ self.u, dim=0, eps=1e-12))
             self.u.copy_(nn.functional.normalize(m @ self.v, dim=0, eps=1e-12))
     def forward(self, w):
         if self.training: self.iterate(w.detach())
-        return w*(self.kappa/self.sigma(w))
+        return w*(self.kappa.clone()/self.sigma(w))
 
 # %% auto #0
 __all__ = ['SpectralScale', 'normable', 'SpectralNorm']
@@ -64,6 +64,7 @@ class SpectralNorm(Trick):
         for net in self.nets(learn):
             which = 'D' if net is learn.D else 'G'
             if bad := next((n for n, m in net.named_modules() if _foreign(m)), None): return f"Spectral norm: layer {which}.{bad} has a parametrisation of its own already."
+            if bad := next((n for n, m in normable(net).items() if not m.weight.any()), None): return f"Spectral norm: layer {which}.{bad} is all zeros and has no singular value to divide by; train a few steps first."
             if not normable(net): return f"Spectral norm: {which} has no linear or convolutional layer."
     def attach(self, learn, undo):
         self.done = 0
@@ -76,7 +77,9 @@ class SpectralNorm(Trick):
     def detach(self, learn):
         for net in (learn.D, learn.G):
             for m in net.modules():
-                if _ours(m): _remove(m, bake=True)
+                if _ours(m):
+                    p = m.parametrizations.weight[-1]
+                    _remove(m, bake=p.used or not torch.equal(p.kappa, p.first))   # unused: the raw weight is the same, to the bit
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #e919aa5d
 @torch.no_grad()
