@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 from fastai.callback.core import Callback, CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException, CancelValidException, event
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import LRFinder, ParamScheduler, SuggestionMethod, valley
+from fastai.callback.tracker import TrackerCallback
 from fastai.learner import Learner, Recorder
 from fastcore.basics import noop, patch
 from fastcore.foundation import L
@@ -94,7 +95,7 @@ class GANRecorder(Recorder):
     name = 'recorder'
     def before_fit(self):
         self.lrs, self.iters, self.losses, self.values = [], [], [], []
-        self.metric_names = L('epoch', 'd_loss', 'g_loss') + (['valid_loss'] if self.learn.has_valid else []) + ['time']
+        self.metric_names = L('epoch', 'd_loss', 'g_loss') + (['valid_loss'] if self.learn.validates else []) + ['time']
         self.smooth = self.weight = 0.
     def before_epoch(self): self.start_epoch, self.first, self.log = time.time(), self.learn.record.n, L(self.learn.epoch)
     def before_train(self): pass
@@ -106,7 +107,7 @@ class GANRecorder(Recorder):
         self.losses.append(self.learn.smooth_loss)
     def after_train(self): self.log += L(float(np.nanmean(self.learn.record.array(c, self.first))) if self.learn.record.n > self.first else float('nan') for c in ('d_loss', 'g_loss'))
     def after_validate(self):
-        if self.learn.has_valid: self.log.append(self.learn.valid_loss)
+        if self.learn.validates: self.log.append(self.learn.valid_loss)
     def after_cancel_train(self): pass
     def after_cancel_validate(self): pass
     def after_epoch(self):
@@ -154,6 +155,8 @@ class StepLearner(Learner):
         self.n_threads, self.last_d, self.last_g, self.last_loss = torch.get_num_threads(), 0., 0., 0.
         self.add_cbs([GANRecorder(), GANProgress()])
         self.add_cbs(cbs)
+
+    lr = property(lambda self: self.opt.reference, lambda self, v: None, doc="What fastai takes for the default rate: the larger of the two.")
 
     @property
     def training_now(self)->bool: return self._trainer is not None # is some thread training?
@@ -223,6 +226,8 @@ def add_cb(self:StepLearner, cb):
     cb = cb() if isinstance(cb, type) else cb
     deaf = sorted(e for e in _inner if _listens(cb, e))
     if deaf: warnings.warn(f"{type(cb).__name__} listens to {', '.join(deaf)}; a GAN step has two of each, so ganlab does not call them: write a trick instead")
+    if hasattr(type(self), cb.name) or not isinstance(vars(self).get(cb.name, cb), Callback):
+        raise ValueError(f"a callback called {type(cb).__name__} would hide learn.{cb.name}; give its class another name")
     self._table.clear()
     return super(StepLearner, self).add_cb(cb)
 @patch
@@ -263,16 +268,17 @@ def _do_epoch(self:StepLearner):
     n = self._steps or 0
     self.training, self.pct_train, self.n_iter, self.dl = True, self.epoch/self.n_epoch, n, range(n)
     self._with_events(lambda: self._all_steps(self._steps, self._gate), 'train', CancelTrainException)
-    if self.has_valid and self._validates:
+    if self.validates:
         self.training = False
         self._with_events(self._validate, 'validate', CancelValidException)
 
 @patch
-def _fit(self:StepLearner, n_epoch, steps, gate=None, lr=None, cbs=None, validates=True, progress=True):
+def _fit(self:StepLearner, n_epoch, steps, gate=None, lr=None, cbs=None, validates=True, progress=True): # validates None: where a callback tracks a metric
     quiet = nullcontext() if progress else self.quiet()
     with self.claim(), quiet, self.added_cbs(cbs):
         self.rates.mult = 1. if lr is None else float(lr)/self.opt.reference
-        self.n_epoch, self._steps, self._gate, self._validates, self.train_iter = n_epoch, steps, gate, validates, 0
+        if validates is None: validates = any(isinstance(cb, TrackerCallback) for cb in self.cbs)
+        self.n_epoch, self._steps, self._gate, self.validates, self.train_iter = n_epoch, steps, gate, validates and self.has_valid, 0
         try: self._with_events(self._do_fit, 'fit', CancelFitException, self._end_cleanup)
         finally: self.rates.mult = 1.
 
@@ -307,7 +313,7 @@ def fit_steps(self:StepLearner,
 ):
     "Train for `n` steps, blocking. `fit_steps(a); fit_steps(b)` is `fit_steps(a + b)`, bit for bit."
     if n is not None or gate is None: _check_n(n, 'n')
-    self._fit(1, n, gate, cbs=cbs, validates=False, progress=progress and n is not None)
+    self._fit(1, n, gate, cbs=cbs, validates=None, progress=progress and n is not None)
 
 @patch
 @contextmanager
@@ -323,19 +329,24 @@ def validate(self:StepLearner, ds_idx=1, dl=None, cbs=None):
 
 # %% ../nbs/fitting.ipynb #76c76d1f
 class _GANLRFinder(LRFinder):
-    "Put back with a snapshot; a step that breaks ends the search."
+    "fastai's, without its files: `lr_find` keeps a snapshot in memory."
     def before_fit(self):
         ParamScheduler.before_fit(self)
-        self.snap, self.best_loss = self.learn.snapshot(), float('inf')
-    def after_fit(self): self.learn.restore(self.snap)
+        self.best_loss = float('inf')
+    def after_fit(self): pass
 
 @patch
 def lr_find(self:StepLearner, start_lr=1e-7, end_lr=1., num_it=100, stop_div=True, show_plot=True, suggest_funcs=(SuggestionMethod.Valley)):
     "fastai's `lr_find`: the loss over growing rates (the larger of the two), and suggestions; the learner is left as it was."
+    snap, (waiting, self.tricks._queue) = self.snapshot(), (self.tricks._queue, [])     # changes that wait go on waiting
     try: self._fit(1, num_it, cbs=_GANLRFinder(start_lr, end_lr, num_it, stop_div), validates=False, progress=False)
-    except StepError: pass
+    except StepError: pass                   # it broke: that is what we wanted to see
+    finally:
+        self.restore(snap)
+        self.tricks._queue = waiting + self.tricks._queue
     n = len(self.recorder.losses)
-    lrs, losses = torch.tensor(self.recorder.lrs[n//10:max(n - 5, n//10 + 2)]), torch.tensor([float(l) for l in self.recorder.losses[n//10:max(n - 5, n//10 + 2)]])
+    if n < 8: raise ValueError(f"the search broke after {n} steps, at a rate of {start_lr:g} or little more; check the loss and the data before the rate")
+    lrs, losses = (torch.tensor([float(v) for v in vs[n//10:n - 2]]) for vs in (self.recorder.lrs, self.recorder.losses))
     funcs = L(suggest_funcs or ())
     found = [f(lrs, losses, num_it)[0] for f in funcs]
     if show_plot:

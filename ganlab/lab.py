@@ -49,6 +49,7 @@ class Lab(W.VBox):
         _close_former(*self._made_by)
         self.learn, self.every, self.share, self.error = learn, refresh, share, None
         self._cond, self._quiet, self._drawing, self._thread = threading.Condition(), threading.Event(), threading.RLock(), None
+        self._showing = threading.RLock()
         self._want, self._state, self._todo, self._until = 'pause', 'idle', deque(), None
         self._thin, self._pictures, self._before = Thinned(learn.record), Pictures(learn), None
         self._due = self._look_due = self._spent = self._looked = 0.
@@ -82,11 +83,16 @@ def _news_now(self:Lab): return len(self.learn.tricks.log), tuple(self.learn.tri
 
 @patch
 def _gate(self:Lab, learn):
-    "Between two steps: draw what is due, wait while paused, end when told."
+    "Between two steps: draw what is due, wait while paused, end when told; show at once what the next step will train with."
     now = time.perf_counter()
     if now >= self._due: self._draw()
-    elif self._news_now() != self._news and now >= self._looked: self._draw()
-    if self._want == 'run' and not self._todo and (self._until is None or learn.step < self._until): return
+    if self._want != 'run' or self._todo or self._until is not None and learn.step >= self._until: self._hold(learn)
+    if any(c.at is None or c.at <= learn.step for c in learn.tricks.pending): learn.boundary()
+    if self._news_now() != self._news and now >= self._looked: self._draw()
+
+@patch
+def _hold(self:Lab, learn):
+    "Return when the next step may run."
     while True:
         with self._cond:
             if self._want == 'stop' or self._want == 'run' and self._until is not None and learn.step >= self._until: raise CancelFitException
@@ -223,7 +229,7 @@ def _request(self:Lab, msg:dict):
         elif do == 'remedy': self._remedy(msg['action'])
         elif do == 'look': self._look_now = True
     except Exception as e: self._say = '', str(e)
-    self._draw(full=do == 'look') if self._thread is None else self._draw_words()
+    self._draw(full=do == 'look') if self._thread is None else self._show()
 
 @patch
 def _remedy(self:Lab, a:dict):
@@ -238,40 +244,35 @@ def _asked(self:Lab, change):
     "After a request of the list of tricks: a `Change`, or the exception that it raised."
     if isinstance(change, Exception): self._say = '', str(change)
     elif change is not None and change.step is None: self._say = words(change, self.learn)
-    self._draw() if self._thread is None else self._draw_words()
+    self._draw() if self._thread is None else self._show()
 
 # %% ../nbs/13_lab.ipynb #2ee231c4
 @patch
 def _draw(self:Lab, full=False):
     "Refresh everything that is due; `full`: whether due or not."
     with self._drawing:
-        t0, learn, picture, curves = time.perf_counter(), self.learn, None, None
-        news, self._news = self._news_now() != self._news, self._news_now()
-        if news: self._say_news()
-        if full or self.curves.ready(): curves = self._thin.take().tobytes()
-        t1 = time.perf_counter()
-        if full or self._look_now or t1 >= (self._looked + 0.2 if news else self._look_due) and self.samples.ready():
-            picture, self._look_now = self._look(), False
-            t2 = time.perf_counter()
-            self._look_due = t2 + (t2 - t1)*(1/self.share - 1)
-        t2 = time.perf_counter()
+        t0, news, self._news = time.perf_counter(), self._news_now() != self._news, self._news_now()
+        if news and not full: self._say_news()
         self._measure(t0)
-        self._show(curves=curves, picture=picture)
-        if news: tell_controls(learn)
-        t3 = time.perf_counter()
-        self._spent += t3 - t0
-        self._looked, self._due = t3 + 0.05, t3 + max(self.every, (t3 - t0 - (t2 - t1))/self.share)
-
-@patch
-def _draw_words(self:Lab):
-    with self._drawing: self._show()
+        self._show(curves=self._thin.take().tobytes() if full or news or self.curves.ready() else None)
+        if news: tell_controls(self.learn)
+        t1, looked = time.perf_counter(), 0.
+        if full or self._look_now or t1 >= (self._looked + 0.2 if news else self._look_due) and self.samples.ready():
+            self._look_now = False
+            self._show(picture=self._look())
+            looked = time.perf_counter() - t1
+            self._look_due = t1 + looked/self.share
+        now = time.perf_counter()
+        self._spent += now - t0
+        self._looked, self._due = now + 0.05, now + max(self.every, (t1 - t0)/self.share)
 
 @patch
 def _show(self:Lab, **drawn):
     "Hand one state to all parts."
-    self._before = make_state(self.learn, self._before, status=self._state, total=self._until, rate=self._rate(), cost=self._cost, say=self._say,
-                              error=error_card(self.error, self.learn) if self._state == 'error' else None, **drawn)
-    for part in (self.transport, self.tricks, self.samples, self.curves, self.announcement): part.refresh(self._before)
+    with self._showing:
+        self._before = make_state(self.learn, self._before, status=self._state, total=self._until, rate=self._rate(), cost=self._cost, say=self._say,
+                                  error=error_card(self.error, self.learn) if self._state == 'error' else None, **drawn)
+        for part in (self.transport, self.tricks, self.samples, self.curves, self.announcement): part.refresh(self._before)
 
 @patch
 def _look(self:Lab):
@@ -283,9 +284,9 @@ def _look(self:Lab):
 @patch
 def _say_news(self:Lab):
     "Announce what was applied or refused last."
-    log, refused = self.learn.tricks.log, list(self.learn.tricks.refused.values())
-    if refused and (not log or refused[-1].asked > (log[-1].step or 0) or refused[-1] not in (self._before.key[2] if self._before else ())): self._say = words(refused[-1], self.learn)
-    elif log and log[-1].kind != 'phase': self._say = words(log[-1], self.learn)
+    known = self._before.key[2] if self._before else ()
+    new = [c for c in self.learn.tricks.refused.values() if c not in known] or self.learn.tricks.log[-1:]
+    if new and new[-1].kind != 'phase': self._say = words(new[-1], self.learn)
 
 # %% ../nbs/13_lab.ipynb #a7cc2172
 @patch

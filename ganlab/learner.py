@@ -17,7 +17,7 @@ from .data import as_source
 from .fitting import Rates, StepError, StepLearner, TwoOptimizers
 from .losses import get_loss, loss_name, loss_title
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
-from .probe import latent_shape, probe
+from .probe import latent_shape, need_module, probe
 from .rng import Streams, borrowed_rng
 from .snapshots import Snapshot, load_tensors, named_params, put_back, state_digest, take
 from .switch import Change, Tricks
@@ -66,7 +66,8 @@ class GANLearner(StepLearner):
         device=None,              # where to train; None: fastai's default_device()
         amp=None,                 # 'bf16': forward passes in bfloat16, with no promise of equal bits
     ):
-        _check(lr_g=lr_g, lr_d=lr_d, n_d=n_d, update=update, amp=amp, run=run)
+        _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks)
+        need_module(G, 'G'), need_module(D, 'D')
         self.device = torch.device(device) if device is not None else torch.device(default_device())
         self.streams, self.base_loss, self.n_d, self.update, self.amp = Streams(seed), get_loss(loss), n_d, update, amp
         self.source, self.z_shape = as_source(dls, self.streams), latent_shape(G, z_dim)
@@ -93,9 +94,13 @@ class GANLearner(StepLearner):
 _columns = ['step', 'd_loss', 'g_loss', 'd_grad_norm', 'g_grad_norm', 'd_real', 'd_fake', 'ms']
 
 # %% ../nbs/08_learner.ipynb #a9cd5cc2
-def _check(lr_g, lr_d, n_d, update, amp, run):
+def _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks):
     for k, v in dict(lr_g=lr_g, lr_d=lr_d).items():
-        if not isinstance(v, (int, float)) or not 0 <= v < math.inf: raise ValueError(f"{k}={v!r}; need a number from 0, such as 2e-4")
+        if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 <= v < math.inf: raise ValueError(f"{k}={v!r}; need a number from 0, such as 2e-4")
+    for k, v in dict(betas_g=betas_g, betas_d=betas_d).items():
+        if not isinstance(v, (tuple, list)) or len(v) != 2 or not all(isinstance(b, (int, float)) and 0 <= b < 1 for b in v):
+            raise ValueError(f"{k}={v!r}; need two numbers from 0 to below 1, such as (0.5, 0.999)")
+    if isinstance(tricks, str): raise ValueError(f"tricks={tricks!r}; need a list: tricks=[{tricks!r}]")
     if isinstance(n_d, bool) or not isinstance(n_d, int) or n_d < 1: raise ValueError(f"n_d={n_d!r}; need a whole number from 1: updates of D for each of G")
     if update not in ('alternating', 'simultaneous'): raise ValueError(f"update={update!r}; need 'alternating' or 'simultaneous'")
     if amp not in (None, 'bf16'): raise ValueError(f"amp={amp!r}; need None or 'bf16'")
@@ -443,6 +448,7 @@ def sample(self:GANLearner,
 @patch
 def score(self:GANLearner, x:torch.Tensor)->torch.Tensor: # (n,) raw scores on the CPU
     "D's scores of `x`, from any thread; nothing of D advances."
+    if not torch.is_tensor(x) or tuple(x.shape[1:]) != tuple(self.source.shape): raise ValueError(f"x is {tuple(getattr(x, 'shape', ())) or type(x).__name__}; need a tensor (n, {', '.join(map(str, self.source.shape))})")
     return self.between_steps(self._look, self.D, x).flatten()
 
 @patch

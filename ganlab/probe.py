@@ -10,22 +10,26 @@ from torch.overrides import TorchFunctionMode
 from .meters import eval_mode
 
 # %% auto #0
-__all__ = ['latent_shape', 'ends_in_sigmoid', 'probe']
+__all__ = ['need_module', 'latent_shape', 'ends_in_sigmoid', 'probe']
 
 # %% ../nbs/probe.ipynb #7aa36dde
+def need_module(net, what):
+    if not isinstance(net, nn.Module): raise TypeError(f"{what} is a {type(net).__name__}; need an nn.Module")
+
 def latent_shape(
     G:nn.Module, # the generator
     z_dim=None,  # an int, a tuple such as (100, 1, 1), or None to find it
 )->tuple: # shape of one latent
     "The shape of one latent."
+    need_module(G, 'G')
     z = z_dim if z_dim is not None else getattr(G, 'z_dim', None)
     if z is None:
         for m in G.modules():
             if isinstance(m, nn.Linear): z = m.in_features; break
             if isinstance(m, nn.modules.conv._ConvNd): z = (m.in_channels,) + (1,)*len(m.kernel_size); break
     if z is None: raise ValueError("z_dim is not known: G has no attribute z_dim and no layer that shows it; give GANLearner(..., z_dim=64), or a tuple such as (100, 1, 1)")
-    z = (z,) if isinstance(z, int) else tuple(z)
-    if not z or not all(isinstance(o, int) and o > 0 for o in z): raise ValueError(f"z_dim={z_dim!r}; need a positive int, or a tuple such as (100, 1, 1)")
+    z = tuple(z) if isinstance(z, (tuple, list, torch.Size)) else (z,)
+    if not z or not all(isinstance(o, int) and not isinstance(o, bool) and o > 0 for o in z): raise ValueError(f"z_dim={z_dim!r}; need a positive int, or a tuple such as (100, 1, 1)")
     return z
 
 # %% ../nbs/probe.ipynb #0192d9db
@@ -76,7 +80,7 @@ def probe(
 )->bool: # does D work in place on its input?
     "Refuse networks that cannot be trained together, naming G's, D's and the data's shapes."
     for net, what in ((G, 'G'), (D, 'D')):
-        if not isinstance(net, nn.Module): raise TypeError(f"{what} is a {type(net).__name__}; need an nn.Module")
+        need_module(net, what)
         if not any(p.requires_grad for p in net.parameters()): raise ValueError(f"{what} has no parameter that can be trained; call {what}.requires_grad_(True)")
     data = f"One sample of the data is {tuple(x.shape[1:])}, one latent {tuple(z.shape[1:])}"
     with torch.no_grad(), eval_mode(G, D):

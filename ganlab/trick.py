@@ -114,7 +114,7 @@ class Trick:
 # %% ../nbs/04_trick.ipynb #9360a383
 def nearest(name, names)->str: # ' Did you mean ...?' or ''
     "A suggestion for a mistyped name."
-    near = get_close_matches(str(name), list(names), 1, 0.5)
+    near = get_close_matches(str(name).lower().replace(' ', '_').replace('-', '_'), list(names), 1, 0.5)
     return f" Did you mean {near[0]!r}?" if near else ''
 
 @patch

@@ -71,10 +71,10 @@ def data(side=None, n=120):
     g = torch.Generator().manual_seed(2)
     return torch.randn(n, 2, generator=g) if side is None else torch.rand(n, 1, side, side, generator=g)*2 - 1
 
-def make_learner(kind='mlp', bs=8, n=120, G=None, D=None, cls=GANLearner, **kwargs):
+def make_learner(kind='mlp', bs=None, n=120, G=None, D=None, cls=GANLearner, **kwargs):
     "A learner on a fresh pair of networks"
     g, d = nets(kind)
-    return cls(tensor_dls(data(MAKERS[kind][1], n), bs), g if G is None else G, d if D is None else D, **{'z_dim': Z_DIMS.get(kind), **kwargs})
+    return cls(tensor_dls(data(MAKERS[kind][1], n), bs or (4 if kind == 'resnet' else 8)), g if G is None else G, d if D is None else D, **{'z_dim': Z_DIMS.get(kind), **kwargs})
 
 def go(learn, n): learn.fit_steps(n, progress=False)
 

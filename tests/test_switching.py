@@ -131,7 +131,7 @@ def test_a_thousand_switches():
     assert len(recorder.steps) > 10      # no half-applied trick
     for step, seen in recorder.steps:
         assert len({(a, b) for _, a, b in seen}) == 1 and seen[0][1] == seen[0][2], step
-        assert [w for w, _, _ in seen] in (D_HALF + G_HALF, D_HALF, G_HALF), step
+        assert [w for w, _, _ in seen if w != 'g real'] in (D_HALF + G_HALF, D_HALF, G_HALF), step    # a loss may ask for reals in G's half
     groups_hold(learn)
     assert not hasattr(learn.D, 'extra')
 

@@ -125,8 +125,8 @@ JS_IMAGES = r'''
 const bytes = v => v && v.byteLength ? new Uint8Array(v.buffer.slice(v.byteOffset, v.byteOffset + v.byteLength)) : null;
 const floats = v => { const b = bytes(v); return b ? new Float32Array(b.buffer) : new Float32Array(0) };
 async function decode(v) { const b = bytes(v); return b ? createImageBitmap(new Blob([b], { type: 'image/jpeg' })) : null }
-function tiles(cv, im, cols, rows, want, col) {                  // `want`: how many columns to show
-  const w = cv.parentNode.clientWidth, gap = 2, s = (w - gap * (want - 1)) / want, n = cols * rows, tall = Math.ceil(n / want);
+function tiles(cv, im, cols, rows, want, col, most = cols * rows) {   // `want`: how many columns to show
+  const w = cv.parentNode.clientWidth, gap = 2, s = (w - gap * (want - 1)) / want, n = Math.min(most, cols * rows), tall = Math.ceil(n / want);
   const x = paper(cv, w, s * tall + gap * (tall - 1), col), a = im.width / cols, b = im.height / rows;
   x.imageSmoothingEnabled = s * devicePixelRatio / a < 3; x.imageSmoothingQuality = 'high';
   for (let i = 0; i < n; i++) x.drawImage(im, i % cols * a, Math.floor(i / cols) * b, a, b, i % want * (s + gap), Math.floor(i / want) * (s + gap), s, s);
@@ -224,7 +224,7 @@ function render({ model, el }) {
       const c = t('cols'), rows = Math.ceil(t('count') / c), rc = c === 8 ? 2 : 1;
       if (im.fake?.b) tiles(fake, im.fake.b, c, rows, c, col);
       images.classList.toggle('alone', !im.real?.b);
-      if (im.real?.b) tiles(real, im.real.b, rc, rows, narrow ? 8 * rc / 2 : rc, col);
+      if (im.real?.b) tiles(real, im.real.b, rc, rows, narrow ? 4 * rc : rc, col, narrow ? 4 * rc : undefined);
       fake.setAttribute('aria-label', `${t('count')} samples of G at step ${t('step')}`); real.setAttribute('aria-label', 'Real images');
     } else if (k === 'points') {
       const m = t('modes');

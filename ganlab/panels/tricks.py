@@ -166,9 +166,8 @@ CSS_TRICKS = '''
 .gl-tricks .lv{height:3px;background:var(--hair);margin-top:6px;border-radius:2px}.gl-tricks .lv i{display:block;height:3px;background:var(--ink2);border-radius:2px}
 .gl-tricks .none{margin:8px 0}
 @container gl (min-width:640px){.gl-tricks .fnd{max-width:240px;margin-left:auto}}
-@container gl (min-width:640px) and (max-width:1099.9px){
- .gl-tricks .rows{display:grid;grid-template-columns:1fr 1fr;gap:0 24px;align-items:start}.gl-tricks .rows .row+.row{border-top:0}
-}
+@container gl (min-width:640px){.gl-tricks .rows{display:grid;grid-template-columns:1fr 1fr;gap:0 24px;align-items:start}.gl-tricks .rows .row+.row{border-top:0}}
+@container gl (min-width:1100px){.gl-lab .gl-tricks .rows{display:block}.gl-lab .gl-tricks .rows .row+.row{border-top:1px solid color-mix(in srgb,var(--hair) 60%,transparent)}}
 @container gl (min-width:1100px){.gl-lab .gl-tricks .gl-root{padding:0 8px 16px var(--pad)}.gl-lab .gl-tricks .hd{position:sticky;top:0;z-index:2;background:var(--sunk);padding:12px 0 8px;margin:0}.gl-lab .gl-tricks .fnd{margin-left:0}}
 '''
 

@@ -42,7 +42,7 @@ __all__ = ['SpectralScale', 'normable', 'SpectralNorm']
 def normable(net:nn.Module)->dict: # name -> module
     "The layers of `net` whose weight is a matrix or a kernel."
     kinds = (nn.Linear, nn.Bilinear, nn.modules.conv._ConvNd)
-    return {n: m for n, m in net.named_modules() if isinstance(m, kinds) and isinstance(m.weight, nn.Parameter) or _ours(m)}
+    return {n: m for n, m in net.named_modules() if _ours(m) or isinstance(m, kinds) and isinstance(m.weight, nn.Parameter)}   # reading a weight of ours would advance it
 
 def _ours(m): return parametrize.is_parametrized(m, 'weight') and isinstance(m.parametrizations.weight[-1], SpectralScale)
 def _foreign(m): return (parametrize.is_parametrized(m) and not _ours(m)) or hasattr(m, 'weight_u') or hasattr(m, 'weight_g')
@@ -64,7 +64,7 @@ class SpectralNorm(Trick):
         for net in self.nets(learn):
             which = 'D' if net is learn.D else 'G'
             if bad := next((n for n, m in net.named_modules() if _foreign(m)), None): return f"Spectral norm: layer {which}.{bad} has a parametrisation of its own already."
-            if bad := next((n for n, m in normable(net).items() if not m.weight.any()), None): return f"Spectral norm: layer {which}.{bad} is all zeros and has no singular value to divide by; train a few steps first."
+            if bad := next((n for n, m in normable(net).items() if not _ours(m) and not m.weight.any()), None): return f"Spectral norm: layer {which}.{bad} is all zeros and has no singular value to divide by; train a few steps first."
             if not normable(net): return f"Spectral norm: {which} has no linear or convolutional layer."
     def attach(self, learn, undo):
         self.done = 0
