@@ -13,7 +13,7 @@ from .panels.curves import Curves, Thinned
 from .panels.samples import Pictures, Samples
 from .panels.state import make_state, thou, words
 from .panels.transport import Status, Transport, error_card
-from .panels.tricks import TrickPanel, tell_controls, trick_control
+from .panels.tricks import TrickPanel, tell_controls
 
 # %% auto #0
 __all__ = ['Lab']
@@ -251,8 +251,9 @@ def _asked(self:Lab, change):
 def _draw(self:Lab, full=False):
     "Refresh everything that is due; `full`: whether due or not."
     with self._drawing:
-        t0, news, self._news = time.perf_counter(), self._news_now() != self._news, self._news_now()
-        if news and not full: self._say_news()
+        t0, was, self._news = time.perf_counter(), self._news, self._news_now()
+        news = was != self._news
+        if news and not full: self._say_news(was[1])
         self._measure(t0)
         self._show(curves=self._thin.take().tobytes() if full or news or self.curves.ready() else None)
         if news: tell_controls(self.learn)
@@ -282,9 +283,8 @@ def _look(self:Lab):
         return None
 
 @patch
-def _say_news(self:Lab):
-    "Announce what was applied or refused last."
-    known = self._before.key[2] if self._before else ()
+def _say_news(self:Lab, known):
+    "Announce what was refused (and is not `known`), or applied last."
     new = [c for c in self.learn.tricks.refused.values() if c not in known] or self.learn.tricks.log[-1:]
     if new and new[-1].kind != 'phase': self._say = words(new[-1], self.learn)
 

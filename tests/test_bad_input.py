@@ -1,10 +1,10 @@
 "What cannot work is said before any training, in one sentence: what was given, what is allowed, what to do."
-import re, sys
+import re
 import numpy as np, pytest, torch
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
-from ganlab.data import digits_dls, image_dls, ring_dls, tensor_dls
+from ganlab.data import digits_dls, image_dls, tensor_dls
 from ganlab.fitting import StepError
 from ganlab.learner import GANLearner
 from ganlab.losses import losses

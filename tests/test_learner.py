@@ -11,7 +11,7 @@ from ganlab.learner import GANLearner
 from ganlab.losses import losses
 from ganlab.rng import Streams
 from ganlab.trick import Trick
-from strangers import MAKERS, Drift, Faulty, conv_d, copies, data, go, make_learner, moved, net_state, nets, one_sentence, unequal
+from strangers import MAKERS, Drift, Faulty, copies, data, go, make_learner, moved, net_state, nets, one_sentence, unequal
 
 class Counted(nn.Module):
     "A network that does something at its n-th training forward"
