@@ -8,6 +8,7 @@ import threading, time, warnings
 from collections import deque
 from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from fastai.callback.core import Callback, CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException, CancelValidException, event
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import LRFinder, ParamScheduler, SuggestionMethod, valley
@@ -92,7 +93,7 @@ class TwoOptimizers:
 # %% ../nbs/fitting.ipynb #dd896cba
 class GANRecorder(Recorder):
     "fastai's recorder, fed from the learner's own record."
-    name = 'recorder'
+    name, direct = 'recorder', True
     def before_fit(self):
         self.lrs, self.iters, self.losses, self.values = [], [], [], []
         self.metric_names = L('epoch', 'd_loss', 'g_loss') + (['valid_loss'] if self.learn.validates else []) + ['time']
@@ -101,11 +102,14 @@ class GANRecorder(Recorder):
     def before_train(self): pass
     def before_validate(self): pass
     def after_batch(self):
-        self.lrs.append(self.learn.opt.hypers[-1]['lr'])
+        self.lrs.append(self.learn.opt.reference*self.learn.rates.mult)
         self.smooth, self.weight = 0.98*self.smooth + 0.02*self.learn.last_loss, 0.98*self.weight + 0.02
-        self.learn.smooth_loss = torch.tensor(self.smooth/self.weight)
+        self.learn.smooth_loss = self.smooth/self.weight
         self.losses.append(self.learn.smooth_loss)
-    def after_train(self): self.log += L(float(np.nanmean(self.learn.record.array(c, self.first))) if self.learn.record.n > self.first else float('nan') for c in ('d_loss', 'g_loss'))
+    def after_train(self):
+        for c in ('d_loss', 'g_loss'):
+            v = self.learn.record.array(c, self.first)
+            self.log.append(float(v[~np.isnan(v)].mean()) if not np.isnan(v).all() else float('nan'))    # a half step has one of the two
     def after_validate(self):
         if self.learn.validates: self.log.append(self.learn.valid_loss)
     def after_cancel_train(self): pass
@@ -120,7 +124,7 @@ class GANRecorder(Recorder):
 
 class GANProgress(ProgressCallback):
     "fastai's progress bar, updated ten times a second at most."
-    name = 'progress'
+    name, direct = 'progress', True
     def before_validate(self): pass
     def after_validate(self): pass
     def before_train(self): self.due = 0.; self._launch_pbar()
@@ -241,8 +245,9 @@ def __call__(self:StepLearner, name):
     cbs = self._table.get(name)
     if cbs is None:
         if not hasattr(event, name): raise ValueError(f"no event called {name!r}")
-        cbs = self._table[name] = [cb for cb in self.cbs.sorted('order') if name == 'after_fit' or _listens(cb, name)]
-    for cb in cbs: cb(name)
+        cbs = [cb for cb in self.cbs.sorted('order') if name == 'after_fit' or _listens(cb, name)]
+        cbs = self._table[name] = [getattr(cb, name) if getattr(type(cb), 'direct', False) and _listens(cb, name) else partial(cb, name) for cb in cbs]
+    for cb in cbs: cb()
 
 # %% ../nbs/fitting.ipynb #421cb254
 @patch

@@ -18,7 +18,7 @@ from .fitting import Rates, StepError, StepLearner, TwoOptimizers
 from .losses import get_loss, loss_name, loss_title
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
 from .probe import latent_shape, need_module, probe
-from .rng import Streams, borrowed_rng
+from .rng import BorrowedRNG, Streams, borrowed_rng
 from .snapshots import Snapshot, load_tensors, named_params, put_back, state_digest, take
 from .switch import Change, Tricks
 from .trick import Ctx
@@ -72,6 +72,7 @@ class GANLearner(StepLearner):
         self.streams, self.base_loss, self.n_d, self.update, self.amp = Streams(seed), get_loss(loss), n_d, update, amp
         self.source, self.z_shape = as_source(dls, self.streams), latent_shape(G, z_dim)
         self.step, self.n_batches, self.half = 0, 0, None
+        self._rng = BorrowedRNG(self.streams, self.device)
         G.to(self.device), D.to(self.device)
         super().__init__(dls, GAN(G, D), path=path)
         self._meet()
@@ -129,6 +130,8 @@ def rewire(self:GANLearner):
     self._trained = {k: [p for p in ps.values() if p.requires_grad] for k, ps in self._ps.items()}
     names = {k: [n for n, p in ps.items() if p.requires_grad] for k, ps in self._ps.items()}
     self._cols = {k: [self.layers[k].column(n) for n in ns] for k, ns in names.items()}
+    for k, cols in self._cols.items():
+        if cols == list(range(len(self.layers[k].columns))): self._cols[k] = None     # the usual case: all of them, in order
 
 # %% ../nbs/08_learner.ipynb #fe6e7c54
 Cancelled = (CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException)
@@ -140,11 +143,12 @@ def one_step(self:GANLearner):
     self._row, self._mults[self.step] = {}, self.rates.mult
     try:
         n_d, n_g = {'d': (1, 0), 'g': (0, 1), None: (self.n_d_now, 1)}[self.half]
-        c = self._open(0, 'd')
-        for k in range(n_d):
-            if k: c = self._open(k, 'd')
-            self._d_update(c, keep=n_g and k == n_d - 1)
-        if n_g: self._g_update(c)
+        with self._rng:
+            c = self._open(0, 'd')
+            for k in range(n_d):
+                if k: c = self._open(k, 'd')
+                self._d_update(c, keep=n_g and k == n_d - 1)
+            if n_g: self._g_update(c)
         self._note(c, t0)
     except StepError: raise
     except Exception as e:
@@ -156,8 +160,8 @@ def one_step(self:GANLearner):
 @patch
 def _d_update(self:GANLearner, c, keep):
     "The D phase: D learns to tell reals from G's fakes, which do not reach back into G."
-    with borrowed_rng(self.streams, 'd', c.step, c.k, self.device), self._autocast():
-        with torch.set_grad_enabled(bool(keep)): c.xf = self.G(c.z)
+    self._rng.seed('d', c.step, c.k)
+    with self._autocast(), torch.set_grad_enabled(bool(keep)): c.xf = self.G(c.z)
     update = partial(self._d_gradient, c)
     for t in self.tricks.slots['around_d']: update = partial(self._ask, t, 'around_d', update, c)
     update()
@@ -166,7 +170,8 @@ def _d_update(self:GANLearner, c, keep):
 @patch
 def _d_gradient(self:GANLearner, c):
     c.who, who = '', c.who       # the networks are asked, not the trick that may wrap this update
-    with borrowed_rng(self.streams, 'd-scores', c.step, c.k, self.device), self._autocast():
+    self._rng.seed('d-scores', c.step, c.k)
+    with self._autocast():
         fakes = c.xf.detach()
         for t in self.tricks.slots['fakes']: fakes = self._ask(t, 'fakes', fakes, c)
         c.l_real, c.l_fake = self._score(c.x, 'real', c), self._score(fakes, 'fake', c)
@@ -191,7 +196,8 @@ def _g_update(self:GANLearner, d):
 @patch
 def _g_gradient(self:GANLearner, c):
     c.who, who = '', c.who
-    with borrowed_rng(self.streams, 'g', c.step, c.k, self.device), self._autocast():
+    self._rng.seed('g', c.step, c.k)
+    with self._autocast():
         if c.xf is None: c.xf = self.G(c.z)                       # a half step of G draws its own
         c.l_fake = self._score(c.xf, 'fake', c)
         if getattr(self.loss_now, 'g_uses_real', True):
@@ -276,16 +282,17 @@ def _note(self:GANLearner, c, t0):
         norms, i = flat[i-n:i], i - n
         row[f'{key}_grad_norm'] = math.sqrt(sum(v*v for v in norms))
         self._layer_row(key, norms)
-    bad = next((k for k, v in row.items() if not math.isfinite(v)), None)   # terms and scores come before norms
-    if bad: raise self._recover(None, bad, row[bad])
+    if not math.isfinite(sum(row.values())):
+        bad = next((k for k, v in row.items() if not math.isfinite(v)), None)   # terms and scores come before norms
+        if bad: raise self._recover(None, bad, row[bad])
     for key in {'d', 'g'} - sizes.keys(): self._layer_row(key, [])
     self.step += 1
     if self.tricks.tick(): self._ring.clear()      # one has gone: the next boundary looks at the networks anew
     row['ms'] = 1000*(time.perf_counter() - t0)
+    self.last_d, self.last_g = row.get('d_loss', math.nan), row.get('g_loss', math.nan)
+    self.last_loss = row.get('d_loss', 0.) + row.get('g_loss', 0.)
     self.record.append([row.pop(k, math.nan) for k in _columns])
     for k, v in row.items(): self.record.put(k, v)
-    self.last_d, self.last_g = (float(self.record.array(k)[-1]) for k in ('d_loss', 'g_loss'))
-    self.last_loss = float(np.nansum([self.last_d, self.last_g]))
     if self.step % self.slope_every == 0 and c.xf is not None: self._slope(c)
     if self.step % self.snap_every == 0: self.keep()
 
@@ -293,7 +300,7 @@ def _note(self:GANLearner, c, t0):
 def _layer_row(self:GANLearner, key, norms):
     rec, cols = self.layers[key], self._cols[key]
     if not norms: rec.append([math.nan]*len(rec.columns))
-    elif cols == list(range(len(rec.columns))): rec.append(norms)
+    elif cols is None: rec.append(norms)
     else:
         full = [math.nan]*len(rec.columns)
         for j, v in zip(cols, norms): full[j] = v
@@ -342,7 +349,7 @@ def _ask_outside(self:GANLearner, t, slot, *args):
 @patch
 def keep(self:GANLearner):
     "Take a snapshot into the ring, to come back to if a step fails."
-    self._ring.append(take(self))
+    self._ring.append(take(self, over=self._ring.popleft() if len(self._ring) == self._ring.maxlen else None))
     self._mults.clear()
 
 @patch
@@ -505,6 +512,7 @@ def show_results(self:GANLearner, ds_idx=1, dl=None, max_n=9, shuffle=True, **kw
 def reset_opt(self:GANLearner):
     "Forget the optimisers' moments."
     for o in (self.opt_d, self.opt_g): o.state.clear()
+    self._ring.clear()
 
 @patch
 def save(self:GANLearner, file, with_opt:bool=True, **kwargs): # -> the path written

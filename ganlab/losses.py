@@ -19,14 +19,18 @@ def bce_real(
     target:float|Tensor=1., # probability of "real" that D should give, in [0, 1]; one number or one per sample (N,)
 )->Tensor: # scalar
     "Mean cross-entropy between `target` and the sigmoid of `l`, in the form for a target near 1."
-    return (softplus(-l) + (1-target)*l).mean()
+    loss = softplus(-l)
+    return (loss if _is(target, 1) else loss + (1-target)*l).mean()
 
 def bce_fake(
     l:Tensor, # scores (N,), raw
     target:float|Tensor=0., # probability of "real" that D should give, in [0, 1]; one number or one per sample (N,)
 )->Tensor: # scalar
     "Mean cross-entropy between `target` and the sigmoid of `l`, in the form for a target near 0."
-    return (softplus(l) - target*l).mean()
+    loss = softplus(l)
+    return (loss if _is(target, 0) else loss - target*l).mean()
+
+def _is(target, hard): return not isinstance(target, Tensor) and target == hard   # a hard target: the second term is 0
 
 def entropy(
     a:float|Tensor, # probability, in [0, 1]; of a tensor, its mean

@@ -60,7 +60,7 @@ class Record:
         "Add a row."
         self._fit(self.n + 1, len(self.columns))
         self._data[self.n, :len(values)] = values
-        self._data[self.n, len(values):] = np.nan
+        if len(values) < len(self.columns): self._data[self.n, len(values):] = np.nan
         self.n += 1
 
     def column(self, name)->int: # its index

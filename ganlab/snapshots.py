@@ -67,9 +67,16 @@ class Snapshot:
     tricks: dict        # name -> (enabled, params, since, leaving, state)
     rows: int           # rows of the record at that time
 
-def take(learn)->Snapshot:
+def take(
+    learn,
+    over:Snapshot=None, # one that nobody needs any more, to be written over: fresh memory costs more than the copying
+)->Snapshot:
     "Copy what the next step depends on."
-    with torch.no_grad(): tensors = {n: t.detach().clone() for n, t in named_state(learn).items()}
+    old, tensors = over.tensors if over else {}, {}
+    with torch.no_grad():
+        for n, t in named_state(learn).items():
+            o = old.get(n)
+            tensors[n] = o.copy_(t) if o is not None and (o.shape, o.dtype, o.device) == (t.shape, t.dtype, t.device) else t.detach().clone()
     tricks = {t.name: (t.enabled, dict(t.params), t.since, t.leaving, deepcopy({k: v for k, v in t.state_dict().items() if not torch.is_tensor(v)})) for t in learn.tricks.values()}
     numbers = dict(batches=learn.n_batches, half=learn.half, rates=learn.rates.state(), loss=learn.base_loss,
                    groups=[[{k: v for k, v in g.items() if k != 'params'} for g in o.param_groups] for o in (learn.opt_d, learn.opt_g)])
