@@ -177,6 +177,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                             'ganlab.lab.Lab.step': ('lab.html#lab.step', 'ganlab/lab.py'),
                             'ganlab.lab.Lab.stop': ('lab.html#lab.stop', 'ganlab/lab.py'),
                             'ganlab.lab.Lab.wait': ('lab.html#lab.wait', 'ganlab/lab.py'),
+                            'ganlab.lab._apply': ('lab.html#_apply', 'ganlab/lab.py'),
                             'ganlab.lab._cell': ('lab.html#_cell', 'ganlab/lab.py'),
                             'ganlab.lab._close_former': ('lab.html#_close_former', 'ganlab/lab.py'),
                             'ganlab.lab._ready': ('lab.html#_ready', 'ganlab/lab.py'),

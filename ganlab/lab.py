@@ -85,10 +85,16 @@ def _news_now(self:Lab): return len(self.learn.tricks.log), tuple(self.learn.tri
 def _gate(self:Lab, learn):
     "Between two steps: draw what is due, wait while paused, end when told; show at once what the next step will train with."
     now = time.perf_counter()
+    _apply(learn)
     if now >= self._due: self._draw()
-    if self._want != 'run' or self._todo or self._until is not None and learn.step >= self._until: self._hold(learn)
-    if any(c.at is None or c.at <= learn.step for c in learn.tricks.pending): learn.boundary()
+    if self._want != 'run' or self._todo or self._until is not None and learn.step >= self._until:
+        self._hold(learn)
+        _apply(learn)
     if self._news_now() != self._news and now >= self._looked: self._draw()
+
+def _apply(learn):
+    "What is due, before anything is drawn: nobody waits for a picture."
+    if any(c.at is None or c.at <= learn.step for c in learn.tricks.pending): learn.boundary()
 
 @patch
 def _hold(self:Lab, learn):

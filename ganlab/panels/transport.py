@@ -119,7 +119,8 @@ def error_card(
         text.append(f"{who.title} has been on since step {thou(who.since or 0)}{', with ' + now if now else ''}.")
         actions = [dict(label=f'Go on without {who.title}', kind='without', name=who.name)]
         actions += [dict(label=f'Set {p.label} to {show(p.default)}', kind='default', name=who.name, param=p.name) for p in odd[:2] if p.kind != 'bool']
-    text.append(f'G and D are as they were after step {thou(at)}; nothing recorded is lost.')
+    gone = getattr(e, 'step', at + 1) - 1 - at
+    text.append(f'G and D are as they were after step {thou(at)}' + (f', the last snapshot: computed again, the {thou(gone)} step{"s" if gone > 1 else ""} after it fail too.' if gone else '; nothing recorded is lost.'))
     trace = getattr(e, 'traceback_text', '') or ''.join(traceback.format_exception(e))
     actions += [dict(label='Try again', kind='again'), dict(label='Stop', kind='stop')]
     return dict(title=f'Paused at step {thou(at)}: {said}', text=' '.join(t for t in text if t), trace=trace, actions=actions)
