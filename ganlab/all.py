@@ -25,6 +25,8 @@ from .losses import *
 from .trick import *
 from .switch import *
 from .meters import *
+from . import surgery
+from .surgery import Grafted
 from .fitting import *
 from .learner import *
 from .panels.tricks import trick_control

@@ -38,6 +38,7 @@ class Rates:
         self.written[n] = [dict(b) for b in self.base[n]]
 
     def lr(self, n)->float: return self.base[n][0]['lr']
+    def drop(self, n, i): del self.base[n][i], self.written[n][i]   # group `i` of optimiser `n` is gone
 
     def edits(self)->list: # (name, value) of each number that someone else wrote
         "Make foreign edits of `param_groups` the new base, and list them."

@@ -19,6 +19,7 @@ from .losses import get_loss, loss_name, loss_title
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
 from .probe import latent_shape, need_module, probe
 from .rng import BorrowedRNG, Streams, borrowed_rng
+from .surgery import enrol
 from .snapshots import Snapshot, load_tensors, named_params, put_back, state_digest, take
 from .switch import Change, Tricks
 from .trick import Ctx
@@ -113,7 +114,8 @@ def _meet(self:GANLearner):
     n = min(8, self.source.bs)
     x = self.source.batch(0)[:n].to(self.device)
     self.bs = self.source.bs
-    with borrowed_rng(self.streams, 'probe', device=self.device): self._clone = probe(self.G, self.D, x, self._z(n, 'probe', 0))
+    self.some_z = self._z(n, 'probe', 0)
+    with borrowed_rng(self.streams, 'probe', device=self.device): self._clone = probe(self.G, self.D, x, self.some_z)
     self._autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if self.amp else nullcontext
 
 @patch
@@ -126,6 +128,8 @@ def _first(self:GANLearner, t):
 @patch
 def rewire(self:GANLearner):
     "Note what is trained: called whenever modules may have changed."
+    self.found = {}                 # sites of the networks, looked for when somebody asks
+    enrol(self)
     self._ps = {k: named_params(net) for k, net in (('d', self.D), ('g', self.G))}
     self._trained = {k: [p for p in ps.values() if p.requires_grad] for k, ps in self._ps.items()}
     names = {k: [n for n, p in ps.items() if p.requires_grad] for k, ps in self._ps.items()}

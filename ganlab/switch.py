@@ -29,7 +29,7 @@ class Change:
         asked:int=0,       # step at which it was asked
     ):
         self.kind, self.name, self.params, self.at, self.now, self.asked = kind, name, params or {}, at, now, asked
-        self.step = self.error = self.old = None  # step applied at, refusal, values before
+        self.step = self.error = self.old = self.caution = None  # step applied at, refusal, values before, a word of caution
         self.title, self._done, self._blocked = name, threading.Event(), lambda: False
 
     def wait(self, timeout:float=None)->Change: # seconds; None waits for ever
@@ -48,7 +48,7 @@ class Change:
                     phase=f'Half step of {self.name.upper()}', rates=f'{self.title} edited')[self.kind]
         if self.error: return str(self.error)
         if self.step is None: return f'{what}: asked at {self.asked}, applied with the next step.'
-        return f"{what} at step {self.step}{': ' + vals if vals else ''}."
+        return f"{what} at step {self.step}{': ' + vals if vals else ''}.{' ' + self.caution if self.caution else ''}"
 
     def __repr__(self): return f'Change({self.sentence!r})'
 
@@ -179,6 +179,8 @@ def _apply_set(self:Tricks, c:Change, undo):
     t.params = new
     if t.enabled: t.changed(self.learn, c.old)
 
+_owned = dict(loss='the loss', n_d="D's updates a step")
+
 @patch
 def _apply_on(self:Tricks, c:Change, undo):
     t = self[c.name]
@@ -186,7 +188,10 @@ def _apply_on(self:Tricks, c:Change, undo):
     t.leaving = None
     self._apply_set(c, undo)
     if t.enabled: return
+    for what in t.owns:
+        if other := next((o for o in self.enabled if what in o.owns), None): raise Refused(f"{t.title} sets {_owned[what]}, and {other.title} does so already. Turn {other.title} off first.")
     if why := t.why_not(self.learn): raise Refused(why)
+    c.caution = t.caution(self.learn)
     t.attach(self.learn, undo)
     t.enabled, t.since = True, self.learn.step
 
@@ -211,6 +216,7 @@ def _finish(self:Tricks, t:Trick):
 
 @patch
 def _apply_loss(self:Tricks, c:Change, undo):
+    if owner := next((t for t in self.enabled if 'loss' in t.owns), None): raise Refused(f"{owner.title} sets the loss. Turn {owner.title} off first.")
     undo.callback(setattr, self.learn, 'base_loss', self.learn.base_loss)
     c.old, self.learn.base_loss = loss_name(self.learn.base_loss), c.params['loss']
     c.params = {}

@@ -12,7 +12,7 @@ from functools import cache
 from fastcore.basics import patch
 
 # %% auto #0
-__all__ = ['slots', 'effects', 'Param', 'Num', 'Int', 'Choice', 'Flag', 'Trick', 'nearest', 'Ctx', 'find_tricks']
+__all__ = ['slots', 'effects', 'Param', 'Num', 'Int', 'Choice', 'Flag', 'Text', 'Trick', 'nearest', 'Ctx', 'find_tricks']
 
 # %% ../nbs/04_trick.ipynb #cacc39c6
 @dataclass
@@ -26,7 +26,7 @@ class Param:
     label: str = ''            # short label in the panel (the name where empty)
     log: bool = False          # draw its range on a log scale
     choices: tuple = ()        # the values allowed, for a choice
-    kind: str = 'float'        # 'float', 'int', 'choice' or 'bool'
+    kind: str = 'float'        # 'float', 'int', 'choice', 'bool' or 'text'
     name: str = field(default='', init=False)
     def __set_name__(self, owner, name): self.name, self.label = name, self.label or name.replace('_', ' ')
     def __get__(self, obj, owner=None): return self if obj is None else obj.params[self.name]
@@ -35,6 +35,7 @@ class Param:
     def allowed(self)->str: # the allowed values, in words
         if self.kind == 'choice': return 'one of ' + ', '.join(map(repr, self.choices))
         if self.kind == 'bool': return 'True or False'
+        if self.kind == 'text': return 'a text'
         return f"{'a whole number' if self.kind == 'int' else 'a number'} from {self.lo:g} to {self.hi:g}{' '+self.unit if self.unit else ''}"
 
 # %% ../nbs/04_trick.ipynb #0d1da8d5
@@ -54,6 +55,9 @@ def check(self:Param,
         value = _words.get(value.lower(), value) if isinstance(value, str) else value
         if value not in (True, False): raise err
         return bool(value)
+    if self.kind == 'text':
+        if not isinstance(value, str) or not value.strip(): raise err
+        return value.strip()
     if isinstance(value, bool): raise err
     try: v = float(value)
     except (TypeError, ValueError): raise err from None
@@ -63,7 +67,7 @@ def check(self:Param,
 @patch
 def position(self:Param, value)->float: # place of `value` in the range, from 0 to 1
     "Where `value` lies between `lo` and `hi`, on the declared scale."
-    if self.kind in ('choice', 'bool') or self.hi == self.lo: return 0.
+    if self.kind in ('choice', 'bool', 'text') or self.hi == self.lo: return 0.
     f = (lambda v: math.log(max(v, self.lo or self.hi*1e-6))) if self.log else float
     lo = f(self.lo) if not self.log else f(self.lo or self.hi*1e-6)
     return min(1., max(0., (f(value) - lo)/(f(self.hi) - lo)))
@@ -73,6 +77,7 @@ def Num(default, lo, hi, help='', **kw): return Param(default, lo, hi, help, kin
 def Int(default, lo, hi, help='', **kw): return Param(default, lo, hi, help, kind='int', **kw)
 def Choice(default, choices, help='', **kw): return Param(default, help=help, choices=tuple(choices), kind='choice', **kw)
 def Flag(default, help='', **kw): return Param(default, help=help, kind='bool', **kw)
+def Text(default, help='', **kw): return Param(default, help=help, kind='text', **kw)
 
 # %% ../nbs/04_trick.ipynb #43e2e943
 slots = ('inputs', 'fakes', 'scores', 'loss', 'd_term', 'g_term', 'around_d', 'around_g', 'after_d', 'after_g', 'factors')
@@ -85,6 +90,7 @@ class Trick:
     order = 0                            # tricks of one slot act in this order
     pinned = False                       # on top of the panel on first open
     changes = 'now'                      # the effect, where it does not depend on parameters
+    owns: tuple = ()                     # what only one trick at a time may set: 'loss', 'n_d'
     declared: dict = {}                  # name -> Param, gathered from the class body
 
     def __init_subclass__(cls, **kw):
@@ -101,6 +107,7 @@ class Trick:
     def slots(self)->tuple: return tuple(s for s in slots if callable(getattr(type(self), s, None))) # those that it fills
     def effect(self, params=None)->str: return self.changes
     def why_not(self, learn)->str|None: return None
+    def caution(self, learn)->str|None: return None
     def attach(self, learn, undo): pass
     def detach(self, learn): pass
     def leave(self, learn)->int: return 0

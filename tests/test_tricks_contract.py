@@ -55,7 +55,7 @@ def test_declared(cls):
     assert set(t.slots) <= set(slots) and not t.enabled and t.since is None and t.leaving is None
     assert cls.__module__.startswith('ganlab.tricks.') and cls.__doc__
     for name, p in cls.declared.items():
-        assert p.name == name and p.help and not p.help.endswith('.') and p.label and p.kind in ('float', 'int', 'choice', 'bool')
+        assert p.name == name and p.help and not p.help.endswith('.') and p.label and p.kind in ('float', 'int', 'choice', 'bool', 'text')
         assert p.check(p.default) == p.default and t.params[name] == p.default == getattr(t, name)
         assert 0 <= p.position(p.default) <= 1
         if p.kind in ('float', 'int'): assert p.lo < p.hi and p.position(p.lo) == 0 and p.position(p.hi) == 1
@@ -63,7 +63,7 @@ def test_declared(cls):
 
 def candidates(p):
     "Values at the ends of a parameter's range, and its default"
-    return list(p.choices) if p.kind == 'choice' else [True, False] if p.kind == 'bool' else [p.lo, p.hi, p.default]
+    return {'choice': list(p.choices), 'bool': [True, False], 'text': [p.default]}.get(p.kind, [p.lo, p.hi, p.default])
 
 @each_trick
 def test_effect_of_all_values(cls):
@@ -78,7 +78,7 @@ def test_values_out_of_range(cls):
     learn = make_learner()
     was = learn.state_hash(), dict(learn.tricks[cls.name].params)
     for name, p in cls.declared.items():
-        bad = ['of another world', None, []]
+        bad = [None, []] if p.kind == 'text' else ['of another world', None, []]
         if p.kind in ('float', 'int'): bad += [p.lo - 1, p.hi + 1, float('nan'), float('inf'), True, 'x']
         if p.kind == 'int': bad += [p.lo + .5]
         for v in bad:

@@ -21,7 +21,7 @@ def thou(n:int)->str: # '50 000', with narrow no-break spaces
     return f'{n:,}'.replace(',', '\u202f')
 
 def show(
-    v, # number, choice or flag
+    v, # number, choice, flag or text
 )->str: # at most four figures
     "A value as people write it."
     if isinstance(v, bool): return 'on' if v else 'off'
@@ -47,7 +47,7 @@ def words(change, learn)->tuple: # the subject, in bold, and the rest of the sen
     if c.step is None:
         when = f'at step {thou(c.at)}' if c.at is not None else 'with the next step'
         return who, f"asked at {thou(c.asked)}, {what} {when}{': ' + vals if vals else ''}."
-    return who, f"{what} at step {thou(c.step)}{': ' + vals if vals else ''}." + (f' Asked at {thou(c.asked)}.' if c.asked != c.step else '')
+    return who, f"{what} at step {thou(c.step)}{': ' + vals if vals else ''}." + (f' Asked at {thou(c.asked)}.' if c.asked != c.step else '') + (f' {c.caution}' if c.caution else '')
 
 def flag(change, learn)->list: # [step, 'on' | 'off' | 'set' | 'ask', label, name]
     "A change as it is drawn on the curves."

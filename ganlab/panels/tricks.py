@@ -51,13 +51,14 @@ function numberField(p, title, send, complain) {
     if (!timer && !(document.activeElement === inp && inp.value !== inp.dataset.shown)) { if (!f.classList.contains('bad')) { inp.value = write(v); look(v) } } inp.dataset.shown = write(v) };
   return f;
 }
-function otherField(p, title, send) {                              // a choice, or yes and no
+function otherField(p, title, send) {                              // a choice, a text, or yes and no
   const f = make('label', 'nf ' + p.kind), name = make('span', '', p.label), c = make(p.kind === 'choice' ? 'select' : 'input'); f.append(name, c); f.title = p.help; f.dataset.param = p.name;
   if (p.kind === 'choice' && p.label.length + Math.max(...p.choices.map(v => String(v).length)) > 11) f.classList.add('long');
   c.setAttribute('aria-label', `${title}, ${p.label}`);
-  if (p.kind === 'choice') p.choices.forEach((v, i) => c.append(new Option(String(v), i))); else c.type = 'checkbox';
-  c.onchange = () => send({ [p.name]: p.kind === 'choice' ? p.choices[+c.value] : c.checked });
-  f.sync = v => { if (p.kind === 'choice') c.value = p.choices.indexOf(v); else c.checked = v; f.classList.toggle('ch', v !== p.default) };
+  if (p.kind === 'choice') p.choices.forEach((v, i) => c.append(new Option(String(v), i))); else c.type = p.kind === 'text' ? 'text' : 'checkbox';
+  if (p.kind === 'text') { f.classList.add('long'); c.spellcheck = false; c.onkeydown = e => { if (e.key === 'Enter') c.blur(); e.stopPropagation() } }
+  c.onchange = () => send({ [p.name]: p.kind === 'choice' ? p.choices[+c.value] : p.kind === 'text' ? c.value.trim() || p.default : c.checked });
+  f.sync = v => { if (p.kind === 'choice') c.value = p.choices.indexOf(v); else if (p.kind === 'text') { if (document.activeElement !== c) c.value = v } else c.checked = v; f.classList.toggle('ch', v !== p.default) };
   return f;
 }
 '''
@@ -193,7 +194,7 @@ CSS_TRICKS += '''
 .gl-tricks .nf>i:after{content:"";position:absolute;bottom:0;left:calc(var(--q)*100%);width:1px;height:5px;background:var(--edge)}
 .gl-tricks .nf.bad{border-color:var(--err)}
 .gl-tricks .nf.long{grid-column:1/3}
-.gl-tricks .nf.choice span,.gl-tricks .nf.bool span{cursor:default}
+.gl-tricks .nf.choice span,.gl-tricks .nf.bool span,.gl-tricks .nf.text span{cursor:default}.gl-tricks .nf.text>input{padding-right:7px}
 .gl-tricks .nf select{flex:1 1 8ch;min-width:0;border:0;background:none;height:24px;font-size:12px;text-align:right;text-align-last:right;padding:0 2px 0 4px;outline-offset:-2px;cursor:pointer}
 .gl-tricks .nf option,.gl-tricks .loss option{background:var(--bg);color:var(--ink)}
 .gl-tricks .nf.bool input{margin:0 7px 0 auto;width:16px;height:16px;accent-color:var(--ink)}

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from torch.nn.utils import parametrize
+from ..surgery import added
 from ..trick import Choice, Int, Num, Trick
 
 _transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -40,9 +41,9 @@ __all__ = ['SpectralScale', 'normable', 'SpectralNorm']
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #208fe3e6
 def normable(net:nn.Module)->dict: # name -> module
-    "The layers of `net` whose weight is a matrix or a kernel."
+    "The layers of `net` whose weight is a matrix or a kernel, but for those that other tricks added (zeros, at first)."
     kinds = (nn.Linear, nn.Bilinear, nn.modules.conv._ConvNd)
-    return {n: m for n, m in net.named_modules() if _ours(m) or isinstance(m, kinds) and isinstance(m.weight, nn.Parameter)}   # reading a weight of ours would advance it
+    return {n: m for n, m in net.named_modules() if not added(n) and (_ours(m) or isinstance(m, kinds) and isinstance(m.weight, nn.Parameter))}   # reading a weight of ours would advance it
 
 def _ours(m): return parametrize.is_parametrized(m, 'weight') and isinstance(m.parametrizations.weight[-1], SpectralScale)
 def _foreign(m): return (parametrize.is_parametrized(m) and not _ours(m)) or hasattr(m, 'weight_u') or hasattr(m, 'weight_g')
