@@ -4,19 +4,20 @@
 
 # %% ../nbs/fitting.ipynb #77f5a27a
 from __future__ import annotations
-import threading, time, warnings
+import math, threading, time, warnings
 from collections import deque
 from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from fastai.callback.core import Callback, CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException, CancelValidException, event
+from fastai.callback.core import Callback, CancelBatchException, CancelFitException, CancelTrainException, CancelValidException, event
 from fastai.callback.progress import ProgressCallback
-from fastai.callback.schedule import LRFinder, ParamScheduler, SuggestionMethod, valley
+from fastai.callback.schedule import LRFinder, ParamScheduler, SuggestionMethod
 from fastai.callback.tracker import TrackerCallback
 from fastai.learner import Learner, Recorder
 from fastcore.basics import noop, patch
 from fastcore.foundation import L
 import numpy as np, torch
+from .rng import whole
 
 # %% auto #0
 __all__ = ['Rates', 'TwoOptimizers', 'GANRecorder', 'GANProgress', 'StepError', 'StepLearner']
@@ -81,12 +82,19 @@ class TwoOptimizers:
     def reference(self)->float: return max(self.rates.lr(n) for n in self.rates.opts)
     @property
     def hypers(self): return [dict(lr=self.reference*self.rates.mult, mom=self.rates.base['g'][0].get('betas', (0.,))[0])]
+    def multiplier(self, lr)->float: # of both base rates, so that the larger becomes `lr`
+        "What fastai's `lr` stands for: a number from 0, or several, of which the last counts."
+        try: v = float(np.ravel(lr)[-1])
+        except (TypeError, ValueError, IndexError): v = math.nan
+        if not 0 <= v < math.inf: raise ValueError(f"lr={lr!r}; need a number from 0, such as 2e-4")
+        if not self.reference: raise ValueError("lr scales lr_g and lr_d, and both are 0; set learn.opt_g.param_groups[0]['lr'] first")
+        return v/self.reference
     def zero_grad(self):
         for o in self._opts: o.zero_grad()
     def set_hypers(self, **kw):
         for k, v in kw.items(): self.set_hyper(k, v)
     def set_hyper(self, k, v):
-        if k == 'lr': self.rates.mult = float(np.ravel(v)[-1])/self.reference
+        if k == 'lr': self.rates.mult = self.multiplier(v)
         elif not self._warned:
             self._warned = True
             warnings.warn(f"fastai set {k!r}; ganlab ignores it: set betas_g, betas_d or the param_groups of learn.opt_g and learn.opt_d")
@@ -169,7 +177,7 @@ class StepLearner(Learner):
 
     @contextmanager
     def claim(self):
-        busy = RuntimeError("this learner is training already; wait for it, or stop it first (lab.stop())")
+        busy = RuntimeError(_busy)
         if self.training_now: raise busy
         while not self._claim.acquire(timeout=0.02):   # a sample or a change of another thread holds it for a moment
             if self.training_now: raise busy
@@ -183,8 +191,9 @@ class StepLearner(Learner):
             with self.tricks._lock:
                 try: self.boundary()
                 except StepError: pass        # a trick that fails outside a step has been named; the next start names it again
-                finally: self._trainer = None
-            self._claim.release()
+                finally:
+                    self._trainer = None
+                    self._claim.release()
             if threads != self.n_threads: torch.set_num_threads(threads)
 
 # %% ../nbs/fitting.ipynb #ddef6812
@@ -229,6 +238,8 @@ def _listens(cb, name): return hasattr(type(cb), name) or name in vars(cb)
 @patch
 def add_cb(self:StepLearner, cb):
     cb = cb() if isinstance(cb, type) else cb
+    if type(cb) is ProgressCallback: cb = GANProgress()      # fastai's `no_bar` puts back its own
+    if not isinstance(cb, Callback): raise TypeError(f"{cb!r} is no fastai Callback")
     deaf = sorted(e for e in _inner if _listens(cb, e))
     if deaf: warnings.warn(f"{type(cb).__name__} listens to {', '.join(deaf)}; a GAN step has two of each, so ganlab does not call them: write a trick instead")
     if hasattr(type(self), cb.name) or not isinstance(vars(self).get(cb.name, cb), Callback):
@@ -282,15 +293,15 @@ def _do_epoch(self:StepLearner):
 def _fit(self:StepLearner, n_epoch, steps, gate=None, lr=None, cbs=None, validates=True, progress=True): # validates None: where a callback tracks a metric
     quiet = nullcontext() if progress else self.quiet()
     with self.claim(), quiet, self.added_cbs(cbs):
-        self.rates.mult = 1. if lr is None else float(lr)/self.opt.reference
+        self.rates.mult = 1. if lr is None else self.opt.multiplier(lr)
+        self.model.train()
         if validates is None: validates = any(isinstance(cb, TrackerCallback) for cb in self.cbs)
         self.n_epoch, self._steps, self._gate, self.validates, self.train_iter = n_epoch, steps, gate, validates and self.has_valid, 0
         try: self._with_events(self._do_fit, 'fit', CancelFitException, self._end_cleanup)
         finally: self.rates.mult = 1.
 
 # %% ../nbs/fitting.ipynb #4d0b7563
-def _check_n(n, what):
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1: raise ValueError(f"{what}={n!r}; need a whole number from 1")
+_busy = 'this learner is training already; wait for it, or stop it first (lab.stop())'
 
 @patch
 def fit(self:StepLearner,
@@ -302,7 +313,8 @@ def fit(self:StepLearner,
     start_epoch:int=0,    # first epoch, for fastai's resuming callbacks
 ):
     "Train for `n_epoch` epochs, blocking; changes asked by other threads are applied between steps."
-    _check_n(n_epoch, 'n_epoch')
+    if self.training_now: raise RuntimeError(_busy)
+    n_epoch, start_epoch = whole(n_epoch, 'n_epoch'), whole(start_epoch, 'start_epoch', 0)
     if wd is not None: warnings.warn("ganlab ignores wd: set weight_decay in the param_groups of learn.opt_g and learn.opt_d")
     if reset_opt: self.between_steps(self.reset_opt)
     if start_epoch:
@@ -318,7 +330,8 @@ def fit_steps(self:StepLearner,
     cbs=None,        # more callbacks, for this call
 ):
     "Train for `n` steps, blocking. `fit_steps(a); fit_steps(b)` is `fit_steps(a + b)`, bit for bit."
-    if n is not None or gate is None: _check_n(n, 'n')
+    if n is not None or gate is None: n = whole(n, 'n')
+    if gate is not None and not callable(gate): raise TypeError(f"gate={gate!r}; need a function of the learner")
     self._fit(1, n, gate, cbs=cbs, validates=None, progress=progress and n is not None)
 
 @patch
@@ -344,12 +357,16 @@ class _GANLRFinder(LRFinder):
 @patch
 def lr_find(self:StepLearner, start_lr=1e-7, end_lr=1., num_it=100, stop_div=True, show_plot=True, suggest_funcs=(SuggestionMethod.Valley)):
     "fastai's `lr_find`: the loss over growing rates (the larger of the two), and suggestions; the learner is left as it was."
-    snap, (waiting, self.tricks._queue) = self.snapshot(), (self.tricks._queue, [])     # changes that wait go on waiting
+    if self.training_now: raise RuntimeError(_busy)
+    if not 0 < start_lr < end_lr: raise ValueError(f"start_lr={start_lr!r}, end_lr={end_lr!r}; need 0 < start_lr < end_lr")
+    num_it = whole(num_it, 'num_it', 20)
+    snap = self.snapshot()
+    with self.tricks._lock: waiting, self.tricks._queue = self.tricks._queue, []     # changes that wait go on waiting
     try: self._fit(1, num_it, cbs=_GANLRFinder(start_lr, end_lr, num_it, stop_div), validates=False, progress=False)
     except StepError: pass                   # it broke: that is what we wanted to see
     finally:
         self.restore(snap)
-        self.tricks._queue = waiting + self.tricks._queue
+        with self.tricks._lock: self.tricks._queue = waiting + self.tricks._queue
     n = len(self.recorder.losses)
     if n < 8: raise ValueError(f"the search broke after {n} steps, at a rate of {start_lr:g} or little more; check the loss and the data before the rate")
     lrs, losses = (torch.tensor([float(v) for v in vs[n//10:n - 2]]) for vs in (self.recorder.lrs, self.recorder.losses))
@@ -369,3 +386,11 @@ def export(self:StepLearner, *args, **kwargs):
 @patch
 def to_fp16(self:StepLearner, *args, **kwargs):
     raise RuntimeError("to_fp16() scales one loss for one optimiser; use GANLearner(..., amp='bf16')")
+
+def _refuse(name, instead):
+    def f(self, *args, **kwargs): raise RuntimeError(f"{name}() is for learners of one network and one optimiser; {instead}")
+    setattr(StepLearner, name, f)
+
+for _name in ('predict', 'get_preds', 'tta'): _refuse(_name, 'learn.sample(n) makes samples, learn.score(x) scores them')
+for _name in ('freeze', 'freeze_to', 'unfreeze', 'fine_tune', 'create_opt'): _refuse(_name, 'use requires_grad_ on the layers of learn.G or learn.D before making the GANLearner')
+_refuse('summary', 'print learn.G and learn.D')

@@ -9,11 +9,13 @@ from collections import deque
 import ipywidgets as W
 from fastai.callback.core import CancelFitException
 from fastcore.basics import patch
+from .fitting import StepLearner
 from .panels.curves import Curves, Thinned
 from .panels.samples import Pictures, Samples
 from .panels.state import make_state, thou, words
 from .panels.transport import Status, Transport, error_card
 from .panels.tricks import TrickPanel, tell_controls
+from .rng import whole
 
 # %% auto #0
 __all__ = ['Lab']
@@ -45,6 +47,8 @@ class Lab(W.VBox):
         refresh:float=0.5, # seconds between two refreshes
         share:float=0.02, # of the time, at most, that sampling may take, and that the rest of the panel may take
     ):
+        if not isinstance(learn, StepLearner): raise TypeError(f"Lab({learn!r}): need a GANLearner")
+        if not refresh > 0 or not 0 < share <= 1: raise ValueError(f"refresh={refresh!r}, share={share!r}; need seconds above 0, and a share of the time above 0 and up to 1")
         self._made_by = _cell()
         _close_former(*self._made_by)
         self.learn, self.every, self.share, self.error = learn, refresh, share, None
@@ -167,15 +171,12 @@ def _order(self:Lab, want, todo=(), until=None):
         self._cond.notify_all()
 
 # %% ../nbs/13_lab.ipynb #03e50c87
-def _whole(n, what):
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1: raise ValueError(f'{what}={n!r}; need a whole number from 1')
-
 @patch
 def start(self:Lab,
     steps:int=None, # how many; None: until stopped, or to the end that was set before a pause
 ):
     "Train in the background."
-    if steps is not None: _whole(steps, 'steps')
+    if steps is not None: steps = whole(steps, 'steps')
     elif self._state == 'idle' or self._until is not None and self.learn.step >= self._until: self._until = None
     if self._state != 'running': self._say = 'Running', f'from step {thou(self.learn.step)}.'
     self._order('run', until=None if steps is None else self.learn.step + steps)
@@ -193,7 +194,7 @@ def step(self:Lab,
     phase:str='both', # 'd' trains D alone, 'g' G alone
 ):
     "Train `n` steps, then pause; does not wait for them."
-    _whole(n, 'n')
+    n = whole(n, 'n')
     if phase not in ('both', 'd', 'g'): raise ValueError(f"phase={phase!r}; need 'both', 'd' or 'g'")
     self._order('pause', [phase]*n)
 

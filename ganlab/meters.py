@@ -8,7 +8,7 @@ import numpy as np, torch
 from contextlib import contextmanager
 
 # %% auto #0
-__all__ = ['layer_norms', 'eval_mode', 'input_grad_norm', 'Record', 'minmax']
+__all__ = ['layer_norms', 'eval_mode', 'input_grads', 'input_grad_norm', 'Record', 'minmax']
 
 # %% ../nbs/07_meters.ipynb #1bee64bd
 def layer_norms(
@@ -30,6 +30,17 @@ def eval_mode(*nets):
     finally:
         for m in was: m.training = True
 
+def input_grads(
+    score, # D, or another function of samples (B, ...) that gives each one score
+    x:torch.Tensor, # samples (B, ...), no graph needed
+    create_graph:bool=False, # for a penalty, whose own gradient will be wanted
+)->torch.Tensor: # (B, numbers in a sample), float32 at least: the slope at each sample
+    "The gradient of each sample's score with respect to that sample."
+    x = (x.float() if x.dtype.itemsize < 4 else x).detach().requires_grad_(True)
+    with torch.enable_grad(), torch.autocast(x.device.type, enabled=False):
+        g, = torch.autograd.grad(score(x.clone()).sum(), x, create_graph=create_graph)   # a clone, for a D that works in place
+    return g.flatten(1)
+
 def input_grad_norm(
     D, # the discriminator
     x, # reals (B, ...)
@@ -38,10 +49,7 @@ def input_grad_norm(
 )->torch.Tensor: # 0-dim: the mean over samples of ‖∇ₓD(x̂)‖₂
     "D's mean slope between real and fake."
     e = torch.rand(x.shape[0], *[1]*(x.ndim - 1), generator=rng, device=x.device)
-    with eval_mode(D), torch.enable_grad():
-        xh = (e*x + (1 - e)*xf.detach()).requires_grad_(True)
-        g, = torch.autograd.grad(D(xh.clone()).sum(), xh)   # a clone, for a D that works in place
-    return g.flatten(1).norm(dim=1).mean()
+    with eval_mode(D): return input_grads(D, e*x + (1 - e)*xf.detach()).norm(dim=1).mean()
 
 # %% ../nbs/07_meters.ipynb #3b77658e
 class Record:

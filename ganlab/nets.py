@@ -10,15 +10,12 @@ import math
 from contextlib import nullcontext
 import torch
 from torch import nn
-from .rng import Streams, borrowed_rng
+from .rng import Streams, borrowed_rng, whole
 
 # %% ../nbs/02_nets.ipynb #11211f89
 class LatentMap(nn.Module):
     "A latent vector as a one-pixel image: (N, z_dim) becomes (N, z_dim, 1, 1)."
     def forward(self, z): return z.reshape(len(z), -1, 1, 1)
-
-def _whole(name, v, lo, hi):
-    if isinstance(v, bool) or not isinstance(v, int) or not lo <= v <= hi: raise ValueError(f"{name}={v!r}; need a whole number from {lo} to {hi}")
 
 def _sides(size, lo=16, hi=256):
     "How many times a 4x4 map is doubled to reach `size`."
@@ -50,7 +47,7 @@ def mlp(
     seed:int|None=None, # of the initial weights; None: drawn from PyTorch's own generator
 )->tuple: # (G, D): (N, z_dim) -> (N, dim), and (N, dim) -> (N,)
     "Fully connected G (ReLU) and D (leaky ReLU, so that it has a slope everywhere)."
-    for k, v, hi in (('dim', dim, 100_000), ('z_dim', z_dim, 100_000), ('width', width, 65_536), ('depth', depth, 100)): _whole(k, v, 1, hi)
+    for k, v, hi in (('dim', dim, 100_000), ('z_dim', z_dim, 100_000), ('width', width, 65_536), ('depth', depth, 100)): whole(v, k, 1, hi)
     with _init_from(seed):
         G = nn.Sequential(*_dense(z_dim, dim, width, depth, nn.ReLU))
         D = nn.Sequential(*_dense(dim, 1, width, depth, lambda: nn.LeakyReLU(.2)), nn.Flatten(0))
@@ -64,7 +61,7 @@ def init_dcgan(m):
     if getattr(m, 'bias', None) is not None: nn.init.zeros_(m.bias)
 
 def _image_args(size, channels, z_dim, width):
-    for k, v, hi in (('channels', channels, 64), ('z_dim', z_dim, 65_536), ('width', width, 4_096)): _whole(k, v, 1, hi)
+    for k, v, hi in (('channels', channels, 64), ('z_dim', z_dim, 65_536), ('width', width, 4_096)): whole(v, k, 1, hi)
     n = _sides(size)
     return [width * min(2**i, 8) for i in range(n)]   # channels of the maps, from the largest map to the smallest
 

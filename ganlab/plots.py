@@ -52,9 +52,10 @@ def plot_columns(
     "Columns of the record over the steps, a flag at every change."
     fig = Plot()
     ax = fig.subplots()
-    step = record.array('step')
+    n = record.n                     # another thread may be adding rows
+    step = record.array('step')[:n]
     for c in columns:
-        y = record.array(c)
+        y = record.array(c)[:n]
         ok = np.isfinite(y) & ((y > 0) if log else True)
         ax.plot(*minmax(y[ok], step[ok]), lw=.7, alpha=.25, color=color_of(c))
         ax.plot(step[ok], smooth(y[ok], 20, log) if ok.sum() > 200 else y[ok], lw=1.6, color=color_of(c), ls='--' if '/' in c or c == 'd_input_grad_norm' else '-', label=c)

@@ -78,26 +78,34 @@ def take(
             o = old.get(n)
             tensors[n] = o.copy_(t) if o is not None and (o.shape, o.dtype, o.device) == (t.shape, t.dtype, t.device) else t.detach().clone()
     tricks = {t.name: (t.enabled, dict(t.params), t.since, t.leaving, deepcopy({k: v for k, v in t.state_dict().items() if not torch.is_tensor(v)})) for t in learn.tricks.values()}
-    numbers = dict(batches=learn.n_batches, half=learn.half, rates=learn.rates.state(), loss=learn.base_loss,
+    numbers = dict(batches=learn.n_batches, n_d=learn.n_d, half=learn.half, rates=learn.rates.state(), loss=learn.base_loss,
                    groups=[[{k: v for k, v in g.items() if k != 'params'} for g in o.param_groups] for o in (learn.opt_d, learn.opt_g)])
     return Snapshot(learn.step, tensors, numbers, tricks, learn.record.n)
 
 def put_back(learn, snap:Snapshot):
     "Restore `snap` in place; structural changes must be the same as when it was taken."
+    if not isinstance(snap, Snapshot): raise TypeError(f"{snap!r} is no snapshot; learn.snapshot() takes one")
     on = lambda m: {n for n, v in m.items() if v}
     now, then = on({t.name: t.enabled for t in learn.tricks.values()}), on({n: s[0] for n, s in snap.tricks.items()})
-    if now != then: raise ValueError(f"the snapshot of step {snap.step} was taken with {sorted(then)} on, now {sorted(now)} are")
+    if now != then:
+        todo = [f'turn {n} {"off" if n in now else "on"}' for n in sorted(now ^ then)]
+        raise ValueError(f"the snapshot of step {snap.step} was taken with {', '.join(sorted(then)) or 'no trick'} on; {', '.join(todo)} (learn.tricks), then restore it")
+    state = named_state(learn)
+    if wrong := [n for n, t in state.items() if not n.startswith(('opt_', 'trick/')) and (n not in snap.tensors or snap.tensors[n].shape != t.shape)]:
+        raise ValueError(f"the snapshot is of other networks: {', '.join(wrong[:3])} differ")
     for t in learn.tricks.values():
         _, params, t.since, t.leaving, state = snap.tricks[t.name]
         t.params = dict(params)
         t.load_state_dict({**deepcopy(state), **{n.split('/', 2)[2]: v.clone() for n, v in snap.tensors.items() if n.startswith(f'trick/{t.name}/')}})
     nums = snap.numbers
-    learn.step, learn.n_batches, learn.half, learn.base_loss = snap.step, nums['batches'], nums['half'], nums['loss']
+    learn.step, learn.n_batches, learn.n_d, learn.half, learn.base_loss = snap.step, nums['batches'], nums['n_d'], nums['half'], nums['loss']
     for opt, groups in zip((learn.opt_d, learn.opt_g), nums['groups']):
         for g, old in zip(opt.param_groups, groups): g.update(old)
     learn.rates.load(nums['rates'])
     load_tensors(learn, snap.tensors)
+    learn.tricks.log[:] = [c for c in learn.tricks.log if c.step <= snap.step]
     learn.tricks.refresh()
+    for t in learn.tricks.enabled: t.restored(learn)
 
 def load_tensors(learn, tensors:dict, with_opt=True):
     "Copy `tensors` into the networks' parameters and buffers, and the optimisers' state."

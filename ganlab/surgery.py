@@ -42,6 +42,7 @@ def trace(
         return hook
     layers = [(n, m) for n, m in net.named_modules() if n and not added(n) and all(added(c) for c, _ in m.named_children())]
     handles = [m.register_forward_hook(note(n)) for n, m in layers]
+    handles.append(net.register_forward_pre_hook(lambda *_: (calls.clear(), found.clear()) and None))  # what the network's own hooks ran first is no part of the pass
     try:
         with torch.no_grad(), eval_mode(net): net(x)
     finally:
@@ -223,13 +224,14 @@ def swapped(
     tensors:dict,  # name in `named_parameters()` -> tensor of the same shape
 ):
     "Within the block the network computes with `tensors`; after it, with its own parameters."
-    places = [(net.get_submodule(n.rpartition('.')[0]), n.rpartition('.')[2], t) for n, t in tensors.items()]
-    own = [m._parameters[leaf] for m, leaf, _ in places]
+    own = dict(net.named_parameters())
+    lent = {id(own[n]): t for n, t in tensors.items()}
+    places = [(m, leaf, p) for m in net.modules() for leaf, p in m._parameters.items() if id(p) in lent]   # a tied one has several
     try:
-        for m, leaf, t in places: m._parameters[leaf] = t
+        for m, leaf, p in places: m._parameters[leaf] = lent[id(p)]
         yield
     finally:
-        for (m, leaf, _), p in zip(places, own): m._parameters[leaf] = p
+        for m, leaf, p in places: m._parameters[leaf] = p
 
 @contextmanager
 def held(*nets):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from fastcore.basics import patch, patch_to
 from .losses import loss_name
+from .rng import whole
 from .trick import Trick, find_tricks, nearest, slots
 
 # %% auto #0
@@ -30,12 +31,11 @@ class Change:
     ):
         self.kind, self.name, self.params, self.at, self.now, self.asked = kind, name, params or {}, at, now, asked
         self.step = self.error = self.old = self.caution = None  # step applied at, refusal, values before, a word of caution
-        self.title, self._done, self._blocked = name, threading.Event(), lambda: False
+        self.title, self._done, self._why_never = name, threading.Event(), lambda: None
 
     def wait(self, timeout:float=None)->Change: # seconds; None waits for ever
         "Block until applied; raise what refused it, or `TimeoutError`."
-        if not self._done.is_set() and self._blocked():
-            raise RuntimeError("wait() on the training thread would wait for itself; a change asked there is applied at the next step boundary")
+        if not self._done.is_set() and (why := self._why_never()): raise RuntimeError(why)
         if not self._done.wait(timeout): raise TimeoutError(f"{self.kind} {self.name} was not applied within {timeout} s; is the training paused?")
         if self.error: raise self.error
         return self
@@ -55,7 +55,6 @@ class Change:
 # %% ../nbs/05_switch.ipynb #90571740
 class Tricks(Mapping):
     "The tricks of one learner, by name, in catalogue order."
-    presets: dict = {}
     def __init__(self, learn):
         self.learn, self._lock = learn, threading.RLock()
         self._tricks = {c.name: c() for c in find_tricks()}
@@ -87,16 +86,19 @@ class Tricks(Mapping):
 def ask(self:Tricks, change:Change)->Change:
     "Queue `change`, or apply it now where nothing trains."
     learn = self.learn
-    if change.at is not None and (not isinstance(change.at, int) or change.at < learn.step):
-        raise ValueError(f"at={change.at!r}; need a step from {learn.step} on (the learner stands there)")
-    change.asked, change._blocked = learn.step, learn.on_training_thread
+    if change.at is not None: change.at = whole(change.at, 'at', learn.step, todo=' on: the learner stands there')
+    change.asked, change._why_never = learn.step, lambda: _why_never(change, learn)
     with self._lock: self._queue.append(change)
     if change.at in (None, learn.step) and learn.when_idle(lambda: change in self._queue and learn.boundary()) and change.error: raise change.error
     return change
 
+def _why_never(c, learn):
+    if learn.on_training_thread(): return "wait() on the training thread would wait for itself; a change asked there is applied at the next step boundary"
+    if not learn.training_now: return f"nothing trains, so step {c.at} does not come; the change is applied there once it does"
+
 @patch
 def _named(self:Tricks, kind, name, at, params, now=False)->Change:
-    if name not in self._tricks: raise ValueError(f"no trick called {name!r}.{nearest(name, self._tricks)} learn.tricks lists them all.")
+    if not isinstance(name, str) or name not in self._tricks: raise ValueError(f"no trick called {name!r}.{nearest(name, self._tricks)} learn.tricks lists them all.")
     self[name].checked(params)
     c = Change(kind, name, params, at, now)
     c.title = self[name].title
@@ -222,7 +224,9 @@ def _apply_loss(self:Tricks, c:Change, undo):
     c.params = {}
 
 @patch
-def _apply_phase(self:Tricks, c:Change, undo): self.learn.half = c.name
+def _apply_phase(self:Tricks, c:Change, undo):
+    if self.learn.half: raise Refused(f"the next step is a half step of {self.learn.half.upper()} already; ask again after it.")
+    self.learn.half = c.name
 @patch
 def _apply_rates(self:Tricks, c:Change, undo): pass
 

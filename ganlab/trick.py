@@ -112,6 +112,7 @@ class Trick:
     def detach(self, learn): pass
     def leave(self, learn)->int: return 0
     def changed(self, learn, old:dict): pass
+    def restored(self, learn): pass
     def state_dict(self)->dict: return {}
     def load_state_dict(self, state:dict): pass
     def __repr__(self):

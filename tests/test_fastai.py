@@ -1,5 +1,5 @@
 "fastai's habits: its callbacks, schedules, finder and files work, and none of them does harm."
-import warnings
+import threading, warnings
 import numpy as np, pandas as pd, pytest, torch
 from fastai.callback.core import Callback, CancelFitException
 from fastai.callback.progress import CSVLogger
@@ -270,3 +270,47 @@ def test_second_trainer_in_fit():
 def test_show_results():
     learn = make_learner('dcgan'); go(learn, 1)
     assert learn.show_results(max_n=4) is not None
+
+@pytest.mark.parametrize('call', ['predict', 'get_preds', 'tta', 'freeze', 'unfreeze', 'fine_tune', 'create_opt', 'summary'])
+def test_names_of_one_network(call):
+    "What fastai does with one network is refused with what to do instead"
+    learn = make_learner(); was = learn.state_hash()
+    with pytest.raises(RuntimeError, match='one network') as e: getattr(learn, call)(1)
+    one_sentence(e.value)
+    assert learn.state_hash() == was
+
+def test_no_bar_twice():
+    "fastai's `no_bar` puts back a progress callback; ours"
+    learn = make_learner()
+    for _ in range(2):
+        with learn.no_bar(), learn.no_logging(): learn.fit(1)
+    quiet(learn, lambda: learn.fit(1))
+    assert [type(cb).__name__ for cb in learn.cbs] == ['GANRecorder', 'GANProgress']
+
+@pytest.mark.parametrize('lr', [-1, float('nan'), 'fast', []])
+def test_wrong_rate(lr):
+    learn = make_learner(); was = learn.state_hash()
+    with pytest.raises(ValueError, match='number from 0') as e: learn.fit(1, lr=lr)
+    one_sentence(e.value)
+    assert learn.state_hash() == was
+
+def test_rates_of_zero():
+    learn = make_learner(lr_g=0., lr_d=0.)
+    with pytest.raises(ValueError, match='both are 0'): learn.fit(1, lr=1e-3)
+    with pytest.raises(ValueError): learn.lr_find(show_plot=False)
+
+def test_training_mode():
+    "A network left in eval mode trains in training mode, as in fastai"
+    learn = make_learner('dropout'); learn.G.eval(); go(learn, 2)
+    assert learn.G.training and learn.G[1].num_batches_tracked == 2
+
+def test_refused_before_anything_is_touched():
+    "While another thread trains, `fit(reset_opt=True)` and `lr_find` change nothing"
+    learn, calm = make_learner(), make_learner()
+    def gate(learn):
+        if learn.step == 3:
+            for call in (lambda: learn.fit(1, reset_opt=True), lambda: learn.lr_find(show_plot=False)):
+                t = threading.Thread(target=lambda: told.append(pytest.raises(RuntimeError, call))); t.start(); t.join()
+    told = []
+    learn.fit_steps(6, gate=gate, progress=False); go(calm, 6)
+    assert len(told) == 2 and all('training already' in str(e.value) for e in told) and learn.state_hash() == calm.state_hash()

@@ -510,3 +510,51 @@ def test_bf16_runs():
     learn = make_learner('dcgan', amp='bf16')
     go(learn, 3)
     assert np.isfinite(learn.history.d_loss).all() and all(p.dtype == torch.float32 for p in learn.model.parameters())
+
+def test_lock_after_a_failure_between_steps():
+    "Whatever goes wrong at the last boundary, the learner stays free for other threads"
+    learn = make_learner(); learn.opt_d.param_groups[0]['lr'] = 'much'
+    with pytest.raises(Exception): go(learn, 1)
+    learn.opt_d.param_groups[0]['lr'] = 1e-4
+    done = []
+    t = threading.Thread(target=lambda: (go(learn, 1), done.append(learn.step)), daemon=True); t.start(); t.join(30)
+    assert done
+
+@pytest.mark.parametrize('kind', ['mlp', 'dcgan'])
+def test_amp_with_spectral_norm(kind):
+    learn = make_learner(kind, amp='bf16', tricks=['spectral_norm']); go(learn, 2)
+    assert torch.isfinite(learn.score(learn.sample(4))).all()
+
+def test_restored_parameters_act():
+    "A value set after the snapshot does not outlive it: equal hashes go on equally"
+    learn = make_learner(tricks=['spectral_norm']); go(learn, 3)
+    snap = learn.snapshot(); go(learn, 3); end = learn.state_hash()
+    learn.restore(snap); learn.tricks.set('spectral_norm', iterations=5); go(learn, 2)
+    learn.restore(snap); go(learn, 3)
+    assert learn.state_hash() == end
+
+def test_log_ends_with_the_restored_step():
+    learn = make_learner(); go(learn, 2); snap = learn.snapshot(); go(learn, 1)
+    learn.tricks.on('ttur'); learn.tricks.off('ttur')
+    learn.restore(snap)
+    assert learn.tricks.log == []
+
+@pytest.mark.parametrize('snap', [None, 'x'])
+def test_restore_of_what_is_no_snapshot(snap):
+    learn = make_learner(); was = learn.state_hash()
+    with pytest.raises(TypeError, match='no snapshot') as e: learn.restore(snap)
+    one_sentence(e.value); assert learn.state_hash() == was
+
+def test_restore_of_another_learners_snapshot():
+    learn, other = make_learner(), make_learner('skip'); was = learn.state_hash()
+    with pytest.raises(ValueError, match='other networks') as e: learn.restore(other.snapshot())
+    one_sentence(e.value); assert learn.state_hash() == was
+
+def test_two_learners_at_once():
+    "Networks with dropout draw from the one default generator: two learners in two threads take turns, and neither disturbs the other"
+    def end(): l = make_learner('dropout'); go(l, 6); return l.state_hash()
+    alone, got = end(), []
+    ts = [threading.Thread(target=lambda: got.append(end())) for _ in range(2)]
+    for t in ts: t.start()
+    for t in ts: t.join()
+    assert got == [alone]*2

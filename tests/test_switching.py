@@ -381,3 +381,16 @@ def test_a_structural_trick_that_leaves():
     assert [bool(v == v) for v in rows[:, k]] == [False]*2 + [True]*5 + [False]*2
     snap = learn.snapshot(); go(learn, 1); learn.restore(snap); go(learn, 1)
     groups_hold(learn)
+
+def test_half_steps_asked_twice():
+    "Two half steps cannot be one: the second is refused, and says so"
+    learn = make_learner(); learn.half_step('d')
+    with pytest.raises(Refused, match='half step of D already') as e: learn.half_step('g')
+    one_sentence(e.value); go(learn, 1)
+    assert [c.name for c in learn.tricks.log if c.kind == 'phase'] == ['d']
+
+def test_wait_for_a_step_that_nothing_brings():
+    learn = make_learner(); c = learn.tricks.on('ttur', at=5)
+    with pytest.raises(RuntimeError, match='nothing trains') as e: c.wait()
+    one_sentence(e.value); go(learn, 6)
+    assert c.wait().step == 5

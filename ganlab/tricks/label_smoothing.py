@@ -12,6 +12,10 @@ def needs_targets(title:str, learn, trick)->str|None: # one sentence, or None
     loss = learn.tricks.loss(without=trick)
     if not hasattr(loss, 'with_targets'): return f"{title} needs targets, and the {loss_title(loss)} loss has none."
 
+def softened(base, **targets): # `base` itself where it has no targets: `why_not` has the last word there
+    "The loss with other targets."
+    return base.with_targets(**targets) if hasattr(base, 'with_targets') else base
+
 class LabelSmoothing(Trick):
     "D aims at softened targets for reals and for fakes."
     name, title, number, pinned = 'label_smoothing', 'Label smoothing', 1, True
@@ -20,7 +24,7 @@ class LabelSmoothing(Trick):
     real = Num(0.9, 0.5, 1, 'target for reals')
     fake = Num(0.1, 0, 0.5, 'target for fakes')
     def why_not(self, learn): return needs_targets(self.title, learn, self)
-    def loss(self, base): return base.with_targets(real=self.real, fake=self.fake)
+    def loss(self, base): return softened(base, real=self.real, fake=self.fake)
 
 # %% auto #0
-__all__ = ['needs_targets', 'LabelSmoothing']
+__all__ = ['needs_targets', 'softened', 'LabelSmoothing']

@@ -4,8 +4,8 @@
 
 # %% ../../nbs/tricks/one_sided_label_smoothing.ipynb #8500023b
 from __future__ import annotations
-from ..losses import loss_title
 from ..trick import Num, Trick
+from .label_smoothing import needs_targets, softened
 
 class OneSidedLabelSmoothing(Trick):
     "D aims at a softened target for reals only."
@@ -14,10 +14,8 @@ class OneSidedLabelSmoothing(Trick):
     source = 'Salimans 2016 (1606.03498) §3.4'
     order = 1    # after two-sided smoothing, whose target for fakes it overrides
     real = Num(0.9, 0.5, 1, 'target for reals')
-    def why_not(self, learn):
-        loss = learn.tricks.loss(without=self)
-        if not hasattr(loss, 'with_targets'): return f"{self.title} needs targets, and the {loss_title(loss)} loss has none."
-    def loss(self, base): return base.with_targets(real=self.real, fake=0.)
+    def why_not(self, learn): return needs_targets(self.title, learn, self)
+    def loss(self, base): return softened(base, real=self.real, fake=0.)
 
 # %% auto #0
 __all__ = ['OneSidedLabelSmoothing']

@@ -17,7 +17,8 @@ class SpectralScale(nn.Module):
     "Parametrisation W -> κ W / σ̂, with one power iteration (or more) a training forward."
     def __init__(self, w, dim, iterations):
         super().__init__()
-        self.dim, self.iterations, self.used = dim, iterations, False
+        self.dim, self.iterations = dim, iterations
+        self.register_buffer('used', torch.zeros((), dtype=torch.bool))   # has it been trained with?
         m = self.matrix(w.detach())
         u, s, v = torch.linalg.svd(m.float(), full_matrices=False)   # exact at the start: κ = σ̂ changes nothing
         self.register_buffer('u', u[:, 0].to(w))
@@ -28,13 +29,15 @@ class SpectralScale(nn.Module):
     def sigma(self, w): m = self.matrix(w); return torch.dot(self.u.clone(), m @ self.v.clone())
     @torch.no_grad()
     def iterate(self, w):
-        m, self.used = self.matrix(w), True
+        m = self.matrix(w)
+        self.used.fill_(True)
         for _ in range(self.iterations):
             self.v.copy_(nn.functional.normalize(m.t() @ self.u, dim=0, eps=1e-12))
             self.u.copy_(nn.functional.normalize(m @ self.v, dim=0, eps=1e-12))
     def forward(self, w):
-        if self.training: self.iterate(w.detach())
-        return w*(self.kappa.clone()/self.sigma(w))
+        with torch.autocast(w.device.type, enabled=False):
+            if self.training: self.iterate(w.detach())
+            return w*(self.kappa.clone()/self.sigma(w))
 
 # %% auto #0
 __all__ = ['SpectralScale', 'normable', 'SpectralNorm']
@@ -111,5 +114,9 @@ def changed(self:SpectralNorm, learn, old):
         for p in self.layers(learn): p.first.copy_(p.kappa)
         self.done = 0
     self.anneal(learn)
+
+@patch
+def restored(self:SpectralNorm, learn):
+    for p in self.layers(learn): p.iterations = self.iterations
 SpectralNorm.state_dict = lambda self: dict(done=getattr(self, 'done', 0))
 SpectralNorm.load_state_dict = lambda self, s: setattr(self, 'done', s['done'])
