@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['IMAGE_SUFFIXES', 'as_float', 'as_bytes', 'Picture', 'tile_images', 'draw_samples', 'TensorDL', 'tensor_dls',
            'ring_dls', 'grid_dls', 'swissroll_dls', 'digits_dls', 'photos_dls', 'load_image', 'find_images', 'FileRows',
-           'image_dls', 'lent_rngs', 'Source', 'TensorSource', 'LoaderSource', 'as_source']
+           'image_dls', 'lent_rngs', 'Source', 'TensorSource', 'LoaderSource', 'as_source', 'halved', 'doubled',
+           'blend', 'faded', 'Halved']
 
 # %% ../nbs/01_data.ipynb #63621bdd
 import io, math, os, random, warnings
@@ -671,3 +672,43 @@ def _loadable(o):
     elif hasattr(o, '__iter__') and not hasattr(o, '__next__') and not isinstance(o, (dict, set)): return
     else: todo = "give DataLoaders, or one DataLoader" + (", which can be looped over again and again, as an iterator cannot" if hasattr(o, '__next__') else "")
     raise ValueError(f"dls is a {type(o).__name__}; need DataLoaders of ganlab or fastai, a PyTorch DataLoader, or a pair of them: {todo}")
+
+# %% ../nbs/01_data.ipynb #65496a90
+def halved(x:Tensor)->Tensor: return avg_pool2d(x, 2) # (N, C, H, W): half the side, each pixel the mean of four
+def doubled(x:Tensor)->Tensor: return interpolate(x, scale_factor=2, mode='nearest') # twice the side; halved(doubled(x)) is x
+
+def blend(
+    a:Tensor, b:Tensor, # of one shape
+    alpha, # from 0 to 1, a number or a tensor without dimensions
+)->Tensor: # exactly `a` at 0 and exactly `b` at 1
+    "From `a` to `b`."
+    return (1 - alpha)*a + alpha*b
+
+def faded(
+    x:Tensor, # images (N, C, H, W)
+    alphas:tuple, # how far each doubling is faded in, the last one belongs to the size of `x`
+)->Tensor: # of the same shape
+    "Images as networks show them that are growing: all that is finer than the sizes faded in is gone."
+    if not alphas or alphas[-1] == 1: return x
+    return blend(doubled(faded(halved(x), alphas[:-1])), x, alphas[-1])
+
+class Halved(Source):
+    "Another source, its images averaged down."
+    def __init__(self,
+        source:Source, # of images (C, H, W)
+        k:int, # times that they are halved
+    ):
+        super().__init__(source.n, source.n_batches, source.bs, source.shape, source.name, source.held, source.streams, source.device)
+        self.source, self.seekable = source, source.seekable
+        self.resize(k)
+
+    def resize(self, k:int, alphas:tuple=()):
+        "Halve `k` times, and fade as `faded` does."
+        c, h, w = self.source.shape
+        self.k, self.alphas, self.shape = k, tuple(alphas), (c, h >> k, w >> k)
+
+    def _sized(self, x): return faded(avg_pool2d(x, 2**self.k) if self.k else x, self.alphas)
+    def batch(self, i:int)->Tensor: return self._sized(self.source.batch(i))
+    def valid(self, n:int)->Tensor|None:
+        x = self.source.valid(n)
+        return None if x is None else self._sized(x)

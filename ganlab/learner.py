@@ -4,28 +4,30 @@
 
 # %% ../nbs/08_learner.ipynb #67d31bf4
 from __future__ import annotations
-import math, time, traceback
+import json, math, time, traceback, warnings
 from collections import deque
+from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import partial
+from numbers import Real
 from fastcore.basics import patch
 import numpy as np, torch
 from torch import nn
 from fastai.torch_core import default_device
 from fastai.callback.core import CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException
-from .data import as_source
+from .data import Halved, as_source
 from .fitting import Rates, StepError, StepLearner, TwoOptimizers
 from .losses import get_loss, loss_name, loss_title
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
-from .probe import latent_shape, need_module, probe
-from .rng import BorrowedRNG, Streams, borrowed_rng
+from .probe import halvings, latent_shape, need_module, probe
+from .rng import BorrowedRNG, Streams, borrowed_rng, whole
 from .surgery import enrol
 from .snapshots import Snapshot, load_tensors, named_params, put_back, state_digest, take
 from .switch import Change, Tricks
 from .trick import Ctx
 
 # %% auto #0
-__all__ = ['optimizers', 'Cancelled', 'make_optimizer', 'GAN', 'GANLearner']
+__all__ = ['optimizers', 'Cancelled', 'make_optimizer', 'GAN', 'GANLearner', 'DataError']
 
 # %% ../nbs/08_learner.ipynb #d89eb55f
 optimizers = dict(
@@ -37,8 +39,11 @@ optimizers = dict(
 def make_optimizer(opt, net, lr, betas):
     "One network's optimiser: a name of `optimizers`, or a function of (parameters, lr)."
     ps = [p for p in net.parameters() if p.requires_grad]
-    if callable(opt): return opt(ps, lr=lr)
-    if opt not in optimizers: raise ValueError(f"opt={opt!r}; need one of {', '.join(map(repr, optimizers))}, or a function of (params, lr) that returns a torch optimiser")
+    if callable(opt):
+        made = opt(ps, lr=lr)
+        if not isinstance(made, torch.optim.Optimizer): raise TypeError(f"opt(params, lr) gave a {type(made).__name__}; need a torch.optim.Optimizer")
+        return made
+    if not isinstance(opt, str) or opt not in optimizers: raise ValueError(f"opt={opt!r}; need one of {', '.join(map(repr, optimizers))}, or a function of (params, lr) that returns a torch optimiser")
     return optimizers[opt](ps, lr, betas)
 
 class GAN(nn.Module):
@@ -47,6 +52,13 @@ class GAN(nn.Module):
     def forward(self, z): return self.G(z)
 
 # %% ../nbs/08_learner.ipynb #eb0ef3e4
+def _device(device)->torch.device:
+    try:
+        dev = torch.device(device if device is not None else default_device())
+        torch.zeros(1, device=dev)
+        return dev
+    except Exception as e: raise ValueError(f"device={device!r} cannot be used here ({str(e).splitlines()[0]}); need one such as 'cpu'") from None
+
 class GANLearner(StepLearner):
     "A fastai `Learner` that trains G and D against each other, with tricks that can be switched while it does."
     def __init__(self,
@@ -69,7 +81,7 @@ class GANLearner(StepLearner):
     ):
         _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks)
         need_module(G, 'G'), need_module(D, 'D')
-        self.device = torch.device(device) if device is not None else torch.device(default_device())
+        self.device = _device(device)
         self.streams, self.base_loss, self.n_d, self.update, self.amp = Streams(seed), get_loss(loss), n_d, update, amp
         self.source, self.z_shape = as_source(dls, self.streams), latent_shape(G, z_dim)
         self.step, self.n_batches, self.half = 0, 0, None
@@ -84,7 +96,7 @@ class GANLearner(StepLearner):
         self.tricks = Tricks(self)
         self.rewire()
         self.add_cbs(cbs)
-        for t in tricks: self._first(t)
+        for t in (tricks.items() if isinstance(tricks, Mapping) else tricks): self._first(t)
 
     G = property(lambda self: self.model.G, doc="The generator.")
     D = property(lambda self: self.model.D, doc="The discriminator.")
@@ -98,12 +110,13 @@ _columns = ['step', 'd_loss', 'g_loss', 'd_grad_norm', 'g_grad_norm', 'd_real', 
 # %% ../nbs/08_learner.ipynb #a9cd5cc2
 def _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks):
     for k, v in dict(lr_g=lr_g, lr_d=lr_d).items():
-        if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 <= v < math.inf: raise ValueError(f"{k}={v!r}; need a number from 0, such as 2e-4")
+        if isinstance(v, bool) or not isinstance(v, Real) or not 0 <= v < math.inf: raise ValueError(f"{k}={v!r}; need a number from 0, such as 2e-4")
     for k, v in dict(betas_g=betas_g, betas_d=betas_d).items():
-        if not isinstance(v, (tuple, list)) or len(v) != 2 or not all(isinstance(b, (int, float)) and 0 <= b < 1 for b in v):
+        if not isinstance(v, (tuple, list)) or len(v) != 2 or not all(isinstance(b, Real) and 0 <= b < 1 for b in v):
             raise ValueError(f"{k}={v!r}; need two numbers from 0 to below 1, such as (0.5, 0.999)")
     if isinstance(tricks, str): raise ValueError(f"tricks={tricks!r}; need a list: tricks=[{tricks!r}]")
-    if isinstance(n_d, bool) or not isinstance(n_d, int) or n_d < 1: raise ValueError(f"n_d={n_d!r}; need a whole number from 1: updates of D for each of G")
+    if not isinstance(tricks, (Mapping, list, tuple, set)): raise ValueError(f"tricks={tricks!r}; need a list of names, (name, params) pairs, Trick classes or instances")
+    whole(n_d, 'n_d', todo=': updates of D for each of G')
     if update not in ('alternating', 'simultaneous'): raise ValueError(f"update={update!r}; need 'alternating' or 'simultaneous'")
     if amp not in (None, 'bf16'): raise ValueError(f"amp={amp!r}; need None or 'bf16'")
     if run is not None: raise ValueError(f"run={run!r}; records on disk are not available yet: leave run=None, and keep weights with learn.save('name')")
@@ -113,14 +126,21 @@ def _meet(self:GANLearner):
     "Probe the networks on a few real samples and latents."
     n = min(8, self.source.bs)
     x = self.source.batch(0)[:n].to(self.device)
-    self.bs = self.source.bs
+    self.bs, self.some_x = self.source.bs, self.source.batch(0)[:64].cpu()
     self.some_z = self._z(n, 'probe', 0)
-    with borrowed_rng(self.streams, 'probe', device=self.device): self._clone = probe(self.G, self.D, x, self.some_z)
+    with borrowed_rng(self.streams, 'probe', device=self.device):
+        if k := halvings(self.G, self.D, x, self.some_z):
+            full, self.source = self.source.shape, Halved(self.source, k)
+            h, w = self.source.shape[1:]
+            warnings.warn(f"the data is {full[1]}x{full[2]}, the networks are for {h}x{w}: reals are averaged down to {h}x{w}; progressive_growing takes the networks up to the data's size", stacklevel=3)
+            x, self.some_x = self.source.batch(0)[:n].to(self.device), self.source.batch(0)[:64].cpu()
+        probe(self.G, self.D, x, self.some_z)
     self._autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if self.amp else nullcontext
 
 @patch
 def _first(self:GANLearner, t):
     "Turn on a trick given to the constructor."
+    if isinstance(t, tuple) and not (len(t) == 2 and isinstance(t[0], str) and isinstance(t[1], Mapping)): raise ValueError(f"tricks: {t!r}; need a pair such as ('ttur', dict(lr_d=4e-4))")
     name, params = (t, {}) if isinstance(t, str) else t if isinstance(t, tuple) else (self.tricks.add(t).name, {})
     if not isinstance(t, (str, tuple)): params = self.tricks[name].params
     self.tricks.on(name, **params)
@@ -139,6 +159,9 @@ def rewire(self:GANLearner):
 
 # %% ../nbs/08_learner.ipynb #fe6e7c54
 Cancelled = (CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException)
+
+class DataError(RuntimeError):
+    "The data could not give the next batch."
 
 @patch
 def one_step(self:GANLearner):
@@ -187,13 +210,14 @@ def _d_gradient(self:GANLearner, c):
 def _g_update(self:GANLearner, d):
     "The G phase: the same fakes, D held still."
     c = self._open(d.k, 'g', d)
-    for p in self._trained['d']: p.requires_grad_(False)
+    still = [p for p in self._trained['d'] if p.requires_grad]
+    for p in still: p.requires_grad_(False)
     try:
         update = partial(self._g_gradient, c)
         for t in self.tricks.slots['around_g']: update = partial(self._ask, t, 'around_g', update, c)
         update()
     finally:
-        for p in self._trained['d']: p.requires_grad_(True)
+        for p in still: p.requires_grad_(True)
     if self.update == 'simultaneous' and d.l_real is not None: self._optimizer_step(d)
     self._optimizer_step(c)
 
@@ -221,7 +245,10 @@ def _open(self:GANLearner, k, phase, d=None):
     c = Ctx(self, self.step, k, phase)
     if d is not None: c.x, c.xf, c.z = d.x, d.xf, d.z
     else:
-        c.x, c.z = self.source.batch(self.n_batches).to(self.device), self._z(self.bs, 'z', self.step, k)
+        try: c.x = self.source.batch(self.n_batches).to(self.device)
+        except Cancelled: raise
+        except Exception as e: raise DataError(f"{type(e).__name__} in the data, in batch {self.n_batches}: {e}") from e
+        c.z = self._z(self.bs, 'z', self.step, k)
         self.n_batches += 1
     self._at = c
     return c
@@ -242,7 +269,7 @@ def _score(self:GANLearner, x, side, c):
         c.side = side
         for t in ins: x = self._ask(t, 'inputs', x, c)
         c.side = None
-    return self.D(x.clone() if self._clone else x).flatten().float()
+    return self.D(x.clone()).flatten().float()      # a copy: D may work in place on its input, and the same fakes go into it twice
 
 @patch
 def _sum(self:GANLearner, loss, key, c):
@@ -291,14 +318,14 @@ def _note(self:GANLearner, c, t0):
         if bad: raise self._recover(None, bad, row[bad])
     for key in {'d', 'g'} - sizes.keys(): self._layer_row(key, [])
     self.step += 1
-    if self.tricks.tick(): self._ring.clear()      # one has gone: the next boundary looks at the networks anew
     row['ms'] = 1000*(time.perf_counter() - t0)
     self.last_d, self.last_g = row.get('d_loss', math.nan), row.get('g_loss', math.nan)
     self.last_loss = row.get('d_loss', 0.) + row.get('g_loss', 0.)
     self.record.append([row.pop(k, math.nan) for k in _columns])
     for k, v in row.items(): self.record.put(k, v)
-    if self.step % self.slope_every == 0 and c.xf is not None: self._slope(c)
-    if self.step % self.snap_every == 0: self.keep()
+    if self.slope_every and self.step % self.slope_every == 0 and c.xf is not None: self._slope(c)
+    if self.tricks.tick(): self._ring.clear()      # one has gone: the next boundary looks at the networks anew
+    elif self.step % self.snap_every == 0: self.keep()
 
 @patch
 def _layer_row(self:GANLearner, key, norms):
@@ -314,9 +341,13 @@ def _layer_row(self:GANLearner, key, norms):
 def _slope(self:GANLearner, c):
     "D's slope between this step's reals and fakes; no state of D advances."
     n = min(64, len(c.x))
-    with borrowed_rng(self.streams, 'slope', self.step, device=self.device):
-        g = input_grad_norm(self.D, c.x[:n], c.xf[:n], self.streams.generator('slope', self.step, 0, self.device))
-    self.record.put('d_input_grad_norm', g.item())
+    try:
+        with borrowed_rng(self.streams, 'slope', self.step, device=self.device):
+            g = input_grad_norm(self.D, c.x[:n], c.xf[:n], self.streams.generator('slope', self.step, 0, self.device))
+        self.record.put('d_input_grad_norm', g.item())
+    except Exception as e:      # a meter that fails must not undo a step
+        self.slope_every = 0
+        warnings.warn(f"D's slope cannot be measured, and is not recorded any more: {type(e).__name__}: {e}")
 GANLearner.slope_every, GANLearner.snap_every = 50, 50   # steps between measurements of D's slope, and between snapshots in memory
 
 # %% ../nbs/08_learner.ipynb #b9b849da
@@ -340,13 +371,16 @@ def settle(self:GANLearner):
     self.loss_now = self.base_loss
     for t in slots['loss']: self.loss_now = self._ask_outside(t, 'loss', self.loss_now)
     for t in slots['factors']:
-        for k, v in self._ask_outside(t, 'factors', self.step, base).items(): factors[k] = factors.get(k, 1.)*v
+        for k, v in self._ask_outside(t, 'factors', self.step, base, want=dict).items(): factors[k] = factors.get(k, 1.)*v
     self.n_d_now = max(1, round(self.n_d*factors.get('n_d', 1)))
     self.rates.write(factors)
 
 @patch
-def _ask_outside(self:GANLearner, t, slot, *args):
-    try: return getattr(t, slot)(*args)
+def _ask_outside(self:GANLearner, t, slot, *args, want=object):
+    try:
+        out = getattr(t, slot)(*args)
+        if not isinstance(out, want): raise TypeError(f"{slot} gave {out!r}; need a {want.__name__}")
+        return out
     except Exception as e:
         raise StepError(f"{type(e).__name__} in {t.title}, before step {self.step + 1}: {e}", self.step + 1, self.step, t.name, trace=''.join(traceback.format_exception(e))) from e
 
@@ -387,6 +421,7 @@ def _recover(self:GANLearner, error, bad=None, value=None)->StepError:
         trace = ''.join(traceback.format_exception(error))
         who = self.tricks[culprit].title if culprit else 'the networks or the loss'
         sentence, detail = f"{type(error).__name__} in step {failed}, in {who}: {error}", ''
+        if isinstance(error, DataError): sentence = f"In step {failed}: {error}"
     else:
         culprit = bad.split('/')[1] if '/' in bad else None
         net = {'d': 'D', 'g': 'G'}.get(bad[0], '')
@@ -453,19 +488,19 @@ def sample(self:GANLearner,
     if z is None:
         if isinstance(n, bool) or not isinstance(n, int) or n < 1: raise ValueError(f"n={n!r}; need a whole number from 1")
         z = self.fixed_z(n)
-    if tuple(z.shape[1:]) != self.z_shape: raise ValueError(f"z has shape {tuple(z.shape)}; need (n, {', '.join(map(str, self.z_shape))})")
-    return self.between_steps(self._look, self.G, z)
+    if not torch.is_tensor(z) or tuple(z.shape[1:]) != self.z_shape: raise ValueError(f"z is {tuple(getattr(z, 'shape', ())) or type(z).__name__}; need a tensor (n, {', '.join(map(str, self.z_shape))})")
+    return self.between_steps(self._look, self.G, z.float())
 
 @patch
 def score(self:GANLearner, x:torch.Tensor)->torch.Tensor: # (n,) raw scores on the CPU
     "D's scores of `x`, from any thread; nothing of D advances."
     if not torch.is_tensor(x) or tuple(x.shape[1:]) != tuple(self.source.shape): raise ValueError(f"x is {tuple(getattr(x, 'shape', ())) or type(x).__name__}; need a tensor (n, {', '.join(map(str, self.source.shape))})")
-    return self.between_steps(self._look, self.D, x).flatten()
+    return self.between_steps(self._look, self.D, x.float()).flatten()
 
 @patch
 def _look(self:GANLearner, net, x):
     with torch.no_grad(), eval_mode(net), borrowed_rng(self.streams, 'look', device=self.device):
-        return torch.cat([net(b.to(self.device, copy=self._clone)) for b in x.split(256)]).float().cpu()
+        return torch.cat([net(b.to(self.device, copy=True)) for b in x.split(256)]).float().cpu()
 
 @patch
 def _validate(self:GANLearner):
@@ -480,7 +515,8 @@ def _validate(self:GANLearner):
 def history(self:GANLearner):
     "The record as a DataFrame: a row a step."
     import pandas as pd
-    df = pd.DataFrame({c: self.record.array(c) for c in self.record.columns})
+    n = self.record.n                    # another thread may be adding rows
+    df = pd.DataFrame({c: self.record.array(c)[:n] for c in list(self.record.columns)})
     return df.astype({'step': int})
 
 @patch
@@ -505,7 +541,7 @@ def plot_grad_norms(self:GANLearner): return self.plot('d_grad_norm', 'g_grad_no
 def show_samples(self:GANLearner, n:int=64):
     "Samples of the fixed latents beside as many reals."
     from ganlab.plots import plot_samples
-    return plot_samples(self.sample(n), self.source.batch(0)[:n], title=f'step {self.step}')
+    return plot_samples(self.sample(n), self.some_x[:n], title=f'step {self.step}')
 @patch
 def show_results(self:GANLearner, ds_idx=1, dl=None, max_n=9, shuffle=True, **kwargs):
     "fastai's name for `show_samples`."
@@ -526,8 +562,11 @@ def save(self:GANLearner, file, with_opt:bool=True, **kwargs): # -> the path wri
     from ganlab.snapshots import named_state
     file = join_path_file(file, self.path/self.model_dir, ext='.safetensors')
     def go():
-        ts = {n: t.detach().cpu().contiguous().clone() for n, t in named_state(self).items() if not n.startswith('trick/') and (with_opt or not n.startswith('opt_'))}
-        save_file(ts, file, metadata=dict(format='ganlab 1', step=str(self.step)))
+        on = {t.name: t.state_dict() for t in self.tricks.enabled}
+        ts = {n: t.detach().cpu().contiguous().clone() for n, t in named_state(self).items() if (with_opt or not n.startswith('opt_')) and (not n.startswith('trick/') or n.split('/')[1] in on)}
+        numbers = {n: {k: v for k, v in s.items() if not torch.is_tensor(v)} for n, s in on.items()}
+        opts = [type(o).__name__ for o in (self.opt_d, self.opt_g)] if with_opt else None
+        save_file(ts, file, metadata=dict(format='ganlab 1', step=str(self.step), tricks=json.dumps(numbers), opts=json.dumps(opts)))
     self.between_steps(go)
     return file
 
@@ -535,18 +574,25 @@ def save(self:GANLearner, file, with_opt:bool=True, **kwargs): # -> the path wri
 def load(self:GANLearner, file, with_opt:bool=True, **kwargs):
     "Read what `save` wrote into the networks as they are; a weight that does not fit is named, and nothing is changed."
     from fastai.learner import join_path_file
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
     from ganlab.snapshots import named_state
     file = join_path_file(file, self.path/self.model_dir, ext='.safetensors')
-    try: ts = load_file(file)
+    try:
+        with safe_open(file, 'pt') as f: ts, meta = {n: f.get_tensor(n) for n in f.keys()}, f.metadata() or {}
     except FileNotFoundError: raise FileNotFoundError(f"there is no {file}; learn.save({file.stem!r}) writes it") from None
     except SafetensorError as e: raise ValueError(f"{file} is not a whole safetensors file ({e}); save it again") from None
     def go():
         nets = {n: t for n, t in named_state(self).items() if n[:2] in ('d/', 'g/')}
         wrong = [n for n, t in nets.items() if n not in ts or ts[n].shape != t.shape] + [n for n in ts if n[:2] in ('d/', 'g/') and n not in nets]
-        if wrong: raise ValueError(f"{file.name} does not fit these networks: {', '.join(wrong[:3])}{' ...' if len(wrong) > 3 else ''} differ; build them as they were when it was saved")
-        load_tensors(self, ts, with_opt)
+        saved, opts = json.loads(meta.get('tricks', '{}')), json.loads(meta.get('opts', 'null'))
+        missing = [n for n in saved if n not in self.tricks or not self.tricks[n].enabled]
+        if wrong: raise ValueError(f"{file.name} does not fit these networks: {', '.join(wrong[:3])}{' ...' if len(wrong) > 3 else ''} differ; build them as they were when it was saved" + (f", and turn on {', '.join(missing)}" if missing else ''))
+        mine = [type(o).__name__ for o in (self.opt_d, self.opt_g)]
+        if with_opt and opts and opts != mine: raise ValueError(f"{file.name} holds the state of {', '.join(opts)}, and this learner uses {', '.join(mine)}; load it with with_opt=False")
+        load_tensors(self, ts, with_opt and opts is not None)
+        for n in saved.keys() - set(missing):
+            self.tricks[n].load_state_dict({**saved[n], **{k.split('/', 2)[2]: v for k, v in ts.items() if k.startswith(f'trick/{n}/')}})
+            self.tricks[n].restored(self)
         self._ring.clear()
     self.between_steps(go)
     return self

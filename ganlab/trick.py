@@ -88,6 +88,7 @@ class Trick:
     name = title = short = source = ''   # key, label, one-sentence tooltip, where formula and defaults come from
     number = 1000                        # place in the catalogue
     order = 0                            # tricks of one slot act in this order
+    acts = ''                            # on what: "D's loss", 'rates'
     pinned = False                       # on top of the panel on first open
     changes = 'now'                      # the effect, where it does not depend on parameters
     owns: tuple = ()                     # what only one trick at a time may set: 'loss', 'n_d'

@@ -314,3 +314,23 @@ def test_refused_before_anything_is_touched():
     told = []
     learn.fit_steps(6, gate=gate, progress=False); go(calm, 6)
     assert len(told) == 2 and all('training already' in str(e.value) for e in told) and learn.state_hash() == calm.state_hash()
+
+def test_load_into_another_optimiser(tmp_path):
+    learn = make_learner(path=tmp_path); go(learn, 2); learn.save('a')
+    other = make_learner(path=tmp_path, opt='rmsprop'); was = other.state_hash()
+    with pytest.raises(ValueError, match='with_opt=False') as e: other.load('a')
+    one_sentence(e.value); assert other.state_hash() == was
+    other.load('a', with_opt=False); go(other, 1)
+
+def test_load_without_optimisers_keeps_the_moments(tmp_path):
+    learn = make_learner(path=tmp_path); go(learn, 2); learn.save('a', with_opt=False)
+    was = {n: t for n, t in copies(learn).items() if n.startswith('opt_')}
+    learn.load('a'); assert was and not unequal(was, {n: t for n, t in copies(learn).items() if n.startswith('opt_')})
+
+def test_load_goes_on_with_a_trick(tmp_path):
+    "What a trick has counted comes back with the weights"
+    learn = make_learner(path=tmp_path, tricks=[('spectral_norm', dict(soft_start=5))]); go(learn, 8); learn.save('a')
+    fresh = make_learner(path=tmp_path, tricks=[('spectral_norm', dict(soft_start=5))]); fresh.load('a')
+    assert fresh.tricks['spectral_norm'].state_dict() == learn.tricks['spectral_norm'].state_dict()
+    with pytest.raises(ValueError, match='turn on spectral_norm') as e: make_learner(path=tmp_path).load('a')
+    one_sentence(e.value)

@@ -552,9 +552,54 @@ def test_restore_of_another_learners_snapshot():
 
 def test_two_learners_at_once():
     "Networks with dropout draw from the one default generator: two learners in two threads take turns, and neither disturbs the other"
-    def end(): l = make_learner('dropout'); go(l, 6); return l.state_hash()
-    alone, got = end(), []
-    ts = [threading.Thread(target=lambda: got.append(end())) for _ in range(2)]
+    alone, *two = (make_learner('dropout') for _ in range(3))
+    go(alone, 6)
+    ts = [threading.Thread(target=go, args=(l, 6)) for l in two]
     for t in ts: t.start()
     for t in ts: t.join()
-    assert got == [alone]*2
+    assert [l.state_hash() for l in two] == [alone.state_hash()]*2
+
+def test_failed_meter_costs_nothing():
+    "A D whose slope cannot be measured trains on; what is missing is said once"
+    class NoGrad(nn.Module):
+        def __init__(self): super().__init__(); self.l = nn.Linear(2, 1)
+        def forward(self, x):
+            if not self.training and torch.is_grad_enabled(): raise RuntimeError('not in this mode')
+            return self.l(x)
+    learn = make_learner(D=NoGrad()); learn.slope_every = 2
+    with pytest.warns(UserWarning, match='slope cannot be measured'): go(learn, 5)
+    assert learn.step == learn.record.n == 5
+
+def test_failing_data_is_named():
+    class Bad(torch.utils.data.Dataset):
+        def __len__(self): return 64
+        def __getitem__(self, i):
+            if self.broken: raise OSError('disk gone')
+            return torch.zeros(2)
+        broken = False
+    ds = Bad(); learn = GANLearner(DataLoader(ds, 8), *nets('mlp')); go(learn, 2); ds.broken = True
+    with pytest.raises(StepError, match='in the data.*disk gone') as e: go(learn, 20)
+    one_sentence(e.value)
+
+def test_frozen_in_mid_run():
+    "A layer that a callback freezes while it trains stays frozen"
+    learn = make_learner()
+    class KeepStill(Callback):
+        def after_batch(self):
+            if self.learn.step == 2: self.learn.D.get_parameter(first).requires_grad_(False); was.append(self.learn.D.get_parameter(first).clone())
+    first, was = next(n for n, _ in learn.D.named_parameters()), []
+    learn.fit_steps(5, cbs=KeepStill(), progress=False)
+    assert not learn.D.get_parameter(first).requires_grad and torch.equal(learn.D.get_parameter(first), was[0])
+
+@pytest.mark.parametrize('head', ['dropout', 'only_training'])
+def test_in_place_only_in_training(head):
+    "A D that changes its input in place in training mode alone trains as one that does not"
+    class Adds(nn.Module):
+        def __init__(self, inplace): super().__init__(); self.inplace = inplace
+        def forward(self, x): return x if not self.training else x.add_(1.) if self.inplace else x + 1.
+    def end(inplace):
+        torch.manual_seed(0)
+        first = nn.Dropout(.5, inplace=inplace) if head == 'dropout' else Adds(inplace)
+        learn = make_learner(D=nn.Sequential(first, nn.Linear(2, 8), nn.LeakyReLU(.2), nn.Linear(8, 1))); go(learn, 3)
+        return learn.state_hash()
+    assert end(True) == end(False)
