@@ -30,6 +30,7 @@ from .surgery import Grafted
 from .fitting import *
 from .learner import *
 from .panels.tricks import trick_control
+from .panels.steer import Steer
 from .lab import *
 
 # %% ../nbs/all.ipynb #8af8d7f9

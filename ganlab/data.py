@@ -699,7 +699,7 @@ class Halved(Source):
         k:int, # times that they are halved
     ):
         super().__init__(source.n, source.n_batches, source.bs, source.shape, source.name, source.held, source.streams, source.device)
-        self.source, self.seekable = source, source.seekable
+        self.source, self.seekable, self.first = source, source.seekable, source.batch(0)[:64].cpu()
         self.resize(k)
 
     def resize(self, k:int, alphas:tuple=()):
@@ -707,6 +707,7 @@ class Halved(Source):
         c, h, w = self.source.shape
         self.k, self.alphas, self.shape = k, tuple(alphas), (c, h >> k, w >> k)
 
+    def some(self)->Tensor: return self._sized(self.first) # up to 64 reals of the present size; no batch is read for it
     def _sized(self, x): return faded(avg_pool2d(x, 2**self.k) if self.k else x, self.alphas)
     def batch(self, i:int)->Tensor: return self._sized(self.source.batch(i))
     def valid(self, n:int)->Tensor|None:

@@ -133,7 +133,7 @@ def _meet(self:GANLearner):
             full, self.source = self.source.shape, Halved(self.source, k)
             h, w = self.source.shape[1:]
             warnings.warn(f"the data is {full[1]}x{full[2]}, the networks are for {h}x{w}: reals are averaged down to {h}x{w}; progressive_growing takes the networks up to the data's size", stacklevel=3)
-            x, self.some_x = self.source.batch(0)[:n].to(self.device), self.source.batch(0)[:64].cpu()
+            x, self.some_x = self.source.batch(0)[:n].to(self.device), self.source.some()
         probe(self.G, self.D, x, self.some_z)
     self._autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if self.amp else nullcontext
 
@@ -452,6 +452,9 @@ def _recompute(self:GANLearner, step):
 
 @patch
 def _back_to(self:GANLearner, snap):
+    if isinstance(snap, Snapshot) and {n for n, s in snap.tricks.items() if s[0]} == {t.name for t in self.tricks.enabled}:
+        for t in self.tricks.enabled:
+            if hasattr(t, 'refit'): t.refit(snap.tricks[t.name][4])     # networks may have grown since
     put_back(self, snap)
     for rec in (self.record, *self.layers.values()): rec.truncate(snap.rows)
 
@@ -483,13 +486,18 @@ def fixed_z(self:GANLearner, n:int=64)->torch.Tensor: # (n, *z_dim)
 def sample(self:GANLearner,
     n:int=64,    # how many
     z=None,      # latents (n, *z_dim) instead; None: the fixed ones
+    **how,       # what a trick that is on makes of it: truncation=0.7, mix=z2, layers=('8', '10') with style
 )->torch.Tensor: # samples on the CPU, float32
     "Samples of G, from any thread, at any time."
     if z is None:
         if isinstance(n, bool) or not isinstance(n, int) or n < 1: raise ValueError(f"n={n!r}; need a whole number from 1")
         z = self.fixed_z(n)
     if not torch.is_tensor(z) or tuple(z.shape[1:]) != self.z_shape: raise ValueError(f"z is {tuple(getattr(z, 'shape', ())) or type(z).__name__}; need a tensor (n, {', '.join(map(str, self.z_shape))})")
-    return self.between_steps(self._look, self.G, z.float())
+    if not how: return self.between_steps(self._look, self.G, z.float())
+    able = [t for t in self.tricks.values() if hasattr(t, 'sample')]
+    t = next((t for t in able if t.enabled), None)
+    if t is None: raise ValueError(f"sample({', '.join(how)}) needs {' or '.join(t.name for t in able) or 'a trick that steers samples'}; turn it on first")
+    return self.between_steps(t.sample, self, n, z.float(), **how)
 
 @patch
 def score(self:GANLearner, x:torch.Tensor)->torch.Tensor: # (n,) raw scores on the CPU

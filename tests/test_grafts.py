@@ -265,3 +265,12 @@ def test_mixing_is_restored():
     snap = learn.snapshot()
     learn.tricks.set('style', mixing=.1); assert learn.tricks['style'].map.mixing == .1
     learn.restore(snap); assert learn.tricks['style'].map.mixing == .5
+
+def test_sample_through_the_learner():
+    "`learn.sample` hands what it does not know to the trick that steers; without it, it says which"
+    learn = make_learner('dcgan'); go(learn, 2)
+    with pytest.raises(ValueError, match='needs style'): learn.sample(4, truncation=.5)
+    learn.tricks.on('style', noise=False); go(learn, 2)
+    was = learn.state_hash()
+    assert torch.equal(learn.sample(4, truncation=1.), learn.sample(4)) and torch.equal(*learn.sample(2, truncation=0.))
+    assert learn.state_hash() == was
