@@ -107,9 +107,9 @@ class Unrolled(Trick):
             with swapped(learn.D, ws), borrowed_rng(learn.streams, 'd-scores', ctx.step, ctx.k, learn.device):
                 c.l_real, c.l_fake = learn._score(c.x, 'real', c), learn._score(c.xf, 'fake', c)
                 return learn._sum(learn.loss_now.d_loss(c.l_real, c.l_fake), 'd', c)
-        opt = learn.opt_d
+        opt, trained = learn.opt_d, set(map(id, learn._trained['d']))
         group = {id(p): {**g, 'lr': g['lr']*self.rate} for g in opt.param_groups for p in g['params']}
-        names = {n: p for n, p in learn.D.named_parameters() if id(p) in group}
+        names = {n: p for n, p in learn.D.named_parameters() if id(p) in trained}
         ws, plain = {n: p.detach().requires_grad_() for n, p in names.items()}, dict(weight_decay=0, momentum=0)
         own = self.inner == 'own'
         with remembered(learn.tricks.slots['d_term']), torch.autocast(learn.device.type, enabled=False):
@@ -132,7 +132,8 @@ def _try(self, learn)->str|None: # one sentence, or None
                 own = {n: p for n, p in D.named_parameters() if p.requires_grad}
                 def loss(ws):
                     with swapped(D, ws): return softplus(D(x.clone())).sum()
-                ahead = look_ahead(loss, {n: p.detach().clone().requires_grad_() for n, p in own.items()}, sgd, {n: {} for n in own}, {n: dict(lr=.01, weight_decay=0, momentum=0) for n in own}, 1, self.first_order)
+                lent = {n: p.detach().clone().requires_grad_() for n, p in own.items()}
+                ahead = look_ahead(loss, lent, sgd, {n: {} for n in own}, dict.fromkeys(own, dict(lr=.01, weight_decay=0, momentum=0)), 1, self.first_order)
                 *reached, _ = torch.autograd.grad(loss(ahead), [*own.values(), x], allow_unused=True)
         except RuntimeError as e:
             return f"Unrolling differentiates D's gradient, and this D does not allow it ({str(e).splitlines()[0][:120].rstrip('. ')}); set first_order=True, or in fused attention need_weights=True."
