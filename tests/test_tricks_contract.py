@@ -51,7 +51,7 @@ def assert_kept(before, learn, values=True):
 @each_trick
 def test_declared(cls):
     t = cls()
-    assert cls.name and cls.title and cls.short.endswith('.') and cls.source and 0 < cls.number < 1000
+    assert cls.name and cls.title and cls.short.endswith('.') and cls.source and cls.acts and 0 < cls.number < 1000
     assert set(t.slots) <= set(slots) and not t.enabled and t.since is None and t.leaving is None
     assert cls.__module__.startswith('ganlab.tricks.') and cls.__doc__
     for name, p in cls.declared.items():

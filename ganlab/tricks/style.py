@@ -154,6 +154,7 @@ class Style(Grafted):
     name, title, number = 'style', 'Style', 16
     short = "StyleGAN's pieces for any G: a mapped latent that scales the channels of every layer, and noise at every place."
     source = 'Karras 2019 (1812.04948), 2020 (1912.04958) §2.2; stylegan2-ada-pytorch'
+    acts = "G's layers and latents"
     mapping = Flag(True, 'G takes w = z + M(z) in place of z')
     modulation = Flag(True, 'w scales the channels that go into each layer')
     demodulation = Flag(True, 'a style changes proportions of channels and not loudness')

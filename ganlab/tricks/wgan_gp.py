@@ -31,6 +31,7 @@ class WGANGP(LevelFree):
     name, title, number = 'wgan_gp', 'WGAN-GP', 12
     short = 'D becomes a critic that measures a distance: Wasserstein loss, slope held at 1, five updates of D for one of G.'
     source = 'Gulrajani 2017 (1704.00028) Algorithm 1; drift: Karras 2018 (1710.10196)'
+    acts = "both losses, D's slope, n_d"
     owns = ('loss', 'n_d')
     lam = Num(10, 0, 100, 'weight of the penalty', label='λ', log=True)
     n_critic = Int(5, 1, 100, 'updates of D for one of G', label='n critic')
