@@ -68,7 +68,7 @@ def test_readme():
     text = (ROOT/'README.md').read_text(encoding='utf-8')
     assert text == readme.render(read('index.ipynb')), 'run `make export`'
     from ganlab.trick import find_tricks
-    for t in find_tricks(): assert f'| {t.title} | `{t.name}` | {t.short} |' in text, f'{t.name}: run `make export`'
+    for t in find_tricks(): assert f'`{t.name}` | {t.acts} |' in text and f'| {t.short} | {t.source} |' in text, f'{t.name}: run `make export`'
     for r in lines(settings()['requirements']['core']):
         name = re.match(r'[\w-]+', r)[0]
         assert f'\n| {name} | ' in text, name
