@@ -452,9 +452,6 @@ def _recompute(self:GANLearner, step):
 
 @patch
 def _back_to(self:GANLearner, snap):
-    if isinstance(snap, Snapshot) and {n for n, s in snap.tricks.items() if s[0]} == {t.name for t in self.tricks.enabled}:
-        for t in self.tricks.enabled:
-            if hasattr(t, 'refit'): t.refit(snap.tricks[t.name][4])     # networks may have grown since
     put_back(self, snap)
     for rec in (self.record, *self.layers.values()): rec.truncate(snap.rows)
 

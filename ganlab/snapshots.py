@@ -90,9 +90,9 @@ def put_back(learn, snap:Snapshot):
     if now != then:
         todo = [f'turn {n} {"off" if n in now else "on"}' for n in sorted(now ^ then)]
         raise ValueError(f"the snapshot of step {snap.step} was taken with {', '.join(sorted(then)) or 'no trick'} on; {', '.join(todo)} (learn.tricks), then restore it")
-    state = named_state(learn)
-    if wrong := [n for n, t in state.items() if not n.startswith(('opt_', 'trick/')) and (n not in snap.tensors or snap.tensors[n].shape != t.shape)]:
-        raise ValueError(f"the snapshot is of other networks: {', '.join(wrong[:3])} differ")
+    wrong = [n for n, t in named_state(learn).items() if not n.startswith(('opt_', 'trick/')) and 'ganlab_' not in n and (n not in snap.tensors or snap.tensors[n].shape != t.shape)]
+    if wrong: raise ValueError(f"the snapshot is of other networks: {', '.join(wrong[:3])} differ")
+    for t in learn.tricks.enabled: t.refit(snap.tricks[t.name][4])     # what was added may have another size by now
     for t in learn.tricks.values():
         _, params, t.since, t.leaving, state = snap.tricks[t.name]
         t.params = dict(params)

@@ -97,6 +97,7 @@ class Trick:
     def __init_subclass__(cls, **kw):
         super().__init_subclass__(**kw)
         own = {k: v for k, v in vars(cls).items() if isinstance(v, Param)}
+        if taken := [k for k in own if hasattr(Trick, k)]: raise TypeError(f"{cls.__name__}: a parameter called {taken[0]!r} would hide Trick.{taken[0]}; give it another name")
         cls.declared = {**cls.declared, **own}
 
     def __init__(self, **params): # values of declared parameters
@@ -113,6 +114,7 @@ class Trick:
     def detach(self, learn): pass
     def leave(self, learn)->int: return 0
     def changed(self, learn, old:dict): pass
+    def refit(self, state:dict): pass
     def restored(self, learn): pass
     def state_dict(self)->dict: return {}
     def load_state_dict(self, state:dict): pass
@@ -147,6 +149,9 @@ class Ctx:
     def rng(self, tag='')->'torch.Generator': # on the learner's device
         "The stream of the trick being called, for this update; `tag` tells several draws apart."
         return self.learn.streams.generator(f'{self.who}/{self.phase}{self.side or ""}{tag}', self.step, self.k, self.learn.device)
+    def score(self, x, side:str)->'torch.Tensor': # samples (B, ...), 'real' or 'fake' -> (B,)
+        "D's raw scores of what the tricks let it see of `x`."
+        return self.learn._score(x, side, self)
 
 # %% ../nbs/04_trick.ipynb #1e37460f
 @cache

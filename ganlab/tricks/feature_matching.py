@@ -30,7 +30,7 @@ def mean_features(
     def note(m, args): seen[m] = args[0].flatten(1).float().mean(0)     # at once: a later layer may work in place
     handles = [m.register_forward_pre_hook(note) for m in layers]
     try:
-        with held(learn.D), borrowed_rng(learn.streams, f'feature_matching/{side}', ctx.step, ctx.k, learn.device): learn._score(x, side, ctx)
+        with held(learn.D), borrowed_rng(learn.streams, f'feature_matching/{side}', ctx.step, ctx.k, learn.device): ctx.score(x, side)
     finally:
         for h in handles: h.remove()
     return [seen[m] for m in layers]

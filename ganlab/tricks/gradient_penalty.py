@@ -36,7 +36,7 @@ def slope_penalty(
     learn, total = ctx.learn, 0.
     with held(learn.D), borrowed_rng(learn.streams, f'{ctx.who}/penalty', ctx.step, ctx.k, learn.device):
         for side, x in penalty_points(points, ctx.x, ctx.xf, ctx.rng()):
-            g = input_grads(lambda x: learn._score(x, side, ctx), x, create_graph=True)
+            g = input_grads(lambda x: ctx.score(x, side), x, create_graph=True)
             off = g.norm(dim=1) - center if center else None
             total = total + (g.square().sum(1) if off is None else (off.relu() if one_sided else off).square()).mean()
     return total

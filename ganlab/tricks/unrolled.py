@@ -106,7 +106,7 @@ class Unrolled(Trick):
         c.x, c.z, c.xf = ctx.x, ctx.z, (ctx.xf.detach() if self.first_order else ctx.xf).float()
         def loss(ws):
             with swapped(learn.D, ws), borrowed_rng(learn.streams, 'd-scores', ctx.step, ctx.k, learn.device):
-                c.l_real, c.l_fake = learn._score(c.x, 'real', c), learn._score(c.xf, 'fake', c)
+                c.l_real, c.l_fake = c.score(c.x, 'real'), c.score(c.xf, 'fake')
                 return learn._sum(learn.loss_now.d_loss(c.l_real, c.l_fake), 'd', c)
         opt, trained = learn.opt_d, set(map(id, learn._trained['d']))
         group = {id(p): {**g, 'lr': g['lr']*self.rate} for g in opt.param_groups for p in g['params']}
@@ -118,7 +118,7 @@ class Unrolled(Trick):
                               {n: group[id(p)] if own else dict(plain, lr=group[id(p)]['lr']) for n, p in names.items()}, self.steps, self.first_order)
 
     def scores(self, l, ctx):
-        if ctx.l_real is not None and self.steps and not self.first_order: ctx.l_real = ctx.learn._score(ctx.x, 'real', ctx)   # what D will say of the reals depends on G too
+        if ctx.l_real is not None and self.steps and not self.first_order: ctx.l_real = ctx.score(ctx.x, 'real')   # what D will say of the reals depends on G too
         return l
 
 # %% ../../nbs/tricks/unrolled.ipynb #5d05d2b7

@@ -1,0 +1,23 @@
+"Tricks switched on in a run that has collapsed bring back all modes: the tutorial's comparison on three seeds."
+import pytest
+from project import code, read
+
+@pytest.fixture(scope='module')
+def page():
+    "What the tutorial defines"
+    names = {}
+    for src in code(read('tutorials/collapse.ipynb')):
+        if src.startswith(('from ', 'def ', 'remedies')): exec(src, names)
+    exec(next(s for s in code(read('tutorials/collapse.ipynb')) if 'def follow' in s).split('\nruns =')[0], names)
+    return names
+
+@pytest.mark.slow
+@pytest.mark.parametrize('seed', [0, 1, 2])
+@pytest.mark.parametrize('name', [None, 'gradient_penalty', 'relativistic_gp', 'wgan_gp', 'unrolled'])
+def test_modes_come_back(page, name, seed):
+    seen = page['follow'](name, seed)
+    assert seen[0] <= 4, 'the collapse was not provoked'
+    if name: assert seen[-2:] == [8, 8], seen
+    else: assert max(seen[-2:]) < 8, seen
+
+def test_page_is_complete(page): assert set(page['remedies']) == {'gradient_penalty', 'relativistic_gp', 'wgan_gp', 'unrolled'} and page['collapsed'] and page['follow']
