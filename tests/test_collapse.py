@@ -1,4 +1,5 @@
 "Tricks switched on in a run that has collapsed bring back all modes: the tutorial's comparison on three seeds."
+from statistics import median
 import pytest
 from project import code, read
 
@@ -17,7 +18,7 @@ def page():
 def test_modes_come_back(page, name, seed):
     seen = page['follow'](name, seed)
     assert seen[0] <= 4, 'the collapse was not provoked'
-    if name: assert seen[-2:] == [8, 8], seen
-    else: assert max(seen[-2:]) < 8, seen
+    usual = median(seen[-8:])        # of the last 2,000 steps
+    assert usual == 8 if name else usual < 8, seen
 
 def test_page_is_complete(page): assert set(page['remedies']) == {'gradient_penalty', 'relativistic_gp', 'wgan_gp', 'unrolled'} and page['collapsed'] and page['follow']
