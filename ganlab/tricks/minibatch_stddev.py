@@ -63,7 +63,7 @@ class MinibatchStddev(Grafted):
     group = Int(4, 2, 64, 'samples that are compared with each other')
     channels = Int(1, 1, 16, 'numbers a group, each from its share of the features')
     layer = Text('auto', "the layer of D that it goes before: 'auto' is the last linear or convolutional one")
-    leave_over = Int(100, 0, 10_000, 'steps over which it is faded out when turned off', label='leave over')
+    leave_over = Int(100, 0, 10_000, 'steps over which it is faded out when turned off', label='fade out')
 
     def plan(self, learn):
         site = self.place(learn)

@@ -126,7 +126,7 @@ class SelfAttention(Grafted):
     divisor = Int(8, 1, 64, 'queries and keys have the map\'s channels divided by this')
     pool = Flag(True, 'keys and values at a quarter of the places')
     spectral = Flag(True, 'each kernel divided by its largest singular value')
-    leave_over = Int(200, 0, 10_000, 'steps over which it is faded out when turned off', label='leave over')
+    leave_over = Int(200, 0, 10_000, 'steps over which it is faded out when turned off', label='fade out')
 
     def plan(self, learn):
         out = []

@@ -163,7 +163,7 @@ class Style(Grafted):
     depth = Int(2, 1, 8, 'layers of the mapping')
     width = Int(64, 4, 1024, 'hidden units of the mapping', log=True)
     lr_mult = Num(0.01, 0.001, 1, "the mapping's learning rate, as a multiple of G's", log=True, label='mapping rate')
-    leave_over = Int(200, 0, 10_000, 'steps over which it is faded out when turned off', label='leave over')
+    leave_over = Int(200, 0, 10_000, 'steps over which it is faded out when turned off', label='fade out')
 
     def why_not(self, learn):
         if not (self.mapping or self.modulation or self.demodulation or self.noise): return 'Style: mapping, modulation, demodulation and noise are all off; turn one on.'
