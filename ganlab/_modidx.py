@@ -900,6 +900,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                   'ganlab/tricks/spectral_norm.py'),
                                              'ganlab.tricks.spectral_norm.SpectralNorm.attach': ( 'tricks/spectral_norm.html#spectralnorm.attach',
                                                                                                   'ganlab/tricks/spectral_norm.py'),
+                                             'ganlab.tricks.spectral_norm.SpectralNorm.caution': ( 'tricks/spectral_norm.html#spectralnorm.caution',
+                                                                                                   'ganlab/tricks/spectral_norm.py'),
                                              'ganlab.tricks.spectral_norm.SpectralNorm.changed': ( 'tricks/spectral_norm.html#spectralnorm.changed',
                                                                                                    'ganlab/tricks/spectral_norm.py'),
                                              'ganlab.tricks.spectral_norm.SpectralNorm.detach': ( 'tricks/spectral_norm.html#spectralnorm.detach',

@@ -237,12 +237,18 @@ def test_all_together(kind):
     learn = make_learner(kind); go(learn, 2)
     on = []
     for name in learn.tricks:
+        before = held(learn)
         try: learn.tricks.on(name); on.append(name)
         except Refused as e: one_sentence(e)
+        assert_kept(before, learn, values=learn.tricks[name].effect() != 'reweights')
         go(learn, 1)
-    assert len(on) >= 5
+    assert len(on) >= 8
     for name in on[1::2] + on[::2]:
-        learn.tricks.off(name, now=True); go(learn, 1); groups_hold(learn)
+        before = held(learn)
+        learn.tricks.off(name, now=True)
+        now = held(learn)
+        for i in before.keys() & now.keys(): assert before[i][3].keys() == now[i][3].keys(), before[i][0]    # nobody lost its memory
+        go(learn, 1); groups_hold(learn)
     assert not learn.tricks.enabled and learn.D.state_dict().keys() == make_learner(kind).D.state_dict().keys()
 
 @pytest.mark.parametrize('head', ['zero', 'one'])
@@ -258,3 +264,12 @@ def test_spectral_norm_on_an_odd_head(head):
     assert_close(was, outputs(learn, 'mlp'))
     go(learn, 5)
     assert all(torch.isfinite(t).all() for t in copies(learn).values())
+
+def test_cautions_of_spectral_norm():
+    "What goes, but not as one may think, is said at the switch"
+    from torch import nn
+    one = make_learner(D=nn.Sequential(nn.Linear(2, 8), nn.LeakyReLU(.2), nn.Linear(8, 1), nn.Linear(1, 1)), z_dim=3)
+    assert 'no gradient' in str(one.tricks.on('spectral_norm').sentence)
+    decay = make_learner(opt=lambda ps, lr: torch.optim.AdamW(ps, lr=lr, weight_decay=.1))
+    assert 'Weight decay' in decay.tricks.on('spectral_norm').sentence
+    assert make_learner().tricks.on('spectral_norm').caution is None

@@ -71,6 +71,11 @@ class SpectralNorm(Trick):
             if bad := next((n for n, m in net.named_modules() if _foreign(m)), None): return f"Spectral norm: layer {which}.{bad} has a parametrisation of its own already."
             if bad := next((n for n, m in normable(net).items() if not _ours(m) and not m.weight.any()), None): return f"Spectral norm: layer {which}.{bad} is all zeros and has no singular value to divide by; train a few steps first."
             if not normable(net): return f"Spectral norm: {which} has no linear or convolutional layer."
+    def caution(self, learn):
+        for net in self.nets(learn):
+            which, opt = ('D', learn.opt_d) if net is learn.D else ('G', learn.opt_g)
+            if lone := next((n for n, m in normable(net).items() if not _ours(m) and m.weight.numel() == 1), None): return f"{which}.{lone} is one number, which becomes ±1 and has no gradient."
+            if any(g.get('weight_decay') for g in opt.param_groups): return f"Weight decay shrinks {which}'s raw weights, whose scale means nothing now."
     def attach(self, learn, undo):
         self.done = 0
         for net in self.nets(learn):
