@@ -74,7 +74,8 @@ class SpectralNorm(Trick):
     def caution(self, learn):
         for net in self.nets(learn):
             which, opt = ('D', learn.opt_d) if net is learn.D else ('G', learn.opt_g)
-            if lone := next((n for n, m in normable(net).items() if not _ours(m) and m.weight.numel() == 1), None): return f"{which}.{lone} is one number, which becomes ±1 and has no gradient."
+            lone = next((n for n, m in normable(net).items() if not _ours(m) and m.weight.numel() == 1), None)
+            if lone is not None: return f"{f'{which}.{lone}'.rstrip('.')} is one number, which becomes ±1 and has no gradient."
             if any(g.get('weight_decay') for g in opt.param_groups): return f"Weight decay shrinks {which}'s raw weights, whose scale means nothing now."
     def attach(self, learn, undo):
         self.done = 0
