@@ -249,8 +249,7 @@ def recentre(learn)->float: # what was taken off every score
     "Move D's last bias so that the scores of reals and fakes lie around 0; 0. where D has no such bias or there are no scores yet."
     last = next((s.module for s in reversed(sites(learn, 'd')) if getattr(s.module, 'bias', None) is not None and s.module.bias.numel() == 1), None)
     if last is None or not learn.record.n: return 0.
-    row = [float(learn.record.array(k)[-1]) for k in ('d_real', 'd_fake')]
-    shift = sum(row)/2
-    if shift != shift: return 0.
+    latest = [next((float(v) for v in reversed(learn.record.array(k)) if v == v), 0.) for k in ('d_real', 'd_fake')]   # a half step of G has none
+    shift = sum(latest)/2
     last.bias.sub_(shift)
     return shift
