@@ -461,6 +461,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'ganlab.surgery.Grafted.leave': ('surgery.html#grafted.leave', 'ganlab/surgery.py'),
                                 'ganlab.surgery.Grafted.parts': ('surgery.html#grafted.parts', 'ganlab/surgery.py'),
                                 'ganlab.surgery.Grafted.plan': ('surgery.html#grafted.plan', 'ganlab/surgery.py'),
+                                'ganlab.surgery.Grafted.restored': ('surgery.html#grafted.restored', 'ganlab/surgery.py'),
                                 'ganlab.surgery.Grafted.why_not': ('surgery.html#grafted.why_not', 'ganlab/surgery.py'),
                                 'ganlab.surgery.Joint': ('surgery.html#joint', 'ganlab/surgery.py'),
                                 'ganlab.surgery.Joint.__call__': ('surgery.html#joint.__call__', 'ganlab/surgery.py'),

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import partial
+from inspect import signature
 from numbers import Real
 from fastcore.basics import patch
 import numpy as np, torch
@@ -24,7 +25,7 @@ from .rng import BorrowedRNG, Streams, borrowed_rng, whole
 from .surgery import enrol
 from .snapshots import Snapshot, load_tensors, named_params, put_back, state_digest, take
 from .switch import Change, Tricks
-from .trick import Ctx
+from .trick import Ctx, nearest
 
 # %% auto #0
 __all__ = ['optimizers', 'Cancelled', 'make_optimizer', 'GAN', 'GANLearner', 'DataError']
@@ -494,6 +495,9 @@ def sample(self:GANLearner,
     able = [t for t in self.tricks.values() if hasattr(t, 'sample')]
     t = next((t for t in able if t.enabled), None)
     if t is None: raise ValueError(f"sample({', '.join(how)}) needs {' or '.join(t.name for t in able) or 'a trick that steers samples'}; turn it on first")
+    known = [p for p in signature(t.sample).parameters if p not in ('learn', 'n', 'z', 'net')]
+    for k in how:
+        if k not in known: raise ValueError(f"sample has no parameter {k!r}; with {t.name} on it has: {', '.join(known)}.{nearest(k, known)}")
     return self.between_steps(t.sample, self, n, z.float(), **how)
 
 @patch

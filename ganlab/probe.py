@@ -85,8 +85,10 @@ def halvings(
 
 # %% ../nbs/probe.ipynb #76b3903e
 def _run(net, x, what, shapes):
-    try: return net(x)
+    try: y = net(x)
     except Exception as e: raise ValueError(f"{what} does not run on {tuple(x.shape)}: {type(e).__name__}: {e}. {shapes}") from e
+    if not torch.is_tensor(y): raise ValueError(f"{what} returns a {type(y).__name__}; need one tensor: {'the samples' if what == 'G' else 'a raw score for each sample'}. Wrap it in a module that returns that")
+    return y
 
 def probe(
     G:nn.Module, D:nn.Module, # the networks, on their device

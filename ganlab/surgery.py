@@ -150,9 +150,18 @@ class Grafted(Trick):
     def parts(self, learn)->list: # the modules that it added
         return [getattr(h, f'ganlab_{self.name}') for net in (learn.D, learn.G) for h in hosts(net, self.name)]
     def leave(self, learn)->int: return self.params.get('leave_over', 0)
+    rising = False     # on again while it was leaving: its gates are on their way back to 1
     def after_g(self, ctx):
+        if not (self.leaving or self.rising): return
+        gates = [m.gate for m in self.parts(ctx.learn)]
         if self.leaving:
-            for m in self.parts(ctx.learn): m.gate.fill_(max(0., 1 - (self.leaving[0] + 1)/self.leaving[1]))
+            done, n = self.leaving
+            for g in gates: g.mul_((n - done - 1)/(n - done))
+            self.rising = True
+        else:
+            for g in gates: g.add_(1/max(1, self.params.get('leave_over', 1))).clamp_(max=1.)
+            self.rising = any(g < 1 for g in gates)
+    def restored(self, learn): self.rising = any(m.gate < 1 for m in self.parts(learn) if hasattr(m, 'gate'))
     def detach(self, learn):
         for net in (learn.D, learn.G):
             for h in hosts(net, self.name): remove(h, self.name)

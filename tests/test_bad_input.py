@@ -234,3 +234,14 @@ def test_files(tmp_path):
     other = GANLearner(tensor_dls(data(), 16), *mlp(2, 3, 16, 1), path=tmp_path); other.save('wide')
     refused(lambda: learn.load('wide'), 'wide', 'does not fit', '0.weight')
     assert learn.state_hash() == was
+
+@pytest.mark.parametrize('which', ['G', 'D'])
+def test_networks_that_return_several_things(which):
+    "A tuple is refused with what to return instead"
+    class Two(nn.Module):
+        def __init__(self, net): super().__init__(); self.net = net
+        def forward(self, x): return self.net(x), x
+    from strangers import make_learner, nets
+    G, D = nets('mlp')
+    with pytest.raises(ValueError, match=f'{which} returns a tuple; need one tensor') as e: make_learner(**{which: Two(G if which == 'G' else D)}, z_dim=3)
+    assert '\n' not in str(e.value)

@@ -274,3 +274,30 @@ def test_sample_through_the_learner():
     was = learn.state_hash()
     assert torch.equal(learn.sample(4, truncation=1.), learn.sample(4)) and torch.equal(*learn.sample(2, truncation=0.))
     assert learn.state_hash() == was
+
+@pytest.mark.parametrize('name', ['minibatch_stddev', 'self_attention', 'style'])
+def test_on_again_while_leaving(name):
+    "What was fading out comes back to full strength, and a later fade starts from where it stands"
+    learn = make_learner('dcgan'); t = learn.tricks[name]
+    learn.tricks.on(name, leave_over=10); go(learn, 2); learn.tricks.off(name); go(learn, 7)
+    gates = lambda: [m.gate.item() for m in t.parts(learn)]
+    assert max(gates()) < .5 and learn.tricks.on(name).step == 9
+    snap = learn.snapshot(); go(learn, 3)
+    assert .5 < min(gates()) < 1
+    learn.tricks.off(name); was = min(gates()); go(learn, 1)
+    assert max(gates()) < was, 'a fade goes down from where it stands'
+    learn.tricks.on(name); learn.restore(snap); go(learn, 12)
+    assert gates() == [1.]*len(gates())
+
+def test_style_beside_spectral_norm_of_G():
+    "Nothing of G moves at the switch, spectral norm's vectors included"
+    learn = make_learner('dcgan', tricks=[('spectral_norm', dict(net='G'))]); go(learn, 3)
+    was, out = copies(learn), learn.sample(8)
+    learn.tricks.on('style')
+    now = copies(learn)
+    assert all(torch.equal(was[n], now[n]) for n in was) and (learn.sample(8) - out).abs().max() <= 1e-5
+
+def test_sample_with_a_mistyped_name():
+    learn = make_learner('dcgan', tricks=['style'])
+    with pytest.raises(ValueError, match="Did you mean 'truncation'") as e: learn.sample(4, truncaton=.5)
+    one_sentence(e.value)

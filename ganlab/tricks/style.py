@@ -60,7 +60,7 @@ class Styled(nn.Module):
         if modulation: nn.init.zeros_(self.affine.weight), nn.init.ones_(self.affine.bias)
         self.strength = nn.Parameter(torch.zeros(())) if noise else None
         self.register_buffer('gate', torch.ones(()))
-        self.register_buffer('target', norms(layer, torch.ones(1, self.channels, device=layer.weight.device))[0].detach() if demodulation else None)
+        self.register_buffer('target', norms(layer, torch.ones(1, self.channels, device=next(layer.parameters()).device))[0].detach() if demodulation else None)
     def scale(self, w:torch.Tensor)->torch.Tensor: # (B, n_w) -> (B, channels in); 1 where nothing is modulated
         return 1 + self.gate.clone()*(self.affine(w) - 1) if self.affine else w.new_ones(1, self.channels)
     def forward(self, x):
