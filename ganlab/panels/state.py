@@ -101,6 +101,7 @@ class PanelState:
     curves: bytes|None = None    # thinned curves, or None: as they were
     picture: dict|None = None    # samples and scores, or None: as they were
     key: tuple = field(default=(), repr=False)  # what rows and flags were made from
+    whys: dict = field(default_factory=dict, repr=False)  # why a trick does not apply, by name
 
 def make_state(
     learn, # the learner
@@ -114,10 +115,12 @@ def make_state(
     moving = tuple(t.leaving for t in tr.values() if t.leaving)
     key = (len(log), pending, tuple(refused.values()), moving, len(tr), learn.loss_name, int(time.monotonic()/5))
     if before is not None and before.key == key:
-        return PanelState(learn.step, loss=before.loss, rows=before.rows, flags=before.flags, key=key, **now)
-    rows = tuple(trick_row(t, [c for c in pending if c.name == n], refused.get(n), None if t.enabled else t.why_not(learn)) for n, t in tr.items())
+        return PanelState(learn.step, loss=before.loss, rows=before.rows, flags=before.flags, key=key, whys=before.whys, **now)
+    if before is None or not learn.training_now or learn.on_training_thread(): whys = {n: None if t.enabled else t.why_not(learn) for n, t in tr.items()}
+    else: whys = before.whys             # it may run the networks, which are training now
+    rows = tuple(trick_row(t, [c for c in pending if c.name == n], refused.get(n), whys.get(n)) for n, t in tr.items())
     flags = tuple(flag(c, learn) for c in [*log[-max_flags:], *pending] if c.kind != 'phase')
-    return PanelState(learn.step, loss=learn.loss_name, rows=rows, flags=flags, key=key, **now)
+    return PanelState(learn.step, loss=learn.loss_name, rows=rows, flags=flags, key=key, whys=whys, **now)
 
 # %% ../../nbs/panels/state.ipynb #fcf10edc
 def any_shell(widget):
