@@ -376,7 +376,7 @@ def test_multi_scale_is_the_mean(loss):
 def test_a_d_for_one_size_alone():
     learn = make_learner('dcgan')
     with pytest.raises(Refused, match='needs a D for any size'): learn.tricks.on(DUAL, mode='multi_scale')
-    with pytest.raises(Refused, match='cannot be halved|any size'): make_learner('resnet').tricks.on(DUAL, mode='multi_scale', n_scales=4) and pytest.skip()
+    with pytest.raises(Refused, match='cannot be halved|any size'): make_learner('resnet').tricks.on(DUAL, mode='multi_scale', n_scales=4)
 
 def test_a_second_d_of_ones_own():
     "Trained by D's optimiser, seen by G's gradient, in snapshots; its weights stay its own when it leaves"

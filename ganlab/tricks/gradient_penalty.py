@@ -52,7 +52,7 @@ def twice_differentiable(learn)->str|None: # one sentence, or None
     return learn.found['twice'][1]
 
 def _try_twice(learn):
-    with held(learn.D, learn.G), borrowed_rng(learn.streams, 'twice', device=learn.device):
+    with borrowed_rng(learn.streams, 'twice', device=learn.device), held(learn.D, learn.G):
         with torch.no_grad(), eval_mode(learn.G): x = learn.G(learn.some_z[:2])
         try: torch.autograd.grad(input_grads(learn.D, x, create_graph=True).square().sum(), [p for p in learn.D.parameters() if p.requires_grad], allow_unused=True)
         except RuntimeError as e:

@@ -125,7 +125,7 @@ class Unrolled(Trick):
 def _try(self, learn)->str|None: # one sentence, or None
     "Why D cannot be unrolled, if it cannot."
     D = learn.D
-    with held(D, learn.G), borrowed_rng(learn.streams, 'unrolled/try', device=learn.device), torch.autocast(learn.device.type, enabled=False):
+    with borrowed_rng(learn.streams, 'unrolled/try', device=learn.device), held(D, learn.G), torch.autocast(learn.device.type, enabled=False):
         try:
             with torch.no_grad(), eval_mode(learn.G): x = learn.G(learn.some_z[:2]).float()
             with torch.enable_grad():
