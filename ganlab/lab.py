@@ -13,7 +13,7 @@ from .fitting import StepLearner
 from .panels.curves import Curves, Thinned
 from .panels.samples import Pictures, Samples
 from .panels.state import make_state, thou, words
-from .panels.transport import Status, Transport, error_card
+from .panels.transport import Status, Transport, error_card, in_words
 from .panels.tricks import TrickPanel, tell_controls
 from .rng import whole
 
@@ -140,15 +140,16 @@ def _train(self:Lab):
     try: self.learn.fit_steps(None, gate=self._gate, progress=False)
     except BaseException as e: self.error = e
     step, ended = thou(self.learn.step), self._until is not None and self.learn.step >= self._until
-    self._say = ('Paused', f"at step {step}. {self.error}") if self.error else ('Finished', f'at step {step}.') if ended else ('Stopped', f'at step {step}.')
+    self._say = ('Paused', f"at step {step}. {in_words(self.error)}") if self.error else ('Finished', f'at step {step}.') if ended else ('Stopped', f'at step {step}.')
     self._state = 'error' if self.error else 'idle'
     if ended: self._until = None
-    self._draw(full=True)
-    with self._cond:
-        self._thread, self._want = None, 'pause'
-        self._todo.clear()
-        self._quiet.set()
-        self._cond.notify_all()
+    try: self._draw(full=True)
+    finally:                       # whatever became of the picture: nobody waits for a thread that has ended
+        with self._cond:
+            self._thread, self._want = None, 'pause'
+            self._todo.clear()
+            self._quiet.set()
+            self._cond.notify_all()
 
 @patch
 def _order(self:Lab, want, todo=(), until=None):

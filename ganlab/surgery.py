@@ -14,8 +14,8 @@ from .rng import borrowed_rng
 from .trick import Trick
 
 # %% auto #0
-__all__ = ['wheres', 'Site', 'added', 'trace', 'Joint', 'insert', 'remove', 'hosts', 'enrol', 'sites', 'at', 'Grafted', 'Branch',
-           'Residual', 'wider', 'deeper', 'fold', 'swapped', 'held', 'recentre']
+__all__ = ['wheres', 'Site', 'added', 'taken', 'trace', 'Joint', 'insert', 'remove', 'hosts', 'enrol', 'sites', 'at', 'Grafted',
+           'Branch', 'Residual', 'wider', 'deeper', 'fold', 'swapped', 'held', 'recentre']
 
 # %% ../nbs/06_surgery.ipynb #6fb5e5fc
 @dataclass(frozen=True)
@@ -29,19 +29,22 @@ class Site:
 
 def added(name:str)->bool: return any(p.startswith('ganlab_') or p == 'parametrizations' for p in name.split('.')) # is it ganlab's, or a parametrisation?
 
+def taken(args, kwargs): return args[0] if args else next(iter(kwargs.values()), None) # what goes into a layer, by position or by name
+
 def trace(
     net:nn.Module, # G or D
     x:torch.Tensor, # an input of it (B, ...)
-)->list: # of `Site`, in the order of the forward pass
+    parts:dict=None, # name -> module: which to look at; None: the layers, modules without children of their own
+)->list: # of `Site`, in the order in which they finish
     "The layers of `net` with what goes in and out, found by one forward pass in eval mode."
     calls, found = Counter(), {}
     def note(name):
-        def hook(m, args, y):
+        def hook(m, args, kwargs, y):
             calls[name] += 1
-            if args and torch.is_tensor(args[0]) and torch.is_tensor(y): found[name] = Site(name, m, tuple(args[0].shape[1:]), tuple(y.shape[1:]))
+            if torch.is_tensor(x := taken(args, kwargs)) and torch.is_tensor(y): found[name] = Site(name, m, tuple(x.shape[1:]), tuple(y.shape[1:]))
         return hook
-    layers = [(n, m) for n, m in net.named_modules() if n and not added(n) and all(added(c) for c, _ in m.named_children())]
-    handles = [m.register_forward_hook(note(n)) for n, m in layers]
+    if parts is None: parts = {n: m for n, m in net.named_modules() if n and not added(n) and all(added(c) for c, _ in m.named_children())}
+    handles = [m.register_forward_hook(note(n), with_kwargs=True) for n, m in parts.items()]
     handles.append(net.register_forward_pre_hook(lambda *_: (calls.clear(), found.clear()) and None))  # what the network's own hooks ran first is no part of the pass
     try:
         with torch.no_grad(), eval_mode(net): net(x)
@@ -53,11 +56,11 @@ def trace(
 class Joint:
     "The hook that joins an added module to its host; looked up by name, so that a `deepcopy` of the network is whole."
     def __init__(self, key, where): self.key, self.where = key, where
-    def __call__(self, host, args, y=None):
-        m = getattr(host, self.key)
-        if self.where == 'before': return (m(args[0]), *args[1:])
+    def __call__(self, host, args, kwargs, y=None):
+        m, x = getattr(host, self.key), taken(args, kwargs)
+        if self.where == 'before': return ((m(x), *args[1:]), kwargs) if args else ((), {**kwargs, next(iter(kwargs)): m(x)})
         if self.where == 'after': return m(y)
-        return y + m(args[0]) if self.where == 'beside' else m(args[0], y)
+        return y + m(x) if self.where == 'beside' else m(x, y)
 
 wheres = ('before', 'after', 'beside', 'around')
 
@@ -76,15 +79,15 @@ def insert(
     host.add_module(key, module.to(p.device) if p is not None else module)
     module.train(host.training)
     joint = Joint(key, where)
-    if where == 'before': host.register_forward_pre_hook(joint)
-    else: host.register_forward_hook(joint)
+    if where == 'before': host.register_forward_pre_hook(joint, with_kwargs=True)
+    else: host.register_forward_hook(joint, with_kwargs=True)
 
 def remove(host:nn.Module, name:str):
     "Take out what `insert` put in."
     key = f'ganlab_{name}'
-    for hooks in (host._forward_hooks, host._forward_pre_hooks):
+    for hooks, named in ((host._forward_hooks, host._forward_hooks_with_kwargs), (host._forward_pre_hooks, host._forward_pre_hooks_with_kwargs)):
         for i, h in list(hooks.items()):
-            if isinstance(h, Joint) and h.key == key: del hooks[i]
+            if isinstance(h, Joint) and h.key == key: del hooks[i], named[i]
     delattr(host, key)
 
 def hosts(net:nn.Module, name:str)->list: # modules, in their order

@@ -119,6 +119,11 @@ def set(self:Tricks, name, /, *, at=None, **params)->Change:
 
 # %% ../nbs/05_switch.ipynb #61b63e4d
 @patch
+def why_not(self:Tricks, name:str)->str|None: # one sentence; None: it applies
+    "Why a trick does not apply as things stand; asked between two steps, from any thread."
+    return self.learn.between_steps(self[name].why_not, self.learn)
+
+@patch
 def refresh(self:Tricks):
     "Find which tricks fill which slot: once per change, not once per step."
     on = sorted(self.enabled, key=lambda t: (t.order, t.number))

@@ -11,7 +11,7 @@ from ..trick import Trick
 
 # %% auto #0
 __all__ = ['logit_losses', 'effect_words', 'CSS', 'JS', 'thou', 'show', 'values_of', 'words', 'flag', 'describe', 'trick_row',
-           'PanelState', 'make_state', 'any_shell', 'Part']
+           'PanelState', 'reasons', 'make_state', 'any_shell', 'Part']
 
 # %% ../../nbs/panels/state.ipynb #23a27761
 logit_losses = ('non_saturating', 'minimax', 'relativistic')   # those whose scores are logits: sigmoid(score) is a probability
@@ -103,21 +103,31 @@ class PanelState:
     key: tuple = field(default=(), repr=False)  # what rows and flags were made from
     whys: dict = field(default_factory=dict, repr=False)  # why a trick does not apply, by name
 
+def reasons(learn, before:dict)->dict: # name -> sentence or None
+    "Why tricks do not apply: asked between two steps, for they may run the networks; as known `before` where another thread trains."
+    found = {}
+    def ask():
+        for name, t in learn.tricks.items():
+            try: found[name] = None if t.enabled else t.why_not(learn)
+            except Exception as e: found[name] = f'{t.title} could not be tried here ({type(e).__name__}: {e}).'
+    if learn.on_training_thread(): ask()
+    elif not learn.when_idle(ask): return before
+    return found
+
 def make_state(
     learn, # the learner
     before:PanelState=None, # the former state: rows and flags are taken from it where nothing changed
     max_flags:int=400, # the newest flags are kept
     **now, # status, total, rate, cost, say, error, curves, picture
 )->PanelState:
-    "The state of the panels at this step; call it between steps, on the training thread."
+    "The state of the panels at this step."
     tr = learn.tricks
     log, pending, refused = tr.log, tr.pending, dict(tr.refused)
     moving = tuple(t.leaving for t in tr.values() if t.leaving)
     key = (len(log), pending, tuple(refused.values()), moving, len(tr), learn.loss_name, int(time.monotonic()/5))
     if before is not None and before.key == key:
         return PanelState(learn.step, loss=before.loss, rows=before.rows, flags=before.flags, key=key, whys=before.whys, **now)
-    if before is None or not learn.training_now or learn.on_training_thread(): whys = {n: None if t.enabled else t.why_not(learn) for n, t in tr.items()}
-    else: whys = before.whys             # it may run the networks, which are training now
+    whys = reasons(learn, before.whys if before else {})
     rows = tuple(trick_row(t, [c for c in pending if c.name == n], refused.get(n), whys.get(n)) for n, t in tr.items())
     flags = tuple(flag(c, learn) for c in [*log[-max_flags:], *pending] if c.kind != 'phase')
     return PanelState(learn.step, loss=learn.loss_name, rows=rows, flags=flags, key=key, whys=whys, **now)

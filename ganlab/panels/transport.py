@@ -9,7 +9,7 @@ import traitlets as T
 from .state import CSS, JS, Part, PanelState, show, thou
 
 # %% auto #0
-__all__ = ['JS_TRANSPORT', 'CSS_TRANSPORT', 'JS_STATUS', 'CSS_STATUS', 'Transport', 'error_card', 'Status']
+__all__ = ['JS_TRANSPORT', 'CSS_TRANSPORT', 'JS_STATUS', 'CSS_STATUS', 'Transport', 'in_words', 'error_card', 'Status']
 
 # %% ../../nbs/panels/transport.ipynb #1c0189fd
 JS_TRANSPORT = r'''
@@ -104,13 +104,14 @@ class Transport(Part):
         self.put(status=state.status, step=state.step, total=state.total, rate=state.rate, error=state.error or {})
 
 # %% ../../nbs/panels/transport.ipynb #ebce3a1b
+def in_words(e:Exception)->str: return str(e) if hasattr(e, 'at') else f'{type(e).__name__}: {e}' # a `StepError` is a sentence already
+
 def error_card(
     e:Exception, # a `StepError`, or anything else that ended the training
     learn, # the learner it happened to
 )->dict: # title, text, trace, actions
     "What happened, where, and what to do."
     at, who = getattr(e, 'at', learn.step), learn.tricks[e.culprit] if getattr(e, 'culprit', None) in learn.tricks else None
-    said = str(e) if hasattr(e, 'at') else f'{type(e).__name__}: {e}'
     text = [getattr(e, 'detail', '')]
     actions = []
     if who:
@@ -123,7 +124,7 @@ def error_card(
     text.append(f'G and D are as they were after step {thou(at)}' + (f', the last snapshot: computed again, the {thou(gone)} step{"s" if gone > 1 else ""} after it fail too.' if gone else '; nothing recorded is lost.'))
     trace = getattr(e, 'traceback_text', '') or ''.join(traceback.format_exception(e))
     actions += [dict(label='Try again', kind='again'), dict(label='Stop', kind='stop')]
-    return dict(title=f'Paused at step {thou(at)}: {said}', text=' '.join(t for t in text if t), trace=trace, actions=actions)
+    return dict(title=f'Paused at step {thou(at)}: {in_words(e)}', text=' '.join(t for t in text if t), trace=trace, actions=actions)
 
 # %% ../../nbs/panels/transport.ipynb #b3180f47
 JS_STATUS = r'''

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from ..losses import loss_name, loss_title
 from ..rng import borrowed_rng
-from ..surgery import at, held, sites
+from ..surgery import at, held, sites, taken
 from ..trick import Choice, Int, Num, Text, Trick
 
 def feature_gap(
@@ -27,8 +27,8 @@ def mean_features(
 )->list: # of (F,), one a layer: what goes into it, averaged over the batch
     "What D's layers see of `x`, on average; nothing that D keeps advances."
     learn, seen = ctx.learn, {}
-    def note(m, args): seen[m] = args[0].flatten(1).float().mean(0)     # at once: a later layer may work in place
-    handles = [m.register_forward_pre_hook(note) for m in layers]
+    def note(m, args, kwargs): seen[m] = taken(args, kwargs).flatten(1).float().mean(0)     # at once: a later layer may work in place
+    handles = [m.register_forward_pre_hook(note, with_kwargs=True) for m in layers]
     try:
         with held(learn.D), borrowed_rng(learn.streams, f'feature_matching/{side}', ctx.step, ctx.k, learn.device): ctx.score(x, side)
     finally:

@@ -4,13 +4,12 @@
 
 # %% ../../nbs/tricks/self_attention.ipynb #6473c281
 from __future__ import annotations
-from collections import Counter
 import torch
 from torch import nn
 from fastcore.basics import patch
 from ..meters import eval_mode
 from ..rng import borrowed_rng
-from ..surgery import Grafted, Site, added
+from ..surgery import Grafted, Site, added, trace
 from ..trick import Choice, Flag, Int, Text
 
 class Conv1x1(nn.Module):
@@ -71,21 +70,12 @@ def blocks(
 )->dict: # name -> (`Site`, how many other blocks it lies in), in the order in which they finish
     "Every layer and block of G or D that is used once and gives a tensor; the network itself is ''."
     if (cached := f'blocks/{key}') in learn.found: return learn.found[cached]
-    net, calls, found = learn.G if key == 'g' else learn.D, Counter(), {}
+    net = learn.G if key == 'g' else learn.D
     own = {n: m for n, m in net.named_modules() if not added(n) and not (n and isinstance(m, _boxes))}
-    def note(name):
-        def hook(m, args, y):
-            calls[name] += 1
-            if args and torch.is_tensor(args[0]) and torch.is_tensor(y): found[name] = Site(name, m, tuple(args[0].shape[1:]), tuple(y.shape[1:]))
-        return hook
-    handles = [m.register_forward_hook(note(n)) for n, m in own.items()]
-    handles.append(net.register_forward_pre_hook(lambda *_: (calls.clear(), found.clear()) and None))  # what the network's own hooks ran first is no part of the pass
-    try:
-        with torch.no_grad(), eval_mode(learn.G, learn.D), borrowed_rng(learn.streams, 'trace', device=learn.device): net(learn.some_z if key == 'g' else learn.G(learn.some_z).clone())
-    finally:
-        for h in handles: h.remove()
+    with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G):
+        found = trace(net, learn.some_z if key == 'g' else learn.G(learn.some_z).clone(), own)
     depth = lambda n: sum(n[:i] in own for i, c in enumerate(n) if c == '.')
-    learn.found[cached] = {n: (s, depth(n)) for n, s in found.items() if calls[n] == 1}
+    learn.found[cached] = {s.name: (s, depth(s.name)) for s in found}
     return learn.found[cached]
 
 # %% ../../nbs/tricks/self_attention.ipynb #4821f8a2

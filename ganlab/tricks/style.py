@@ -88,7 +88,7 @@ def out(self:Styled, layer, y):
 
 class Out(Joint):
     "The hook behind a layer, beside the one that `insert` puts before it."
-    def __call__(self, layer, args, y): return getattr(layer, self.key).out(layer, y)
+    def __call__(self, layer, args, kwargs, y): return getattr(layer, self.key).out(layer, y)
 
 # %% ../../nbs/tricks/style.ipynb #3c2172aa
 def pixel_norm(z, eps:float=1e-8): return z*(z.square().mean(1, keepdim=True) + eps).rsqrt() # (B, n) -> mean square 1 a sample
@@ -194,7 +194,7 @@ def attach(self:Style, learn, undo):
     for i, (s, last) in enumerate(found):
         with borrowed_rng(learn.streams, f'{self.name}/init', learn.step, i, learn.device): part = Styled(s.module, i, n, self.modulation, self.demodulation and not last, self.noise and not last)
         insert(s.module, self.name, part, 'before')
-        s.module.register_forward_hook(Out('ganlab_style', 'out'))
+        s.module.register_forward_hook(Out('ganlab_style', 'out'), with_kwargs=True)
     with borrowed_rng(learn.streams, f'{self.name}/mapping', learn.step, device=learn.device):
         self.map = Mapping(n, tuple(s.name for s, _ in found), self.depth if self.mapping else 0, self.width, self.lr_mult, self.mixing).to(learn.device).train(G.training)
     home.module.add_module('ganlab_style', self.map)
