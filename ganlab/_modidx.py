@@ -553,6 +553,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'ganlab.trick.Trick.load_state_dict': ('trick.html#trick.load_state_dict', 'ganlab/trick.py'),
                               'ganlab.trick.Trick.refit': ('trick.html#trick.refit', 'ganlab/trick.py'),
                               'ganlab.trick.Trick.restored': ('trick.html#trick.restored', 'ganlab/trick.py'),
+                              'ganlab.trick.Trick.risen': ('trick.html#trick.risen', 'ganlab/trick.py'),
                               'ganlab.trick.Trick.slots': ('trick.html#trick.slots', 'ganlab/trick.py'),
                               'ganlab.trick.Trick.state_dict': ('trick.html#trick.state_dict', 'ganlab/trick.py'),
                               'ganlab.trick.Trick.why_not': ('trick.html#trick.why_not', 'ganlab/trick.py'),

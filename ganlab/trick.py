@@ -113,6 +113,7 @@ class Trick:
     def attach(self, learn, undo): pass
     def detach(self, learn): pass
     def leave(self, learn)->int: return 0
+    def risen(self, step:int)->float: return min(1., (step - self.since + 1)/(self.ramp + 1)) if self.params.get('ramp') else 1. # a weight's share
     def changed(self, learn, old:dict): pass
     def refit(self, state:dict): pass
     def restored(self, learn): pass

@@ -53,12 +53,18 @@ def bn_g(w=8):
     return nn.Sequential(nn.ConvTranspose2d(6, w, 4), nn.BatchNorm2d(w), nn.ReLU(True), nn.Upsample(scale_factor=2), nn.Conv2d(w, w, 3, 1, 1),
         nn.BatchNorm2d(w), nn.ReLU(True), nn.ConvTranspose2d(w, 1, 4, 2, 1), nn.Tanh())
 
+class Named(nn.Sequential):
+    "Layers that are called by keyword"
+    def forward(self, x):
+        for layer in self: x = layer(input=x)
+        return x
+
 MAKERS = dict(  # name -> (networks, side of the images or None for points)
     mlp=(lambda: mlp(2, 3, 16, 2), None), dcgan=(lambda: dcgan(16, 1, 6, 4), 16), resnet=(lambda: resnet(32, 1, 6, 2), 32),
     skip=(lambda: (SkipNet(3, 2), SkipNet(2, 1)), None), loop=(lambda: (LoopNet(3, 2), LoopNet(2, 1)), None), tied=(lambda: (TiedNet(3, 2), TiedNet(2, 1)), None),
-    dropout=(lambda: (bn_g(), conv_d(dropout=.3)), 16), inplace=(lambda: (bn_g(), conv_d(inplace=True)), 16))
+    dropout=(lambda: (bn_g(), conv_d(dropout=.3)), 16), inplace=(lambda: (bn_g(), conv_d(inplace=True)), 16), named=(lambda: (Named(*bn_g()), Named(*conv_d())), 16))
 Z_DIMS = dict(skip=3, loop=3, tied=3)
-STRANGERS = ('skip', 'loop', 'tied', 'dropout', 'inplace')
+STRANGERS = ('skip', 'loop', 'tied', 'dropout', 'inplace', 'named')
 
 def nets(kind):
     "A fresh pair, always the same weights"

@@ -3,6 +3,7 @@ from copy import deepcopy
 import numpy as np
 import pytest, torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from ganlab.data import tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan
@@ -145,6 +146,17 @@ class Cached(nn.Module):
     def forward(self, x): return nn.functional.linear(x, *self.kept)
 
 def test_unrolled_needs_weights_that_can_be_lent(): assert 'own D.net.' in refuses(make_learner(D=Cached()), 'unrolled')
+
+class Checkpointed(nn.Module):
+    "A D that forgets its activations, and computes them again on the way back"
+    def __init__(self, reentrant): super().__init__(); self.net, self.reentrant = conv_d(), reentrant
+    def forward(self, x): return checkpoint(self.net, x, use_reentrant=self.reentrant)
+
+@pytest.mark.parametrize('first_order', [False, True])
+@pytest.mark.parametrize('reentrant', [False, True])
+def test_unrolled_refuses_checkpoints(reentrant, first_order):
+    "By the time the activations are computed again, the lent weights are gone"
+    assert 'checkpoint' in refuses(make_learner('dropout', D=Checkpointed(reentrant)), 'unrolled', first_order=first_order)
 
 @pytest.mark.parametrize('kind', ['tied', 'lstm'])
 def test_unrolled_lends_all_weights(kind):

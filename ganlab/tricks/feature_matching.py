@@ -79,5 +79,5 @@ class FeatureMatching(Trick):
         layers = self.layers(ctx.learn)
         with torch.no_grad(): real = mean_features(ctx, layers, ctx.x, 'real')
         fake = mean_features(ctx, layers, ctx.xf, 'fake')
-        w = self.weight*min(1., (ctx.step - self.since + 1)/(self.ramp + 1))
+        w = self.weight*self.risen(ctx.step)
         return w*sum(feature_gap(r, f, self.norm) for r, f in zip(real, fake))

@@ -80,6 +80,6 @@ class GradientPenalty(Trick):
         flat = self.center and hasattr(learn.tricks.loss(), 'with_targets') and "At this loss's optimum D is flat, and center 1 asks for a slope of 1."
         return ' '.join(s for s in (mixes_samples(learn), flat) if s) or None
     def d_term(self, ctx):
-        w = self.gamma*(1 if self.center else .5)*min(1., (ctx.step - self.since + 1)/(self.ramp + 1))
+        w = self.gamma*(1 if self.center else .5)*self.risen(ctx.step)
         if not w or ctx.step % self.every: return ctx.l_real.new_zeros(())
         return w*self.every*slope_penalty(ctx, self.points, self.center)

@@ -49,7 +49,7 @@ class PathLength(Trick):
             return path_lengths(x, w, y, self.latent != 'z' and w.ndim == 3)
 
     def g_term(self, ctx):
-        w, learn = self.weight*min(1., (ctx.step - self.since + 1)/(self.ramp + 1)), ctx.learn
+        w, learn = self.weight*self.risen(ctx.step), ctx.learn
         if not w or ctx.step % self.every: return ctx.l_fake.new_zeros(())
         rng = ctx.rng()
         z = torch.randn(max(2, len(ctx.z)//self.shrink), *learn.z_shape, generator=rng, device=learn.device)

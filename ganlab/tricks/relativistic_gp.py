@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 from ..losses import Relativistic
-from ..trick import Choice, Flag, Num
+from ..trick import Choice, Flag, Int, Num
 from .gradient_penalty import slope_penalty
 from .wgan_gp import LevelFree
 
@@ -36,13 +36,14 @@ class RelativisticGP(LevelFree):
     lam = Num(10, 0, 100, 'weight of the one-centred penalty (interp1)', label='λ', log=True)
     form = Choice('rp', ('rp', 'ra'), 'pairs, or each against the average of the other kind')
     base = Choice('softplus', tuple(bases), 'how a difference is scored')
+    ramp = Int(0, 0, 100_000, 'steps over which the weight of the penalty rises from 0', unit='steps')
     recentre = Flag(True, 'on leaving for a loss with targets, move the last bias so that scores lie around 0')
 
     def why_not(self, learn): return None if self.penalty == 'none' else super().why_not(learn)
     def loss(self, base): return RelativeLoss(self.form, self.base)
     def d_term(self, ctx):
         weight, points, center = dict(r1r2=(self.gamma/2, 'both', 0), interp1=(self.lam, 'interp', 1), none=(0, '', 0))[self.penalty]
-        return weight*slope_penalty(ctx, points, center) if weight else ctx.l_real.new_zeros(())
+        return weight*self.risen(ctx.step)*slope_penalty(ctx, points, center) if weight else ctx.l_real.new_zeros(())
 
 # %% auto #0
 __all__ = ['bases', 'RelativeLoss', 'RelativisticGP']

@@ -124,7 +124,9 @@ class Unrolled(Trick):
 # %% ../../nbs/tricks/unrolled.ipynb #5d05d2b7
 def _try(self, learn)->str|None: # one sentence, or None
     "Why D cannot be unrolled, if it cannot."
-    D = learn.D
+    D, asked, again = learn.D, [False], []
+    def note(m, args): again.append(not asked[0])     # is a layer run that nobody asked, while gradients are taken?
+    hooks = [m.register_forward_pre_hook(note) for m in D.modules() if not m._modules]
     with borrowed_rng(learn.streams, 'unrolled/try', device=learn.device), held(D, learn.G), torch.autocast(learn.device.type, enabled=False):
         try:
             with torch.no_grad(), eval_mode(learn.G): x = learn.G(learn.some_z[:2]).float()
@@ -132,12 +134,19 @@ def _try(self, learn)->str|None: # one sentence, or None
                 x.requires_grad_()
                 own = {n: p for n, p in D.named_parameters() if p.requires_grad}
                 def loss(ws):
-                    with swapped(D, ws): return softplus(D(x.clone())).sum()
+                    asked[0] = True
+                    with swapped(D, ws): l = softplus(D(x.clone())).sum()
+                    asked[0] = False
+                    return l
                 lent = {n: p.detach().clone().requires_grad_() for n, p in own.items()}
                 ahead = look_ahead(loss, lent, sgd, {n: {} for n in own}, dict.fromkeys(own, dict(lr=.01, weight_decay=0, momentum=0)), 1, self.first_order)
                 *reached, _ = torch.autograd.grad(loss(ahead), [*own.values(), x], allow_unused=True)
         except RuntimeError as e:
-            return f"Unrolling differentiates D's gradient, and this D does not allow it ({str(e).splitlines()[0][:120].rstrip('. ')}); set first_order=True, or in fused attention need_weights=True."
+            if 'heckpoint' in str(e): again.append(True)
+            else: return f"Unrolling differentiates D's gradient, and this D does not allow it ({str(e).splitlines()[0][:120].rstrip('. ')}); set first_order=True, or in fused attention need_weights=True."
+        finally:
+            for h in hooks: h.remove()
+    if any(again): return "Unrolling lends D other weights for a while, and a D that checkpoints its activations asks for them again when they are gone; do without torch.utils.checkpoint in D."
     fast = next((n for n, g in zip(own, reached) if g is not None), None)
     if fast: return f"Unrolling lends D other weights for a while, and D computes with its own D.{fast} all the same."
 

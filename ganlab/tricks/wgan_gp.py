@@ -39,12 +39,13 @@ class WGANGP(LevelFree):
     one_sided = Flag(False, 'only slopes above the centre cost')
     points = Choice('interp', where, 'where the slope is looked at')
     drift = Num(0, 0, 1, "weight of the mean square of reals' scores, which ties D's level to 0")
+    ramp = Int(0, 0, 100_000, 'steps over which λ rises from 0', unit='steps')
     recentre = Flag(True, 'on leaving for a loss with targets, move the last bias so that scores lie around 0')
 
     def loss(self, base): return losses['wasserstein']
     def factors(self, step, base): return dict(n_d=self.n_critic/base['n_d'])
     def d_term(self, ctx):
-        term = self.lam*slope_penalty(ctx, self.points, self.center, self.one_sided) if self.lam else ctx.l_real.new_zeros(())
+        term = self.lam*self.risen(ctx.step)*slope_penalty(ctx, self.points, self.center, self.one_sided) if self.lam else ctx.l_real.new_zeros(())
         return term + self.drift*ctx.l_real.square().mean() if self.drift else term
 
 # %% auto #0
