@@ -39,6 +39,13 @@ class Rates:
         self.written[n] = [dict(b) for b in self.base[n]]
 
     def lr(self, n)->float: return self.base[n][0]['lr']
+    def now(self)->dict: # {'lr_d': 2e-4, 'beta1_d': .5, ...}
+        "The base, of each optimiser's first group."
+        out = {}
+        for n, (b, *_) in self.base.items():
+            out[f'lr_{n}'] = b['lr']
+            if 'betas' in b: out[f'beta1_{n}'], out[f'beta2_{n}'] = b['betas']
+        return out
     def drop(self, n, i): del self.base[n][i], self.written[n][i]   # group `i` of optimiser `n` is gone
 
     def edits(self)->list: # (name, value) of each number that someone else wrote
@@ -55,13 +62,18 @@ class Rates:
                         found.append((f'{k}_{n}', g[k]))
         return found
 
-    def write(self, factors:dict): # {'lr_d': 2., 'beta1_g': .5, ...}
+    def write(self,
+        factors:dict, # {'lr_d': 2., 'beta1_g': .5, ...}
+        own:dict={},  # betas set by a trick, in place of the base's: {'beta1_g': 0.}
+    ):
         "Write base × factors into the optimisers."
         for n, opt in self.opts.items():
             f, f1, f2 = self.mult*factors.get(f'lr_{n}', 1.), factors.get(f'beta1_{n}', 1.), factors.get(f'beta2_{n}', 1.)
             for g, b, w in zip(opt.param_groups, self.base[n], self.written[n]):
                 g['lr'] = w['lr'] = b['lr']*f
-                if 'betas' in b: g['betas'] = w['betas'] = (b['betas'][0]*f1, b['betas'][1]*f2)
+                if 'betas' in b:
+                    b1, b2 = b['betas']
+                    g['betas'] = w['betas'] = (own.get(f'beta1_{n}', b1)*f1, own.get(f'beta2_{n}', b2)*f2)
 
     def state(self)->dict: return dict(mult=self.mult, base={n: [dict(b) for b in bs] for n, bs in self.base.items()}, written={n: [dict(b) for b in bs] for n, bs in self.written.items()})
     def load(self, s):

@@ -170,13 +170,11 @@ def one_step(self:GANLearner):
     t0 = time.perf_counter()
     self._row, self._mults[self.step] = {}, self.rates.mult
     try:
-        n_d, n_g = {'d': (1, 0), 'g': (0, 1), None: (self.n_d_now, 1)}[self.half]
+        n_d, n_g = {'d': (1, 0), 'g': (0, 1), None: (self.n_d_now, self.n_g_now)}[self.half]
         with self._rng:
-            c = self._open(0, 'd')
-            for k in range(n_d):
-                if k: c = self._open(k, 'd')
-                self._d_update(c, keep=n_g and k == n_d - 1)
-            if n_g: self._g_update(c)
+            self._at, updates = Ctx(self, self.step, 0, ''), partial(self._updates, n_d, n_g)
+            for t in self.tricks.slots['around_step']: updates = partial(self._ask, t, 'around_step', updates, self._at)
+            c = updates()
         self._note(c, t0)
     except StepError: raise
     except Exception as e:
@@ -186,6 +184,17 @@ def one_step(self:GANLearner):
     self.half = None
 
 @patch
+def _updates(self:GANLearner, n_d, n_g)->Ctx: # of the D update whose fakes G's first update uses
+    "All updates of a step, each on a batch of its own but for G's first."
+    around, c = self._at, self._open(0, 'd')
+    for k in range(n_d):
+        if k: c = self._open(k, 'd')
+        self._d_update(c, keep=n_g and k == n_d - 1)
+    for k in range(n_g): self._g_update(self._open(n_d - 1 + k, 'd') if k else c)
+    self._at = around
+    return c
+
+@patch
 def _d_update(self:GANLearner, c, keep):
     "The D phase: D learns to tell reals from G's fakes, which do not reach back into G."
     self._rng.seed('d', c.step, c.k)
@@ -193,7 +202,7 @@ def _d_update(self:GANLearner, c, keep):
     update = partial(self._d_gradient, c)
     for t in self.tricks.slots['around_d']: update = partial(self._ask, t, 'around_d', update, c)
     update()
-    if not (self.update == 'simultaneous' and keep): self._optimizer_step(c)
+    if not (self.together and keep): self._optimizer_step(c)
 
 @patch
 def _d_gradient(self:GANLearner, c):
@@ -219,7 +228,7 @@ def _g_update(self:GANLearner, d):
         update()
     finally:
         for p in still: p.requires_grad_(True)
-    if self.update == 'simultaneous' and d.l_real is not None: self._optimizer_step(d)
+    if self.together and d.l_real is not None: self._optimizer_step(d)
     self._optimizer_step(c)
 
 @patch
@@ -276,11 +285,12 @@ def _score(self:GANLearner, x, side, c):
 def _sum(self:GANLearner, loss, key, c):
     "The loss plus the tricks' terms, each noted under its name."
     for t in self.tricks.slots[f'{key}_term']:
-        term = self._ask(t, f'{key}_term', c)
+        w = math.prod(self._ask(s, 'weigh', t, c) for s in self.tricks.slots['weigh'])
+        term = self._ask(t, f'{key}_term', c) if w else loss.new_zeros(())
         if not torch.is_tensor(term) or term.numel() != 1:
             c.who = t.name
             raise TypeError(f"{key}_term gave {tuple(term.shape) if torch.is_tensor(term) else term!r}; need a tensor with one number: take its mean")
-        term = term.reshape(())
+        term = term.reshape(()) if w == 1 else w*term.reshape(())
         c.terms[f'{key}_loss/{t.name}'] = term.detach()
         loss = loss + term
     c.terms[f'{key}_loss'] = loss.detach()
@@ -291,6 +301,7 @@ def _optimizer_step(self:GANLearner, c):
     "Read the meters, move the weights, forget the gradients."
     key, opt = c.phase, self.opt_d if c.phase == 'd' else self.opt_g
     self._row[key] = c, layer_norms(self._trained[key])
+    for t in self.tricks.slots[f'before_{key}']: self._ask(t, f'before_{key}', c)
     opt.step()
     for p in self._trained[key]: p.grad = None
     for t in self.tricks.slots[f'after_{key}']: self._ask(t, f'after_{key}', c)
@@ -367,14 +378,17 @@ def boundary(self:GANLearner):
 
 @patch
 def settle(self:GANLearner):
-    "The loss, n_d and the rates in force, from the base and the tricks that are on."
-    slots, factors, base = self.tricks.slots, {}, {'lr_d': self.rates.lr('d'), 'lr_g': self.rates.lr('g'), 'n_d': self.n_d}
+    "The loss and the numbers in force: the learner's own, or what their owner sets them to, times everybody's factors."
+    slots, own, factors, base = self.tricks.slots, {}, {}, self.rates.now() | dict(n_d=self.n_d, n_g=1)
     self.loss_now = self.base_loss
     for t in slots['loss']: self.loss_now = self._ask_outside(t, 'loss', self.loss_now)
+    for t in slots['sets']: own |= self._ask_outside(t, 'sets', self.step, base, want=dict)
+    base |= own
     for t in slots['factors']:
         for k, v in self._ask_outside(t, 'factors', self.step, base, want=dict).items(): factors[k] = factors.get(k, 1.)*v
-    self.n_d_now = max(1, round(self.n_d*factors.get('n_d', 1)))
-    self.rates.write(factors)
+    self.n_d_now, self.n_g_now = (max(1, round(base[k]*factors.get(k, 1))) for k in ('n_d', 'n_g'))
+    self.rates.write(factors, own)
+    self.together = self.update == 'simultaneous' or self.tricks.together
 
 @patch
 def _ask_outside(self:GANLearner, t, slot, *args, want=object):
@@ -484,6 +498,7 @@ def fixed_z(self:GANLearner, n:int=64)->torch.Tensor: # (n, *z_dim)
 def sample(self:GANLearner,
     n:int=64,    # how many
     z=None,      # latents (n, *z_dim) instead; None: the fixed ones
+    ema:bool=None, # of G's averaged weights, or of those that train; None: of the averaged ones where a trick averages them
     **how,       # what a trick that is on makes of it: truncation=0.7, mix=z2, layers=('8', '10') with style
 )->torch.Tensor: # samples on the CPU, float32
     "Samples of G, from any thread, at any time."
@@ -491,14 +506,23 @@ def sample(self:GANLearner,
         if isinstance(n, bool) or not isinstance(n, int) or n < 1: raise ValueError(f"n={n!r}; need a whole number from 1")
         z = self.fixed_z(n)
     if not torch.is_tensor(z) or tuple(z.shape[1:]) != self.z_shape: raise ValueError(f"z is {tuple(getattr(z, 'shape', ())) or type(z).__name__}; need a tensor (n, {', '.join(map(str, self.z_shape))})")
-    if not how: return self.between_steps(self._look, self.G, z.float())
+    if ema and not self._averagers(): raise ValueError("sample(ema=True) needs a trick that averages G's weights: learn.tricks.on('ema')")
+    if not how: return self.between_steps(self._make, ema is not False, partial(self._look, self.G, z.float()))
     able = [t for t in self.tricks.values() if hasattr(t, 'sample')]
     t = next((t for t in able if t.enabled), None)
     if t is None: raise ValueError(f"sample({', '.join(how)}) needs {' or '.join(t.name for t in able) or 'a trick that steers samples'}; turn it on first")
     known = [p for p in signature(t.sample).parameters if p not in ('learn', 'n', 'z', 'net')]
     for k in how:
         if k not in known: raise ValueError(f"sample has no parameter {k!r}; with {t.name} on it has: {', '.join(known)}.{nearest(k, known)}")
-    return self.between_steps(t.sample, self, n, z.float(), **how)
+    return self.between_steps(self._make, ema is not False, partial(t.sample, self, n, z.float(), **how))
+
+@patch
+def _averagers(self:GANLearner): return [t for t in self.tricks.enabled if hasattr(t, 'averaged')]
+
+@patch
+def _make(self:GANLearner, ema, f):
+    "What `f` makes, with G's averaged weights where `ema` and a trick has them."
+    with next((t.averaged(self) for t in self._averagers() if ema), nullcontext()): return f()
 
 @patch
 def score(self:GANLearner, x:torch.Tensor)->torch.Tensor: # (n,) raw scores on the CPU
@@ -562,6 +586,16 @@ def reset_opt(self:GANLearner):
     "Forget the optimisers' moments."
     for o in (self.opt_d, self.opt_g): o.state.clear()
     self._ring.clear()
+
+@patch
+def use_opt(self:GANLearner,
+    key:str, # 'd' or 'g'
+    opt,     # a torch optimiser of that network's parameters
+):
+    "Train D or G with another optimiser from here on; its rates become the base."
+    setattr(self, f'opt_{key}', opt)
+    self.rates.opts[key] = opt
+    self.rates.adopt(key)
 
 @patch
 def save(self:GANLearner, file, with_opt:bool=True, **kwargs): # -> the path written

@@ -128,6 +128,7 @@ def refresh(self:Tricks):
     "Find which tricks fill which slot: once per change, not once per step."
     on = sorted(self.enabled, key=lambda t: (t.order, t.number))
     self.slots = {s: [t for t in on if s in t.slots] for s in slots}
+    self.together = any(t.together for t in on)
 
 @patch
 def loss(self:Tricks, without:Trick=None):
@@ -186,7 +187,7 @@ def _apply_set(self:Tricks, c:Change, undo):
     t.params = new
     if t.enabled: t.changed(self.learn, c.old)
 
-_owned = dict(loss='the loss', n_d="D's updates a step")
+_owned = dict(loss='the loss', n_d="D's updates a step", betas="Adam's betas", opt='the optimiser', bs='the batch size')
 
 @patch
 def _apply_on(self:Tricks, c:Change, undo):

@@ -80,7 +80,7 @@ def Flag(default, help='', **kw): return Param(default, help=help, kind='bool', 
 def Text(default, help='', **kw): return Param(default, help=help, kind='text', **kw)
 
 # %% ../nbs/04_trick.ipynb #43e2e943
-slots = ('inputs', 'fakes', 'scores', 'loss', 'd_term', 'g_term', 'around_d', 'around_g', 'after_d', 'after_g', 'factors')
+slots = ('inputs', 'fakes', 'scores', 'loss', 'd_term', 'g_term', 'weigh', 'around_d', 'around_g', 'before_d', 'before_g', 'after_d', 'after_g', 'around_step', 'sets', 'factors')
 effects = ('now', 'reweights', 'grows')
 
 class Trick:
@@ -91,7 +91,10 @@ class Trick:
     acts = ''                            # on what: "D's loss", 'rates'
     pinned = False                       # on top of the panel on first open
     changes = 'now'                      # the effect, where it does not depend on parameters
-    owns: tuple = ()                     # what only one trick at a time may set: 'loss', 'n_d'
+    owns: tuple = ()                     # what only one trick at a time may set: 'loss', 'n_d', 'betas', 'opt', 'bs'
+    together = False                     # does it need both gradients before either optimiser steps?
+    rewrites: tuple = ()                 # what a switch of it changes beside what it adds: 'weights', 'moments'
+    bystander = False                    # does it leave every bit of the training as it is?
     declared: dict = {}                  # name -> Param, gathered from the class body
 
     def __init_subclass__(cls, **kw):

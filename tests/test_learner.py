@@ -10,7 +10,7 @@ from ganlab.fitting import StepError
 from ganlab.learner import GANLearner
 from ganlab.losses import losses
 from ganlab.rng import Streams
-from ganlab.trick import Trick
+from ganlab.trick import Trick, slots
 from strangers import MAKERS, Drift, Faulty, copies, data, go, make_learner, moved, net_state, nets, one_sentence, unequal
 
 class Counted(nn.Module):
@@ -262,9 +262,8 @@ def test_foreign_loader_repeats():
 
 # A wrong value costs nothing
 
-SLOTS = ['inputs', 'fakes', 'scores', 'd_term', 'g_term', 'around_d', 'around_g', 'after_d', 'after_g', 'loss', 'factors']
 
-@pytest.mark.parametrize('slot', SLOTS)
+@pytest.mark.parametrize('slot', slots)
 def test_a_trick_that_raises(slot):
     "A named error, a whole step, nothing lost, and training that goes on without the culprit"
     learn, calm = make_learner(), make_learner()

@@ -60,7 +60,7 @@ def _try_twice(learn):
 
 def mixes_samples(learn)->str|None: # one sentence, or None
     "A word of caution about BatchNorm in D."
-    name = next((n for n, m in learn.D.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)), None)
+    name = next((n for n, m in learn.D.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and not hasattr(m, 'ganlab_virtual_batch_norm')), None)
     if name is not None: return f"D.{name} is a BatchNorm and mixes the samples of a batch, so that the penalty is not on each sample's own slope."
 
 class GradientPenalty(Trick):

@@ -85,7 +85,7 @@ def _why_not(self, learn):
     return learn.found[key]
 
 def _caution(self, learn):
-    name = next((n for n, m in learn.G.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)), None)
+    name = next((n for n, m in learn.G.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and not hasattr(m, 'ganlab_virtual_batch_norm')), None)
     if name is not None: return f"G.{name} is a BatchNorm and mixes the samples of a batch, so that a path length is not one sample's own."
 
 PathLength.why_not, PathLength.caution = _why_not, _caution

@@ -123,10 +123,10 @@ _acts = (nn.Tanh, nn.Sigmoid, nn.Identity)
 def _act(learn, site)->nn.Module:
     "What G does to the output of its last convolution: Identity (where it is none of these), Tanh or Sigmoid."
     seen = []
-    handle = site.module.register_forward_hook(lambda m, args, y: seen.append(y.clone()))
-    try:
-        with torch.no_grad(), eval_mode(learn.G), borrowed_rng(learn.streams, 'trace', device=learn.device): image = learn.G(learn.some_z)
-    finally: handle.remove()
+    with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G):
+        handle = site.module.register_forward_hook(lambda m, args, y: seen.append(y.clone()))
+        try: image = learn.G(learn.some_z)
+        finally: handle.remove()
     if seen[0].shape != image.shape: seen = [torch.full_like(image, math.nan)]         # a rearrangement lies between
     ends = sites(learn, 'g')[-1].module
     return next((a() for a in _acts if torch.equal(a()(seen[0]), image) or isinstance(ends, a)), nn.Identity())

@@ -43,7 +43,7 @@ class WGANGP(LevelFree):
     recentre = Flag(True, 'on leaving for a loss with targets, move the last bias so that scores lie around 0')
 
     def loss(self, base): return losses['wasserstein']
-    def factors(self, step, base): return dict(n_d=self.n_critic/base['n_d'])
+    def sets(self, step, base): return dict(n_d=self.n_critic)
     def d_term(self, ctx):
         term = self.lam*self.risen(ctx.step)*slope_penalty(ctx, self.points, self.center, self.one_sided) if self.lam else ctx.l_real.new_zeros(())
         return term + self.drift*ctx.l_real.square().mean() if self.drift else term
