@@ -42,7 +42,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if {'browser', 'page'} & set(getattr(item, 'fixturenames', ())): item.add_marker('browser')
+        if {'browser', 'page'} & set(getattr(item, 'fixturenames', ())): item.add_marker('browser'), item.add_marker(pytest.mark.xdist_group('browser'))    # one JupyterLab for all of them
         if item.get_closest_marker('cuda') and not torch.cuda.is_available(): item.add_marker(pytest.mark.skip(reason='no GPU'))
 
 def pytest_terminal_summary(terminalreporter, budget=8):
