@@ -95,6 +95,7 @@ class Trick:
     together = False                     # does it need both gradients before either optimiser steps?
     rewrites: tuple = ()                 # what a switch of it changes beside what it adds: 'weights', 'moments'
     bystander = False                    # does it leave every bit of the training as it is?
+    lazy = False                         # is its term a regulariser, which one step in k may have at k times the weight?
     declared: dict = {}                  # name -> Param, gathered from the class body
 
     def __init_subclass__(cls, **kw):
