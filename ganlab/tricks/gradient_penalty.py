@@ -65,7 +65,7 @@ def mixes_samples(learn)->str|None: # one sentence, or None
 
 class GradientPenalty(Trick):
     "A penalty on D's slope."
-    name, title, number = 'gradient_penalty', 'Gradient penalty', 7
+    name, title, number, lazy = 'gradient_penalty', 'Gradient penalty', 7, True
     short = 'D pays for its slope at reals (R1), fakes (R2), or between, so that it cannot become a cliff.'
     source = 'Mescheder 2018 (1801.04406) eq. 9; γ of StyleGAN2; Roth 2017 (1705.09367); Kodali 2017 (1705.07215); Thanh-Tung 2019 (1902.03984)'
     acts = "D's loss: its slope"

@@ -22,7 +22,7 @@ def path_lengths(
 
 class PathLength(Trick):
     "A penalty on the spread of G's slope."
-    name, title, number = 'path_length', 'Path length', 6
+    name, title, number, lazy = 'path_length', 'Path length', 6, True
     short = 'A step in the latent space changes the sample by the same amount everywhere.'
     source = 'Karras 2020, StyleGAN2 (1912.04958) §3.2 eq. 4; defaults of stylegan2-ada-pytorch'
     acts = "G's loss"

@@ -27,7 +27,7 @@ class RelativeLoss(Relativistic):
 
 class RelativisticGP(LevelFree):
     "The relativistic loss and a gradient penalty on the relative score."
-    name, title, number = 'relativistic_gp', 'Relativistic gradient penalty', 5
+    name, title, number, lazy = 'relativistic_gp', 'Relativistic gradient penalty', 5, True
     short = "D compares reals with fakes, and pays for the comparison's slope: R3GAN's loss."
     source = 'Jolicoeur-Martineau 2018 (1807.00734); Huang 2024 (2501.05441)'
     acts = "both losses, D's slope"

@@ -28,7 +28,7 @@ class LevelFree(Trick):
 
 class WGANGP(LevelFree):
     "The Wasserstein loss, a penalty on slopes other than 1, and several updates of D a step."
-    name, title, number = 'wgan_gp', 'WGAN-GP', 12
+    name, title, number, lazy = 'wgan_gp', 'WGAN-GP', 12, True
     short = 'D becomes a critic that measures a distance: Wasserstein loss, slope held at 1, five updates of D for one of G.'
     source = 'Gulrajani 2017 (1704.00028) Algorithm 1; drift: Karras 2018 (1710.10196)'
     acts = "both losses, D's slope, n_d"
