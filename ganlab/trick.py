@@ -96,6 +96,7 @@ class Trick:
     rewrites: tuple = ()                 # what a switch of it changes beside what it adds: 'weights', 'moments'
     bystander = False                    # does it leave every bit of the training as it is?
     lazy = False                         # is its term a regulariser, which one step in k may have at k times the weight?
+    lipschitz = False                    # does it hold D's slope under a bound? two such devices pull against each other; may depend on parameters
     declared: dict = {}                  # name -> Param, gathered from the class body
 
     def __init_subclass__(cls, **kw):

@@ -33,6 +33,7 @@ class WGANGP(LevelFree):
     source = 'Gulrajani 2017 (1704.00028) Algorithm 1; drift: Karras 2018 (1710.10196)'
     acts = "both losses, D's slope, n_d"
     owns = ('loss', 'n_d')
+    lipschitz = property(lambda self: self.lam > 0 and self.center == 1)
     lam = Num(10, 0, 100, 'weight of the penalty', label='λ', log=True)
     n_critic = Int(5, 1, 100, 'updates of D for one of G', label='n critic')
     center = Choice(1, (1, 0), 'the slope asked for')
