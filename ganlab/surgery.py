@@ -14,8 +14,8 @@ from .rng import borrowed_rng
 from .trick import Trick
 
 # %% auto #0
-__all__ = ['wheres', 'Site', 'added', 'taken', 'trace', 'Joint', 'insert', 'remove', 'hosts', 'enrol', 'sites', 'at', 'Grafted',
-           'Branch', 'Residual', 'wider', 'deeper', 'fold', 'swapped', 'held', 'recentre']
+__all__ = ['wheres', 'Site', 'added', 'taken', 'trace', 'Joint', 'insert', 'remove', 'hosts', 'enrol', 'sites', 'at', 'hidden',
+           'Grafted', 'Branch', 'Residual', 'wider', 'deeper', 'fold', 'swapped', 'held', 'recentre']
 
 # %% ../nbs/06_surgery.ipynb #6fb5e5fc
 @dataclass(frozen=True)
@@ -135,6 +135,22 @@ def at(
     "The site of that name."
     found = {s.name: s for s in sites(learn, key)}
     return found.get(name) or f"{key.upper()} has no layer {name!r} that is used once; it has: {', '.join(found)}."
+
+def hidden(
+    learn, key:str,    # 'g' or 'd'
+    names:str='auto',  # or the layers, by name: '0, 3' or 'D.0, G.3', of which the other network's are left out
+)->list|str: # of `Site`, or a sentence saying that there is none
+    "The linear and convolutional layers of G or D, but for those that make its output."
+    which, other, weighted = key.upper(), 'GD'[key == 'g'], (nn.Linear, nn.modules.conv._ConvNd)
+    if names == 'auto':
+        found = [s for s in sites(learn, key) if isinstance(s.module, weighted)]
+        return [s for s in found[:-1] if s.y != found[-1].y] or found[:-1] or f"{which} has no hidden linear or convolutional layer that is used once."
+    found = [at(learn, key, n.removeprefix(f'{which}.')) for n in names.replace(',', ' ').split() if not n.startswith(f'{other}.')]
+    if not found: return f"{names!r} names no layer of {which}."
+    for s in found:
+        if isinstance(s, str): return s
+        if not isinstance(s.module, weighted): return f"{which}.{s.name} is a {type(s.module).__name__}; name linear or convolutional layers."
+    return found
 
 class Grafted(Trick):
     "A trick that puts modules into G or D and takes them out again."
