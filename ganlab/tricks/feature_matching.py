@@ -55,6 +55,7 @@ class FeatureMatching(Trick):
     short = 'G makes fakes whose mean features inside D are those of the reals, rather than fakes that fool D.'
     source = 'Salimans 2016 (1606.03498) §3.1'
     acts = "G's loss"
+    couples = True
     order = 100    # after those that set the loss: what they give G is left out
     mode = Choice('replace', ('replace', 'add'), "instead of G's loss, or in addition to it")
     weight = Num(1, 0, 100, 'weight of the difference', label='λ')

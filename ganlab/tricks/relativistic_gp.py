@@ -40,6 +40,7 @@ class RelativisticGP(LevelFree):
     ramp = Int(0, 0, 100_000, 'steps over which the weight of the penalty rises from 0', unit='steps')
     recentre = Flag(True, 'on leaving for a loss with targets, move the last bias so that scores lie around 0')
 
+    couples = property(lambda self: self.form == 'ra')
     def why_not(self, learn): return None if self.penalty == 'none' else super().why_not(learn)
     def loss(self, base): return RelativeLoss(self.form, self.base)
     def d_term(self, ctx):
