@@ -18,12 +18,12 @@ from fastai.torch_core import default_device
 from fastai.callback.core import CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException
 from .data import Halved, as_source
 from .fitting import Rates, StepError, StepLearner, TwoOptimizers
-from .losses import get_loss, loss_name, loss_title
+from .losses import get_loss, loss_name, loss_title, sees_level
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
 from .probe import halvings, latent_shape, need_module, probe
 from .rng import BorrowedRNG, Streams, borrowed_rng, whole
-from .surgery import enrol
-from .snapshots import Snapshot, load_tensors, named_params, put_back, state_digest, take
+from .surgery import enrol, held, level_bias, recentre
+from .snapshots import Snapshot, load_tensors, named_params, opt_numbers, put_back, state_digest, take
 from .switch import Change, Tricks
 from .trick import Ctx, nearest
 
@@ -43,6 +43,8 @@ def make_optimizer(opt, net, lr, betas):
     if callable(opt):
         made = opt(ps, lr=lr)
         if not isinstance(made, torch.optim.Optimizer): raise TypeError(f"opt(params, lr) gave a {type(made).__name__}; need a torch.optim.Optimizer")
+        if isinstance(made, torch.optim.LBFGS): raise ValueError("LBFGS asks for the loss several times within a step, which a game of two networks does not allow; use another optimiser, such as opt='adam'")
+        if {id(p) for g in made.param_groups for p in g['params']} - set(map(id, net.parameters())): raise ValueError("opt gives an optimiser parameters that are not its network's; make them parameters of G or D, so that they are trained, recorded and restored with it")
         return made
     if not isinstance(opt, str) or opt not in optimizers: raise ValueError(f"opt={opt!r}; need one of {', '.join(map(repr, optimizers))}, or a function of (params, lr) that returns a torch optimiser")
     return optimizers[opt](ps, lr, betas)
@@ -129,7 +131,7 @@ def _meet(self:GANLearner):
     x = self.source.batch(0)[:n].to(self.device)
     self.bs, self.some_x = self.source.bs, self.source.batch(0)[:64].cpu()
     self.some_z = self._z(n, 'probe', 0)
-    with borrowed_rng(self.streams, 'probe', device=self.device):
+    with borrowed_rng(self.streams, 'probe', device=self.device), held(self.G, self.D):
         if k := halvings(self.G, self.D, x, self.some_z):
             full, self.source = self.source.shape, Halved(self.source, k)
             h, w = self.source.shape[1:]
@@ -202,6 +204,7 @@ def _d_update(self:GANLearner, c, keep):
     update = partial(self._d_gradient, c)
     for t in self.tricks.slots['around_d']: update = partial(self._ask, t, 'around_d', update, c)
     update()
+    if 'd_loss' not in c.terms: _not_called(t, 'around_d', c)
     if not (self.together and keep): self._optimizer_step(c)
 
 @patch
@@ -210,7 +213,9 @@ def _d_gradient(self:GANLearner, c):
     self._rng.seed('d-scores', c.step, c.k)
     with self._autocast():
         fakes = c.xf.detach()
-        for t in self.tricks.slots['fakes']: fakes = self._ask(t, 'fakes', fakes, c)
+        for t in self.tricks.slots['fakes']:
+            fakes = self._ask(t, 'fakes', fakes, c)
+            _need(t, 'fakes', c, torch.is_tensor(fakes) and fakes.ndim > 1, fakes, "samples")
         c.l_real, c.l_fake = self._score(c.x, 'real', c), self._score(fakes, 'fake', c)
         total = self._sum(self.loss_now.d_loss(c.l_real, c.l_fake), 'd', c)
     total.backward()
@@ -226,6 +231,7 @@ def _g_update(self:GANLearner, d):
         update = partial(self._g_gradient, c)
         for t in self.tricks.slots['around_g']: update = partial(self._ask, t, 'around_g', update, c)
         update()
+        if 'g_loss' not in c.terms: _not_called(t, 'around_g', c)
     finally:
         for p in still: p.requires_grad_(True)
     if self.together and d.l_real is not None: self._optimizer_step(d)
@@ -240,7 +246,9 @@ def _g_gradient(self:GANLearner, c):
         c.l_fake = self._score(c.xf, 'fake', c)
         if getattr(self.loss_now, 'g_uses_real', True):
             with torch.no_grad(): c.l_real = self._score(c.x, 'real', c)
-        for t in self.tricks.slots['scores']: c.l_fake = self._ask(t, 'scores', c.l_fake, c)
+        for t in self.tricks.slots['scores']:
+            c.l_fake = self._ask(t, 'scores', c.l_fake, c)
+            _need(t, 'scores', c, torch.is_tensor(c.l_fake) and c.l_fake.ndim == 1 and len(c.l_fake), c.l_fake, "scores (n,)")
         total = self._sum(self.loss_now.g_loss(c.l_fake, c.l_real), 'g', c)
     total.backward()
     c.who = who
@@ -277,19 +285,34 @@ def _score(self:GANLearner, x, side, c):
     "D's raw scores (B,) of what the tricks let it see of `x`."
     if ins := self.tricks.slots['inputs']:
         c.side = side
-        for t in ins: x = self._ask(t, 'inputs', x, c)
+        n = len(x)
+        for t in ins:
+            x = self._ask(t, 'inputs', x, c)
+            _need(t, 'inputs', c, torch.is_tensor(x) and len(x) == n, x, f"the {n} samples")
         c.side = None
-    return self.D(x.clone()).flatten().float()      # a copy: D may work in place on its input, and the same fakes go into it twice
+    l = self.D(x.clone())      # a copy: D may work in place on its input, and the same fakes go into it twice
+    if not torch.is_tensor(l): raise TypeError(f"D gave a {type(l).__name__} while it trains; need one tensor, a raw score for each sample")
+    return l.flatten().float()
+
+def _need(t, slot, c, ok, got, what):
+    "A slot's result is what it should be, or the trick is named."
+    if ok: return
+    c.who = t.name
+    raise TypeError(f"{slot} gave {f'a tensor of shape {tuple(got.shape)}' if torch.is_tensor(got) else repr(got)}; need {what}")
+
+def _not_called(t, slot, c):
+    c.who = t.name
+    raise TypeError(f"{slot} did not call the update that it was given, or one that it wraps did not")
 
 @patch
 def _sum(self:GANLearner, loss, key, c):
     "The loss plus the tricks' terms, each noted under its name."
+    if not torch.is_tensor(loss) or loss.numel() != 1: raise TypeError(f"the loss gave {f'shape {tuple(loss.shape)}' if torch.is_tensor(loss) else repr(loss)} in {key}_loss; need a tensor with one number: take its mean")
+    if loss.ndim: loss = loss.reshape(())
     for t in self.tricks.slots[f'{key}_term']:
         w = math.prod(self._ask(s, 'weigh', t, c) for s in self.tricks.slots['weigh'])
         term = self._ask(t, f'{key}_term', c) if w else loss.new_zeros(())
-        if not torch.is_tensor(term) or term.numel() != 1:
-            c.who = t.name
-            raise TypeError(f"{key}_term gave {tuple(term.shape) if torch.is_tensor(term) else term!r}; need a tensor with one number: take its mean")
+        _need(t, f'{key}_term', c, torch.is_tensor(term) and term.numel() == 1, term, "a tensor with one number: take its mean")
         term = term.reshape(()) if w == 1 else w*term.reshape(())
         c.terms[f'{key}_loss/{t.name}'] = term.detach()
         loss = loss + term
@@ -382,19 +405,28 @@ def settle(self:GANLearner):
     slots, own, factors, base = self.tricks.slots, {}, {}, self.rates.now() | dict(n_d=self.n_d, n_g=1)
     self.loss_now = self.base_loss
     for t in slots['loss']: self.loss_now = self._ask_outside(t, 'loss', self.loss_now)
-    for t in slots['sets']: own |= self._ask_outside(t, 'sets', self.step, base, want=dict)
+    for t in slots['sets']: own |= self._numbers(t, 'sets', base)
     base |= own
     for t in slots['factors']:
-        for k, v in self._ask_outside(t, 'factors', self.step, base, want=dict).items(): factors[k] = factors.get(k, 1.)*v
+        for k, v in self._numbers(t, 'factors', base).items(): factors[k] = factors.get(k, 1.)*v
     self.n_d_now, self.n_g_now = (max(1, round(base[k]*factors.get(k, 1))) for k in ('n_d', 'n_g'))
     self.rates.write(factors, own)
     self.together = self.update == 'simultaneous' or self.tricks.together
 
+_known = ('lr_d', 'lr_g', 'n_d', 'n_g', 'beta1_d', 'beta2_d', 'beta1_g', 'beta2_g')
+
+def _are_numbers(out): return isinstance(out, dict) and all(k in _known and isinstance(v, Real) and math.isfinite(v) for k, v in out.items())
+
 @patch
-def _ask_outside(self:GANLearner, t, slot, *args, want=object):
+def _numbers(self:GANLearner, t, slot, base)->dict: return self._ask_outside(t, slot, self.step, base, check=_are_numbers, want=f"a dict of finite numbers, for some of {', '.join(_known)}")
+
+def _is_loss(out): return callable(getattr(out, 'd_loss', None)) and callable(getattr(out, 'g_loss', None))
+
+@patch
+def _ask_outside(self:GANLearner, t, slot, *args, check=_is_loss, want='an object with d_loss and g_loss'):
     try:
         out = getattr(t, slot)(*args)
-        if not isinstance(out, want): raise TypeError(f"{slot} gave {out!r}; need a {want.__name__}")
+        if not check(out): raise TypeError(f"{slot} gave {out!r}; need {want}")
         return out
     except Exception as e:
         raise StepError(f"{type(e).__name__} in {t.title}, before step {self.step + 1}: {e}", self.step + 1, self.step, t.name, trace=''.join(traceback.format_exception(e))) from e
@@ -409,17 +441,27 @@ def keep(self:GANLearner):
 def _log_rate(self:GANLearner, name, value):
     c = Change('rates', name, dict(value=value), asked=self.step)
     c.step = self.step
+    act = [t.title for t in (*self.tricks.slots['sets'], *self.tricks.slots['factors'])]
+    if act: c.caution = f"It is the base; {' and '.join(act)} may set or scale what is in force."
     c._done.set()
     self.tricks.log.append(c)
 
 # %% ../nbs/08_learner.ipynb #48d9dc82
 @patch
 def set_loss(self:GANLearner, loss, at:int=None)->Change:
-    "Train on another loss from the next boundary (or step `at`) on."
+    "Train on another loss from the next boundary (or step `at`) on. Leaving one that is blind to D's level, such as Wasserstein's, D's last bias is moved so that its scores lie around 0."
     loss = get_loss(loss)
     c = Change('loss', loss_name(loss), dict(loss=loss), at)
     c.title = loss_title(loss)
     return self.tricks.ask(c)
+
+@patch
+def relevel(self:GANLearner, before, after, undo):
+    "From a loss that does not see D's level to one that does: take the level off D's scores."
+    bias = level_bias(self)
+    if bias is None or not self.step or sees_level(before, self.bs, self.device) or not sees_level(after, self.bs, self.device): return
+    undo.callback(bias.data.copy_, bias.detach().clone())
+    recentre(self)
 
 @patch
 def half_step(self:GANLearner, phase:str, at:int=None)->Change: # 'd' or 'g'
@@ -532,7 +574,7 @@ def score(self:GANLearner, x:torch.Tensor)->torch.Tensor: # (n,) raw scores on t
 
 @patch
 def _look(self:GANLearner, net, x):
-    with torch.no_grad(), eval_mode(net), borrowed_rng(self.streams, 'look', device=self.device):
+    with borrowed_rng(self.streams, 'look', device=self.device), torch.no_grad(), eval_mode(net), held(net):
         return torch.cat([net(b.to(self.device, copy=True)) for b in x.split(256)]).float().cpu()
 
 @patch
@@ -540,7 +582,7 @@ def _validate(self:GANLearner):
     "D's loss on held-out reals and as many fakes; fastai's `valid_loss`."
     x = self.source.valid(512).to(self.device)
     l_real, l_fake = self._look(self.D, x), self._look(self.D, self._look(self.G, self._z(len(x), 'valid')))
-    self.valid_loss = self.base_loss.d_loss(l_real.flatten(), l_fake.flatten()).item()
+    self.valid_loss = self.tricks.loss().d_loss(l_real.flatten(), l_fake.flatten()).item()
     return self.valid_loss
 
 # %% ../nbs/08_learner.ipynb #771df34a
@@ -609,7 +651,7 @@ def save(self:GANLearner, file, with_opt:bool=True, **kwargs): # -> the path wri
         ts = {n: t.detach().cpu().contiguous().clone() for n, t in named_state(self).items() if (with_opt or not n.startswith('opt_')) and (not n.startswith('trick/') or n.split('/')[1] in on)}
         numbers = {n: {k: v for k, v in s.items() if not torch.is_tensor(v)} for n, s in on.items()}
         opts = [type(o).__name__ for o in (self.opt_d, self.opt_g)] if with_opt else None
-        save_file(ts, file, metadata=dict(format='ganlab 1', step=str(self.step), tricks=json.dumps(numbers), opts=json.dumps(opts)))
+        save_file(ts, file, metadata=dict(format='ganlab 1', step=str(self.step), tricks=json.dumps(numbers), opts=json.dumps(opts), remembered=json.dumps(opt_numbers(self) if with_opt else {})))
     self.between_steps(go)
     return file
 
@@ -632,7 +674,7 @@ def load(self:GANLearner, file, with_opt:bool=True, **kwargs):
         if wrong: raise ValueError(f"{file.name} does not fit these networks: {', '.join(wrong[:3])}{' ...' if len(wrong) > 3 else ''} differ; build them as they were when it was saved" + (f", and turn on {', '.join(missing)}" if missing else ''))
         mine = [type(o).__name__ for o in (self.opt_d, self.opt_g)]
         if with_opt and opts and opts != mine: raise ValueError(f"{file.name} holds the state of {', '.join(opts)}, and this learner uses {', '.join(mine)}; load it with with_opt=False")
-        load_tensors(self, ts, with_opt and opts is not None)
+        load_tensors(self, ts, with_opt and opts is not None, json.loads(meta.get('remembered', '{}')))
         for n in saved.keys() - set(missing):
             self.tricks[n].load_state_dict({**saved[n], **{k.split('/', 2)[2]: v for k, v in ts.items() if k.startswith(f'trick/{n}/')}})
             self.tricks[n].restored(self)

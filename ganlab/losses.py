@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['losses', 'bce_real', 'bce_fake', 'entropy', 'Minimax', 'NonSaturating', 'Hinge', 'Wasserstein', 'LSGAN',
-           'Relativistic', 'get_loss', 'loss_name', 'loss_title', 'loss_key']
+           'Relativistic', 'get_loss', 'loss_name', 'sees_level', 'loss_title', 'loss_key']
 
 # %% ../nbs/03_losses.ipynb #4d5aff1a
 import math
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
@@ -144,6 +145,15 @@ def get_loss(
 
 # %% ../nbs/03_losses.ipynb #33a1dd86
 def loss_name(loss)->str: return getattr(loss, 'name', type(loss).__name__)
+def sees_level(
+    loss, # an object with d_loss
+    n:int=8, # scores in a batch, for a loss that was made for so many
+    device='cpu',
+)->bool:
+    "Does a constant added to all scores change D's loss?"
+    l = torch.linspace(-1, 1, n, device=device)
+    return not torch.allclose(loss.d_loss(l, l), loss.d_loss(l + 4, l + 4), atol=1e-4)
+
 def loss_title(loss)->str: return getattr(loss, 'title', loss_name(loss))
 def loss_key(loss)->str:
     "What tells two losses apart: kind, name and numbers, but no address in memory."

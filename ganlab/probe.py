@@ -99,6 +99,8 @@ def probe(
     for net, what in ((G, 'G'), (D, 'D')):
         need_module(net, what)
         if not any(p.requires_grad for p in net.parameters()): raise ValueError(f"{what} has no parameter that can be trained; call {what}.requires_grad_(True)")
+    mine = {id(p): n for n, p in G.named_parameters()}
+    if both := next((n for n, p in D.named_parameters() if id(p) in mine), None): raise ValueError(f"D.{both} is also a parameter of G, and an update of one network would move the other; give each a copy of its own")
     data = f"One sample of the data is {tuple(x.shape[1:])}, one latent {tuple(z.shape[1:])}"
     with torch.no_grad(), eval_mode(G, D):
         xf = _run(G, z, 'G', data + '; check z_dim.')

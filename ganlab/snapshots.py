@@ -9,10 +9,11 @@ from copy import deepcopy
 from dataclasses import dataclass
 import torch
 from .losses import loss_key
+from .trick import Trick
 
 # %% auto #0
-__all__ = ['canonical', 'named_params', 'named_state', 'named_numbers', 'state_digest', 'Snapshot', 'take', 'put_back',
-           'load_tensors']
+__all__ = ['canonical', 'named_params', 'named_state', 'opt_numbers', 'named_numbers', 'state_digest', 'Snapshot', 'take',
+           'put_back', 'load_tensors']
 
 # %% ../nbs/snapshots.ipynb #fc56789d
 def canonical(name:str)->str:
@@ -40,13 +41,21 @@ def named_state(learn)->dict: # name -> tensor, live (not copied)
         out.update({f'trick/{t.name}/{k}': v for k, v in t.state_dict().items() if torch.is_tensor(v)})
     return out
 
+def opt_numbers(learn)->dict: # 'd/name' -> {key: value}
+    "What the optimisers remember that is no tensor, such as a step count kept as an int."
+    out = {}
+    for key, net, opt in (('d', learn.D, learn.opt_d), ('g', learn.G, learn.opt_g)):
+        for n, p in named_params(net).items():
+            if nums := {k: v for k, v in opt.state.get(p, {}).items() if not torch.is_tensor(v)}: out[f'{key}/{n}'] = nums
+    return out
+
 def named_numbers(learn)->dict: # json-able
     "Every number that the next step depends on."
     groups = lambda opt: [{k: v for k, v in g.items() if k != 'params'} for g in opt.param_groups]
     tricks = {t.name: dict(params=t.params, leaving=t.leaving, state={k: v for k, v in t.state_dict().items() if not torch.is_tensor(v)})
               for t in learn.tricks.values() if t.enabled}
     return dict(seed=learn.streams.seed, step=learn.step, batches=learn.n_batches, n_d=learn.n_d, update=learn.update, loss=loss_key(learn.base_loss),
-                half=learn.half, rates=learn.rates.state(), opt_d=groups(learn.opt_d), opt_g=groups(learn.opt_g), tricks=tricks)
+                half=learn.half, rates=learn.rates.state(), opt_d=groups(learn.opt_d), opt_g=groups(learn.opt_g), remembered=opt_numbers(learn), tricks=tricks)
 
 def state_digest(learn)->str: # 64 hex digits
     "SHA-256 of all that the next step depends on."
@@ -66,6 +75,7 @@ class Snapshot:
     numbers: dict       # counters, rates, optimiser settings
     tricks: dict        # name -> (enabled, params, since, leaving, state)
     rows: int           # rows of the record at that time
+    log: tuple = ()     # the changes that led there
 
 def take(
     learn,
@@ -78,9 +88,9 @@ def take(
             o = old.get(n)
             tensors[n] = o.copy_(t) if o is not None and (o.shape, o.dtype, o.device) == (t.shape, t.dtype, t.device) else t.detach().clone()
     tricks = {t.name: (t.enabled, dict(t.params), t.since, t.leaving, deepcopy({k: v for k, v in t.state_dict().items() if not torch.is_tensor(v)})) for t in learn.tricks.values()}
-    numbers = dict(batches=learn.n_batches, n_d=learn.n_d, half=learn.half, rates=learn.rates.state(), loss=learn.base_loss,
+    numbers = dict(batches=learn.n_batches, n_d=learn.n_d, half=learn.half, rates=learn.rates.state(), loss=learn.base_loss, remembered=deepcopy(opt_numbers(learn)),
                    groups=[[{k: v for k, v in g.items() if k != 'params'} for g in o.param_groups] for o in (learn.opt_d, learn.opt_g)])
-    return Snapshot(learn.step, tensors, numbers, tricks, learn.record.n)
+    return Snapshot(learn.step, tensors, numbers, tricks, learn.record.n, tuple(learn.tricks.log))
 
 def put_back(learn, snap:Snapshot):
     "Restore `snap` in place; structural changes must be the same as when it was taken."
@@ -90,8 +100,14 @@ def put_back(learn, snap:Snapshot):
     if now != then:
         todo = [f'turn {n} {"off" if n in now else "on"}' for n in sorted(now ^ then)]
         raise ValueError(f"the snapshot of step {snap.step} was taken with {', '.join(sorted(then)) or 'no trick'} on; {', '.join(todo)} (learn.tricks), then restore it")
-    wrong = [n for n, t in named_state(learn).items() if not n.startswith(('opt_', 'trick/')) and 'ganlab_' not in n and (n not in snap.tensors or snap.tensors[n].shape != t.shape)]
-    if wrong: raise ValueError(f"the snapshot is of other networks: {', '.join(wrong[:3])} differ")
+    able = [f'ganlab_{t.name}' for t in learn.tricks.enabled if type(t).refit is not Trick.refit]     # these take on the snapshot's sizes by themselves
+    shapes = lambda ts: {n: tuple(t.shape) for n, t in ts.items() if not n.startswith(('opt_', 'trick/')) and not any(a in n for a in able)}
+    mine, its = shapes(named_state(learn)), shapes(snap.tensors)
+    wrong = sorted(n for n in mine.keys() | its.keys() if mine.get(n) != its.get(n))
+    if wrong:
+        who = next((t for t in learn.tricks.values() if f'ganlab_{t.name}.' in wrong[0]), None)
+        if who: raise ValueError(f"the snapshot has {who.name} with other values ({', '.join(f'{k}={v!r}' for k, v in snap.tricks[who.name][1].items() if v != who.params[k])}); turn it off and on again with those, then restore it")
+        raise ValueError(f"the snapshot is of other networks: {', '.join(wrong[:3])} differ")
     for t in learn.tricks.enabled: t.refit(snap.tricks[t.name][4])     # what was added may have another size by now
     for t in learn.tricks.values():
         _, params, t.since, t.leaving, state = snap.tricks[t.name]
@@ -102,12 +118,12 @@ def put_back(learn, snap:Snapshot):
     for opt, groups in zip((learn.opt_d, learn.opt_g), nums['groups']):
         for g, old in zip(opt.param_groups, groups): g.update(old)
     learn.rates.load(nums['rates'])
-    load_tensors(learn, snap.tensors)
-    learn.tricks.log[:] = [c for c in learn.tricks.log if c.step <= snap.step]
+    load_tensors(learn, snap.tensors, remembered=nums['remembered'])
+    learn.tricks.log[:] = snap.log
     learn.tricks.refresh()
     for t in learn.tricks.enabled: t.restored(learn)
 
-def load_tensors(learn, tensors:dict, with_opt=True):
+def load_tensors(learn, tensors:dict, with_opt=True, remembered:dict={}):
     "Copy `tensors` into the networks' parameters and buffers, and the optimisers' state."
     with torch.no_grad():
         for n, t in named_state(learn).items():
@@ -118,4 +134,5 @@ def load_tensors(learn, tensors:dict, with_opt=True):
                 head = f'opt_{key}/{n}/'
                 new = {k[len(head):]: v for k, v in tensors.items() if k.startswith(head)}
                 old = opt.state.pop(p, {})
-                if new: opt.state[p] = {k: old[k].copy_(v) if k in old and torch.is_tensor(old[k]) else v.to(p.device, copy=True) if v.ndim else v.clone() for k, v in new.items()}
+                new |= deepcopy(remembered.get(f'{key}/{n}', {}))
+                if new: opt.state[p] = {k: v if not torch.is_tensor(v) else old[k].copy_(v) if k in old and torch.is_tensor(old[k]) else v.to(p.device, copy=True) if v.ndim else v.clone() for k, v in new.items()}

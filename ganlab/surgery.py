@@ -15,7 +15,8 @@ from .trick import Trick
 
 # %% auto #0
 __all__ = ['wheres', 'Site', 'added', 'taken', 'trace', 'Joint', 'insert', 'remove', 'hosts', 'enrol', 'sites', 'at', 'hidden',
-           'Grafted', 'Branch', 'Residual', 'wider', 'deeper', 'fold', 'swapped', 'held', 'recentre']
+           'Grafted', 'Branch', 'Residual', 'wider', 'deeper', 'scale_moments', 'fold', 'swapped', 'held', 'level_bias',
+           'recentre']
 
 # %% ../nbs/06_surgery.ipynb #6fb5e5fc
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def trace(
     handles = [m.register_forward_hook(note(n), with_kwargs=True) for n, m in parts.items()]
     handles.append(net.register_forward_pre_hook(lambda *_: (calls.clear(), found.clear()) and None))  # what the network's own hooks ran first is no part of the pass
     try:
-        with torch.no_grad(), eval_mode(net): net(x)
+        with torch.no_grad(), eval_mode(net), held(net): net(x)
     finally:
         for h in handles: h.remove()
     return [s for n, s in found.items() if calls[n] == 1]
@@ -96,7 +97,7 @@ def hosts(net:nn.Module, name:str)->list: # modules, in their order
 
 # %% ../nbs/06_surgery.ipynb #67e7bbf4
 def enrol(learn):
-    "Give what was added a place in the optimisers, and take out what is gone."
+    "Give what was added a place in the optimisers, and take out what is gone: nothing but the networks' own parameters is in them."
     for key, net, opt in (('d', learn.D, learn.opt_d), ('g', learn.G, learn.opt_g)):
         there = {id(p) for p in net.parameters()}
         for i, g in reversed(list(enumerate(opt.param_groups))):
@@ -123,7 +124,7 @@ def sites(
 )->list: # of `Site`
     "The sites of G or D, found anew after every change."
     if key not in learn.found:
-        with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G):
+        with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G), held(learn.G):
             z = learn.some_z
             learn.found[key] = trace(learn.G, z) if key == 'g' else trace(learn.D, learn.G(z).clone())
     return learn.found[key]
@@ -223,6 +224,19 @@ def deeper(
     return Residual(conv(shape[0], n, 3, padding=1), conv(n, shape[0], 3, padding=1))
 
 # %% ../nbs/06_surgery.ipynb #683f329c
+_moments = dict(exp_avg=1, exp_avg_sq=2, max_exp_avg_sq=2, square_avg=2, momentum_buffer=1)     # powers of the gradient's scale
+
+@torch.no_grad()
+def scale_moments(
+    opt, # the optimiser that holds `p`, or None
+    p:nn.Parameter, # what has become c times itself, the function kept
+    c:torch.Tensor, # of a shape that goes with p
+):
+    "Gradients of `p` are 1/c times what they were, and so is what the optimiser remembers of them."
+    state = opt.state.get(p, {}) if opt else {}
+    for k, power in _moments.items():
+        if k in state and torch.is_tensor(state[k]) and not (k == 'momentum_buffer' and 'square_avg' in state): state[k].div_(torch.where(c == 0, 1., c)**power)
+
 @torch.no_grad()
 def fold(
     layer:nn.Module,    # Linear or Conv, whose output goes into `norm` and nowhere else
@@ -237,11 +251,7 @@ def fold(
     if layer.bias is None: layer.bias = nn.Parameter(t.clone())
     else: layer.bias.copy_(layer.bias*s + t)
     layer.weight.mul_(by(layer.weight))
-    for p in (layer.weight, layer.bias):
-        state = opt.state.get(p, {}) if opt else {}
-        if 'exp_avg' in state: state['exp_avg'].div_(by(p))
-        for k in ('exp_avg_sq', 'square_avg', 'max_exp_avg_sq'):
-            if k in state: state[k].div_(by(p)**2)
+    for p in (layer.weight, layer.bias): scale_moments(opt, p, by(p))
     norm.running_mean.zero_(), norm.running_var.fill_(1 - norm.eps)
     if norm.affine: norm.weight.fill_(1.), norm.bias.zero_()
 
@@ -272,12 +282,16 @@ def held(*nets):
         for m, n, b in own: m._buffers[n] = b
 
 # %% ../nbs/06_surgery.ipynb #3b9e56fb
+def level_bias(learn)->nn.Parameter|None:
+    "D's last bias, if it is one number: what all its scores have in common."
+    return next((s.module.bias for s in reversed(sites(learn, 'd')) if getattr(s.module, 'bias', None) is not None and s.module.bias.numel() == 1), None)
+
 @torch.no_grad()
 def recentre(learn)->float: # what was taken off every score
     "Move D's last bias so that the scores of reals and fakes lie around 0; 0. where D has no such bias or there are no scores yet."
-    last = next((s.module for s in reversed(sites(learn, 'd')) if getattr(s.module, 'bias', None) is not None and s.module.bias.numel() == 1), None)
-    if last is None or not learn.record.n: return 0.
+    bias = level_bias(learn)
+    if bias is None or not learn.record.n: return 0.
     latest = [next((float(v) for v in reversed(learn.record.array(k)) if v == v), 0.) for k in ('d_real', 'd_fake')]   # a half step of G has none
     shift = sum(latest)/2
-    last.bias.sub_(shift)
+    bias.sub_(shift)
     return shift

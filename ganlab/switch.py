@@ -31,6 +31,7 @@ class Change:
     ):
         self.kind, self.name, self.params, self.at, self.now, self.asked = kind, name, params or {}, at, now, asked
         self.step = self.error = self.old = self.caution = None  # step applied at, refusal, values before, a word of caution
+        self.moot = False  # was there nothing to do? then it is not logged
         self.title, self._done, self._why_never = name, threading.Event(), lambda: None
 
     def wait(self, timeout:float=None)->Change: # seconds; None waits for ever
@@ -47,6 +48,7 @@ class Change:
         what = dict(on=f'{self.title} on', off=f'{self.title} off', set=f'{self.title} changed', loss=f'Loss is now {self.title}',
                     phase=f'Half step of {self.name.upper()}', rates=f'{self.title} edited')[self.kind]
         if self.error: return str(self.error)
+        if self.moot: return f'{self.title} was off, or on its way, at step {self.step}.'
         if self.step is None: return f'{what}: asked at {self.asked}, applied with the next step.'
         return f"{what} at step {self.step}{': ' + vals if vals else ''}.{' ' + self.caution if self.caution else ''}"
 
@@ -162,7 +164,7 @@ def _apply(self:Tricks, c:Change)->bool:
     try:
         with ExitStack() as undo:
             undo.callback(self.refresh)
-            getattr(self, f'_apply_{c.kind}')(c, undo)
+            done = getattr(self, f'_apply_{c.kind}')(c, undo)
             self.refresh()
             self.objections()
             self.learn.settle()
@@ -175,7 +177,8 @@ def _apply(self:Tricks, c:Change)->bool:
     else:
         c.step = self.learn.step
         self.refused.pop(c.name, None)
-        self.log.append(c)
+        c.moot = done is False
+        if not c.moot: self.log.append(c)
     c._done.set()
     return c.error is None
 
@@ -206,7 +209,7 @@ def _apply_on(self:Tricks, c:Change, undo):
 @patch
 def _apply_off(self:Tricks, c:Change, undo):
     t = self[c.name]
-    if not t.enabled: return
+    if not t.enabled or t.leaving and not c.now: return False     # it is off, or on its way
     undo.callback(setattr, t, 'enabled', True)
     t.enabled = False                       # would the others still stand?
     self.refresh()
@@ -226,8 +229,9 @@ def _finish(self:Tricks, t:Trick):
 def _apply_loss(self:Tricks, c:Change, undo):
     if owner := next((t for t in self.enabled if 'loss' in t.owns), None): raise Refused(f"{owner.title} sets the loss. Turn {owner.title} off first.")
     undo.callback(setattr, self.learn, 'base_loss', self.learn.base_loss)
-    c.old, self.learn.base_loss = loss_name(self.learn.base_loss), c.params['loss']
+    c.old, before, self.learn.base_loss = loss_name(self.learn.base_loss), self.loss(), c.params['loss']
     c.params = {}
+    self.learn.relevel(before, self.loss(), undo)
 
 @patch
 def _apply_phase(self:Tricks, c:Change, undo):

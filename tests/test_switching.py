@@ -120,11 +120,11 @@ def test_a_thousand_switches():
         assert len(a) + len(r) == per_thread and r
         assert all(c._done.is_set() and (c.step is None) != (c.error is None) for c in a)
         mine = {id(c) for c in a}
-        assert [c for c in log if id(c) in mine] == [c for c in a if c.error is None]
+        assert [c for c in log if id(c) in mine] == [c for c in a if c.error is None and not c.moot] and all(c.kind == 'off' for c in a if c.moot)
         assert all(c.asked <= c.step <= learn.step for c in a if c.error is None)
         for c in a:
             if c.error: one_sentence(c.error)
-    assert len(log) == sum(c.error is None for a in asked for c in a) > 500 and not learn.tricks.pending
+    assert len(log) == sum(c.error is None and not c.moot for a in asked for c in a) > 400 and not learn.tricks.pending
     assert [c.step for c in log] == sorted(c.step for c in log) and len({c.step for c in log}) > 50
     assert any(c.error for a in asked for c in a)
 

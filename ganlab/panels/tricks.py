@@ -6,11 +6,13 @@
 from __future__ import annotations
 import asyncio, threading, weakref
 import ipywidgets as W, traitlets as T
-from ..losses import losses
-from .state import CSS, JS, Part, PanelState, any_shell, describe, make_state
+from ..losses import get_loss, loss_title, losses
+from ..presets import presets
+from .state import CSS, JS, Part, PanelState, any_shell, describe, make_state, show
 
 # %% auto #0
-__all__ = ['JS_FIELD', 'JS_ROW', 'JS_TRICKS', 'CSS_TRICKS', 'TrickPanel', 'TrickControl', 'tell_controls', 'trick_control']
+__all__ = ['JS_FIELD', 'JS_ROW', 'JS_TRICKS', 'CSS_TRICKS', 'as_plan', 'TrickPanel', 'TrickControl', 'tell_controls',
+           'trick_control']
 
 # %% ../../nbs/panels/tricks.ipynb #1ab534a4
 JS_FIELD = r'''
@@ -108,13 +110,21 @@ function render({ model, el }) {
   const root = panel(el, 'tricks', 'Tricks'), ask = m => model.send(m);
   const count = make('span', 'mut count'), find = make('input', 'inp fnd'), loss = make('select', 'inp loss'); find.type = 'search'; find.placeholder = 'Find'; find.setAttribute('aria-label', 'Find a trick');
   loss.setAttribute('aria-label', 'Loss'); loss.title = 'The loss; changed between two steps, like a trick'; loss.onchange = () => ask({ do: 'loss', name: loss.value });
-  root.append(make('div', 'hd', make('h3', '', 'Tricks'), count, find, loss));
+  const recipe = make('select', 'inp pre'), card = make('div', 'plan'); recipe.setAttribute('aria-label', 'Preset'); recipe.title = 'A recipe of a paper, switched whole; first you see what it will switch';
+  recipe.onchange = () => { ask({ do: recipe.value ? 'plan' : 'unplan', name: recipe.value }) };
+  root.append(make('div', 'hd', make('h3', '', 'Tricks'), count, find, make('span', 'two', loss, recipe)), card);
   const top = make('div', 'rows pinned'), none = make('p', 'mut none', 'No trick of that name.'); root.append(top);
   const groups = GROUPS.map(([effect, title, sub]) => { const h = make('button', 'gh', icon('M4 2l5 4-5 4z'), make('b', '', title), make('span', 'n'), make('span', 'mut', sub)), body = make('div', 'rows');
     h.type = 'button'; h.dataset.group = effect; h.setAttribute('aria-expanded', false); h.onclick = () => { h.setAttribute('aria-expanded', h.getAttribute('aria-expanded') !== 'true'); show() }; root.append(h, body); return { effect, h, body } });
   root.append(none);
   let rows = {}, specOf = null;
   const pin = name => { const p = model.get('pins'); model.set('pins', p.includes(name) ? p.filter(n => n !== name) : [...p, name]); model.save_changes() };
+  const planned = () => { const p = model.get('plan'), ls = model.get('recipes'); card.hidden = !p.name; card.replaceChildren();
+    if (recipe.options.length !== ls.length + 1) recipe.replaceChildren(new Option('Preset', ''), ...ls.map(([v, text]) => new Option(text, v))); recipe.value = p.name || ''; recipe.hidden = !ls.length;
+    if (!p.name) return;
+    const go = button('small pri', 'Switch'), not = button('small q', 'Cancel'), list = make('ul'); go.disabled = !p.lines.length; not.onclick = () => { ask({ do: 'unplan' }); recipe.focus() }; go.onclick = () => { ask({ do: 'preset', name: p.name }); recipe.focus() };
+    p.lines.forEach(([what, title, values]) => list.append(make('li', what, make('b', '', what), title, values ? make('span', 'mut', values) : '')));
+    card.append(make('h4', '', p.title), make('p', 'mut', p.short), make('p', 'mut src', p.source + (p.differs ? `. Here: ${p.differs}.` : '')), p.lines.length ? list : make('p', '', 'All of it is so already.'), make('div', 'hd', go, not)) };
   const build = () => { if (specOf === model.get('spec')) return; specOf = model.get('spec'); top.replaceChildren(); groups.forEach(g => g.body.replaceChildren());
     rows = Object.fromEntries(specOf.map(t => [t.name, trickRow(t, ask, pin)])); put() };
   const put = () => { const pins = model.get('pins'), to = t => pins.includes(t.name) ? top : groups.find(g => g.effect === t.effect).body;
@@ -134,7 +144,8 @@ function render({ model, el }) {
   const names = ['spec', 'rows', 'pins', 'loss', 'losses']; let due = false;
   const later = () => { if (!due) { due = true; queueMicrotask(() => { due = false; read() }) } };
   names.forEach(n => model.on('change:' + n, later)); read();
-  return () => names.forEach(n => model.off('change:' + n, later));
+  model.on('change:plan', planned); planned();
+  return () => { names.forEach(n => model.off('change:' + n, later)); model.off('change:plan', planned) };
 }
 export default { render };
 '''
@@ -145,7 +156,10 @@ CSS_TRICKS = '''
 .gl-tricks .gl-root{padding:12px var(--pad) 16px}
 .gl-tricks [hidden]{display:none!important}
 .gl-tricks .count{min-width:4ch}
-.gl-tricks .fnd{flex:1 1 60px;width:60px;font-size:12px}.gl-tricks .loss{flex:0 1 132px;font-size:12px;width:132px;padding:0 4px}
+.gl-tricks .fnd{flex:1 1 60px;width:60px;font-size:12px}.gl-tricks .two{display:flex;gap:8px;flex:1 1 100%}.gl-tricks .two select{flex:1 1 50%;width:50%;font-size:12px;padding:0 4px}
+.gl-tricks .plan{border:1px solid var(--edge);border-radius:4px;background:var(--bg);padding:8px 12px;margin-bottom:12px;font-size:12px;line-height:16px}
+.gl-tricks .plan h4{margin:0 0 2px}.gl-tricks .plan p{margin:0 0 4px}.gl-tricks .plan .src{font-size:11px;line-height:14px}.gl-tricks .plan .hd{margin:8px 0 0}
+.gl-tricks .plan ul{list-style:none;margin:6px 0 0;padding:0}.gl-tricks .plan li{display:grid;grid-template-columns:4.5ch minmax(0,1fr);gap:0 6px;padding:1px 0}.gl-tricks .plan li b{font-weight:600}.gl-tricks .plan li.off b{font-weight:400;color:var(--ink2)}.gl-tricks .plan li .mut{grid-column:2;font-size:11px;line-height:14px}
 .gl-tricks .pinned{margin-bottom:8px}
 .gl-tricks .gh{display:grid;grid-template-columns:16px 1fr auto;align-items:center;width:100%;min-height:32px;padding:6px 0;border:0;border-top:1px solid var(--hair);background:none;text-align:left;cursor:pointer;gap:0 4px}
 .gl-tricks .gh b{font-weight:600}.gl-tricks .gh .mut{font-size:11px;line-height:14px;grid-column:2/4}.gl-tricks .gh .n{font-size:12px;color:var(--ink2)}
@@ -166,10 +180,10 @@ CSS_TRICKS = '''
 .gl-tricks .na .nm{color:var(--ink3)}.gl-tricks .on .nm,.gl-tricks .leaving .nm,.gl-tricks .still-on .nm{font-weight:600}
 .gl-tricks .lv{height:3px;background:var(--hair);margin-top:6px;border-radius:2px}.gl-tricks .lv i{display:block;height:3px;background:var(--ink2);border-radius:2px}
 .gl-tricks .none{margin:8px 0}
-@container gl (min-width:640px){.gl-tricks .fnd{max-width:240px;margin-left:auto}}
+@container gl (min-width:640px){.gl-tricks .fnd{max-width:240px;margin-left:auto}.gl-tricks .two{flex:0 1 300px}}
 @container gl (min-width:640px){.gl-tricks .rows{display:grid;grid-template-columns:1fr 1fr;gap:0 24px;align-items:start}.gl-tricks .rows .row+.row{border-top:0}}
 @container gl (min-width:1100px){.gl-lab .gl-tricks .rows{display:block}.gl-lab .gl-tricks .rows .row+.row{border-top:1px solid color-mix(in srgb,var(--hair) 60%,transparent)}}
-@container gl (min-width:1100px){.gl-lab .gl-tricks .gl-root{padding:0 8px 16px var(--pad)}.gl-lab .gl-tricks .hd{position:sticky;top:0;z-index:2;background:var(--sunk);padding:12px 0 8px;margin:0}.gl-lab .gl-tricks .fnd{margin-left:0}}
+@container gl (min-width:1100px){.gl-lab .gl-tricks .gl-root{padding:0 8px 16px var(--pad)}.gl-lab .gl-tricks .hd{position:sticky;top:0;z-index:2;background:var(--sunk);padding:12px 0 8px;margin:0}.gl-lab .gl-tricks .fnd{margin-left:0}.gl-lab .gl-tricks .two{flex:1 1 100%}}
 '''
 
 # %% ../../nbs/panels/tricks.ipynb #e1d43e52
@@ -203,11 +217,22 @@ CSS_TRICKS += '''
 '''
 
 # %% ../../nbs/panels/tricks.ipynb #bef80ce6
+def as_plan(
+    learn, # the learner
+    name:str, # of a preset
+)->dict: # plain values, for JSON
+    "What a preset is, and what it would switch now, line by line: (on, off or loss, title, values)."
+    p, tr = presets[name], learn.tricks
+    values = lambda n: ', '.join(f'{tr[n].declared[k].label} {show(v)}' for k, v in p.tricks[n].items())
+    lines = [(kind, loss_title(get_loss(n)), '') if kind == 'loss' else (kind, tr[n].title, values(n) if kind == 'on' else '') for kind, n, _ in p.plan(learn)]
+    return dict(name=name, title=p.title, short=p.short, source=p.source, differs=p.differs, lines=lines)
+
 class TrickPanel(Part):
     "All tricks of a learner, as one list of switches."
     _esm = JS + JS_FIELD + JS_ROW + JS_TRICKS
     _css = CSS + CSS_TRICKS
-    spec, rows, losses = (T.List().tag(sync=True) for _ in range(3))   # `describe` and `trick_row` of each trick; (name, title) of each loss
+    spec, rows, losses, recipes = (T.List().tag(sync=True) for _ in range(4))   # `describe` and `trick_row` of each trick; (name, title) of each loss and of each preset
+    plan = T.Dict().tag(sync=True)           # what the preset that was chosen would switch, until that is decided
     pins = T.List().tag(sync=True)           # names of the tricks on top; belongs to whoever looks
     loss = T.Unicode('').tag(sync=True)
 
@@ -216,7 +241,7 @@ class TrickPanel(Part):
         after=None, # called after each request with its `Change`, or with the exception that it raised
     ):
         self.learn, self.after, self.bad, self._turn = learn, after, {}, threading.Lock()
-        super().__init__(self.request, losses=[(n, getattr(l, 'title', n)) for n, l in losses.items()],
+        super().__init__(self.request, losses=[(n, getattr(l, 'title', n)) for n, l in losses.items()], recipes=[(n, p.title) for n, p in presets.items()],
                          pins=[t.name for t in learn.tricks.values() if t.pinned])
         self.refresh(make_state(learn))
 
@@ -228,13 +253,15 @@ class TrickPanel(Part):
             self.put(loss=state.loss, rows=[{**r, 'bad': self.bad.get(n, '')} for n, r in zip(names, state.rows)])
 
     def request(self,
-        msg:dict, # do: 'on', 'off', 'set', 'loss' or 'dismiss'; name; params
+        msg:dict, # do: 'on', 'off', 'set', 'loss', 'plan', 'unplan', 'preset' or 'dismiss'; name; params
     ):
         "What a click asked for."
         learn, do, name, change = self.learn, msg.get('do'), msg.get('name'), None
         self.bad.pop(name, None)
         try:
-            if do == 'dismiss': learn.tricks.refused.pop(name, None)
+            if do in ('plan', 'unplan', 'preset'): self.plan = as_plan(learn, name) if do == 'plan' else {}
+            if do == 'preset': change = next(reversed(learn.tricks.preset(name)), None)
+            elif do == 'dismiss': learn.tricks.refused.pop(name, None)
             elif do == 'loss': change = learn.set_loss(name)
             elif do in ('on', 'off', 'set'): change = getattr(learn.tricks, do)(name, **msg.get('params', {}))
         except Exception as e:                               # a refusal stands in learn.tricks.refused

@@ -48,7 +48,7 @@ def second_g_loss(l_fake, beta, link): return beta*log_positive(l_fake, beta, li
 # %% ../../nbs/tricks/dual_discriminator.ipynb #677a7e89
 class Signed(nn.Module):
     "A network, its scores multiplied by `sign`."
-    def __init__(self, net, sign=1): super().__init__(); self.net, self.sign = net, sign
+    def __init__(self, net, sign=1): super().__init__(); self.net = net; self.register_buffer('sign', torch.tensor(float(sign)))
     def forward(self, x): return self.sign*self.net(x).flatten().float()
 
 class Others(nn.Module):

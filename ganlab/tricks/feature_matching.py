@@ -33,6 +33,7 @@ def mean_features(
         with held(learn.D), borrowed_rng(learn.streams, f'feature_matching/{side}', ctx.step, ctx.k, learn.device): ctx.score(x, side)
     finally:
         for h in handles: h.remove()
+    if len(seen) < len(layers): raise ValueError("a layer whose features are to match did not run in this update; name one that always does")
     return [seen[m] for m in layers]
 
 # %% auto #0

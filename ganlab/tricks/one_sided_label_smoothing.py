@@ -16,7 +16,9 @@ class OneSidedLabelSmoothing(Trick):
     order = 1    # after two-sided smoothing, whose target for fakes it overrides
     real = Num(0.9, 0.5, 1, 'target for reals')
     def why_not(self, learn): return needs_targets(self.title, learn, self)
-    def loss(self, base): return softened(base, real=self.real, fake=0.)
+    learn = None
+    def attach(self, learn, undo): self.learn = learn
+    def loss(self, base): return softened(base, real=self.real, fake=getattr(getattr(self.learn, 'base_loss', base), 'fake', 0.))
 
 # %% auto #0
 __all__ = ['OneSidedLabelSmoothing']

@@ -60,6 +60,7 @@ def _fit(x, size):
 
 class GrownD(nn.Module):
     "Sees a larger image than D was made for."
+    resizes = True     # D's inputs change their size
     def __init__(self, channels, c):
         super().__init__()
         self.channels, self.c, self.stages, self.x = channels, c, nn.ModuleList(), None
@@ -171,6 +172,7 @@ def why_not(self:ProgressiveGrowing, learn):
     room = getattr(learn.source, 'k', 0) + len(self.done)
     if not room: return f"Progressive growing: the data has the size of G's images, {shape[1]}x{shape[2]}; give larger data by a power of two, or mode='capacity' or 'curriculum'."
     if self.stages > room: return f"Progressive growing: the data has room for {room} doubling{'s' if room > 1 else ''} of G's images, not for {self.stages}."
+    if any(m._buffers.get('reference') is not None for m in learn.D.modules()): return "Progressive growing changes the size of what D takes, and D holds a reference batch of the present size; turn virtual batch norm in D off first."
     return ends if isinstance(ends := _ends(learn), str) else None
 
 @patch

@@ -9,7 +9,7 @@ from torch import nn
 from fastcore.basics import patch
 from ..meters import eval_mode
 from ..rng import borrowed_rng
-from ..surgery import Grafted, Site, added, trace
+from ..surgery import Grafted, Site, added, held, trace
 from ..trick import Choice, Flag, Int, Text
 
 class Conv1x1(nn.Module):
@@ -72,7 +72,7 @@ def blocks(
     if (cached := f'blocks/{key}') in learn.found: return learn.found[cached]
     net = learn.G if key == 'g' else learn.D
     own = {n: m for n, m in net.named_modules() if not added(n) and not (n and isinstance(m, _boxes))}
-    with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G):
+    with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G), held(learn.G):
         found = trace(net, learn.some_z if key == 'g' else learn.G(learn.some_z).clone(), own)
     depth = lambda n: sum(n[:i] in own for i, c in enumerate(n) if c == '.')
     learn.found[cached] = {s.name: (s, depth(s.name)) for s in found}

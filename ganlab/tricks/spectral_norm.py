@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from torch.nn.utils import parametrize
-from ..surgery import added
+from ..surgery import added, scale_moments
 from ..trick import Choice, Int, Num, Trick
 
 _transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -77,6 +77,10 @@ class SpectralNorm(Trick):
             which, opt = ('D', learn.opt_d) if net is learn.D else ('G', learn.opt_g)
             lone = next((n for n, m in normable(net).items() if not _ours(m) and m.weight.numel() == 1), None)
             if lone is not None: return f"{f'{which}.{lone}'.rstrip('.')} is one number, which becomes ±1 and has no gradient."
+            layers = normable(net).values()
+            known = {id(m.parametrizations.weight.original if _ours(m) else m.weight) for m in layers}
+            left = [n for n, p in net.named_parameters() if p.ndim > 1 and id(p) not in known]
+            if left: return f"{which}.{left[0]}{f' and {len(left) - 1} more' if left[1:] else ''} keep their size: spectral norm takes the weights of linear and convolutional layers, but for those that tricks have added."
             if any(g.get('weight_decay') for g in opt.param_groups): return f"Weight decay shrinks {which}'s raw weights, whose scale means nothing now."
     def attach(self, learn, undo):
         self.done = 0
@@ -87,20 +91,21 @@ class SpectralNorm(Trick):
                 undo.callback(_remove, m, bake=False)
         self.anneal(learn)
     def detach(self, learn):
-        for net in (learn.D, learn.G):
+        for net, opt in ((learn.D, learn.opt_d), (learn.G, learn.opt_g)):
             for m in net.modules():
                 if _ours(m):
                     p = m.parametrizations.weight[-1]
-                    _remove(m, bake=p.used or not torch.equal(p.kappa, p.first))   # unused: the raw weight is the same, to the bit
+                    _remove(m, p.used or not torch.equal(p.kappa, p.first), opt)   # unused: the raw weight is the same, to the bit
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #e919aa5d
 @torch.no_grad()
-def _remove(m:nn.Module, bake:bool):
-    "Take the parametrisation off; `bake` leaves the weight in use, else the raw one."
+def _remove(m:nn.Module, bake:bool, opt=None):
+    "Take the parametrisation off; `bake` leaves the weight in use (and scales the moments with it), else the raw one."
     p, w = m.parametrizations.weight[-1], m.parametrizations.weight.original
-    value = w*(p.kappa/p.sigma(w)) if bake else w.clone()
+    c, raw = p.kappa/p.sigma(w) if bake else None, w.clone()
     parametrize.remove_parametrizations(m, 'weight', leave_parametrized=False)
-    m.weight.copy_(value)
+    m.weight.copy_(raw*c if bake else raw)
+    if bake: scale_moments(opt, m.weight, c)
 
 @patch
 def anneal(self:SpectralNorm, learn):
@@ -118,7 +123,7 @@ def after_d(self:SpectralNorm, ctx):
 def changed(self:SpectralNorm, learn, old):
     if old['net'] != self.net: raise ValueError("spectral_norm: net cannot change while it is on; turn it off first")
     for p in self.layers(learn): p.iterations = self.iterations
-    if old['scale'] != self.scale:
+    if (old['scale'], old['soft_start']) != (self.scale, self.soft_start):      # on from where κ stands now
         for p in self.layers(learn): p.first.copy_(p.kappa)
         self.done = 0
     self.anneal(learn)

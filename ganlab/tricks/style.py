@@ -11,7 +11,7 @@ from torch import nn
 from fastcore.basics import patch
 from torch.nn.utils.parametrize import is_parametrized
 from ..rng import borrowed_rng, stream_seed
-from ..surgery import Grafted, Joint, hosts, insert, remove, sites
+from ..surgery import Grafted, Joint, hosts, insert, remove, scale_moments, sites
 from ..switch import Refused
 from ..trick import Flag, Int, Num
 
@@ -218,9 +218,7 @@ def bake(layer:nn.Module, part:Styled, w:torch.Tensor, opt=None): # w: (1, n_w),
     if part.target is not None: c = c*_along(layer, part.loudness(layer, s)[0], 1 - dim)
     if (c == 1).all(): return
     layer.weight.mul_(c)
-    state = opt.state.get(layer.weight, {}) if opt else {}
-    for k, power in dict(exp_avg=1, exp_avg_sq=2, square_avg=2, max_exp_avg_sq=2).items():
-        if k in state: state[k].div_(torch.where(c == 0, 1., c)**power)
+    scale_moments(opt, layer.weight, c)
 
 def _along(layer, v, dim): # channels laid out along an axis of the weight, which holds those of one group where it is not the first
     w, g = layer.weight, getattr(layer, 'groups', 1)

@@ -94,7 +94,7 @@ class Unrolled(Trick):
     def around_g(self, update, ctx):
         if not self.steps: return update()
         D = ctx.learn.D
-        with held(D), eval_mode(*[m for m in D.modules() if isinstance(m, ParametrizationList)]):
+        with held(D), eval_mode(*[m for m in D.modules() if isinstance(m, ParametrizationList) or 'u' in m._buffers]):
             ahead = self.unroll(ctx)
             with swapped(D, ahead): update()
 

@@ -4,24 +4,18 @@
 
 # %% ../../nbs/tricks/wgan_gp.ipynb #3578ee6d
 from __future__ import annotations
-import torch
-from ..losses import losses
-from ..surgery import recentre, sites
+from ..losses import losses, sees_level
+from ..surgery import level_bias, recentre
 from ..trick import Choice, Flag, Int, Num, Trick
 from .gradient_penalty import mixes_samples, slope_penalty, twice_differentiable, where
-
-def sees_level(loss, n:int=8, device='cpu')->bool: # n: scores in a batch
-    "Does a constant added to all scores change D's loss?"
-    l = torch.linspace(-1, 1, n, device=device)
-    return not torch.allclose(loss.d_loss(l, l), loss.d_loss(l + 4, l + 4), atol=1e-4)
 
 class LevelFree(Trick):
     "A trick that owns the loss, and whose loss does not see D's level; it is taken off on leaving for one that does."
     owns, order = ('loss',), -1     # first: what modifies a loss modifies the owner's
-    def effect(self, params=None): return 'reweights' if (params or self.params)['recentre'] else 'now'
+    def effect(self, params=None): return 'reweights' if self.enabled and (params or self.params)['recentre'] else 'now'    # it is leaving that moves D(x)
     def why_not(self, learn): return twice_differentiable(learn)
     def caution(self, learn):
-        level = self.recentre and not any(getattr(s.module, 'bias', None) is not None and s.module.bias.numel() == 1 for s in sites(learn, 'd'))
+        level = self.recentre and level_bias(learn) is None
         return ' '.join(s for s in (mixes_samples(learn), level and "D has no last bias, so its level cannot be recentred on leaving.") if s) or None
     def detach(self, learn):
         if self.recentre and learn.step > self.since and sees_level(learn.tricks.loss(without=self), learn.bs, learn.device): recentre(learn)
@@ -50,4 +44,4 @@ class WGANGP(LevelFree):
         return term + self.drift*ctx.l_real.square().mean() if self.drift else term
 
 # %% auto #0
-__all__ = ['sees_level', 'LevelFree', 'WGANGP']
+__all__ = ['LevelFree', 'WGANGP']
