@@ -44,6 +44,7 @@ def words(change, learn)->tuple: # the subject, in bold, and the rest of the sen
     elif c.kind == 'loss': who, what = f'{c.title} loss', 'on'
     else: who, what = c.title, dict(on='on', off='off', set='changed').get(c.kind, 'edited')
     if c.error: return '', str(c.error)
+    if c.moot: return who, 'was off, or on its way.'
     if c.step is None:
         when = f'at step {thou(c.at)}' if c.at is not None else 'with the next step'
         return who, f"asked at {thou(c.asked)}, {what} {when}{': ' + vals if vals else ''}."
