@@ -45,7 +45,8 @@ class OnlyD:
     g_uses_real = False
     def __init__(self, base):
         self.base, self.name, self.title = base, loss_name(base), loss_title(base)
-        if hasattr(base, 'floor'): self.floor = base.floor
+        for k in ('floor', 'real', 'fake'):
+            if hasattr(base, k): setattr(self, k, getattr(base, k))
         if hasattr(base, 'with_targets'): self.with_targets = lambda **targets: OnlyD(base.with_targets(**targets))
     def d_loss(self, l_real, l_fake): return self.base.d_loss(l_real, l_fake)
     def g_loss(self, l_fake, l_real=None): return l_fake.new_zeros(())
