@@ -29,6 +29,7 @@ from . import surgery
 from .surgery import Grafted
 from .fitting import *
 from .learner import *
+from .presets import *
 from .panels.tricks import trick_control
 from .panels.steer import Steer
 from .lab import *

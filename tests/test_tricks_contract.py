@@ -23,7 +23,7 @@ def ready(cls, kind='mlp', **kwargs):
 
 def outputs(learn, kind):
     "G(z) and D(x) in eval mode, and D(G(z))"
-    g = learn.sample(16)
+    g = learn.sample(16, ema=False)
     return g, learn.score(data(MAKERS[kind][1])[:16]), learn.score(g)
 
 def assert_close(a, b, tol=1e-5):
@@ -224,12 +224,15 @@ def test_u5_file(cls, kind, tmp_path):
     assert not unequal(was, {n: t for n, t in copies(fresh).items() if not n.startswith('trick/')})
     groups_hold(fresh)
 
-SHOWS = dict()    # values with which a trick that begins gently shows within twenty steps
+SHOWS = dict(grad_clip=dict(c_d=.01, c_g=.01), lr_decay=dict(steps=20), lecam=dict(start=0), top_k=dict(gamma=0))    # values with which a trick that begins gently shows within twenty steps
+
+BESIDE = dict(lazy_reg='gradient_penalty')    # one that acts on another's term shows beside that other
 
 @each_trick
 def test_effect_on_training(cls):
     "On, it changes the run: an option that does nothing is a lie. One that declares to be a bystander changes no bit"
     learn, calm = ready(cls), ready(cls)
+    if cls.name in BESIDE: learn.tricks.on(BESIDE[cls.name]); calm.tricks.on(BESIDE[cls.name])
     learn.tricks.on(cls.name, **SHOWS.get(cls.name, {}))
     for _ in range(4): go(learn, 5); go(calm, 5)
     if cls.bystander: assert not unequal(net_state(calm.G), net_state(learn.G)) and not unequal(net_state(calm.D), net_state(learn.D))
