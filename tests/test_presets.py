@@ -1,0 +1,63 @@
+"Recipes: each is switched whole, on networks of its own and on a stranger's, and what was found comes back."
+import pytest
+from ganlab.all import *
+from ganlab.presets import presets
+from strangers import go, groups_hold, make_learner, one_sentence
+
+SMALL = dict(dcgan=dict(width=4, z_dim=8), resnet=dict(width=2, z_dim=8), relu_mlp=dict(width=16), mlp=dict(width=16, depth=2))
+
+def sizes(make): return SMALL[getattr(make, 'func', make).__name__]
+
+@pytest.mark.parametrize('name', presets)
+@pytest.mark.parametrize('kind', ['images', 'points'])
+def test_on_its_own_networks(name, kind):
+    "All of it on from step 0, and it trains; where it has no such networks it says so"
+    p, make = presets[name], getattr(presets[name], kind)
+    dls = digits_dls(bs=4, size=32) if kind == 'images' else ring_dls(n=400, bs=8)
+    if name == 'dcgan' and make: make = make.func; args = dict(width=4)
+    else: args = sizes(make) if make else {}
+    if make is None:
+        with pytest.raises(ValueError, match='has networks for') as e: p.learner(dls)
+        one_sentence(e.value)
+        return
+    learn = p.learner(dls, sizes=args)
+    assert {t.name for t in learn.tricks.enabled} == set(p.tricks) and p.loss in (None, learn.loss_name) and not p.plan(learn)
+    go(learn, 2); groups_hold(learn)
+    assert learn.history[['d_loss', 'g_loss']].notna().all().all()
+
+@pytest.mark.parametrize('name', presets)
+def test_in_mid_training(name):
+    "On a learner with other tricks on: what the recipe lacks goes off, what does not go with these networks says so, all at one step"
+    learn = make_learner('dcgan', tricks=['label_smoothing', 'instance_noise', 'ema']); go(learn, 2)
+    plan = presets[name].plan(learn)
+    changes = learn.tricks.preset(name)
+    assert len(changes) == len(plan) and {c.step for c in changes if not c.error} == {2}
+    for c in changes:
+        if c.error: one_sentence(c.error)
+    assert {t.name for t in learn.tricks.enabled} - {'ema'} == set(presets[name].tricks) - {'ema'} - {c.name for c in changes if c.error}
+    go(learn, 1); groups_hold(learn)
+    assert not [k for k, *_ in presets[name].plan(learn) if k == 'off']
+
+def test_while_it_trains():
+    "Asked from another thread, the whole recipe falls into one boundary"
+    learn = make_learner(tricks=['label_smoothing'])
+    with Lab(learn) as lab:
+        lab.start(steps=400)
+        changes = learn.tricks.preset('ttur')
+        for c in changes: c.wait(30)
+        assert lab.wait(60)
+    assert len({c.step for c in changes}) == 1 and not learn.tricks['label_smoothing'].enabled
+
+def test_back_again():
+    "The rates, betas, loss and updates of D that were there are there again"
+    learn = make_learner(); go(learn, 1)
+    was = learn.loss_name, learn.n_d_now, [dict(g, params=0) for o in (learn.opt_d, learn.opt_g) for g in o.param_groups]
+    learn.tricks.preset('asymmetric'); go(learn, 2)
+    for t in learn.tricks.enabled: learn.tricks.off(t.name, now=True)
+    go(learn, 1)
+    assert (learn.loss_name, learn.n_d_now, [dict(g, params=0) for o in (learn.opt_d, learn.opt_g) for g in o.param_groups]) == was
+
+def test_names():
+    with pytest.raises(ValueError, match="Did you mean 'wgan_gp'") as e: make_learner().tricks.preset('wgan-gp')
+    one_sentence(e.value)
+    assert list(make_learner().tricks.presets) == ['dcgan', 'wgan', 'wgan_gp', 'wgan_gp_toy', 'wgan_gp_numpy_ml', 'asymmetric', 'ttur', 'sngan', 'sagan', 'stylegan2_lite', 'r3gan', 'progressive']
