@@ -313,3 +313,10 @@ def test_all_five(kind):
 
 def test_optimistic_refuses():
     with pytest.raises(Refused, match="D's optimiser is Adagrad"): make_learner(opt=lambda ps, lr: torch.optim.Adagrad(ps, lr=lr), tricks=['optimistic'])
+
+def test_consensus_beside_a_term_that_stands_in_for_the_loss():
+    "G's loss is feature matching's term alone: what is left is D's gradient"
+    learn = make_learner(tricks=['feature_matching', ('consensus', dict(gamma=1))]); go(learn, 3)
+    assert (learn.history['g_loss/consensus'] > 0).all()
+    learn.tricks.off('consensus')
+    assert 'Feature matching' in learn.tricks.on('consensus').caution

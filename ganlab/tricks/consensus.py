@@ -18,7 +18,8 @@ def half_square(
     weights:list, # of lists: each player's weights
 )->Tensor: # scalar, differentiable in all weights
     "½‖v‖² of the field of the players' gradients."
-    vs = [g for l, ws in zip(losses, weights) for g in torch.autograd.grad(l, ws, create_graph=True, allow_unused=True) if g is not None]
+    pairs = [(l, ws) for l, ws in zip(losses, weights) if l.requires_grad]      # a trick's term may stand in for a loss
+    vs = [g for l, ws in pairs for g in torch.autograd.grad(l, ws, create_graph=True, allow_unused=True) if g is not None]
     return sum(v.square().sum() for v in vs)/2
 
 class Consensus(Trick):
