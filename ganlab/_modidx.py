@@ -714,6 +714,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                 'ganlab/tricks/checkpointing.py'),
                                              'ganlab.tricks.checkpointing.Runs.__init__': ( 'tricks/checkpointing.html#runs.__init__',
                                                                                             'ganlab/tricks/checkpointing.py'),
+                                             'ganlab.tricks.checkpointing.alike': ( 'tricks/checkpointing.html#alike',
+                                                                                    'ganlab/tricks/checkpointing.py'),
                                              'ganlab.tricks.checkpointing.blocks': ( 'tricks/checkpointing.html#blocks',
                                                                                      'ganlab/tricks/checkpointing.py'),
                                              'ganlab.tricks.checkpointing.run': ( 'tricks/checkpointing.html#run',

@@ -124,10 +124,9 @@ def test_batch_norm_that_cannot_be_folded(both, says):
     assert says in one_sentence(e.value) and learn.state_hash() == was
     groups_hold(learn); go(learn, 1)
 
-@pytest.mark.parametrize('affine', [True, False])
-def test_batch_norm_of_d_goes_and_comes(affine):
+def test_batch_norm_of_d_goes_and_comes():
     torch.manual_seed(0)
-    D = nn.Sequential(nn.Conv2d(1, 6, 4, 2, 1), nn.LeakyReLU(.2), nn.Conv2d(6, 8, 4, 2, 1, bias=False), nn.BatchNorm2d(8, affine=affine), nn.LeakyReLU(.2), nn.Flatten(), nn.Linear(128, 8), nn.BatchNorm1d(8, affine=affine), nn.ReLU(), nn.Linear(8, 1))
+    D = nn.Sequential(nn.Conv2d(1, 6, 4, 2, 1), nn.LeakyReLU(.2), nn.Conv2d(6, 8, 4, 2, 1, bias=False), nn.BatchNorm2d(8), nn.LeakyReLU(.2), nn.Flatten(), nn.Linear(128, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
     learn = make_learner('dropout', D=D, lr_d=1e-3); go(learn, 5)
     names, x = list(learn.D.state_dict()), learn.source.batch(0)
     was = learn.score(x)
@@ -138,6 +137,10 @@ def test_batch_norm_of_d_goes_and_comes(affine):
     learn.tricks.off('batch_norm'); assert gap([was], [learn.score(x)]) <= 1e-4 and hosts(learn.D, 'self_attention') == [learn.D[3]]
     learn.tricks.off('self_attention', now=True)
     assert list(learn.D.state_dict()) == names; groups_hold(learn); go(learn, 2)
+
+def test_batch_norm_without_a_scale():
+    learn = make_learner('mlp', D=nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8, affine=False), nn.ReLU(), nn.Linear(8, 1)))
+    with pytest.raises(Refused, match='no scale and level'): learn.tricks.on('batch_norm', to_g=False, from_d=True)
 
 # LeakyReLU
 

@@ -133,7 +133,7 @@ def unfit(self:BatchNorm, learn)->str|None: # one sentence, or None
     for n in norms:
         bn, layer = D.get_submodule(n), before.get(n) and D.get_submodule(before[n])
         why = 'it is not used exactly once' if n not in before else 'no linear or convolutional layer is directly before it' if not isinstance(layer, _weighted) \
-            else 'it keeps no running statistics' if bn.running_mean is None else rigid(D, layer, layer, bn)
+            else 'it keeps no running statistics, or has no scale and level of its own, and could not be put back' if bn.running_mean is None or not bn.affine else rigid(D, layer, layer, bn)
         if why: return f"{self.title}: D.{n} cannot be folded, as {why}."
 
 @patch

@@ -46,7 +46,7 @@ class BatchSize(Trick):
     source = 'Brock 2019 (1809.11096) §3.1; rates: Goyal 2017 (1706.02677), Malladi 2022 (2205.10287)'
     acts = 'batches'
     owns = ('bs',)
-    bs = Int(64, 1, 4096, 'samples in a batch', label='batch size', log=True)
+    bs = Int(32, 1, 4096, 'samples in a batch', label='batch size', log=True)
     rates = Choice('as they are', ('as they are', 'root', 'linear'), 'how both learning rates follow the batch size')
     rows = None      # the source of the new batches
 

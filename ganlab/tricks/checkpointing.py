@@ -11,21 +11,23 @@ from types import MethodType
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
+from ..meters import eval_mode
 from ..rng import borrowed_rng
 from ..surgery import added, trace
-from ..meters import eval_mode
 from ..trick import Choice, Trick
+
+def alike(b): return torch.empty_strided(b.size(), b.stride(), dtype=b.dtype, device=b.device).copy_(b)     # another layout may be summed in another order
 
 class AsItWas:
     "What the modules of a block hold now: within `with`, later, they hold it again, and what that does to it is forgotten."
     def __init__(self, modules):
         own = lambda m: {k: v for k, v in vars(m).items() if not k.startswith('_')}      # the mode, and what tricks note on their parts
-        self.then = [(m, own(m), dict(m._parameters), {n: b.clone() for n, b in m._buffers.items() if b is not None}) for m in modules]
+        self.then = [(m, own(m), dict(m._parameters), {n: alike(b) for n, b in m._buffers.items() if b is not None}) for m in modules]
         self.flags = {p: p.requires_grad for _, _, ps, _ in self.then for p in ps.values() if p is not None and p.is_leaf}
         self.own, self.now = own, []
     def __enter__(self):
         self.now.append(([(m, self.own(m), dict(m._parameters), dict(m._buffers)) for m, *_ in self.then], {p: p.requires_grad for p in self.flags}))
-        self.lay([(m, v, ps, {n: b.clone() for n, b in bs.items()}) for m, v, ps, bs in self.then], self.flags)
+        self.lay([(m, v, ps, {n: alike(b) for n, b in bs.items()}) for m, v, ps, bs in self.then], self.flags)
     def __exit__(self, *exc): self.lay(*self.now.pop())
     def lay(self, state, flags):
         for m, values, ps, bs in state:
@@ -42,7 +44,7 @@ def run(block, parts, *args, **kwargs):
     return checkpoint(fresh, *args, use_reentrant=False, preserve_rng_state=True, context_fn=lambda: (nullcontext(), lent))
 
 # %% auto #0
-__all__ = ['AsItWas', 'run', 'Runs', 'through', 'blocks', 'Checkpointing']
+__all__ = ['alike', 'AsItWas', 'run', 'Runs', 'through', 'blocks', 'Checkpointing']
 
 # %% ../../nbs/tricks/checkpointing.ipynb #fa3a619f
 class Runs:
