@@ -47,7 +47,7 @@ def make_optimizer(opt, net, lr, betas):
         if {id(p) for g in made.param_groups for p in g['params']} - set(map(id, net.parameters())): raise ValueError("opt gives an optimiser parameters that are not its network's; make them parameters of G or D, so that they are trained, recorded and restored with it")
         return made
     if not isinstance(opt, str) or opt not in optimizers: raise ValueError(f"opt={opt!r}; need one of {', '.join(map(repr, optimizers))}, or a function of (params, lr) that returns a torch optimiser")
-    return optimizers[opt](ps, lr, betas)
+    return optimizers[opt](ps, lr, tuple(map(float, betas)))
 
 class GAN(nn.Module):
     "G and D in one module, for fastai; its forward is G's."

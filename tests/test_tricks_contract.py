@@ -142,20 +142,21 @@ def test_switch_in_mid_training(cls, kind):
     "On, on again, off: functions as the effect says, parameters the same objects with their memory, all groups whole"
     learn = ready(cls, kind)
     t, before, was = learn.tricks[cls.name], held(learn), outputs(learn, kind)
+    effect = t.effect()                        # what is told before the click
     change = learn.tricks.on(cls.name)
     assert change.step == WARM and t.enabled and t.since == WARM and learn.tricks.log[-1] is change
-    assert_kept(before, learn, t, values=t.effect() == 'now')
-    if t.effect() in ('now', 'grows'): assert_close(was, outputs(learn, kind))
+    assert_kept(before, learn, t, values=effect == 'now')
+    if effect in ('now', 'grows'): assert_close(was, outputs(learn, kind))
     rows = learn.record.n
     go(learn, 3)
     assert learn.record.n == rows + 3 and learn.history[['d_loss', 'g_loss']].notna().all().all()
     groups_hold(learn)
     before = held(learn)
     learn.tricks.on(cls.name); assert_kept(before, learn)
-    was, before = outputs(learn, kind), held(learn)
+    was, before, effect = outputs(learn, kind), held(learn), t.effect()
     learn.tricks.off(cls.name, now=True)
     assert not t.enabled and t.since is None and t.leaving is None
-    if t.effect() == 'now': assert_close(was, outputs(learn, kind))
+    if effect == 'now': assert_close(was, outputs(learn, kind))
     for i in before.keys() & held(learn).keys(): assert 'moments' in t.rewrites or held(learn)[i][3].keys() == before[i][3].keys()
     groups_hold(learn)
     go(learn, 2)
