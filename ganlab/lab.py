@@ -285,7 +285,7 @@ def _show(self:Lab, **drawn):
 
 @patch
 def _look(self:Lab):
-    try: return self._pictures.take(self.samples.z)
+    try: return self._pictures.take(self.samples.z, self.samples.ema)
     except Exception as e:
         self._say = 'No picture', f'of the samples: {type(e).__name__}: {e}'
         return None

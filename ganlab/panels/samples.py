@@ -86,10 +86,11 @@ class Pictures:
 
     def take(self,
         z:str='fixed', # 'fixed', or 'fresh' latents every time
+        ema:bool=True, # of G's averaged weights, where a trick averages them
     )->dict: # traits of `Samples`
         "A picture, at this step."
-        x = self.learn.sample(self.n, self.latents(z))
-        same = dict(kind=self.kind, step=self.learn.step, **self.scores())
+        x = self.learn.sample(self.n, self.latents(z), ema=None if ema else False)
+        same = dict(kind=self.kind, step=self.learn.step, averaged=any(hasattr(t, 'averaged') for t in self.learn.tricks.enabled), **self.scores())
         return {**same, **getattr(self, f'_{self.kind}')(x)}
 
     def _none(self, x): return dict(note=f"A sample has the shape {tuple(x.shape[1:])}: no picture of it. D's scores below are of the last batch.")
@@ -195,7 +196,8 @@ JS_SAMPLES = r'''
 function render({ model, el }) {
   const root = panel(el, 'samples', 'Samples'), body = make('div'), t = n => model.get(n);
   const z = radios('Latents', [['fixed', 'Fixed'], ['fresh', 'Fresh']], () => t('z'), v => { model.set('z', v); model.save_changes(); model.send({ do: 'look' }) });
-  root.append(make('div', 'hd', make('h3', '', 'Samples'), make('span', 'sp'), make('span', 'lab', 'z'), z), body);
+  const ema = button('small q ema', 'EMA'); ema.title = "Samples of G's averaged weights, or of those that train"; ema.onclick = () => { model.set('ema', !t('ema')); model.save_changes(); model.send({ do: 'look' }); read() };
+  root.append(make('div', 'hd', make('h3', '', 'Samples'), make('span', 'sp'), make('span', 'lab', 'z'), z, ema), body);
   const cv = name => { const c = make('canvas', name); c.setAttribute('role', 'img'); return c };
   const chip = (cls, text, more = '') => make('span', 'cap', make('i', cls), make('b', '', text), make('span', 'more', more));
   const fake = cv('fake'), real = cv('real'), hist = cv('hist'), plane = cv('plane'), fcap = chip('chipF', 'Fake', ''), note = make('p', 'mut note');
@@ -212,7 +214,8 @@ function render({ model, el }) {
   const read = () => { layout(); z.sync(); const m = t('modes');
     el.dataset.step = t('step'); el.dataset.kind = t('kind'); el.dataset.z = t('z'); el.dataset.frame = t('frame');
     if (m?.centers) { el.dataset.found = m.found; el.dataset.modes = m.centers.length }
-    fcap.querySelector('.more').textContent = 'step ' + thou(t('step')); note.textContent = t('note');
+    ema.hidden = !t('averaged'); ema.setAttribute('aria-pressed', t('ema')); el.dataset.ema = t('averaged') && t('ema');
+    fcap.querySelector('.more').textContent = 'step ' + thou(t('step')) + (t('averaged') && t('ema') ? ', averaged G' : ''); note.textContent = t('note');
     hint.textContent = t('raw') ? 'last batch' : 'last batch, right of 0 looks real' };
   const draw = async () => {
     read(); const k = t('kind'), narrow = mode(root) === 'narrow';
@@ -257,7 +260,7 @@ CSS_SAMPLES = '''
 .gl-samples .legend{display:flex;flex-wrap:wrap;gap:4px 14px;margin-top:8px}
 .gl-samples .legend .cap{margin:0}
 .gl-samples .legend [hidden]{display:none}
-.gl-samples .note{margin:0}
+.gl-samples .note{margin:0}.gl-samples .ema[hidden]{display:none}
 @container gl (max-width:639.9px){.gl-samples .grid{grid-template-columns:1fr}.gl-samples .strip{display:none}}
 '''
 
@@ -272,6 +275,7 @@ class Samples(Part):
     fake, real, scores, heat, arrows = (T.Bytes(b'').tag(sync=True) for _ in range(5))   # JPEG of images, float32 of points
     extent = T.Float(1.).tag(sync=True)      # half the side of the map
     modes = T.Dict().tag(sync=True)          # centers, radius, shares, found
+    ema, averaged = T.Bool(True).tag(sync=True), T.Bool(False).tag(sync=True)   # show averaged weights, where there are any; are there?
     raw = T.Bool(False).tag(sync=True)       # scores are no logits
     note = T.Unicode('').tag(sync=True)
 

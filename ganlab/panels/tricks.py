@@ -84,7 +84,7 @@ function trickRow(t, ask, pin) {
     row.className = `row ${state} ${state === 'asked' && !on ? 'to-off' : ''} ${state === 'refused' && r.to ? 'still-on' : ''}`; row.dataset.state = state;
     sw.checked = state === 'asked' ? on : state === 'on' || state === 'refused' && r.to > 0; sw.setAttribute('aria-checked', sw.checked); state === 'na' ? sw.setAttribute('aria-disabled', true) : sw.removeAttribute('aria-disabled');
     st.textContent = held ? 'asked' : r.state === 'off' && !row.pinned && r.text === r.effect ? '' : r.text; lv.hidden = state !== 'leaving'; lv.firstChild.style.width = 100 * r.to + '%';
-    ps.hidden = !fields.length || state === 'na' || !(open || row.pinned || ['on', 'asked', 'leaving', 'refused'].includes(state)); about.hidden = !open; nm.setAttribute('aria-expanded', open); words();
+    ps.hidden = !fields.length || !(open || row.pinned && state !== 'na' || ['on', 'asked', 'leaving', 'refused'].includes(state)); about.hidden = !open; nm.setAttribute('aria-expanded', open); words();
   };
   sw.onclick = e => { e.preventDefault(); if (row.dataset.state === 'na') { open = true; setTimeout(look); return }
     const is = row.dataset.state, to = is === 'on' ? false : is === 'asked' ? !sw.defaultTo : is === 'refused' ? !r.to : true; sw.defaultTo = to;
@@ -124,7 +124,7 @@ function render({ model, el }) {
     if (!p.name) return;
     const go = button('small pri', 'Switch'), not = button('small q', 'Cancel'), list = make('ul'); go.disabled = !p.lines.length; not.onclick = () => { ask({ do: 'unplan' }); recipe.focus() }; go.onclick = () => { ask({ do: 'preset', name: p.name }); recipe.focus() };
     p.lines.forEach(([what, title, values]) => list.append(make('li', what, make('b', '', what), title, values ? make('span', 'mut', values) : '')));
-    card.append(make('h4', '', p.title), make('p', 'mut', p.short), make('p', 'mut src', p.source + (p.differs ? `. Here: ${p.differs}.` : '')), p.lines.length ? list : make('p', '', 'All of it is so already.'), make('div', 'hd', go, not)) };
+    card.append(make('h4', '', p.title), make('p', 'mut', p.short), make('p', 'mut src', p.source + (p.differs ? `. Here: ${p.differs}.` : '')), p.lines.length ? list : make('p', '', 'All of it is so already.'), make('div', 'acts', go, not)) };
   const build = () => { if (specOf === model.get('spec')) return; specOf = model.get('spec'); top.replaceChildren(); groups.forEach(g => g.body.replaceChildren());
     rows = Object.fromEntries(specOf.map(t => [t.name, trickRow(t, ask, pin)])); put() };
   const put = () => { const pins = model.get('pins'), to = t => pins.includes(t.name) ? top : groups.find(g => g.effect === t.effect).body;
@@ -158,7 +158,7 @@ CSS_TRICKS = '''
 .gl-tricks .count{min-width:4ch}
 .gl-tricks .fnd{flex:1 1 60px;width:60px;font-size:12px}.gl-tricks .two{display:flex;gap:8px;flex:1 1 100%}.gl-tricks .two select{flex:1 1 50%;width:50%;font-size:12px;padding:0 4px}
 .gl-tricks .plan{border:1px solid var(--edge);border-radius:4px;background:var(--bg);padding:8px 12px;margin-bottom:12px;font-size:12px;line-height:16px}
-.gl-tricks .plan h4{margin:0 0 2px}.gl-tricks .plan p{margin:0 0 4px}.gl-tricks .plan .src{font-size:11px;line-height:14px}.gl-tricks .plan .hd{margin:8px 0 0}
+.gl-tricks .plan h4{margin:0 0 2px}.gl-tricks .plan p{margin:0 0 4px}.gl-tricks .plan .src{font-size:11px;line-height:14px}.gl-tricks .plan .acts{display:flex;gap:8px;margin:8px 0 0}
 .gl-tricks .plan ul{list-style:none;margin:6px 0 0;padding:0}.gl-tricks .plan li{display:grid;grid-template-columns:4.5ch minmax(0,1fr);gap:0 6px;padding:1px 0}.gl-tricks .plan li b{font-weight:600}.gl-tricks .plan li.off b{font-weight:400;color:var(--ink2)}.gl-tricks .plan li .mut{grid-column:2;font-size:11px;line-height:14px}
 .gl-tricks .pinned{margin-bottom:8px}
 .gl-tricks .gh{display:grid;grid-template-columns:16px 1fr auto;align-items:center;width:100%;min-height:32px;padding:6px 0;border:0;border-top:1px solid var(--hair);background:none;text-align:left;cursor:pointer;gap:0 4px}

@@ -119,6 +119,33 @@ def test_one_trainer(ring):
     running(ring)
     assert ask(ring, TRAINERS) == '1' and not ring.errors()
 
+def test_preset(ring):
+    "A recipe shows what it will switch; nothing happens until one says so, and then all of it does"
+    ring.flip('label_smoothing')
+    ring.said('Label smoothing on')
+    ring.page.select_option('.gl-tricks .pre', 'ttur')
+    shown = ring.wait_text('.gl-tricks .plan', 'WGAN-GP')
+    assert 'Label smoothing' in shown and 'lr D 3e-4' in shown and 'Heusel' in shown
+    ring.click('.gl-tricks .plan .q')                        # Cancel
+    ring.until(lambda: ring.one('.gl-tricks .plan').is_visible(), lambda v: not v, what='the plan to go')
+    assert ask(ring, 'print([t.name for t in learn.tricks.enabled])') == "['label_smoothing']"
+    ring.page.select_option('.gl-tricks .pre', 'ttur')
+    ring.click('.gl-tricks .plan .pri')
+    for name in ('wgan_gp', 'ttur', 'betas'): ring.until(lambda: ring.data(ring.row(name), 'state'), lambda s: s == 'on', what=name)
+    ring.until(lambda: ring.data(ring.row('label_smoothing'), 'state'), lambda s: s in ('off', 'na'), what='label smoothing off')
+    steps = ask(ring, "print(*{c.step for c in learn.tricks.log[-4:]})")
+    assert len(steps.split()) == 1
+
+def test_averages(ring):
+    "Samples of the averaged G, and of the one that trains"
+    ring.click('[data-group="now"]')
+    ring.flip('ema')
+    ring.said('EMA of G on')
+    ring.until(lambda: ring.data('.gl-samples', 'ema'), lambda s: s == 'true', what='averaged samples')
+    ring.click('.gl-samples .ema')
+    ring.until(lambda: ring.data('.gl-samples', 'ema'), lambda s: s == 'false', what='samples of the weights that train')
+    assert ask(ring, 'print(lab.samples.ema)') == 'False'
+
 def test_bad_parameter(ring):
     "A wrong value costs a sentence in the row"
     field = f'{ring.row("instance_noise")} [data-param="sigma"] input'
