@@ -18,9 +18,13 @@ from .switch import Change, Refused, Tricks
 from .trick import nearest
 
 # %% auto #0
-__all__ = ['presets', 'Preset', 'relu_mlp', 'Switched']
+__all__ = ['presets', 'Plan', 'Preset', 'relu_mlp', 'Switched']
 
 # %% ../nbs/presets.ipynb #637de0a6
+class Plan(list):
+    "What a recipe would switch: ('off', 'loss' or 'on', name, values), in this order."
+    def __repr__(self): return '\n'.join(f"{kind:4} {name} {', '.join(f'{k}={v!r}' for k, v in values.items())}".rstrip() for kind, name, values in self) or 'Everything is so already.'
+
 @dataclass(frozen=True)
 class Preset:
     "A recipe: a loss, the tricks that are on, and the networks it was made for."
@@ -37,13 +41,13 @@ class Preset:
     def values(self, learn, name:str)->dict: # all values of a trick: the recipe's, and defaults
         return {k: p.default for k, p in learn.tricks[name].declared.items()} | self.tricks[name]
 
-    def plan(self, learn)->list: # of ('off', 'loss' or 'on', name, values), in the order in which they are switched
+    def plan(self, learn)->Plan:
         "What it would switch now; nothing is switched."
         tr = learn.tricks
         off = [('off', t.name, {}) for t in tr.enabled if t.name not in self.tricks and not t.bystander]
         loss = [('loss', self.loss, {})] if self.loss not in (None, learn.loss_name) else []
         as_is = lambda n: tr[n].enabled and not tr[n].leaving and tr[n].params == self.values(learn, n)
-        return off + loss + [('on', n, self.values(learn, n)) for n in tr if n in self.tricks and not as_is(n)]
+        return Plan(off + loss + [('on', n, self.values(learn, n)) for n in tr if n in self.tricks and not as_is(n)])
 
     def networks(self, shape:tuple, seed=0, **sizes)->tuple: # (G, D)
         "Fresh networks as the recipe has them, for samples of `shape`; `sizes` such as width=16 go to what makes them."

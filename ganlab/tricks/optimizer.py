@@ -63,7 +63,7 @@ def size_of(opt, squares:dict)->float: # 0. where nothing is known
 
 class Optimizer(Trick):
     "Another optimiser for D, G or both, with the old one's memory."
-    name, title, number = 'optimizer', 'Optimizer', 19
+    name, title, number = 'optimizer', 'Optimiser', 19
     short = 'Another optimiser for D or G, which takes over what the old one remembers; off gives the old one back as it was.'
     source = 'Arjovsky 2017 (1701.07875); ganhacks #9; SGD after Adam: Keskar & Socher 2017 (1712.07628)'
     acts = 'optimisers'
