@@ -14,9 +14,9 @@ from .rng import borrowed_rng
 from .trick import Trick
 
 # %% auto #0
-__all__ = ['wheres', 'Site', 'added', 'taken', 'trace', 'Joint', 'insert', 'remove', 'hosts', 'enrol', 'sites', 'at', 'hidden',
-           'Grafted', 'Branch', 'Residual', 'wider', 'deeper', 'scale_moments', 'fold', 'swapped', 'held', 'level_bias',
-           'recentre']
+__all__ = ['wheres', 'Site', 'added', 'held', 'taken', 'trace', 'Joint', 'insert', 'remove', 'hosts', 'enrol', 'sites', 'at',
+           'hidden', 'Grafted', 'Branch', 'Residual', 'wider', 'deeper', 'scale_moments', 'fold', 'swapped',
+           'level_bias', 'recentre']
 
 # %% ../nbs/06_surgery.ipynb #6fb5e5fc
 @dataclass(frozen=True)
@@ -29,6 +29,16 @@ class Site:
     def __repr__(self): return f'{self.name}: {type(self.module).__name__} {self.x} -> {self.y}'
 
 def added(name:str)->bool: return any(p.startswith('ganlab_') or p == 'parametrizations' for p in name.split('.')) # is it ganlab's, or a parametrisation?
+
+@contextmanager
+def held(*nets):
+    "Within the block the networks write into copies of their buffers; after it, their own are as they were."
+    own = [(m, n, b) for net in nets for m in net.modules() for n, b in m._buffers.items() if b is not None]
+    try:
+        for m, n, b in own: m._buffers[n] = b.clone()
+        yield
+    finally:
+        for m, n, b in own: m._buffers[n] = b
 
 def taken(args, kwargs): return args[0] if args else next(iter(kwargs.values()), None) # what goes into a layer, by position or by name
 
@@ -270,16 +280,6 @@ def swapped(
         yield
     finally:
         for m, leaf, p in places: m._parameters[leaf] = p
-
-@contextmanager
-def held(*nets):
-    "Within the block the networks write into copies of their buffers; after it, their own are as they were."
-    own = [(m, n, b) for net in nets for m in net.modules() for n, b in m._buffers.items() if b is not None]
-    try:
-        for m, n, b in own: m._buffers[n] = b.clone()
-        yield
-    finally:
-        for m, n, b in own: m._buffers[n] = b
 
 # %% ../nbs/06_surgery.ipynb #3b9e56fb
 def level_bias(learn)->nn.Parameter|None:
