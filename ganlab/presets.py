@@ -8,17 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from fastcore.basics import patch
-from torch import nn
 from .data import as_source
 from .learner import GANLearner
-from .losses import loss_title, get_loss
-from .nets import dcgan, mlp, resnet
-from .rng import Streams, borrowed_rng
-from .switch import Change, Refused, Tricks
+from .nets import dcgan, mlp, relu_mlp, resnet
+from .rng import Streams
+from .switch import Refused, Tricks
 from .trick import nearest
 
 # %% auto #0
-__all__ = ['presets', 'Plan', 'Preset', 'relu_mlp', 'Switched']
+__all__ = ['presets', 'Plan', 'Preset', 'Switched']
 
 # %% ../nbs/presets.ipynb #637de0a6
 class Plan(list):
@@ -67,25 +65,7 @@ class Preset:
 def _rates(d, g): return dict(lr_d=d, lr_g=g)
 def _adam(b1, b2=.999, g=None): return dict(beta1_d=b1, beta2_d=b2, beta1_g=b1 if g is None else g, beta2_g=b2)
 
-def relu_mlp(
-    dim:int=2, # numbers per sample
-    width:int=512, depth:int=3, # units and number of hidden layers
-    z_dim:int|None=None, # numbers per latent vector; None: as many as a sample has
-    seed:int=0, # of the initial weights
-)->tuple: # (G, D)
-    "Fully connected networks with ReLU in both and He's uniform weights: those of numpy-ml's WGAN-GP, and of the toys of Gulrajani et al."
-    def net(a, b):
-        dims = [a] + [width]*depth
-        return nn.Sequential(*[o for i, j in zip(dims, dims[1:]) for o in (nn.Linear(i, j), nn.ReLU())], nn.Linear(width, b))
-    with borrowed_rng(Streams(seed), 'init'):
-        G, D = net(z_dim or dim, dim), net(dim, 1)
-        for m in (*G.modules(), *D.modules()):
-            if isinstance(m, nn.Linear): nn.init.kaiming_uniform_(m.weight, nonlinearity='relu'), nn.init.zeros_(m.bias)
-    G.z_dim = z_dim or dim
-    return G, D
-
 # %% ../nbs/presets.ipynb #ab1ce627
-_R = dict  # a recipe's tricks
 presets = {p.name: p for p in (
     Preset('dcgan', 'DCGAN', 'Adam at 2e-4 with β₁ 0.5, BatchNorm in both networks, leaky D, weights from N(0, 0.02).', 'Radford 2015 (1511.06434) §3, §4',
         dict(ttur=_rates(2e-4, 2e-4), betas=_adam(.5)), 'non_saturating', images=partial(dcgan, z_dim=100, bn_d=True), differs='batches are yours; the paper has 128'),
@@ -97,7 +77,7 @@ presets = {p.name: p for p in (
         dict(wgan_gp=dict(lam=.1, n_critic=5), ttur=_rates(1e-4, 1e-4), betas=_adam(.5, .9)), points=relu_mlp),
     Preset('wgan_gp_numpy_ml', "numpy-ml's WGAN-GP", 'RMSProp at 1e-4, λ 10, five critic updates, three hidden layers of 512 with ReLU and He-uniform weights, batches of 128 to 256.',
         'numpy-ml 0.1.2, neural_nets/models/wgan_gp.py', dict(wgan_gp=dict(lam=10, n_critic=5), optimizer=dict(opt_d='rmsprop', opt_g='rmsprop'), ttur=_rates(1e-4, 1e-4)), points=relu_mlp,
-        differs="numpy-ml's G learns from the sign of the score alone: its update does not pass through the critic"),
+        differs="the paper's algorithm: in numpy-ml G's gradient is a constant and does not pass through the critic"),
     Preset('asymmetric', 'Asymmetric', 'D at 2e-4 with β (0.5, 0.999), G at 4e-4 with β (0, 0.999), WGAN-GP at λ 10, spectral norm in D.', 'a recipe of many blog posts; the parts: 1704.00028, 1802.05957, 1706.08500',
         dict(wgan_gp=dict(lam=10, n_critic=1), ttur=_rates(2e-4, 4e-4), betas=_adam(.5, .999, 0.), spectral_norm={}), images=dcgan),
     Preset('ttur', 'TTUR', 'WGAN-GP with one critic update a step: D at 3e-4, G at 1e-4.', 'Heusel 2017 (1706.08500), figure legends and code',

@@ -22,9 +22,13 @@ def big(kind):
     x = torch.rand(16, 3, 64, 64, generator=torch.Generator().manual_seed(0))*2 - 1
     return GANLearner(tensor_dls(x, 4), G, D, z_dim=6, lr_g=1e-3, lr_d=1e-3)
 
+NOTHING_THERE = dict(batch_norm='has a BatchNorm behind each', leaky_relu='cannot be reached')    # the only reasons that end a test
+
 def on(learn, name, **params):
     try: learn.tricks.on(name, **params)
-    except Refused as e: pytest.skip(one_sentence(e))
+    except Refused as e:
+        if NOTHING_THERE.get(name, '?') not in one_sentence(e): raise
+        pytest.skip(str(e))
 
 @pytest.mark.parametrize('kind', ['dcgan', 'resnet'])
 @pytest.mark.parametrize('name', GROWS)

@@ -84,8 +84,8 @@ class Optimizer(Trick):
         return None if k in ('keep', kind(self.stash.get(key, learn.rates.opts[key]))) else k
     def why_not(self, learn):
         if any(self.wanted(learn, key) for key in 'dg'): return
-        if self.opt_d == self.opt_g == 'keep': return 'Optimizer: D and G both keep theirs; choose another for one of them.'
-        return 'Optimizer: D and G are trained by these already; choose another for one of them.'
+        if self.opt_d == self.opt_g == 'keep': return 'Optimiser: D and G both keep theirs; choose another for one of them.'
+        return 'Optimiser: D and G are trained by these already; choose another for one of them.'
     def caution(self, learn):
         said = []
         for key, opt in learn.rates.opts.items():
