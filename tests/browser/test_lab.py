@@ -136,6 +136,75 @@ def test_preset(ring):
     steps = ask(ring, "print(*{c.step for c in learn.tricks.log[-4:]})")
     assert len(steps.split()) == 1
 
+def to(nb, css):
+    "Tab until the focus lies on the first element of `css` that is shown"
+    for _ in range(400):
+        if nb.page.evaluate("q => document.activeElement?.matches(q) ?? false", css): return
+        nb.page.keyboard.press('Tab')
+    raise AssertionError(f'{css} is not reached by Tab')
+
+def width(nb, want):
+    "Give the panel that width"
+    nb.until(lambda: nb.page.set_viewport_size(dict(width=int(nb.page.viewport_size['width'] + want - nb.one('.gl-lab').bounding_box()['width']), height=1100))
+             or nb.one('.gl-lab').bounding_box()['width'], lambda w: abs(w - want) < 2, what=f'a panel of {want} pixels')
+
+@pytest.mark.parametrize('wide', [1400, 700, 400])
+def test_by_keyboard(train, wide):
+    "Find, unfold, switch, set, pin, and a recipe taken, all without a mouse, while it trains; the focus is always seen and stays where the hand was"
+    nb = train(RING)
+    size, key = nb.page.viewport_size, nb.page.keyboard
+    width(nb, wide)
+    on = lambda name: nb.until(lambda: nb.data(nb.row(name), 'state'), lambda s: s == 'on', what=name)
+    focus = lambda: nb.page.evaluate("() => { const e = document.activeElement, r = e.getBoundingClientRect(), s = getComputedStyle(e); return [e.matches(':focus-visible') && s.outlineStyle !== 'none', r.width, r.height] }")
+    nb.one('.gl-run').focus()
+    key.press('Space')                                       # Pause, with the button that keeps the focus
+    nb.wait_text('.gl-state', 'Paused')
+    key.press('Space')
+    running(nb)
+    to(nb, '.gl-tricks .sw')                                 # the first pinned one
+    seen, w, h = focus()
+    assert seen and min(w, h) >= 24
+    key.press('Space')
+    on('label_smoothing')
+    key.press('ArrowDown')                                   # the next switch
+    assert nb.page.evaluate("() => document.activeElement.closest('.row').dataset.trick") == 'spectral_norm'
+    to(nb, '[data-trick="instance_noise"] [data-param="sigma"] input')
+    key.press('ControlOrMeta+a'); key.type('0.3'); key.press('Enter')
+    nb.said('Instance noise changed')
+    key.press('ArrowUp')                                     # a step of the field
+    nb.until(lambda: float(ask(nb, "print(learn.tricks['instance_noise'].sigma)")), lambda v: v > .3, what='a larger value')
+    for group in ('now', 'reweights', 'grows'):
+        to(nb, f'[data-group="{group}"]')
+        assert focus()[0]
+        key.press('Enter')
+        nb.until(lambda: nb.one(f'[data-group="{group}"]').get_attribute('aria-expanded'), lambda v: v == 'true', what=f'group {group} unfolded')
+    nb.page.keyboard.press('Shift+Tab')
+    nb.one('.gl-run').focus()
+    to(nb, '.gl-tricks .fnd')
+    key.type('moving average')
+    key.press('ControlOrMeta+a'); key.type('ema')
+    to(nb, '[data-trick="ema"] .sw')
+    key.press('Space')
+    on('ema')
+    to(nb, '[data-trick="ema"] .pin')
+    assert focus()[0]
+    key.press('Enter')
+    nb.until(lambda: ask(nb, 'print(lab.tricks.pins)'), lambda p: 'ema' in p, what='the pin')
+    nb.one('.gl-run').focus()
+    to(nb, '.gl-tricks .fnd')
+    key.press('Escape')
+    assert nb.one('.gl-tricks .fnd').input_value() == ''
+    to(nb, '.gl-tricks .pre')
+    for _ in range(20):                                      # choose the recipe by its arrows
+        key.press('ArrowDown')
+        if nb.one('.gl-tricks .pre').input_value() == 'ttur': break
+    nb.wait_text('.gl-tricks .plan', 'WGAN-GP')
+    to(nb, '.gl-tricks .plan .pri')
+    key.press('Enter')
+    for name in ('wgan_gp', 'ttur'): on(name)
+    assert nb.page.evaluate("() => document.activeElement.matches('.gl-tricks .pre')"), 'the focus was lost'
+    nb.page.set_viewport_size(size)
+
 def test_averages(ring):
     "Samples of the averaged G, and of the one that trains"
     ring.click('[data-group="now"]')
