@@ -48,7 +48,7 @@ class Rates:
         return out
     def drop(self, n, i): del self.base[n][i], self.written[n][i]   # group `i` of optimiser `n` is gone
 
-    def edits(self)->list: # (name, value) of each number that someone else wrote
+    def edits(self)->list: # (name, net, group, key and value) of each number that someone else wrote
         "Make foreign edits of `param_groups` the new base, and list them."
         found = []
         for n, opt in self.opts.items():
@@ -59,8 +59,12 @@ class Rates:
                 for k, v in w.items():
                     if g[k] != v:
                         self.base[n][i][k] = w[k] = g[k]
-                        found.append((f'{k}_{n}', g[k]))
+                        found.append((f'{k}_{n}', dict(net=n, group=i, key=k, value=g[k])))
         return found
+
+    def edit(self, net, group, key, value): # what one of `edits` says
+        "Make such an edit here."
+        self.opts[net].param_groups[group][key] = self.base[net][group][key] = self.written[net][group][key] = value
 
     def write(self,
         factors:dict, # {'lr_d': 2., 'beta1_g': .5, ...}
@@ -198,12 +202,14 @@ class StepLearner(Learner):
             if threads != self.n_threads: torch.set_num_threads(self.n_threads)
             self._trainer = threading.get_ident()
             self._ring.clear()      # while idle, anyone may have touched the weights
+            self.run.met(self)
             yield
         finally:
             with self.tricks._lock:
                 try: self.boundary()
                 except StepError: pass        # a trick that fails outside a step has been named; the next start names it again
                 finally:
+                    self.run.left(self)
                     self._trainer = None
                     self._claim.release()
             if threads != self.n_threads: torch.set_num_threads(threads)
@@ -246,6 +252,8 @@ def run_jobs(self:StepLearner):
 _inner = {'after_pred', 'after_loss', 'before_backward', 'after_backward', 'before_step', 'after_step'}
 
 def _listens(cb, name): return hasattr(type(cb), name) or name in vars(cb)
+
+warnings.filterwarnings('ignore', r'You are shadowing an attribute \(run\)')      # every fastai callback has a `run`, and the learner has its record
 
 @patch
 def add_cb(self:StepLearner, cb):
@@ -374,11 +382,12 @@ def lr_find(self:StepLearner, start_lr=1e-7, end_lr=1., num_it=100, stop_div=Tru
     num_it = whole(num_it, 'num_it', 20)
     snap = self.snapshot()
     with self.tricks._lock: waiting, self.tricks._queue = self.tricks._queue, []     # changes that wait go on waiting
-    try: self._fit(1, num_it, cbs=_GANLRFinder(start_lr, end_lr, num_it, stop_div), validates=False, progress=False)
-    except StepError: pass                   # it broke: that is what we wanted to see
-    finally:
-        self.restore(snap)
-        with self.tricks._lock: self.tricks._queue = waiting + self.tricks._queue
+    with self.run.asleep():                  # the steps of the search are no part of the run
+        try: self._fit(1, num_it, cbs=_GANLRFinder(start_lr, end_lr, num_it, stop_div), validates=False, progress=False)
+        except StepError: pass               # it broke: that is what we wanted to see
+        finally:
+            self.restore(snap)
+            with self.tricks._lock: self.tricks._queue = waiting + self.tricks._queue
     n = len(self.recorder.losses)
     if n < 8: raise ValueError(f"the search broke after {n} steps, at a rate of {start_lr:g} or little more; check the loss and the data before the rate")
     lrs, losses = (torch.tensor([float(v) for v in vs[n//10:n - 2]]) for vs in (self.recorder.lrs, self.recorder.losses))

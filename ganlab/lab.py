@@ -11,9 +11,10 @@ from fastai.callback.core import CancelFitException
 from fastcore.basics import patch
 from .fitting import StepLearner
 from .panels.curves import Curves, Thinned
-from .panels.samples import Pictures, Samples
+from .panels.samples import Samples
 from .panels.state import make_state, thou, words
 from .panels.transport import Status, Transport, error_card, in_words
+from .pictures import Pictures
 from .panels.tricks import TrickPanel, tell_controls
 from .rng import whole
 

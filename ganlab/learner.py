@@ -4,10 +4,11 @@
 
 # %% ../nbs/08_learner.ipynb #67d31bf4
 from __future__ import annotations
-import json, math, time, traceback, warnings
+import json, math, os, time, traceback, warnings
 from collections import deque
 from collections.abc import Mapping
 from contextlib import nullcontext
+from copy import deepcopy
 from functools import partial
 from inspect import signature
 from numbers import Real
@@ -77,11 +78,12 @@ class GANLearner(StepLearner):
         z_dim=None,               # an int, a tuple such as (100, 1, 1), or None: read off G
         seed:int=0,               # of every random number but the networks' initial weights
         tricks=(),                # on from step 0: names, (name, params) pairs, Trick classes or instances
-        run=None,                 # None: the record is kept in memory
+        run=None,                 # a folder that is new or empty, to record to; None: the record is kept in memory
         cbs=None, path=None,      # fastai's callbacks, and folder for save()
         device=None,              # where to train; None: fastai's default_device()
         amp=None,                 # 'bf16': forward passes in bfloat16, with no promise of equal bits
     ):
+        self.made = dict(loss=loss, opt=opt, lr_g=lr_g, lr_d=lr_d, betas_g=betas_g, betas_d=betas_d, n_d=n_d, update=update, z_dim=z_dim, seed=seed, amp=amp)
         _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks)
         need_module(G, 'G'), need_module(D, 'D')
         self.device = _device(device)
@@ -92,14 +94,15 @@ class GANLearner(StepLearner):
         G.to(self.device), D.to(self.device)
         super().__init__(dls, GAN(G, D), path=path)
         self._meet()
-        self.opt_d, self.opt_g = make_optimizer(opt, D, lr_d, betas_d), make_optimizer(opt, G, lr_g, betas_g)
-        self.rates = Rates(dict(d=self.opt_d, g=self.opt_g))
-        self.opt = TwoOptimizers(self.rates)
+        self.pristine = _copied(G, D)
+        self._optimizers()
         self.record, self.layers, self._ring, self._mults = Record(_columns), dict(d=Record(), g=Record()), deque(maxlen=3), {}
         self.tricks = Tricks(self)
         self.rewire()
         self.add_cbs(cbs)
-        for t in (tricks.items() if isinstance(tricks, Mapping) else tricks): self._first(t)
+        from ganlab.run import Run
+        with Run.begins(self, run) as self.run:
+            for t in (tricks.items() if isinstance(tricks, Mapping) else tricks): self._first(t)
 
     G = property(lambda self: self.model.G, doc="The generator.")
     D = property(lambda self: self.model.D, doc="The discriminator.")
@@ -122,7 +125,32 @@ def _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks):
     whole(n_d, 'n_d', todo=': updates of D for each of G')
     if update not in ('alternating', 'simultaneous'): raise ValueError(f"update={update!r}; need 'alternating' or 'simultaneous'")
     if amp not in (None, 'bf16'): raise ValueError(f"amp={amp!r}; need None or 'bf16'")
-    if run is not None: raise ValueError(f"run={run!r}; records on disk are not available yet: leave run=None, and keep weights with learn.save('name')")
+    if run is not None and not isinstance(run, (str, os.PathLike)) and not hasattr(run, 'store'): raise ValueError(f"run={run!r}; need a folder such as run='runs/a', or None")
+
+def _copied(*nets): # deep copies, or None
+    "The networks as they are given, for forks and for going back."
+    try: return deepcopy(nets)
+    except Exception: return None      # some modules cannot be copied, such as those with PyTorch's old weight_norm
+
+@patch
+def _optimizers(self:GANLearner):
+    m = self.made
+    self.opt_d, self.opt_g = make_optimizer(m['opt'], self.D, m['lr_d'], m['betas_d']), make_optimizer(m['opt'], self.G, m['lr_g'], m['betas_g'])
+    self.rates = Rates(dict(d=self.opt_d, g=self.opt_g))
+    self.opt = TwoOptimizers(self.rates)
+
+@patch
+def rebuild(self:GANLearner, built:list):
+    "Fresh copies of the networks as they were given, with the structural switches `built` made again; weights and numbers are put back by whoever restores them."
+    if self.pristine is None: raise ValueError("this goes back beyond a change of the architecture, and the networks could not be copied when the learner was made; build them anew: GANLearner.resume(run, dls, G, D, step=...)")
+    for t in reversed(self.tricks.enabled):
+        t.detach(self)
+        t.enabled, t.since, t.leaving = False, None, None
+        self.tricks.refresh()
+    self.model.G, self.model.D = deepcopy(self.pristine)
+    self._optimizers()
+    self.rewire()
+    with borrowed_rng(self.streams, 'build', device=self.device): self.tricks.build(built)
 
 @patch
 def _meet(self:GANLearner):
@@ -361,6 +389,7 @@ def _note(self:GANLearner, c, t0):
     if self.slope_every and self.step % self.slope_every == 0 and c.xf is not None: self._slope(c)
     if self.tricks.tick(): self._ring.clear()      # one has gone: the next boundary looks at the networks anew
     elif self.step % self.snap_every == 0: self.keep()
+    self.run.stepped(self)
 
 @patch
 def _layer_row(self:GANLearner, key, norms):
@@ -390,14 +419,17 @@ GANLearner.slope_every, GANLearner.snap_every = 50, 50   # steps between measure
 def boundary(self:GANLearner):
     "What happens between two steps."
     self.run_jobs()
+    if self.training_now: self.run.check(self)
+    else: self.run.met(self)
     tricks = self.tricks
     edits = self.rates.edits()
-    for name, v in edits: self._log_rate(name, v)
+    for name, edit in edits: self._log_rate(name, edit)
     if tricks.apply_due() or edits or not self._ring:
         self.rewire()
         self.settle()
         if self.training_now: self.keep()
     else: self.settle()
+    if not self.training_now: self.run.left(self)
 
 @patch
 def settle(self:GANLearner):
@@ -438,11 +470,15 @@ def keep(self:GANLearner):
     self._mults.clear()
 
 @patch
-def _log_rate(self:GANLearner, name, value):
-    c = Change('rates', name, dict(value=value), asked=self.step)
-    c.step = self.step
+def _log_rate(self:GANLearner, name, edit):
     act = [t.title for t in (*self.tricks.slots['sets'], *self.tricks.slots['factors'])]
-    if act: c.caution = f"It is the base; {' and '.join(act)} may set or scale what is in force."
+    self.note_change(Change('rates', name, edit, asked=self.step), f"It is the base; {' and '.join(act)} may set or scale what is in force." if act else None)
+
+@patch
+def note_change(self:GANLearner, c:Change, caution:str=None):
+    "Note a change that has happened already, here and in the record."
+    c.step, c.caution = self.step, caution
+    self.run.write(c)
     c._done.set()
     self.tricks.log.append(c)
 
@@ -521,8 +557,11 @@ def snapshot(self:GANLearner)->Snapshot:
 def restore(self:GANLearner, snap:Snapshot):
     "Go back to `snap`; the record ends there too."
     def go():
+        if not isinstance(snap, Snapshot): raise TypeError(f"{snap!r} is no snapshot; learn.snapshot() takes one")
+        self.run.flush(self, wait=True)
         self._back_to(snap)
         self._ring.clear()
+        self.run.restored(self, snap)
     self.between_steps(go)
 
 @patch

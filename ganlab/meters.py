@@ -90,6 +90,12 @@ class Record:
 
     def truncate(self, n): self.n = min(n, self.n)
 
+    def fill(self, columns, y, n): # y: (columns, rows); NaN for what is missing up to row n
+        "Have these values in place of all."
+        self.columns, self.n = list(columns), n
+        self._data = np.full((n + 1024, len(columns)), np.nan, np.float32)
+        self._data[:y.shape[1], :len(y)] = y.T
+
 # %% ../nbs/07_meters.ipynb #d6927a6b
 def minmax(
     y:np.ndarray, # (n,) values, NaN where absent

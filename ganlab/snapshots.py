@@ -12,8 +12,8 @@ from .losses import loss_key
 from .trick import Trick
 
 # %% auto #0
-__all__ = ['canonical', 'named_params', 'named_state', 'opt_numbers', 'named_numbers', 'state_digest', 'Snapshot', 'take',
-           'put_back', 'load_tensors']
+__all__ = ['canonical', 'named_params', 'named_state', 'opt_numbers', 'named_numbers', 'numbers_text', 'digest', 'state_digest',
+           'Snapshot', 'take', 'misfits', 'put_back', 'load_tensors']
 
 # %% ../nbs/snapshots.ipynb #fc56789d
 def canonical(name:str)->str:
@@ -57,14 +57,21 @@ def named_numbers(learn)->dict: # json-able
     return dict(seed=learn.streams.seed, step=learn.step, batches=learn.n_batches, n_d=learn.n_d, update=learn.update, loss=loss_key(learn.base_loss),
                 half=learn.half, rates=learn.rates.state(), opt_d=groups(learn.opt_d), opt_g=groups(learn.opt_g), remembered=opt_numbers(learn), tricks=tricks)
 
-def state_digest(learn)->str: # 64 hex digits
-    "SHA-256 of all that the next step depends on."
-    h = hashlib.sha256(json.dumps(named_numbers(learn), sort_keys=True, default=str).encode())
-    for name, t in sorted(named_state(learn).items()):
+def numbers_text(learn)->str: return json.dumps(named_numbers(learn), sort_keys=True, default=str)
+
+def digest(
+    numbers:str, # of `numbers_text`
+    tensors:dict, # of `named_state`, or a copy of it
+)->str: # 64 hex digits
+    "SHA-256 of both."
+    h = hashlib.sha256(numbers.encode())
+    for name, t in sorted(tensors.items()):
         t = t.detach().cpu().contiguous()
         h.update(f'{name}{t.dtype}{tuple(t.shape)}'.encode())
-        h.update(t.flatten().view(torch.uint8).numpy().tobytes())
+        h.update(t.flatten().view(torch.uint8).numpy())
     return h.hexdigest()
+
+def state_digest(learn)->str: return digest(numbers_text(learn), named_state(learn)) # of all that the next step depends on
 
 # %% ../nbs/snapshots.ipynb #e26ca23d
 @dataclass(frozen=True)
@@ -75,7 +82,9 @@ class Snapshot:
     numbers: dict       # counters, rates, optimiser settings
     tricks: dict        # name -> (enabled, params, since, leaving, state)
     rows: int           # rows of the record at that time
+    built: list         # structural switches that led there: (kind, name, values, step)
     log: tuple = ()     # the changes that led there
+    of: tuple = None    # the run that it is of, and the line
 
 def take(
     learn,
@@ -88,33 +97,39 @@ def take(
             o = old.get(n)
             tensors[n] = o.copy_(t) if o is not None and (o.shape, o.dtype, o.device) == (t.shape, t.dtype, t.device) else t.detach().clone()
     tricks = {t.name: (t.enabled, dict(t.params), t.since, t.leaving, deepcopy({k: v for k, v in t.state_dict().items() if not torch.is_tensor(v)})) for t in learn.tricks.values()}
-    numbers = dict(batches=learn.n_batches, n_d=learn.n_d, half=learn.half, rates=learn.rates.state(), loss=learn.base_loss, remembered=deepcopy(opt_numbers(learn)),
+    numbers = dict(batches=learn.n_batches, n_d=learn.n_d, update=learn.update, half=learn.half, rates=learn.rates.state(), loss=learn.base_loss, remembered=deepcopy(opt_numbers(learn)),
                    groups=[[{k: v for k, v in g.items() if k != 'params'} for g in o.param_groups] for o in (learn.opt_d, learn.opt_g)])
-    return Snapshot(learn.step, tensors, numbers, tricks, learn.record.n, tuple(learn.tricks.log))
+    run = getattr(learn, 'run', None)
+    return Snapshot(learn.step, tensors, numbers, tricks, learn.record.n, learn.tricks.built, tuple(learn.tricks.log), run and (run, run.line))
 
-def put_back(learn, snap:Snapshot):
-    "Restore `snap` in place; structural changes must be the same as when it was taken."
-    if not isinstance(snap, Snapshot): raise TypeError(f"{snap!r} is no snapshot; learn.snapshot() takes one")
-    on = lambda m: {n for n, v in m.items() if v}
-    now, then = on({t.name: t.enabled for t in learn.tricks.values()}), on({n: s[0] for n, s in snap.tricks.items()})
-    if now != then:
-        todo = [f'turn {n} {"off" if n in now else "on"}' for n in sorted(now ^ then)]
-        raise ValueError(f"the snapshot of step {snap.step} was taken with {', '.join(sorted(then)) or 'no trick'} on; {', '.join(todo)} (learn.tricks), then restore it")
+def misfits(learn, snap:Snapshot)->list: # names; empty: it goes in as things stand
+    "Structural tricks that are on in one and off in the other, or weights that have another shape."
+    on = lambda pairs: {n for n, yes in pairs if yes and not learn.tricks[n].plain}
+    wrong = on((n, s[0]) for n, s in snap.tricks.items()) ^ on((t.name, t.enabled) for t in learn.tricks.values())
+    if wrong: return sorted(wrong)
     able = [f'ganlab_{t.name}' for t in learn.tricks.enabled if type(t).refit is not Trick.refit]     # these take on the snapshot's sizes by themselves
     shapes = lambda ts: {n: tuple(t.shape) for n, t in ts.items() if not n.startswith(('opt_', 'trick/')) and not any(a in n for a in able)}
     mine, its = shapes(named_state(learn)), shapes(snap.tensors)
-    wrong = sorted(n for n in mine.keys() | its.keys() if mine.get(n) != its.get(n))
-    if wrong:
-        who = next((t for t in learn.tricks.values() if f'ganlab_{t.name}.' in wrong[0]), None)
-        if who: raise ValueError(f"the snapshot has {who.name} with other values ({', '.join(f'{k}={v!r}' for k, v in snap.tricks[who.name][1].items() if v != who.params[k])}); turn it off and on again with those, then restore it")
-        raise ValueError(f"the snapshot is of other networks: {', '.join(wrong[:3])} differ")
+    return sorted(n for n in mine.keys() | its.keys() if mine.get(n) != its.get(n))
+
+def put_back(learn, snap:Snapshot):
+    "Restore `snap`, in place where the architecture is the same."
+    if not isinstance(snap, Snapshot): raise TypeError(f"{snap!r} is no snapshot; learn.snapshot() takes one")
+    if unknown := [n for n, s in snap.tricks.items() if s[0] and n not in learn.tricks]: raise ValueError(f"the snapshot of step {snap.step} has {', '.join(unknown)} on, which this learner does not know; learn.tricks.add(...) it first")
+    if misfits(learn, snap): _rebuilt(learn, snap)
+    for t in learn.tricks.values():
+        if t.plain and t.enabled != (on := snap.tricks.get(t.name, (False,))[0]):
+            if t.enabled: t.detach(learn)
+            t.enabled = on
+    learn.tricks.refresh()
     for t in learn.tricks.enabled: t.refit(snap.tricks[t.name][4])     # what was added may have another size by now
     for t in learn.tricks.values():
+        if t.name not in snap.tricks: continue
         _, params, t.since, t.leaving, state = snap.tricks[t.name]
         t.params = dict(params)
         t.load_state_dict({**deepcopy(state), **{n.split('/', 2)[2]: v.clone() for n, v in snap.tensors.items() if n.startswith(f'trick/{t.name}/')}})
     nums = snap.numbers
-    learn.step, learn.n_batches, learn.n_d, learn.half, learn.base_loss = snap.step, nums['batches'], nums['n_d'], nums['half'], nums['loss']
+    learn.step, learn.n_batches, learn.n_d, learn.update, learn.half, learn.base_loss = snap.step, *(nums[k] for k in ('batches', 'n_d', 'update', 'half', 'loss'))
     for opt, groups in zip((learn.opt_d, learn.opt_g), nums['groups']):
         for g, old in zip(opt.param_groups, groups): g.update(old)
     learn.rates.load(nums['rates'])
@@ -122,6 +137,26 @@ def put_back(learn, snap:Snapshot):
     learn.tricks.log[:] = snap.log
     learn.tricks.refresh()
     for t in learn.tricks.enabled: t.restored(learn)
+
+def _rebuilt(learn, snap):
+    "Build the networks anew with the snapshot's switches; where they come out otherwise, everything is as before."
+    mine = take(learn)
+    try:
+        if learn.tricks.built != snap.built: learn.rebuild(snap.built)
+        wrong, cause = misfits(learn, snap), None
+    except NotImplementedError: raise
+    except Exception as e: wrong, cause = [f'{type(e).__name__}: {e}'], e
+    if not wrong: return
+    if learn.tricks.built is not mine.built:
+        learn.rebuild(mine.built)
+        put_back(learn, mine)
+    raise ValueError(f"the snapshot is of other networks: {', '.join(wrong[:3])} differ") from cause
+
+def _like(v, p, old=None):
+    "A copy of the optimiser's `v` for parameter `p`, laid out in memory as the optimiser would."
+    if torch.is_tensor(old): return old.copy_(v)
+    if v.shape == p.shape and v.ndim: return torch.empty_like(p, dtype=v.dtype).copy_(v)
+    return v.to(p.device, copy=True) if v.ndim else v.clone()
 
 def load_tensors(learn, tensors:dict, with_opt=True, remembered:dict={}):
     "Copy `tensors` into the networks' parameters and buffers, and the optimisers' state."
@@ -135,4 +170,4 @@ def load_tensors(learn, tensors:dict, with_opt=True, remembered:dict={}):
                 new = {k[len(head):]: v for k, v in tensors.items() if k.startswith(head)}
                 old = opt.state.pop(p, {})
                 new |= deepcopy(remembered.get(f'{key}/{n}', {}))
-                if new: opt.state[p] = {k: v if not torch.is_tensor(v) else old[k].copy_(v) if k in old and torch.is_tensor(old[k]) else v.to(p.device, copy=True) if v.ndim else v.clone() for k, v in new.items()}
+                if new: opt.state[p] = {k: _like(v, p, old.get(k)) if torch.is_tensor(v) else v for k, v in new.items()}

@@ -7,6 +7,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
+from copy import deepcopy
+import torch
 from fastcore.basics import patch, patch_to
 from .losses import loss_name
 from .rng import whole
@@ -22,7 +24,7 @@ class Refused(ValueError):
 class Change:
     "One requested switch: what was asked, and what became of it."
     def __init__(self,
-        kind:str,          # 'on', 'off', 'set', 'loss', 'phase' or 'rates'
+        kind:str,          # 'on', 'off', 'set', 'loss', 'phase', 'rates' or 'edited' (state put in by hand)
         name:str,          # the trick, the loss, 'd' or 'g'; for rates, the number
         params:dict=None,  # values asked for
         at:int=None,       # the step to wait for (the next boundary where None)
@@ -32,6 +34,7 @@ class Change:
         self.kind, self.name, self.params, self.at, self.now, self.asked = kind, name, params or {}, at, now, asked
         self.step = self.error = self.old = self.caution = None  # step applied at, refusal, values before, a word of caution
         self.moot = False  # was there nothing to do? then it is not logged
+        self.id, self.again, self.own = None, None, False    # its number in a run's record; the run that it is made again from; did a trick ask for it by itself?
         self.title, self._done, self._why_never = name, threading.Event(), lambda: None
 
     def wait(self, timeout:float=None)->Change: # seconds; None waits for ever
@@ -44,9 +47,9 @@ class Change:
     @property
     def sentence(self)->str: # for the announcement line
         "What happened, where."
-        vals = ', '.join(f'{k} {v:g}' if isinstance(v, float) else f'{k} {v}' for k, v in self.params.items())
+        vals = ', '.join(f'{k} {v:g}' if isinstance(v, float) else f'{k} {v}' for k, v in self.params.items() if self.kind != 'rates' or k == 'value')
         what = dict(on=f'{self.title} on', off=f'{self.title} off', set=f'{self.title} changed', loss=f'Loss is now {self.title}',
-                    phase=f'Half step of {self.name.upper()}', rates=f'{self.title} edited')[self.kind]
+                    phase=f'Half step of {self.name.upper()}', rates=f'{self.title} edited', edited=self.title)[self.kind]
         if self.error: return str(self.error)
         if self.moot: return f'{self.title} was off, or on its way, at step {self.step}.'
         if self.step is None: return f'{what}: asked at {self.asked}, applied with the next step.'
@@ -61,6 +64,7 @@ class Tricks(Mapping):
         self.learn, self._lock = learn, threading.RLock()
         self._tricks = {c.name: c() for c in find_tricks()}
         self.log, self.refused, self._queue = [], {}, []   # applied changes; last refusal by name; asked and not applied
+        self.built = []                                    # structural switches: (kind, name, values, step)
         self.refresh()
 
     def __getitem__(self, name)->Trick:
@@ -160,8 +164,9 @@ def apply_due(self:Tricks)->int: # how many were applied
 # %% ../nbs/05_switch.ipynb #61433fc4
 @patch
 def _apply(self:Tricks, c:Change)->bool:
-    "Apply one change whole, or leave everything as it was and note the refusal."
+    "Write one change into the record and apply it whole, or leave everything as it was and note the refusal."
     try:
+        self.learn.run.write(c)
         with ExitStack() as undo:
             undo.callback(self.refresh)
             done = getattr(self, f'_apply_{c.kind}')(c, undo)
@@ -179,6 +184,8 @@ def _apply(self:Tricks, c:Change)->bool:
         self.refused.pop(c.name, None)
         c.moot = done is False
         if not c.moot: self.log.append(c)
+    if c.error or c.moot: self.learn.run.strike(c)
+    elif c.caution: self.learn.run.remark(c)
     c._done.set()
     return c.error is None
 
@@ -205,6 +212,8 @@ def _apply_on(self:Tricks, c:Change, undo):
     c.caution = t.caution(self.learn)
     t.attach(self.learn, undo)
     t.enabled, t.since = True, self.learn.step
+    undo.callback(setattr, self, 'built', self.built)
+    if not t.plain: self.built = [*self.built, ('on', t.name, dict(t.params), t.since)]
 
 @patch
 def _apply_off(self:Tricks, c:Change, undo):
@@ -221,7 +230,9 @@ def _apply_off(self:Tricks, c:Change, undo):
 
 @patch
 def _finish(self:Tricks, t:Trick):
+    state = {k: v for k, v in t.state_dict().items() if not torch.is_tensor(v)}
     t.detach(self.learn)
+    if not t.plain: self.built = [*self.built, ('off', t.name, deepcopy(state), self.learn.step)]
     t.enabled, t.since, t.leaving = False, None, None
     self.refresh()
 
@@ -238,7 +249,25 @@ def _apply_phase(self:Tricks, c:Change, undo):
     if self.learn.half: raise Refused(f"the next step is a half step of {self.learn.half.upper()} already; ask again after it.")
     self.learn.half = c.name
 @patch
-def _apply_rates(self:Tricks, c:Change, undo): pass
+def _apply_rates(self:Tricks, c:Change, undo): self.learn.rates.edit(**c.params) # made again from a record
+
+@patch
+def build(self:Tricks, events:list):
+    "Make the structural switches `events` again, on networks as they were given; what they hold is put back by whoever restores it."
+    learn = self.learn
+    for kind, name, values, step in events:
+        t, learn.step = self[name], step
+        if kind == 'on': t.params = dict(values)
+        with ExitStack() as undo:
+            if kind == 'on': t.attach(learn, undo)
+            else:
+                t.refit(values)
+                t.detach(learn)
+            undo.pop_all()
+        t.enabled, t.since, t.leaving = kind == 'on', step, None
+        self.refresh()
+        learn.rewire()
+    self.built = list(events)
 
 # %% ../nbs/05_switch.ipynb #242aa69d
 @patch

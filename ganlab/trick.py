@@ -113,6 +113,8 @@ class Trick:
 
     @property
     def slots(self)->tuple: return tuple(s for s in slots if callable(getattr(type(self), s, None))) # those that it fills
+    @property
+    def plain(self)->bool: return type(self).attach is Trick.attach # does it leave networks, optimisers and data as they are built?
     def effect(self, params=None)->str: return self.changes
     def why_not(self, learn)->str|None: return None
     def caution(self, learn)->str|None: return None

@@ -407,7 +407,7 @@ def test_a_second_d_that_does_not_fit():
 
 def test_it_sees_what_d_sees():
     "Another trick's noise reaches both, and the same one"
-    learn = make_learner('mlp'); go(learn, 1)
+    learn = make_learner('mlp'); learn.run.frame_every = 0; go(learn, 1)
     learn.tricks.on(DUAL); learn.tricks.on('instance_noise', sigma=1, share=1)
     seen, t = [], learn.tricks[DUAL]
     judge, t.judge = t.judge, lambda learn, x: seen.append(x) or judge(learn, x)

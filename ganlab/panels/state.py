@@ -35,7 +35,7 @@ def show(
 def values_of(change, learn)->str: # 'σ 0.05, share 0.5'
     "The values of a change, by the labels that the panel uses."
     label = (lambda k: learn.tricks[change.name].declared[k].label) if change.name in learn.tricks else str
-    return ', '.join(f'{label(k)} {show(v)}' for k, v in change.params.items() if k != 'loss')
+    return ', '.join(f'{label(k)} {show(v)}' for k, v in change.params.items() if k not in ('loss', 'snapshot') and (change.kind != 'rates' or k == 'value'))
 
 def words(change, learn)->tuple: # the subject, in bold, and the rest of the sentence
     "What became of a change, for the announcement line."

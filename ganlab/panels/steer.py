@@ -5,7 +5,7 @@
 # %% ../../nbs/panels/steer.ipynb #d83a661a
 from __future__ import annotations
 import ipywidgets as W
-from .samples import jpeg_grid
+from ..pictures import jpeg_grid
 from .state import any_shell
 
 # %% auto #0

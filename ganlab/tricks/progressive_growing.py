@@ -271,7 +271,7 @@ class NextStage(Change):
     "A stage that the schedule asks for."
     def __init__(self, learn, title):
         super().__init__('set', _name, asked=learn.step)
-        self.title = title
+        self.title, self.own = title, True
 
 @patch
 def ask(self:ProgressiveGrowing, learn):

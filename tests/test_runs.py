@@ -1,0 +1,368 @@
+"The record on disk: a run resumes, rewinds, forks and is repeated to the same bits, and a damaged, hostile or full folder costs a sentence."
+import hashlib, os, pickle, shutil, sqlite3, subprocess, sys, tempfile
+from pathlib import Path
+import pytest, torch
+from torch.utils.data import DataLoader, TensorDataset
+from ganlab.data import tensor_dls
+from ganlab.learner import GANLearner
+from ganlab.records import RunError
+from ganlab.run import Run
+from ganlab.switch import Refused
+from ganlab.trick import Num, Trick, find_tricks
+import ganlab.fork
+from strangers import MAKERS, STRANGERS, Z_DIMS, data, go, groups_hold, make_learner, nets, one_sentence
+
+TRICKS = [pytest.param(c.name, id=c.name) for c in find_tricks()]
+
+def dls(kind='mlp', **kw): return tensor_dls(data(MAKERS[kind][1]), 8, **kw)
+def again(kind, run, **kw): return GANLearner.resume(run, dls(kind), *nets(kind), progress=False, **kw)
+def killed(learn): learn.run.sync(); learn.run._stop()      # as a kill leaves it: without a last snapshot
+def recorded(kind, where, loss='non_saturating', snap_every=5, **kw):
+    learn = GANLearner(dls(kind), *nets(kind), seed=0, loss=loss, run=where, z_dim=Z_DIMS.get(kind), **kw)
+    learn.run.snap_every = snap_every
+    return learn
+
+def able(name, kind, where):
+    "A learner that the trick goes with, three steps old"
+    for i, loss in enumerate(('non_saturating', 'wasserstein', 'hinge')):
+        learn = recorded(kind, where/str(i), loss)
+        go(learn, 3)
+        if learn.tricks[name].why_not(learn) is None: return learn
+        learn.run.close()
+    pytest.skip(f'{name} does not apply to {kind}')
+
+def story(learn, name):
+    "On, set, off again, some steps between; the state after each"
+    hashes = {}
+    def walk(n):
+        for _ in range(n):
+            go(learn, 1)
+            hashes[learn.step] = learn.state_hash()
+    hashes[learn.step] = learn.state_hash()
+    learn.tricks.on(name); walk(4)
+    learn.tricks.set(name); learn.tricks.off(name); walk(4)
+    if learn.tricks[name].enabled: learn.tricks.off(name, now=True)
+    walk(3)
+    return hashes
+
+def tells_the_same(name, kind, where):
+    learn = able(name, kind, where)
+    hashes = story(learn, name)
+    folder, log = learn.run.folder, [c.sentence for c in learn.tricks.log]
+    for step in (6, 3, 9):                                        # back, and forth again by the ghosts of its own past
+        forked = learn.fork(min(step, learn.step))
+        assert forked.state_hash() == hashes[forked.step]
+        forked.run.close()
+    killed(learn)
+    more = again(kind, folder)
+    assert (more.step, more.state_hash()) == (14, hashes[14]) and [c.sentence for c in more.tricks.log] == log
+    groups_hold(more)
+    more.rewind(6); assert more.state_hash() == hashes[6]
+    more.rewind(3); assert more.state_hash() == hashes[3]
+    more.run.close()
+    back = Run.open(folder)
+    other = back.replay(dls(kind), *nets(kind), step=3)
+    assert other.state_hash() == hashes[3]
+
+@pytest.mark.parametrize('name', TRICKS)
+def test_every_trick(name, tmp_path): tells_the_same(name, 'mlp', tmp_path) if name not in IMAGES else tells_the_same(name, 'dcgan', tmp_path)
+
+IMAGES = {'progressive_growing', 'style', 'ada', 'diffaugment', 'self_attention', 'batch_norm', 'virtual_batch_norm', 'leaky_relu', 'reinit', 'dropout', 'residual', 'spectral_norm', 'consistency'}
+
+@pytest.mark.parametrize('name', TRICKS)
+def test_replay(name, tmp_path):
+    "The whole story again, from the seed and the changes alone"
+    kind = 'dcgan' if name in IMAGES else 'mlp'
+    learn = able(name, kind, tmp_path)
+    end = story(learn, name)[14]
+    learn.run.close()
+    run = Run.open(learn.run.folder)
+    other = run.replay(dls(kind), *nets(kind))
+    assert other.state_hash() == end == run.hash_at(14) and [c.sentence for c in other.tricks.log] == [c.sentence for c in learn.tricks.log]
+    assert other.run.replay(dls(kind), *nets(kind)).state_hash() == end        # and that one's record again
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', ['dcgan', 'resnet', *STRANGERS])
+@pytest.mark.parametrize('name', TRICKS)
+def test_every_trick_everywhere(name, kind, tmp_path): tells_the_same(name, kind, tmp_path)
+
+# What a run is made of beside tricks
+
+class Own:
+    "A loss of the user's own"
+    name = 'own'
+    def __init__(self, k=1.): self.k = k
+    def d_loss(self, l_real, l_fake): return self.k*((l_real - 1)**2).mean() + (l_fake**2).mean()
+    def g_loss(self, l_fake, l_real=None): return ((l_fake - 1)**2).mean()
+
+class Pull(Trick):
+    "A trick of the user's own"
+    name, title, number, short, source, acts = 'pull', 'Pull', 999, 'Pulls.', 'own', 'G'
+    k = Num(.1, 0, 1, 'how much')
+    def g_term(self, ctx): return self.k*ctx.xf.square().mean()
+
+def test_all_kinds_of_changes(tmp_path):
+    learn = recorded('mlp', tmp_path/'a', tricks=[Pull, 'ttur'])
+    go(learn, 4); learn.set_loss('hinge'); go(learn, 2); learn.set_loss(Own(2.)); learn.half_step('d'); go(learn, 3)
+    learn.tricks.set('pull', k=.5); learn.opt_g.param_groups[0]['lr'] = 1e-4; go(learn, 2)
+    learn.opt_d.param_groups[0]['betas'] = (.4, .9); learn.tricks.off('ttur'); go(learn, 2)
+    learn.tricks.on('instance_noise', at=15); go(learn, 4)
+    with torch.no_grad(): next(learn.D.parameters()).add_(.1)
+    go(learn, 3); learn.reset_opt(); go(learn, 2); learn.n_d = 2; go(learn, 2)
+    kinds = [c.kind for c in learn.tricks.log]
+    assert kinds.count('edited') == 3 and {'on', 'off', 'set', 'loss', 'phase', 'rates'} <= set(kinds)
+    end, log = learn.state_hash(), [c.sentence for c in learn.tricks.log]
+    killed(learn)
+    given = dict(loss=[Own(2.)], tricks=[Pull])
+    with pytest.raises(ValueError, match='own') as e: again('mlp', tmp_path/'a', tricks=[Pull])
+    one_sentence(e.value)
+    more = again('mlp', tmp_path/'a', **given)
+    assert more.state_hash() == end and [c.sentence for c in more.tricks.log] == log
+    more.run.close()
+    other = Run.open(tmp_path/'a').replay(dls(), *nets('mlp'), **given)
+    assert other.state_hash() == end
+    go(more := again('mlp', tmp_path/'a', **given), 3); go(other, 3)
+    assert more.state_hash() == other.state_hash()
+
+def test_a_schedule_is_replayed_without_it(tmp_path):
+    learn = recorded('mlp', tmp_path/'a')
+    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(1, 1e-3)
+    learn.tricks.on('ttur'); go(learn, 3)
+    end = learn.state_hash(); learn.run.close()
+    assert Run.open(tmp_path/'a').replay(dls(), *nets('mlp')).state_hash() == end
+    assert again('mlp', tmp_path/'a', step=7).rewind(5).step == 5
+
+def test_going_on_is_going_on(tmp_path):
+    "Steps after a resume are those of a run that was never interrupted, in numbers too"
+    calm = make_learner('dcgan', bs=8); go(calm, 30)
+    for cut in (7, 8, 20):
+        where = tmp_path/str(cut)
+        learn = recorded('dcgan', where, snap_every=4); go(learn, cut); killed(learn)
+        more = again('dcgan', where); go(more, 30 - cut)
+        assert more.state_hash() == calm.state_hash() and more.history.d_loss.tolist() == calm.history.d_loss.tolist()
+        more.run.close()
+        assert Run.open(where).scalars().d_loss.tolist() == calm.history.d_loss.tolist()
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_a_pytorch_loader(tmp_path, workers):
+    loader = lambda: DataLoader(TensorDataset(data()), 8, shuffle=True, num_workers=0, generator=torch.Generator() if workers else None)
+    learn = GANLearner(loader(), *nets('mlp'), seed=0, run=tmp_path/'a'); learn.run.snap_every = 6
+    go(learn, 20); end = learn.state_hash(); killed(learn)
+    assert GANLearner.resume(tmp_path/'a', loader(), *nets('mlp'), progress=False).state_hash() == end
+
+def test_a_stream_says_that_it_cannot_be_taken_up(tmp_path):
+    class Stream(torch.utils.data.IterableDataset):
+        def __iter__(self): return iter(torch.randn(1000, 2))
+    loader = lambda: DataLoader(Stream(), 8)
+    learn = GANLearner(loader(), *nets('mlp'), seed=0, run=tmp_path/'a'); go(learn, 3); killed(learn)
+    with pytest.warns(UserWarning, match='stream'): GANLearner.resume(tmp_path/'a', loader(), *nets('mlp'), progress=False)
+
+def test_other_data_is_said(tmp_path):
+    learn = recorded('mlp', tmp_path/'a'); go(learn, 3); killed(learn)
+    with pytest.warns(UserWarning, match='not that of the run'): GANLearner.resume(tmp_path/'a', tensor_dls(data()*2, 8), *nets('mlp'), progress=False)
+
+def test_memory_has_the_same_record():
+    learn = make_learner('mlp', bs=8); go(learn, 5); at = learn.state_hash()
+    learn.tricks.on('minibatch_stddev'); go(learn, 5); end = learn.state_hash()
+    learn.rewind(5); assert learn.state_hash() == at
+    assert len(learn.run.frames()) >= 3 and learn.run.scalars().step.tolist() == [1, 2, 3, 4, 5]
+    go(learn, 1); learn.rewind(2); go(learn, 3)
+    assert learn.state_hash() == at
+    with pytest.raises(ValueError, match='no change to undo') as e: learn.undo()
+    one_sentence(e.value)
+
+def test_ghosts_stay(tmp_path):
+    "What was rewound can still be read, and is no part of a replay"
+    learn = recorded('mlp', tmp_path/'a'); go(learn, 10); learn.tricks.on('ttur'); go(learn, 10); ghost = learn.history.d_loss.tolist()
+    learn.rewind(10); learn.tricks.on('label_smoothing'); go(learn, 4); end = learn.state_hash(); learn.run.close()
+    run = Run.open(tmp_path/'a')
+    assert [c.name for c in run.changes] == ['label_smoothing'] and run.step == 14 and run.replay(dls(), *nets('mlp')).state_hash() == end
+    assert run.scalars(line=0).d_loss.tolist() == ghost and [c.name for c in run.changes_on(0)] == ['ttur']
+
+def test_a_refused_change_leaves_no_trace(tmp_path):
+    learn = recorded('mlp', tmp_path/'a', loss='wasserstein'); go(learn, 2)
+    with pytest.raises(Refused): learn.tricks.on('label_smoothing')
+    learn.tricks.off('ttur')
+    assert not learn.run.changes
+
+def test_lr_find_is_no_part_of_the_run(tmp_path):
+    learn = recorded('mlp', tmp_path/'a'); go(learn, 5); at = learn.state_hash()
+    learn.lr_find(num_it=25, show_plot=False, suggest_funcs=None)
+    assert learn.state_hash() == at; go(learn, 5); end = learn.state_hash(); learn.run.close()
+    run = Run.open(tmp_path/'a')
+    assert not run.changes and run.scalars().step.tolist() == list(range(1, 11)) and run.replay(dls(), *nets('mlp')).state_hash() == end
+
+# Damage
+
+def snapshots_of(folder): return sorted((folder/'snapshots').glob('*.safetensors'), key=lambda p: int(p.name.split('-')[1]))
+
+@pytest.mark.parametrize('how', ['truncated', 'flipped', 'gone', 'json', 'empty'])
+def test_a_damaged_snapshot(tmp_path, how):
+    learn = recorded('mlp', tmp_path/'a'); go(learn, 14); learn.tricks.on('ttur'); go(learn, 3); end = learn.state_hash(); killed(learn)
+    file = snapshots_of(tmp_path/'a')[-1]
+    raw = file.read_bytes()
+    if how == 'truncated': file.write_bytes(raw[:-7])
+    if how == 'flipped': file.write_bytes(raw[:-100] + bytes([raw[-100] ^ 4]) + raw[-99:])
+    if how == 'gone': file.unlink()
+    if how == 'empty': file.write_bytes(b'')
+    if how == 'json': file.with_suffix('.json').write_text('{')
+    with pytest.warns(UserWarning, match='nothing is lost'): more = again('mlp', tmp_path/'a')
+    assert more.state_hash() == end
+
+def test_no_whole_snapshot(tmp_path):
+    learn = recorded('mlp', tmp_path/'a'); go(learn, 14); killed(learn)
+    for f in snapshots_of(tmp_path/'a'): f.write_bytes(b'x')
+    with pytest.raises(RunError, match='no whole snapshot'): again('mlp', tmp_path/'a')
+    assert Run.open(tmp_path/'a').scalars().step.tolist() == list(range(1, 15))
+
+def test_a_damaged_table(tmp_path):
+    learn = recorded('mlp', tmp_path/'a'); go(learn, 3); killed(learn)
+    for f in tmp_path.glob('a/run.sqlite*'): f.write_bytes(b'no database at all'*100)
+    with pytest.raises(RunError) as e: Run.open(tmp_path/'a')
+    assert 'run.sqlite' in one_sentence(e.value)
+
+def test_a_run_is_there_already(tmp_path):
+    learn = recorded('mlp', tmp_path/'a')
+    with pytest.raises(ValueError, match='resume') as e: recorded('mlp', tmp_path/'a')
+    one_sentence(e.value)
+    (tmp_path/'b').mkdir(); (tmp_path/'b'/'thesis.txt').write_text('mine')
+    with pytest.raises(ValueError, match='other files') as e: recorded('mlp', tmp_path/'b')
+    assert (tmp_path/'b'/'thesis.txt').exists(); one_sentence(e.value)
+    with pytest.raises(ValueError, match='holds no run') as e: Run.open(tmp_path/'c')
+    one_sentence(e.value)
+
+def test_a_learner_that_cannot_be_made_leaves_no_folder(tmp_path):
+    with pytest.raises(ValueError): recorded('mlp', tmp_path/'a', tricks=['no_such'])
+    assert not (tmp_path/'a').exists()
+    recorded('mlp', tmp_path/'a')
+
+def test_two_writers(tmp_path):
+    learn = recorded('mlp', tmp_path/'a'); go(learn, 3)
+    with pytest.raises(RunError, match='another learner or process') as e: again('mlp', tmp_path/'a')
+    one_sentence(e.value)
+    out = subprocess.run([sys.executable, '-c', f'from ganlab.records import Store\ntry: Store.open({str(tmp_path/"a")!r}, write=True)\nexcept RuntimeError as e: print(e)'], capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+    assert 'another learner or process' in out.stdout
+    go(learn, 3); learn.run.close()
+    assert again('mlp', tmp_path/'a').step == 6
+
+def test_reading_while_it_is_written(tmp_path):
+    learn = recorded('mlp', tmp_path/'a'); go(learn, 30); learn.tricks.on('ttur')
+    learn.run.sync(); run = Run.open(tmp_path/'a')
+    assert [c.name for c in run.changes] == ['ttur'] and run.scalars().step.tolist() == list(range(1, 31))
+    with pytest.raises(RunError, match='opened for reading'): run.store.note(a=1)
+
+LIMIT = '''
+import resource, sys, signal
+sys.path[:0] = {paths!r}
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+import torch; torch.set_num_threads(1)
+from ganlab.fitting import StepError
+from ganlab.switch import Refused
+from test_runs import recorded, go
+from pathlib import Path
+learn = recorded('mlp', Path({where!r}), snap_every=20)
+go(learn, 30)
+resource.setrlimit(resource.RLIMIT_FSIZE, (8192, resource.RLIM_INFINITY))
+try: learn.fit_steps(100, progress=False); print('went on')
+except StepError as e: print('paused:', e)
+step, at = learn.step, learn.state_hash()
+try: learn.tricks.on('ttur'); print('switched')
+except Refused as e: print('refused:', e)
+assert learn.state_hash() == at and not learn.tricks['ttur'].enabled
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+learn.tricks.on('ttur'); go(learn, 10)
+print('end', learn.step, learn.state_hash())
+learn.run.close()
+'''
+
+def test_a_full_disk(tmp_path):
+    "The training pauses at a whole step, a change is refused; with room again all goes on, and nothing is missing"
+    here = Path(__file__).parent
+    out = subprocess.run([sys.executable, '-c', LIMIT.format(paths=[str(here), str(here.parent)], where=str(tmp_path/'a'))], capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    assert 'paused:' in out.stdout and 'no room left' in out.stdout and 'refused: Not turned on' in out.stdout, out.stdout
+    step, end = out.stdout.split('end ')[1].split()
+    more = again('mlp', tmp_path/'a')
+    assert (more.step, more.state_hash()) == (int(step), end) and more.history.step.tolist() == list(range(1, int(step) + 1))
+
+READ = '''
+import os, sys
+sys.path[:0] = {paths!r}
+import pandas, encodings.idna
+from ganlab.run import Run
+from ganlab.records import RunError, Store
+os.setuid(65534)
+run = Run.open({where!r})
+print('read', run.step, len(run.changes))
+try: Store.open({where!r}, write=True); print('OPENED')
+except (RunError, ValueError) as e: print('refused:', e)
+try: Store.new({where!r} + '/inner'); print('MADE')
+except (RunError, ValueError) as e: print('refused:', e)
+'''
+
+def test_a_read_only_folder():
+    if os.name != 'posix' or os.getuid() != 0: pytest.skip('needs to be root, to become nobody')
+    with tempfile.TemporaryDirectory() as tmp:
+        tmp_path = Path(tmp); tmp_path.chmod(0o755)
+        read_only(tmp_path)
+
+def read_only(tmp_path):
+    learn = recorded('mlp', tmp_path/'a'); go(learn, 10); learn.tricks.on('ttur'); killed(learn)
+    for p in [tmp_path/'a', *(tmp_path/'a').rglob('*')]: p.chmod(0o555 if p.is_dir() else 0o444)
+    here = Path(__file__).parent
+    out = subprocess.run([sys.executable, '-c', READ.format(paths=[str(here), str(here.parent)], where=str(tmp_path/'a'))], capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    assert 'read 10 1' in out.stdout and out.stdout.count('refused:') == 2 and 'OPENED' not in out.stdout and 'MADE' not in out.stdout, out.stdout
+
+# Folders that mean harm
+
+@pytest.fixture
+def folder(tmp_path):
+    learn = recorded('mlp', tmp_path/'a'); go(learn, 12); killed(learn)
+    return tmp_path/'a'
+
+class Harm:
+    def __reduce__(self): return (os.mkdir, (str(Path(os.environ['HARM'])),))
+
+def test_a_pickle_named_as_a_snapshot(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv('HARM', str(tmp_path/'harm'))
+    file = snapshots_of(folder)[-1]
+    for raw in (pickle.dumps(Harm()), pickle.dumps(Harm(), 0)):
+        file.write_bytes(raw)
+        with sqlite3.connect(folder/'run.sqlite') as db:            # with the right hash, as its author would
+            stem, sha = db.execute('select file, sha from snapshots where file=?', (file.stem,)).fetchone()
+            db.execute('update snapshots set sha=? where file=?', (hashlib.sha256(raw).hexdigest() + ' ' + sha.split()[1], stem))
+        db.close()
+        with pytest.warns(UserWarning, match='cannot be read'): again('mlp', folder).run._stop()
+    assert not (tmp_path/'harm').exists()
+
+@pytest.mark.parametrize('name', ['../../secret', '/etc/passwd', '0-5-1/../../../secret', '..', '', 'x'*300, '0-5-1\0'])
+def test_a_path_that_climbs_out(folder, tmp_path, name):
+    (tmp_path/'secret.safetensors').write_bytes(snapshots_of(folder)[-1].read_bytes())
+    with sqlite3.connect(folder/'run.sqlite') as db: db.execute('update snapshots set file=? where step>0', (name,))
+    db.close()
+    with pytest.warns(UserWarning, match='not a name that ganlab gives'): assert again('mlp', folder).step == 12
+
+def test_a_link_that_leads_out(folder, tmp_path):
+    file = snapshots_of(folder)[-1]
+    shutil.move(file, tmp_path/'outside.safetensors'); file.symlink_to(tmp_path/'outside.safetensors')
+    with pytest.warns(UserWarning, match='is a link'): assert again('mlp', folder).step == 12
+
+def test_triggers_and_views(folder):
+    with sqlite3.connect(folder/'run.sqlite') as db: db.execute("create trigger t after insert on changes begin delete from snapshots; end")
+    db.close()
+    for f in (Run.open, lambda p: again('mlp', p)):
+        with pytest.raises(RunError, match='trigger') as e: f(folder)
+        one_sentence(e.value)
+
+def test_sql_in_names(tmp_path):
+    class Bobby(Pull): name, title = "x'; drop table changes; --", "Robert'); drop table meta; --"
+    learn = recorded('mlp', tmp_path/'a', tricks=[Bobby]); go(learn, 3); end = learn.state_hash(); killed(learn)
+    more = again('mlp', tmp_path/'a', tricks=[Bobby])
+    assert more.state_hash() == end and [c.name for c in more.run.changes] == [Bobby.name]
+
+def test_a_newer_format(folder):
+    with sqlite3.connect(folder/'run.sqlite') as db: db.execute("update meta set value='99' where key='version'")
+    db.close()
+    with pytest.raises(RunError, match='format 99') as e: Run.open(folder)
+    one_sentence(e.value)
