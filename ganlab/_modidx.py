@@ -483,6 +483,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'ganlab.records.Store.rows': ('records.html#store.rows', 'ganlab/records.py'),
                                 'ganlab.records.Store.writing': ('records.html#store.writing', 'ganlab/records.py'),
                                 'ganlab.records._aside': ('records.html#_aside', 'ganlab/records.py'),
+                                'ganlab.records._begun': ('records.html#_begun', 'ganlab/records.py'),
                                 'ganlab.records._connect': ('records.html#_connect', 'ganlab/records.py'),
                                 'ganlab.records._for_reading': ('records.html#_for_reading', 'ganlab/records.py'),
                                 'ganlab.records._full': ('records.html#_full', 'ganlab/records.py'),

@@ -121,16 +121,27 @@ def new(cls:Store,
         db.executescript(tables)
         return cls(db)
     folder = Path(path)
-    if (folder/'run.sqlite').exists(): raise ValueError(f"{folder} holds a run already: go on with it by GANLearner.resume({str(folder)!r}, dls, G, D), or give another folder")
-    if folder.exists() and (not folder.is_dir() or any(p.name != 'writer.lock' for p in folder.iterdir())): raise ValueError(f"{folder} holds other files; give a folder that is new or empty")
+    if _begun(folder): raise ValueError(f"{folder} holds a run already: go on with it by GANLearner.resume({str(folder)!r}, dls, G, D), or give another folder")
+    if folder.exists() and (not folder.is_dir() or any(p.name not in ('writer.lock', 'snapshots') and not p.name.startswith('run.sqlite') for p in folder.iterdir())): raise ValueError(f"{folder} holds other files; give a folder that is new or empty")
     with telling(folder):
-        (folder/'snapshots').mkdir(parents=True)
+        (folder/'snapshots').mkdir(parents=True, exist_ok=True)
         lock = _locked(folder)
+        for p in folder.glob('run.sqlite*'): p.unlink()      # of one that was killed before it had begun
         db = _connect(folder/'run.sqlite')
         db.execute('pragma journal_mode=wal'); db.execute('pragma synchronous=full')
         db.executescript(f"begin; {tables} insert into meta values('version', '{version}'); commit;")
         _sync(folder)
     return cls(db, folder, lock)
+
+def _begun(folder:Path)->bool:
+    "Does the folder hold a run, and not only the beginning of one that was killed before its first step could be recorded?"
+    if not (folder/'run.sqlite').exists(): return False
+    try:
+        db = _connect(folder/'run.sqlite')
+        try: return db.execute("select 1 from meta where key='begun'").fetchone() is not None
+        finally: db.close()
+    except sqlite3.OperationalError as e: return 'no such table' not in str(e)
+    except sqlite3.Error: return True      # whatever it is, it is not overwritten
 
 def _sync(folder:Path):
     "Have the names in a folder on disk, where the system can."
@@ -147,7 +158,7 @@ def open(cls:Store,
 )->Store:
     "A record that is there."
     folder = Path(path)
-    with telling(folder): there = (folder/'run.sqlite').is_file()
+    with telling(folder): there = (folder/'run.sqlite').is_file() and _begun(folder)
     if not there: raise ValueError(f"{folder} holds no run; GANLearner(..., run={str(folder)!r}) records one there")
     for p in (folder/'run.sqlite', folder/'snapshots'):
         if p.is_symlink(): raise RunError(f"{p} is a link, which a run does not contain; nothing was read")

@@ -68,6 +68,7 @@ def begins(cls:Run,
         run.attach(learn)
         run.store.note(**_facts(learn))
         run.keep(learn, 'start')
+        run.store.note(begun=time.time())
         run._frame(learn)
         yield run
     except BaseException:
@@ -86,7 +87,7 @@ def _facts(learn)->dict:
     net = lambda n: dict(made_by=getattr(n, 'made_by', None), kind=type(n).__qualname__, weights=sum(p.numel() for p in n.parameters()))
     return dict(made={**m, 'loss': m['loss'] if isinstance(m['loss'], str) else None, 'opt': m['opt'] if isinstance(m['opt'], str) else None}, first_loss=loss_key(learn.base_loss),
                 nets=dict(G=net(learn.G), D=net(learn.D)), data=dict(name=learn.source.name, n=learn.source.n, bs=learn.source.bs, shape=tuple(learn.source.shape), first=hashlib.sha256(some).hexdigest()),
-                z_shape=learn.z_shape, threads=learn.n_threads, device=learn.device.type, line=0, begun=time.time(),
+                z_shape=learn.z_shape, threads=learn.n_threads, device=learn.device.type, line=0,
                 versions=dict(python=platform.python_version(), torch=torch.__version__, machine=platform.machine()))
 
 @patch
