@@ -77,8 +77,8 @@ def table(width, pairs, only):
             out[cls.name] = dict(title=cls.title, why=str(e))
             continue
         r = compare(steps_of(plain), steps_of(learn), pairs, 2)
-        out[cls.name] = dict(title=cls.title, ms=r['b'] - r['a'], **r)
-        print(f"\r  {cls.title:32} {r['b'] - r['a']:+8.1f} ms   {r['ratio']:6.3f}  ({r['min']:.3f} to {r['max']:.3f})")
+        out[cls.name] = dict(title=cls.title, ms=(r['ratio'] - 1)*r['a'], **r)
+        print(f"\r  {cls.title:32} {out[cls.name]['ms']:+8.1f} ms   {r['ratio']:6.3f}  ({r['min']:.3f} to {r['max']:.3f})")
         del plain, learn
     for name, r in out.items():
         if 'why' in r: print(f"  {r['title']:32} {r['why']}")

@@ -554,6 +554,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                             'ganlab.run.Run.frames': ('run.html#run.frames', 'ganlab/run.py'),
                             'ganlab.run.Run.keep': ('run.html#run.keep', 'ganlab/run.py'),
                             'ganlab.run.Run.last_change': ('run.html#run.last_change', 'ganlab/run.py'),
+                            'ganlab.run.Run.learner': ('run.html#run.learner', 'ganlab/run.py'),
                             'ganlab.run.Run.leave': ('run.html#run.leave', 'ganlab/run.py'),
                             'ganlab.run.Run.left': ('run.html#run.left', 'ganlab/run.py'),
                             'ganlab.run.Run.met': ('run.html#run.met', 'ganlab/run.py'),

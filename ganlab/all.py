@@ -30,9 +30,9 @@ from .surgery import Grafted
 from .fitting import *
 from .learner import *
 from .presets import *
-from .run import Run
-import ganlab.resume
-import ganlab.fork
+from .run import *
+from .resume import *
+from .fork import *
 from .panels.tricks import trick_control
 from .panels.steer import Steer
 from .lab import *

@@ -19,7 +19,7 @@ from .snapshots import digest, named_numbers, named_state, numbers_text, take
 from .switch import Change
 
 # %% auto #0
-__all__ = ['learner', 'pace', 'Run', 'pack_frame', 'unpack_frame', 'superfluous', 'fingerprint']
+__all__ = ['pace', 'Run', 'pack_frame', 'unpack_frame', 'superfluous', 'fingerprint']
 
 # %% ../nbs/09_run.ipynb #5821ccde
 def pace(
@@ -101,8 +101,8 @@ def _discard(self:Run):
         except OSError: pass
 
 # %% ../nbs/09_run.ipynb #8eb0dc8e
-learner = property(lambda self: self._learn and self._learn())
-Run.learner = learner
+@patch(as_prop=True)
+def learner(self:Run): return self._learn and self._learn() # the learner that it records; None where that is gone
 
 @patch
 def write(self:Run, c:Change):
