@@ -248,6 +248,11 @@ def _dls(train, valid, bs, seed, name, path='.', **kwargs):
     if valid is not None and len(valid): dls.append(TensorDL(valid, min(bs, len(valid)), seed, name, **kwargs))
     return DataLoaders(*dls, path=path, device=torch.device('cpu'))
 
+def _noted(dls, fn, **args):
+    "Note what made it, for the script of a run."
+    dls.made_by = fn, args
+    return dls
+
 def _split(n, seed):
     "Which of `n` samples to train on, and the tenth to hold out."
     order = torch.randperm(n, generator=Streams(seed).generator('split'))
@@ -292,7 +297,7 @@ def ring_dls(
     _whole('modes', modes, 1, 10_000); _number('radius', radius, 0); _number('sigma', sigma, 0)
     t = torch.arange(modes)*(2*math.pi/modes)
     c = radius*torch.stack([t.cos(), t.sin()], 1)
-    return _toy(_mixture(c, sigma), n, bs, seed, 'ring', centers=c, sigma=sigma)
+    return _noted(_toy(_mixture(c, sigma), n, bs, seed, 'ring', centers=c, sigma=sigma), 'ring_dls', n=n, bs=bs, seed=seed, modes=modes, radius=radius, sigma=sigma)
 
 # %% ../nbs/01_data.ipynb #83084261
 def grid_dls(
@@ -308,7 +313,7 @@ def grid_dls(
     _whole('side', side, 1, 100); _number('spacing', spacing, 0); _number('sigma', sigma, 0); _number('scale', scale, 0)
     c = (torch.arange(side) - (side-1)/2)*spacing*scale
     c = torch.cartesian_prod(c, c)
-    return _toy(_mixture(c, sigma*scale), n, bs, seed, 'grid', centers=c, sigma=sigma*scale)
+    return _noted(_toy(_mixture(c, sigma*scale), n, bs, seed, 'grid', centers=c, sigma=sigma*scale), 'grid_dls', n=n, bs=bs, seed=seed, side=side, spacing=spacing, sigma=sigma, scale=scale)
 
 def swissroll_dls(
     n:int=100_000, # points, a tenth of them held out
@@ -323,7 +328,7 @@ def swissroll_dls(
     def make(n, g):
         t = math.pi*(1.5 + 2*turns*torch.rand(n, generator=g))
         return scale*(torch.stack([t*t.cos(), t*t.sin()], 1) + noise*torch.randn(n, 2, generator=g))
-    return _toy(make, n, bs, seed, 'swissroll')
+    return _noted(_toy(make, n, bs, seed, 'swissroll'), 'swissroll_dls', n=n, bs=bs, seed=seed, turns=turns, noise=noise, scale=scale)
 
 # %% ../nbs/01_data.ipynb #187a3d1a
 def digits_dls(
@@ -336,7 +341,7 @@ def digits_dls(
     _whole('size', size, 8, 256)
     x = torch.from_numpy(load_digits().images).float()[:, None]*(255/16)
     if size != 8: x = interpolate(x, (size, size), mode='bilinear', antialias=True)
-    return tensor_dls(x.round().clamp(0, 255).to(torch.uint8), bs, seed=seed, name='digits')
+    return _noted(tensor_dls(x.round().clamp(0, 255).to(torch.uint8), bs, seed=seed, name='digits'), 'digits_dls', bs=bs, size=size, seed=seed)
 
 # %% ../nbs/01_data.ipynb #9b80c210
 def _patches(im, size, n, seed, k):
@@ -366,7 +371,7 @@ def photos_dls(
     ims = [torch.from_numpy(np.array(o)).permute(2, 0, 1) for o in load_sample_images().images]
     parts = [_patches(o, size, n//2, seed, k) for k, o in enumerate(ims)]
     train, valid = (torch.cat(o) for o in zip(*parts))
-    return _dls(train, valid, bs, seed, 'photos')
+    return _noted(_dls(train, valid, bs, seed, 'photos'), 'photos_dls', bs=bs, size=size, n=n, seed=seed)
 
 # %% ../nbs/01_data.ipynb #e2ba1d0b
 IMAGE_SUFFIXES = tuple('.jpg .jpeg .jfif .png .bmp .gif .tif .tiff .webp .avif .jp2 .ppm .pgm .pbm .pnm .tga'.split())
@@ -500,7 +505,7 @@ def image_dls(
     files, cut = _parts(path, find_images(path), seed)
     x, good = _rows(files, size, channels, len(files)*channels*size**2 <= _room(memory_gb))
     cut = sum(i < cut for i in good)
-    return _dls(x[:cut], x[cut:], bs, seed, path.resolve().name or 'images', path=path)
+    return _noted(_dls(x[:cut], x[cut:], bs, seed, path.resolve().name or 'images', path=path), 'image_dls', path=str(path), size=size, bs=bs, channels=channels, seed=seed, memory_gb=memory_gb)
 
 # %% ../nbs/01_data.ipynb #3cd0c00f
 @contextmanager

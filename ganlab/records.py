@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from .snapshots import Snapshot
 
 # %% auto #0
-__all__ = ['tables', 'version', 'rows_in_chunk', 'rows_in_brief', 'RunError', 'pack', 'unpack', 'telling', 'Store', 'brief_of']
+__all__ = ['tables', 'version', 'rows_in_chunk', 'rows_in_brief', 'RunError', 'pack', 'unpack', 'telling', 'Store', 'brief_of',
+           'read_files']
 
 # %% ../nbs/records.ipynb #48e855ec
 class RunError(RuntimeError):
@@ -332,8 +333,17 @@ def get_snapshot(self:Store, number:int)->Snapshot:
         for p in paths:
             with p.open('rb') as f: shas.append(_sha(f))
         if ' '.join(shas) != sha: raise RunError(f"the snapshot of step {step} is damaged: what is in its files is not what was written ({stem})")
-        return Snapshot(tensors=load_file(paths[0]), **unpack(paths[1].read_text()))
+        return read_files(*paths)
     except (OSError, SafetensorError, ValueError, TypeError) as e: raise RunError(f"the snapshot of step {step} cannot be read ({type(e).__name__}: {e})") from e
+
+def read_files(tensors:Path, numbers:Path)->Snapshot: return Snapshot(tensors=load_file(tensors), **unpack(numbers.read_text()))
+
+@patch
+def export_snapshot(self:Store, number:int, stem):
+    "Write a snapshot's two files elsewhere."
+    snap = self.get_snapshot(number)
+    save_file({n: t.detach().cpu().contiguous() for n, t in snap.tensors.items()}, f'{stem}.safetensors')
+    Path(f'{stem}.json').write_text(pack({k: getattr(snap, k) for k in _plain}))
 
 @patch
 def drop_snapshots(self:Store, numbers):

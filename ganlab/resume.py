@@ -15,14 +15,15 @@ import hashlib, torch
 import numpy as np
 from .learner import GANLearner
 from .losses import get_loss, loss_key, losses
-from .records import RunError, Store
+from .records import RunError, Store, read_files
 from .rng import borrowed_rng, whole
 from .run import Run
-from .snapshots import canonical, named_params, put_back
+from safetensors.torch import load_file
+from .snapshots import Snapshot, canonical, named_params, put_back
 from .switch import Change
 
 # %% auto #0
-__all__ = []
+__all__ = ['with_loss', 'load_initial', 'read_snapshot', 'call']
 
 # %% ../nbs/resume.ipynb #d15e5f55
 def _again(c:Change, run)->Change:
@@ -87,11 +88,14 @@ def mults(self:Run, step:int)->dict: # step -> multiplier, from there on; what i
 @patch
 def snapshot(self:Run, number:int, learn):
     "A snapshot of the record, with its loss as an object."
-    snap = self.store.get_snapshot(number)
+    return replace(with_loss(self.store.get_snapshot(number), learn), of=(self, self.line))
+
+def with_loss(snap, learn)->Snapshot:
+    "A snapshot from a file, its loss an object that the learner knows."
     key = snap.numbers['loss']
     known = {loss_key(l): l for l in (*losses.values(), learn.base_loss, *learn.own_losses)}
     if key not in known: raise ValueError(f"the run was on a loss of your own at step {snap.step}, {key.split('/')[1]}, and no code is stored; give it: loss=[...]")
-    return replace(snap, numbers={**snap.numbers, 'loss': known[key]}, of=(self, self.line))
+    return replace(snap, numbers={**snap.numbers, 'loss': known[key]})
 GANLearner.own_losses = ()        # losses of the user's own that a record may name
 
 # %% ../nbs/resume.ipynb #5d3f6f4f
@@ -128,23 +132,43 @@ def _fill(self:Run, learn):
         rec.fill([*columns, *(c for c in rec.columns if c not in columns)], y, learn.step)
 
 # %% ../nbs/resume.ipynb #6b556c44
+def load_initial(
+    G, D, # networks, built as they were when the run began
+    weights, # a safetensors file, or tensors by name, 'g/0.weight'
+    made=lambda key: 'the run tells more', # what is known of network 'g' or 'd'
+):
+    "Give networks the weights that a run began with."
+    tensors = weights if isinstance(weights, dict) else load_file(weights)
+    with torch.no_grad():
+        for key, net in (('d', D), ('g', G)):
+            mine = {**named_params(net), **{canonical(n): b for n, b in net.named_buffers()}}
+            its = {n[2:]: t for n, t in tensors.items() if n.startswith(f'{key}/')}
+            wrong = sorted(n for n in mine.keys() | its.keys() if n not in mine or n not in its or mine[n].shape != its[n].shape)
+            if wrong: raise ValueError(f"{key.upper()} is not built as it was when the run began ({made(key)}): {', '.join(wrong[:3])} differ")
+            for n, t in mine.items(): t.copy_(its[n])
+
+def read_snapshot(
+    stem, # of the files, without .safetensors and .json
+    learn, # the learner that it is for
+)->Snapshot:
+    "A snapshot that was written beside a script."
+    snap = read_files(Path(f'{stem}.safetensors'), Path(f'{stem}.json'))
+    return with_loss(snap, learn)
+
 def _initial(store, G, D):
-    "Give the networks the weights of step 0."
     found = store.rows("select id from snapshots where kept='start'")
     if not found: return
     try: snap = store.get_snapshot(found[0][0])
     except RunError: return             # a later one will do, for all but a replay
-    with torch.no_grad():
-        for key, net in (('d', D), ('g', G)):
-            mine = {**named_params(net), **{canonical(n): b for n, b in net.named_buffers()}}
-            its = {n[2:]: t for n, t in snap.tensors.items() if n.startswith(f'{key}/')}
-            wrong = sorted(n for n in mine.keys() | its.keys() if n not in mine or n not in its or mine[n].shape != its[n].shape)
-            if wrong: raise ValueError(f"{key.upper()} is not built as it was when the run began ({_made(store, key)}): {', '.join(wrong[:3])} differ")
-            for n, t in mine.items(): t.copy_(its[n])
+    load_initial(G, D, snap.tensors, lambda key: _made(store, key))
+
+def call(made_by)->str: # of a function's name and its arguments
+    "How something was made, as code."
+    return f"{made_by[0]}({', '.join(f'{k}={v!r}' for k, v in made_by[1].items())})"
 
 def _made(store, key)->str:
-    net = store.fact('nets', {}).get(key.upper(), {})
-    return net.get('made_by') or f"a {net.get('kind')} with {net.get('weights'):,} weights"
+    net = store.fact('nets')[key.upper()]
+    return call(net['made_by']) if net['made_by'] else f"a {net['kind']} with {net['weights']:,} weights"
 
 def _learner(store, dls, G, D, run, loss, opt, tricks, **more)->GANLearner:
     "A learner made like the one of the record."

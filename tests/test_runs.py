@@ -1,5 +1,5 @@
 "The record on disk: a run resumes, rewinds, forks and is repeated to the same bits, and a damaged, hostile or full folder costs a sentence."
-import hashlib, os, pickle, shutil, sqlite3, subprocess, sys, tempfile
+import hashlib, os, pickle, re, shutil, sqlite3, subprocess, sys, tempfile
 from pathlib import Path
 import pytest, torch
 from torch.utils.data import DataLoader, TensorDataset
@@ -9,7 +9,7 @@ from ganlab.records import RunError
 from ganlab.run import Run
 from ganlab.switch import Refused
 from ganlab.trick import Num, Trick, find_tricks
-import ganlab.fork
+import ganlab.fork, ganlab.script
 from strangers import MAKERS, STRANGERS, Z_DIMS, data, go, groups_hold, make_learner, nets, one_sentence
 
 TRICKS = [pytest.param(c.name, id=c.name) for c in find_tricks()]
@@ -80,6 +80,19 @@ def test_replay(name, tmp_path):
     other = run.replay(dls(kind), *nets(kind))
     assert other.state_hash() == end == run.hash_at(14) and [c.sentence for c in other.tricks.log] == [c.sentence for c in learn.tricks.log]
     assert other.run.replay(dls(kind), *nets(kind)).state_hash() == end        # and that one's record again
+    assert scripted(run, tmp_path, dls(kind)).state_hash() == end
+
+def scripted(run, folder, data, *fill):
+    "What the run's script makes, its open lines filled in"
+    script = run.to_python(folder/'again.py')
+    src = re.sub('dls = [.]{3}.*', 'dls = data', script.read_text())
+    for old, new in fill:
+        assert old in src
+        src = src.replace(old, new)
+    assert len(src.split('\n')) < 60
+    names = dict(__file__=str(script), data=data, **{c.__name__: c for c in (Own, Pull)})
+    exec(compile(src, str(script), 'exec'), names)
+    return names['learn']
 
 @pytest.mark.slow
 @pytest.mark.parametrize('kind', ['dcgan', 'resnet', *STRANGERS])
@@ -119,8 +132,10 @@ def test_all_kinds_of_changes(tmp_path):
     more = again('mlp', tmp_path/'a', **given)
     assert more.state_hash() == end and [c.sentence for c in more.tricks.log] == log
     more.run.close()
-    other = Run.open(tmp_path/'a').replay(dls(), *nets('mlp'), **given)
+    run = Run.open(tmp_path/'a')
+    other = run.replay(dls(), *nets('mlp'), **given)
     assert other.state_hash() == end
+    assert scripted(run, tmp_path, dls(), ("learn.set_loss('own')", 'learn.set_loss(Own(2.))'), ('learn.tricks.add(pull)', 'learn.tricks.add(Pull)')).state_hash() == end
     go(more := again('mlp', tmp_path/'a', **given), 3); go(other, 3)
     assert more.state_hash() == other.state_hash()
 
@@ -129,7 +144,7 @@ def test_a_schedule_is_replayed_without_it(tmp_path):
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(1, 1e-3)
     learn.tricks.on('ttur'); go(learn, 3)
     end = learn.state_hash(); learn.run.close()
-    assert Run.open(tmp_path/'a').replay(dls(), *nets('mlp')).state_hash() == end
+    assert Run.open(tmp_path/'a').replay(dls(), *nets('mlp')).state_hash() == end == scripted(Run.open(tmp_path/'a'), tmp_path, dls()).state_hash()
     assert again('mlp', tmp_path/'a', step=7).rewind(5).step == 5
 
 def test_going_on_is_going_on(tmp_path):
