@@ -53,7 +53,7 @@ def copy(self:Store,
     new = Store.new(where)
     far, cut = lambda to: min(to, step), lambda c: min(c, last)
     with new.writing() as db:
-        db.executemany('insert or replace into meta values(?, ?)', self.rows("select key, value from meta where key not in ('version', 'line')"))
+        db.executemany('insert or replace into meta values(?, ?)', self.rows("select key, value from meta where key not in ('version', 'line', 'begun')"))
         for l, first, to, c in self.path(line):
             db.executemany('insert into changes values(?, 0, ?, ?, ?, ?, ?)', self.rows('select id, step, kind, name, params, more from changes where line=? and id<=?', l, cut(c)))
             db.executemany('insert or replace into mults values(0, ?, ?)', self.rows('select step, value from mults where line=? and step<?', l, far(to)))
@@ -62,8 +62,10 @@ def copy(self:Store,
             for start, columns, y in self.chunks(line, series):
                 if start < step: new.put_chunk(db, 0, series, start, columns, y[:, :step - start])
     new.note(line=0, **facts)
-    for s in self.on_path(line):
-        if s[1] <= step and s[2] <= last: new.put_snapshot(self.get_snapshot(s[0]), 0, s[2], s[3], s[5], number=s[0])
+    past = [s for s in self.on_path(line) if s[1] <= step and s[2] <= last]
+    for s in past:
+        if s[3] != 'ring' or s is past[-1]: new.put_snapshot(self.get_snapshot(s[0]), 0, s[2], s[3], s[5], number=s[0])
+    new.note(begun=True)
     return new
 
 @patch

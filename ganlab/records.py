@@ -6,6 +6,7 @@
 from __future__ import annotations
 import errno, hashlib, json, math, os, re, shutil, sqlite3, tempfile, threading, time
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 from fastcore.basics import patch
@@ -251,6 +252,9 @@ def put_chunk(self:Store, db, line:int, series:str, start:int, columns:list, y:n
     y = np.ascontiguousarray(y, np.float32)
     db.execute('insert or replace into chunks values(?, ?, ?, ?, ?, ?, ?)', (line, series, start, y.shape[1], pack(list(columns)), y.tobytes(), brief_of(y).tobytes()))
 
+@cache
+def _columns(text:str)->list: return unpack(text)
+
 @patch
 def chunks(self:Store,
     line:int, series:str='', # of a line and its past
@@ -259,7 +263,7 @@ def chunks(self:Store,
     "The chunks of a line, in order, cut where a line was left."
     for l, first, to, _ in self.path(line):
         for start, rows, columns, data in self.rows(f"select start, rows, columns, {'brief' if brief else 'data'} from chunks where line=? and series=? and start<? order by start", l, series, to if to < math.inf else 2**62):
-            columns, y = unpack(columns), np.frombuffer(data, np.float32)
+            columns, y = _columns(columns), np.frombuffer(data, np.float32)
             keep = int(min(rows, to - start))
             if brief: yield start, columns, y.reshape(len(columns), -1, 2)[:, :-(-keep//rows_in_brief)]
             else: yield start, columns, y.reshape(len(columns), rows)[:, :keep]

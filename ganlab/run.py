@@ -14,7 +14,7 @@ import numpy as np, torch
 from .fitting import StepError
 from .losses import get_loss, loss_key, loss_name, losses
 from .pictures import Pictures
-from .records import RunError, Store, pack, rows_in_chunk, unpack
+from .records import RunError, Store, pack, rows_in_brief, rows_in_chunk, unpack
 from .snapshots import digest, named_numbers, named_state, numbers_text, take
 from .switch import Change
 
@@ -449,17 +449,21 @@ def scalars(self:Run, line:int=None):
     return pd.DataFrame(dict(zip(columns, y))).astype({'step': int} if 'step' in columns else {})
 
 @patch
-def curve(self:Run,
-    column:str, # of the record, such as 'g_grad_norm'
+def curves(self:Run,
+    *names:str, # columns of the record, such as 'g_grad_norm'
     line:int=None, # the live one
-)->tuple: # steps (n,), least (n,), greatest (n,)
-    "A column as it is drawn from afar: the least and the greatest of every 32 steps."
-    at, lo, hi = [], [], []
+    points:int=1000, # at most
+)->tuple: # steps (n,), and by name: least and greatest (2, n)
+    "Columns as they are drawn from afar: the least and the greatest of so many steps, from the briefs alone."
+    at, parts = [], {n: [] for n in names}
     for start, columns, y in self.store.chunks(self.line if line is None else line, brief=True):
-        if column not in columns: continue
-        b = y[columns.index(column)]
-        at.append(start + 1 + 32*np.arange(len(b))); lo.append(b[:, 0]); hi.append(b[:, 1])
-    return tuple(np.concatenate(v) if v else np.zeros(0) for v in (at, lo, hi))
+        at.append(start + 1 + rows_in_brief*np.arange(y.shape[1]))
+        for n in names: parts[n].append(y[columns.index(n)] if n in columns else np.full((y.shape[1], 2), np.nan, np.float32))
+    if not at: return np.zeros(0, int), {n: np.zeros((2, 0), np.float32) for n in names}
+    at = np.concatenate(at)
+    first = np.arange(0, len(at), -(-len(at)//points))
+    low = {n: np.concatenate(v) for n, v in parts.items()}
+    return at[first], {n: np.stack([np.fmin.reduceat(v[:, 0], first), np.fmax.reduceat(v[:, 1], first)]) for n, v in low.items()}
 
 @patch
 def frames(self:Run, line:int=None)->list: # dicts, by step: step, kind, and what a picture of that kind has
