@@ -8,7 +8,7 @@ from copy import deepcopy
 from pathlib import Path
 from fastcore.basics import patch
 from .learner import GANLearner
-from .records import Store
+from .records import RunError, Store
 import ganlab.resume
 from .rng import whole
 from .run import Run
@@ -63,8 +63,12 @@ def copy(self:Store,
                 if start < step: new.put_chunk(db, 0, series, start, columns, y[:, :step - start])
     new.note(line=0, **facts)
     past = [s for s in self.on_path(line) if s[1] <= step and s[2] <= last]
-    for s in past:
-        if s[3] != 'ring' or s is past[-1]: new.put_snapshot(self.get_snapshot(s[0]), 0, s[2], s[3], s[5], number=s[0])
+    whole = None
+    for s in reversed(past):          # the last whole one, and those that are kept for a reason
+        if s[3] == 'ring' and whole: continue
+        try: snap = self.get_snapshot(s[0])
+        except RunError: continue
+        whole = new.put_snapshot(snap, 0, s[2], s[3], s[5], number=s[0])
     new.note(begun=True)
     return new
 
@@ -82,6 +86,17 @@ def fork(self:GANLearner,
         if self.pristine is None: raise ValueError("the networks could not be copied when the learner was made; give fresh ones: learn.fork(G=..., D=...)")
         G, D = deepcopy(self.pristine)
     return self.between_steps(_fork, self, step, name, G, D, progress)
+
+@patch
+def learner_at(self:Run,
+    dls, G, D, # the data, and networks built as they were when the run began
+    step:int=None, # None: the last step that is known
+    **own, # loss, opt, tricks of the user's own, as for `GANLearner.resume`
+)->GANLearner:
+    "A learner in memory that stands at a step of this record, and leaves the record as it is."
+    known = self.step
+    step = known if step is None else whole(step, 'step', 0, known, ': that is how far the run is known')
+    return GANLearner.resume(self.store.copy(None, self.line, step, self.last_before(step) if step < known else self.last_change()), dls, G, D, step=step, **own)
 
 def _fork(learn, step, name, G, D, progress):
     run = learn.run

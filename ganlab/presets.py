@@ -58,7 +58,9 @@ class Preset:
         shape = tuple(as_source(dls, Streams(seed)).shape)
         learn = GANLearner(dls, *self.networks(shape, seed, **sizes), loss=self.loss or 'non_saturating', seed=seed, **kwargs)
         for c in learn.tricks.preset(self.name):
-            if c.error: raise c.error
+            if not c.error: continue
+            learn.run.discard()
+            raise c.error
         return learn
 
 # %% ../nbs/presets.ipynb #0afe20b8

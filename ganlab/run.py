@@ -72,7 +72,7 @@ def begins(cls:Run,
         run._frame(learn)
         yield run
     except BaseException:
-        run._discard()
+        run.discard()
         raise
 
 @patch
@@ -91,7 +91,8 @@ def _facts(learn)->dict:
                 versions=dict(python=platform.python_version(), torch=torch.__version__, machine=platform.machine()))
 
 @patch
-def _discard(self:Run):
+def discard(self:Run):
+    "Take the run away again: of a learner that could not be made."
     self._stop()
     folder = self.folder
     if not folder: return
@@ -405,6 +406,7 @@ def close(self:Run):
     try:
         if learn is not None and self.folder:
             self.flush(learn, wait=True)
+            learn.between_steps(self._frame, learn)
             learn.between_steps(self.keep, learn, 'ring', True)
     except Exception as e: warnings.warn(f"{self.store.where} was closed without its last steps: {e}")
     finally: self._stop()
