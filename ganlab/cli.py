@@ -30,12 +30,12 @@ _callable = {f.__name__: f for f in (*toys.values(), *pictures.values())} | {n: 
 
 def make_data(
     name:str, # ring, grid, swissroll, digits, photos, or a folder of images
-    bs:int, size:int, seed:int=0,
+    bs:int, size:int, seed:int=0, channels:int=3, # the last for a folder
 ):
     "DataLoaders by the words of the command line."
     if name in toys: return toys[name](bs=bs, seed=seed)
     if name in pictures: return pictures[name](bs=bs, size=size, seed=seed)
-    if Path(name).is_dir(): return image_dls(name, size=size, bs=bs, seed=seed)
+    if Path(name).is_dir(): return image_dls(name, size=size, bs=bs, seed=seed, channels=channels)
     raise ValueError(f"--data {name}: need {', '.join([*toys, *pictures])}, or a folder of images")
 
 def made_again(made_by, what:str, todo:str):
@@ -56,7 +56,9 @@ def parts_of(run, o)->tuple: # dls, G, D
     "Data and networks for a run that is there."
     facts = run.facts
     d = facts['data']
-    dls = make_data(o.data, d['bs'], d['shape'][-1]) if o.data else made_again(d['made_by'], 'data', '--data')
+    made_by, shape = d['made_by'], d['shape']
+    if made_by and made_by[0] == 'image_dls' and not o.data: raise ValueError(f"the run's data is a folder of images; name it again: --data {made_by[1]['path']}")
+    dls = make_data(o.data, d['bs'], shape[-1], made_by[1].get('seed', 0) if made_by else 0, shape[0]) if o.data else made_again(made_by, 'data', '--data')
     return (dls, *(given_nets(o.nets) if o.nets else made_again(facts['nets']['G']['made_by'], 'networks', '--nets module:function')))
 
 # %% ../nbs/16_cli.ipynb #750b8938
