@@ -11,7 +11,8 @@ from .learner import GANLearner
 from .records import RunError, Store
 import ganlab.resume
 from .rng import whole
-from .run import Run
+from .run import Run, wipe
+from .snapshots import put_back, take
 
 # %% auto #0
 __all__ = []
@@ -24,22 +25,41 @@ def rewind(self:GANLearner,
 ):
     "Go back to a step, bit for bit; what came after it stays in the record as a ghost branch."
     step = whole(step, 'step', 0, self.step, ': a step that was done')
-    def go():
-        run = self.run
-        run.flush(self, wait=True)
-        run.sync()
-        run.leave(step, run.last_before(step))
-        run.bring(self, step, progress)
-        run.going_on(self)
-    self.between_steps(go)
+    self.between_steps(_back, self, step, None, progress)
     return self
 
 @patch
 def undo(self:GANLearner):
-    "Rewind to before the last change."
-    last = next((c for c in reversed(self.run.changes) if c.kind != 'phase'), None)
-    if last is None: raise ValueError("there is no change to undo; learn.rewind(step) goes back to any step")
-    return self.rewind(last.step)
+    "Rewind to before the last change; those made before it at the same step stay."
+    changes = [c for c in self.run.changes if not c.own]
+    if not changes: raise ValueError("there is no change to undo; learn.rewind(step) goes back to any step")
+    last = changes[-1]
+    self.between_steps(_back, self, last.step, max((c.id for c in self.run.changes if c.id < last.id), default=0), False)
+    return self
+
+def _back(learn, step, last, progress):
+    "To a step and a change; where that fails, everything is as before."
+    run = learn.run
+    if not learn.training_now: run.met(learn)
+    run.flush(learn, wait=True)
+    run.sync()
+    here, line, mine, ring = take(learn), run.line, [(r, r.columns, r._data, r.n) for r in (learn.record, *learn.layers.values())], list(learn._ring)
+    counters = {k: getattr(run, k) for k in ('_start', '_flushed', '_due', '_frame_due', '_snap_due', '_mult')}
+    run.leave(step, run.last_before(step) if last is None else last)
+    try: run.bring(learn, step, progress)
+    except BaseException:
+        run.line = line
+        for k, v in counters.items(): setattr(run, k, v)
+        with run.asleep():
+            put_back(learn, here)
+            for r, columns, data, n in mine: r.columns, r._data, r.n = columns, data, n
+            learn._ring.clear()
+            learn.rewire()
+            learn.settle()
+        raise
+    run.settled()
+    run.going_on(learn)
+    run.left(learn)
 
 # %% ../nbs/10_fork.ipynb #ed4d2978
 @patch
@@ -100,18 +120,22 @@ def learner_at(self:Run,
 
 def _fork(learn, step, name, G, D, progress):
     run = learn.run
+    if not learn.training_now: run.met(learn)
+    run.flush(learn, wait=True)
     if step is None:
         run.keep(learn, 'ring', wait=True)
         step, last = learn.step, run.last_change()
-    else:
-        run.flush(learn, wait=True)
-        last = run.last_before(step)
+    else: last = run.last_before(step)
     run.sync()
     where = run.folder and _beside(run.folder, name)
     store = run.store.copy(where, run.line, step, last, parent=dict(path=str(run.folder) if run.folder else None, line=run.line, step=step), name=name or 'fork')
-    own = {t.name: type(t) for t in learn.tricks.values() if not type(t).__module__.startswith('ganlab.')}
-    return GANLearner.resume(store, learn.dls, G, D, step=step, loss=[learn.made['loss'], *learn.own_losses] if not isinstance(learn.made['loss'], str) else list(learn.own_losses) or None,
-                             opt=None if isinstance(learn.made['opt'], str) else learn.made['opt'], tricks=list(own.values()), device=learn.device, progress=progress)
+    own = learn.known_losses.values()
+    try: return GANLearner.resume(store, learn.dls, G, D, step=step, loss=list(own), opt=None if isinstance(learn.made['opt'], str) else learn.made['opt'],
+                                  tricks=[deepcopy(t) for t in learn.tricks.given.values()], device=learn.device, progress=progress)
+    except BaseException:
+        store.close()
+        wipe(store.folder)
+        raise
 
 def _beside(folder:Path, name)->Path:
     if name is not None:

@@ -123,6 +123,7 @@ def _pause(self:Lab):
     self._say = 'Paused', f'at step {thou(self.learn.step)}.{more}'
     self._draw(full=True)
     idle = lambda: self._want == 'pause' and not self._todo
+    self.learn.run.left(self.learn)
     with self._cond:
         if idle(): self._quiet.set()
     while idle():
@@ -130,6 +131,7 @@ def _pause(self:Lab):
         if self._look_now: self._draw(full=True)
         with self._cond:
             if idle(): self._cond.wait(0.05)
+    self.learn.run.met(self.learn)
     self._state = 'running'
     self._clock.clear()
     self._due = 0.

@@ -19,7 +19,7 @@ from fastai.torch_core import default_device
 from fastai.callback.core import CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException
 from .data import Halved, as_source
 from .fitting import Rates, StepError, StepLearner, TwoOptimizers
-from .losses import get_loss, loss_name, loss_title, sees_level
+from .losses import get_loss, loss_key, loss_name, loss_title, sees_level
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
 from .probe import halvings, latent_shape, need_module, probe
 from .rng import BorrowedRNG, Streams, borrowed_rng, whole
@@ -83,11 +83,13 @@ class GANLearner(StepLearner):
         device=None,              # where to train; None: fastai's default_device()
         amp=None,                 # 'bf16': forward passes in bfloat16, with no promise of equal bits
     ):
-        self.made = dict(loss=loss, opt=opt, lr_g=lr_g, lr_d=lr_d, betas_g=betas_g, betas_d=betas_d, n_d=n_d, update=update, z_dim=z_dim, seed=seed, amp=amp)
         _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks)
+        lr_g, lr_d, n_d, (betas_g, betas_d) = float(lr_g), float(lr_d), int(n_d), (tuple(map(float, b)) for b in (betas_g, betas_d))
+        self.made = dict(loss=loss, opt=opt, lr_g=lr_g, lr_d=lr_d, betas_g=betas_g, betas_d=betas_d, n_d=n_d, update=update, z_dim=z_dim, seed=seed, amp=amp)
         need_module(G, 'G'), need_module(D, 'D')
         self.device = _device(device)
         self.streams, self.base_loss, self.n_d, self.update, self.amp = Streams(seed), get_loss(loss), n_d, update, amp
+        self.known_losses = {loss_key(self.base_loss): self.base_loss}      # all that it was ever on, for going back
         self.source, self.z_shape = as_source(dls, self.streams), latent_shape(G, z_dim)
         self.step, self.n_batches, self.half = 0, 0, None
         self._rng = BorrowedRNG(self.streams, self.device)
@@ -211,7 +213,7 @@ def one_step(self:GANLearner):
         if not isinstance(e, Cancelled): raise self._recover(e) from e
         self._recompute(self.step); raise
     except BaseException: self._recompute(self.step); raise      # an interrupt leaves no half step behind
-    self.half = None
+    self.run.stepped(self)
 
 @patch
 def _updates(self:GANLearner, n_d, n_g)->Ctx: # of the D update whose fakes G's first update uses
@@ -380,7 +382,7 @@ def _note(self:GANLearner, c, t0):
         bad = next((k for k, v in row.items() if not math.isfinite(v)), None)   # terms and scores come before norms
         if bad: raise self._recover(None, bad, row[bad])
     for key in {'d', 'g'} - sizes.keys(): self._layer_row(key, [])
-    self.step += 1
+    self.step, self.half = self.step + 1, None
     row['ms'] = 1000*(time.perf_counter() - t0)
     self.last_d, self.last_g = row.get('d_loss', math.nan), row.get('g_loss', math.nan)
     self.last_loss = row.get('d_loss', 0.) + row.get('g_loss', 0.)
@@ -389,7 +391,6 @@ def _note(self:GANLearner, c, t0):
     if self.slope_every and self.step % self.slope_every == 0 and c.xf is not None: self._slope(c)
     if self.tricks.tick(): self._ring.clear()      # one has gone: the next boundary looks at the networks anew
     elif self.step % self.snap_every == 0: self.keep()
-    self.run.stepped(self)
 
 @patch
 def _layer_row(self:GANLearner, key, norms):
@@ -486,10 +487,15 @@ def note_change(self:GANLearner, c:Change, caution:str=None):
 @patch
 def set_loss(self:GANLearner, loss, at:int=None)->Change:
     "Train on another loss from the next boundary (or step `at`) on. Leaving one that is blind to D's level, such as Wasserstein's, D's last bias is moved so that its scores lie around 0."
+    return self.tricks.ask(self.loss_change(loss, at))
+
+@patch
+def loss_change(self:GANLearner, loss, at:int=None)->Change: # not asked for yet
     loss = get_loss(loss)
+    self.known_losses[loss_key(loss)] = loss
     c = Change('loss', loss_name(loss), dict(loss=loss), at)
     c.title = loss_title(loss)
-    return self.tricks.ask(c)
+    return c
 
 @patch
 def relevel(self:GANLearner, before, after, undo):
@@ -718,5 +724,7 @@ def load(self:GANLearner, file, with_opt:bool=True, **kwargs):
             self.tricks[n].load_state_dict({**saved[n], **{k.split('/', 2)[2]: v for k, v in ts.items() if k.startswith(f'trick/{n}/')}})
             self.tricks[n].restored(self)
         self._ring.clear()
+        self.run.edited(self)
+        if not self.training_now: self.run.left(self)
     self.between_steps(go)
     return self

@@ -56,6 +56,7 @@ class Record:
     "Scalars by step: rows of float32, columns that may join later."
     def __init__(self, columns=()):
         self.columns, self.n, self._data = list(columns), 0, np.full((1024, len(columns)), np.nan, np.float32)
+        self.era = 0      # goes up whenever rows are taken back
 
     def _fit(self, rows, cols):
         r, c = self._data.shape
@@ -88,11 +89,12 @@ class Record:
         if name not in self.columns: return np.full(self.n - start, np.nan, np.float32)
         return self._data[start:self.n, self.columns.index(name)]
 
-    def truncate(self, n): self.n = min(n, self.n)
+    def truncate(self, n):
+        if n < self.n: self.n, self.era = n, self.era + 1
 
     def fill(self, columns, y, n): # y: (columns, rows); NaN for what is missing up to row n
         "Have these values in place of all."
-        self.columns, self.n = list(columns), n
+        self.columns, self.n, self.era = list(columns), n, self.era + 1
         self._data = np.full((n + 1024, len(columns)), np.nan, np.float32)
         self._data[:y.shape[1], :len(y)] = y.T
 

@@ -12,7 +12,7 @@ from .data import as_source
 from .learner import GANLearner
 from .nets import dcgan, mlp, relu_mlp, resnet
 from .rng import Streams
-from .switch import Refused, Tricks
+from .switch import Tricks
 from .trick import nearest
 
 # %% auto #0
@@ -42,10 +42,15 @@ class Preset:
     def plan(self, learn)->Plan:
         "What it would switch now; nothing is switched."
         tr = learn.tricks
-        off = [('off', t.name, {}) for t in tr.enabled if t.name not in self.tricks and not t.bystander]
-        loss = [('loss', self.loss, {})] if self.loss not in (None, learn.loss_name) else []
-        as_is = lambda n: tr[n].enabled and not tr[n].leaving and tr[n].params == self.values(learn, n)
-        return Plan(off + loss + [('on', n, self.values(learn, n)) for n in tr if n in self.tricks and not as_is(n)])
+        on, values, loss = {t.name for t in tr.enabled if not t.leaving}, {n: t.params for n, t in tr.items()}, learn.loss_name
+        for c in tr.pending:               # what was asked for and waits comes first
+            if c.kind == 'loss': loss = c.name
+            if c.kind in ('on', 'off'): on = on | {c.name} if c.kind == 'on' else on - {c.name}
+            if c.kind in ('on', 'set'): values[c.name] = values[c.name] | c.params
+        leaving = {t.name for t in tr.enabled if t.leaving}
+        off = [('off', n, {}) for n in tr if n in on | leaving and n not in self.tricks and not tr[n].bystander]
+        as_is = lambda n: n in on and values[n] == self.values(learn, n)
+        return Plan(off + ([('loss', self.loss, {})] if self.loss not in (None, loss) else []) + [('on', n, self.values(learn, n)) for n in tr if n in self.tricks and not as_is(n)])
 
     def networks(self, shape:tuple, seed=0, **sizes)->tuple: # (G, D)
         "Fresh networks as the recipe has them, for samples of `shape`; `sizes` such as width=16 go to what makes them."
@@ -111,8 +116,7 @@ def preset(self:Tricks, name:str)->Switched:
     "Switch a whole recipe: what it does not have goes off, then its loss comes, then its tricks."
     if name not in presets: raise ValueError(f"no preset called {name!r}.{nearest(name, presets)} learn.tricks.presets lists them all.")
     done, learn = Switched(), self.learn
-    with self._lock:
-        for kind, what, values in presets[name].plan(learn):
-            try: done.append(learn.set_loss(what) if kind == 'loss' else self.off(what, now=True) if kind == 'off' else self.on(what, **values))
-            except Refused: done.append(self.refused[what])
+    for kind, what, values in presets[name].plan(learn):
+        done.append(learn.loss_change(what) if kind == 'loss' else self.change(kind, what, values, now=kind == 'off'))
+    self.ask_all(done)
     return done

@@ -77,7 +77,7 @@ def telling(folder):
 class Store:
     "The files of one run; without a folder, the same tables in memory."
     def __init__(self, db, folder:Path=None, lock=None, writes=True):
-        self.db, self.folder, self.guard, self.lock, self.writes = db, folder, threading.RLock(), lock, writes
+        self.db, self.folder, self.guard, self.lock, self.writes, self.is_open = db, folder and folder.resolve(), threading.RLock(), lock, writes, True
         self.held = {}          # snapshots of a run in memory, by the name that a file would have
     where = property(lambda self: str(self.folder) if self.folder else 'the run in memory')
     def __repr__(self): return f'Store({self.where})'
@@ -103,14 +103,14 @@ class Store:
         "Let go of the files."
         with self.guard:
             self.db.close()
-            self.writes = False
+            self.writes = self.is_open = False
             if self.lock: self.lock.release()
 
 # %% ../nbs/records.ipynb #02204011
 def _locked(folder:Path)->FileLock:
     lock = FileLock(folder/'writer.lock')
     try: lock.acquire(timeout=0)
-    except Timeout: raise RunError(f"{folder} is being recorded by another learner or process; stop that one first, or record to another folder") from None
+    except Timeout: raise RunError(f"{folder} is being recorded by another learner or process; close that one first (learn.run.close()), or record to another folder") from None
     return lock
 
 @patch(cls_method=True)

@@ -21,6 +21,7 @@ from .run import Run
 from safetensors.torch import load_file
 from .snapshots import Snapshot, canonical, named_params, put_back
 from .switch import Change
+from .trick import Trick
 
 # %% auto #0
 __all__ = ['with_loss', 'load_initial', 'read_snapshot', 'call']
@@ -65,7 +66,7 @@ def carry_on(self:GANLearner,
     progress=False, # show a bar
 ):
     "Train up to a step as the record says."
-    todo, mults = deque(changes), source.mults(self.step)
+    todo, mults, mult = deque(changes), source.mults(self.step), self.rates.mult
     with nullcontext() if self.on_training_thread() else self.claim():
         self.model.train()
         steps = range(self.step, until)
@@ -74,12 +75,15 @@ def carry_on(self:GANLearner,
             self.make_again(todo, source)
             if not self._ring: self.keep()
             self.one_step()
+        self.rates.mult = mult
         self.make_again(todo, source)
         self._ring.clear()
 
 @patch
 def mults(self:Run, step:int)->dict: # step -> multiplier, from there on; what is in force at `step` is in it
     "What schedulers did to the rates, on the live line."
+    if self._mults and self.store.writes:
+        with self.store.writing() as db: self._put_mults(db)
     rows = []
     for l, _, to, _ in self.store.path(self.line): rows += self.store.rows('select step, value from mults where line=? and step<? order by step', l, min(to, 2**62))
     before = [v for s, v in rows if s <= step]
@@ -93,10 +97,9 @@ def snapshot(self:Run, number:int, learn):
 def with_loss(snap, learn)->Snapshot:
     "A snapshot from a file, its loss an object that the learner knows."
     key = snap.numbers['loss']
-    known = {loss_key(l): l for l in (*losses.values(), learn.base_loss, *learn.own_losses)}
+    known = {**{loss_key(l): l for l in losses.values()}, **learn.known_losses}
     if key not in known: raise ValueError(f"the run was on a loss of your own at step {snap.step}, {key.split('/')[1]}, and no code is stored; give it: loss=[...]")
     return replace(snap, numbers={**snap.numbers, 'loss': known[key]})
-GANLearner.own_losses = ()        # losses of the user's own that a record may name
 
 # %% ../nbs/resume.ipynb #5d3f6f4f
 @patch
@@ -113,23 +116,15 @@ def bring(self:Run,
         break
     else: raise RunError(f"{self.store.where} has no whole snapshot up to step {step}: {'; '.join(damaged)}")
     if damaged: warnings.warn(f"{'; '.join(damaged)}. Going on from step {snap.step}, and computing forward to {step}: nothing is lost")
-    changes = self.changes_on(self.line, own=(learn.base_loss, *learn.own_losses))
+    changes, mult = self.changes_on(self.line, own=learn.known_losses.values()), learn.rates.mult
     with self.asleep():
         if not learn.tricks.built and not learn.tricks.enabled:      # a fresh learner: into the networks that were given
             with borrowed_rng(learn.streams, 'build', device=learn.device): learn.tricks.build(snap.built)
         put_back(learn, replace(snap, log=tuple(c for c in changes if c.id <= s['last'])))
         learn._ring.clear()
-        self._fill(learn)
+        self.fill(learn)
+        learn.rates.mult = mult      # what a fit that is under way has set is its own
         learn.carry_on([c for c in changes if c.id > s['last']], self, step, progress)
-    self.left(learn)
-
-@patch
-def _fill(self:Run, learn):
-    "The rows up to where the learner stands."
-    for series, rec in (('', learn.record), *learn.layers.items()):
-        columns, y = self.table(series=series)
-        y = y[:, :learn.step] if len(columns) else np.zeros((0, 0), np.float32)
-        rec.fill([*columns, *(c for c in rec.columns if c not in columns)], y, learn.step)
 
 # %% ../nbs/resume.ipynb #6b556c44
 def load_initial(
@@ -181,8 +176,8 @@ def _learner(store, dls, G, D, run, loss, opt, tricks, **more)->GANLearner:
     if made['opt'] is None: raise ValueError("the run was made with an optimiser of your own, and no code is stored; give the same: opt=...")
     _initial(store, G, D)
     learn = GANLearner(dls, G, D, **made, run=run, **more)
-    learn.own_losses = own
-    for t in tricks: learn.tricks.add(t)
+    learn.known_losses |= {loss_key(l): l for l in own}
+    for t in [tricks] if isinstance(tricks, (type, Trick)) else tricks: learn.tricks.add(t)
     _same_data(learn, store)
     return learn
 
@@ -214,7 +209,9 @@ def resume(cls:GANLearner,
         learn = _learner(store, dls, G, D, rec, loss, opt, tricks, cbs=cbs, path=path, device=device)
         if step < known: rec.leave(step, rec.last_before(step))
         rec.bring(learn, step, progress)
+        rec.settled()
         rec.going_on(learn)
+        rec.left(learn)
         return learn
     except BaseException:
         store.close()
@@ -247,7 +244,9 @@ def replay(self:Run,
     step = known if step is None else whole(step, 'step', 0, known, ': that is how far the run is known')
     learn = _learner(self.store, dls, G, D, None, loss, opt, tricks, device=device)
     last = self.last_before(step) if step < known else None
-    learn.carry_on([c for c in self.changes_on(self.line, own=(learn.base_loss, *learn.own_losses)) if last is None or c.id <= last], self, step, progress)
+    changes = self.changes_on(self.line, own=learn.known_losses.values())
+    learn.carry_on([c for c in changes if last is None or c.id <= last], self, step, progress)
+    learn.run.left(learn)
     return learn
 
 @patch

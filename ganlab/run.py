@@ -19,7 +19,7 @@ from .snapshots import digest, named_numbers, named_state, numbers_text, take
 from .switch import Change
 
 # %% auto #0
-__all__ = ['pace', 'Run', 'pack_frame', 'unpack_frame', 'superfluous', 'fingerprint']
+__all__ = ['pace', 'Run', 'wipe', 'pack_frame', 'unpack_frame', 'superfluous', 'fingerprint']
 
 # %% ../nbs/09_run.ipynb #5821ccde
 def pace(
@@ -44,16 +44,17 @@ class Run:
     "The record of one training."
     snap_every = frame_every = None       # steps between two snapshots, and two frames; None: by measuring what they cost, 0: none
     spread, room = 12, 4e9                # how many of the older snapshots stay, and bytes that all may take together
+    most_by_hand = 50                     # snapshots of what was set by hand
     def __init__(self, store:Store):
         self.store, self.line = store, store.fact('line', 0)
         self._pool = ThreadPoolExecutor(1, 'ganlab-run') if store.folder and store.writes else None
-        self._learn, self._asleep, self._trouble, self._busy, self._seen = None, 0, None, False, None
+        self._learn, self._asleep, self._failed, self._busy, self._seen = None, 0, [], False, None
         self._due = self._frame_due = self._snap_due = 0
         self._start = self._flushed = 0          # row that the open chunk begins with; rows written
         self._mult, self._mults, self._clock = 1., [], (0., 0)
-        self._pictures, self._gap, self._snap_cost, self._warned = None, 0, 0., False
+        self._gap, self._snap_cost, self._warned = 0, 0., set()
     folder = property(lambda self: self.store.folder, doc="Where it is; None: in memory.")
-    def __repr__(self): return f'Run({self.store.where}, {self.step:,} steps, {len(self.changes)} changes)'
+    def __repr__(self): return f'Run({self.store.where}, {self.step:,} steps, {len(self.changes)} changes)' if self.store.is_open else f'Run({self.store.where}, closed)'
 
 @patch(cls_method=True)
 @contextmanager
@@ -71,6 +72,7 @@ def begins(cls:Run,
         run.store.note(begun=time.time())
         run._frame(learn)
         yield run
+        run.left(learn)
     except BaseException:
         run.discard()
         raise
@@ -94,8 +96,11 @@ def _facts(learn)->dict:
 def discard(self:Run):
     "Take the run away again: of a learner that could not be made."
     self._stop()
-    folder = self.folder
-    if not folder: return
+    wipe(self.folder)
+
+def wipe(folder:Path):
+    "Take away what a run's folder consists of, and the folder if nothing else is in it."
+    if folder is None: return
     for p in [*(folder/'snapshots').glob('*'), *folder.glob('run.sqlite*'), folder/'writer.lock']: p.unlink(missing_ok=True)
     for p in (folder/'snapshots', folder):
         try: p.rmdir()
@@ -109,11 +114,13 @@ def learner(self:Run): return self._learn and self._learn() # the learner that i
 def write(self:Run, c:Change):
     "Commit a change, before it acts."
     if c.again is self or self._asleep: return
+    if not self.store.writes: raise RunError(f"the run in {self.store.where} is closed; GANLearner.resume goes on with it")
     params = {k: loss_key(v) if k == 'loss' else v for k, v in c.params.items()}
     with self.store.writing() as db:
         self._put_mults(db)
         c.id = db.execute('insert into changes(line, step, kind, name, params, more) values(?, ?, ?, ?, ?, ?)',
                           (self.line, self.learner.step, c.kind, c.name, pack(params), _more(c))).lastrowid
+        if c.kind == 'edited': db.execute('update snapshots set last=? where id=?', (c.id, c.params['snapshot']))     # it stands behind this change, not before it
 
 def _more(c)->str: return pack(dict(now=c.now, own=c.own, title=c.title, caution=c.caution))
 
@@ -197,7 +204,7 @@ def _do(self:Run, f, *args):
     "Do it on the writer's thread where there is one; trouble is told at the next boundary."
     def go():
         try: f(*args)
-        except Exception as e: self._trouble = e
+        except Exception as e: self._failed.append((e, f, args))
     try: self._pool.submit(go)
     except (AttributeError, RuntimeError): go()      # in memory; or at the interpreter's end, when threads have ended
 
@@ -206,17 +213,22 @@ def sync(self:Run):
     "Wait until all is written that was asked for; raise what went wrong."
     try: self._pool.submit(lambda: None).result()
     except (AttributeError, RuntimeError): pass
-    if self._trouble:
-        e, self._trouble = self._trouble, None
-        raise e
+    if self._failed: raise self._failed[0][0]
 
 @patch
 def check(self:Run, learn):
     "At a boundary of the training: what the writer could not write is tried again, and if it still cannot, ends it, at a whole step."
-    if self._trouble is None: return
-    self._trouble = None
-    try: self.flush(learn, wait=True)
+    if not self._failed: return
+    try: self.catch_up()
     except Exception as e: raise StepError(str(e), learn.step + 1, learn.step) from e
+
+@patch
+def catch_up(self:Run):
+    "Do what the writer failed to do."
+    while self._failed:
+        _, f, args = self._failed[0]
+        f(*args)
+        del self._failed[0]
 
 # %% ../nbs/09_run.ipynb #a1684de2
 _halves = ('fake', 'heat', 'arrows')
@@ -244,8 +256,8 @@ def unpack_frame(head:str, blob:bytes)->dict:
 def _frame(self:Run, learn):
     "Take a frame, and say when the next one is due."
     t0 = time.perf_counter()
-    if self._pictures is None: self._pictures = Pictures(learn)
-    try: row = (self.line, learn.step, *pack_frame(self._pictures.take()))
+    if not hasattr(learn, 'pictures'): learn.pictures = Pictures(learn)
+    try: row = (self.line, learn.step, *pack_frame(learn.pictures.take()))
     except Exception as e:      # a picture that fails must not undo a step
         warnings.warn(f"samples cannot be drawn, and no frames are recorded any more: {type(e).__name__}: {e}")
         self._frame_due = math.inf
@@ -259,13 +271,16 @@ def _frame(self:Run, learn):
 def _put_frame(self:Run, row):
     with self.store.writing() as db:
         db.execute('insert or replace into frames values(?, ?, ?, ?)', row)
-        if db.execute('select count(*) from frames').fetchone()[0] > 400:
+        if db.execute('select count(*) from frames where line=?', row[:1]).fetchone()[0] > 400:
             self._gap *= 2
-            db.execute('delete from frames where step>100 and step % ? != 0', (self._gap,))
+            db.execute('delete from frames where line=? and step>100 and step % ? != 0', (row[0], self._gap))
+        if db.execute('select count(*) from frames').fetchone()[0] > 2000:      # the oldest line that has any, and that is not this one, keeps a tenth
+            old, = db.execute('select min(line) from frames where line!=? group by line having count(*) > 10 order by line', row[:1]).fetchone() or (None,)
+            db.execute('delete from frames where line=? and rowid % 10 != 0', (old,))
 
 def _step_time(learn)->float: # seconds
     ms = learn.record.array('ms')[-20:]
-    return float(np.median(ms))/1e3 if len(ms) else .01
+    return float(np.median(ms[~np.isnan(ms)]))/1e3 if (~np.isnan(ms)).any() else .01
 
 # %% ../nbs/09_run.ipynb #9d6292f8
 @patch
@@ -309,17 +324,25 @@ def _thin(self:Run):
     best = max((r for r in rows if r[4] is not None), key=lambda r: r[4], default=(None,))[0]
     last = [r[0] for r in sorted((r for r in rows if r[5] == self.line), key=lambda r: (r[1], r[0]))[-3:]]
     stay = [r for r in rows if r[2] != 'ring' or r[0] in last or r[0] == best]
+    by_hand = [r[0] for r in rows if r[2] == 'edited']
+    if len(by_hand) > self.most_by_hand:
+        self._warn(f"weights or settings were set by hand {len(by_hand)} times; of these snapshots the last {self.most_by_hand} are kept, so the run can be replayed and rewound from there on only. A trick of your own is recorded as a change: see the tutorial")
+        self.store.drop_snapshots(by_hand[:-self.most_by_hand])
     taken = sum(r[3] for r in stay)
     self.store.drop_snapshots(superfluous([r[:4] for r in rows if r not in stay], self.spread if self.folder else 4, self.room - taken))
-    if taken > self.room and not self._warned:
-        self._warned = True
-        warnings.warn(f"{self.store.where}: the snapshots that have to stay take {taken/1e9:.1f} GB, over its bound of {self.room/1e9:.1f} GB; unpin some, or set learn.run.room")
+    if taken > self.room: self._warn(f"{self.store.where}: the snapshots that have to stay take more than {self.room/1e9:.1f} GB; unpin some, or set learn.run.room")
+
+@patch
+def _warn(self:Run, text):
+    "Once."
+    if text[:40] not in self._warned: warnings.warn(text)
+    self._warned.add(text[:40])
 
 # %% ../nbs/09_run.ipynb #a2b5a63f
 @patch
 def stepped(self:Run, learn):
     "After a step: what is due."
-    if self._asleep: return
+    if self._asleep or not self.store.writes: return
     if learn.rates.mult != self._mult:
         self._mult = learn.rates.mult
         self._mults.append((learn.step - 1, self._mult))
@@ -349,12 +372,13 @@ def fingerprint(learn)->tuple:
     ts = [t.detach().float() for t in named_state(learn).values() if t.numel()]
     numbers = named_numbers(learn) | dict(rates=None)       # an edit of a rate has an entry of its own in the log
     for k in ('opt_d', 'opt_g'): numbers[k] = [{n: v for n, v in g.items() if n not in learn.rates.keys} for g in numbers[k]]
-    return json.dumps(numbers, sort_keys=True, default=str), torch.stack(torch._foreach_norm(ts)).tolist(), torch.stack([t.sum() for t in ts]).tolist()
+    thirds = [t.flatten()[:(t.numel() + 2)//3].sum() for t in ts]      # what only changes places, too
+    return json.dumps(numbers, sort_keys=True, default=str), torch.stack(torch._foreach_norm(ts)).tolist(), torch.stack([t.sum() for t in ts]).tolist(), torch.stack(thirds).tolist()
 
 @patch
 def left(self:Run, learn):
     "Nothing trains any more, or a change was applied meanwhile: note how things stand."
-    if self._asleep: return
+    if self._asleep or not self.store.writes: return
     if self.folder: self.flush(learn)
     self._seen = fingerprint(learn)
 
@@ -362,6 +386,7 @@ def left(self:Run, learn):
 def met(self:Run, learn):
     "Do things still stand as they were left? If not, they were set by hand."
     if self._asleep or self._seen is None: return
+    if not self.store.writes: raise RunError(f"the run in {self.store.where} is closed; GANLearner.resume goes on with it")
     if repr(fingerprint(learn)) != repr(self._seen): self.edited(learn)      # as texts: NaN equals NaN
 
 @patch
@@ -380,16 +405,29 @@ def restored(self:Run, learn, snap):
     run, line = snap.of or (None, None)
     if run is self: self.line = line
     self.leave(learn.step, max((c.id or 0 for c in learn.tricks.log), default=0))
+    self.settled()
+    self.fill(learn)
     if run is not self: self.edited(learn)
     self.left(learn)
 
 @patch
 def leave(self:Run, step:int, last:int):
-    "Begin another line, that shares the past up to `step` and change `last`."
+    "Begin another line, that shares the past up to `step` and change `last`; `settled` makes it the live one for whoever opens the run."
     self.line = self.store.branch(self.line, step, last)
-    self.store.note(line=self.line)
     self._start = self._flushed = step
     self._due = self._frame_due = self._snap_due = step
+
+@patch
+def settled(self:Run): self.store.note(line=self.line)
+
+@patch
+def fill(self:Run, learn):
+    "Give the learner the rows of the live line, up to where it stands."
+    for series, rec in (('', learn.record), *learn.layers.items()):
+        columns, y = self.table(series=series)
+        y = y[:, :learn.step] if len(columns) else np.zeros((0, 0), np.float32)
+        rec.fill([*columns, *(c for c in rec.columns if c not in columns)], y, learn.step)
+    if learn.step: learn.record.array('step')[:] = np.arange(1, learn.step + 1)
 
 # %% ../nbs/09_run.ipynb #89c92d0b
 @patch
@@ -404,12 +442,16 @@ def close(self:Run):
     learn = self.learner
     if not self.store.writes: return
     try:
-        if learn is not None and self.folder:
-            self.flush(learn, wait=True)
-            learn.between_steps(self._frame, learn)
-            learn.between_steps(self.keep, learn, 'ring', True)
+        if learn is not None and self.folder: learn.between_steps(self._last, learn)
     except Exception as e: warnings.warn(f"{self.store.where} was closed without its last steps: {e}")
     finally: self._stop()
+
+@patch
+def _last(self:Run, learn):
+    if not learn.training_now: self.met(learn)
+    self.flush(learn, wait=True)
+    self._frame(learn)
+    self.keep(learn, 'ring', wait=True)
 
 def __enter__(self): return self
 def __exit__(self, *exc): self.close()

@@ -107,6 +107,8 @@ def misfits(learn, snap:Snapshot)->list: # names; empty: it goes in as things st
     on = lambda pairs: {n for n, yes in pairs if yes and not learn.tricks[n].plain}
     wrong = on((n, s[0]) for n, s in snap.tricks.items()) ^ on((t.name, t.enabled) for t in learn.tricks.values())
     if wrong: return sorted(wrong)
+    at = lambda built: {n: v for kind, n, v, _ in built if kind == 'on' and learn.tricks[n].enabled}      # what each was turned on with, the last time
+    if (mine := at(learn.tricks.built)) != (its := at(snap.built)): return sorted(n for n in mine if mine[n] != its.get(n))
     able = [f'ganlab_{t.name}' for t in learn.tricks.enabled if type(t).refit is not Trick.refit]     # these take on the snapshot's sizes by themselves
     shapes = lambda ts: {n: tuple(t.shape) for n, t in ts.items() if not n.startswith(('opt_', 'trick/')) and not any(a in n for a in able)}
     mine, its = shapes(named_state(learn)), shapes(snap.tensors)

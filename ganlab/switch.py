@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from copy import deepcopy
+from functools import partial
 import torch
 from fastcore.basics import patch, patch_to
 from .losses import loss_name
@@ -65,6 +66,7 @@ class Tricks(Mapping):
         self._tricks = {c.name: c() for c in find_tricks()}
         self.log, self.refused, self._queue = [], {}, []   # applied changes; last refusal by name; asked and not applied
         self.built = []                                    # structural switches: (kind, name, values, step)
+        self.given = {}                                    # tricks of the user's own: the class, or a copy of the instance as it was given
         self.refresh()
 
     def __getitem__(self, name)->Trick:
@@ -84,6 +86,8 @@ class Tricks(Mapping):
         if not isinstance(t, Trick) or not t.name: raise TypeError(f"{cls!r} is no trick; need a subclass of Trick with a name")
         if self._tricks.get(t.name, t).enabled: raise ValueError(f"{t.name} is on; turn it off before replacing it")
         self._tricks[t.name] = t
+        try: self.given[t.name] = cls if isinstance(cls, type) else deepcopy(t)
+        except Exception: self.given[t.name] = type(t)
         self._tricks = dict(sorted(self._tricks.items(), key=lambda o: (o[1].number, o[0])))
         return t
 
@@ -91,37 +95,49 @@ class Tricks(Mapping):
 @patch
 def ask(self:Tricks, change:Change)->Change:
     "Queue `change`, or apply it now where nothing trains."
-    learn = self.learn
-    if change.at is not None: change.at = whole(change.at, 'at', learn.step, todo=' on: the learner stands there')
-    change.asked, change._why_never = learn.step, lambda: _why_never(change, learn)
-    with self._lock: self._queue.append(change)
-    if change.at in (None, learn.step) and learn.when_idle(lambda: change in self._queue and learn.boundary()) and change.error: raise change.error
+    self.ask_all([change])
+    if change.error and change.step is None and not self.learn.training_now: raise change.error
     return change
+
+@patch
+def ask_all(self:Tricks, changes:list):
+    "Queue several, to be applied at one boundary in their order; or apply them now where nothing trains."
+    learn = self.learn
+    for c in changes:
+        if c.at is not None: c.at = whole(c.at, 'at', learn.step, todo=' on: the learner stands there')
+        c.asked, c._why_never = learn.step, partial(_why_never, c, learn)
+    with self._lock: self._queue += changes
+    if not any(c.at in (None, learn.step) for c in changes): return
+    try: learn.when_idle(lambda: any(c in self._queue for c in changes) and learn.boundary())
+    except BaseException:          # they were not applied, and do not wait
+        with self._lock: self._queue = [c for c in self._queue if c not in changes]
+        raise
 
 def _why_never(c, learn):
     if learn.on_training_thread(): return "wait() on the training thread would wait for itself; a change asked there is applied at the next step boundary"
     if not learn.training_now: return f"nothing trains, so step {c.at} does not come; the change is applied there once it does"
 
 @patch
-def _named(self:Tricks, kind, name, at, params, now=False)->Change:
+def change(self:Tricks, kind:str, name:str, params:dict={}, at:int=None, now=False)->Change:
+    "A change of a trick, checked and not asked for yet."
     if not isinstance(name, str) or name not in self._tricks: raise ValueError(f"no trick called {name!r}.{nearest(name, self._tricks)} learn.tricks lists them all.")
     self[name].checked(params)
     c = Change(kind, name, params, at, now)
     c.title = self[name].title
-    return self.ask(c)
+    return c
 
 @patch_to(Tricks)   # @patch does not see positional-only arguments
 def on(self:Tricks, name, /, *, at=None, **params)->Change:
     "Turn a trick on (or, where it is on, give it these values), at the next boundary or at step `at`."
-    return self._named('on', name, at, params)
+    return self.ask(self.change('on', name, params, at))
 @patch_to(Tricks)   # @patch does not see positional-only arguments
 def off(self:Tricks, name, /, *, at=None, now=False)->Change:
     "Turn a trick off; one that leaves gently takes its time, unless `now`."
-    return self._named('off', name, at, {}, now)
+    return self.ask(self.change('off', name, {}, at, now))
 @patch_to(Tricks)   # @patch does not see positional-only arguments
 def set(self:Tricks, name, /, *, at=None, **params)->Change:
     "Give a trick other values; it stays on or off."
-    return self._named('set', name, at, params)
+    return self.ask(self.change('set', name, params, at))
 
 # %% ../nbs/05_switch.ipynb #61b63e4d
 @patch
@@ -174,7 +190,7 @@ def _apply(self:Tricks, c:Change)->bool:
             self.objections()
             self.learn.settle()
             undo.pop_all()
-    except Exception as e:
+    except BaseException as e:
         verb = dict(on='Not turned on', off='Not turned off', set='Not changed', loss='Loss not changed').get(c.kind, 'Not done')
         c.error = Refused(f"{verb}: {e if isinstance(e, (Refused, ValueError)) else f'{type(e).__name__}: {e}'}")
         c.error.__cause__ = e
@@ -187,6 +203,7 @@ def _apply(self:Tricks, c:Change)->bool:
     if c.error or c.moot: self.learn.run.strike(c)
     elif c.caution: self.learn.run.remark(c)
     c._done.set()
+    if c.error and not isinstance(c.error.__cause__, Exception): raise c.error.__cause__      # an interrupt
     return c.error is None
 
 @patch

@@ -29,6 +29,7 @@ class Thinned:
 
     def reset(self):
         "Forget all rows taken."
+        self.era = self.record.era
         self.n, self.width, self.k = 0, 1, 0              # rows taken, rows per bucket, buckets in use
         self.x = np.zeros(self.most, np.float32)          # step of each bucket's last row
         self.y = np.full((2 + len(windows), len(series), self.most), np.nan, np.float32)   # least, greatest, means
@@ -64,7 +65,7 @@ def halve(self:Thinned):
 def take(self:Thinned)->Thinned:
     "Add the rows that are new in the record; start over where it was rewound."
     n = self.record.n
-    if n < self.n: self.reset()
+    if self.record.era != self.era: self.reset()
     while self.n < n:
         m = min(n, self.n + 8192)
         rows = np.stack([self.record.array(c, self.n)[:m - self.n] for c in series], 1).astype(float)

@@ -20,7 +20,7 @@ class EMA(Trick):
     short = "Samples are made with an average of G's recent weights, steadier than the weights themselves."
     source = 'Yazıcı 2018 (1806.04498); β of GAN_stability, half-life and rampup of stylegan2-ada-pytorch'
     acts = 'samples'
-    order, bystander = 1000, True     # last: the weights as the whole step leaves them
+    order, bystander = 2000, True     # last: the weights as the whole step leaves them, an extragradient step too
     memory = Choice('beta', ('beta', 'half_life'), 'what says how long it remembers')
     beta = Num(0.999, 0, 0.99999, 'share of itself that the average keeps at each step', label='β')
     half_life = Num(10, 0.01, 1000, 'images until a weight counts half', unit='kimg', log=True)

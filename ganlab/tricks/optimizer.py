@@ -125,7 +125,7 @@ def turn(self:Optimizer, learn, key:str, new:str):
     groups = [dict(params=list(g['params']), **{k: b[k] for k in ('lr', 'weight_decay') if k in b}) for g, b in zip(old.param_groups, base)]
     opt = makers[new](groups, self.momentum, self.smoothing)
     for g, to in zip(old.param_groups, opt.param_groups):
-        if 'eps' in g and 'eps' in to: to['eps'] = g['eps']
+        if isinstance(g.get('eps'), float) and 'eps' in to: to['eps'] = g['eps']      # Adafactor has two
         for p in g['params']:
             t, m, v = means(g, old.state.get(p, {}))
             if v is None and kind(old) == 'sgd' and p in squares: v = torch.full_like(p, squares[p])

@@ -1,0 +1,219 @@
+"What a reader with fresh eyes broke in the record, in presets and in tricks together; each once, so that it stays mended."
+import os, threading, time, warnings
+import pytest, torch
+from torch import nn
+from ganlab.data import ring_dls
+from ganlab.lab import Lab
+from ganlab.learner import GANLearner
+from ganlab.nets import mlp
+from ganlab.panels.curves import Thinned
+from ganlab.run import Run
+from ganlab.trick import Trick
+import ganlab.fork, ganlab.presets
+from strangers import go, one_sentence
+
+def data(): return ring_dls(n=500, bs=16)
+def nets(): return mlp(width=8, depth=2, seed=0)
+def new(**kw): return GANLearner(data(), *nets(), seed=0, **kw)
+def again(learn, **kw): return learn.run.replay(data(), *nets(), progress=False, **kw)
+class My:
+    def d_loss(self, r, f): return ((f - r)**2 + f**2).mean()
+    def g_loss(self, f, r=None): return -f.mean()
+
+def test_a_resume_that_fails_changes_nothing(tmp_path):
+    learn = new(run=tmp_path/'a'); go(learn, 20); learn.set_loss(My()); go(learn, 40); learn.run.close()
+    with pytest.raises(ValueError, match='My'): GANLearner.resume(tmp_path/'a', data(), *nets(), step=30, progress=False)
+    assert GANLearner.resume(tmp_path/'a', data(), *nets(), loss=My(), progress=False).step == 60
+
+def test_losses_of_ones_own_are_known_for_going_back(tmp_path):
+    learn = new(loss=My()); go(learn, 20); at = learn.state_hash(); learn.set_loss('hinge'); go(learn, 20)
+    learn.rewind(20); assert learn.state_hash() == at and learn.loss_name == 'My'
+    learn = new(run=tmp_path/'x'); go(learn, 5); at = learn.state_hash(); learn.set_loss(My()); go(learn, 5)
+    assert learn.fork(name='kid').state_hash() == learn.state_hash() and learn.fork(5).state_hash() == at
+
+@pytest.mark.parametrize('error', [KeyboardInterrupt, ZeroDivisionError])
+def test_an_interrupted_rewind_is_none(monkeypatch, error):
+    learn = new(); learn.run.snap_every = 0; go(learn, 30); learn.tricks.on('ttur'); learn.tricks.on('minibatch_stddev'); go(learn, 30)
+    at, line, rows = learn.state_hash(), learn.run.line, learn.history.d_loss.tolist()
+    real, calls = GANLearner.one_step, []
+    def one_step(self):
+        calls.append(1)
+        if len(calls) == 15: raise error
+        real(self)
+    monkeypatch.setattr(GANLearner, 'one_step', one_step)
+    with pytest.raises(error): learn.rewind(50)
+    monkeypatch.undo()
+    assert (learn.step, learn.state_hash(), learn.run.line, learn.history.d_loss.tolist()) == (60, at, line, rows)
+    assert [c.name for c in learn.run.changes] == [c.name for c in learn.tricks.log] == ['ttur', 'minibatch_stddev']
+    go(learn, 5); assert again(learn).state_hash() == learn.state_hash()
+
+def test_networks_that_cannot_be_copied():
+    class Locked(nn.Sequential):
+        def __init__(self): super().__init__(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1)); self.lock = threading.Lock()
+    torch.manual_seed(0)
+    learn = GANLearner(data(), nets()[0], Locked(), seed=0)
+    go(learn, 20); learn.tricks.on('minibatch_stddev'); go(learn, 20); learn.tricks.on('ttur'); go(learn, 20); at = learn.state_hash()
+    with pytest.raises(ValueError) as e: learn.rewind(10)
+    one_sentence(e.value)
+    assert (learn.step, learn.state_hash()) == (60, at) and [c.name for c in learn.run.changes] == ['minibatch_stddev', 'ttur']
+    with pytest.raises(ValueError, match='fork'): learn.fork()
+
+def test_what_is_set_before_the_first_fit():
+    learn = new()
+    learn.G.apply(lambda m: nn.init.constant_(m.weight, .1) if isinstance(m, nn.Linear) else None)
+    go(learn, 20); at = learn.state_hash()
+    assert [(c.kind, c.step) for c in learn.run.changes] == [('edited', 0)] and again(learn).state_hash() == at
+    learn.rewind(10); go(learn, 10); assert learn.state_hash() == at
+
+def test_a_fork_in_memory_trains():
+    learn = new(); go(learn, 20); fork = learn.fork(); go(fork, 5); go(learn, 5)
+    assert fork.state_hash() == learn.state_hash() and fork.history.step.tolist() == list(range(1, 26)) and fork.history.d_loss.tolist() == learn.history.d_loss.tolist()
+    kid = fork.fork(); go(kid, 3); go(learn, 3); assert kid.state_hash() == learn.state_hash()
+
+def test_undo_of_what_was_set_by_hand():
+    learn = new(); go(learn, 10); at = learn.state_hash(); learn.D[0].weight.data.zero_(); go(learn, 5)
+    learn.undo(); assert (learn.step, learn.state_hash(), learn.run.changes) == (10, at, [])
+
+def test_undo_takes_back_one_change():
+    learn = new(tricks=['label_smoothing']); go(learn, 5); learn.tricks.on('ema'); learn.tricks.on('grad_clip'); go(learn, 5)
+    learn.undo(); assert learn.step == 5 and [t.name for t in learn.tricks.enabled] == ['label_smoothing', 'ema']
+    learn.undo(); assert [t.name for t in learn.tricks.enabled] == ['label_smoothing']
+    go(learn, 5); assert again(learn).state_hash() == learn.state_hash()
+
+def test_rates_of_a_fit_are_replayed_from_memory():
+    learn = new()
+    with learn.no_bar(), learn.no_logging(): learn.fit(1, lr=1e-3); learn.fit_one_cycle(1, 5e-4)
+    assert again(learn).state_hash() == learn.state_hash()
+    learn.rewind(learn.step); assert learn.rates.mult == 1
+    learn.rewind(10); go(learn, 2)
+    assert learn.opt_d.param_groups[0]['lr'] == 2e-4
+
+def test_a_rewind_within_a_fit_keeps_its_rate():
+    learn, seen = new(), []
+    def gate(l):
+        if l.step == 20 and not seen: seen.append(l.rates.mult); l.rewind(10); seen.append(l.rates.mult)
+    learn._fit(1, 30, gate, lr=1e-3, progress=False)
+    assert seen[0] == seen[1] == 5
+
+def test_restore_of_a_step_ahead(tmp_path):
+    for kw in ({}, dict(run=tmp_path/'a')):
+        learn = new(**kw); go(learn, 50); snap, at, rows = learn.snapshot(), learn.state_hash(), learn.history.d_loss.tolist()
+        learn.rewind(10); learn.tricks.on('ttur'); go(learn, 10); learn.restore(snap)
+        assert (learn.step, learn.state_hash()) == (50, at) and learn.history.d_loss.tolist() == rows and learn.history.step.tolist() == list(range(1, 51))
+        go(learn, 20); assert again(learn).state_hash() == learn.state_hash()
+    end = learn.state_hash(); learn.run.close()
+    more = GANLearner.resume(tmp_path/'a', data(), *nets(), progress=False)
+    assert more.state_hash() == end and more.history.step.tolist() == list(range(1, 71))
+
+def test_restore_of_anothers():
+    learn, other = new(), new(); go(learn, 5); go(other, 20)
+    learn.restore(other.snapshot()); assert (learn.step, len(learn.history)) == (20, 20)
+    go(learn, 3); assert again(learn).state_hash() == learn.state_hash()
+
+def test_a_snapshot_after_a_half_step():
+    learn = new(); learn.run.snap_every = 7; learn.half_step('d', at=7); go(learn, 12); at = learn.state_hash()
+    learn.rewind(12); assert learn.state_hash() == at
+    learn.rewind(8); go(learn, 4); assert learn.state_hash() == at
+
+def test_the_average_is_of_what_an_extragradient_step_leaves():
+    learn = new(); learn.tricks.on('ema', beta=.9, rampup=0); learn.tricks.on('extragradient')
+    ref = {n: p.detach().clone() for n, p in learn.G.named_parameters()}
+    def gate(l):
+        if l.step: [ref[n].lerp_(p.detach(), .1) for n, p in l.G.named_parameters()]
+    learn.fit_steps(20, gate=gate, progress=False)
+    assert max((learn.tricks['ema'].weights[n] - ref[n]).abs().max().item() for n in ref) < 1e-7
+
+def test_what_is_set_while_paused_or_loaded(tmp_path):
+    learn = new(path=tmp_path); (tmp_path/'models').mkdir(); go(learn, 10); learn.save('w')
+    with Lab(learn) as lab:
+        lab.start(5); lab.wait(60); learn.load('w')
+        lab.start(); time.sleep(.3); lab.pause(); learn.D[0].weight.data.mul_(2); lab.start(); time.sleep(.3); lab.stop()
+    assert [c.kind for c in learn.run.changes] == ['edited', 'edited'] and again(learn).state_hash() == learn.state_hash()
+    learn.D[0].weight.data.mul_(2); fork = learn.fork()
+    assert again(fork).state_hash() == fork.state_hash() == learn.state_hash()
+
+def test_a_folder_of_a_relative_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path); os.mkdir('sub')
+    learn = new(run='c'); learn.run.snap_every = 10; os.chdir('sub'); go(learn, 50)
+    assert len(learn.run.snapshots) > 3 and (tmp_path/'c'/'snapshots').is_dir()
+
+def test_the_same_trick_elsewhere():
+    learn = new(); learn.tricks.on('leaky_relu', net='G', over=0, slope=.3); go(learn, 5); snap, at = learn.snapshot(), learn.state_hash(); go(learn, 5); end = learn.state_hash()
+    learn.tricks.off('leaky_relu'); learn.tricks.on('leaky_relu', net='D', over=0, slope=.3); go(learn, 1)
+    learn.restore(snap); assert learn.state_hash() == at; go(learn, 5); assert learn.state_hash() == end
+
+def test_presets_beside_switches_from_another_thread():
+    learn, n, stop = new(), [0, 0], threading.Event()
+    def a():
+        while not stop.is_set(): learn.tricks.preset('wgan_gp_toy' if n[0] % 2 else 'r3gan'); n[0] += 1
+    def b():
+        while not stop.is_set(): learn.tricks.on('grad_clip'); learn.tricks.off('grad_clip'); n[1] += 1
+    threads = [threading.Thread(target=f, daemon=True) for f in (a, b)]
+    for t in threads: t.start()
+    end = time.monotonic() + 60
+    while min(n) < 12 and time.monotonic() < end: time.sleep(.05)
+    stop.set()
+    for t in threads: t.join(60); assert not t.is_alive()
+    assert min(n) >= 12
+
+def test_an_interrupted_switch_is_none():
+    class Bad(Trick):
+        name, title, first = 'bad', 'Bad', True
+        def attach(self, learn, undo):
+            if Bad.first: Bad.first = False; raise KeyboardInterrupt
+        def d_term(self, ctx): return ctx.l_real.square().mean()
+    learn = new(); learn.tricks.add(Bad); go(learn, 5)
+    with pytest.raises(KeyboardInterrupt): learn.tricks.on('bad')
+    go(learn, 5); assert not learn.tricks.enabled and not learn.run.changes
+    learn.tricks.on('bad'); assert learn.tricks['bad'].enabled
+
+def test_two_presets_at_one_boundary():
+    learn = new()
+    def gate(l):
+        if l.step == 3 and not l.tricks.pending: l.tricks.preset('wgan'); l.tricks.preset('r3gan')
+    learn.fit_steps(8, gate=gate, progress=False)
+    calm = new(); calm.tricks.preset('wgan'); calm.tricks.preset('r3gan')
+    assert [t.name for t in learn.tricks.enabled] == [t.name for t in calm.tricks.enabled] and not learn.tricks.refused and learn.loss_name == calm.loss_name
+
+def test_a_trick_given_as_an_instance_is_forked_with_what_it_was_given():
+    class Mine(Trick):
+        name, title = 'mine', 'Mine'
+        def __init__(self, k=1., **p): super().__init__(**p); self.k = k
+        def d_term(self, ctx): return self.k*ctx.l_real.square().mean()
+    learn = new(tricks=[Mine(k=50.)]); go(learn, 20); fork = learn.fork(10); go(fork, 10)
+    assert fork.tricks['mine'].k == 50 and fork.state_hash() == learn.state_hash()
+
+def test_frames_after_many_rewinds():
+    learn = new(); learn.run.frame_every = 5
+    for _ in range(12): go(learn, 60); learn.rewind(0)
+    go(learn, 200)
+    assert learn.run.frames()[-1]['step'] == 200 and len(learn.run.frames()) > 20
+
+def test_optimizer_on_adafactor():
+    learn = new(opt=lambda ps, lr: torch.optim.Adafactor(ps, lr=lr)); go(learn, 5); learn.tricks.on('optimizer'); go(learn, 3)
+    learn.tricks.off('optimizer'); go(learn, 2); assert learn.step == 10
+
+def test_what_is_set_by_hand_again_and_again():
+    learn = new(); learn.run.most_by_hand = 5
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always')
+        for _ in range(9):
+            go(learn, 1)
+            with torch.no_grad(): next(learn.D.parameters()).mul_(.999)
+    assert len([w for w in said if 'by hand' in str(w.message)]) == 1 and len([s for s in learn.run.snapshots if s['kept'] == 'edited']) == 5
+
+def test_curves_after_a_rewind():
+    learn = new(); go(learn, 400); thin = Thinned(learn.record); thin.take()
+    learn.rewind(100); learn.tricks.on('ttur', lr_d=1e-2, lr_g=1e-3); go(learn, 400)
+    assert thin.take().tobytes() == Thinned(learn.record).take().tobytes()
+
+def test_places_exchanged_by_hand():
+    learn = new(); go(learn, 5); w = learn.D[2].weight.data; w.copy_(w.flip(0)); go(learn, 3)
+    assert [c.kind for c in learn.run.changes] == ['edited']
+
+def test_a_closed_run_says_so(tmp_path):
+    learn = new(run=tmp_path/'a'); go(learn, 5); learn.run.close()
+    assert 'closed' in repr(learn.run) and len(learn.history) == 5
+    with pytest.raises(Exception, match='closed'): go(learn, 5)
+    with pytest.raises(RuntimeError, match='closed'): learn.tricks.on('ttur')
+    assert not learn.tricks.pending
