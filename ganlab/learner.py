@@ -144,7 +144,7 @@ def _optimizers(self:GANLearner):
 @patch
 def rebuild(self:GANLearner, built:list):
     "Fresh copies of the networks as they were given, with the structural switches `built` made again; weights and numbers are put back by whoever restores them."
-    if self.pristine is None: raise ValueError("this goes back beyond a change of the architecture, and the networks could not be copied when the learner was made; build them anew: GANLearner.resume(run, dls, G, D, step=...)")
+    if self.pristine is None: raise ValueError("this goes back beyond a change of the architecture, and the networks could not be copied when the learner was made; a run in a folder can be resumed there with fresh ones: GANLearner.resume(run, dls, G, D, step=...)")
     for t in reversed(self.tricks.enabled):
         t.detach(self)
         t.enabled, t.since, t.leaving = False, None, None

@@ -7,7 +7,7 @@ __all__ = ['losses', 'bce_real', 'bce_fake', 'entropy', 'Minimax', 'NonSaturatin
            'Relativistic', 'get_loss', 'loss_name', 'sees_level', 'loss_title', 'loss_key']
 
 # %% ../nbs/03_losses.ipynb #4d5aff1a
-import math
+import math, re
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 import torch
@@ -157,4 +157,5 @@ def sees_level(
 def loss_title(loss)->str: return getattr(loss, 'title', loss_name(loss))
 def loss_key(loss)->str:
     "What tells two losses apart: kind, name and numbers, but no address in memory."
-    return f'{type(loss).__qualname__}/{loss_name(loss)}/{sorted((k, str(v)) for k, v in getattr(loss, "__dict__", {}).items())}'
+    values = sorted((k, re.sub(' at 0x[0-9a-fA-F]+', '', str(v))) for k, v in getattr(loss, '__dict__', {}).items())
+    return f'{type(loss).__qualname__}/{loss_name(loss)}/{values}'

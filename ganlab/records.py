@@ -159,6 +159,7 @@ def open(cls:Store,
     write:bool=False, # to go on with it
 )->Store:
     "A record that is there."
+    if not isinstance(path, (str, os.PathLike)): raise ValueError(f"{path!r} is no folder; a run in memory ends with its learner, which has learn.fork() and learn.rewind(step)")
     folder = Path(path)
     with telling(folder): there = (folder/'run.sqlite').is_file() and _begun(folder)
     if not there: raise ValueError(f"{folder} holds no run; GANLearner(..., run={str(folder)!r}) records one there")

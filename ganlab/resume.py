@@ -200,7 +200,7 @@ def resume(cls:GANLearner,
     cbs=None, path=None, device=None, # as for a new learner
     progress:bool=True, # show a bar while steps are computed again
 )->GANLearner:
-    "Go on with a run, bit for bit, whatever ended it."
+    "Go on with a run, bit for bit, whatever ended it. A change that still waited for its step (`at=`) has not been recorded, and is to be asked for again."
     store = run if isinstance(run, Store) else Store.open(getattr(run, 'folder', run), write=True)
     try:
         rec = Run(store)

@@ -121,8 +121,8 @@ def _why_never(c, learn):
 def change(self:Tricks, kind:str, name:str, params:dict={}, at:int=None, now=False)->Change:
     "A change of a trick, checked and not asked for yet."
     if not isinstance(name, str) or name not in self._tricks: raise ValueError(f"no trick called {name!r}.{nearest(name, self._tricks)} learn.tricks lists them all.")
-    self[name].checked(params)
-    c = Change(kind, name, params, at, now)
+    values = self[name].checked(params)
+    c = Change(kind, name, {k: values[k] for k in params}, at, now)
     c.title = self[name].title
     return c
 

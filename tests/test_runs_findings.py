@@ -1,6 +1,6 @@
 "What a reader with fresh eyes broke in the record, in presets and in tricks together; each once, so that it stays mended."
 import os, threading, time, warnings
-import pytest, torch
+import numpy as np, pytest, torch
 from torch import nn
 from ganlab.data import ring_dls
 from ganlab.lab import Lab
@@ -217,3 +217,20 @@ def test_a_closed_run_says_so(tmp_path):
     with pytest.raises(Exception, match='closed'): go(learn, 5)
     with pytest.raises(RuntimeError, match='closed'): learn.tricks.on('ttur')
     assert not learn.tricks.pending
+
+def test_values_are_recorded_as_what_they_are(tmp_path):
+    learn = GANLearner(data(), *nets(), seed=0, lr_g=np.float32(3e-4), run=tmp_path/'a')
+    learn.tricks.on('ttur', lr_d=torch.tensor(3e-4), lr_g='2e-4'); go(learn, 5); at = learn.state_hash(); learn.run.close()
+    run = Run.open(tmp_path/'a')
+    assert {type(v) for v in run.changes[0].params.values()} == {float} and run.replay(data(), *nets(), progress=False).state_hash() == at
+
+def test_a_loss_with_a_function_in_it(tmp_path):
+    class Shaped(My):
+        def __init__(self): self.shape = lambda x: x
+    learn = new(loss=Shaped(), run=tmp_path/'a'); go(learn, 5); learn.run.close()
+    assert GANLearner.resume(tmp_path/'a', data(), *nets(), loss=Shaped(), progress=False).step == 5
+
+def test_no_folder():
+    for wrong in (new().run, None, 3):
+        with pytest.raises(ValueError, match='no folder') as e: Run.open(wrong)
+        one_sentence(e.value)
