@@ -16,6 +16,7 @@ import torch
 from sklearn.datasets import load_digits
 from fastai.callback.core import CancelFitException
 from ganlab.data import digits_dls, draw_samples, ring_dls
+from ganlab.nets import resnet
 from ganlab.presets import presets
 
 torch.set_num_threads(1)
@@ -34,8 +35,8 @@ def ring_quality(x, dl):
 
 def train(preset, kind, minutes, width, folder):
     make = getattr(preset, kind)
-    sizes = dict(width=width) if kind == 'images' else {}
-    dls = digits_dls(bs=64, size=32) if kind == 'images' else ring_dls(bs=256)
+    sizes = dict(width=width//2 if make is resnet else width) if kind == 'images' else {}      # the residual networks are four times as much work
+    dls = digits_dls(bs=64, size=32) if kind == 'images' else ring_dls(bs=128)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         if preset.name == 'progressive' and kind == 'images': learn = grown(preset, dls, width)
@@ -63,7 +64,7 @@ def main():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     a.add_argument('--minutes', type=float, default=4, help='of CPU time each')
     a.add_argument('--only', nargs='*')
-    a.add_argument('--width', type=int, default=16, help='of the image networks')
+    a.add_argument('--width', type=int, default=16, help='of the image networks; residual ones have half of it')
     a.add_argument('--pictures', metavar='FOLDER')
     o = a.parse_args()
     if o.pictures: Path(o.pictures).mkdir(parents=True, exist_ok=True)
