@@ -4,7 +4,7 @@
 
 # %% ../nbs/09_run.ipynb #6ba9cef4
 from __future__ import annotations
-import atexit, hashlib, json, math, platform, sys, time, warnings, weakref
+import atexit, hashlib, math, platform, time, warnings, weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,26 +12,15 @@ from pathlib import Path
 from fastcore.basics import patch
 import numpy as np, torch
 from .fitting import StepError
-from .losses import get_loss, loss_key, loss_name, losses
+from .keeping import fingerprint, pace, pack_frame, superfluous, unpack_frame
+from .losses import loss_key, losses
 from .pictures import Pictures
 from .records import RunError, Store, pack, rows_in_brief, rows_in_chunk, unpack
-from .snapshots import digest, named_numbers, named_state, numbers_text, take
+from .snapshots import digest, numbers_text, take
 from .switch import Change
 
 # %% auto #0
-__all__ = ['pace', 'Run', 'wipe', 'pack_frame', 'unpack_frame', 'superfluous', 'fingerprint']
-
-# %% ../nbs/09_run.ipynb #5821ccde
-def pace(
-    cost:float, # seconds that one of them takes
-    step:float, # seconds of a step
-    share:float=.004, # of the time that they may take
-    least:int=10, # steps, however cheap
-)->int: # steps between two of them: 10, 20, 50, 100, ...
-    "How many steps should lie between two of them."
-    want = max(least, cost/max(share*step, 1e-9))
-    e = 10**math.floor(math.log10(want))
-    return next(k*e for k in (1, 2, 5, 10) if k*e >= want)
+__all__ = ['Run', 'wipe']
 
 # %% ../nbs/09_run.ipynb #93039a56
 _open = weakref.WeakSet()     # runs that are being recorded to a folder
@@ -231,27 +220,6 @@ def catch_up(self:Run):
         del self._failed[0]
 
 # %% ../nbs/09_run.ipynb #a1684de2
-_halves = ('fake', 'heat', 'arrows')
-
-def pack_frame(picture:dict)->tuple: # JSON, bytes
-    "A picture, small."
-    head, blob = {}, b''
-    points = picture['kind'] == 'points'
-    for k, v in picture.items():
-        if k in ('real', 'scores', 'split', 'averaged'): continue
-        if not isinstance(v, bytes): head[k] = v; continue
-        if points and k in _halves: v = np.frombuffer(v, np.float32).astype(np.float16).tobytes()
-        head[k] = {'at': len(blob), 'n': len(v)}
-        blob += v
-    return pack(head), blob
-
-def unpack_frame(head:str, blob:bytes)->dict:
-    "The picture again."
-    head = unpack(head)
-    out = {k: blob[v['at']:v['at'] + v['n']] if isinstance(v, dict) and v.keys() == {'at', 'n'} else v for k, v in head.items()}
-    if out.get('kind') == 'points': out |= {k: np.frombuffer(out[k], np.float16).astype(np.float32).tobytes() for k in _halves if k in out}
-    return out
-
 @patch
 def _frame(self:Run, learn):
     "Take a frame, and say when the next one is due."
@@ -305,19 +273,6 @@ def _put_snapshot(self:Run, snap, numbers, last, kept, line, took):
     self._thin()
     self._snap_cost = took + time.thread_time() - t0
 
-def superfluous(
-    snaps:list, # (number, step, kept, bytes), by step, of those that may go
-    spread:int, # how many may stay
-    room:float, # bytes that they may take
-)->list: # numbers
-    "Which snapshots go: again and again the one whose neighbours are closest to each other."
-    snaps, gone = list(snaps), []
-    while snaps and (len(snaps) > spread or sum(s[3] for s in snaps) > room):
-        steps = [0, *(s[1] for s in snaps)]
-        i = min(range(len(snaps)), key=lambda i: (steps[min(i + 2, len(snaps))] - steps[i], i))
-        gone.append(snaps.pop(i)[0])
-    return gone
-
 @patch
 def _thin(self:Run):
     rows = self.store.rows('select id, step, kept, bytes, score, line from snapshots order by step, id')
@@ -367,14 +322,6 @@ def asleep(self:Run):
     finally: self._asleep -= 1
 
 # %% ../nbs/09_run.ipynb #7d429cda
-def fingerprint(learn)->tuple:
-    "Sums and norms of all tensors, and all numbers: what an edit by hand changes."
-    ts = [t.detach().float() for t in named_state(learn).values() if t.numel()]
-    numbers = named_numbers(learn) | dict(rates=None)       # an edit of a rate has an entry of its own in the log
-    for k in ('opt_d', 'opt_g'): numbers[k] = [{n: v for n, v in g.items() if n not in learn.rates.keys} for g in numbers[k]]
-    thirds = [t.flatten()[:(t.numel() + 2)//3].sum() for t in ts]      # what only changes places, too
-    return json.dumps(numbers, sort_keys=True, default=str), torch.stack(torch._foreach_norm(ts)).tolist(), torch.stack([t.sum() for t in ts]).tolist(), torch.stack(thirds).tolist()
-
 @patch
 def left(self:Run, learn):
     "Nothing trains any more, or a change was applied meanwhile: note how things stand."

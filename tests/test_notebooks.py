@@ -21,7 +21,7 @@ def run(nb, log):
 @pytest.fixture(scope='session')
 def running(request, tmp_path_factory):
     "Starts the notebooks that were asked for, as many at a time as there are processors, on a copy: what they write is thrown away"
-    work = copy_project(tmp_path_factory.mktemp('notebooks'), 'nbs', 'pyproject.toml')
+    work = copy_project(tmp_path_factory.mktemp('notebooks'), 'nbs', 'benchmarks', 'pyproject.toml')
     (work/'ganlab').symlink_to(ROOT/'ganlab')
     # Importing torch and fastai takes longer than most notebooks: a server does it once, and each notebook's process is a fork of it
     fresh = multiprocessing.get_context('forkserver')
