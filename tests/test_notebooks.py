@@ -1,6 +1,5 @@
 "Every notebook runs from top to bottom, each in a process of its own."
 import multiprocessing, os, sys, time
-from concurrent.futures import ThreadPoolExecutor
 import pytest
 from project import ROOT, copy_project, notebooks
 
@@ -19,8 +18,8 @@ def run(nb, log):
     sys.exit(not ok)
 
 @pytest.fixture(scope='session')
-def running(request, tmp_path_factory):
-    "Starts the notebooks that were asked for, as many at a time as there are processors, on a copy: what they write is thrown away"
+def running(tmp_path_factory):
+    "running(notebook) -> exit code, what it said; on a copy: what it writes is thrown away"
     work = copy_project(tmp_path_factory.mktemp('notebooks'), 'nbs', 'benchmarks', 'pyproject.toml')
     (work/'ganlab').symlink_to(ROOT/'ganlab')
     # Importing torch and fastai takes longer than most notebooks: a server does it once, and each notebook's process is a fork of it
@@ -33,15 +32,11 @@ def running(request, tmp_path_factory):
         p.join(1200)
         if hung := p.is_alive(): p.kill(); p.join()
         return p.exitcode, log.read_text(errors='replace') + ('\nkilled: it hung' if hung else '')
-    chosen = [item.callspec.params['nb'] for item in request.session.items if item.originalname == 'test_notebook']
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = {nb: pool.submit(job, nb) for nb in chosen}
-        yield jobs
-        for j in jobs.values(): j.cancel()
+    return job
 
 @pytest.mark.parametrize('nb', [pytest.param(nb, id=nb.as_posix()) for nb in notebooks()])
 def test_notebook(nb, running, record_property):
-    code, said = running[nb].result()
+    code, said = running(nb)
     for line in said.splitlines():
         if line.startswith('cpu '): record_property('cpu', float(line.split()[1]))
     if code: pytest.fail(f'{nb} (exit code {code})\n{said[-8000:]}', pytrace=False)
