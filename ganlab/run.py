@@ -167,10 +167,10 @@ def _put_mults(self:Run, db):
     del self._mults[:len(todo)]
 
 @patch
-def flush(self:Run, learn, wait=False):
-    "Have the rows that are new written; `wait`: even while others are, and until it is done."
+def flush(self:Run, learn, wait=False, queue=False):
+    "Have the rows that are new written; `queue`: even while others are; `wait`: until it is done."
     n = learn.record.n
-    if self._asleep or n == self._flushed and not self._mults or self._busy and not wait: return
+    if self._asleep or n == self._flushed and not self._mults or self._busy and not (wait or queue): return
     parts, start = [], self._start
     for series, rec in (('', learn.record), *learn.layers.items()):
         rows = rec._data[start:n, :len(rec.columns)].T.copy()
@@ -326,7 +326,7 @@ def asleep(self:Run):
 def left(self:Run, learn):
     "Nothing trains any more, or a change was applied meanwhile: note how things stand."
     if self._asleep or not self.store.writes: return
-    if self.folder: self.flush(learn)
+    if self.folder: self.flush(learn, queue=True)
     self._seen = fingerprint(learn)
 
 @patch
