@@ -11,7 +11,6 @@ import ganlab.data, ganlab.nets
 from .data import digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls
 from .learner import GANLearner
 from .nets import dcgan, mlp
-from .pictures import jpeg_grid
 from .presets import presets
 from .records import RunError
 from .resume import call
@@ -153,7 +152,7 @@ def parser()->argparse.ArgumentParser:
     "All commands and their options."
     p = argparse.ArgumentParser(prog='ganlab', description='Train GANs, keep what happened, and look at it again.')
     sub = p.add_subparsers(dest='command', required=True)
-    def command(f, *args, **kw):
+    def command(f):
         c = sub.add_parser(f.__name__, help=f.__doc__.split('\n')[0], description=f.__doc__)
         c.set_defaults(do=f)
         c.add_argument('--data', help='ring, grid, swissroll, digits, photos, or a folder of images')

@@ -209,9 +209,10 @@ class StepLearner(Learner):
                 try: self.boundary()
                 except StepError: pass        # a trick that fails outside a step has been named; the next start names it again
                 finally:
-                    self.run.left(self)
-                    self._trainer = None
-                    self._claim.release()
+                    try: self.run.left(self)
+                    finally:                  # whatever the record says: the learner is free again
+                        self._trainer = None
+                        self._claim.release()
             if threads != self.n_threads: torch.set_num_threads(threads)
 
 # %% ../nbs/fitting.ipynb #ddef6812

@@ -43,7 +43,7 @@ def _back(learn, step, last, progress):
     if not learn.training_now: run.met(learn)
     run.flush(learn, wait=True)
     run.sync()
-    here, line, mine, ring = take(learn), run.line, [(r, r.columns, r._data, r.n) for r in (learn.record, *learn.layers.values())], list(learn._ring)
+    here, line, mine = take(learn), run.line, [(r, r.columns, r._data, r.n) for r in (learn.record, *learn.layers.values())]
     counters = {k: getattr(run, k) for k in ('_start', '_flushed', '_due', '_frame_due', '_snap_due', '_mult')}
     run.leave(step, run.last_before(step) if last is None else last)
     try: run.bring(learn, step, progress)

@@ -4,7 +4,7 @@
 
 # %% ../nbs/records.ipynb #8ead157d
 from __future__ import annotations
-import errno, hashlib, json, math, os, re, shutil, sqlite3, tempfile, threading, time
+import errno, hashlib, json, math, os, re, shutil, sqlite3, tempfile, threading
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -161,10 +161,10 @@ def open(cls:Store,
     "A record that is there."
     if not isinstance(path, (str, os.PathLike)): raise ValueError(f"{path!r} is no folder; a run in memory ends with its learner, which has learn.fork() and learn.rewind(step)")
     folder = Path(path)
-    with telling(folder): there = (folder/'run.sqlite').is_file() and _begun(folder)
-    if not there: raise ValueError(f"{folder} holds no run; GANLearner(..., run={str(folder)!r}) records one there")
     for p in (folder/'run.sqlite', folder/'snapshots'):
         if p.is_symlink(): raise RunError(f"{p} is a link, which a run does not contain; nothing was read")
+    with telling(folder): there = (folder/'run.sqlite').is_file() and _begun(folder)
+    if not there: raise ValueError(f"{folder} holds no run; GANLearner(..., run={str(folder)!r}) records one there")
     with telling(folder):
         lock = _locked(folder) if write else None
         try:

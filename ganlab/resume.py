@@ -12,7 +12,6 @@ from pathlib import Path
 from fastcore.basics import patch
 from fastprogress.fastprogress import progress_bar
 import hashlib, torch
-import numpy as np
 from .learner import GANLearner
 from .losses import get_loss, loss_key, losses
 from .records import RunError, Store, read_files

@@ -40,7 +40,7 @@ class Run:
         self._learn, self._asleep, self._failed, self._busy, self._seen = None, 0, [], False, None
         self._due = self._frame_due = self._snap_due = 0
         self._start = self._flushed = 0          # row that the open chunk begins with; rows written
-        self._mult, self._mults, self._clock = 1., [], (0., 0)
+        self._mult, self._mults = 1., []
         self._gap, self._snap_cost, self._warned = 0, 0., set()
     folder = property(lambda self: self.store.folder, doc="Where it is; None: in memory.")
     def __repr__(self): return f'Run({self.store.where}, {self.step:,} steps, {len(self.changes)} changes)' if self.store.is_open else f'Run({self.store.where}, closed)'

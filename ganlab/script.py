@@ -8,7 +8,6 @@ import json
 from pathlib import Path
 from fastcore.basics import patch
 from safetensors.torch import save_file
-import ganlab.nets, ganlab.data
 from .resume import call
 from .run import Run
 
