@@ -1028,6 +1028,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'ganlab.tricks.ema.EMA.load_state_dict': ('tricks/ema.html#ema.load_state_dict', 'ganlab/tricks/ema.py'),
                                    'ganlab.tricks.ema.EMA.now': ('tricks/ema.html#ema.now', 'ganlab/tricks/ema.py'),
                                    'ganlab.tricks.ema.EMA.state_dict': ('tricks/ema.html#ema.state_dict', 'ganlab/tricks/ema.py'),
+                                   'ganlab.tricks.ema._until_still': ('tricks/ema.html#_until_still', 'ganlab/tricks/ema.py'),
                                    'ganlab.tricks.ema.parametrised': ('tricks/ema.html#parametrised', 'ganlab/tricks/ema.py'),
                                    'ganlab.tricks.ema.renormed': ('tricks/ema.html#renormed', 'ganlab/tricks/ema.py')},
             'ganlab.tricks.extragradient': { 'ganlab.tricks.extragradient.Extragradient': ( 'tricks/extragradient.html#extragradient',

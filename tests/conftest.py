@@ -37,8 +37,9 @@ def page(browser):
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
-    "Each test runs in an empty folder: what it writes there is nobody's"
+    "Each test runs in an empty folder, with torch's own generator at its beginning: what it writes there is nobody's, and what it draws is what it drew before"
     monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
 
 def pytest_collection_modifyitems(items):
     for item in items:

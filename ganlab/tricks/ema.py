@@ -79,20 +79,28 @@ def load_state_dict(self:EMA, s):
 
 # %% ../../nbs/tricks/ema.ipynb #8819d4ef
 @contextmanager
-def renormed(net, n:int=10): # a network with other weights than its own; power iterations
+def renormed(net): # a network with other weights than its own
     "Within the block spectral norms divide by the σ̂ of the weights that are there; their own vectors stay."
     lists = [m for m in net.modules() if isinstance(m, ParametrizationList) and any(True for _ in m.buffers())]
     hooks = [(m, h) for m in net.modules() for h in m._forward_pre_hooks.values() if isinstance(h, LegacySpectralNorm)]
     with held(*lists, *[m for m, _ in hooks]):
         with torch.no_grad():
             for m, h in hooks:
-                for _ in range(n): h.compute_weight(m, True)
+                _until_still(lambda: h.compute_weight(m, True))
             for p in lists:
                 modes = [(m, m.training) for m in p.modules()]
                 p.train()
-                for _ in range(n): p()
+                _until_still(p)
                 for m, was in modes: m.training = was
         yield
+
+def _until_still(weight, most=300):
+    "Power iterations, until another one no longer changes the size of the weight that they give."
+    last = 0.
+    for _ in range(most):
+        size = weight().norm().item()
+        if abs(size - last) <= 1e-6*size: return
+        last = size
 
 @patch
 @contextmanager
