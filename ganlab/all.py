@@ -33,6 +33,7 @@ from .presets import *
 from .run import *
 from .resume import *
 from .fork import *
+from .browse import *
 from .script import *
 from .panels.tricks import trick_control
 from .panels.steer import Steer

@@ -6,6 +6,7 @@
 from __future__ import annotations
 import atexit, sys, threading, time, weakref
 from collections import deque
+from dataclasses import replace
 import ipywidgets as W
 from fastai.callback.core import CancelFitException
 from fastcore.basics import patch
@@ -13,6 +14,7 @@ from .fitting import StepLearner
 from .panels.curves import Curves, Thinned
 from .panels.samples import Samples
 from .panels.state import make_state, thou, words
+from .panels.timeline import Film, Timeline, on_the_line, rows_at
 from .panels.transport import Status, Transport, error_card, in_words
 from .pictures import Pictures
 from .panels.tricks import TrickPanel, tell_controls
@@ -53,17 +55,19 @@ class Lab(W.VBox):
         self._made_by = _cell()
         _close_former(*self._made_by)
         self.learn, self.every, self.share, self.error = learn, refresh, share, None
+        self.family, self._busy, self._past = [(learn, None, 0)], '', None
         self._cond, self._quiet, self._drawing, self._thread = threading.Condition(), threading.Event(), threading.RLock(), None
         self._showing = threading.RLock()
         self._want, self._state, self._todo, self._until = 'pause', 'idle', deque(), None
-        self._thin, self._pictures, self._before = Thinned(learn.record), Pictures(learn), None
+        self._thin, self._film, self._pictures, self._before = Thinned(learn.record), Film(learn.run), Pictures(learn), None
         self._due = self._look_due = self._spent = self._looked = 0.
         self._clock, self._cost, self._news, self._look_now = deque(maxlen=24), None, self._news_now(), False
         self._say = _ready(learn)
         self._quiet.set()
         self.transport, self.announcement = Transport(self._request), Status()
-        self.tricks, self.samples, self.curves = TrickPanel(learn, self._asked), Samples(self._request), Curves()
-        self.body = W.Box([self.samples, self.curves, self.tricks]).add_class('gl-body')
+        self.tricks, self.samples, self.curves, self.timeline = TrickPanel(learn, self._asked), Samples(self._request), Curves(), Timeline(self._request)
+        self.timeline.observe(self._look_back, 'at')
+        self.body = W.Box([self.samples, self.curves, self.tricks, self.timeline]).add_class('gl-body')
         super().__init__([self.transport, self.body, self.announcement])
         self.add_class('gl').add_class('gl-lab')
         self._closed = False
@@ -224,8 +228,112 @@ def close(self:Lab):
     self._order('stop')
     if t is not None and t is not threading.current_thread(): t.join(60)
     _labs.discard(self)
-    for part in (self.transport, self.samples, self.curves, self.tricks, self.announcement, self.body): part.close()
+    for part in (self.transport, self.samples, self.curves, self.tricks, self.timeline, self.announcement, self.body): part.close()
     W.VBox.close(self)
+
+# %% ../nbs/13_lab.ipynb #5640c6f1
+@patch
+def _look_back(self:Lab, change):
+    "The scrubber was moved."
+    at = change['new']
+    if at < 0: self._past, self._look_now, self._say = None, True, ('Live', 'again.')
+    else:
+        learn = self.learn
+        loss = learn.run.switches_at(at)['loss'] or learn.made['loss']
+        self._past = dict(at=at, rows=rows_at(learn, at), loss=loss if isinstance(loss, str) else learn.loss_name)
+        self._say = '', f"Showing step {thou(at)}.{f' Training goes on at step {thou(learn.step)}.' if self._state == 'running' else ''}"
+    if at < 0 and self._thread is None: self._draw(full=True)
+    else: self._show(picture=self.learn.run.frame_at(at) if at >= 0 else None)
+
+@patch
+def _meanwhile(self:Lab, what, f, *args):
+    "Do it in a thread of its own, and say what became of it."
+    if self._busy: raise RuntimeError(f'{self._busy}: one thing at a time; wait until that is done.')
+    self._busy = what
+    def go():
+        try: f(*args)
+        except Exception as e: self._say = 'Not done:', in_words(e)
+        finally:
+            self._busy = ''
+            self._draw(full=True)
+    threading.Thread(target=go, name='ganlab-meanwhile', daemon=True).start()
+
+# %% ../nbs/13_lab.ipynb #309de291
+@patch
+def rewind(self:Lab,
+    step:int, # a step that was done
+):
+    "Hold the training and go back to a step, bit for bit; it stays paused there."
+    self._back(lambda: self.learn.rewind(step))
+
+@patch
+def undo(self:Lab):
+    "Hold the training and go back to before the last change."
+    self._back(self.learn.undo)
+
+@patch
+def _back(self:Lab, go):
+    self.pause()
+    was, left = self.learn.step, self._thin.take().tobytes()
+    go()
+    self.curves.ghost = left
+    self._stand()
+    self._say = 'Rewound', f"to step {thou(self.learn.step)}; what came after it, up to step {thou(was)}, stays as a dashed branch. Press Run to go on from here."
+    if self._thread is None: self._draw(full=True)
+    else: self._look_now = True
+
+@patch
+def pin(self:Lab):
+    "Keep a snapshot of this step for good."
+    self._say = 'Snapshot', f'of step {thou(self.learn.pin())} kept.'
+
+@patch
+def _stand(self:Lab):
+    "After the learner was moved: nothing of an error or of the past is shown any more."
+    if self._state == 'error': self._state, self.error = 'idle', None
+    self.timeline.at = -1
+
+# %% ../nbs/13_lab.ipynb #ee77848e
+@patch
+def fork(self:Lab,
+    step:int=None, # a step that was done; None: as things stand
+    name:str=None, # of the fork's folder, where the run is on disk
+):  # -> the fork's learner, which the panel now shows
+    "Hold the training, and go on with a second run."
+    self.pause()
+    learn, at = self.learn.fork(step, name), self.learn.step if step is None else step
+    self.family.append((learn, self.learn, at))
+    self.show_run(len(self.family) - 1)
+    self._say = 'Forked', f"from step {thou(at)}: the panel shows the fork, and the list beside Live leads back."
+    return learn
+
+@patch
+def show_run(self:Lab,
+    index:int, # of a learner in `family`
+):
+    "Show another run of the family."
+    self.stop()
+    learn, parent, _ = self.family[index]
+    with self._drawing, self._showing:
+        self.learn = self.tricks.learn = learn
+        self._thin, self._film, self._pictures, self._before, self._until = Thinned(learn.record), Film(learn.run), Pictures(learn), None, None
+        self.tricks.spec, self.tricks.bad, self.tricks.plan = [], {}, {}
+        self.curves.ghost = b'' if parent is None else Thinned(parent.record).take().tobytes()
+    self._stand()
+    self._news, self._say = self._news_now(), (self._names()[index], f'is shown, at step {thou(learn.step)}.')
+    self._draw(full=True)
+
+@patch
+def _names(self:Lab)->list:
+    folder = lambda learn: learn.run.folder and learn.run.folder.name
+    return [folder(l) or ('Run' if p is None else f'Fork {i} at {thou(at)}') for i, (l, p, at) in enumerate(self.family)]
+
+@patch
+def _line(self:Lab)->dict:
+    "What stands on the timeline."
+    names, here = self._names(), next(i for i, m in enumerate(self.family) if m[0] is self.learn)
+    forks = [(at, names[i], l.step, i) for i, (l, p, at) in enumerate(self.family) if p is self.learn]
+    return dict(**on_the_line(self.learn, self._film, forks), runs=names, here=here)
 
 # %% ../nbs/13_lab.ipynb #792dbc2a
 @patch
@@ -239,6 +347,12 @@ def _request(self:Lab, msg:dict):
         elif do == 'step': self.step(msg.get('n', 1), msg.get('phase', 'both'))
         elif do == 'remedy': self._remedy(msg['action'])
         elif do == 'look': self._look_now = True
+        elif do == 'live': self.timeline.at = -1
+        elif do == 'pin': self._meanwhile('Taking a snapshot', self.pin)
+        elif do == 'undo': self._meanwhile('Undoing', self.undo)
+        elif do == 'rewind': self._meanwhile(f"Rewinding to {thou(msg['step'])}", self.rewind, msg['step'])
+        elif do == 'fork': self._meanwhile('Forking', self.fork, msg.get('step'))
+        elif do == 'open': self._meanwhile('Opening', self.show_run, msg['index'])
     except Exception as e: self._say = '', str(e)
     self._draw(full=do == 'look') if self._thread is None else self._show()
 
@@ -246,6 +360,7 @@ def _request(self:Lab, msg:dict):
 def _remedy(self:Lab, a:dict):
     "One of the answers of the error card."
     if a['kind'] == 'stop': return self._order('stop')
+    if a['kind'] == 'rewind': return self._meanwhile(f"Rewinding to {thou(a['step'])}", self.rewind, a['step'])
     if a['kind'] == 'without': self.learn.tricks.off(a['name'], now=True)
     if a['kind'] == 'default': self.learn.tricks.set(a['name'], **{a['param']: self.learn.tricks[a['name']].declared[a['param']].default})
     self.start()
@@ -266,12 +381,13 @@ def _draw(self:Lab, full=False):
         news = was != self._news
         if news and not full: self._say_news(was[1])
         self._measure(t0)
-        self._show(curves=self._thin.take().tobytes() if full or news or self.curves.ready() else None)
+        due = full or news or self.curves.ready()
+        self._show(curves=self._thin.take().tobytes() if due else None, timeline=self._line() if due else None)
         if news: tell_controls(self.learn)
         t1, looked = time.perf_counter(), 0.
         if full or self._look_now or t1 >= (self._looked + 0.2 if news else self._look_due) and self.samples.ready():
             self._look_now = False
-            self._show(picture=self._look())
+            if self._past is None: self._show(picture=self._look())
             looked = time.perf_counter() - t1
             self._look_due = t1 + looked/self.share
         now = time.perf_counter()
@@ -282,9 +398,10 @@ def _draw(self:Lab, full=False):
 def _show(self:Lab, **drawn):
     "Hand one state to all parts."
     with self._showing:
-        self._before = make_state(self.learn, self._before, status=self._state, total=self._until, rate=self._rate(), cost=self._cost, say=self._say,
-                                  error=error_card(self.error, self.learn) if self._state == 'error' else None, **drawn)
-        for part in (self.transport, self.tricks, self.samples, self.curves, self.announcement): part.refresh(self._before)
+        state = self._before = make_state(self.learn, self._before, status=self._state, total=self._until, rate=self._rate(), cost=self._cost, say=self._say, busy=self._busy,
+                                          error=error_card(self.error, self.learn) if self._state == 'error' else None, **drawn)
+        if self._past is not None: state = replace(state, **self._past)
+        for part in (self.transport, self.tricks, self.samples, self.curves, self.timeline, self.announcement): part.refresh(state)
 
 @patch
 def _look(self:Lab):

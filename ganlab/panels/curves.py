@@ -176,8 +176,8 @@ JS_PLOT = r'''
 function plot(cv, p, d, o) {                                     // o: {mode, flags, at, keep, prob, smooth, col, root}
   const { col } = o, narrow = o.mode === 'narrow', top = p.top ? (narrow ? 20 : 44) : 6, alone = p.axis || narrow && p.top, bot = alone ? 18 : 5;
   const H = p.h[o.mode] + bot - 5, w = cv.parentNode.clientWidth, x = paper(cv, w, H, col), lines = p.lines.map(l => d.all[l[0]]);
-  const x0 = d.first, x1 = Math.max(d.n, x0 + 100), X = t => ML + (t - x0) / (x1 - x0) * (w - ML - MR);
-  const [lo, hi, ticks] = range(p, lines, o.keep, o.prob);
+  const x0 = d.first, was = o.ghost ? p.lines.map(l => o.ghost.all[l[0]]) : [], x1 = Math.max(d.n, o.ghost?.n ?? 0, x0 + 100), X = t => ML + (t - x0) / (x1 - x0) * (w - ML - MR);
+  const [lo, hi, ticks] = range(p, [...lines, ...was], o.keep, o.prob);
   const Y = v => { const f = p.log ? Math.log(v / lo) / Math.log(hi / lo) : (v - lo) / (hi - lo); return top + (1 - Math.max(-.02, Math.min(1.04, f))) * (H - top - bot) };
   x.textAlign = 'right'; x.textBaseline = 'middle';
   ticks.forEach(t => { const y = Math.round(Y(t)) + .5; x.strokeStyle = col('--hair'); x.beginPath(); x.moveTo(ML, y); x.lineTo(w - MR, y); x.stroke(); x.fillStyle = col('--ink2'); x.fillText(p.log ? decade(t) : plain(t), ML - 6, y) });
@@ -189,6 +189,7 @@ function plot(cv, p, d, o) {                                     // o: {mode, fl
   flagsOf(x, p, o.flags.filter(f => f[0] >= x0), X, w, H, top, bot, !narrow, col);
   const trace = (a, b) => { x.beginPath(); let pen = false; a.x.forEach((t, i) => { if (Number.isNaN(b[i])) return; x[pen ? 'lineTo' : 'moveTo'](X(t), Y(b[i])); pen = true; if (b === a.lo && a.hi[i] !== b[i]) x.lineTo(X(t), Y(a.hi[i])) }); x.stroke() };
   x.save(); x.beginPath(); x.rect(ML, top - 6, w - ML - MR, H - top - bot + 8); x.clip(); x.lineJoin = 'round';
+  was.forEach((s, i) => { x.strokeStyle = col(p.lines[i][2]); x.lineWidth = p.top ? 1.6 : 1.2; x.globalAlpha = .35; trace(s, s.y); x.globalAlpha = 1 });   // what was left, or the parent: dimmed
   p.lines.forEach(([, , c], i) => { const s = lines[i]; x.strokeStyle = col(c); x.lineWidth = 1; x.globalAlpha = o.smooth ? .22 : .8; trace(s, s.lo); x.globalAlpha = 1;
     if (o.smooth) { x.lineWidth = p.top ? 2.25 : 1.6; trace(s, s.y) } });
   x.restore();
@@ -234,23 +235,24 @@ function render({ model, el }) {
     return cv;
   });
   const nearest = (xs, t) => { let a = 0, b = xs.length - 1; while (b - a > 1) { const m = (a + b) >> 1; xs[m] < t ? a = m : b = m } return t - xs[a] < xs[b] - t ? a : b };
+  const shown = () => { const xs = d.all[0].x, m = model.get('mark'); return at ?? (m >= 0 && xs.length && m >= xs[0] ? nearest(xs, m) : null) };   // under the pointer, or where the timeline looks
   const move = i => { if (i !== at) { at = i; w.ask() } };
   const read = () => {
     const prob = model.get('prob'); d = curves(model.get('data'), model.get('smooth'), model.get('last'), prob);
     if (at != null && at >= d.all[0].x.length) at = null;
-    const got = {}; d.all.forEach((s, k) => { const i = at ?? lastOf(s); got[NAMES[k]] = at == null && !model.get('smooth') && s.newest?.length ? s.newest[0] : i < 0 ? NaN : s.y[i] });
+    const here = shown(), got = {}; d.all.forEach((s, k) => { const i = here ?? lastOf(s); got[NAMES[k]] = here == null && !model.get('smooth') && s.newest?.length ? s.newest[0] : i < 0 ? NaN : s.y[i] });
     NAMES.forEach((n, k) => { out[k].textContent = d.n ? fmt(got[n]) : '–' });
-    when.textContent = !d.n ? '' : at == null ? 'latest' : 'step ' + thou(d.all[0].x[at]);
+    when.textContent = !d.n ? '' : here == null ? 'latest' : 'step ' + thou(d.all[0].x[here]);
     subs[1].textContent = prob ? '0.5 is undecided' : 'raw scores of D';
     el.dataset.step = d.n; el.dataset.width = d.width; el.dataset.smooth = model.get('smooth'); el.dataset.points = d.all[0].x.length;
     el.dataset.flags = JSON.stringify(model.get('flags').map(([step, kind, label, name]) => ({ step, kind, label, name })));
     el.dataset.latest = JSON.stringify(got);
     smooth.sync(); last.setAttribute('aria-pressed', !!model.get('last'));
   };
-  const w = watch(root, model, ['frame', 'data', 'flags', 'smooth', 'last', 'prob'], () => {
-    read(); const col = palette(root), m = mode(root), flags = model.get('flags');
+  const w = watch(root, model, ['frame', 'data', 'flags', 'smooth', 'last', 'prob', 'mark', 'ghost'], () => {
+    read(); const col = palette(root), m = mode(root), flags = model.get('flags'), old = model.get('ghost'), ghost = old?.byteLength && !model.get('last') ? curves(old, model.get('smooth'), 0, model.get('prob')) : null;
     PLOTS.forEach((p, i) => { if (!canvases[i].offsetParent) return;
-      plot(canvases[i], p, d, { mode: m, flags, at, keep: keep[i], prob: model.get('prob'), smooth: model.get('smooth'), col, root });
+      plot(canvases[i], p, d, { mode: m, flags, at: shown(), ghost, keep: keep[i], prob: model.get('prob'), smooth: model.get('smooth'), col, root });
       canvases[i].setAttribute('aria-label', `${p.title} against step: ` + p.lines.map(([k, l]) => `${l} ${out[k].textContent}`).join(', ')) });
     col.done();
   }, read);
@@ -288,12 +290,14 @@ class Curves(Part):
     _css = CSS + CSS_CURVES
     data = T.Bytes(b'').tag(sync=True)          # as `Thinned.tobytes` gives them
     flags = T.List().tag(sync=True)             # [step, kind, label, name]
+    mark = T.Int(-1).tag(sync=True)             # a step of the past that is looked at; -1: none
+    ghost = T.Bytes(b'').tag(sync=True)         # other curves, as `data`, drawn dimmed: of what a rewind left, or of the run that this one was forked from
     prob = T.Bool(True).tag(sync=True)          # whether D's scores are drawn as probabilities
     smooth = T.Enum((0, *windows), 20).tag(sync=True)   # steps
     last = T.Enum((0, 500), 0).tag(sync=True)   # steps; 0 for all
 
     def refresh(self, state:PanelState):
         "Show `state`."
-        new = dict(flags=list(state.flags), prob=state.loss in logit_losses)
+        new = dict(flags=list(state.flags), prob=state.loss in logit_losses, mark=state.at)
         if state.curves is not None: self.draw(data=state.curves, **new)
         else: self.put(**new)

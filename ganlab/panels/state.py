@@ -101,6 +101,9 @@ class PanelState:
     flags: tuple = ()            # changes, applied and asked, for the curves
     curves: bytes|None = None    # thinned curves, or None: as they were
     picture: dict|None = None    # samples and scores, or None: as they were
+    timeline: dict|None = None   # what stands on the timeline, or None: as it was
+    busy: str = ''               # what is being done while the training is held, such as 'Rewinding'
+    at: int = -1                 # the step of the past that is looked at; -1: the present
     key: tuple = field(default=(), repr=False)  # what rows and flags were made from
     whys: dict = field(default_factory=dict, repr=False)  # why a trick does not apply, by name
 
@@ -119,7 +122,7 @@ def make_state(
     learn, # the learner
     before:PanelState=None, # the former state: rows and flags are taken from it where nothing changed
     max_flags:int=400, # the newest flags are kept
-    **now, # status, total, rate, cost, say, error, curves, picture
+    **now, # status, total, rate, cost, say, error, curves, picture, timeline, busy, at
 )->PanelState:
     "The state of the panels at this step."
     tr = learn.tricks
@@ -232,10 +235,11 @@ CSS += '''
 @container gl (min-width:640px){
  .gl-lab .gl-body{grid-template-columns:minmax(0,1fr) minmax(0,1fr)}
  .gl-lab .gl-curves{border-left:1px solid var(--hair);border-top:0}
- .gl-lab .gl-tricks{grid-column:1/3}
+ .gl-lab .gl-tricks,.gl-lab .gl-timeline{grid-column:1/3}
 }
 @container gl (min-width:1100px){
  .gl-lab .gl-body{grid-template-columns:minmax(0,50fr) minmax(0,54fr) 328px}
+ .gl-lab .gl-timeline{grid-row:2}
  .gl-lab .gl-tricks{grid-column:3;grid-row:1/3;border:0;border-left:1px solid var(--hair);contain:size;overflow-y:auto;scrollbar-gutter:stable;scrollbar-width:thin}
 }
 '''

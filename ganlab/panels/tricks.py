@@ -113,7 +113,7 @@ function render({ model, el }) {
   const recipe = make('select', 'inp pre'), card = make('div', 'plan'); recipe.setAttribute('aria-label', 'Preset'); recipe.title = 'A recipe of a paper, switched whole; first you see what it will switch';
   recipe.onchange = () => { ask({ do: recipe.value ? 'plan' : 'unplan', name: recipe.value }) };
   root.append(make('div', 'hd', make('h3', '', 'Tricks'), count, find, make('span', 'two', loss, recipe)), card);
-  const top = make('div', 'rows pinned'), none = make('p', 'mut none', 'No trick of that name.'); root.append(top);
+  const then = make('p', 'then'), top = make('div', 'rows pinned'), none = make('p', 'mut none', 'No trick of that name.'); root.append(then, top);
   const groups = GROUPS.map(([effect, title, sub]) => { const h = make('button', 'gh', icon('M4 2l5 4-5 4z'), make('b', '', title), make('span', 'n'), make('span', 'mut', sub)), body = make('div', 'rows');
     h.type = 'button'; h.dataset.group = effect; h.setAttribute('aria-expanded', false); h.onclick = () => { h.setAttribute('aria-expanded', h.getAttribute('aria-expanded') !== 'true'); show() }; root.append(h, body); return { effect, h, body } });
   root.append(none);
@@ -133,7 +133,8 @@ function render({ model, el }) {
     Object.values(rows).forEach(r => { const g = groups.find(o => o.body === r.parentNode), open = !g || g.h.getAttribute('aria-expanded') === 'true'; r.hidden = q ? !r.matches(q) : !(open || r.active()); seen += !r.hidden });
     groups.forEach(({ h, body }) => { const all = [...body.children], off = all.filter(r => r.hidden).length; h.hidden = !all.length || !!q; h.querySelector('.n').textContent = h.getAttribute('aria-expanded') === 'true' ? all.length : off < all.length ? off + ' more' : all.length; body.classList.toggle('any', off < all.length) });
     none.hidden = !q || seen > 0 };
-  const read = () => { build(); put(); const now = model.get('rows'), pins = model.get('pins');
+  const read = () => { build(); put(); const now = model.get('rows'), pins = model.get('pins'), at = model.get('at');
+    then.hidden = at < 0; then.textContent = at < 0 ? '' : `As they were at step ${thou(at)}. To switch, go back to live.`; [top, ...groups.map(g => g.body), loss, recipe].forEach(e => { e.inert = at >= 0 }); el.dataset.at = at;
     specOf.forEach((t, i) => now[i] && rows[t.name].sync(now[i], pins.includes(t.name)));
     const on = now.filter(r => r.state === 'on' || r.state === 'leaving').length; count.textContent = on + ' on'; el.dataset.on = on;
     const ls = model.get('losses'); if (loss.options.length !== ls.length) loss.replaceChildren(...ls.map(([v, text]) => new Option(text, v))); if (document.activeElement !== loss || loss.value === el.dataset.loss) loss.value = model.get('loss'); el.dataset.loss = model.get('loss'); loss.hidden = !ls.length;
@@ -141,7 +142,7 @@ function render({ model, el }) {
   find.oninput = show; find.onkeydown = e => { if (e.key === 'Escape') { find.value = ''; show() } };
   el.onkeydown = e => { if (!e.target.classList.contains('sw') || !['ArrowUp', 'ArrowDown'].includes(e.key)) return; e.preventDefault();
     const all = [...root.querySelectorAll('.sw')].filter(s => s.offsetParent), i = all.indexOf(e.target) + (e.key === 'ArrowDown' ? 1 : -1); all[Math.max(0, Math.min(all.length - 1, i))].focus() };
-  const names = ['spec', 'rows', 'pins', 'loss', 'losses']; let due = false;
+  const names = ['spec', 'rows', 'pins', 'loss', 'losses', 'at']; let due = false;
   const later = () => { if (!due) { due = true; queueMicrotask(() => { due = false; read() }) } };
   names.forEach(n => model.on('change:' + n, later)); read();
   model.on('change:plan', planned); planned();
@@ -180,6 +181,7 @@ CSS_TRICKS = '''
 .gl-tricks .na .nm{color:var(--ink3)}.gl-tricks .on .nm,.gl-tricks .leaving .nm,.gl-tricks .still-on .nm{font-weight:600}
 .gl-tricks .lv{height:3px;background:var(--hair);margin-top:6px;border-radius:2px}.gl-tricks .lv i{display:block;height:3px;background:var(--ink2);border-radius:2px}
 .gl-tricks .none{margin:8px 0}
+.gl-tricks .then{margin:0 0 8px;padding:6px 8px;border:1px solid var(--edge);border-radius:4px;font-size:12px;line-height:16px}
 @container gl (min-width:640px){.gl-tricks .fnd{max-width:240px;margin-left:auto}.gl-tricks .two{flex:0 1 300px}}
 @container gl (min-width:640px){.gl-tricks .rows{display:grid;grid-template-columns:1fr 1fr;gap:0 24px;align-items:start}.gl-tricks .rows .row+.row{border-top:0}}
 @container gl (min-width:1100px){.gl-lab .gl-tricks .rows{display:block}.gl-lab .gl-tricks .rows .row+.row{border-top:1px solid color-mix(in srgb,var(--hair) 60%,transparent)}}
@@ -235,6 +237,7 @@ class TrickPanel(Part):
     plan = T.Dict().tag(sync=True)           # what the preset that was chosen would switch, until that is decided
     pins = T.List().tag(sync=True)           # names of the tricks on top; belongs to whoever looks
     loss = T.Unicode('').tag(sync=True)
+    at = T.Int(-1).tag(sync=True)            # a step of the past that is looked at, where nothing can be switched; -1: the present
 
     def __init__(self,
         learn, # the learner whose tricks they are
@@ -250,7 +253,7 @@ class TrickPanel(Part):
         with self._turn:
             if len(self.spec) != len(self.learn.tricks): self.spec = [describe(t) for t in self.learn.tricks.values()]
             names = [s['name'] for s in self.spec]
-            self.put(loss=state.loss, rows=[{**r, 'bad': self.bad.get(n, '')} for n, r in zip(names, state.rows)])
+            self.put(loss=state.loss, at=state.at, rows=[{**r, 'bad': self.bad.get(n, '')} for n, r in zip(names, state.rows)])
 
     def request(self,
         msg:dict, # do: 'on', 'off', 'set', 'loss', 'plan', 'unplan', 'preset' or 'dismiss'; name; params
