@@ -6,6 +6,7 @@
 from __future__ import annotations
 import math
 from fastcore.basics import patch
+import numpy as np
 from .keeping import unpack_frame
 from .learner import GANLearner
 from .rng import whole
@@ -64,6 +65,19 @@ def branches(self:Run)->list: # dicts: line, from, to; in the order in which the
         far, = self.store.rows("select max(m) from (select max(start + rows) m from chunks where line=? and series='' union all select max(step) from frames where line=?)", l, l)[0]
         if (far or 0) > start: out.append({'line': l, 'from': int(start), 'to': far})
     return out
+
+# %% ../nbs/browse.ipynb #7a8e835e
+@patch
+def last_healthy(self:Run,
+    before:int, # a step
+    factor:float=10, # of the last five steps' median from that of the whole, either way
+)->int|None: # step of a snapshot; None where there is none
+    "The latest snapshot before a step at which the gradient norms were as they usually are."
+    norms = np.log(np.maximum([self.scalars()[c].to_numpy(float) for c in ('g_grad_norm', 'd_grad_norm')], 1e-30))
+    def healthy(s):
+        v = norms[:, :s]
+        return bool(np.isfinite(v[:, -5:]).all() and (np.abs(np.median(v[:, -5:], 1) - np.nanmedian(v, 1)) < np.log(factor)).all())
+    return max((s['step'] for s in self.snapshots if 0 < s['step'] < before and healthy(s['step'])), default=None)
 
 # %% ../nbs/browse.ipynb #abfe17b8
 @patch

@@ -44,7 +44,7 @@ def _back(learn, step, last, progress):
     run.flush(learn, wait=True)
     run.sync()
     here, line, mine = take(learn), run.line, [(r, r.columns, r._data, r.n) for r in (learn.record, *learn.layers.values())]
-    counters = {k: getattr(run, k) for k in ('_start', '_flushed', '_due', '_frame_due', '_snap_due', '_mult')}
+    counters = {k: getattr(run, k) for k in ('_start', '_flushed', '_due', '_frame_due', '_snap_due', '_framed', '_mult')}
     run.leave(step, run.last_before(step) if last is None else last)
     try: run.bring(learn, step, progress)
     except BaseException:

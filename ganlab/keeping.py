@@ -25,16 +25,16 @@ def pace(
     return next(k*e for k in (1, 2, 5, 10) if k*e >= want)
 
 # %% ../nbs/keeping.ipynb #cab8b025
-_halves = ('fake', 'heat', 'arrows')
+def _halves(kind)->tuple: return ('scores', 'fake', 'heat', 'arrows') if kind == 'points' else ('scores',) # what is stored as half floats
 
 def pack_frame(picture:dict)->tuple: # JSON, bytes
     "A picture, small."
     head, blob = {}, b''
-    points = picture['kind'] == 'points'
+    halves = _halves(picture['kind'])
     for k, v in picture.items():
-        if k in ('real', 'scores', 'split', 'averaged'): continue
+        if k in ('real', 'averaged'): continue
         if not isinstance(v, bytes): head[k] = v; continue
-        if points and k in _halves: v = np.frombuffer(v, np.float32).astype(np.float16).tobytes()
+        if k in halves: v = np.frombuffer(v, np.float32).astype(np.float16).tobytes()
         head[k] = {'at': len(blob), 'n': len(v)}
         blob += v
     return pack(head), blob
@@ -43,8 +43,7 @@ def unpack_frame(head:str, blob:bytes)->dict:
     "The picture again."
     head = unpack(head)
     out = {k: blob[v['at']:v['at'] + v['n']] if isinstance(v, dict) and v.keys() == {'at', 'n'} else v for k, v in head.items()}
-    if out.get('kind') == 'points': out |= {k: np.frombuffer(out[k], np.float16).astype(np.float32).tobytes() for k in _halves if k in out}
-    return out
+    return out | {k: np.frombuffer(out[k], np.float16).astype(np.float32).tobytes() for k in _halves(out.get('kind')) if k in out}
 
 # %% ../nbs/keeping.ipynb #c99fae5b
 def superfluous(

@@ -72,7 +72,7 @@ class Lab(W.VBox):
         self.add_class('gl').add_class('gl-lab')
         self._closed = False
         _labs.add(self)
-        self._draw(full=True)
+        self._redraw(full=True)
 
     @property
     def state(self)->str: return self._state # 'idle', 'running', 'paused' or 'error'
@@ -150,7 +150,7 @@ def _train(self:Lab):
     self._say = ('Paused', f"at step {step}. {in_words(self.error)}") if self.error else ('Finished', f'at step {step}.') if ended else ('Stopped', f'at step {step}.')
     self._state = 'error' if self.error else 'idle'
     if ended: self._until = None
-    try: self._draw(full=True)
+    try: self._redraw(full=True)
     finally:                       # whatever became of the picture: nobody waits for a thread that has ended
         with self._cond:
             self._thread, self._want = None, 'pause'
@@ -212,7 +212,7 @@ def stop(self:Lab, timeout:float=60): # seconds to wait for the step under way
     t = self._thread
     self._order('stop')
     if t is not None and t is not threading.current_thread(): t.join(timeout)
-    if self._thread is None: self._draw()
+    if self._thread is None: self._redraw()
 
 @patch
 def wait(self:Lab, timeout:float=None)->bool: # seconds; True where nothing runs any more
@@ -242,8 +242,8 @@ def _look_back(self:Lab, change):
         loss = learn.run.switches_at(at)['loss'] or learn.made['loss']
         self._past = dict(at=at, rows=rows_at(learn, at), loss=loss if isinstance(loss, str) else learn.loss_name)
         self._say = '', f"Showing step {thou(at)}.{f' Training goes on at step {thou(learn.step)}.' if self._state == 'running' else ''}"
-    if at < 0 and self._thread is None: self._draw(full=True)
-    else: self._show(picture=self.learn.run.frame_at(at) if at >= 0 else None)
+    if at < 0: self._redraw(full=True)
+    else: self._show(picture=self.learn.run.frame_at(at))
 
 @patch
 def _meanwhile(self:Lab, what, f, *args):
@@ -255,7 +255,7 @@ def _meanwhile(self:Lab, what, f, *args):
         except Exception as e: self._say = 'Not done:', in_words(e)
         finally:
             self._busy = ''
-            self._draw(full=True)
+            self._redraw(full=True)
     threading.Thread(target=go, name='ganlab-meanwhile', daemon=True).start()
 
 # %% ../nbs/13_lab.ipynb #309de291
@@ -279,8 +279,7 @@ def _back(self:Lab, go):
     self.curves.ghost = left
     self._stand()
     self._say = 'Rewound', f"to step {thou(self.learn.step)}; what came after it, up to step {thou(was)}, stays as a dashed branch. Press Run to go on from here."
-    if self._thread is None: self._draw(full=True)
-    else: self._look_now = True
+    self._redraw(full=True)
 
 @patch
 def pin(self:Lab):
@@ -321,7 +320,7 @@ def show_run(self:Lab,
         self.curves.ghost = b'' if parent is None else Thinned(parent.record).take().tobytes()
     self._stand()
     self._news, self._say = self._news_now(), (self._names()[index], f'is shown, at step {thou(learn.step)}.')
-    self._draw(full=True)
+    self._redraw(full=True)
 
 @patch
 def _names(self:Lab)->list:
@@ -354,7 +353,7 @@ def _request(self:Lab, msg:dict):
         elif do == 'fork': self._meanwhile('Forking', self.fork, msg.get('step'))
         elif do == 'open': self._meanwhile('Opening', self.show_run, msg['index'])
     except Exception as e: self._say = '', str(e)
-    self._draw(full=do == 'look') if self._thread is None else self._show()
+    self._redraw(full=do == 'look')
 
 @patch
 def _remedy(self:Lab, a:dict):
@@ -370,7 +369,7 @@ def _asked(self:Lab, change):
     "After a request of the list of tricks: a `Change`, or the exception that it raised."
     if isinstance(change, Exception): self._say = '', str(change)
     elif change is not None and change.step is None: self._say = words(change, self.learn)
-    self._draw() if self._thread is None else self._show()
+    self._redraw()
 
 # %% ../nbs/13_lab.ipynb #2ee231c4
 @patch
@@ -395,17 +394,30 @@ def _draw(self:Lab, full=False):
         self._looked, self._due = now + 0.05, now + max(self.every, (t1 - t0)/self.share)
 
 @patch
+def _redraw(self:Lab, full=False):
+    "Refresh from any thread: all, where nothing trains (and nothing can begin to); else what needs no network, and the rest is left to the training thread."
+    if self.learn.when_idle(lambda: self._draw(full)): return
+    self._look_now = self._look_now or full
+    self._show()
+
+@patch
 def _show(self:Lab, **drawn):
     "Hand one state to all parts."
     with self._showing:
         state = self._before = make_state(self.learn, self._before, status=self._state, total=self._until, rate=self._rate(), cost=self._cost, say=self._say, busy=self._busy,
-                                          error=error_card(self.error, self.learn) if self._state == 'error' else None, **drawn)
+                                          error=self._card() if self._state == 'error' else None, **drawn)
         if self._past is not None: state = replace(state, **self._past)
         for part in (self.transport, self.tricks, self.samples, self.curves, self.timeline, self.announcement): part.refresh(state)
 
 @patch
+def _card(self:Lab)->dict: return error_card(self.error, self.learn, self.learn.run.last_healthy(self.learn.step))
+
+@patch
 def _look(self:Lab):
-    try: return self._pictures.take(self.samples.z, self.samples.ema)
+    try:
+        picture = self._pictures.take(self.samples.z, self.samples.ema)
+        if self.samples.z == 'fixed' and self.samples.ema: self.learn.run.offer(self.learn, picture)
+        return picture
     except Exception as e:
         self._say = 'No picture', f'of the samples: {type(e).__name__}: {e}'
         return None

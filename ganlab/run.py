@@ -38,7 +38,7 @@ class Run:
         self.store, self.line = store, store.fact('line', 0)
         self._pool = ThreadPoolExecutor(1, 'ganlab-run') if store.folder and store.writes else None
         self._learn, self._asleep, self._failed, self._busy, self._seen = None, 0, [], False, None
-        self._due = self._frame_due = self._snap_due = 0
+        self._due = self._frame_due = self._snap_due = self._framed = 0
         self._start = self._flushed = 0          # row that the open chunk begins with; rows written
         self._mult, self._mults = 1., []
         self._gap, self._snap_cost, self._warned = 0, 0., set()
@@ -230,18 +230,29 @@ def _frame(self:Run, learn):
         warnings.warn(f"samples cannot be drawn, and no frames are recorded any more: {type(e).__name__}: {e}")
         self._frame_due = math.inf
         return
+    self._framed = learn.step
     self._do(self._put_frame, row)
     early = next((n for n in (1, 2, 5, 10, 20, 50, 100) if n > learn.step), None)
     self._gap = self.frame_every or max(self._gap, pace(time.perf_counter() - t0, _step_time(learn)))
     self._frame_due = early or (learn.step//self._gap + 1)*self._gap
 
 @patch
+def offer(self:Run, learn,
+    picture:dict, # of the fixed latents, at this step, as `Pictures.take` gives it
+):
+    "A picture that somebody took anyhow: recorded as a frame where the last one lies half a percent back."
+    if self._asleep or not self.store.writes or self.frame_every is not None or learn.step < self._framed + max(1, learn.step//200): return
+    self._framed = learn.step
+    self._do(self._put_frame, (self.line, learn.step, *pack_frame(picture)))
+
+@patch
 def _put_frame(self:Run, row):
     with self.store.writing() as db:
         db.execute('insert or replace into frames values(?, ?, ?, ?)', row)
-        if db.execute('select count(*) from frames where line=?', row[:1]).fetchone()[0] > 400:
+        steps = [s for s, in db.execute('select step from frames where line=? and step>100 order by step', row[:1])]
+        if len(steps) > 400:
             self._gap *= 2
-            db.execute('delete from frames where line=? and step>100 and step % ? != 0', (row[0], self._gap))
+            db.executemany('delete from frames where line=? and step=?', [(row[0], s) for s in steps[1:-1:2]])
         if db.execute('select count(*) from frames').fetchone()[0] > 2000:      # the oldest line that has any, and that is not this one, keeps a tenth
             old, = db.execute('select min(line) from frames where line!=? group by line having count(*) > 10 order by line', row[:1]).fetchone() or (None,)
             db.execute('delete from frames where line=? and rowid % 10 != 0', (old,))
@@ -362,7 +373,7 @@ def leave(self:Run, step:int, last:int):
     "Begin another line, that shares the past up to `step` and change `last`; `settled` makes it the live one for whoever opens the run."
     self.line = self.store.branch(self.line, step, last)
     self._start = self._flushed = step
-    self._due = self._frame_due = self._snap_due = step
+    self._due = self._frame_due = self._snap_due = self._framed = step
 
 @patch
 def settled(self:Run): self.store.note(line=self.line)

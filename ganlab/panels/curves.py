@@ -274,10 +274,10 @@ CSS_CURVES = '''
 .gl-curves .top .vals{margin:0 0 0 38px;gap:20px}.gl-curves .top .when{margin-left:auto}
 .gl-curves .top .val{font-size:13px}.gl-curves .top .val b{font-size:15px;min-width:6ch}
 .gl-curves canvas{touch-action:pan-y;border-radius:2px}
-.gl-curves .fold{display:none}
+.gl-curves .b.fold{display:none}
 @container gl (max-width:1359.9px){.gl-curves .wide{display:none}}
 @container gl (max-width:639.9px){
- .gl-curves .fold{display:flex;width:100%;justify-content:space-between;border-width:1px 0 0;border-radius:0;padding:0;background:none}
+ .gl-curves .b.fold{display:flex;width:100%;justify-content:space-between;border-width:1px 0 0;border-radius:0;padding:0;background:none}
  .gl-curves .open .fold svg{transform:rotate(90deg)}
  .gl-curves .sub{display:none}.gl-curves .open .sub{display:block}
 }

@@ -87,6 +87,8 @@ function render({ model, el }) {
   const z = radios('Latents', [['fixed', 'Fixed'], ['fresh', 'Fresh']], () => t('z'), v => { model.set('z', v); model.save_changes(); model.send({ do: 'look' }) });
   const ema = button('small q ema', 'EMA'); ema.title = "Samples of G's averaged weights, or of those that train"; ema.onclick = () => { model.set('ema', !t('ema')); model.save_changes(); model.send({ do: 'look' }); read() };
   root.append(make('div', 'hd', make('h3', '', 'Samples'), make('span', 'sp'), make('span', 'lab', 'z'), z, ema), body);
+  const showing = make('span'), back = button('small', 'Back to live'), view = make('span', 'view', showing, back); back.onclick = () => model.send({ do: 'live' }); root.querySelector('.hd').append(view);
+  const past = () => { const at = t('at'), then = at >= 0; view.hidden = !then; showing.textContent = then ? `Showing step ${thou(t('step'))}` : ''; root.querySelector('.hd').classList.toggle('past', then); el.dataset.at = at };
   const cv = name => { const c = make('canvas', name); c.setAttribute('role', 'img'); return c };
   const chip = (cls, text, more = '') => make('span', 'cap', make('i', cls), make('b', '', text), make('span', 'more', more));
   const fake = cv('fake'), real = cv('real'), hist = cv('hist'), plane = cv('plane'), fcap = chip('chipF', 'Fake', ''), note = make('p', 'mut note');
@@ -129,6 +131,7 @@ function render({ model, el }) {
       hist.setAttribute('aria-label', l.length ? `D's scores of the last batch: mean ${mean(l.subarray(0, n))} for reals, ${mean(l.subarray(n))} for fakes` : "D's scores, after the first step") }
     col.done();
   };
+  model.on('change:at', past); model.on('change:step', past); past();
   const w = watch(root, model, ['frame', 'z', 'kind', 'raw'], draw, read);
   return () => w.stop();
 }
@@ -149,6 +152,9 @@ CSS_SAMPLES = '''
 .gl-samples .legend{display:flex;flex-wrap:wrap;gap:4px 14px;margin-top:8px}
 .gl-samples .legend .cap{margin:0}
 .gl-samples .legend [hidden]{display:none}
+.gl-samples .view{display:inline-flex;align-items:center;gap:8px;background:var(--ink);color:var(--bg);font-weight:600;font-size:12px;border-radius:4px;padding:0 2px 0 8px}.gl-samples .view[hidden]{display:none}
+.gl-samples .view .b{background:none;border:0;text-decoration:underline;color:inherit;padding:0 6px}.gl-samples .view .b:hover:not(:disabled){background:none;color:inherit}
+.gl-samples .hd.past>.sp~*:not(.view){display:none}
 .gl-samples .note{margin:0}.gl-samples .ema[hidden]{display:none}
 @container gl (max-width:639.9px){.gl-samples .grid{grid-template-columns:1fr}.gl-samples .strip{display:none}}
 '''
@@ -166,10 +172,11 @@ class Samples(Part):
     modes = T.Dict().tag(sync=True)          # centers, radius, shares, found
     ema, averaged = T.Bool(True).tag(sync=True), T.Bool(False).tag(sync=True)   # show averaged weights, where there are any; are there?
     raw = T.Bool(False).tag(sync=True)       # scores are no logits
+    at = T.Int(-1).tag(sync=True)            # a step of the past that is looked at; -1: the present
     note = T.Unicode('').tag(sync=True)
 
     def refresh(self, state:PanelState):
         "Show `state`."
         raw = state.loss not in logit_losses
-        if state.picture is not None: self.draw(raw=raw, **state.picture)
-        else: self.put(raw=raw)
+        if state.picture is not None: self.draw(raw=raw, at=state.at, **state.picture)
+        else: self.put(raw=raw, at=state.at)

@@ -88,7 +88,7 @@ function frame(x, o, i, px, th, col) {                           // one picture 
   x.save(); x.beginPath(); x.rect(px, 0, th, th); x.clip(); x.fillStyle = col('--g'); for (let k = 0; k + 1 < f.length; k += 2) x.fillRect(px + th / 2 + f[k] * s - .8, th / 2 - f[k + 1] * s - .8, 1.6, 1.6); x.restore();
 }
 function strip(x, o, X, w, th, col) {                            // as many pictures as fit, each above its place
-  const n = Math.max(1, Math.floor((w + 8) / (th + 8))), steps = o.filmSteps, span = Math.max(o.n, 1); let end = -1e9;
+  const n = Math.max(1, Math.floor((X(o.n) - X(0) + th + 8) / (th + 8))), steps = o.filmSteps, span = Math.max(o.n, 1); let end = -1e9;
   for (let k = 0; k < n; k++) { const t = k / Math.max(1, n - 1) * span; let i = 0; steps.forEach((s, j) => { if (Math.abs(s - t) < Math.abs(steps[i] - t)) i = j });
     const px = Math.max(0, Math.min(w - th, X(steps[i]) - th / 2)); if (px < end + 4) continue; end = px + th; frame(x, o, i, px, th, col);
     if (o.at >= 0 && steps[i] === o.near) { x.strokeStyle = col('--bg'); x.lineWidth = 4; x.strokeRect(px + 1, 1, th - 2, th - 2); x.strokeStyle = col('--ink'); x.lineWidth = 2; x.strokeRect(px + 1, 1, th - 2, th - 2); x.lineWidth = 1 } }
@@ -116,7 +116,7 @@ function line(x, o, X, y, w, L, col) {                           // the line its
 }
 function axis(x, o, X, w, H, col) {
   const steps = [1, 2, 5].flatMap(v => [...Array(9).keys()].map(e => v * 10 ** e)).sort((a, b) => a - b), by = steps.find(v => X(v) - X(0) > 56), here = o.at >= 0 ? X(o.at) : -99;
-  x.textAlign = 'center'; x.fillStyle = col('--ink2'); for (let t = 0; t <= Math.max(o.n, 1); t += by) if (Math.abs(X(t) - here) > 36) x.fillText(thou(t), Math.max(10, X(t)), H - 7);
+  x.textAlign = 'center'; x.fillStyle = col('--ink2'); for (let t = 0; t <= o.far; t += by) if (Math.abs(X(t) - here) > 36) x.fillText(thou(t), Math.max(10, X(t)), H - 7);
 }
 function knob(x, o, X, y, th, H, col) {
   const sx = X(o.at >= 0 ? o.at : o.n); x.strokeStyle = col('--ink'); x.lineWidth = 1.5; x.beginPath(); x.moveTo(sx, o.at >= 0 ? th + 2 : y - 8); x.lineTo(sx, y + 10); x.stroke();
@@ -155,8 +155,8 @@ function render({ model, el }) {
   const draw = async () => {
     if (from !== t('film')) { const now = t('film'), kind = t('kind'); const got = await Promise.all(now.map(v => { const b = bytesOf(v); return !b ? null : kind === 'images' ? createImageBitmap(new Blob([b], { type: 'image/jpeg' })) : new Float32Array(b.buffer) })); if (now === t('film')) { from = now; pictures = got } }
     read(); const col = palette(root), m = mode(root), some = t('kind') !== 'none' && pictures.length, th = !some ? 0 : m === 'narrow' ? 44 : m === 'mid' ? 48 : 56, n = t('step'), twigs = t('ghosts').length + t('forks').length, two = twigs > 1;
-    const w = cv.parentNode.clientWidth, H = th + (n ? 52 + (twigs ? 18 : 0) + (two ? 16 : 0) : 42), x = paper(cv, w, H, col), L = (th || 20) / 2, per = (w - 2 * L) / Math.max(n, 100), X = s => L + s * per, y = th + 22; geo = { L, per };
-    const at = t('at'), filmSteps = t('film_steps'), o = { n, at, kind: t('kind'), extent: t('extent'), pictures, filmSteps, near: nearest(filmSteps, at), flags: t('flags'), snaps: t('snaps'), ghosts: t('ghosts'), forks: t('forks'), best: t('best') };
+    const w = cv.parentNode.clientWidth, H = th + (n ? 52 + (twigs ? 18 : 0) + (two ? 16 : 0) : 42), x = paper(cv, w, H, col), L = (th || 20) / 2, far = Math.max(n, 100, ...t('ghosts').map(g => g[1]), ...t('forks').map(f => f[2])), per = (w - 2 * L) / far, X = s => L + s * per, y = th + 22; geo = { L, per };
+    const at = t('at'), filmSteps = t('film_steps'), o = { n, at, kind: t('kind'), extent: t('extent'), pictures, filmSteps, far, near: nearest(filmSteps, at), flags: t('flags'), snaps: t('snaps'), ghosts: t('ghosts'), forks: t('forks'), best: t('best') };
     if (some) strip(x, o, X, w, th, col);
     x.font = col.font(); line(x, o, X, y, w, L, col);
     if (n) axis(x, o, X, w, H, col); else { x.fillStyle = col('--ink2'); x.textAlign = 'left'; x.fillText('Step 0. Frames, flags and snapshots collect here.', X(0) + 10, y + 16) }

@@ -109,6 +109,7 @@ def in_words(e:Exception)->str: return str(e) if hasattr(e, 'at') else f'{type(e
 def error_card(
     e:Exception, # a `StepError`, or anything else that ended the training
     learn, # the learner it happened to
+    healthy:int=None, # step of a snapshot to go back to, where there is one
 )->dict: # title, text, trace, actions
     "What happened, where, and what to do."
     at, who = getattr(e, 'at', learn.step), learn.tricks[e.culprit] if getattr(e, 'culprit', None) in learn.tricks else None
@@ -123,6 +124,7 @@ def error_card(
     gone = getattr(e, 'step', at + 1) - 1 - at
     text.append(f'G and D are as they were after step {thou(at)}' + (f', the last snapshot: computed again, the {thou(gone)} step{"s" if gone > 1 else ""} after it fail too.' if gone else '; nothing recorded is lost.'))
     trace = getattr(e, 'traceback_text', '') or ''.join(traceback.format_exception(e))
+    if healthy is not None: actions.append(dict(label=f'Rewind to {thou(healthy)}', kind='rewind', step=healthy))
     actions += [dict(label='Try again', kind='again'), dict(label='Stop', kind='stop')]
     return dict(title=f'Paused at step {thou(at)}: {in_words(e)}', text=' '.join(t for t in text if t), trace=trace, actions=actions)
 
