@@ -54,8 +54,8 @@ def superfluous(
     "Which snapshots go: again and again the one whose neighbours are closest to each other."
     snaps, gone = list(snaps), []
     while snaps and (len(snaps) > spread or sum(s[3] for s in snaps) > room):
-        steps = [0, *(s[1] for s in snaps)]
-        i = min(range(len(snaps)), key=lambda i: (steps[min(i + 2, len(snaps))] - steps[i], i))
+        steps = [0, *(s[1] for s in snaps), math.inf]      # after the last one stand those that are kept
+        i = min(range(len(snaps)), key=lambda i: (steps[i + 2] - steps[i], i))
         gone.append(snaps.pop(i)[0])
     return gone
 

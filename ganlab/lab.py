@@ -128,13 +128,13 @@ def _pause(self:Lab):
     self._draw(full=True)
     idle = lambda: self._want == 'pause' and not self._todo
     self.learn.run.left(self.learn)
-    with self._cond:
-        if idle(): self._quiet.set()
     while idle():
         self.learn.run_jobs()
         if self._look_now: self._draw(full=True)
         with self._cond:
-            if idle(): self._cond.wait(0.05)
+            if idle():
+                self._quiet.set()
+                self._cond.wait(0.05)
     self.learn.run.met(self.learn)
     self._state = 'running'
     self._clock.clear()
@@ -163,6 +163,7 @@ def _order(self:Lab, want, todo=(), until=None):
     "Tell the gate what to do; start the thread where there is none."
     with self._cond:
         if self._closed and want != 'stop': raise RuntimeError('this lab is closed; make another: Lab(learn)')
+        if self._busy and (todo or want == 'run'): raise RuntimeError(f'{self._busy}: wait until that is done.')
         if want == 'stop' and self._thread is None:
             if self._state == 'error': self._state, self.error, self._say = 'idle', None, ('Stopped', f'at step {thou(self.learn.step)}.')
             return
@@ -174,7 +175,7 @@ def _order(self:Lab, want, todo=(), until=None):
         start = not self._thread.is_alive()
         self._want, self._todo = want, deque(todo)
         if until is not None: self._until = until
-        if want != 'stop': self._quiet.clear()
+        if want == 'run' or todo: self._quiet.clear()
         if start: self._thread.start()
         self._cond.notify_all()
 
@@ -248,7 +249,7 @@ def _look_back(self:Lab, change):
 @patch
 def _meanwhile(self:Lab, what, f, *args):
     "Do it in a thread of its own, and say what became of it."
-    if self._busy: raise RuntimeError(f'{self._busy}: one thing at a time; wait until that is done.')
+    if self._busy: raise RuntimeError(f'{self._busy}: wait until that is done.')
     self._busy = what
     def go():
         try: f(*args)

@@ -252,7 +252,7 @@ def _put_frame(self:Run, row):
         steps = [s for s, in db.execute('select step from frames where line=? and step>100 order by step', row[:1])]
         if len(steps) > 400:
             self._gap *= 2
-            db.executemany('delete from frames where line=? and step=?', [(row[0], s) for s in steps[1:-1:2]])
+            db.executemany('delete from frames where line=? and step=?', [(row[0], s) for s in superfluous([(s, s, '', 0) for s in steps[:-1]], 200, 0)])
         if db.execute('select count(*) from frames').fetchone()[0] > 2000:      # the oldest line that has any, and that is not this one, keeps a tenth
             old, = db.execute('select min(line) from frames where line!=? group by line having count(*) > 10 order by line', row[:1]).fetchone() or (None,)
             db.execute('delete from frames where line=? and rowid % 10 != 0', (old,))

@@ -119,6 +119,42 @@ def test_one_trainer(ring):
     running(ring)
     assert ask(ring, TRAINERS) == '1' and not ring.errors()
 
+def test_timeline(ring):
+    "Look back by keyboard, go back, fork: what is shown is what was; everything else goes on"
+    nb, at = ring, lambda: int(nb.data('.gl-timeline', 'at'))
+    nb.until(nb.step, lambda s: s > 30, what='some steps')
+    nb.flip('label_smoothing')
+    switched = nb.said('Label smoothing on')
+    nb.until(nb.step, lambda s: s > switched + 20, what='more steps')
+    nb.page.locator('.gl-film').focus()
+    nb.page.keyboard.press('Home')
+    nb.until(at, lambda a: a == 0, what='the beginning')
+    nb.page.keyboard.press('ArrowRight')                     # the next frame
+    nb.until(lambda: (at(), int(nb.data('.gl-samples', 'step'))), lambda v: v == (1, 1), what='the samples of step 1')
+    nb.until(lambda: nb.data(nb.row('label_smoothing'), 'state'), lambda s: s == 'off', what='the switch as it was')
+    assert nb.one('.gl-film').get_attribute('aria-valuetext') == 'step 1'
+    for _ in range(2): nb.page.keyboard.press('Shift+ArrowRight')
+    nb.wait_text('.gl-rewind', 'Rewind to 3')
+    step = nb.step()
+    nb.until(nb.step, lambda s: s > step, what='a step meanwhile')
+    nb.click('.gl-samples .view button')                     # Back to live
+    nb.until(lambda: nb.data(nb.row('label_smoothing'), 'state'), lambda s: s == 'on', what='the present')
+    nb.click('.gl-undo')
+    nb.wait_text('.gl-say', 'Rewound')
+    nb.until(nb.step, lambda s: s == switched, what='the step before the switch')
+    nb.wait_text('.gl-state', 'Paused')
+    assert nb.data('.gl-timeline', 'ghosts') == '1' and not nb.flags()
+    nb.click('.gl-run')
+    running(nb)
+    nb.click('.gl-fork')
+    nb.until(lambda: nb.page.locator('.gl-runs option').count(), lambda n: n == 2, what='the fork')
+    nb.until(lambda: nb.data('.gl-timeline', 'busy'), lambda b: not b, what='the fork')
+    assert ask(nb, 'print(lab.learn is learn, lab.learn.step == learn.step)') == 'False True'
+    nb.page.select_option('.gl-runs', index=0)
+    nb.until(lambda: ask(nb, 'print(lab.learn is learn)'), lambda a: a == 'True', what='the first run')
+    nb.click('.gl-run')
+    running(nb)
+
 def test_preset(ring):
     "A recipe shows what it will switch; nothing happens until one says so, and then all of it does"
     ring.flip('label_smoothing')

@@ -1,0 +1,69 @@
+"Looking back and going back in the lab, without a browser: what is shown, what is trained, and no two threads that wait for each other."
+import threading
+import pytest, torch
+from ganlab.data import digits_dls, ring_dls
+from ganlab.lab import Lab
+from ganlab.learner import GANLearner
+from ganlab.nets import dcgan, mlp
+
+def ring(**kw): return GANLearner(ring_dls(n=2000, bs=16), *mlp(width=8, depth=2, seed=0), seed=0, **kw)
+
+def done(lab):
+    "Wait until nothing is done in the meantime"
+    for t in threading.enumerate():
+        if t.name == 'ganlab-meanwhile': t.join(60); assert not t.is_alive(), 'two threads wait for each other'
+
+@pytest.mark.parametrize('disk', [False, True])
+def test_back_and_forth(disk, tmp_path):
+    "A rewind in a pause, an undo, a fork, each while it trains or not, end on the bits of a run that was never looked at"
+    plain = ring(); plain.fit_steps(30, progress=False); plain.tricks.on('instance_noise'); plain.fit_steps(30, progress=False)
+    with Lab(ring(run=tmp_path/'a' if disk else None), refresh=.01, share=1.) as lab:
+        a = lab.learn
+        lab.start(30); assert lab.wait(60)
+        a.tricks.on('label_smoothing'); lab.start(25); lab.wait(60)
+        lab.start(); lab.rewind(10); assert (lab.state, a.step, lab.timeline.step) == ('paused', 10, 10)
+        lab.start(20); lab.wait(60); a.tricks.on('ttur'); lab.start(5); lab.wait(60)
+        lab.undo(); assert (a.step, a.tricks['ttur'].enabled) == (30, False)
+        a.tricks.on('instance_noise'); lab.start(30); lab.wait(60); assert a.state_hash() == plain.state_hash()
+        b = lab.fork(45); assert lab.learn is b and b.step == 45 and lab.curves.ghost
+        lab.start(15); lab.wait(60); assert b.state_hash() == plain.state_hash() == a.state_hash()
+        assert lab.timeline.runs == (['a', 'a-fork1'] if disk else ['Run', 'Fork 1 at 45'])
+        lab.show_run(0); assert lab.learn is a and [f[0] for f in lab.timeline.forks] == [45]
+
+def test_orders_while_it_is_busy():
+    "Run pressed at the moment at which a rewind or a fork ends, and clicks while one is under way"
+    with Lab(ring(), refresh=.001, share=1.) as lab:
+        lab.start(); lab.learn.between_steps(lambda: None)
+        for i in range(12):
+            lab._request(dict(do=('undo', 'pin', 'rewind', 'fork')[i % 4], step=i))
+            lab._request(dict(do='rewind', step=0))           # one thing at a time: refused with a sentence, or done
+            lab.timeline.at = i; lab._request(dict(do='start')); lab.timeline.at = -1
+            done(lab); lab.start()
+        lab.stop(); assert lab.state == 'idle' and lab._thread is None and not lab._busy
+
+def test_looking_back_disturbs_nothing():
+    "The scrubber moved while it trains: bits as without; what is shown is of that step"
+    plain = ring(); plain.fit_steps(200, progress=False)
+    with Lab(ring(), refresh=.001, share=1.) as lab:
+        lab.start(200)
+        while not lab.wait(0):
+            for f in lab.timeline.frames: lab.timeline.at = f; assert lab.samples.step <= max(lab.timeline.frames)
+            lab.timeline.at = -1
+        lab.timeline.at = 20
+        assert (lab.samples.step, lab.samples.at, lab.curves.mark, lab.tricks.at) == (20, 20, 20, 20)
+        lab.timeline.at = -1; assert lab.samples.step == 200 and lab.learn.state_hash() == plain.state_hash()
+
+def test_frames_of_a_panel_are_thinned():
+    "However often pictures are offered, a line has at most some 400, the first and the last among them, and they lie even"
+    learn = ring(); run = learn.run
+    learn.fit_steps(1, progress=False); picture = learn.pictures.take()
+    for s in range(2, 30_000, 7):
+        run._framed = 0; learn.step = s; run.offer(learn, {**picture, 'step': s})
+    steps = run.frame_steps(); gaps = [b - a for a, b in zip(steps, steps[1:]) if a > 100]
+    assert 200 <= len(steps) <= 520 and steps[0] == 0 and steps[-1] == 29_997 and max(gaps) <= 4*min(gaps[:-250])
+
+def test_scores_are_in_the_frames():
+    learn = GANLearner(digits_dls(bs=8, size=16), *dcgan(16, 1, 8, 4, seed=0), seed=0); learn.fit_steps(2, progress=False)
+    shown, then = learn.pictures.take(), learn.run.frame_at(2)
+    assert then['split'] == 8 and torch.allclose(torch.frombuffer(bytearray(then['scores']), dtype=torch.float32), torch.frombuffer(bytearray(shown['scores']), dtype=torch.float32), atol=1e-2)
+    assert then['fake'] == shown['fake']
