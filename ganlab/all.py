@@ -33,6 +33,8 @@ from .presets import *
 from .run import *
 from .resume import *
 from .fork import *
+from .metrics import *
+from .compare import *
 from .script import *
 from .panels.tricks import trick_control
 from .panels.steer import Steer

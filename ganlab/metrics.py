@@ -13,7 +13,7 @@ from .rng import Streams, whole
 
 # %% auto #0
 __all__ = ['measures', 'Coverage', 'mode_coverage', 'frechet_distance', 'kernel_distance', 'PRDC', 'prdc', 'sliced_wasserstein',
-           'reals', 'quality']
+           'real_samples', 'quality']
 
 # %% ../nbs/11_metrics.ipynb #ac3fa362
 def _rows(x, name, least=1)->Tensor: # float64, (N, d), on the CPU
@@ -129,7 +129,7 @@ measures = dict( # name -> title, what is better, and whether it is compared by 
     modes=('Modes found', 'more', False),
     hq=('Samples within 3σ', 'more', False))
 
-def reals(
+def real_samples(
     learn,  # a `GANLearner`
     n:int,  # at most
 )->Tensor: # (n, ...), on the CPU
@@ -153,7 +153,7 @@ def quality(
 
 def _quality(learn, n, projections):
     z = torch.randn(n, *learn.z_shape, generator=learn.streams.generator('quality', device=learn.device), device=learn.device)
-    fake, real = learn.sample(z=z), reals(learn, n)
+    fake, real = learn.sample(z=z), real_samples(learn, n)
     ok, source = bool(fake.isfinite().all()), learn.source
     out = dict(sliced_wasserstein=sliced_wasserstein(fake, real, projections) if ok else math.nan)
     if source.centers is None or not source.sigma: return out

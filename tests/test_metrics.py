@@ -5,7 +5,7 @@ from scipy.linalg import sqrtm
 from scipy.stats import wasserstein_distance
 from ganlab.data import TensorDL, digits_dls, grid_dls, ring_dls
 from ganlab.learner import GANLearner
-from ganlab.metrics import frechet_distance, kernel_distance, measures, mode_coverage, prdc, quality, reals, sliced_wasserstein
+from ganlab.metrics import frechet_distance, kernel_distance, measures, mode_coverage, prdc, quality, real_samples, sliced_wasserstein
 from ganlab.nets import dcgan, mlp
 from strangers import STRANGERS, go, make_learner
 
@@ -120,17 +120,17 @@ def test_quality_changes_nothing(kind):
 
 def test_quality_of_points_and_images():
     learn = GANLearner(ring_dls(n=3000, bs=64), *mlp(width=16, depth=2, seed=0), seed=0)
-    assert set(quality(learn)) == set(measures) and len(reals(learn, 10_000)) == 300
+    assert set(quality(learn)) == set(measures) and len(real_samples(learn, 10_000)) == 300
     images = GANLearner(digits_dls(bs=16, size=32), *dcgan(16, 1, 8, 4, seed=0), seed=0)           # data at twice the networks' size
-    assert quality(images, 32)['sliced_wasserstein'] > 0 and reals(images, 9).shape == (9, 1, 16, 16)
+    assert quality(images, 32)['sliced_wasserstein'] > 0 and real_samples(images, 9).shape == (9, 1, 16, 16)
 
 def test_quality_without_anything_held_out():
     x = torch.rand(200, 2)
     learn = GANLearner(TensorDL(x, 16), *mlp(width=8, depth=1, seed=0))
-    assert torch.equal(reals(learn, 50), x[:50])
+    assert torch.equal(real_samples(learn, 50), x[:50])
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x), 16, shuffle=True)
     learn, twin = (GANLearner(loader, *mlp(width=8, depth=1, seed=0)) for _ in range(2))
-    assert len(reals(learn, 50)) == 16 and untouched(learn, lambda: quality(learn, 50)) == quality(twin, 50)
+    assert len(real_samples(learn, 50)) == 16 and untouched(learn, lambda: quality(learn, 50)) == quality(twin, 50)
 
 def test_quality_of_what_is_not_finite():
     learn = GANLearner(ring_dls(n=1000, bs=64), *mlp(width=8, depth=1, seed=0))
