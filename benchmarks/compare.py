@@ -77,7 +77,7 @@ def changes(job):
     name, seed, steps = job
     torch.set_num_threads(1)
     kind, change = something[name]
-    return [trial(ring(kind, seed, 800), change, steps, trial=seed, ring=kind, seed=seed, of=name)]
+    return [trial(ring(kind, seed, dict(collapsing=800, healthy=1500)[kind]), change, steps, trial=seed, ring=kind, seed=seed, of=name)]
 
 def tell(title, rows):
     "A line of figures"
@@ -89,9 +89,9 @@ def main():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     a.add_argument('--trials', type=int, default=100, help='comparisons of nothing with nothing')
     a.add_argument('--changes', type=int, default=10, help='comparisons of each real change')
-    a.add_argument('--steps', type=int, default=150, help='of each arm, of nothing')
-    a.add_argument('--window', type=int, default=400, help='steps of each arm, of the real changes')
-    a.add_argument('--seed', type=int, default=0, help='the first seed of all; seeds from 1000 on were used to choose the test')
+    a.add_argument('--steps', type=int, default=120, help='of each arm, of nothing')
+    a.add_argument('--window', type=int, default=500, help='steps of each arm, of the real changes')
+    a.add_argument('--seed', type=int, default=300, help='the first seed of all; seeds below 300 and from 1000 on were used to choose the rule')
     a.add_argument('--jobs', type=int, default=2)
     a.add_argument('--json', metavar='FILE', help='write every comparison there')
     o = a.parse_args()

@@ -228,7 +228,8 @@ def ab(
 def judge(self:Comparison, name:str, before:int=0, level:float=None)->Look: # of a measure
     "The seeds' differences in one measure."
     a, b = ([x.values[name] for x in arms] for arms in (zip(*self.whole_pairs) if self.whole_pairs else ((), ())))
-    return look(a, b, before, self.names[name][1], level)
+    _, better, log = self.names[name]
+    return look(a, b, before, better, math.log(1.1) if log else .1*abs(np.mean(a)) if a else math.inf, level)      # a tenth would matter
 
 @patch(as_prop=True)
 def finding(self:Comparison)->Look: return self.judge(self.by, (0, 0, *self.judged)[-2]) # what the verdict says, as numbers
@@ -325,7 +326,8 @@ def _over_time(self, ax):
     if log:
         ax.set_yscale('log')
         for axis in ('set_major_formatter', 'set_minor_formatter'): getattr(ax.yaxis, axis)(lambda v, _: f'{v:g}' if f'{v:e}'[0] in '125' else '')
-    ax.set_title(f"{title}, {'B / A' if log else 'B − A'}; the half that decides is marked", fontsize=9)
+    ax.text(self.step + .75*self.steps, .05, 'decides', fontsize=7, color='.35', ha='center', transform=ax.get_xaxis_transform())
+    ax.set_title(f"{title}, {'B / A' if log else 'B − A'}", fontsize=9)
     ax.set_xlabel('step', fontsize=8); ax.tick_params(labelsize=7, which='both'); ax.spines[['top', 'right']].set_visible(False); ax.legend(frameon=False, fontsize=7, loc='best')
 
 def _dots(ax, rows):

@@ -45,6 +45,7 @@ def look(
     a, b,             # one number a seed, without and with the change, in the order of the seeds (n,)
     before:int=0,     # seeds at the look before; 0: there was none
     better:str='less', # or 'more', or '' where neither is better
+    matters:float=math.inf, # a difference beyond it, found or not, is worth more seeds
     level:float=None, # None: what `spent` leaves
 )->Look:
     "Judge `b` against `a`."
@@ -59,7 +60,7 @@ def look(
     p = permuted(a, b) if exact else 2*float(student.sf(abs(mean)/se, df)) if se else float(mean == 0)
     reach = float(student.isf(level/2, df))
     side = ('worse', 'better')[(mean < 0) == (better == 'less')] if better else 'differs'
-    outcome = side if p < level else 'undecided' if p < .25 and n < 8 else 'within noise'
+    outcome = side if p < level else 'undecided' if n < 8 and (p < .25 or abs(mean) > matters) else 'within noise'
     return Look(n, outcome, mean, mean - reach*se, mean + reach*se, p, level, (reach + float(student.ppf(.8, df)))*se, exact)
 
 # %% ../nbs/verdict.ipynb #be622a02

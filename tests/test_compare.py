@@ -57,6 +57,9 @@ def test_more_is_asked_for_up_to_eight():
     a, b = np.tile([0., 1.], 4), np.tile([0., 1.], 4) + .6 + 1e-3*normal(0, 8)
     assert [look(a[:n], b[:n]).outcome for n in (2, 3, 8)][::2] == ['too few', 'within noise']
     assert look([0., .1, .2], [.2, .25, .4]).outcome == 'undecided'
+    far = [0., 9., 2.], [5., 8., 4.]                 # p = 0.6, and 2 apart
+    assert [look(*far, matters=m).outcome for m in (math.inf, 2.1, 1.9)] == ['within noise', 'within noise', 'undecided']
+    assert look(np.tile(far[0], 3), np.tile(far[1], 3) + .01, matters=1.9).outcome == 'within noise'
 
 def test_smallest_difference_has_its_power():
     "A true difference of `smallest`, of known spread, is found in about four of five comparisons"
@@ -349,6 +352,7 @@ def test_verdicts_in_words():
     assert given([-1, -1.1, -.9], [0, .1, -.1]).verdict.startswith("B is worse: its sliced Wasserstein distance is 2.72 times A's (99.5 % interval")
     c = given([0, .2, -.2], [.01, -.21, .22])
     assert c.outcome == 'within noise' and c.verdict.startswith('Within noise: over 3 seeds') and 'would have been found in four of five' in c.verdict
+    assert given([0, 3, -2], [2, .5, .6]).outcome == 'undecided', 'e times as far, and as likely as not by chance'
     c = given([0, .2, -.2], [.3, .5, .21])
     assert c.outcome == 'undecided' and 'Within noise so far: 3 seeds cannot decide' in c.verdict and 'comparison.more()' in c.verdict
     c = given([3, 3, 3, 3, 3], [8, 8, 8, 8, 8], metric=lambda learn: 1, better='more')
