@@ -34,6 +34,8 @@ from .run import *
 from .resume import *
 from .fork import *
 from .browse import *
+from .metrics import *
+from .compare import *
 from .script import *
 from .panels.tricks import trick_control
 from .panels.steer import Steer
