@@ -171,6 +171,7 @@ def test_looking_changes_no_bit(make):
     lab.start(steps=n)
     assert lab.wait(60) and lab.error is None and lab.samples.card['index'] == 7 and lab.samples.card['step'] == n
     assert lab.learn.state_hash() == alone.state_hash()
+    assert not any({'card', 'near', 'strip'} & f.keys() for f in lab.learn.run.frames())      # a card is nothing of the record
     lab.close()
 
 def test_between_steps():

@@ -190,7 +190,7 @@ CSS_SAMPLES = '''
 .gl-samples .fig canvas{width:112px}.gl-samples .fig .cap{margin:4px 0 0}
 .gl-samples .fig.none{visibility:hidden}
 .gl-samples .card dl{margin:0;flex:1 1 180px;min-width:0;display:flex;flex-wrap:wrap;gap:0 16px}
-.gl-samples .card dl>div{flex:0 0 160px}.gl-samples .card dl>div:last-child{flex:1 1 160px}
+.gl-samples .card dl>div{flex:0 0 160px;white-space:nowrap}.gl-samples .card dl>div:last-child{white-space:normal}.gl-samples .card dl>div:last-child{flex:1 1 160px}
 .gl-samples .card dt{float:none;width:auto;margin:0;padding:0;font-weight:400}.gl-samples .card dd{float:none;margin:0 0 8px;padding:0}
 .gl-samples .card dd b{font-weight:600;margin-right:6px}
 .gl-samples .past{margin-top:8px}
@@ -226,7 +226,8 @@ function card(close) {
   el.onkeydown = e => { if (e.key === 'Escape') { e.stopPropagation(); close(true) } };
   const num = v => v == null ? '–' : fmt(v);
   el.tell = (c, o) => {                                          // c: the numbers, perhaps of another sample still; o: {i, n, raw, images}
-    const now = c.index === o.i ? c : {}, own = o.at < 0 ? now : { index: now.index, steps: now.steps, step: o.at, note: "D's score and the nearest real are known at the present step only." }, f = own.found; title   // looking back.textContent = `Sample ${o.i + 1} of ${o.n}`; el.setAttribute('aria-label', title.textContent + ', closer');
+    const now = c.index === o.i ? c : {}, own = o.at < 0 ? now : { index: now.index, steps: now.steps, step: o.at, note: "D's score and the nearest real are known at the present step only." }, f = own.found;   // looking back, or not
+    title.textContent = `Sample ${o.i + 1} of ${o.n}`; el.setAttribute('aria-label', title.textContent + ', closer');
     when.textContent = own.xy ? `at (${own.xy.map(num).join(', ')})` : own.step == null ? '' : 'step ' + thou(own.step);
     score.textContent = num(own.score); prob.textContent = own.score == null ? '' : o.raw ? '' : `probability ${(1 / (1 + Math.exp(-own.score))).toFixed(2)}`;
     dist.textContent = f ? num(o.images ? f.ratio : f.distance) : '–';

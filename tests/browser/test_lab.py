@@ -261,6 +261,7 @@ def test_closer(train):
     shown = lambda i: nb.until(lambda: (nb.data(card, 'index'), nb.data(card, 'among')), lambda v: v == (str(i), '1618'), what=f'the card of sample {i}')
     nb.click('.gl-samples .cells button:nth-child(13)')
     shown(12)
+    assert 'Sample 13 of 64' in nb.text(card)
     before = int(nb.data(card, 'step'))
     nb.until(lambda: int(nb.data(card, 'step')), lambda s: s > before, what='the card of a later step')
     nb.click('.gl-run')
