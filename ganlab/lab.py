@@ -10,13 +10,13 @@ from dataclasses import replace
 import ipywidgets as W
 from fastai.callback.core import CancelFitException
 from fastcore.basics import patch
+from .closeup import Closeup
 from .fitting import StepLearner
 from .panels.curves import Curves, Thinned
 from .panels.samples import Samples
 from .panels.state import make_state, thou, words
 from .panels.timeline import Film, Timeline, on_the_line, rows_at
 from .panels.transport import Status, Transport, error_card, in_words
-from .pictures import Pictures
 from .panels.tricks import TrickPanel, tell_controls
 from .rng import whole
 
@@ -59,7 +59,7 @@ class Lab(W.VBox):
         self._cond, self._quiet, self._drawing, self._thread = threading.Condition(), threading.Event(), threading.RLock(), None
         self._showing = threading.RLock()
         self._want, self._state, self._todo, self._until = 'pause', 'idle', deque(), None
-        self._thin, self._film, self._pictures, self._before = Thinned(learn.record), Film(learn.run), Pictures(learn), None
+        self._thin, self._film, self._pictures, self._before = Thinned(learn.record), Film(learn.run), Closeup(learn), None
         self._due = self._look_due = self._spent = self._looked = 0.
         self._clock, self._cost, self._news, self._look_now = deque(maxlen=24), None, self._news_now(), False
         self._say = _ready(learn)
@@ -316,7 +316,7 @@ def show_run(self:Lab,
     learn, parent, _ = self.family[index]
     with self._drawing, self._showing:
         self.learn = self.tricks.learn = learn
-        self._thin, self._film, self._pictures, self._before, self._until = Thinned(learn.record), Film(learn.run), Pictures(learn), None, None
+        self._thin, self._film, self._pictures, self._before, self._until = Thinned(learn.record), Film(learn.run), Closeup(learn), None, None
         self.tricks.spec, self.tricks.bad, self.tricks.plan = [], {}, {}
         self.curves.ghost = b'' if parent is None else Thinned(parent.record).take().tobytes()
     self._stand()
@@ -418,7 +418,7 @@ def _look(self:Lab):
     try:
         picture = self._pictures.take(self.samples.z, self.samples.ema)
         if self.samples.z == 'fixed' and self.samples.ema: self.learn.run.offer(self.learn, picture)
-        return picture
+        return self._pictures.closer(picture, self.samples.pick, self.samples.z, self.samples.ema, hurry=self._state == 'running')
     except Exception as e:
         self._say = 'No picture', f'of the samples: {type(e).__name__}: {e}'
         return None

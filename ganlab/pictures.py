@@ -62,6 +62,7 @@ class Pictures:
         self.kind = 'images' if len(shape) == 3 and shape[0] in (1, 3) else 'points' if shape == (2,) else 'none'
         self.big = self.kind == 'images' and max(shape[1:]) > 64
         self.n, self.real, self.extent = (16 if self.big else 64) if self.kind == 'images' else 256, None, None
+        self.x = None           # the samples of the last picture
 
     def reals(self, n=400):
         "Held-out reals, or those of the last batch."
@@ -87,7 +88,7 @@ class Pictures:
         ema:bool=True, # of G's averaged weights, where a trick averages them
     )->dict: # traits of `Samples`
         "A picture, at this step."
-        x = self.learn.sample(self.n, self.latents(z), ema=None if ema else False)
+        x = self.x = self.learn.sample(self.n, self.latents(z), ema=None if ema else False)
         same = dict(kind=self.kind, step=self.learn.step, averaged=any(hasattr(t, 'averaged') for t in self.learn.tricks.enabled), **self.scores())
         return {**same, **getattr(self, f'_{self.kind}')(x)}
 

@@ -8,7 +8,7 @@ import traitlets as T
 from .state import CSS, JS, Part, PanelState, logit_losses
 
 # %% auto #0
-__all__ = ['JS_IMAGES', 'JS_MAP', 'JS_SAMPLES', 'CSS_SAMPLES', 'Samples']
+__all__ = ['JS_IMAGES', 'JS_MAP', 'JS_SAMPLES', 'CSS_SAMPLES', 'JS_CARD', 'JS_PICK', 'Samples']
 
 # %% ../../nbs/panels/samples.ipynb #034e80ed
 JS_IMAGES = r'''
@@ -77,6 +77,13 @@ function map(cv, o, col) {                                       // o: {fake, re
   plus('--bg', 3.4, .8); plus('--g', 1.7, 1);
   arrows(x, o.fake, o.arrows, X, Y, col);
   if (o.modes?.centers) modes(x, o.modes, X, Y, s, w, w, col);
+  if (o.picked) trail(x, o.picked, X, Y, col);
+}
+function trail(x, p, X, Y, col) {                                 // p: {xy, path}; where a sample is, and where it was
+  const way = [...p.path, p.xy].filter(q => q[0] != null && q[1] != null).map(([a, b]) => [X(a), Y(b)]); if (!way.length) return;
+  const [ex, ey] = way[way.length - 1], line = (c, w) => { x.strokeStyle = col(c); x.lineWidth = w; x.beginPath(); way.forEach(q => x.lineTo(...q)); x.stroke(); x.beginPath(); x.arc(ex, ey, 8, 0, 7); x.stroke() };
+  x.lineJoin = 'round'; line('--bg', 4); line('--gt', 1.5);
+  way.slice(0, -1).forEach((q, i) => { x.beginPath(); x.arc(...q, i ? 2 : 3, 0, 7); x.fillStyle = col(i ? '--gt' : '--bg'); x.fill(); if (!i) x.stroke() });    // hollow: where it began
 }
 '''
 
@@ -93,7 +100,10 @@ function render({ model, el }) {
   const chip = (cls, text, more = '') => make('span', 'cap', make('i', cls), make('b', '', text), make('span', 'more', more));
   const fake = cv('fake'), real = cv('real'), hist = cv('hist'), plane = cv('plane'), fcap = chip('chipF', 'Fake', ''), note = make('p', 'mut note');
   const box = (...kids) => make('div', 'box', ...kids);
-  const images = make('div', 'grid', box(fcap, box(fake)), box(chip('chipR', 'Real'), box(real)));
+  const open = (i, keep) => { model.set('pick', i === t('pick') && !keep ? -1 : i); model.save_changes(); model.send({ do: 'look' }) };
+  const close = back => { const i = t('pick'); if (i < 0) return; open(i); if (back) over().back(i) };
+  const grid = cells(open, close), spots = picker(() => dots, open, close), over = () => t('kind') === 'points' ? spots : grid, more = card(close); let dots = [];
+  const images = make('div', 'grid', box(fcap, make('div', 'box over', fake, grid)), box(chip('chipR', 'Real'), box(real)));
   const hint = make('span', 'mut hint'), scores = make('div', 'strip', make('div', 'cap', make('b', '', "D's scores"), hint), hist);
   const key = (html, text) => { const i = make('i'); i.style.cssText = html; return make('span', 'cap', i, text) };
   const legend = make('div', 'legend', make('span', 'cap', make('i', 'chipR'), 'real'), make('span', 'cap', make('i', 'chipF'), "fake, with D's slope"),
@@ -101,8 +111,11 @@ function render({ model, el }) {
     key('width:11px;height:11px;border:1.5px dashed var(--warn);border-radius:50%', 'mode missed'));
   let was = '', im = {};
   const layout = () => { const k = t('kind'); if (k === was) return; was = k;
-    body.replaceChildren(...(k === 'images' ? [images, scores] : k === 'points' ? [make('div', 'square', plane), legend] : [note, scores])) };
-  const read = () => { layout(); z.sync(); const m = t('modes');
+    body.replaceChildren(...(k === 'images' ? [images, more, scores] : k === 'points' ? [make('div', 'square over', plane, spots), legend, more] : [note, scores])) };
+  const shown = () => { const i = t('pick'), c = t('card'), n = t('count'), images = t('kind') === 'images'; more.hidden = i < 0 || i >= n || t('kind') === 'none'; el.dataset.pick = more.hidden ? -1 : i;
+    if (images) grid.tell(n, t('cols'), i, t('at') < 0 ? c.each : null); else spots.tell(n, i, c.index === i && t('at') < 0 ? c.score : null);
+    if (!more.hidden) more.tell(c, { i, n, raw: t('raw'), images, at: t('at') }) };
+  const read = () => { layout(); shown(); z.sync(); const m = t('modes');
     el.dataset.step = t('step'); el.dataset.kind = t('kind'); el.dataset.z = t('z'); el.dataset.frame = t('frame');
     if (m?.centers) { el.dataset.found = m.found; el.dataset.modes = m.centers.length }
     ema.hidden = !t('averaged'); ema.setAttribute('aria-pressed', t('ema')); el.dataset.ema = t('averaged') && t('ema');
@@ -111,7 +124,7 @@ function render({ model, el }) {
   const draw = async () => {
     read(); const k = t('kind'), narrow = mode(root) === 'narrow';
     if (k === 'images') {                                        // decode only what is new
-      for (const n of ['fake', 'real']) if (im[n]?.from !== t(n)) { const from = t(n), b = await decode(from); im[n]?.b?.close(); im[n] = { from, b } }
+      for (const n of ['fake', 'real', 'near', 'strip']) if (im[n]?.from !== t(n)) { const from = t(n), b = await decode(from); im[n]?.b?.close(); im[n] = { from, b } }
     }
     const col = palette(root);
     if (k === 'images') {
@@ -120,9 +133,15 @@ function render({ model, el }) {
       images.classList.toggle('alone', !im.real?.b);
       if (im.real?.b) tiles(real, im.real.b, rc, rows, narrow ? 4 * rc : rc, col, narrow ? 4 * rc : undefined);
       fake.setAttribute('aria-label', `${t('count')} samples of G at step ${t('step')}`); real.setAttribute('aria-label', 'Real images');
+      if (!more.hidden) { const side = narrow ? 96 : 112, own = t('card').index === t('pick');
+        if (im.fake?.b) alone(more.big, im.fake.b, t('pick'), c, rows, side, col); more.big.setAttribute('aria-label', 'The sample, enlarged');
+        if (own && t('at') < 0 && im.near?.b) alone(more.real, im.near.b, 0, 1, 1, side, col); more.real.setAttribute('aria-label', 'The real nearest to it');
+        if (own && im.strip?.b && im.fake?.b) { const s = t('card').steps, f = im.fake.b, a = f.width / c, b = f.height / rows, i = t('pick'); film(more.film, im.strip.b, s, [f, i % c * a, Math.floor(i / c) * b, a, b], t('step'), col); more.film.setAttribute('aria-label', `The sample at ${s.length} steps, from ${s[0]} to ${s[s.length - 1]}`) } }
     } else if (k === 'points') {
       const m = t('modes');
-      map(plane, { fake: floats(t('fake')), real: floats(t('real')), heat: floats(t('heat')), arrows: floats(t('arrows')), extent: t('extent'), modes: m, raw: t('raw') }, col);
+      const f = floats(t('fake')), i = t('pick'), c = t('card'), side = plane.parentNode.clientWidth, s = side / (2 * t('extent'));
+      dots = Array.from(f, (v, k) => side / 2 + (k % 2 ? -v : v) * s);
+      map(plane, { fake: f, real: floats(t('real')), heat: floats(t('heat')), arrows: floats(t('arrows')), extent: t('extent'), modes: m, raw: t('raw'), picked: i < 0 || 2 * i >= f.length ? null : { xy: [f[2 * i], f[2 * i + 1]], path: c.index === i ? (c.path ?? []).filter((_, k) => c.steps[k] < t('step')) : [] } }, col);
       plane.setAttribute('aria-label', m?.centers ? `${m.centers.length} modes, of which G covers ${m.found}` : `${t('count')} samples of G among the data`);
       legend.lastChild.hidden = !m?.centers || m.found === m.centers.length;
     }
@@ -132,7 +151,7 @@ function render({ model, el }) {
     col.done();
   };
   model.on('change:at', past); model.on('change:step', past); past();
-  const w = watch(root, model, ['frame', 'z', 'kind', 'raw'], draw, read);
+  const w = watch(root, model, ['frame', 'z', 'kind', 'raw', 'pick', 'card', 'at'], draw, read);
   return () => w.stop();
 }
 export default { render };
@@ -156,13 +175,106 @@ CSS_SAMPLES = '''
 .gl-samples .view .b{background:none;border:0;text-decoration:underline;color:inherit;padding:0 6px}.gl-samples .view .b:hover:not(:disabled){background:none;color:inherit}
 .gl-samples .hd.past>.sp~*:not(.view){display:none}
 .gl-samples .note{margin:0}.gl-samples .ema[hidden]{display:none}
+.gl-samples .over{position:relative}
+.gl-samples .cells{position:absolute;inset:0;display:grid;gap:2px}
+.gl-samples .cells button,.gl-samples .pick{appearance:none;margin:0;padding:0;border:0;background:none;cursor:pointer;min-width:0;min-height:0;position:relative}
+.gl-samples .cells button:hover{box-shadow:inset 0 0 0 1px var(--g)}
+.gl-samples .cells button[aria-expanded=true]{box-shadow:inset 0 0 0 2px var(--g),inset 0 0 0 3px var(--bg)}
+.gl-samples .cells button:focus-visible{z-index:1;box-shadow:0 0 0 1px var(--bg)}
+.gl-samples .cells button[aria-expanded=true]:focus-visible{box-shadow:inset 0 0 0 2px var(--g),inset 0 0 0 3px var(--bg),0 0 0 1px var(--bg)}
+.gl-samples .pick{position:absolute;inset:0;width:100%;cursor:crosshair}
+.gl-samples .card{margin-top:12px;padding-top:8px;border-top:1px solid var(--hair)}
+.gl-samples .card [hidden],.gl-samples .card[hidden]{display:none}
+.gl-samples .card .hd{margin-bottom:4px}
+.gl-samples .pair{display:flex;flex-wrap:wrap;gap:8px 12px;align-items:flex-start}
+.gl-samples .fig canvas{width:112px}.gl-samples .fig .cap{margin:4px 0 0}
+.gl-samples .fig.none{visibility:hidden}
+.gl-samples .card dl{margin:0;flex:1 1 180px;min-width:0;display:flex;flex-wrap:wrap;gap:0 16px}
+.gl-samples .card dl>div{flex:0 0 160px;white-space:nowrap}.gl-samples .card dl>div:last-child{white-space:normal}.gl-samples .card dl>div:last-child{flex:1 1 160px}
+.gl-samples .card dt{float:none;width:auto;margin:0;padding:0;font-weight:400}.gl-samples .card dd{float:none;margin:0 0 8px;padding:0}
+.gl-samples .card dd b{font-weight:600;margin-right:6px}
+.gl-samples .past{margin-top:8px}
+.gl-samples .card .note{margin-top:4px}
+@container gl (max-width:639.9px){.gl-samples .fig canvas{width:96px}}
 @container gl (max-width:639.9px){.gl-samples .grid{grid-template-columns:1fr}.gl-samples .strip{display:none}}
+'''
+
+# %% ../../nbs/panels/samples.ipynb #cdd36dce
+JS_CARD = r'''
+function film(cv, im, past, now, step, col) {                    // one sample through time, its steps below; `now`: the grid, and the square of it that it is
+  const steps = past[past.length - 1] < step ? [...past, step] : past, k = steps.length, n = past.length, w = cv.parentNode.clientWidth, gap = 2, s = Math.min(64, (w - gap * (k - 1)) / k), a = im.width / n, x = paper(cv, w, s + 16, col); let end = -9;
+  x.imageSmoothingEnabled = s * devicePixelRatio / a < 3; x.imageSmoothingQuality = 'high'; x.textAlign = 'center'; x.fillStyle = col('--ink2');
+  const at = i => Math.max(x.measureText(thou(steps[i])).width / 2, Math.min(w - x.measureText(thou(steps[i])).width / 2, i * (s + gap) + s / 2)), last = k - 1;
+  for (let i = 0; i < k; i++) { x.drawImage(...(i < n ? [im, i * a, 0, a, im.height] : now), i * (s + gap), 0, s, s);
+    const half = x.measureText(thou(steps[i])).width / 2, room = i === last || at(i) + half + 6 < at(last) - x.measureText(thou(steps[last])).width / 2;   // a step that does not fit is left out
+    if (at(i) - half > end && room) { x.fillText(thou(steps[i]), at(i), s + 13); end = at(i) + half + 6 } }
+}
+function alone(cv, im, i, cols, rows, side, col) {               // one cell of a grid, large
+  const a = im.width / cols, b = im.height / rows, x = paper(cv, side, side * b / a, col);
+  x.imageSmoothingEnabled = side * devicePixelRatio / a < 3; x.imageSmoothingQuality = 'high'; x.drawImage(im, i % cols * a, Math.floor(i / cols) * b, a, b, 0, 0, side, side * b / a);
+}
+const whose = f => ({ training: thou(f.among) + ' reals', held: thou(f.among) + ' held-out reals', last: 'the last ' + thou(f.among) + ' reals' })[f.which];
+const verdict = r => r < .5 ? 'nearly a copy' : r <= 1.5 ? 'as near as they are to each other' : 'farther than they are from each other';
+function card(close) {
+  const cv = name => { const c = make('canvas', name); c.setAttribute('role', 'img'); return c };
+  const big = cv('big'), real = cv('nearest'), past = cv('film'), title = make('h4'), when = make('span', 'mut'), x = button('small q shut', 'Close'); x.onclick = () => close(true);
+  const score = make('b'), prob = make('span', 'mut'), dist = make('b'), of = make('span', 'mut'), among = make('span'), note = make('p', 'mut note');
+  const fig = (c, cls, text) => make('div', 'fig', c, make('span', 'cap', make('i', cls), text)), one = fig(big, 'chipF', 'fake'), two = fig(real, 'chipR', 'nearest real');
+  const fact = (cls, name, ...kids) => make('div', '', make('dt', 'cap', make('i', cls), name), make('dd', '', ...kids)), facts = make('dl', '', fact('chipD', "D's score", score, prob), fact('chipR', among, dist, of));
+  const el = make('div', 'card', make('div', 'hd', title, when, make('span', 'sp'), x), make('div', 'pair', one, two, facts), make('div', 'past', past), note);
+  el.setAttribute('role', 'region');
+  el.onkeydown = e => { if (e.key === 'Escape') { e.stopPropagation(); close(true) } };
+  const num = v => v == null ? '–' : fmt(v);
+  el.tell = (c, o) => {                                          // c: the numbers, perhaps of another sample still; o: {i, n, raw, images}
+    const now = c.index === o.i ? c : {}, own = o.at < 0 ? now : { index: now.index, steps: now.steps, step: o.at, note: "D's score and the nearest real are known at the present step only." }, f = own.found;   // looking back, or not
+    title.textContent = `Sample ${o.i + 1} of ${o.n}`; el.setAttribute('aria-label', title.textContent + ', closer');
+    when.textContent = own.xy ? `at (${own.xy.map(num).join(', ')})` : own.step == null ? '' : 'step ' + thou(own.step);
+    score.textContent = num(own.score); prob.textContent = own.score == null ? '' : o.raw ? '' : `probability ${(1 / (1 + Math.exp(-own.score))).toFixed(2)}`;
+    dist.textContent = f ? num(o.images ? f.ratio : f.distance) : '–';
+    among.textContent = f ? 'Nearest of ' + whose(f) : 'Nearest real';
+    of.textContent = (!f ? (own.searched > 0 && own.searched < 1 ? `searching, ${Math.round(100 * own.searched)} %` : '') : !o.images || f.ratio == null ? 'away' : 'of the distance between two reals: ' + verdict(f.ratio)) + (f && own.step > f.step ? ` (step ${thou(f.step)})` : '');
+    note.textContent = own.trouble ? 'Not known: ' + own.trouble : own.note || (own.path?.length ? `Its path on the map: from step ${thou(own.steps[0])} (hollow), a dot at ${own.steps.slice(1).map(thou).join(', ')}.` : ''); note.hidden = !note.textContent;
+    one.hidden = !o.images; two.hidden = !o.images; real.parentNode.classList.toggle('none', !f); past.parentNode.hidden = !o.images || !own.steps?.length;
+    Object.assign(el.dataset, { index: own.index ?? '', step: own.step ?? '', score: own.score ?? '', steps: JSON.stringify(own.steps ?? []), among: f?.among ?? '', which: f?.which ?? '', real: f?.index ?? '', distance: f?.distance ?? '', ratio: f?.ratio ?? '', path: own.path?.length ?? 0 });
+  };
+  el.big = big; el.real = real; el.film = past; return el;
+}
+'''
+
+# %% ../../nbs/panels/samples.ipynb #a030623b
+JS_PICK = r'''
+function cells(open, close) {                                    // a button a cell, over the grid
+  const el = make('div', 'cells'); el.setAttribute('role', 'group'); let here = 0, cols = 1;
+  const at = i => el.children[i], move = i => { if (!at(i)) return; at(here).tabIndex = -1; here = i; at(i).tabIndex = 0; at(i).focus() };
+  el.onclick = e => { const i = [...el.children].indexOf(e.target); if (i >= 0) { move(i); open(i) } };
+  el.onkeydown = e => { const d = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: cols, ArrowUp: -cols, Home: -here % cols, End: cols - 1 - here % cols }[e.key];
+    if (d !== undefined) { e.preventDefault(); e.stopPropagation(); move(here + d) } else if (e.key === 'Escape') { e.stopPropagation(); close(false) } };
+  el.back = i => { if (at(i)) move(i) };
+  el.tell = (n, c, picked, each) => { cols = c; el.style.gridTemplateColumns = `repeat(${c},1fr)`; el.setAttribute('aria-label', `${n} samples: arrows move, Enter shows one closer`);
+    while (el.children.length > n) el.lastChild.remove();
+    while (el.children.length < n) { const b = make('button'); b.type = 'button'; b.tabIndex = el.children.length ? -1 : 0; el.append(b) }
+    if (here >= n) { here = 0; at(0).tabIndex = 0 }
+    [...el.children].forEach((b, i) => { const l = each?.[i]; b.setAttribute('aria-label', `Sample ${i + 1} of ${n}` + (l == null ? '' : `, D's score ${fmt(l)}`)); b.setAttribute('aria-expanded', i === picked) }) };
+  return el;
+}
+function picker(points, open, close) {                           // one button over the map; `points`: {xy: [x, y, x, y, ...] in pixels of the map, step}
+  const el = button('pick', ''); el.className = 'pick'; let here = -1;
+  const near = (x, y) => { const f = points(); let best = 20 ** 2, at = -1; for (let i = 0; i < f.length; i += 2) { const d = (f[i] - x) ** 2 + (f[i + 1] - y) ** 2; if (d < best) { best = d; at = i / 2 } } return at };
+  const next = (dx, dy) => { const f = points(), [x, y] = here < 0 ? [0, 0] : [f[2 * here], f[2 * here + 1]]; let best = Infinity, at = here;      // the nearest in a quarter of the plane
+    for (let i = 0; i < f.length; i += 2) { const a = (f[i] - x) * dx + (f[i + 1] - y) * dy, b = Math.abs((f[i] - x) * dy + (f[i + 1] - y) * dx); if (a > .5 && b <= a && a * a + b * b < best) { best = a * a + b * b; at = i / 2 } } return at };
+  el.onclick = e => { const r = el.getBoundingClientRect(), i = e.detail ? near(e.clientX - r.left, e.clientY - r.top) : here < 0 ? near(r.width / 2, r.height / 2) : here; if (i >= 0) open(here = i); else if (!e.detail) open(here = 0) };
+  el.onkeydown = e => { const d = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[e.key];
+    if (d) { e.preventDefault(); e.stopPropagation(); const i = next(...d); if (i >= 0 && i !== here) open(here = i, true) } else if (e.key === 'Escape') { e.stopPropagation(); close(false) } };
+  el.back = i => { here = i; el.focus() };
+  el.tell = (n, picked, score) => { here = picked >= 0 ? picked : here; el.setAttribute('aria-label', picked < 0 ? `Map of ${n} samples: Enter shows one closer, arrows the next` : `Sample ${picked + 1} of ${n}` + (score == null ? '' : `, D's score ${fmt(score)}`)); el.setAttribute('aria-expanded', picked >= 0) };
+  return el;
+}
 '''
 
 # %% ../../nbs/panels/samples.ipynb #89822ac4
 class Samples(Part):
     "Fakes beside reals, and D's scores of both."
-    _esm = JS + JS_IMAGES + JS_MAP + JS_SAMPLES
+    _esm = JS + JS_IMAGES + JS_MAP + JS_CARD + JS_PICK + JS_SAMPLES
     _css = CSS + CSS_SAMPLES
     z = T.Enum(('fixed', 'fresh'), 'fixed').tag(sync=True)
     kind = T.Enum(('images', 'points', 'none'), 'none').tag(sync=True)
@@ -172,8 +284,11 @@ class Samples(Part):
     modes = T.Dict().tag(sync=True)          # centers, radius, shares, found
     ema, averaged = T.Bool(True).tag(sync=True), T.Bool(False).tag(sync=True)   # show averaged weights, where there are any; are there?
     raw = T.Bool(False).tag(sync=True)       # scores are no logits
-    at = T.Int(-1).tag(sync=True)            # a step of the past that is looked at; -1: the present
     note = T.Unicode('').tag(sync=True)
+    pick = T.Int(-1).tag(sync=True)          # the sample that is looked at, from 0; -1: none
+    card = T.Dict().tag(sync=True)           # of it: index, score, steps, found, path
+    at = T.Int(-1).tag(sync=True)            # the step of the past that is looked at; -1: the present
+    near, strip = T.Bytes(b'').tag(sync=True), T.Bytes(b'').tag(sync=True)   # its nearest real; it through time, a square a step
 
     def refresh(self, state:PanelState):
         "Show `state`."

@@ -1,4 +1,5 @@
 "The lab in a real JupyterLab in a real Chromium: what a person does with it, and what is shown."
+import json, re
 import pytest
 from labdriver import Bench
 from project import NBS, code, read
@@ -250,6 +251,59 @@ def test_averages(ring):
     ring.click('.gl-samples .ema')
     ring.until(lambda: ring.data('.gl-samples', 'ema'), lambda s: s == 'false', what='samples of the weights that train')
     assert ask(ring, 'print(lab.samples.ema)') == 'False'
+
+SMALL = 'learn = GANLearner(digits_dls(bs=16, size=16), *dcgan(16, 1, z_dim=8, width=8, seed=0), seed=0)'
+
+def test_closer(train):
+    "A sample is clicked, or chosen by the arrows and Enter: a card below shows its past, its score and the nearest real, follows the training, and goes at Escape"
+    nb = train(SMALL)
+    card, key = '.gl-samples .card', nb.page.keyboard
+    shown = lambda i: nb.until(lambda: (nb.data(card, 'index'), nb.data(card, 'among')), lambda v: v == (str(i), '1618'), what=f'the card of sample {i}')
+    nb.click('.gl-samples .cells button:nth-child(13)')
+    shown(12)
+    assert 'Sample 13 of 64' in nb.text(card)
+    before = int(nb.data(card, 'step'))
+    nb.until(lambda: int(nb.data(card, 'step')), lambda s: s > before, what='the card of a later step')
+    nb.click('.gl-run')
+    nb.wait_text('.gl-state', 'Paused')
+    step = int(ask(nb, 'print(learn.step)'))
+    nb.until(lambda: int(nb.data(card, 'step')), lambda s: s == step, what='the card of this step')
+    assert float(nb.data(card, 'score')) == float(ask(nb, 'print(round(float(learn.score(learn.sample(64))[12]), 4))'))
+    assert json.loads(nb.data(card, 'steps'))[0] == 0 and float(nb.data(card, 'ratio')) > 0 and 'Nearest of 1\u202f618 reals' in nb.text(card)
+    assert re.fullmatch(r"Sample 13 of 64, D's score −?[\d.e−]+", nb.one('.gl-samples .cells button:nth-child(13)').get_attribute('aria-label'))
+    nb.run_code('lab.timeline.at = 1')                       # looking back: what is not known of then is not shown
+    nb.wait_text(card, 'step 1.*present step only')
+    assert nb.data(card, 'score') == ''
+    nb.run_code('lab.timeline.at = -1')
+    nb.until(lambda: nb.data(card, 'score'), what='the score again')
+    focus = lambda: nb.page.evaluate("() => { const e = document.activeElement, r = e.getBoundingClientRect(); return [e.getAttribute('aria-label')?.split(',')[0], getComputedStyle(e).outlineStyle !== 'none', Math.min(r.width, r.height) >= 24] }")
+    nb.one('.gl-samples .cells button:nth-child(13)').focus()
+    key.press('ArrowRight'); key.press('ArrowDown')
+    assert focus() == ['Sample 22 of 64', True, True] and nb.data(card, 'index') == '12'
+    key.press('Enter')
+    shown(21)
+    nb.one(f'{card} .shut').focus()
+    key.press('Escape')
+    nb.until(lambda: nb.one(card).is_visible(), lambda v: not v, what='the card to go')
+    assert focus()[0] == 'Sample 22 of 64' and ask(nb, 'print(lab.samples.pick)') == '-1'
+
+def test_closer_on_the_map(ring):
+    "A point is chosen too: where it was is drawn, and arrows go from one to the next"
+    card, key = '.gl-samples .card', ring.page.keyboard
+    ring.click('.gl-run')
+    ring.wait_text('.gl-state', 'Paused')
+    picked = lambda: ring.until(lambda: (ring.data(card, 'index'), int(ring.data('.gl-samples', 'pick'))), lambda v: v[0] not in (None, '') and int(v[0]) == v[1] >= 0, what='a card')[1]
+    ring.one('.gl-samples .pick').focus()
+    key.press('Enter')
+    first = picked()
+    assert int(ring.data(card, 'path')) == len(json.loads(ring.data(card, 'steps'))) > 0 and ring.data(card, 'among') == '90000'
+    moves = ('ArrowRight', 'ArrowLeft', 'ArrowUp', 'ArrowDown')
+    for k in moves:
+        key.press(k)
+        if ring.data('.gl-samples', 'pick') != str(first): break
+    assert picked() != first
+    key.press('Escape')
+    ring.until(lambda: ring.one(card).is_visible(), lambda v: not v, what='the card to go')
 
 def test_bad_parameter(ring):
     "A wrong value costs a sentence in the row"
