@@ -7,15 +7,17 @@ from __future__ import annotations
 import atexit, sys, threading, time, weakref
 from collections import deque
 from dataclasses import replace
-import ipywidgets as W
+import ipywidgets as W, numpy as np
 from fastai.callback.core import CancelFitException
 from fastcore.basics import patch
 from .closeup import Closeup
+from .compare import ab
 from .fitting import StepLearner
 from .panels.curves import Curves, Thinned
 from .panels.samples import Samples
 from .panels.state import make_state, thou, words
 from .panels.timeline import Film, Timeline, on_the_line, rows_at
+from .panels.versus import Versus, card, wish
 from .panels.transport import Status, Transport, error_card, in_words
 from .panels.tricks import TrickPanel, tell_controls
 from .rng import whole
@@ -65,10 +67,11 @@ class Lab(W.VBox):
         self._say = _ready(learn)
         self._quiet.set()
         self.transport, self.announcement = Transport(self._request), Status()
-        self.tricks, self.samples, self.curves, self.timeline = TrickPanel(learn, self._asked), Samples(self._request), Curves(), Timeline(self._request)
+        self.tricks, self.samples, self.curves, self.timeline = TrickPanel(learn, self._asked, self._wish), Samples(self._request), Curves(), Timeline(self._request)
         self.timeline.observe(self._look_back, 'at')
+        self.versus, self._comparing, self._cancel = Versus(self._request), None, False
         self.body = W.Box([self.samples, self.curves, self.tricks, self.timeline]).add_class('gl-body')
-        super().__init__([self.transport, self.body, self.announcement])
+        super().__init__([self.transport, self.versus, self.body, self.announcement])
         self.add_class('gl').add_class('gl-lab')
         self._closed = False
         _labs.add(self)
@@ -229,7 +232,7 @@ def close(self:Lab):
     self._order('stop')
     if t is not None and t is not threading.current_thread(): t.join(60)
     _labs.discard(self)
-    for part in (self.transport, self.samples, self.curves, self.tricks, self.timeline, self.announcement, self.body): part.close()
+    for part in (self.transport, self.samples, self.curves, self.tricks, self.timeline, self.versus, self.announcement, self.body): part.close()
     W.VBox.close(self)
 
 # %% ../nbs/13_lab.ipynb #5640c6f1
@@ -252,11 +255,13 @@ def _meanwhile(self:Lab, what, f, *args):
     if self._busy: raise RuntimeError(f'{self._busy}: wait until that is done.')
     self._busy = what
     def go():
-        try: f(*args)
+        again = None
+        try: again = f(*args)
         except Exception as e: self._say = 'Not done:', in_words(e)
         finally:
             self._busy = ''
             self._redraw(full=True)
+            if callable(again): again()
     threading.Thread(target=go, name='ganlab-meanwhile', daemon=True).start()
 
 # %% ../nbs/13_lab.ipynb #309de291
@@ -298,14 +303,13 @@ def _stand(self:Lab):
 def fork(self:Lab,
     step:int=None, # a step that was done; None: as things stand
     name:str=None, # of the fork's folder, where the run is on disk
-):  # -> the fork's learner, which the panel now shows
-    "Hold the training, and go on with a second run."
+):
+    "Hold the training, and go on with a second run: `lab.learn` is its learner then."
     self.pause()
     learn, at = self.learn.fork(step, name), self.learn.step if step is None else step
     self.family.append((learn, self.learn, at))
     self.show_run(len(self.family) - 1)
     self._say = 'Forked', f"from step {thou(at)}: the panel shows the fork, and the list beside Live leads back."
-    return learn
 
 @patch
 def show_run(self:Lab,
@@ -320,6 +324,7 @@ def show_run(self:Lab,
         self.tricks.spec, self.tricks.bad, self.tricks.plan = [], {}, {}
         self.curves.ghost = b'' if parent is None else Thinned(parent.record).take().tobytes()
     self._stand()
+    self.versus.phase = 'closed'
     self._news, self._say = self._news_now(), (self._names()[index], f'is shown, at step {thou(learn.step)}.')
     self._redraw(full=True)
 
@@ -334,6 +339,46 @@ def _line(self:Lab)->dict:
     names, here = self._names(), next(i for i, m in enumerate(self.family) if m[0] is self.learn)
     forks = [(at, names[i], l.step, i) for i, (l, p, at) in enumerate(self.family) if p is self.learn]
     return dict(**on_the_line(self.learn, self._film, forks), runs=names, here=here)
+
+# %% ../nbs/13_lab.ipynb #ba21814d
+@patch
+def _wish(self:Lab, name):
+    "The button beside a trick."
+    if self._busy: raise RuntimeError(f'{self._busy}: wait until that is done.')
+    args, what, here = wish(self.learn, name)
+    self._comparing = args, None
+    ms = self.learn.record.array('ms')[-50:]
+    self.versus.put(phase='asking', what=what, here=here, rows=[], each=float(np.nanmedian(ms))/1e3 if len(ms) else 0.)
+
+@patch
+def _compare(self:Lab, more=False): # -> a function that lets the training go on, where it was going on
+    "Train the runs to be compared, with their progress on the card."
+    going, until, (args, known), v = self._state == 'running', self._until, self._comparing, self.versus
+    self.stop()
+    t0, shown, self._cancel = time.monotonic(), [0.], False
+    def tick(done, total):
+        now = time.monotonic()
+        if now - shown[0] > .25:
+            shown[0] = now
+            v.put(phase='running', progress=done/total, left=f'{thou(round((now - t0)/done*(total - done)))} s left' if done > 20 else '')
+        return not self._cancel
+    v.put(phase='running', progress=0., left='')
+    try: c = known.more(progress=False, callback=tick) if more else ab(self.learn, **args, steps=v.steps, seeds=v.seeds, progress=False, callback=tick)
+    except Exception as e: v.put(phase='failed', verdict=f'Not compared: {in_words(e)}')
+    else:
+        self._comparing = args, c
+        v.draw(phase='done', **card(c))
+        self._say = 'A/B cancelled' if c.cancelled else 'A/B finished', f'in {thou(round(time.monotonic() - t0))} s: {v.what}.'
+    return (lambda: self._order('run', until=until)) if going else None
+
+@patch
+def _take_over(self:Lab, fork=False):
+    "Switch here what was compared; or in a fork, at the step at which it was compared."
+    args, c = self._comparing
+    if fork: self.fork(c.step)
+    tr, (kind, names) = self.learn.tricks, next(iter(args.items()))
+    self._asked(tr.off(names) if kind == 'off' else [tr.on(n, **p) for n, p in names.items()][-1])
+    self.versus.phase = 'closed'
 
 # %% ../nbs/13_lab.ipynb #792dbc2a
 @patch
@@ -352,6 +397,12 @@ def _request(self:Lab, msg:dict):
         elif do == 'undo': self._meanwhile('Undoing', self.undo)
         elif do == 'rewind': self._meanwhile(f"Rewinding to {thou(msg['step'])}", self.rewind, msg['step'])
         elif do == 'fork': self._meanwhile('Forking', self.fork, msg.get('step'))
+        elif do == 'ab-start': self._meanwhile('Comparing', self._compare)
+        elif do == 'ab-more': self._meanwhile('Comparing', self._compare, True)
+        elif do == 'ab-cancel': self._cancel = True
+        elif do == 'ab-close': self.versus.phase = 'closed'
+        elif do == 'ab-apply': self._take_over()
+        elif do == 'ab-fork': self._meanwhile('Forking', self._take_over, True)
         elif do == 'open': self._meanwhile('Opening', self.show_run, msg['index'])
     except Exception as e: self._say = '', str(e)
     self._redraw(full=do == 'look')

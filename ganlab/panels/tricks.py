@@ -76,7 +76,8 @@ function trickRow(t, ask, pin) {
   pn.className = 'pin'; about.append(t.short, t.source ? make('span', 'src', t.source) : '');
   const say = make('span'), shut = button('q small', 'Dismiss'); shut.onclick = () => ask({ do: 'dismiss', name: t.name }); why.append(say, shut); let wrong = '';
   const fields = t.params.map(p => { const send = params => ask({ do: 'set', name: t.name, params }), f = p.kind === 'float' || p.kind === 'int' ? numberField(p, t.title, send, s => { wrong = s; words() }) : otherField(p, t.title, send); f.param = p.name; ps.append(f); return f });
-  row.append(sw, make('span', 'who', nm, pn), st, about, ps, lv, why);
+  const ab = button('ab', 'A/B'); ab.className = 'ab'; ab.title = 'Does it help, or is it luck? Compare the run with and without this switch'; ab.setAttribute('aria-label', `A/B: ${t.title}`); ab.onclick = () => ask({ do: 'ab', name: t.name });
+  row.append(sw, make('span', 'who', nm, pn, ab), st, about, ps, lv, why);
   let r = null, held = null, open = false;                         // `held`: clicked here, and not yet heard of
   const words = () => { const s = wrong || (r && ['na', 'refused'].includes(r.state) ? r.why : '') || r?.bad || ''; say.textContent = s; why.hidden = !s; shut.hidden = !!wrong || !(r?.state === 'refused' || r?.bad); why.classList.toggle('err', !!(wrong || r?.bad || r?.state === 'refused')) };
   const look = () => {
@@ -136,7 +137,7 @@ function render({ model, el }) {
   const read = () => { build(); put(); const now = model.get('rows'), pins = model.get('pins'), at = model.get('at');
     then.hidden = at < 0; then.textContent = at < 0 ? '' : `As they were at step ${thou(at)}. To switch, go back to live.`; [top, ...groups.map(g => g.body), loss, recipe].forEach(e => { e.inert = at >= 0 }); el.dataset.at = at;
     specOf.forEach((t, i) => now[i] && rows[t.name].sync(now[i], pins.includes(t.name)));
-    const on = now.filter(r => r.state === 'on' || r.state === 'leaving').length; count.textContent = on + ' on'; el.dataset.on = on;
+    el.dataset.compares = model.get('compares'); const on = now.filter(r => r.state === 'on' || r.state === 'leaving').length; count.textContent = on + ' on'; el.dataset.on = on;
     const ls = model.get('losses'); if (loss.options.length !== ls.length) loss.replaceChildren(...ls.map(([v, text]) => new Option(text, v))); if (document.activeElement !== loss || loss.value === el.dataset.loss) loss.value = model.get('loss'); el.dataset.loss = model.get('loss'); loss.hidden = !ls.length;
     show() };
   find.oninput = show; find.onkeydown = e => { if (e.key === 'Escape') { find.value = ''; show() } };
@@ -171,8 +172,11 @@ CSS_TRICKS = '''
 .gl-tricks .who{display:flex;align-items:center;gap:2px;min-width:0}
 .gl-tricks .st{font-size:11px;line-height:16px;color:var(--ink2);text-align:right;white-space:nowrap;justify-self:end}
 .gl-tricks .pin{border:0;background:none;padding:0;width:24px;height:24px;flex:none;display:grid;place-items:center;color:var(--ink2);opacity:0;cursor:pointer;border-radius:4px}
+.gl-tricks .ab{border:0;background:none;padding:0 5px;height:24px;min-width:24px;flex:none;font-size:11px;line-height:14px;color:var(--ink2);opacity:0;cursor:pointer;border-radius:4px}.gl-tricks .ab:hover{background:color-mix(in srgb,var(--fg) 8%,transparent);color:var(--ink)}
+.gl-tricks .na .ab,.gl-tricks:not([data-compares=true]) .ab{display:none}
+.gl-tricks .row:hover .ab,.gl-tricks .ab:focus-visible{opacity:1}
 .gl-tricks .row:hover .pin,.gl-tricks .pin:focus-visible{opacity:1}.gl-tricks .pin[aria-pressed=true]{color:var(--ink)}
-@media (hover:none){.gl-tricks .pin{opacity:1}}
+@media (hover:none){.gl-tricks .pin,.gl-tricks .ab{opacity:1}}
 .gl-tricks .ps,.gl-tricks .why,.gl-tricks .about,.gl-tricks .lv{grid-column:2/4}
 .gl-tricks .ps{display:grid;grid-template-columns:1fr 1fr;gap:6px;margin-top:4px}
 .gl-tricks .about,.gl-tricks .why{font-size:12px;line-height:16px;color:var(--ink2);margin-top:2px}
@@ -237,14 +241,16 @@ class TrickPanel(Part):
     plan = T.Dict().tag(sync=True)           # what the preset that was chosen would switch, until that is decided
     pins = T.List().tag(sync=True)           # names of the tricks on top; belongs to whoever looks
     loss = T.Unicode('').tag(sync=True)
+    compares = T.Bool(False).tag(sync=True)  # is there a button A/B beside each trick?
     at = T.Int(-1).tag(sync=True)            # a step of the past that is looked at, where nothing can be switched; -1: the present
 
     def __init__(self,
         learn, # the learner whose tricks they are
         after=None, # called after each request with its `Change`, or with the exception that it raised
+        compare=None, # called with the name of a trick by the button A/B beside it; None: no such buttons
     ):
-        self.learn, self.after, self.bad, self._turn = learn, after, {}, threading.Lock()
-        super().__init__(self.request, losses=[(n, getattr(l, 'title', n)) for n, l in losses.items()], recipes=[(n, p.title) for n, p in presets.items()],
+        self.learn, self.after, self.compare, self.bad, self._turn = learn, after, compare, {}, threading.Lock()
+        super().__init__(self.request, compares=compare is not None, losses=[(n, getattr(l, 'title', n)) for n, l in losses.items()], recipes=[(n, p.title) for n, p in presets.items()],
                          pins=[t.name for t in learn.tricks.values() if t.pinned])
         self.refresh(make_state(learn))
 
@@ -256,7 +262,7 @@ class TrickPanel(Part):
             self.put(loss=state.loss, at=state.at, rows=[{**r, 'bad': self.bad.get(n, '')} for n, r in zip(names, state.rows)])
 
     def request(self,
-        msg:dict, # do: 'on', 'off', 'set', 'loss', 'plan', 'unplan', 'preset' or 'dismiss'; name; params
+        msg:dict, # do: 'on', 'off', 'set', 'loss', 'plan', 'unplan', 'preset', 'dismiss' or 'ab'; name; params
     ):
         "What a click asked for."
         learn, do, name, change = self.learn, msg.get('do'), msg.get('name'), None
@@ -265,6 +271,7 @@ class TrickPanel(Part):
             if do in ('plan', 'unplan', 'preset'): self.plan = as_plan(learn, name) if do == 'plan' else {}
             if do == 'preset': change = next(reversed(learn.tricks.preset(name)), None)
             elif do == 'dismiss': learn.tricks.refused.pop(name, None)
+            elif do == 'ab': return self.compare(name)
             elif do == 'loss': change = learn.set_loss(name)
             elif do in ('on', 'off', 'set'): change = getattr(learn.tricks, do)(name, **msg.get('params', {}))
         except Exception as e:                               # a refusal stands in learn.tricks.refused
