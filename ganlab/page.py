@@ -4,7 +4,7 @@
 
 # %% ../nbs/page.ipynb #63c3c452
 from __future__ import annotations
-import base64, hashlib, json
+import base64, hashlib, json, re
 from .panels.curves import CSS_CURVES, JS_AXES, JS_DATA, JS_FLAGS
 from .panels.samples import CSS_SAMPLES, JS_IMAGES, JS_MAP
 from .panels.state import CSS, JS
@@ -12,7 +12,7 @@ from .panels.tricks import CSS_TRICKS
 
 # %% auto #0
 __all__ = ['JS_STORY', 'JS_PICTURES', 'JS_CHART', 'JS_TIMELINE', 'JS_PARTS', 'JS_PLAYER', 'JS_PAGE', 'CSS_PAGE', 'as_json',
-           'make_page']
+           'make_page', 'read_page']
 
 # %% ../nbs/page.ipynb #779e7524
 JS_STORY = r'''
@@ -21,6 +21,12 @@ const blob = (s => { const b = new Uint8Array(s.length); for (let i = 0; i < s.l
 const part = ([at, n]) => blob.subarray(at, at + n);
 const numbers = (p, Kind) => { const b = part(p); return new Kind(b.buffer.slice(b.byteOffset, b.byteOffset + b.byteLength)) };
 const places = p => p ? Float32Array.from(numbers(p, Int16Array), v => v === -32768 ? NaN : v * p[2]) : new Float32Array(0);
+function enlarged(v, n) {                                        // a square of values, n x n of them
+  const m = Math.round(Math.sqrt(v.length)); if (!m || m === n) return v;
+  const out = new Float32Array(n * n), at = i => { const u = i / (n - 1) * (m - 1), a = Math.min(m - 2, Math.floor(u)); return [a, u - a] };
+  for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) { const [a, s] = at(i), [b, t] = at(j); out[i * n + j] = (1 - s) * ((1 - t) * v[a * m + b] + t * v[a * m + b + 1]) + s * ((1 - t) * v[(a + 1) * m + b] + t * v[(a + 1) * m + b + 1]) }
+  return out;
+}
 const levels = p => p ? Float32Array.from(numbers(p, Uint8Array), v => p[2] + v / 255 * (p[3] - p[2])) : new Float32Array(0);
 '''
 
@@ -35,7 +41,7 @@ function image(p) {                                              // the newest 4
   return b;
 }
 const modesOf = f => story.centers && f.shares ? { centers: story.centers, radius: story.radius, shares: f.shares, found: f.found } : {};
-const points = f => f.points ??= { fake: places(f.fake), heat: levels(f.heat), arrows: places(f.arrows) };
+const points = f => f.points ??= { fake: places(f.fake), heat: enlarged(levels(f.heat), 48), arrows: places(f.arrows) };
 const real = story.kind === 'points' ? places(story.real) : null;
 function thumb(x, f, side, col) {                                // a small picture of a frame, or nothing yet
   x.fillStyle = col('--sunk'); x.fillRect(0, 0, side, side);
@@ -125,10 +131,10 @@ function toolbar(ui, act) {
   ui.speed = radios('Speed', [[4, '1×'], [12, '3×'], [40, '10×']], () => act.speed, v => { act.speed = v; ui.speed.sync() });
   ui.step = make('b', 'num'); ui.of = make('span', 'lab');
   ui.theme = nudge('Light or dark', HALF); ui.theme.classList.add('theme');
-  const bar = make('div', 'tp', make('div', 'grp', ui.play, make('span', 'pair', back, on)), make('div', 'grp', make('span', 'lab', 'Speed'), ui.speed), make('div', 'stats', make('span', 'lab', 'step'), ui.step, ui.of), ui.theme);
+  const bar = make('div', 'tp', make('div', 'grp', ui.play, make('span', 'pair', back, on)), make('div', 'grp', make('span', 'lab', 'Speed'), ui.speed), make('div', 'stats', make('span', 'lab', 'step'), ui.step, ui.of));
   bar.setAttribute('role', 'toolbar'); bar.setAttribute('aria-label', 'Playing');
   const title = make('h1', '', story.title), about = make('p', 'mut', story.about);
-  return make('header', '', make('div', 'title', title, about), bar);
+  return make('header', '', make('div', 'title', title, about), bar, ui.theme);
 }
 function switches(ui, act) {                                     // one row a trick; the step stays when one is flipped
   const rows = story.switches.map((s, i) => { const sw = make('input', 'sw'), row = make('div', 'row off'), st = make('span', 'st', s.values), id = 'sw' + i; sw.type = 'checkbox'; sw.id = id; sw.setAttribute('role', 'switch');
@@ -154,7 +160,7 @@ function plots(ui, act) {
   const fold = button('fold', '', make('span', '', 'D score and losses'), icon('M3 1l6 5-6 5z')), s = make('section', 'gl-curves col'); fold.setAttribute('aria-expanded', false);
   fold.onclick = () => { open = !open; fold.setAttribute('aria-expanded', open); s.classList.toggle('open', open); act.draw() };
   s.append(make('div', 'hd', make('h2', '', 'Gradient norm'), make('span', 'mut', 'log, before clipping')));
-  ui.plots = PLOTS.map((p, i) => { const vals = make('span', 'vals', ...p.lines.map(([k, label, , , chip]) => { ui.out[k] = make('b', '', '–'); return make('span', 'val', ...(chip ? [make('i', chip)] : []), make('span', '', label), ui.out[k]) }));
+  ui.plots = PLOTS.map((p, i) => { const vals = make('span', 'vals', ...p.lines.map(([k, label, , , chip]) => { ui.out[k] = make('b', '', '–'); return make('span', 'val', ...(chip ? [make('i', chip)] : []), ...(label ? [make('span', '', label)] : []), ui.out[k]) }));
     const base = make('canvas'), over = make('canvas', 'over'), box = make('div', 'cv', base, over); base.setAttribute('role', 'img'); over.setAttribute('aria-hidden', true);
     if (p.score) s.append(fold);
     const head = p.top ? make('div', 'ph', vals, ui.at = make('span', 'mut when')) : make('div', 'ph', make('h3', '', p.title), make('span', 'mut wide', p.score && !story.prob ? 'raw scores of D' : p.sub), vals);
@@ -171,7 +177,7 @@ function track(ui, act) {
 function log(ui, act) {
   ui.log = story.log.map(c => { const b = button('entry', '', make('span', 'n', thou(c.step)), icon(GLYPH[c.kind] || GLYPH.set), make('span', 'say', make('b', '', c.who), ' ' + c.what + (c.values ? ': ' : ''), make('span', 'mut', c.values))); b.onclick = () => act.go(c.step, true);
     b.onkeydown = e => { const d = { ArrowDown: 1, ArrowUp: -1 }[e.key]; if (d) { e.preventDefault(); ui.log[ui.log.indexOf(b) + d]?.focus() } }; return b });
-  const s = make('section', 'log col', make('div', 'hd', make('h2', '', 'Changes'), make('span', 'mut', String(story.log.length) + (story.left_out ? `, the newest of ${story.log.length + story.left_out}` : ''))), make('div', 'list', ...ui.log));
+  const s = make('section', 'log col', make('div', 'hd', make('h2', '', 'Changes'), make('span', 'mut', String(story.log.length) + (story.left_out ? `, the newest of ${story.log.length + story.left_out}` : ''))), make('div', 'list', ...ui.log)); s.style.setProperty('--n', Math.max(2, ...story.log.map(c => thou(c.step).length)) + 'ch');
   s.setAttribute('aria-label', 'Changes'); return s;
 }
 '''
@@ -264,7 +270,7 @@ JS_PAGE = "'use strict';\n(() => {\n" + JS + 'const { tiles, map } = (() => {' +
 
 # %% ../nbs/page.ipynb #a6473835
 CSS_PAGE = CSS + CSS_SAMPLES + CSS_CURVES + CSS_TRICKS + '''
-:root{--jp-layout-color1:#fff;--jp-ui-font-color0:#000;--page:#f6f6f6;--jp-ui-font-family:system-ui,-apple-system,"Segoe UI","Liberation Sans",Helvetica,Arial,sans-serif;color-scheme:light}
+:root{--jp-layout-color1:#fff;--jp-ui-font-color0:#000;--page:#f6f6f6;--jp-ui-font-family:Inter,-apple-system,"Segoe UI","Liberation Sans",Helvetica,Arial,sans-serif;color-scheme:light}
 :root[data-jp-theme-light="false"]{--jp-layout-color1:#212121;--jp-ui-font-color0:#fff;--page:#161616;--jp-brand-color1:#64b5f6;color-scheme:dark}
 html,body{margin:0;background:var(--page)}body{padding:8px;box-sizing:border-box}
 .gl .gl-root{background:var(--bg);border:1px solid var(--hair);border-radius:6px;overflow:hidden;max-width:1480px;margin:0 auto}
@@ -281,7 +287,7 @@ html,body{margin:0;background:var(--page)}body{padding:8px;box-sizing:border-box
 .gl .track{cursor:pointer;border-radius:4px;touch-action:pan-y}.gl .track:focus-visible{outline-offset:4px}
 .gl .k-heat{width:36px;height:9px;background:linear-gradient(90deg,var(--bg),var(--d));border:1px solid var(--hair)}.gl .k-line{width:14px;border-top:1.5px solid var(--dt)}.gl .k-missed{width:11px;height:11px;border:1.5px dashed var(--warn);border-radius:50%}
 .gl .body>*{border-top:1px solid var(--hair)}.gl .body>:first-child{border-top:0}
-.gl .gl-curves .modes .val{font-size:12px}
+.gl .square{max-width:600px}
 '''
 
 # %% ../nbs/page.ipynb #d63aea21
@@ -291,8 +297,8 @@ CSS_PAGE += '''
 .gl .band .row,.gl .band .row+.row{display:flex;padding:2px 0;border:0;gap:8px;min-height:32px}.gl .band .nm{line-height:24px}.gl .band .st{font-size:12px}
 .gl .band .score{white-space:nowrap}.gl .band .score b{font-size:22px;line-height:28px;min-width:2ch}.gl .band .score .lab{font-size:13px}
 .gl .log .list{display:flex;flex-direction:column}
-.gl .entry{display:grid;grid-template-columns:6ch 12px minmax(0,1fr);gap:0 8px;align-items:baseline;width:100%;height:auto;min-height:28px;padding:4px 6px;border:0;border-radius:4px;background:none;text-align:left;white-space:normal;cursor:pointer}
-.gl .entry .n{text-align:right;color:var(--ink2)}.gl .entry svg{width:10px;height:10px;align-self:center}.gl .entry b{font-weight:600}.gl .entry .say{overflow-wrap:anywhere;min-width:0}
+.gl .entry{display:grid;grid-template-columns:var(--n) 12px minmax(0,1fr);gap:0 8px;align-items:start;width:100%;height:auto;min-height:28px;padding:4px 6px;border:0;border-radius:4px;background:none;text-align:left;white-space:normal;cursor:pointer}
+.gl .entry .n{text-align:right;color:var(--ink2)}.gl .entry svg{width:12px;height:12px;margin-top:3px}.gl .entry b{font-weight:600}.gl .entry .say{overflow-wrap:anywhere;min-width:0}
 .gl .entry.later{color:var(--ink3)}.gl .entry.later b{font-weight:400}.gl .entry[aria-current]{background:color-mix(in srgb,var(--fg) 8%,var(--bg))}
 .gl .log .hd{margin-bottom:4px}
 .gl footer{border-top:1px solid var(--hair);padding:4px var(--pad);display:flex;gap:12px;align-items:center;min-height:32px;flex-wrap:wrap}.gl .said{flex:1;min-width:0;overflow-wrap:anywhere}
@@ -306,7 +312,8 @@ CSS_PAGE += '''
  .gl .body.has-log{grid-template-columns:minmax(0,50fr) minmax(0,54fr) 296px;grid-template-areas:"s c l" "t t l"}
  .gl .log{background:var(--sunk);border-top:0;border-left:1px solid var(--hair);contain:size;overflow-y:auto;scrollbar-gutter:stable;scrollbar-width:thin}.gl .log .list{columns:auto}
 }
-@container gl (max-width:639.9px){.gl .stats{order:1}.gl .theme{order:0;margin-left:auto}.gl .tp{width:100%;gap:8px 12px}.gl .band .score{order:-1}.gl .band .from{flex:1}.gl .band .rows{flex-basis:100%;flex-direction:column;gap:0}.gl .keys{display:none}}
+@container gl (max-width:1099.9px){.gl header{gap:8px}.gl .title{flex-basis:0}.gl .theme{order:1}.gl .tp{order:2;width:100%;gap:8px 16px}.gl .stats{margin-left:auto}}
+@container gl (max-width:639.9px){.gl .tp{gap:8px}.gl .tp .lab,.gl .stats{display:none}.gl .tp .grp:last-of-type{margin-left:auto}.gl footer:has(.said:empty){display:none}.gl .band .score{order:-1}.gl .band .from{flex:1}.gl .band .rows{flex-basis:100%;flex-direction:column;gap:0}.gl .keys{display:none}}
 @media (pointer:coarse){.gl .band .sw{height:44px}.gl .entry{min-height:44px}.gl .keys{display:none}}
 '''
 
@@ -345,3 +352,10 @@ def make_page(
 </body>
 </html>
 '''
+
+# %% ../nbs/page.ipynb #80e06c47
+def read_page(text:str)->tuple: # what `make_page` was given
+    "The story and the bytes of a player's file."
+    found = [re.search(rf'<script type="{kind}" id="{name}">([^<]*)</script>', text) for kind, name in (('application/json', 'story'), ('text/plain', 'blob'))]
+    if not all(found): raise ValueError("this is no file of a player: it has no data that make_page could have written")
+    return json.loads(found[0][1]), base64.b64decode(found[1][1])

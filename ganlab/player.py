@@ -28,8 +28,8 @@ from .switch import Refused
 from .trick import find_tricks
 
 # %% auto #0
-__all__ = ['choose', 'Blob', 'short', 'as_places', 'as_levels', 'smaller', 'Scene', 'fit_page', 'write_page', 'log_entry',
-           'log_flag', 'raw_from', 'scene_of', 'export_html', 'WhatIf', 'Branch', 'what_if']
+__all__ = ['choose', 'Blob', 'short', 'as_places', 'coarser', 'as_levels', 'smaller', 'Scene', 'fit_page', 'write_page',
+           'log_entry', 'log_flag', 'raw_from', 'scene_of', 'export_html', 'WhatIf', 'Branch', 'what_if']
 
 # %% ../nbs/14_player.ipynb #51cd13ec
 def choose(
@@ -74,6 +74,14 @@ def as_places(y:np.ndarray, most:float)->tuple: # bytes, and what one unit is wo
     q[np.isnan(y)] = -32768
     return q.tobytes(), unit
 
+def coarser(y:np.ndarray, scale:float)->np.ndarray: # (n*n,) -> (m*m,), m = scale*n
+    "A square of values on a coarser grid with the same corners."
+    n = math.isqrt(len(y))
+    if scale == 1 or n*n != len(y) or n < 4: return y
+    at = np.linspace(0, n - 1, round(scale*n))
+    rows = np.stack([np.interp(at, np.arange(n), r) for r in y.reshape(n, n)])
+    return np.stack([np.interp(at, np.arange(n), c) for c in rows.T]).T.ravel().astype(np.float32)
+
 def as_levels(y:np.ndarray)->tuple: # bytes, least, greatest
     "Numbers in 8 bits, between their least and their greatest."
     ok = y[np.isfinite(y)]
@@ -103,7 +111,7 @@ def _frame(f, kind, raw, quality, scale, put):
         for k, most in (('fake', 4*e), ('arrows', float(np.nanmax(np.abs(y['arrows']), initial=0)))):
             b, unit = as_places(y[k], most)
             out[k] = [*put(b), unit]
-        b, lo, hi = as_levels(y['heat'])
+        b, lo, hi = as_levels(coarser(y['heat'], scale))
         out |= dict(extent=short(e), raw=raw, heat=[*put(b), lo, hi])
         if m := f.get('modes'): out |= dict(found=int(m['found']), shares=[round(float(s), 3) for s in m['shares']])
     return out
@@ -157,7 +165,10 @@ def _story(s:Scene, most, points, quality, scale):
     return out, b''.join(blob.parts)
 
 # %% ../nbs/14_player.ipynb #2a641036
-_ladder = [(1, 1, None, 1), (1, 1, 75, 1), (.7, 1, 75, 1), (.7, 1, 60, 1), (.5, .5, 60, 1), (.35, .5, 60, 1), (.35, .5, 45, 1), (.25, .5, 45, 1), (.15, .5, 45, .5), (.08, .25, 40, .5), (.04, .25, 40, .5), (0, .25, 30, .5)]
+_ladders = dict(     # share of the frames, share of the curves' points, quality of JPEGs, scale of pictures
+    images=[(1, 1, None, 1), (1, 1, 75, 1), (.7, 1, 75, 1), (.7, 1, 60, 1), (.5, .5, 60, 1), (.35, .5, 60, 1), (.35, .5, 45, 1), (.25, .5, 45, 1), (.15, .5, 45, .5), (.08, .25, 40, .5), (.04, .25, 40, .5), (0, .1, 30, .5)],
+    points=[(1, 1, None, 1), (1, .5, None, .75), (.8, .5, None, .67), (.65, .5, None, .67), (.5, .5, None, .67), (.35, .5, None, .67), (.25, .25, None, .5), (.15, .25, None, .5), (.08, .25, None, .5), (0, .1, None, .5)],
+    none=[(1, 1, None, 1), (.5, .5, None, 1), (0, .1, None, 1)])
 
 def fit_page(
     scene:Scene,
@@ -169,7 +180,7 @@ def fit_page(
     except (TypeError, ValueError): max_mb = math.nan
     if not max_mb > 0: raise ValueError("max_mb: need a number of megabytes above 0")
     frames = whole(frames, 'frames', 2)
-    for share, curves, quality, scale in _ladder:
+    for share, curves, quality, scale in _ladders[scene.kind]:
         try: page = make_page(*_story(scene, max(2, round(share*frames)), max(32, round(curves*768/max(1, len(scene.branches)/2))), quality, scale))
         except (KeyError, TypeError, ValueError, AttributeError, OSError) as e: raise RunError(f"a picture of the run is damaged ({type(e).__name__}: {e}); nothing was written") from e
         if len(page) <= max_mb*1e6: return page
