@@ -482,6 +482,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'ganlab.player._follow': ('player.html#_follow', 'ganlab/player.py'),
                                'ganlab.player._fork_here': ('player.html#_fork_here', 'ganlab/player.py'),
                                'ganlab.player._frame': ('player.html#_frame', 'ganlab/player.py'),
+                               'ganlab.player._frames': ('player.html#_frames', 'ganlab/player.py'),
                                'ganlab.player._ghosts': ('player.html#_ghosts', 'ganlab/player.py'),
                                'ganlab.player._picture': ('player.html#_picture', 'ganlab/player.py'),
                                'ganlab.player._raw_at': ('player.html#_raw_at', 'ganlab/player.py'),

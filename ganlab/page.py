@@ -254,8 +254,8 @@ addEventListener('keydown', e => {
   if (t.getAttribute?.('role') === 'radio') return;
   const side = { ArrowLeft: -ten, ArrowRight: ten }[e.key] ?? (slider ? { ArrowDown: -ten, ArrowUp: ten, PageDown: -10, PageUp: 10 }[e.key] : undefined);
   if (side) { e.preventDefault(); act.move(side) }
-  else if (free && e.key === 'Home') { e.preventDefault(); act.show(0, true) }
-  else if (free && e.key === 'End') { e.preventDefault(); act.show(now().length - 1, true) }
+  else if (e.key === 'Home') { e.preventDefault(); act.show(0, true) }
+  else if (e.key === 'End') { e.preventDefault(); act.show(now().length - 1, true) }
   else if (free && e.key === ' ') { e.preventDefault(); act.play() }
 });
 at = now().length - 1; playLook(); theme(!dark.matches);
@@ -293,7 +293,7 @@ html,body{margin:0;background:var(--page)}body{padding:8px;box-sizing:border-box
 # %% ../nbs/page.ipynb #d63aea21
 CSS_PAGE += '''
 .gl .band{display:flex;flex-wrap:wrap;align-items:center;gap:4px 24px;padding:8px var(--pad);border-bottom:1px solid var(--hair)}
-.gl .band .rows{display:flex;flex-wrap:wrap;gap:4px 24px;flex:1 1 auto}
+.gl .band .rows{display:flex;flex-wrap:wrap;gap:4px 24px;flex:1 1 0;min-width:0}
 .gl .band .row,.gl .band .row+.row{display:flex;padding:2px 0;border:0;gap:8px;min-height:32px}.gl .band .nm{line-height:24px}.gl .band .st{font-size:12px}
 .gl .band .score{white-space:nowrap}.gl .band .score b{font-size:22px;line-height:28px;min-width:2ch}.gl .band .score .lab{font-size:13px}
 .gl .log .list{display:flex;flex-direction:column}
@@ -313,7 +313,8 @@ CSS_PAGE += '''
  .gl .log{background:var(--sunk);border-top:0;border-left:1px solid var(--hair);contain:size;overflow-y:auto;scrollbar-gutter:stable;scrollbar-width:thin}.gl .log .list{columns:auto}
 }
 @container gl (max-width:1099.9px){.gl header{gap:8px}.gl .title{flex-basis:0}.gl .theme{order:1}.gl .tp{order:2;width:100%;gap:8px 16px}.gl .stats{margin-left:auto}}
-@container gl (max-width:639.9px){.gl .tp{gap:8px}.gl .tp .lab,.gl .stats{display:none}.gl .tp .grp:last-of-type{margin-left:auto}.gl footer:has(.said:empty){display:none}.gl .band .score{order:-1}.gl .band .from{flex:1}.gl .band .rows{flex-basis:100%;flex-direction:column;gap:0}.gl .keys{display:none}}
+@container gl (max-width:639.9px){.gl .tp{gap:8px}.gl .tp .lab,.gl .stats{display:none}.gl .tp .grp:last-of-type{margin-left:auto}.gl footer:has(.said:empty){display:none}.gl .band .from{order:-2;flex:1}.gl .band .score{order:-1}.gl .band .rows{flex-basis:100%;flex-direction:column;gap:0}.gl .keys{display:none}}
+@media (prefers-reduced-motion:reduce){.gl *:before,.gl *:after{transition:none!important}}
 @media (pointer:coarse){.gl .band .sw{height:44px}.gl .entry{min-height:44px}.gl .keys{display:none}}
 '''
 

@@ -167,7 +167,7 @@ def _story(s:Scene, most, points, quality, scale):
 # %% ../nbs/14_player.ipynb #2a641036
 _ladders = dict(     # share of the frames, share of the curves' points, quality of JPEGs, scale of pictures
     images=[(1, 1, None, 1), (1, 1, 75, 1), (.7, 1, 75, 1), (.7, 1, 60, 1), (.5, .5, 60, 1), (.35, .5, 60, 1), (.35, .5, 45, 1), (.25, .5, 45, 1), (.15, .5, 45, .5), (.08, .25, 40, .5), (.04, .25, 40, .5), (0, .1, 30, .5)],
-    points=[(1, 1, None, 1), (1, .5, None, .75), (.8, .5, None, .67), (.65, .5, None, .67), (.5, .5, None, .67), (.35, .5, None, .67), (.25, .25, None, .5), (.15, .25, None, .5), (.08, .25, None, .5), (0, .1, None, .5)],
+    points=[(1, 1, None, 1), (1, .5, None, .75), (.9, .5, None, .67), (.8, .5, None, .67), (.65, .5, None, .67), (.5, .5, None, .67), (.35, .5, None, .67), (.25, .5, None, .5), (.15, .25, None, .5), (.08, .25, None, .5), (0, .1, None, .5)],
     none=[(1, 1, None, 1), (.5, .5, None, 1), (0, .1, None, 1)])
 
 def fit_page(
@@ -179,7 +179,7 @@ def fit_page(
     try: max_mb = float(max_mb)
     except (TypeError, ValueError): max_mb = math.nan
     if not max_mb > 0: raise ValueError("max_mb: need a number of megabytes above 0")
-    frames = whole(frames, 'frames', 2)
+    frames = max(2, min(whole(frames, 'frames', 2), max(len(b['frames']) for b in scene.branches)))
     for share, curves, quality, scale in _ladders[scene.kind]:
         try: page = make_page(*_story(scene, max(2, round(share*frames)), max(32, round(curves*768/max(1, len(scene.branches)/2))), quality, scale))
         except (KeyError, TypeError, ValueError, AttributeError, OSError) as e: raise RunError(f"a picture of the run is damaged ({type(e).__name__}: {e}); nothing was written") from e
@@ -258,6 +258,10 @@ def _recorded(run):
     rec.fill(columns, y, y.shape[1])
     return rec
 
+def _frames(run):
+    try: return run.frames()
+    except (AttributeError, KeyError, TypeError, ValueError) as e: raise RunError(f"a picture of {run.store.where} cannot be read ({type(e).__name__}: {e}); nothing was written") from e
+
 def _picture(learn):
     if not hasattr(learn, 'pictures'): learn.pictures = Pictures(learn)
     return learn.pictures.take()
@@ -271,7 +275,7 @@ def scene_of(
     most:int=500, # changes in the log: the newest
 )->Scene:
     "What there is to see of a run."
-    changes, frames = run.changes, run.frames()
+    changes, frames = run.changes, _frames(run)
     record = learn.record if learn else _recorded(run)
     steps = learn.step if learn else run.step
     if learn and run.frame_every != 0 and (not frames or frames[-1]['step'] < steps): frames.append(_picture(learn))
