@@ -4,235 +4,28 @@
 
 # %% ../nbs/14_player.ipynb #88562bd4
 from __future__ import annotations
-import io, itertools, math, os
+import itertools, math
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from fastcore.basics import patch
 from fastprogress.fastprogress import progress_bar
 import numpy as np
-from PIL import Image
 import ganlab.fork
 from .data import as_source
 from .fitting import StepError, StepLearner
 from .meters import Record
-from .page import make_page
-from .panels.curves import Thinned
-from .panels.state import logit_losses, show, thou
-from .pictures import Pictures, fit_size, jpeg_grid
+from .panels.state import show, thou
+from .pictures import Pictures
 from .records import RunError
 from .rng import Streams, whole
 from .run import Run
+from .scene import Scene, curves_of, fit_page, log_entry, log_flag, raw_at, raw_from, write_page
 from .switch import Refused
-from .trick import find_tricks
 
 # %% auto #0
-__all__ = ['choose', 'Blob', 'short', 'as_places', 'coarser', 'as_levels', 'smaller', 'Scene', 'fit_page', 'write_page',
-           'log_entry', 'log_flag', 'raw_from', 'scene_of', 'export_html', 'WhatIf', 'Branch', 'what_if']
-
-# %% ../nbs/14_player.ipynb #51cd13ec
-def choose(
-    steps, # of the frames, rising
-    most:int, # how many may stay, at least 2
-    at=(), # steps of changes
-)->list: # indices, rising
-    "Which frames stay: evenly in time, those on both sides of a change first."
-    steps, n, most = np.asarray(steps), len(steps), max(2, most)
-    if n <= most: return list(range(n))
-    at = sorted(set(at))
-    stay = {0, n - 1}
-    for c in at[::math.ceil(4*len(at)/most) if len(at)*4 > most else 1]:
-        i = int(np.searchsorted(steps, c, 'right'))
-        stay |= {max(0, i - 1), min(n - 1, i)}
-    if len(stay) > most: stay = {0, n - 1}
-    gap = np.abs(steps[:, None] - steps[sorted(stay)]).min(1)
-    while len(stay) < most:
-        i = int(gap.argmax())
-        if gap[i] == 0: break
-        stay.add(i)
-        gap = np.minimum(gap, np.abs(steps - steps[i]))
-    return sorted(stay)
-
-# %% ../nbs/14_player.ipynb #88ce254a
-class Blob:
-    "Bytes, one after another."
-    def __init__(self): self.parts, self.size, self.known = [], 0, {}
-    def put(self, b:bytes)->list: # [first byte, how many]
-        if b not in self.known:
-            self.known[b] = [self.size, len(b)]
-            self.parts.append(b)
-            self.size += len(b)
-        return list(self.known[b])
-
-def short(v)->float: return float(f'{v:.5g}') # a number as a page needs it
-
-def as_places(y:np.ndarray, most:float)->tuple: # bytes, and what one unit is worth
-    "Numbers from -most to most in 16 bits; what is no number is the least of them."
-    unit = short(most/32767) or 1.
-    q = np.clip(np.round(np.nan_to_num(y, nan=0., posinf=most, neginf=-most)/unit), -32767, 32767).astype('<i2')
-    q[np.isnan(y)] = -32768
-    return q.tobytes(), unit
-
-def coarser(y:np.ndarray, scale:float)->np.ndarray: # (n*n,) -> (m*m,), m = scale*n
-    "A square of values on a coarser grid with the same corners."
-    n = math.isqrt(len(y))
-    if scale == 1 or n*n != len(y) or n < 4: return y
-    at = np.linspace(0, n - 1, round(scale*n))
-    rows = np.stack([np.interp(at, np.arange(n), r) for r in y.reshape(n, n)])
-    return np.stack([np.interp(at, np.arange(n), c) for c in rows.T]).T.ravel().astype(np.float32)
-
-def as_levels(y:np.ndarray)->tuple: # bytes, least, greatest
-    "Numbers in 8 bits, between their least and their greatest."
-    ok = y[np.isfinite(y)]
-    lo, hi = (short(ok.min()), short(ok.max())) if len(ok) else (0., 0.)
-    return np.round(np.clip((np.nan_to_num(y, nan=lo, posinf=hi, neginf=lo) - lo)/((hi - lo) or 1), 0, 1)*255).astype(np.uint8).tobytes(), lo, hi
-
-def smaller(
-    jpeg:bytes,
-    quality:int=None, # 1 to 95; None: as it is
-    scale:float=1., # of its sides
-)->bytes: # a JPEG
-    "The same picture in fewer bytes."
-    if quality is None: return jpeg
-    im, out = Image.open(io.BytesIO(jpeg), formats=['JPEG']), io.BytesIO()
-    if scale != 1: im = im.resize([max(1, round(s*scale)) for s in im.size], Image.Resampling.BOX)
-    im.save(out, 'JPEG', quality=quality, optimize=True)
-    return min(out.getvalue(), jpeg, key=len)
-
-# %% ../nbs/14_player.ipynb #8ff9522c
-def _frame(f, kind, raw, quality, scale, put):
-    "A frame of the record, as the page has it."
-    out = dict(step=int(f['step']))
-    if kind == 'images' and f.get('fake'): out['fake'] = put(smaller(f['fake'], quality, scale))
-    if kind == 'points' and f.get('fake'):
-        y = {k: np.frombuffer(f.get(k, b''), np.float32) for k in ('fake', 'heat', 'arrows')}
-        e = float(f['extent'])
-        for k, most in (('fake', 4*e), ('arrows', float(np.nanmax(np.abs(y['arrows']), initial=0)))):
-            b, unit = as_places(y[k], most)
-            out[k] = [*put(b), unit]
-        b, lo, hi = as_levels(coarser(y['heat'], scale))
-        out |= dict(extent=short(e), raw=raw, heat=[*put(b), lo, hi])
-        if m := f.get('modes'): out |= dict(found=int(m['found']), shares=[round(float(s), 3) for s in m['shares']])
-    return out
-
-# %% ../nbs/14_player.ipynb #29b389cf
-@dataclass
-class Scene:
-    "What a player shows, before it is made small."
-    title: str; about: str
-    branches: list                 # dicts: on, frames, curves (as a function of a number of points), flags, raw, steps
-    past: list = field(default_factory=list)       # frames that all branches share
-    log: list = field(default_factory=list)        # changes, for reading
-    left_out: int = 0              # older changes that are not in it
-    switches: list = field(default_factory=list)   # name, title, short, values
-    start: int = 0                 # where branches part
-    ghosts: list = field(default_factory=list)     # (from, to) of tails that were rewound
-    snapshots: list = field(default_factory=list)  # steps
-    prob: bool = True              # are D's scores logits?
-    real: object = None            # points, or images in [-1, 1]
-
-    @property
-    def frames(self)->list: return self.past + [f for b in self.branches for f in b['frames']]
-    @property
-    def kind(self)->str: # 'images', 'points' or 'none'
-        found = next((f['kind'] for f in reversed(self.frames)), 'none')
-        return found if found in ('images', 'points') else 'none'
-
-def _story(s:Scene, most, points, quality, scale):
-    "As plain values and bytes, with so many frames and points of a curve."
-    blob, kind, last = Blob(), s.kind, s.frames[-1] if s.frames else {}
-    if kind == 'images' and min(int(last['cols']), int(last['count'])) < 1: raise ValueError('no images in a row')
-    small = lambda f, raw: _frame(f, kind, raw(f['step']), quality, scale, blob.put)
-    at = [c[0] for b in s.branches for c in b['flags']]
-    def some(frames, most): return [frames[i] for i in choose([f['step'] for f in frames], most, at)]
-    out = dict(title=s.title, about=s.about, kind=kind, switches=s.switches, start=s.start, log=s.log, left_out=s.left_out, ghosts=s.ghosts, snapshots=s.snapshots, prob=s.prob,
-               past=[small(f, s.branches[0]['raw']) for f in some(s.past, most//3)])
-    out['branches'] = [dict(on=b['on'], flags=b['flags'], steps=b['steps'], why=b.get('why', ''), error=b.get('error', ''), curves=blob.put(b['curves'](points)),
-                            frames=[small(f, b['raw']) for f in some(b['frames'], most)] or [dict(step=b['steps'])]) for b in s.branches]
-    if kind == 'none': out['note'] = str(last.get('note') or 'No pictures were recorded.')
-    if kind == 'images':
-        out |= dict(cols=int(last['cols']), count=int(last['count']))
-        if s.real is not None:
-            big = out['count'] <= 16
-            real = fit_size(s.real[:4 if big else 16], 128 if big else 64)
-            out['real'] = [*blob.put(smaller(jpeg_grid(real, 1 if big else 2), quality, scale)), 1 if big else 2, math.ceil(len(real)/(1 if big else 2))]
-    if kind == 'points':
-        if s.real is not None:
-            b, unit = as_places(s.real[:400].numpy().ravel(), 4*float(last['extent']))
-            out['real'] = [*blob.put(b), unit]
-        if m := last.get('modes'): out |= dict(centers=[[short(v) for v in c] for c in m['centers']], radius=short(m['radius']))
-    return out, b''.join(blob.parts)
-
-# %% ../nbs/14_player.ipynb #2a641036
-_ladders = dict(     # share of the frames, share of the curves' points, quality of JPEGs, scale of pictures
-    images=[(1, 1, None, 1), (1, 1, 75, 1), (.7, 1, 75, 1), (.7, 1, 60, 1), (.5, .5, 60, 1), (.35, .5, 60, 1), (.35, .5, 45, 1), (.25, .5, 45, 1), (.15, .5, 45, .5), (.08, .25, 40, .5), (.04, .25, 40, .5), (0, .1, 30, .5)],
-    points=[(1, 1, None, 1), (1, .5, None, .75), (.9, .5, None, .67), (.8, .5, None, .67), (.65, .5, None, .67), (.5, .5, None, .67), (.35, .5, None, .67), (.25, .5, None, .5), (.15, .25, None, .5), (.08, .25, None, .5), (0, .1, None, .5)],
-    none=[(1, 1, None, 1), (.5, .5, None, 1), (0, .1, None, 1)])
-
-def fit_page(
-    scene:Scene,
-    max_mb:float, # of the file
-    frames:int, # of a branch, at most
-)->str: # HTML
-    "The page, as good as it may be within its size."
-    try: max_mb = float(max_mb)
-    except (TypeError, ValueError): max_mb = math.nan
-    if not max_mb > 0: raise ValueError("max_mb: need a number of megabytes above 0")
-    frames = max(2, min(whole(frames, 'frames', 2), max(len(b['frames']) for b in scene.branches)))
-    for share, curves, quality, scale in _ladders[scene.kind]:
-        try: page = make_page(*_story(scene, max(2, round(share*frames)), max(32, round(curves*768/max(1, len(scene.branches)/2))), quality, scale))
-        except (KeyError, TypeError, ValueError, AttributeError, OSError) as e: raise RunError(f"a picture of the run is damaged ({type(e).__name__}: {e}); nothing was written") from e
-        if len(page) <= max_mb*1e6: return page
-    raise ValueError(f"the least that a player of this run takes is {len(page)/1e6:.2f} MB, two frames of each branch; max_mb={max_mb:g} is too little")
-
-def write_page(page:str, path)->Path:
-    "A file, whole or not at all."
-    path = Path(path)
-    if path.is_dir(): raise ValueError(f"{path} is a folder; give the name of a file, such as {path/'run.html'}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + '.part')
-    try:
-        part.write_text(page, encoding='utf-8', newline='\n')
-        os.replace(part, path)
-    finally: part.unlink(missing_ok=True)
-    return path
-
-# %% ../nbs/14_player.ipynb #2f93d70e
-_doing = dict(on='on', off='off', set='changed', loss='on', phase='done', rates='edited', edited='set by hand')
-
-def _values(c)->str:
-    label = next((t.declared for t in find_tricks() if t.name == c.name), {})
-    say = lambda k: label[k].label if k in label else str(k)
-    return ', '.join(f'{say(k)} {show(v)[:80]}' for k, v in c.params.items() if k not in ('loss', 'snapshot') and (c.kind != 'rates' or k == 'value'))
-
-def log_entry(c)->dict: # of a `Change` that was applied
-    "A change as a line of the log."
-    who = f'Half step of {c.name.upper()}' if c.kind == 'phase' else f'{c.title} loss' if c.kind == 'loss' else str(c.title)
-    return dict(step=int(c.step), kind=c.kind if c.kind in ('on', 'off') else 'set', who=who, what=_doing.get(c.kind, ''), values=_values(c))
-
-def log_flag(c)->list: # [step, 'on' | 'off' | 'set', name]
-    "A change as a flag on the curves."
-    e = log_entry(c)
-    return [e['step'], e['kind'], f"{e['who']} {e['values'].split(', ')[0]}" if c.kind == 'set' and e['values'] else e['who']]
-
-def raw_from(
-    changes, # of a run
-    first:str, # the name of the loss that it began with
-)->list: # (step, whether D's scores are something else than logits from there on)
-    "When D's scores are logits, so that 0.5 is undecided."
-    base, owners, tricks, out = first, {}, {t.name: t for t in find_tricks()}, [(0, first not in logit_losses)]
-    for c in changes:
-        if c.kind == 'loss': base = c.name
-        if c.kind in ('on', 'set', 'off') and c.name in tricks:
-            try: t = tricks[c.name](**{**owners.get(c.name, {}), **c.params})
-            except ValueError: continue
-            if c.kind == 'off': owners.pop(c.name, None)
-            elif c.kind == 'on' or c.name in owners: owners[c.name] = t.params
-        out.append((c.step, base not in logit_losses or any('loss' in tricks[n](**p).owns for n, p in owners.items())))
-    return out
-
-def _raw_at(known): return lambda step: next(raw for s, raw in reversed(known) if s <= step)
+__all__ = ['reals_of', 'scene_of', 'export_html', 'WhatIf', 'Branch', 'what_if']
 
 # %% ../nbs/14_player.ipynb #e27772e4
 def _ghosts(run)->list:
@@ -251,12 +44,15 @@ def _about(run, steps)->str:
 
 def _first_loss(run): return str(run.facts['first_loss']).split('/')[1]
 
-def _curves(record): return lambda points: Thinned(record, points, 1).take().tobytes()
-
 def _recorded(run):
     rec, (columns, y) = Record(), run.table()
     rec.fill(columns, y, y.shape[1])
     return rec
+
+def reals_of(source)->'Tensor|None':
+    "Some held-out samples, on the CPU."
+    x = source and source.valid(400)
+    return None if x is None else x.detach().float().cpu()
 
 def _frames(run):
     try: return run.frames()
@@ -282,13 +78,9 @@ def scene_of(
     raw = raw_from(changes, _first_loss(run))
     source = learn.source if learn else as_source(dls, Streams(0)) if dls is not None else None
     shown = [c for c in changes if c.kind not in ('phase', 'rates')][-most:]
-    branch = dict(on=[], frames=frames, curves=_curves(record), flags=[log_flag(c) for c in shown], raw=_raw_at(raw), steps=int(steps))
+    branch = dict(on=[], frames=frames, curves=curves_of(record), flags=[log_flag(c) for c in shown], raw=raw_at(raw), steps=int(steps))
     return Scene(title or (run.folder.name if run.folder else 'A run in memory'), _about(run, steps), [branch], log=[log_entry(c) for c in changes[-most:]], left_out=max(0, len(changes) - most),
-                 ghosts=_ghosts(run), snapshots=sorted({int(s['step']) for s in run.snapshots}), prob=not raw[-1][1], real=_reals(source))
-
-def _reals(source):
-    x = source and source.valid(400)
-    return None if x is None else x.detach().float().cpu()
+                 ghosts=_ghosts(run), snapshots=sorted({int(s['step']) for s in run.snapshots}), prob=not raw[-1][1], real=reals_of(source))
 
 def export_html(
     run, # a `GANLearner`, a `Run`, the folder of one, or what `what_if` gave
@@ -299,7 +91,7 @@ def export_html(
     dls=None, # the data of a run on disk, for real samples beside the fakes
 )->Path:
     "A recorded run as one HTML file, which needs neither a kernel nor a network."
-    if isinstance(run, WhatIf): return write_page(fit_page(run.scene(title), max_mb, frames), path)
+    if hasattr(run, 'scene'): return write_page(fit_page(run.scene(title), max_mb, frames), path)
     learn = run if isinstance(run, StepLearner) else run.learner if isinstance(run, Run) else None
     if learn is not None: run = learn.run
     elif not isinstance(run, Run): run = Run.open(run)
@@ -405,9 +197,9 @@ def scene(self:WhatIf, title=None)->Scene:
     first, branches = _first_loss(self.learn.run), []
     for on, b in self.branches.items():
         changes = b.learn.run.changes
-        branches.append(dict(on=list(on), frames=b.frames, curves=_curves(b.learn.record), flags=[log_flag(c) for c in changes if c.kind not in ('phase', 'rates')][-400:], raw=_raw_at(raw_from(changes, first)),
+        branches.append(dict(on=list(on), frames=b.frames, curves=curves_of(b.learn.record), flags=[log_flag(c) for c in changes if c.kind not in ('phase', 'rates')][-400:], raw=raw_at(raw_from(changes, first)),
                              steps=b.learn.step, why=b.why, error=b.error, prob=not raw_from(changes, first)[-1][1]))
     titles = {n: self.learn.tricks[n] for n in self.switches}
     switches = [dict(name=n, title=titles[n].title, short=titles[n].short, values=', '.join(f'{titles[n].declared[k].label} {show(v)}' for k, v in titles[n].checked(params).items() if k in params)) for n, params in self.switches.items()]
     about = f'{len(branches)} branches of one run, {thou(self.steps)} steps each: the same networks, batches and latents'
-    return Scene(title or 'What if', about, branches, past=self.past, switches=switches, start=self.start, prob=all(b['prob'] for b in branches), real=_reals(self.learn.source))
+    return Scene(title or 'What if', about, branches, past=self.past, switches=switches, start=self.start, prob=all(b['prob'] for b in branches), real=reals_of(self.learn.source))

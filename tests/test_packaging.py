@@ -107,7 +107,7 @@ def test_constraints():
 # Modules
 
 LAYERS = [{'rng'}, {'data', 'nets', 'losses'}, {'trick', 'switch', 'surgery', 'meters'}, {'tricks'}, {'learner'}, {'run', 'metrics'}, {'fork', 'doctor'},
-          {'panels'}, {'lab', 'player', 'sweep'}, {'cli', 'all'}]
+          {'panels'}, {'page', 'scene'}, {'lab', 'player', 'sweep'}, {'cli', 'all'}]
 LEVEL = {o: i for i, layer in enumerate(LAYERS) for o in layer}
 
 @pytest.mark.parametrize('mod', SOURCES)

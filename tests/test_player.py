@@ -7,9 +7,10 @@ from ganlab.data import ring_dls, tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
 from ganlab.page import JS_PAGE, CSS_PAGE, make_page, read_page
-from ganlab.player import choose, coarser, export_html, smaller, what_if
+from ganlab.player import export_html, what_if
 from ganlab.records import RunError
 from ganlab.run import Run
+from ganlab.scene import choose, coarser, smaller
 from ganlab.trick import Trick
 from recorded import EVIL, digits, fit, hostile, ring
 
