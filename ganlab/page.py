@@ -201,7 +201,7 @@ const next = () => { playing = setTimeout(async () => { if (at >= now().length -
 const playLook = () => { ui.play.replaceChildren(icon(playing ? PAUSE : PLAY), playing ? 'Pause' : 'Play'); document.body.dataset.playing = !!playing };
 act.flip = i => { const to = on.map((v, k) => k === i ? !v : v), k = story.branches.findIndex(b => b.on.every((v, j) => v === to[j])), b = story.branches[k];
   if (b.why) { say(b.why); ui.rows.forEach((r, j) => r.sync(on[j])); return }
-  const step = now()[at].step; on = to; at = nearest(now().map(f => f.step), step); act.draw();
+  const step = now()[at].step; on = to; at = nearest(now().map(f => f.step), step); document.body.dataset.branch = on.map(Number).join(''); ui.rows.forEach((r, j) => r.sync(on[j])); act.draw();
   const s = story.switches[i], f = now()[at]; say(`${s.title} ${on[i] ? 'on' : 'off'}: ${f.found != null ? `${f.found} of ${story.centers.length} modes at` : 'the same latents at'} step ${thou(f.step)}.${b.error ? ' ' + b.error : ''}`) };
 const say = text => { ui.said.textContent = text };
 async function look() {                                          // what depends on the step

@@ -145,7 +145,8 @@ def test_flip(files, opened):
     assert page.locator('body').get_attribute('data-branch') == '010'
     sw.nth(2).click()
     assert 'WGAN-GP and Label smoothing' in page.get_by_role('status').inner_text() and page.locator('body').get_attribute('data-branch') == '010'
-    assert [s.is_checked() for s in sw.all()] == [False, True, False] and step(page) == was
+    until(page, "[...document.querySelectorAll('.sw')].map(s => s.checked).join() === 'false,true,false'")
+    assert step(page) == was
 
 def test_the_log_leads_there(files, opened):
     page = opened(files['points'])
