@@ -37,6 +37,7 @@ export: $(VENV)/.dev
 	$(BIN)/nbdev-export
 	$(BIN)/nbdev-clean
 	$(BIN)/python tools/readme.py
+	$(BIN)/python tools/copies.py
 
 docs: $(VENV)/.dev
 	@command -v quarto >/dev/null || { echo 'make docs needs Quarto, which no Python package brings: see https://quarto.org/docs/get-started'; exit 1; }

@@ -40,6 +40,8 @@ from .script import *
 from .panels.tricks import trick_control
 from .panels.steer import Steer
 from .lab import *
+from . import player
+from .player import export_html, what_if
 
 # %% ../nbs/all.ipynb #8af8d7f9
 __all__ = [o for o in globals() if not o.startswith('_')]

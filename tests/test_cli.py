@@ -1,8 +1,9 @@
 "The command `ganlab`: what a person types, and what comes of it."
-import sqlite3
-import numpy as np, pytest
+import importlib.util, os, sqlite3, sys
+import nbformat, numpy as np, pytest
 from PIL import Image
 from ganlab.cli import main
+from ganlab.page import read_page
 from ganlab.records import pack
 from ganlab.run import Run
 
@@ -68,3 +69,55 @@ def test_mistakes(tmp_path, capsys, monkeypatch, args, word):
     monkeypatch.chdir(tmp_path)
     status, _, err = said(capsys, *args)
     assert status == 2 and word in err and err.startswith('ganlab: ') and err.count('\n') == 1
+
+def test_export(tmp_path, capsys, folder):
+    "A page of a run; with reals where the data is ganlab's own, or named"
+    assert said(capsys, 'train', '--run', tmp_path/'a', '--data', 'ring', '--bs', 16, '--steps', 6, '--trick', 'instance_noise')[0] == 0
+    status, out, _ = said(capsys, 'export', tmp_path/'a', tmp_path/'new'/'a.html', '--title', 'A <b>title</b>')
+    story, _ = read_page((tmp_path/'new'/'a.html').read_text())
+    assert status == 0 and 'a.html: 0.' in out and story['title'] == 'A <b>title</b>' and story['real'] and [c['who'] for c in story['log']] == ['Instance noise']
+    assert said(capsys, 'train', '--run', tmp_path/'b', '--data', folder, '--size', 16, '--bs', 8, '--width', 4, '--steps', 2)[0] == 0
+    assert said(capsys, 'export', tmp_path/'b', tmp_path/'b.html')[0] == 0 and 'real' not in read_page((tmp_path/'b.html').read_text())[0]
+    assert said(capsys, 'export', tmp_path/'b', tmp_path/'b.html', '--data', folder)[0] == 0 and 'real' in read_page((tmp_path/'b.html').read_text())[0]
+    for args, word in (((tmp_path/'no', 'x.html'), 'holds no run'), ((tmp_path/'a', 'x.html', '--max-mb', .01), 'too little'), ((tmp_path/'a', tmp_path), 'is a folder')):
+        status, _, err = said(capsys, 'export', *args)
+        assert status == 2 and word in err and err.count('\n') == 1
+
+@pytest.fixture
+def execd(monkeypatch):
+    "What would have been started"
+    calls = []
+    monkeypatch.setattr(os, 'execv', lambda *args: calls.append(args))
+    return calls
+
+def test_lab(tmp_path, capsys, monkeypatch, execd):
+    "JupyterLab on a copy of the quickstart; root and a missing display are seen to"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, 'platform', 'linux')
+    monkeypatch.setattr(os, 'geteuid', lambda: 0)
+    for name in ('DISPLAY', 'WAYLAND_DISPLAY'): monkeypatch.delenv(name, raising=False)
+    status, out, _ = said(capsys, 'lab', '--', '--port', '9999')
+    assert status == 0 and 'quickstart.ipynb' in out
+    assert execd == [(sys.executable, [sys.executable, '-m', 'jupyterlab', '--LabApp.default_url=/lab/tree/quickstart.ipynb', '--allow-root', '--no-browser', '--port', '9999'])]
+    monkeypatch.setenv('DISPLAY', ':0')
+    monkeypatch.setattr(os, 'geteuid', lambda: 1000)
+    said(capsys, 'lab')
+    assert execd[-1][1][3:] == ['--LabApp.default_url=/lab/tree/quickstart.ipynb']
+
+def test_lab_overwrites_nothing(tmp_path, capsys, monkeypatch, execd):
+    monkeypatch.chdir(tmp_path)
+    assert said(capsys, 'lab')[0] == 0
+    mine = tmp_path/'quickstart.ipynb'
+    assert nbformat.reads(mine.read_text(), 4).cells[0].source.startswith('# Quickstart')
+    mine.write_text('mine')
+    assert said(capsys, 'lab')[0] == 0 and mine.read_text() == 'mine' and len(list(tmp_path.iterdir())) == 1
+    assert said(capsys, 'lab', '--fresh')[0] == 0 and said(capsys, 'lab', '--fresh')[0] == 0
+    assert mine.read_text() == 'mine' and sorted(p.name for p in tmp_path.iterdir()) == ['quickstart-2.ipynb', 'quickstart-3.ipynb', 'quickstart.ipynb']
+    assert execd[-1][1][3] == '--LabApp.default_url=/lab/tree/quickstart-3.ipynb'
+
+def test_lab_without_jupyterlab(tmp_path, capsys, monkeypatch, execd):
+    monkeypatch.chdir(tmp_path)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name, *a: None if name == 'jupyterlab' else find(name, *a))
+    status, _, err = said(capsys, 'lab')
+    assert status == 2 and "pip install 'ganlab[lab]'" in err and err.count('\n') == 1 and not execd and not list(tmp_path.iterdir())

@@ -1,5 +1,5 @@
 "The package installs with all that it needs and nothing else, and its modules keep to their layers."
-import ast, re, subprocess, sys, tomllib, zipfile
+import ast, os, re, subprocess, sys, tomllib, zipfile
 from importlib.metadata import PathDistribution
 import pytest
 from packaging.requirements import Requirement
@@ -31,6 +31,12 @@ def test_contents(wheel):
     def files(top): return {p.relative_to(top).as_posix() for p in (top/'ganlab').rglob('*') if p.is_file() and '__pycache__' not in p.parts}
     assert files(wheel) == files(ROOT)
     assert sorted(p.name.partition('-')[0] for p in wheel.iterdir()) == ['ganlab', 'ganlab']
+
+def test_quickstart(wheel):
+    "`ganlab lab` finds its notebook where there is no repository"
+    code = f"import sys; sys.path.insert(0, {str(wheel)!r}); import ganlab.cli; assert ganlab.__file__.startswith({str(wheel)!r}); print(ganlab.cli.quickstart('.').read_text()[:300])"
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env={k: v for k, v in os.environ.items() if k != 'PYTHONPATH'})
+    assert done.returncode == 0 and '"cells"' in done.stdout, done.stderr
 
 def test_metadata(wheel):
     "What settings.ini says has arrived"
@@ -101,7 +107,7 @@ def test_constraints():
 # Modules
 
 LAYERS = [{'rng'}, {'data', 'nets', 'losses'}, {'trick', 'switch', 'surgery', 'meters'}, {'tricks'}, {'learner'}, {'run', 'metrics', 'verdict'}, {'fork', 'compare', 'doctor'},
-          {'panels'}, {'lab', 'player', 'sweep'}, {'cli', 'all'}]
+          {'panels'}, {'page', 'scene'}, {'lab', 'player', 'sweep'}, {'cli', 'all'}]
 LEVEL = {o: i for i, layer in enumerate(LAYERS) for o in layer}
 
 @pytest.mark.parametrize('mod', SOURCES)

@@ -76,3 +76,11 @@ def test_proc_nbs(tmp_path):
     done = subprocess.run([sys.executable, '-c', PROCESS], cwd=work, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-4000:]
     for nb in notebooks(): assert (work/'_proc'/nb).exists(), nb
+    players = [p.relative_to(ROOT/'nbs') for p in (ROOT/'nbs').glob('tutorials/players/*.html')]
+    for p in players: assert (work/'_proc'/p).read_bytes() == (ROOT/'nbs'/p).read_bytes(), p
+
+def test_players():
+    "Quarto copies them, and each is embedded in a page"
+    players = sorted((NBS/'tutorials'/'players').glob('*.html'))
+    assert players and all(any(fnmatch(p.relative_to(NBS).as_posix(), g) for g in CONFIG['project']['resources']) for p in players)
+    for p in players: assert any(re.search(rf'<iframe src="[^"]*{re.escape(p.name)}"[^>]* title="', md) for nb in notebooks() for md in markdown(read(nb))), p

@@ -5,7 +5,7 @@ import pytest
 from project import ROOT, NBS, code, copy_project, exports_to, markdown, notebooks, read, settings, lines, source
 
 sys.path.insert(0, str(ROOT/'tools'))
-import readme
+import copies, readme
 
 each_notebook = pytest.mark.parametrize('nb', [pytest.param(nb, id=nb.as_posix()) for nb in notebooks()])
 MACHINE_PATH = re.compile(r'(?<![\w.:/~-])/(?:home|root|Users|tmp|var|opt|mnt|work)/\w|[A-Z]:\\\\?Users')
@@ -72,3 +72,8 @@ def test_readme():
     for r in lines(settings()['requirements']['core']):
         name = re.match(r'[\w-]+', r)[0]
         assert f'\n| {name} | ' in text, name
+
+@pytest.mark.parametrize('path', [pytest.param(p, id=p.name) for p in copies.copies()])
+def test_copies(path):
+    "The quickstart that the package brings is the one of the documentation, and its players are on the page as it is"
+    assert path.read_text(encoding='utf-8') == copies.copies()[path], 'run `make export`'

@@ -1,0 +1,32 @@
+"""Makes again what is a copy of something else: `python tools/copies.py`.
+
+ganlab/quickstart.ipynb: the quickstart as `ganlab lab` hands it out, without outputs, directives and links into this project.
+nbs/tutorials/players/*.html: the recorded data that is in them, on the player's page as it is now."""
+import json, re, sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+START, COPY = ROOT/'nbs'/'tutorials'/'quickstart.ipynb', ROOT/'ganlab'/'quickstart.ipynb'
+PLAYERS = ROOT/'nbs'/'tutorials'/'players'
+
+def quickstart(nb):
+    "The notebook for somebody who has only the package, as text"
+    for c in nb['cells']:
+        lines = [l for l in c['source'] if not l.startswith('#|')]
+        c['source'] = [re.sub(r'\[([^\]]+)\]\(\.[^)]*\)', r'\1', l) for l in lines] if c['cell_type'] == 'markdown' else lines
+        if c['cell_type'] == 'code': c['outputs'] = []
+    return json.dumps(nb, indent=1, ensure_ascii=False, sort_keys=True) + '\n'
+
+def player(text):
+    "A player's file on the page as it is now, as text"
+    from ganlab.page import make_page, read_page
+    return make_page(*read_page(text))
+
+def copies():
+    "Path -> what it should hold"
+    return {COPY: quickstart(json.loads(START.read_text(encoding='utf-8')))} | {p: player(p.read_text(encoding='utf-8')) for p in sorted(PLAYERS.glob('*.html'))}
+
+if __name__ == '__main__':
+    sys.path.insert(0, str(ROOT))
+    for path, text in copies().items():
+        if not path.exists() or path.read_text(encoding='utf-8') != text: path.write_text(text, encoding='utf-8', newline='\n'); print(path.relative_to(ROOT))
