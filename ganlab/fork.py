@@ -88,7 +88,7 @@ def copy(self:Store,
         if s[3] == 'ring' and whole: continue
         try: snap = self.get_snapshot(s[0])
         except RunError: continue
-        whole = new.put_snapshot(snap, 0, s[2], s[3], s[5], number=s[0])
+        whole = new.put_snapshot(snap, 0, s[2], s[3], s[5], s[4], number=s[0])
     new.note(begun=True)
     return new
 

@@ -363,6 +363,8 @@ def _compare(self:Lab, more=False): # -> a function that lets the training go on
             v.put(phase='running', progress=done/total, left=f'{thou(round((now - t0)/done*(total - done)))} s left' if done > 20 else '')
         return not self._cancel
     v.put(phase='running', progress=0., left='')
+    self._say = 'Comparing', f"{v.what}; the run is held at step {thou(self.learn.step)}{' and goes on afterwards' if going else ''}."
+    self._redraw()
     try: c = known.more(progress=False, callback=tick) if more else ab(self.learn, **args, steps=v.steps, seeds=v.seeds, progress=False, callback=tick)
     except Exception as e: v.put(phase='failed', verdict=f'Not compared: {in_words(e)}')
     else:

@@ -309,6 +309,7 @@ def put_snapshot(self:Store,
     last:int,   # the last change before it
     kept:str,   # why it is kept: 'start', 'ring', 'pinned' or 'edited'
     hash:str,   # the digest of the state
+    score:float=None, # how good the samples are: the greatest is the best
     number:int=None, # the next free one
 )->int: # its number
     "Write a snapshot."
@@ -323,7 +324,14 @@ def put_snapshot(self:Store,
             b = _aside(self.file(stem, 'json'), lambda p: p.write_text(text))
         sha = f'{a} {b}'
     with self.writing() as db:
-        return db.execute('insert into snapshots values(?, ?, ?, ?, ?, null, ?, ?, ?, ?)', (more, line, snap.step, last, kept, hash, stem, sha, size)).lastrowid
+        return db.execute('insert into snapshots values(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', (more, line, snap.step, last, kept, score, hash, stem, sha, size)).lastrowid
+
+@patch
+def short_of(self:Store, room:int)->int|None: # bytes that are free; None: enough
+    "Is less than so much free where the run is?"
+    if self.folder is None: return None
+    free = shutil.disk_usage(self.folder).free
+    return free if free < room else None
 
 @patch
 def get_snapshot(self:Store, number:int)->Snapshot:

@@ -14,6 +14,7 @@ import numpy as np, torch
 from .fitting import StepError
 from .keeping import fingerprint, pace, pack_frame, superfluous, unpack_frame
 from .losses import loss_key, losses
+from .metrics import quality
 from .pictures import Pictures
 from .records import RunError, Store, pack, rows_in_brief, rows_in_chunk, unpack
 from .snapshots import digest, numbers_text, take
@@ -34,6 +35,7 @@ class Run:
     snap_every = frame_every = None       # steps between two snapshots, and two frames; None: by measuring what they cost, 0: none
     spread, room = 12, 4e9                # how many of the older snapshots stay, and bytes that all may take together
     most_by_hand = 50                     # snapshots of what was set by hand
+    metric = staticmethod(lambda learn: quality(learn, 256)['sliced_wasserstein'])   # of a learner, the less the better: says which snapshot is the best; None: none is
     def __init__(self, store:Store):
         self.store, self.line = store, store.fact('line', 0)
         self._pool = ThreadPoolExecutor(1, 'ganlab-run') if store.folder and store.writes else None
@@ -271,16 +273,28 @@ def keep(self:Run,
     "Take a snapshot, and have it written."
     if self.folder: self.flush(learn, wait=kept != 'ring' or wait or self._busy)     # no snapshot without the rows before it
     t0 = time.perf_counter()
-    snap, numbers, last = take(learn), numbers_text(learn), self.last_change()
+    snap, numbers, last, score = take(learn), numbers_text(learn), self.last_change(), self._score(learn) if kept in ('ring', 'pinned') else None
     took = time.perf_counter() - t0
-    self._do(self._put_snapshot, snap, numbers, last, kept, self.line, took)
+    self._do(self._put_snapshot, snap, numbers, last, kept, self.line, took, score)
     if wait or kept in ('start', 'edited'): self.sync()
 
 @patch
-def _put_snapshot(self:Run, snap, numbers, last, kept, line, took):
+def _score(self:Run, learn)->float|None:
+    "How good the samples are, the more the better; a metric that fails is left out from then on."
+    if self.metric is None: return None
+    try: v = float(self.metric(learn))
+    except Exception as e:
+        self.metric = None
+        return warnings.warn(f"the metric of the run failed, and no snapshot is called the best any more: {type(e).__name__}: {e}")
+    return -v if math.isfinite(v) else None
+
+@patch
+def _put_snapshot(self:Run, snap, numbers, last, kept, line, took, score):
     t0 = time.thread_time()
     snap = replace(snap, log=(), of=None, numbers={**snap.numbers, 'loss': loss_key(snap.numbers['loss'])})
-    self.store.put_snapshot(snap, line, last, kept, digest(numbers, snap.tensors))
+    self.store.put_snapshot(snap, line, last, kept, digest(numbers, snap.tensors), score)
+    size = sum(t.numel()*t.element_size() for t in snap.tensors.values())
+    if free := self.store.short_of(max(2*10**8, 5*size)): self._warn(f"{self.store.where}: only {free/1e6:,.0f} MB are free there; when nothing is left, the training pauses at a whole step until there is room")
     self._thin()
     self._snap_cost = took + time.thread_time() - t0
 

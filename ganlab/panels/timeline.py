@@ -59,8 +59,10 @@ def on_the_line(
     "Pictures, snapshots and branches of a run."
     run = learn.run
     last = next((c for c in reversed(run.changes) if not c.own), None)
+    snaps = run.snapshots
+    best = max((s for s in snaps if s['score'] is not None), key=lambda s: (s['score'], s['step']), default=dict(step=-1))['step']
     ghosts = [[b['from'], b['to'], f"rewound at {thou(b['to'])}"] for b in run.branches()]
-    return dict(**film.take(), snaps=[[s['step'], s['kept']] for s in run.snapshots], ghosts=ghosts[-6:], forks=[[a, n, b, i] for a, n, b, i in forks],
+    return dict(**film.take(), snaps=[[s['step'], s['kept']] for s in snaps], best=best, ghosts=ghosts[-6:], forks=[[a, n, b, i] for a, n, b, i in forks],
                 undo='' if last is None else f'{last.title}, step {thou(last.step)}')
 
 # %% ../../nbs/panels/timeline.ipynb #c2100449

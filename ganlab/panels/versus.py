@@ -70,7 +70,7 @@ function dots(cv, r, col) {                                      // one dot a se
 JS_VERSUS += r'''
 function render({ model, el }) {
   const root = panel(el, 'versus', 'A/B comparison'), t = n => model.get(n), ask = (d, more = {}) => model.send({ do: d, ...more });
-  const head = make('b'), note = make('span', 'mut'), verdict = make('p', 'verdict'), cost = make('p', 'mut cost'), field = (label, name, lo, hi) => { const i = make('input', 'inp'); i.inputMode = 'numeric'; i.autocomplete = 'off'; i.dataset.name = name;
+  const head = make('b'), note = make('span', 'mut'), verdict = make('p', 'verdict'), reason = make('p', 'reason'), cost = make('p', 'mut cost'), field = (label, name, lo, hi) => { const i = make('input', 'inp'); i.inputMode = 'numeric'; i.autocomplete = 'off'; i.dataset.name = name;
     i.setAttribute('aria-label', label); i.onchange = () => { const v = Number(i.value.replace(/\s/g, '')), ok = Number.isInteger(v) && v >= lo && v <= hi; i.setAttribute('aria-invalid', !ok); i.title = ok ? '' : `${label}: a whole number from ${lo} to ${hi}`; if (ok) { model.set(name, v); model.save_changes() } else i.value = t(name) }; return make('label', 'lab', label + ' ', i) };
   const steps = field('Steps of each', 'steps', 2, 1000000), seeds = field('Seeds', 'seeds', 1, 100), about = make('span', 'mut'), bar = make('div', 'prog', make('i')), left = make('span', 'mut');
   bar.setAttribute('role', 'progressbar'); bar.setAttribute('aria-label', 'Comparison'); bar.setAttribute('aria-valuemin', 0); bar.setAttribute('aria-valuemax', 100); verdict.setAttribute('role', 'status');
@@ -78,7 +78,7 @@ function render({ model, el }) {
   const start = b('pri', 'Compare', 'ab-start'), cancel = b('', 'Cancel', 'ab-cancel'), apply = b('pri', '', 'ab-apply'), fork = b('', 'Open B as a fork', 'ab-fork'), more = b('', 'Run more seeds', 'ab-more'), shut = b('q', 'Close', 'ab-close');
   const form = make('div', 'row', steps, seeds, about), run = make('div', 'run', bar, left), acts = make('div', 'acts', start, apply, fork, more, cancel, shut);
   const ca = make('canvas'), cb = make('canvas'), table = make('table'), both = make('div', 'both', make('div', 'smp', make('div', 'cap', make('b', '', 'A'), ' as it was'), make('div', 'sq', ca)), make('div', 'smp', make('div', 'cap', make('b', '', 'B'), ' changed'), make('div', 'sq', cb)), make('div', 'tab', table));
-  root.append(make('div', 'top', head, note), verdict, cost, form, run, both, acts); ca.setAttribute('role', 'img'); cb.setAttribute('role', 'img');
+  root.append(make('div', 'top', head, note), verdict, reason, cost, form, run, both, acts); ca.setAttribute('role', 'img'); cb.setAttribute('role', 'img');
   const time = s => s < 90 ? `${Math.max(1, Math.round(s))} s` : `${Math.round(s / 60)} min`;
   let made = null, cells = [], was = '';
   const build = () => { if (made === t('rows')) return; made = t('rows'); cells = []; const th = (text, cls = '') => { const e = make('th', cls, text); e.scope = 'col'; return e }, body = make('tbody');
@@ -86,7 +86,7 @@ function render({ model, el }) {
       const tr = make('tr', r.decides ? 'decides' : '', td('nm', r.title, ' ', make('span', 'mut', r.decides ? `${r.hint}${r.hint ? '; ' : ''}decides` : r.hint)), td('', r.a), td('', make('b', '', r.b)), td('dc', cv), td('wd', r.words)); body.append(tr) });
     table.replaceChildren(make('thead', '', make('tr', '', th('measure'), th('A'), th('B'), th('B − A of each seed, line at 0', 'dc'), th('', 'wd'))), body) };
   const read = () => { const p = t('phase'), going = p === 'running', done = p === 'done'; root.hidden = p === 'closed'; el.dataset.phase = p; el.dataset.outcome = t('outcome'); el.dataset.verdict = t('verdict');
-    head.textContent = `A/B: ${t('what')}`; note.textContent = done ? t('note') : ''; verdict.textContent = done || p === 'failed' ? t('verdict') : ''; cost.textContent = done ? t('cost') : '';
+    head.textContent = `A/B: ${t('what')}`; note.textContent = done ? t('note') : ''; verdict.textContent = done || p === 'failed' ? t('verdict') : ''; cost.textContent = done ? t('cost') : ''; const cut = verdict.textContent.indexOf(': '); reason.textContent = cut > 0 && cut < 60 ? verdict.textContent.slice(cut + 2, cut + 3).toUpperCase() + verdict.textContent.slice(cut + 3) : ''; if (reason.textContent) verdict.textContent = verdict.textContent.slice(0, cut) + '.';
     form.hidden = p !== 'asking'; steps.querySelector('input').value = t('steps'); seeds.querySelector('input').value = t('seeds'); const each = t('each'); about.textContent = each ? `about ${time(2 * t('steps') * t('seeds') * each)}; the run is held meanwhile and stays as it is` : 'the run is held meanwhile and stays as it is';
     run.hidden = !going; bar.firstChild.style.width = 100 * t('progress') + '%'; bar.setAttribute('aria-valuenow', Math.round(100 * t('progress'))); left.textContent = t('left');
     start.hidden = p !== 'asking'; cancel.hidden = !going; shut.hidden = going; apply.hidden = fork.hidden = more.hidden = !done; apply.textContent = t('here'); build(); both.hidden = !done || !made.length && t('kind') === 'none';
@@ -107,7 +107,7 @@ CSS_VERSUS = '''
 .gl-versus [hidden]{display:none!important}
 .gl-versus .top{display:flex;gap:4px 16px;flex-wrap:wrap;align-items:baseline}
 .gl-versus .verdict{margin:4px 0 0;font-size:16px;line-height:22px;font-weight:600;max-width:90ch}.gl-versus .verdict:empty,.gl-versus .cost:empty{display:none}
-.gl-versus .cost{margin:2px 0 0}
+.gl-versus .cost,.gl-versus .reason{margin:2px 0 0;max-width:90ch}.gl-versus .reason:empty{display:none}
 .gl-versus .row{display:flex;gap:8px 16px;align-items:center;flex-wrap:wrap;margin-top:8px}.gl-versus .row .inp{width:72px}.gl-versus .inp[aria-invalid=true]{border-color:var(--err)}
 .gl-versus .run{display:flex;gap:12px;align-items:center;margin-top:8px}.gl-versus .prog{flex:1;max-width:420px;height:4px;background:var(--hair);border-radius:2px}.gl-versus .prog i{display:block;height:4px;background:var(--ink2);border-radius:2px}
 .gl-versus .both{display:grid;grid-template-columns:150px 150px minmax(0,1fr);gap:16px;margin-top:12px}
