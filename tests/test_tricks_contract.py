@@ -245,15 +245,15 @@ FRUGAL = dict(unrolled=dict(steps=1), n_critic=dict(n_d=2), wgan_gp=dict(n_criti
 def test_all_together(kind):
     "All that go together at once, then off in another order"
     learn = make_learner(kind); go(learn, 2)
-    on = []
-    for name in sorted(learn.tricks, key=lambda n: any(s.startswith('around') for s in learn.tricks[n].slots)):    # what multiplies the cost of a step comes last
+    on, dear = [], lambda n: any(s.startswith('around') for s in learn.tricks[n].slots)
+    for name in sorted(learn.tricks, key=dear):    # what multiplies the cost of a step comes last, and goes first
         before = held(learn)
         try: learn.tricks.on(name, **FRUGAL.get(name, {})); on.append(name)
         except Refused as e: one_sentence(e)
         assert_kept(before, learn, learn.tricks[name], values=learn.tricks[name].effect() != 'reweights')
         go(learn, 1)
     assert len(on) >= 8
-    for name in on[::-2] + on[-2::-2]:
+    for name in sorted(on[::-2] + on[-2::-2], key=lambda n: not dear(n)):
         before = held(learn)
         learn.tricks.off(name, now=True)
         now = held(learn)
