@@ -35,7 +35,7 @@ class Run:
     snap_every = frame_every = None       # steps between two snapshots, and two frames; None: by measuring what they cost, 0: none
     spread, room = 12, 4e9                # how many of the older snapshots stay, and bytes that all may take together
     most_by_hand = 50                     # snapshots of what was set by hand
-    metric = staticmethod(lambda learn: quality(learn, 256)['sliced_wasserstein'])   # of a learner, the less the better: says which snapshot is the best; None: none is
+    metric = staticmethod(lambda learn: quality(learn, 256 if len(learn.source.shape) == 1 else 64)['sliced_wasserstein'])   # of a learner, the less the better: says which snapshot is the best; None: none is
     def __init__(self, store:Store):
         self.store, self.line = store, store.fact('line', 0)
         self._pool = ThreadPoolExecutor(1, 'ganlab-run') if store.folder and store.writes else None

@@ -67,3 +67,32 @@ def test_scores_are_in_the_frames():
     shown, then = learn.pictures.take(), learn.run.frame_at(2)
     assert then['split'] == 8 and torch.allclose(torch.frombuffer(bytearray(then['scores']), dtype=torch.float32), torch.frombuffer(bytearray(shown['scores']), dtype=torch.float32), atol=1e-2)
     assert then['fake'] == shown['fake']
+
+def test_the_best_snapshot_stays():
+    "By the run's metric, through thinning, on the timeline; a metric that fails is said once and left out"
+    learn = ring(); run = learn.run
+    run.snap_every, run.spread, run.metric = 10, 2, lambda learn: abs(learn.step - 41)
+    learn.fit_steps(150, progress=False)
+    best = max((s for s in run.snapshots if s['score'] is not None), key=lambda s: s['score'])
+    near = min((s for s in range(1, 150) if s % 10 in (0, 1)), key=lambda s: abs(s - 41))
+    assert abs(best['step'] - near) <= 10 and len(run.snapshots) < 10
+    with Lab(learn) as lab: assert lab.timeline.best == best['step']
+    def broken(learn): raise ZeroDivisionError('no')
+    run.metric = broken
+    with pytest.warns(UserWarning, match='metric of the run failed'): learn.fit_steps(30, progress=False)
+    assert run.metric is None and learn.step == 180
+
+def test_the_usual_metric_changes_no_bit():
+    a, b = ring(), ring()
+    a.run.snap_every = 5; b.run.metric = None
+    a.fit_steps(40, progress=False); b.fit_steps(40, progress=False)
+    assert a.state_hash() == b.state_hash() and a.run.snapshots[-1]['score'] < 0
+
+def test_a_disk_that_is_nearly_full_is_told(tmp_path, monkeypatch):
+    "Once, before it is full; the training goes on"
+    import shutil, types
+    monkeypatch.setattr(shutil, 'disk_usage', lambda p: types.SimpleNamespace(free=10**7))
+    with pytest.warns(UserWarning, match='only 10 MB are free') as told:
+        learn = ring(run=tmp_path/'a'); learn.run.snap_every = 5
+        learn.fit_steps(30, progress=False); learn.run.close()
+    assert learn.step == 30 and sum('are free' in str(w.message) for w in told) == 1

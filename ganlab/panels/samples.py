@@ -124,7 +124,7 @@ function render({ model, el }) {
   const draw = async () => {
     read(); const k = t('kind'), narrow = mode(root) === 'narrow';
     if (k === 'images') {                                        // decode only what is new
-      for (const n of ['fake', 'real', 'near', 'strip']) if (im[n]?.from !== t(n)) { const from = t(n), b = await decode(from); im[n]?.b?.close(); im[n] = { from, b } }
+      for (const n of ['fake', 'real', 'near', 'strip']) if (im[n]?.from !== t(n)) { const from = t(n), b = await decode(from); if (from === t(n)) { im[n]?.b?.close(); im[n] = { from, b } } else b?.close() }   // while it was decoded, a newer one may have come
     }
     const col = palette(root);
     if (k === 'images') {

@@ -191,7 +191,7 @@ font:13px/18px var(--jp-ui-font-family,system-ui,sans-serif);color:var(--ink);fo
 @container gl (min-width:640px){.gl .gl-root{--mode:mid;--h:28px}}
 @container gl (min-width:1100px){.gl .gl-root{--mode:wide;--pad:16px}}
 @media (pointer:coarse){.gl .gl-root{--h:44px}}
-@media (prefers-reduced-motion:reduce){.gl *{transition:none!important}}
+@media (prefers-reduced-motion:reduce){.gl *,.gl *:before,.gl *:after{transition:none!important}}
 '''
 
 # %% ../../nbs/panels/state.ipynb #bc5c77bb
