@@ -7,6 +7,7 @@ from __future__ import annotations
 import atexit, sys, threading, time, weakref
 from collections import deque
 from dataclasses import replace
+from pathlib import Path
 import ipywidgets as W, numpy as np
 from fastai.callback.core import CancelFitException
 from fastcore.basics import patch
@@ -20,7 +21,9 @@ from .panels.timeline import Film, Timeline, on_the_line, rows_at
 from .panels.versus import Versus, card, wish
 from .panels.transport import Status, Transport, error_card, in_words
 from .panels.tricks import TrickPanel, tell_controls
+from .player import export_html
 from .rng import whole
+import ganlab.script
 
 # %% auto #0
 __all__ = ['Lab']
@@ -66,7 +69,7 @@ class Lab(W.VBox):
         self._clock, self._cost, self._news, self._look_now = deque(maxlen=24), None, self._news_now(), False
         self._say = _ready(learn)
         self._quiet.set()
-        self.transport, self.announcement = Transport(self._request), Status()
+        self.transport, self.announcement = Transport(self._request), Status(self._request, saves=True)
         self.tricks, self.samples, self.curves, self.timeline = TrickPanel(learn, self._asked, self._wish), Samples(self._request), Curves(), Timeline(self._request)
         self.timeline.observe(self._look_back, 'at')
         self.versus, self._comparing, self._cancel = Versus(self._request), None, False
@@ -382,6 +385,22 @@ def _take_over(self:Lab, fork=False):
     self._asked(tr.off(names) if kind == 'off' else [tr.on(n, **p) for n, p in names.items()][-1])
     self.versus.phase = 'closed'
 
+# %% ../nbs/13_lab.ipynb #5ab57f60
+def _fresh(name)->Path: # in the working folder
+    "A file's name that is not taken."
+    p = Path(name)
+    return p if not p.exists() else next(q for n in range(2, 10_000) if not (q := p.with_stem(f'{p.stem}-{n}')).exists())
+
+@patch
+def _leave(self:Lab, kind):
+    "Write the run as a script, or as a page."
+    learn = self.learn
+    folder = learn.run.folder
+    path = _fresh(f"{folder.name if folder else 'run'}-step-{learn.step}.{kind}")
+    if kind == 'py': learn.between_steps(learn.run.to_python, path)
+    else: export_html(learn, path)
+    self._say = 'Saved', f'{path} in the folder of the notebook.'
+
 # %% ../nbs/13_lab.ipynb #792dbc2a
 @patch
 def _request(self:Lab, msg:dict):
@@ -399,6 +418,8 @@ def _request(self:Lab, msg:dict):
         elif do == 'undo': self._meanwhile('Undoing', self.undo)
         elif do == 'rewind': self._meanwhile(f"Rewinding to {thou(msg['step'])}", self.rewind, msg['step'])
         elif do == 'fork': self._meanwhile('Forking', self.fork, msg.get('step'))
+        elif do == 'to-python': self._meanwhile('Saving', self._leave, 'py')
+        elif do == 'to-html': self._meanwhile('Saving', self._leave, 'html')
         elif do == 'ab-start': self._meanwhile('Comparing', self._compare)
         elif do == 'ab-more': self._meanwhile('Comparing', self._compare, True)
         elif do == 'ab-cancel': self._cancel = True

@@ -96,3 +96,11 @@ def test_a_disk_that_is_nearly_full_is_told(tmp_path, monkeypatch):
         learn = ring(run=tmp_path/'a'); learn.run.snap_every = 5
         learn.fit_steps(30, progress=False); learn.run.close()
     assert learn.step == 30 and sum('are free' in str(w.message) for w in told) == 1
+
+def test_what_one_leaves_with(tmp_path):
+    "The two buttons of the footer, while it trains and after: files in the working folder, none over another"
+    with Lab(ring(), refresh=.01, share=1.) as lab:
+        lab.start(30); lab.wait(60)
+        for do in ('to-python', 'to-html', 'to-html'): lab._request(dict(do=do)); done(lab); assert lab.announcement.say[0] == 'Saved', lab.announcement.say
+    assert {p.name for p in tmp_path.iterdir()} >= {'run-step-30.py', 'run-step-30.safetensors', 'run-step-30.html', 'run-step-30-2.html'}
+    compile((tmp_path/'run-step-30.py').read_text(), 'run.py', 'exec')

@@ -132,7 +132,9 @@ def error_card(
 JS_STATUS = r'''
 function render({ model, el }) {
   const root = panel(el, 'status', 'What happened'), say = make('div', 'gl-say'), cost = make('span', 'mut gl-cost'); say.setAttribute('role', 'status'); say.setAttribute('aria-live', 'polite');
-  cost.title = 'Share of the training time that the panel takes, measured'; root.append(make('div', 'ft', say, cost));
+  const save = (label, what, title) => { const b = button('q small', label); b.title = title; b.onclick = () => model.send({ do: what }); b.hidden = !model.get('saves'); return b };
+  cost.title = 'Share of the training time that the panel takes, measured';
+  root.append(make('div', 'ft', say, cost, save('Save as Python', 'to-python', 'A script that makes the same run, bit for bit, and the weights it begins with'), save('Export .html', 'to-html', 'The run as one page that needs no kernel and no network')));
   let was = null;
   const read = () => { const [who, rest] = model.get('say'), c = model.get('cost'); if (who + rest !== was) { was = who + rest; say.replaceChildren(...(who ? [make('b', '', who), ' ' + rest] : [rest])) }
     const text = c == null ? '' : `panel ${c < .0995 ? (100 * c).toFixed(1) : Math.round(100 * c)} % of time`; if (cost.textContent !== text) cost.textContent = text };
@@ -145,7 +147,7 @@ export default { render };
 CSS_STATUS = '''
 .gl-lab>.gl-status{border-top:1px solid var(--hair)}
 .gl-status .ft{padding:4px var(--pad);display:flex;gap:12px;align-items:center;min-height:36px;flex-wrap:wrap}
-.gl-status .gl-say{flex:1;min-width:0;overflow-wrap:anywhere}.gl-status .gl-say b{font-weight:600}.gl-status .mut{white-space:nowrap}
+.gl-status .gl-say{flex:1;min-width:0;overflow-wrap:anywhere}.gl-status .gl-say b{font-weight:600}.gl-status .mut{white-space:nowrap}.gl-status [hidden]{display:none}
 @container gl (max-width:639.9px){.gl-status .gl-say{flex:1 0 100%;padding-top:4px}}
 '''
 
@@ -155,6 +157,7 @@ class Status(Part):
     _css = CSS + CSS_STATUS
     say = T.Tuple(T.Unicode(), T.Unicode(), default_value=('', '')).tag(sync=True)   # subject, rest of the sentence
     cost = T.Float(None, allow_none=True).tag(sync=True)                             # from 0 to 1
+    saves = T.Bool(False).tag(sync=True)                                             # are there buttons that save the run?
 
     def refresh(self, state:PanelState):
         "Show `state`."
