@@ -264,7 +264,7 @@ def verdict(self:Comparison)->str:
     size = _size(l, log)
     if l.exact: size += ', by the exact permutation test'
     seen = math.exp(l.smallest) if log else l.smallest
-    would = f"to {1/seen:.2g} or {seen:.2g} times A's" if log else f"by {seen:.2g}"
+    would = f"to {1/seen:.3g} or {seen:.3g} times A's" if log else f"by {seen:.2g}"
     say = {'within noise': f"Within noise: over {_seeds(n)} the {subject} of B is {size}. A change {would} would have been found in four of five such comparisons.",
            'undecided': f"Within noise so far: {_seeds(n)} cannot decide. The {subject} of B is {size}. comparison.more() adds seeds.",
            'differs': f"B differs: its {subject} is {size}, over {_seeds(n)}."}

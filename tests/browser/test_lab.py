@@ -156,6 +156,22 @@ def test_timeline(ring):
     nb.click('.gl-run')
     running(nb)
 
+def test_compare(ring):
+    "A/B beside a trick: asked, trained with a bar, a verdict; the run itself stands where it stood and goes on; B taken over"
+    nb = ring
+    nb.click(f"{nb.row('instance_noise')} .ab")
+    nb.until(lambda: nb.data('.gl-versus', 'phase'), lambda p: p == 'asking', what='the card')
+    nb.page.fill('.gl-versus input[data-name=steps]', '10')
+    nb.page.keyboard.press('Tab')
+    nb.click('.gl-versus .pri')
+    nb.until(lambda: nb.data('.gl-versus', 'phase'), lambda p: p == 'done', what='the verdict')
+    assert nb.data('.gl-versus', 'verdict') and nb.page.locator('.gl-versus tbody tr').count() >= 4
+    running(nb)                                              # goes on by itself
+    assert ask(nb, 'print(len(learn.run.changes))') == '0'   # nothing of it is in the run
+    nb.page.locator('.gl-versus .acts .pri', has_text='Turn Instance noise on here').click()
+    nb.said('Instance noise on')
+    nb.until(lambda: nb.data('.gl-versus', 'phase'), lambda p: p == 'closed', what='the card to close')
+
 def test_preset(ring):
     "A recipe shows what it will switch; nothing happens until one says so, and then all of it does"
     ring.flip('label_smoothing')
