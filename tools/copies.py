@@ -13,7 +13,7 @@ def quickstart(nb):
     "The notebook for somebody who has only the package, as text"
     for c in nb['cells']:
         lines = [l for l in c['source'] if not l.startswith('#|')]
-        c['source'] = [re.sub(r'\[([^\]]+)\]\(\.[^)]*\)', r'\1', l) for l in lines] if c['cell_type'] == 'markdown' else lines
+        c['source'] = [re.sub(r'\[([^\]]+)\]\((?![a-z]+:|#)[^)]*\)', r'\1', l) for l in lines] if c['cell_type'] == 'markdown' else lines
         if c['cell_type'] == 'code': c['outputs'] = []
     return json.dumps(nb, indent=1, ensure_ascii=False, sort_keys=True) + '\n'
 
