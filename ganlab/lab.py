@@ -231,7 +231,7 @@ def wait(self:Lab, timeout:float=None)->bool: # seconds; True where nothing runs
 def close(self:Lab):
     "Stop the training and take the panel off the page."
     if self._closed: return
-    t, self._closed = self._thread, True
+    t, self._closed, self._cancel = self._thread, True, True
     self._order('stop')
     if t is not None and t is not threading.current_thread(): t.join(60)
     _labs.discard(self)
@@ -264,7 +264,7 @@ def _meanwhile(self:Lab, what, f, *args):
         finally:
             self._busy = ''
             self._redraw(full=True)
-            if callable(again): again()
+            if callable(again) and not self._closed: again()
     threading.Thread(target=go, name='ganlab-meanwhile', daemon=True).start()
 
 # %% ../nbs/13_lab.ipynb #309de291
