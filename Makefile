@@ -31,7 +31,7 @@ lab: $(VENV)/.lab
 
 # make test TESTS=tests/test_site.py runs a part
 test: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(TESTS)
 
 export: $(VENV)/.dev
 	$(BIN)/nbdev-export

@@ -217,7 +217,10 @@ class StepLearner(Learner):
 
 # %% ../nbs/fitting.ipynb #ddef6812
 @patch
-def when_idle(self:StepLearner, fn)->bool: # False: it trains, and `fn` was not called
+def when_idle(self:StepLearner,
+    fn, # called without arguments
+    wait:bool=True, # for another thread that looks at the networks; False: leave it then, too
+)->bool: # False: it trains, and `fn` was not called
     "Call `fn()` here while no step is under way; leave it where some thread trains (the training thread included)."
     while not self.training_now:
         if self._claim.acquire(timeout=0.02):
@@ -226,6 +229,7 @@ def when_idle(self:StepLearner, fn)->bool: # False: it trains, and `fn` was not 
                 fn()
                 return True
             finally: self._claim.release()
+        elif not wait: return False
     return False
 
 @patch

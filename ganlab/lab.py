@@ -101,11 +101,11 @@ def _gate(self:Lab, learn):
     "Between two steps: draw what is due, wait while paused, end when told; show at once what the next step will train with."
     now = time.perf_counter()
     _apply(learn)
-    if now >= self._due: self._draw()
+    if now >= self._due: self._draw(learn)
     if self._want != 'run' or self._todo or self._until is not None and learn.step >= self._until:
         self._hold(learn)
         _apply(learn)
-    if self._news_now() != self._news and now >= self._looked: self._draw()
+    if self._news_now() != self._news and now >= self._looked: self._draw(learn)
 
 def _apply(learn):
     "What is due, before anything is drawn: nobody waits for a picture."
@@ -122,26 +122,26 @@ def _hold(self:Lab, learn):
                 if phase != 'both': learn.half_step(phase)
                 return
             if self._want == 'run': return
-        self._pause()
+        self._pause(learn)
 
 @patch
-def _pause(self:Lab):
+def _pause(self:Lab, learn):
     "Show the state at this step, then wait for the next order; samples asked for meanwhile are taken."
     self._state = 'paused'
-    asked = [c for c in self.learn.tricks.pending]
-    more = f" {words(asked[-1], self.learn)[0]}, asked at {thou(asked[-1].asked)}, is applied with the next step." if asked else ''
-    self._say = 'Paused', f'at step {thou(self.learn.step)}.{more}'
-    self._draw(full=True)
+    asked = [c for c in learn.tricks.pending]
+    more = f" {words(asked[-1], learn)[0]}, asked at {thou(asked[-1].asked)}, is applied with the next step." if asked else ''
+    self._say = 'Paused', f'at step {thou(learn.step)}.{more}'
+    self._draw(learn, full=True)
     idle = lambda: self._want == 'pause' and not self._todo
-    self.learn.run.left(self.learn)
+    learn.run.left(learn)
     while idle():
-        self.learn.run_jobs()
-        if self._look_now: self._draw(full=True)
+        learn.run_jobs()
+        if self._look_now: self._draw(learn, full=True)
         with self._cond:
             if idle():
                 self._quiet.set()
                 self._cond.wait(0.05)
-    self.learn.run.met(self.learn)
+    learn.run.met(learn)
     self._state = 'running'
     self._clock.clear()
     self._due = 0.
@@ -448,16 +448,17 @@ def _asked(self:Lab, change):
 
 # %% ../nbs/13_lab.ipynb #2ee231c4
 @patch
-def _draw(self:Lab, full=False):
-    "Refresh everything that is due; `full`: whether due or not."
+def _draw(self:Lab, learn, full=False):
+    "Refresh everything that is due, between two steps of `learn`; `full`: whether due or not. Nothing, where another run is shown by now."
     with self._drawing:
+        if learn is not self.learn: return
         t0, was, self._news = time.perf_counter(), self._news, self._news_now()
         news = was != self._news
         if news and not full: self._say_news(was[1])
         self._measure(t0)
         due = full or news or self.curves.ready()
         self._show(curves=self._thin.take().tobytes() if due else None, timeline=self._line() if due else None)
-        if news: tell_controls(self.learn)
+        if news: tell_controls(learn)
         t1, looked = time.perf_counter(), 0.
         if full or self._look_now or t1 >= (self._looked + 0.2 if news else self._look_due) and self.samples.ready():
             self._look_now = False
@@ -471,7 +472,8 @@ def _draw(self:Lab, full=False):
 @patch
 def _redraw(self:Lab, full=False):
     "Refresh from any thread: all, where nothing trains (and nothing can begin to); else what needs no network, and the rest is left to the training thread."
-    if self.learn.when_idle(lambda: self._draw(full)): return
+    learn = self.learn
+    if learn.when_idle(lambda: self._draw(learn, full)): return
     self._look_now = self._look_now or full
     self._show()
 

@@ -41,9 +41,17 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    "One worker, with one JupyterLab, for all tests in a browser; any other test where there is room"
+    from xdist.scheduler import LoadScopeScheduling
+    class Scheduler(LoadScopeScheduling):
+        def _split_scope(self, nodeid): return 'browser' if nodeid.startswith('tests/browser/') else nodeid
+    return Scheduler(config, log)
+
 def pytest_collection_modifyitems(items):
     for item in items:
-        if {'browser', 'page'} & set(getattr(item, 'fixturenames', ())): item.add_marker('browser'), item.add_marker(pytest.mark.xdist_group('browser'))    # one JupyterLab for all of them
+        if {'browser', 'page'} & set(getattr(item, 'fixturenames', ())): item.add_marker('browser')
         if item.get_closest_marker('cuda') and not torch.cuda.is_available(): item.add_marker(pytest.mark.skip(reason='no GPU'))
 
 def pytest_terminal_summary(terminalreporter, budget=8):

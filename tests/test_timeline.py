@@ -1,5 +1,6 @@
 "Looking back and going back in the lab, without a browser: what is shown, what is trained, and no two threads that wait for each other."
-import threading
+import random, threading, time
+from concurrent.futures import Future
 import pytest, torch
 from ganlab.data import digits_dls, ring_dls
 from ganlab.lab import Lab
@@ -29,6 +30,46 @@ def test_back_and_forth(disk, tmp_path):
         lab.start(15); lab.wait(60); assert b.state_hash() == plain.state_hash() == a.state_hash()
         assert lab.timeline.runs == (['a', 'a-fork1'] if disk else ['Run', 'Fork 1 at 45'])
         lab.show_run(0); assert lab.learn is a and [f[0] for f in lab.timeline.forks] == [45]
+
+def test_nobody_waits_for_another_run():
+    "A click that meets the panel as it goes over to another run ends, whoever holds that run; so does one that only shows what is known"
+    with Lab(ring()) as lab:
+        first = lab.learn
+        lab.fork()
+        fork, go, held = lab.learn, threading.Event(), threading.Event()
+        lab.learn = lab.tricks.learn = first
+        holder = threading.Thread(target=first.when_idle, args=(lambda: held.set() or go.wait(60),))
+        holder.start(); assert held.wait(60)
+        lab._before = None
+        clicks = [threading.Thread(target=f, daemon=True) for f in (lambda: fork.when_idle(lambda: lab._draw(fork, full=True)), lab._show)]
+        for t in clicks: t.start()
+        for t in clicks: t.join(30)
+        waits = [t.is_alive() for t in clicks]
+        go.set(); holder.join()
+        assert waits == [False, False]
+
+def test_requests_at_random():
+    "Any button in any state, one after another as fast as they come: each is answered, and at the end it trains, and closes"
+    draw = random.Random(0)
+    with Lab(ring(), refresh=.001, share=1.) as lab:
+        asks = ['start', 'pause', 'stop', 'step', 'look', 'live', 'pin', 'undo', 'rewind', 'fork', 'open', 'switch', 'seek']
+        for _ in range(150):
+            do = draw.choice(asks)
+            def click():
+                if do == 'switch':
+                    tr, name = lab.learn.tricks, draw.choice(['label_smoothing', 'instance_noise', 'ttur', 'ema'])
+                    lab._asked(tr.off(name) if tr[name].enabled else tr.on(name))
+                elif do == 'seek': lab.timeline.at = draw.randrange(lab.learn.step + 1)
+                elif do == 'fork' and len(lab.family) > 4: lab._request(dict(do='look'))
+                else: lab._request(dict(do=do, step=draw.randrange(lab.learn.step + 1) if do == 'rewind' else None, index=draw.randrange(len(lab.family)), n=2, phase='both'))
+            answer = Future()
+            threading.Thread(target=lambda: answer.set_result(click()), daemon=True).start()
+            answer.result(60)
+            time.sleep(draw.random()*.02)
+        done(lab)
+        lab.stop()
+        at = lab.learn.step
+        lab.start(5); assert lab.wait(60) and lab.learn.step == at + 5
 
 def test_orders_while_it_is_busy():
     "Run pressed at the moment at which a rewind or a fork ends, and clicks while one is under way"

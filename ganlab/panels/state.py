@@ -108,14 +108,14 @@ class PanelState:
     whys: dict = field(default_factory=dict, repr=False)  # why a trick does not apply, by name
 
 def reasons(learn, before:dict)->dict: # name -> sentence or None
-    "Why tricks do not apply: asked between two steps, for they may run the networks; as known `before` where another thread trains."
+    "Why tricks do not apply: asked between two steps, for they may run the networks; as known `before` where another thread has them."
     found = {}
     def ask():
         for name, t in learn.tricks.items():
             try: found[name] = None if t.enabled else t.why_not(learn)
             except Exception as e: found[name] = f'{t.title} could not be tried here ({type(e).__name__}: {e}).'
     if learn.on_training_thread(): ask()
-    elif not learn.when_idle(ask): return before
+    elif not learn.when_idle(ask, wait=False): return before
     return found
 
 def make_state(

@@ -41,11 +41,12 @@ function render({ model, el }) {
   const read = () => {
     const s = t('status'), going = s === 'running', step = t('step'), total = t('total'), r = t('rate');
     if (s !== was) { was = s; run.replaceChildren(icon(going ? PAUSE : PLAY), going ? 'Pause' : 'Run'); pill.className = 'pill gl-state ' + s; pill.lastChild.textContent = NAMES[s]; el.dataset.status = s }
-    run.disabled = s === 'error'; run.title = s === 'error' ? 'Choose one of the answers below first' : ''; stop.disabled = s === 'idle'; steps.forEach(b => b.disabled = s === 'error');
+    const held = t('busy') ? `${t('busy')}: wait until that is done` : s === 'error' ? 'Choose one of the answers below first' : '';
+    run.disabled = !!held; run.title = held; stop.disabled = s === 'idle'; steps.forEach(b => b.disabled = !!held);
     st.textContent = thou(step); of.textContent = total ? 'of ' + thou(total) : ''; its.textContent = going && r ? rate(r) : '–'; left.textContent = going && r && total ? clock((total - step) / r) : '–'; leftBox.hidden = !total;
     prog.firstChild.style.width = total ? Math.min(100, 100 * step / total) + '%' : '0'; prog.setAttribute('aria-valuemin', 0); prog.setAttribute('aria-valuemax', total || step); prog.setAttribute('aria-valuenow', step);
     el.dataset.step = step; error(s === 'error' ? t('error') : null) };
-  const names = ['status', 'step', 'total', 'rate', 'error']; let due = false;
+  const names = ['status', 'step', 'total', 'rate', 'error', 'busy']; let due = false;
   const later = () => { if (!due) { due = true; queueMicrotask(() => { due = false; read() }) } };
   names.forEach(k => model.on('change:' + k, later)); card.hidden = true; read();
   return () => names.forEach(k => model.off('change:' + k, later));
@@ -98,10 +99,11 @@ class Transport(Part):
     total = T.Int(None, allow_none=True).tag(sync=True)          # step at which the training ends
     rate = T.Float(None, allow_none=True).tag(sync=True)         # steps a second
     error = T.Dict().tag(sync=True)                              # title, text, trace, actions
+    busy = T.Unicode().tag(sync=True)                            # what is being done while nothing can run, such as 'Rewinding'
 
     def refresh(self, state:PanelState):
         "Show `state`."
-        self.put(status=state.status, step=state.step, total=state.total, rate=state.rate, error=state.error or {})
+        self.put(status=state.status, step=state.step, total=state.total, rate=state.rate, error=state.error or {}, busy=state.busy)
 
 # %% ../../nbs/panels/transport.ipynb #ebce3a1b
 def in_words(e:Exception)->str: return str(e) if hasattr(e, 'at') else f'{type(e).__name__}: {e}' # a `StepError` is a sentence already
@@ -124,8 +126,9 @@ def error_card(
     gone = getattr(e, 'step', at + 1) - 1 - at
     text.append(f'G and D are as they were after step {thou(at)}' + (f', the last snapshot: computed again, the {thou(gone)} step{"s" if gone > 1 else ""} after it fail too.' if gone else '; nothing recorded is lost.'))
     trace = getattr(e, 'traceback_text', '') or ''.join(traceback.format_exception(e))
-    if healthy is not None: actions.append(dict(label=f'Rewind to {thou(healthy)}', kind='rewind', step=healthy))
-    actions += [dict(label='Try again', kind='again'), dict(label='Stop', kind='stop')]
+    back = [] if healthy is None else [dict(label=f'Rewind to {thou(healthy)}', kind='rewind', step=healthy)]
+    again = [dict(label='Try again', kind='again')]
+    actions += [*(back + again if getattr(e, 'term', None) else again + back), dict(label='Stop', kind='stop')]   # what was not finite would be so again
     return dict(title=f'Paused at step {thou(at)}: {in_words(e)}', text=' '.join(t for t in text if t), trace=trace, actions=actions)
 
 # %% ../../nbs/panels/transport.ipynb #b3180f47

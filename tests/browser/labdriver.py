@@ -179,7 +179,9 @@ class Notebook:
         self.page.wait_for_selector('.jp-Notebook .jp-Cell', timeout=60_000)
         self.until(lambda: self.kernel() == 'idle', what='the kernel')
 
-    def until(self, get, ok=bool, timeout=60, what='it'): return until(get, ok, timeout, what, lambda: self.page.wait_for_timeout(50))
+    def until(self, get, ok=bool, timeout=60, what='it'):
+        try: return until(get, ok, timeout, what, lambda: self.page.wait_for_timeout(50))
+        except TimeoutError as e: raise TimeoutError(f'{e}; the panel says {self.text(".gl-say")!r}, the kernel is {self.kernel()}, the console {self.complaints()}') from None
 
     def complaints(self):
         "Console errors and requests beyond this machine: none, if all is well"

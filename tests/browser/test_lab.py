@@ -153,7 +153,7 @@ def test_timeline(ring):
     assert ask(nb, 'print(lab.learn is learn, lab.learn.step == learn.step)') == 'False True'
     nb.page.select_option('.gl-runs', index=0)
     nb.until(lambda: ask(nb, 'print(lab.learn is learn)'), lambda a: a == 'True', what='the first run')
-    nb.click('.gl-run')
+    nb.click('.gl-run')                                      # as soon as it can be clicked
     running(nb)
 
 def test_compare(ring):
@@ -360,9 +360,10 @@ def test_users_mistake(train):
     nb.run_code('Mine.broken = True')
     nb.wait_text('.gl-state', 'Error')
     nb.wait_text('.gl-error', 'a mistake of mine')
+    assert nb.text('.gl-error .btns .pri') == 'Try again'
     assert ask(nb, 'print(lab.state, len(learn.history) == learn.step)') == 'error True'
     nb.run_code('Mine.broken = False')
-    nb.click('.gl-error button')                             # try again
+    nb.click('.gl-error .btns .pri')
     running(nb)
 
 NEAREST = """from sklearn.datasets import load_digits
