@@ -73,7 +73,7 @@ def last_healthy(self:Run,
     factor:float=10, # of the last five steps' median from that of the whole, either way
 )->int|None: # step of a snapshot; None where there is none
     "The latest snapshot before a step at which the gradient norms were as they usually are."
-    norms = np.log(np.maximum([self.scalars()[c].to_numpy(float) for c in ('g_grad_norm', 'd_grad_norm')], 1e-30))
+    norms = np.log(np.maximum(self.scalars()[['g_grad_norm', 'd_grad_norm']].to_numpy(float).T, 1e-30))
     def healthy(s):
         v = norms[:, :s]
         return bool(np.isfinite(v[:, -5:]).all() and (np.abs(np.median(v[:, -5:], 1) - np.nanmedian(v, 1)) < np.log(factor)).all())

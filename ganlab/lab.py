@@ -8,6 +8,7 @@ import atexit, sys, threading, time, weakref
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 import ipywidgets as W, numpy as np
 from fastai.callback.core import CancelFitException
 from fastcore.basics import patch
@@ -26,7 +27,7 @@ from .rng import whole
 import ganlab.script
 
 # %% auto #0
-__all__ = ['Lab']
+__all__ = ['Member', 'Lab']
 
 # %% ../nbs/13_lab.ipynb #0b356546
 _labs = weakref.WeakSet()   # all labs that are open
@@ -47,6 +48,16 @@ def _stop_all():
     for lab in list(_labs): lab._order('stop')
 
 # %% ../nbs/13_lab.ipynb #2e959c60
+class Member(NamedTuple):
+    "A run that the panel can show."
+    learn: object   # its learner
+    parent: object  # the learner that it was forked from, or None
+    at: int         # the step at which it was
+    name: str       # of its folder, or by number
+    depth: int      # 0: the first run; 1: its forks; 2: theirs
+
+def _folder(learn): return learn.run.folder and learn.run.folder.name
+
 class Lab(W.VBox):
     "The panel of a learner, and the thread that trains it."
     _closed = True
@@ -60,7 +71,7 @@ class Lab(W.VBox):
         self._made_by = _cell()
         _close_former(*self._made_by)
         self.learn, self.every, self.share, self.error = learn, refresh, share, None
-        self.family, self._busy, self._past = [(learn, None, 0)], '', None
+        self.family, self._busy, self._past = [Member(learn, None, 0, _folder(learn) or 'Run', 0)], '', None
         self._cond, self._quiet, self._drawing, self._thread = threading.Condition(), threading.Event(), threading.RLock(), None
         self._showing = threading.RLock()
         self._want, self._state, self._todo, self._until = 'pause', 'idle', deque(), None
@@ -310,17 +321,20 @@ def fork(self:Lab,
     "Hold the training, and go on with a second run: `lab.learn` is its learner then."
     self.pause()
     learn, at = self.learn.fork(step, name), self.learn.step if step is None else step
-    self.family.append((learn, self.learn, at))
-    self.show_run(len(self.family) - 1)
+    i, family = self._here(), self.family
+    depth = family[i].depth + 1
+    place = next((j for j in range(i + 1, len(family)) if family[j].depth < depth), len(family))     # below its parent, and the forks that this has
+    family.insert(place, Member(learn, self.learn, at, _folder(learn) or f'Fork {len(family)} at {thou(at)}', depth))
+    self.show_run(place)
     self._say = 'Forked', f"from step {thou(at)}: the panel shows the fork, and the list beside Live leads back."
 
 @patch
 def show_run(self:Lab,
-    index:int, # of a learner in `family`
+    index:int, # in `family`, a list in which every fork stands below its parent
 ):
     "Show another run of the family."
     self.stop()
-    learn, parent, _ = self.family[index]
+    learn, parent, _, name, _ = self.family[index]
     with self._drawing, self._showing:
         self.learn = self.tricks.learn = learn
         self._thin, self._film, self._pictures, self._before, self._until = Thinned(learn.record), Film(learn.run), Closeup(learn), None, None
@@ -328,20 +342,18 @@ def show_run(self:Lab,
         self.curves.ghost = b'' if parent is None else Thinned(parent.record).take().tobytes()
     self._stand()
     self.versus.phase = 'closed'
-    self._news, self._say = self._news_now(), (self._names()[index], f'is shown, at step {thou(learn.step)}.')
+    self._news, self._say = self._news_now(), (name, f'is shown, at step {thou(learn.step)}.')
     self._redraw(full=True)
 
 @patch
-def _names(self:Lab)->list:
-    folder = lambda learn: learn.run.folder and learn.run.folder.name
-    return [folder(l) or ('Run' if p is None else f'Fork {i} at {thou(at)}') for i, (l, p, at) in enumerate(self.family)]
+def _here(self:Lab)->int: return next(i for i, m in enumerate(self.family) if m.learn is self.learn)
 
 @patch
 def _line(self:Lab)->dict:
-    "What stands on the timeline."
-    names, here = self._names(), next(i for i, m in enumerate(self.family) if m[0] is self.learn)
-    forks = [(at, names[i], l.step, i) for i, (l, p, at) in enumerate(self.family) if p is self.learn]
-    return dict(**on_the_line(self.learn, self._film, forks), runs=names, here=here)
+    "What stands on the timeline; and all runs, as a tree in lines."
+    forks = [(m.at, m.name, m.learn.step, i) for i, m in enumerate(self.family) if m.parent is self.learn]
+    tree = ['\u2003'*(m.depth - 1) + '└ '*(m.depth > 0) + m.name for m in self.family]
+    return dict(**on_the_line(self.learn, self._film, forks), runs=tree, here=self._here())
 
 # %% ../nbs/13_lab.ipynb #ba21814d
 @patch

@@ -28,8 +28,18 @@ def test_back_and_forth(disk, tmp_path):
         a.tricks.on('instance_noise'); lab.start(30); lab.wait(60); assert a.state_hash() == plain.state_hash()
         lab.fork(45); b = lab.learn; assert b is not a and b.step == 45 and lab.curves.ghost
         lab.start(15); lab.wait(60); assert b.state_hash() == plain.state_hash() == a.state_hash()
-        assert lab.timeline.runs == (['a', 'a-fork1'] if disk else ['Run', 'Fork 1 at 45'])
+        assert lab.timeline.runs == (['a', '└ a-fork1'] if disk else ['Run', '└ Fork 1 at 45'])
         lab.show_run(0); assert lab.learn is a and [f[0] for f in lab.timeline.forks] == [45]
+
+def test_a_fork_of_a_fork():
+    "Runs are listed as a tree: every fork below its parent, whenever it was made"
+    with Lab(ring()) as lab:
+        lab.learn.fit_steps(4, progress=False)
+        for at, of in ((2, 0), (3, 0), (1, 1), (1, 2)):           # the last one: of the fork of a fork
+            lab.show_run(of); lab.fork(at)
+        assert [(m.name, m.depth) for m in lab.family] == [('Run', 0), ('Fork 1 at 2', 1), ('Fork 3 at 1', 2), ('Fork 4 at 1', 3), ('Fork 2 at 3', 1)]
+        assert lab.timeline.runs == ['Run', '└ Fork 1 at 2', '\u2003└ Fork 3 at 1', '\u2003\u2003└ Fork 4 at 1', '└ Fork 2 at 3'] and lab.timeline.here == 3
+        lab.show_run(1); assert lab.learn is lab.family[1].learn and [f[1] for f in lab.timeline.forks] == ['Fork 3 at 1']
 
 def test_nobody_waits_for_another_run():
     "A click that meets the panel as it goes over to another run ends, whoever holds that run; so does one that only shows what is known"

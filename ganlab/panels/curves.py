@@ -102,7 +102,6 @@ const PLOTS = [
     lines: [[4, 'G', '--g', '--gt', 'chipG'], [5, 'D', '--d', '--dt', 'chipD']] }];
 const ML = 38, MR = 38;
 const sigmoid = v => 1 / (1 + Math.exp(-v));
-function floats(view) { const b = view && view.byteLength ? view : null; return b ? new Float32Array(b.buffer.slice(b.byteOffset, b.byteOffset + b.byteLength)) : new Float32Array(3) }
 function trailing(v, w, log) {                                   // the mean of the last w values, absent ones left out
   const out = new Float32Array(v.length); let s = 0, n = 0; const q = [];
   for (let i = 0; i < v.length; i++) { const t = log ? Math.log(v[i]) : v[i], ok = Number.isFinite(t); q.push(ok ? t : null); if (ok) { s += t; n++ }
@@ -110,7 +109,7 @@ function trailing(v, w, log) {                                   // the mean of 
   return out;
 }
 function curves(view, smooth, last, prob) {                      // one series: {x, lo, hi, y}
-  const f = floats(view), [k, m, width] = f, S = NAMES.length, slot = smooth === 100 ? 3 : 2;
+  const f = view?.byteLength ? floats(view) : new Float32Array(3), [k, m, width] = f, S = NAMES.length, slot = smooth === 100 ? 3 : 2;
   const tail = i => f.subarray(3 + k + 4 * S * k + i * m, 3 + k + 4 * S * k + (i + 1) * m);
   const soft = (i, a) => prob && (i === 2 || i === 3) ? a.map(sigmoid) : a;
   const steps = tail(0), from = Math.max(0, m - last);

@@ -12,9 +12,6 @@ __all__ = ['JS_IMAGES', 'JS_MAP', 'JS_SAMPLES', 'CSS_SAMPLES', 'JS_CARD', 'JS_PI
 
 # %% ../../nbs/panels/samples.ipynb #034e80ed
 JS_IMAGES = r'''
-const bytes = v => v && v.byteLength ? new Uint8Array(v.buffer.slice(v.byteOffset, v.byteOffset + v.byteLength)) : null;
-const floats = v => { const b = bytes(v); return b ? new Float32Array(b.buffer) : new Float32Array(0) };
-async function decode(v) { const b = bytes(v); return b ? createImageBitmap(new Blob([b], { type: 'image/jpeg' })) : null }
 function tiles(cv, im, cols, rows, want, col, most = cols * rows) {   // `want`: how many columns to show
   const w = cv.parentNode.clientWidth, gap = 2, s = (w - gap * (want - 1)) / want, n = Math.min(most, cols * rows), tall = Math.ceil(n / want);
   const x = paper(cv, w, s * tall + gap * (tall - 1), col), a = im.width / cols, b = im.height / rows;

@@ -266,6 +266,9 @@ function panel(el, name, label) {
   return root;
 }
 const mode = root => getComputedStyle(root).getPropertyValue('--mode').trim() || 'mid';
+const bytes = v => v && v.byteLength ? new Uint8Array(v.buffer.slice(v.byteOffset, v.byteOffset + v.byteLength)) : null;   // a trait's bytes arrive as a view of a larger message
+const floats = v => { const b = bytes(v); return b ? new Float32Array(b.buffer) : new Float32Array(0) };
+async function decode(v) { const b = bytes(v); return b ? createImageBitmap(new Blob([b], { type: 'image/jpeg' })) : null }
 function radios(label, options, get, set) {
   const seg = make('span', 'seg'); seg.setAttribute('role', 'radiogroup'); seg.setAttribute('aria-label', label);
   const bs = options.map(([v, text]) => { const b = button('small', text); b.setAttribute('role', 'radio'); b.onclick = () => set(v); seg.append(b); return b });

@@ -81,7 +81,6 @@ def rows_at(
 
 # %% ../../nbs/panels/timeline.ipynb #90027410
 JS_FILM = r'''
-const bytesOf = v => v && v.byteLength ? new Uint8Array(v.buffer.slice(v.byteOffset, v.byteOffset + v.byteLength)) : null;
 const star = (x, sx, sy, R) => { x.beginPath(); for (let i = 0; i < 10; i++) { const a = -Math.PI / 2 + i * Math.PI / 5, q = i % 2 ? R * .45 : R; x.lineTo(sx + q * Math.cos(a), sy + q * Math.sin(a)) } x.closePath() };
 function frame(x, o, i, px, th, col) {                           // one picture of the strip
   if (o.kind === 'images') { const b = o.pictures[i]; if (!b) return; const s = Math.min(th / b.width, th / b.height), w = b.width * s, h = b.height * s;
@@ -155,7 +154,7 @@ function render({ model, el }) {
     cv.setAttribute('aria-valuemin', 0); cv.setAttribute('aria-valuemax', n); cv.setAttribute('aria-valuenow', then ? at : n); cv.setAttribute('aria-valuetext', then ? `step ${at}` : `step ${n}, the latest`);
     Object.assign(el.dataset, { step: n, at, frames: t('frames').length, shown: t('film_steps').length, snaps: JSON.stringify(t('snaps')), ghosts: t('ghosts').length, busy: t('busy'), undo: t('undo') }) };
   const draw = async () => {
-    if (from !== t('film')) { const now = t('film'), kind = t('kind'); const got = await Promise.all(now.map(v => { const b = bytesOf(v); return !b ? null : kind === 'images' ? createImageBitmap(new Blob([b], { type: 'image/jpeg' })) : new Float32Array(b.buffer) })); if (now === t('film')) { from = now; pictures = got } }
+    if (from !== t('film')) { const now = t('film'), kind = t('kind'); const got = await Promise.all(now.map(v => kind === 'images' ? decode(v) : floats(v))); if (now === t('film')) { from = now; pictures = got } }
     read(); const col = palette(root), m = mode(root), some = t('kind') !== 'none' && pictures.length, th = !some ? 0 : m === 'narrow' ? 44 : m === 'mid' ? 48 : 56, n = t('step'), twigs = t('ghosts').length + t('forks').length, two = twigs > 1;
     const w = cv.parentNode.clientWidth, H = th + (n ? 52 + (twigs ? 18 : 0) + (two ? 16 : 0) : 42), x = paper(cv, w, H, col), L = (th || 20) / 2, far = Math.max(n, 100, ...t('ghosts').map(g => g[1]), ...t('forks').map(f => f[2])), per = (w - 2 * L) / far, X = s => L + s * per, y = th + 22; geo = { L, per };
     const at = t('at'), filmSteps = t('film_steps'), o = { n, at, kind: t('kind'), extent: t('extent'), pictures, filmSteps, far, near: nearest(filmSteps, at), flags: t('flags'), snaps: t('snaps'), ghosts: t('ghosts'), forks: t('forks'), best: t('best') };

@@ -48,12 +48,10 @@ def card(
 
 # %% ../../nbs/panels/versus.ipynb #b1ea9763
 JS_VERSUS = r'''
-const bytesOf = v => v && v.byteLength ? new Uint8Array(v.buffer.slice(v.byteOffset, v.byteOffset + v.byteLength)) : null;
-const pairs = v => { const b = bytesOf(v); return b ? new Float32Array(b.buffer) : new Float32Array(0) };
 async function picture(cv, o, data, col) {
   const w = cv.parentNode.clientWidth, x = paper(cv, w, w, col);
-  if (o.kind === 'images') { const im = await createImageBitmap(new Blob([bytesOf(data)], { type: 'image/jpeg' })); x.imageSmoothingEnabled = w * devicePixelRatio / im.width < 3; x.drawImage(im, 0, 0, w, w); im.close(); return }
-  const s = w / (2 * o.extent), X = a => w / 2 + a * s, Y = b => w / 2 - b * s, r = pairs(o.real), f = pairs(data); x.fillStyle = col('--bg'); x.fillRect(0, 0, w, w);
+  if (o.kind === 'images') { const im = await decode(data); x.imageSmoothingEnabled = w * devicePixelRatio / im.width < 3; x.drawImage(im, 0, 0, w, w); im.close(); return }
+  const s = w / (2 * o.extent), X = a => w / 2 + a * s, Y = b => w / 2 - b * s, r = floats(o.real), f = floats(data); x.fillStyle = col('--bg'); x.fillRect(0, 0, w, w);
   x.fillStyle = col('--real'); x.globalAlpha = .5; for (let i = 0; i < r.length; i += 2) { x.beginPath(); x.arc(X(r[i]), Y(r[i + 1]), 1.2, 0, 7); x.fill() } x.globalAlpha = 1;
   x.strokeStyle = col('--g'); x.lineWidth = 1.2; x.beginPath(); for (let i = 0; i < f.length; i += 2) { const a = X(f[i]), b = Y(f[i + 1]); x.moveTo(a - 2.5, b); x.lineTo(a + 2.5, b); x.moveTo(a, b - 2.5); x.lineTo(a, b + 2.5) } x.stroke();
 }
