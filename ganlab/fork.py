@@ -30,12 +30,18 @@ def rewind(self:GANLearner,
 
 @patch
 def undo(self:GANLearner):
-    "Rewind to before the last change; those made before it at the same step stay."
-    changes = [c for c in self.run.changes if not c.own]
-    if not changes: raise ValueError("there is no change to undo; learn.rewind(step) goes back to any step")
-    last = changes[-1]
-    self.between_steps(_back, self, last.step, max((c.id for c in self.run.changes if c.id < last.id), default=0), False)
+    "Rewind to before the last change; those made before it at the same step stay. What was set by hand is a change, too."
+    self.between_steps(_undo, self)
     return self
+
+def _undo(learn):
+    run = learn.run
+    for name, edit in learn.rates.edits(): learn._log_rate(name, edit)
+    if not learn.training_now: run.met(learn)
+    changes = run.changes
+    last = next((c for c in reversed(changes) if not c.own), None)
+    if last is None: raise ValueError("there is no change to undo; learn.rewind(step) goes back to any step")
+    _back(learn, last.step, max((c.id for c in changes if c.id < last.id), default=0), False)
 
 def _back(learn, step, last, progress):
     "To a step and a change; where that fails, everything is as before."
@@ -83,12 +89,12 @@ def copy(self:Store,
                 if start < step: new.put_chunk(db, 0, series, start, columns, y[:, :step - start])
     new.note(line=0, **facts)
     past = [s for s in self.on_path(line) if s[1] <= step and s[2] <= last]
-    whole = None
+    found = None
     for s in reversed(past):          # the last whole one, and those that are kept for a reason
-        if s[3] == 'ring' and whole: continue
+        if s[3] == 'ring' and found: continue
         try: snap = self.get_snapshot(s[0])
         except RunError: continue
-        whole = new.put_snapshot(snap, 0, s[2], s[3], s[5], s[4], number=s[0])
+        found = new.put_snapshot(snap, 0, s[2], s[3], s[5], s[4], number=s[0])
     new.note(begun=True)
     return new
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 import atexit, sys, threading, time, weakref
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -180,7 +181,6 @@ def _order(self:Lab, want, todo=(), until=None):
     "Tell the gate what to do; start the thread where there is none."
     with self._cond:
         if self._closed and want != 'stop': raise RuntimeError('this lab is closed; make another: Lab(learn)')
-        if self._busy and (todo or want == 'run'): raise RuntimeError(f'{self._busy}: wait until that is done.')
         if want == 'stop' and self._thread is None:
             if self._state == 'error': self._state, self.error, self._say = 'idle', None, ('Stopped', f'at step {thou(self.learn.step)}.')
             return
@@ -202,10 +202,15 @@ def start(self:Lab,
     steps:int=None, # how many; None: until stopped, or to the end that was set before a pause
 ):
     "Train in the background."
+    self._free()
     if steps is not None: steps = whole(steps, 'steps')
     elif self._state == 'idle' or self._until is not None and self.learn.step >= self._until: self._until = None
     if self._state != 'running': self._say = 'Running', f'from step {thou(self.learn.step)}.'
     self._order('run', until=None if steps is None else self.learn.step + steps)
+
+@patch
+def _free(self:Lab):
+    if self._busy: raise RuntimeError(f'{self._busy}: wait until that is done.')
 
 @patch
 def pause(self:Lab, timeout:float=60): # seconds to wait for the step under way
@@ -222,6 +227,7 @@ def step(self:Lab,
     "Train `n` steps, then pause; does not wait for them."
     n = whole(n, 'n')
     if phase not in ('both', 'd', 'g'): raise ValueError(f"phase={phase!r}; need 'both', 'd' or 'g'")
+    self._free()
     self._order('pause', [phase]*n)
 
 @patch
@@ -254,6 +260,7 @@ def close(self:Lab):
 def _look_back(self:Lab, change):
     "The scrubber was moved."
     at = change['new']
+    if at > self.learn.step: self.timeline.at = self.learn.step; return
     if at < 0: self._past, self._look_now, self._say = None, True, ('Live', 'again.')
     else:
         learn = self.learn
@@ -266,16 +273,14 @@ def _look_back(self:Lab, change):
 @patch
 def _meanwhile(self:Lab, what, f, *args):
     "Do it in a thread of its own, and say what became of it."
-    if self._busy: raise RuntimeError(f'{self._busy}: wait until that is done.')
+    self._free()
     self._busy = what
     def go():
-        again = None
-        try: again = f(*args)
+        try: f(*args)
         except Exception as e: self._say = 'Not done:', in_words(e)
         finally:
             self._busy = ''
             self._redraw(full=True)
-            if callable(again) and not self._closed: again()
     threading.Thread(target=go, name='ganlab-meanwhile', daemon=True).start()
 
 # %% ../nbs/13_lab.ipynb #309de291
@@ -292,10 +297,21 @@ def undo(self:Lab):
     self._back(self.learn.undo)
 
 @patch
-def _back(self:Lab, go):
+@contextmanager
+def _held(self:Lab):
+    "Hold the training; where the block fails, it goes on as it went."
+    going, until = self._want == 'run', self._until
     self.pause()
-    was, left = self.learn.step, self._thin.take().tobytes()
-    go()
+    try: yield
+    except BaseException:
+        if going and not self._closed: self._order('run', until=until)
+        raise
+
+@patch
+def _back(self:Lab, go):
+    with self._held():
+        was, left = self.learn.step, self._thin.take().tobytes()
+        go()
     self.curves.ghost = left
     self._stand()
     self._say = 'Rewound', f"to step {thou(self.learn.step)}; what came after it, up to step {thou(was)}, stays as a dashed branch. Press Run to go on from here."
@@ -305,6 +321,7 @@ def _back(self:Lab, go):
 def pin(self:Lab):
     "Keep a snapshot of this step for good."
     self._say = 'Snapshot', f'of step {thou(self.learn.pin())} kept.'
+    self._redraw(full=True)
 
 @patch
 def _stand(self:Lab):
@@ -316,23 +333,24 @@ def _stand(self:Lab):
 @patch
 def fork(self:Lab,
     step:int=None, # a step that was done; None: as things stand
-    name:str=None, # of the fork's folder, where the run is on disk
+    name:str=None, # of the fork; of its folder, where the run is on disk
 ):
     "Hold the training, and go on with a second run: `lab.learn` is its learner then."
-    self.pause()
-    learn, at = self.learn.fork(step, name), self.learn.step if step is None else step
+    with self._held(): learn, at = self.learn.fork(step, name), self.learn.step if step is None else step
     i, family = self._here(), self.family
     depth = family[i].depth + 1
     place = next((j for j in range(i + 1, len(family)) if family[j].depth < depth), len(family))     # below its parent, and the forks that this has
-    family.insert(place, Member(learn, self.learn, at, _folder(learn) or f'Fork {len(family)} at {thou(at)}', depth))
+    family.insert(place, Member(learn, self.learn, at, _folder(learn) or name or f'Fork {len(family)} at {thou(at)}', depth))
     self.show_run(place)
     self._say = 'Forked', f"from step {thou(at)}: the panel shows the fork, and the list beside Live leads back."
+    self._redraw()
 
 @patch
 def show_run(self:Lab,
     index:int, # in `family`, a list in which every fork stands below its parent
 ):
     "Show another run of the family."
+    index = whole(index, 'index', 0, len(self.family) - 1, f': this panel has {len(self.family)} runs')
     self.stop()
     learn, parent, _, name, _ = self.family[index]
     with self._drawing, self._showing:
@@ -359,16 +377,16 @@ def _line(self:Lab)->dict:
 @patch
 def _wish(self:Lab, name):
     "The button beside a trick."
-    if self._busy: raise RuntimeError(f'{self._busy}: wait until that is done.')
+    self._free()
     args, what, here = wish(self.learn, name)
     self._comparing = args, None
     ms = self.learn.record.array('ms')[-50:]
     self.versus.put(phase='asking', what=what, here=here, rows=[], each=float(np.nanmedian(ms))/1e3 if len(ms) else 0.)
 
 @patch
-def _compare(self:Lab, more=False): # -> a function that lets the training go on, where it was going on
-    "Train the runs to be compared, with their progress on the card."
-    going, until, (args, known), v = self._state == 'running', self._until, self._comparing, self.versus
+def _compare(self:Lab, more=False):
+    "Train the runs to be compared, with their progress on the card; then the training goes on, where it was going on."
+    going, until, (args, known), v = self._want == 'run', self._until, self._comparing, self.versus
     self.stop()
     t0, shown, self._cancel = time.monotonic(), [0.], False
     def tick(done, total):
@@ -386,7 +404,8 @@ def _compare(self:Lab, more=False): # -> a function that lets the training go on
         self._comparing = args, c
         v.draw(phase='done', **card(c))
         self._say = 'A/B cancelled' if c.cancelled else 'A/B finished', f'in {thou(round(time.monotonic() - t0))} s: {v.what}.'
-    return (lambda: self._order('run', until=until)) if going else None
+    finally:
+        if going and not self._closed: self._order('run', until=until)
 
 @patch
 def _take_over(self:Lab, fork=False):

@@ -41,6 +41,32 @@ def test_a_fork_of_a_fork():
         assert lab.timeline.runs == ['Run', '└ Fork 1 at 2', '\u2003└ Fork 3 at 1', '\u2003\u2003└ Fork 4 at 1', '└ Fork 2 at 3'] and lab.timeline.here == 3
         lab.show_run(1); assert lab.learn is lab.family[1].learn and [f[1] for f in lab.timeline.forks] == ['Fork 3 at 1']
 
+def test_what_cannot_be_done_stops_nothing():
+    "A wrong step, run or name, a missing change: one sentence, and the training goes on; so from a button"
+    with Lab(ring()) as lab:
+        lab.start(); lab.learn.between_steps(lambda: None)
+        for wrong, says in ((lambda: lab.rewind(10**9), 'a step that was done'), (lambda: lab.undo(), 'no change to undo'), (lambda: lab.fork('x'), "step='x'"), (lambda: lab.show_run(99), 'has 1 runs'), (lambda: lab.show_run('a'), 'index')):
+            with pytest.raises(ValueError, match=says): wrong()
+            step = lab.learn.step
+            while lab.learn.step == step: assert lab._thread.is_alive() and lab._want == 'run'
+        lab._request(dict(do='rewind', step=10**9)); done(lab)
+        assert lab._want == 'run' and lab.announcement.say[0] == 'Not done:'
+        lab.pause(); lab.timeline.at = 10**6
+        assert lab.timeline.at == lab.learn.step
+        lab.timeline.at = -1; lab.pin()
+        assert [lab.learn.step, 'pinned'] in [list(s) for s in lab.timeline.snaps]
+        lab.fork(name='zz'); assert lab.family[-1].name == 'zz' and lab.announcement.say[0] == 'Forked'
+
+def test_set_by_hand_is_undone():
+    "A weight or a rate set by hand is the last change"
+    learn = ring(); learn.fit_steps(10, progress=False); learn.tricks.on('ttur'); learn.fit_steps(5, progress=False)
+    here = learn.state_hash()
+    with torch.no_grad(): next(learn.G.parameters()).add_(1.)
+    learn.undo(); assert (learn.step, learn.tricks['ttur'].enabled, learn.state_hash()) == (15, True, here)
+    learn.opt_d.param_groups[0]['lr'] = 1e-3
+    learn.undo(); assert (learn.step, learn.state_hash()) == (15, here)
+    learn.undo(); assert (learn.step, learn.tricks['ttur'].enabled) == (10, False)
+
 def test_nobody_waits_for_another_run():
     "A click that meets the panel as it goes over to another run ends, whoever holds that run; so does one that only shows what is known"
     with Lab(ring()) as lab:
