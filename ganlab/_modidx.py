@@ -600,7 +600,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'ganlab.player._follow': ('player.html#_follow', 'ganlab/player.py'),
                                'ganlab.player._fork_here': ('player.html#_fork_here', 'ganlab/player.py'),
                                'ganlab.player._frames': ('player.html#_frames', 'ganlab/player.py'),
-                               'ganlab.player._ghosts': ('player.html#_ghosts', 'ganlab/player.py'),
+                               'ganlab.player._note_here': ('player.html#_note_here', 'ganlab/player.py'),
                                'ganlab.player._picture': ('player.html#_picture', 'ganlab/player.py'),
                                'ganlab.player._recorded': ('player.html#_recorded', 'ganlab/player.py'),
                                'ganlab.player.export_html': ('player.html#export_html', 'ganlab/player.py'),

@@ -100,11 +100,11 @@ JS_TIMELINE = r'''
 const PENNANT = { on: [[0, -4.5], [7, 0], [0, 4.5]], off: [[0, -4.5], [7, 0], [0, 4.5]], set: [[0, -4], [4, 0], [0, 4], [-4, 0]] };
 function timeline(cv, b, frames, o) {                            // o: {mode, total, col}; returns where things are
   const { col } = o, w = cv.parentNode.clientWidth, n = Math.max(3, Math.min(16, Math.floor(w / (o.mode === 'narrow' ? 56 : 68)))), side = Math.min(56, Math.floor(w / n) - 6), pics = frames.some(f => f.fake);
-  const rows = Math.min(3, story.ghosts.length), y = (pics ? side : 0) + 22, H = y + 12 + rows * 14 + 16, x = paper(cv, w, H, col), x1 = Math.max(o.total, 1), pad = side / 2;
+  const rows = Math.min(3, story.ghosts.length), y = (pics ? side : 0) + 22, H = y + 12 + rows * 14 + 16, x = paper(cv, w, H, col), end = Math.max(o.total, 1), x1 = Math.max(end, ...story.ghosts.map(g => g[1])), pad = side / 2;
   const X = t => pad + t / x1 * (w - 2 * pad), jobs = [];
-  if (pics) for (let i = 0; i < n; i++) { const t = x1 * i / (n - 1), f = frames[nearest(frames.map(f => f.step), t)], c = document.createElement('canvas'), r = Math.max(1, devicePixelRatio || 1); c.width = c.height = Math.round(side * r);
+  if (pics) for (let i = 0; i < n; i++) { const t = x1 * i / (n - 1); if (t > end) break; const f = frames[nearest(frames.map(f => f.step), t)], c = document.createElement('canvas'), r = Math.max(1, devicePixelRatio || 1); c.width = c.height = Math.round(side * r);
     const q = c.getContext('2d'); q.scale(r, r); jobs.push(Promise.resolve(thumb(q, f, side, col)).then(() => x.drawImage(c, X(t) - side / 2, 0, side, side))) }
-  x.strokeStyle = col('--ink'); x.lineWidth = 2; x.beginPath(); x.moveTo(X(0), y); x.lineTo(X(x1), y); x.stroke(); x.lineWidth = 1.25;
+  x.strokeStyle = col('--ink'); x.lineWidth = 2; x.beginPath(); x.moveTo(X(0), y); x.lineTo(X(end), y); x.stroke(); x.lineWidth = 1.25;
   story.ghosts.slice(-rows || story.ghosts.length).forEach(([from, to], i) => { const gy = y + 12 + 14 * i, words = 'rewound at ' + thou(to); x.strokeStyle = col('--edge'); x.setLineDash([3, 2]);
     x.beginPath(); x.moveTo(X(from), y); x.quadraticCurveTo(X(from) + 3, gy, X(from) + 10, gy); x.lineTo(Math.max(X(from) + 10, X(to)), gy); x.stroke(); x.setLineDash([]);
     x.textBaseline = 'middle'; x.fillStyle = col('--ink2'); const right = X(to) + 8 + x.measureText(words).width > w; x.textAlign = right ? 'right' : 'left'; if (!right || X(from) > x.measureText(words).width + 12) x.fillText(words, right ? X(from) - 6 : Math.max(X(from) + 10, X(to)) + 6, gy) });

@@ -12,7 +12,7 @@ from pathlib import Path
 from fastcore.basics import patch
 from fastprogress.fastprogress import progress_bar
 import numpy as np
-import ganlab.fork
+import ganlab.browse, ganlab.fork
 from .data import as_source
 from .fitting import StepError, StepLearner
 from .meters import Record
@@ -28,19 +28,10 @@ from .switch import Refused
 __all__ = ['reals_of', 'scene_of', 'export_html', 'WhatIf', 'Branch', 'what_if']
 
 # %% ../nbs/14_player.ipynb #e27772e4
-def _ghosts(run)->list:
-    path = {l: to for l, _, to, _ in run.store.path(run.line)}
-    out = []
-    for line, step in run.store.rows('select id, step from lines order by id'):
-        end = run.store.rows('select coalesce(max(start + rows), 0) from chunks where line=?', line)[0][0]
-        begin = path.get(line, step)
-        if end > begin: out.append((int(begin), int(end)))
-    return sorted(out)[-6:]
-
 def _about(run, steps)->str:
     facts = run.facts
     d, parent = facts['data'], facts.get('parent')
-    return f"{thou(steps)} steps on {d['name']}, batches of {d['bs']}, seed {facts['made']['seed']}" + (f"; forked at step {thou(parent['step'])}" if parent else '')
+    return f"{thou(steps)} step{'s' if steps != 1 else ''} on {d['name']}, batches of {d['bs']}, seed {facts['made']['seed']}" + (f"; forked at step {thou(parent['step'])}" if parent else '')
 
 def _first_loss(run): return str(run.facts['first_loss']).split('/')[1]
 
@@ -77,10 +68,11 @@ def scene_of(
     if learn and run.frame_every != 0 and (not frames or frames[-1]['step'] < steps): frames.append(_picture(learn))
     raw = raw_from(changes, _first_loss(run))
     source = learn.source if learn else as_source(dls, Streams(0)) if dls is not None else None
+    if learn is None and source and tuple(source.shape) != (shape := tuple(run.facts['data']['shape'])): raise ValueError(f"dls gives samples of shape {tuple(source.shape)}, and the run was trained on {shape}; give the data of this run, or none")
     shown = [c for c in changes if c.kind not in ('phase', 'rates')][-most:]
     branch = dict(on=[], frames=frames, curves=curves_of(record), flags=[log_flag(c) for c in shown], raw=raw_at(raw), steps=int(steps))
     return Scene(title or (run.folder.name if run.folder else 'A run in memory'), _about(run, steps), [branch], log=[log_entry(c) for c in changes[-most:]], left_out=max(0, len(changes) - most),
-                 ghosts=_ghosts(run), snapshots=sorted({int(s['step']) for s in run.snapshots}), prob=not raw[-1][1], real=reals_of(source))
+                 ghosts=sorted((b['from'], b['to']) for b in run.branches())[-6:], snapshots=sorted({int(s['step']) for s in run.snapshots}), prob=not raw[-1][1], real=reals_of(source))
 
 def export_html(
     run, # a `GANLearner`, a `Run`, the folder of one, or what `what_if` gave
@@ -141,13 +133,17 @@ def _fork_here(learn, nets):
     run, more = learn.run, nets() if nets else (None, None)
     if run.folder is None: return learn.fork(G=more[0], D=more[1])
     def fork():
-        run.met(learn)
-        run.flush(learn, wait=True)
-        run.keep(learn, 'ring', wait=True)
         if not nets and learn.pristine is None: raise ValueError("the networks could not be copied when the learner was made; give a function that makes fresh ones: what_if(..., nets=...)")
         return run.learner_at(learn.dls, *(more if nets else deepcopy(learn.pristine)), loss=list(learn.known_losses.values()), opt=None if isinstance(learn.made['opt'], str) else learn.made['opt'],
                               tricks=[deepcopy(t) for t in learn.tricks.given.values()], device=learn.device, progress=False)
     return learn.between_steps(fork)
+
+def _note_here(learn):
+    "One snapshot, in the run's folder, for all the forks that are made from it."
+    run = learn.run
+    run.met(learn)
+    run.flush(learn, wait=True)
+    run.keep(learn, 'ring', wait=True)
 
 def _follow(learn, on, switches, nets, steps, frames, tick)->Branch:
     "One branch: switched, and trained."
@@ -186,6 +182,7 @@ def what_if(
     frames = min(whole(frames, 'frames', 2), steps + 1)
     out = WhatIf(learn, switches, steps, [f for f in learn.run.frames() if f['step'] < learn.step])
     combinations = [tuple(reversed(c)) for c in itertools.product((False, True), repeat=len(switches))]
+    if learn.run.folder is not None: learn.between_steps(_note_here, learn)
     bar = iter(progress_bar(range(len(combinations)*frames), leave=False)) if progress else itertools.repeat(0)
     for on in combinations: out.branches[on] = _follow(learn, {n for n, v in zip(switches, on) if v}, switches, nets, steps, frames, lambda: next(bar, None))
     return out

@@ -3,7 +3,7 @@ import re, threading
 from html.parser import HTMLParser
 import numpy as np, pytest, torch
 from torch import nn
-from ganlab.data import ring_dls, tensor_dls
+from ganlab.data import digits_dls, ring_dls, tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
 from ganlab.page import JS_PAGE, CSS_PAGE, make_page, read_page
@@ -273,3 +273,25 @@ def test_networks_that_cannot_be_copied():
     learn = GANLearner(ring_dls(n=200, bs=16), *make(), z_dim=2, seed=0)
     with pytest.raises(ValueError): what_if(learn, ['instance_noise'], steps=2, frames=2, progress=False)
     assert len(what_if(learn, ['instance_noise'], steps=2, frames=2, nets=make, progress=False).branches) == 2
+
+def test_other_data(tmp_path):
+    "Data of another shape than the run's is refused, and nothing is written"
+    learn = GANLearner(ring_dls(n=500, bs=16), *mlp(width=8, depth=2, seed=0), seed=0, run=tmp_path/'r')
+    learn.fit_steps(3, progress=False); learn.run.close()
+    with pytest.raises(ValueError, match=r'shape \(1, 16, 16\), and the run was trained on \(2,\)'): export_html(tmp_path/'r', tmp_path/'r.html', dls=digits_dls(bs=16, size=16))
+    assert not (tmp_path/'r.html').exists() and export_html(tmp_path/'r', tmp_path/'r.html', dls=ring_dls(n=500, bs=16)).exists()
+
+def test_what_if_keeps_one_snapshot(tmp_path):
+    "However many branches: one snapshot of where they part, and the learner as it was"
+    learn = GANLearner(ring_dls(n=500, bs=16), *mlp(width=8, depth=2, seed=0), seed=0, run=tmp_path/'r')
+    learn.fit_steps(6, progress=False)
+    here = learn.state_hash()
+    what_if(learn, ['ttur', 'instance_noise'], steps=4, frames=2, progress=False)
+    assert [s['step'] for s in learn.run.snapshots].count(6) == 1 and learn.state_hash() == here
+
+def test_a_tail_that_is_longer(tmp_path):
+    "What a rewind left is drawn whole, where it went further than the line that stayed"
+    learn = GANLearner(ring_dls(n=500, bs=16), *mlp(width=8, depth=2, seed=0), seed=0)
+    learn.fit_steps(30, progress=False); learn.rewind(10); learn.fit_steps(5, progress=False)
+    story, _ = read_page(export_html(learn, tmp_path/'r.html').read_text(encoding='utf-8'))
+    assert story['ghosts'] == [[10, 30]] and story['branches'][0]['steps'] == 15
