@@ -16,10 +16,10 @@ from .run import Run
 import ganlab.resume
 
 # %% auto #0
-__all__ = ['makers', 'own_maker', 'literal', 'keywords', 'one_line']
+__all__ = ['own_maker', 'one_line']
 
 # %% ../nbs/script.ipynb #01ccaa14
-makers = {what: {f.__name__: f for f in fs} for what, fs in dict(data=(ring_dls, grid_dls, swissroll_dls, digits_dls, photos_dls, image_dls), networks=(mlp, relu_mlp, dcgan, resnet)).items()}
+_makers = {what: {f.__name__: f for f in fs} for what, fs in dict(data=(ring_dls, grid_dls, swissroll_dls, digits_dls, photos_dls, image_dls), networks=(mlp, relu_mlp, dcgan, resnet)).items()}
 
 def own_maker(
     made_by, # what a run's folder says: a function's name, and its arguments
@@ -28,28 +28,28 @@ def own_maker(
     "What may be called of that which a run's folder names."
     try:
         name, args = made_by
-        signature(makers[what][name]).bind(**args)
+        signature(_makers[what][name]).bind(**args)
     except (TypeError, ValueError, KeyError): return None
-    return makers[what][name], args
+    return _makers[what][name], args
 
-def literal(
+def _literal(
     v, # numbers, texts, None, and tuples, lists and dicts of them
 )->str:
     "A plain value as code; anything else is a `ValueError`."
     if isinstance(v, float) and not math.isfinite(v): return f"float('{v}')"
     if v is None or isinstance(v, (bool, int, float, str)): return repr(v)
-    if isinstance(v, tuple): return f"({', '.join(map(literal, v))}{',' if len(v) == 1 else ''})"
-    if isinstance(v, list): return f"[{', '.join(map(literal, v))}]"
-    if isinstance(v, dict): return f"{{{', '.join(f'{literal(k)}: {literal(x)}' for k, x in v.items())}}}"
+    if isinstance(v, tuple): return f"({', '.join(map(_literal, v))}{',' if len(v) == 1 else ''})"
+    if isinstance(v, list): return f"[{', '.join(map(_literal, v))}]"
+    if isinstance(v, dict): return f"{{{', '.join(f'{_literal(k)}: {_literal(x)}' for k, x in v.items())}}}"
     raise ValueError(f"a {type(v).__name__} is no plain value")
 
-def keywords(
+def _keywords(
     values:dict, # by name
 )->list: # of texts, 'name=value'
     "Arguments as code."
     for k in values:
         if not isinstance(k, str) or not k.isidentifier() or keyword.iskeyword(k): raise ValueError(f"{k!r} is no name of an argument")
-    return [f'{k}={literal(v)}' for k, v in values.items()]
+    return [f'{k}={_literal(v)}' for k, v in values.items()]
 
 def one_line(text)->str: # at most 300 characters
     "A text as it can stand in a comment or between quotes."
@@ -58,11 +58,11 @@ def one_line(text)->str: # at most 300 characters
 # %% ../nbs/script.ipynb #cb8f37f2
 def _line(c, stem)->str:
     "A change as code."
-    if c.kind in ('on', 'set'): return f"learn.tricks.{c.kind}({', '.join([repr(c.name), *keywords(c.params)])})"
+    if c.kind in ('on', 'set'): return f"learn.tricks.{c.kind}({', '.join([repr(c.name), *_keywords(c.params)])})"
     if c.kind == 'off': return f"learn.tricks.off({c.name!r}{', now=True' if c.now else ''})"
     if c.kind == 'loss': return f'learn.set_loss({c.name!r})' if c.loss is None or c.loss.__class__.__module__ == 'ganlab.losses' else f'learn.set_loss({c.loss.__class__.__name__}(...))      # a loss of your own: fill in'
     if c.kind == 'phase': return f'learn.half_step({c.name!r})'
-    if c.kind == 'rates': return f"learn.{dict(g='opt_g', d='opt_d')[c.params['net']]}.param_groups[{int(c.params['group'])}][{literal(c.params['key'])}] = {literal(c.params['value'])}"
+    if c.kind == 'rates': return f"learn.{dict(g='opt_g', d='opt_d')[c.params['net']]}.param_groups[{int(c.params['group'])}][{_literal(c.params['key'])}] = {_literal(c.params['value'])}"
     if c.kind == 'edited': return f"learn.restore(read_snapshot(here/{_by_hand(stem, c)!r}, learn))      # set by hand"
     raise ValueError(f"a change of the kind {c.kind!r}")
 
@@ -83,7 +83,7 @@ def _data(facts)->list:
     if own_maker(d['made_by'], 'data'): return [f"dls = {_call(d['made_by'])}"]
     return [f"dls = ...      # your data: fill in ({one_line(f'''{d['name']}, {d['n']} samples of shape {d['shape']} in batches of {d['bs']}''')})"]
 
-def _call(made_by): return f"{made_by[0]}({', '.join(keywords(made_by[1]))})"
+def _call(made_by): return f"{made_by[0]}({', '.join(_keywords(made_by[1]))})"
 
 # %% ../nbs/script.ipynb #97615717
 @patch
@@ -114,7 +114,7 @@ def _head(facts, steps, path, changes, mults)->list:
     "Up to the learner."
     made = facts['made']
     own = [c for c in ('loss', 'opt') if made[c] is None]
-    args = keywords({k: made[k] for k in _made if made[k] is not None})
+    args = _keywords({k: made[k] for k in _made if made[k] is not None})
     return [f'"A run of {steps:,} steps, recorded with torch {one_line(facts["versions"]["torch"])}."', 'from pathlib import Path', *(['import json'] if mults else []), 'import torch', 'from ganlab.all import *', '',
             'here = Path(__file__).parent', f"torch.set_num_threads({int(facts['threads'])})      # sums of another number of threads differ in their last bits", *_data(facts), *_nets(facts),
             f"load_initial(G, D, here/{path.with_suffix('.safetensors').name!r})",
