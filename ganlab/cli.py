@@ -4,29 +4,32 @@
 
 # %% ../nbs/16_cli.ipynb #41f3feb0
 from __future__ import annotations
-import argparse, importlib, importlib.util, os, sys
+import argparse, importlib, importlib.util, os, sys, textwrap
 from pathlib import Path
 import torch
-import ganlab.data, ganlab.nets
 from .data import digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls
+from .fitting import StepError
 from .learner import GANLearner
 from .nets import dcgan, mlp
 from .player import export_html
 from .presets import presets
 from .records import RunError
 from .resume import call
+from .rng import whole
 from .run import Run
+from .script import one_line, own_maker
 from .switch import Refused
+from .trick import find_tricks, nearest
 import ganlab.fork
 
 # %% auto #0
-__all__ = ['toys', 'pictures', 'make_data', 'made_again', 'given_nets', 'data_of', 'parts_of', 'train', 'show', 'picture',
-           'replay', 'sample', 'export', 'quickstart', 'lab_command', 'lab', 'parser', 'main']
+__all__ = ['toys', 'pictures', 'going_on', 'make_data', 'made_again', 'given_nets', 'data_word', 'data_of', 'parts_of',
+           'wanted_tricks', 'turn_on', 'made_with', 'same_as_made', 'train', 'show', 'picture', 'replay', 'sample',
+           'export', 'quickstart', 'lab_command', 'lab', 'parser', 'main']
 
 # %% ../nbs/16_cli.ipynb #a05c8d04
 toys = dict(ring=ring_dls, grid=grid_dls, swissroll=swissroll_dls)
 pictures = dict(digits=digits_dls, photos=photos_dls)
-_callable = {f.__name__: f for f in (*toys.values(), *pictures.values())} | {n: getattr(ganlab.nets, n) for n in ganlab.nets.__all__}
 
 def make_data(
     name:str, # ring, grid, swissroll, digits, photos, or a folder of images
@@ -41,9 +44,9 @@ def make_data(
 def made_again(made_by, what:str, todo:str):
     "What a run's folder says was made by one of ganlab's functions."
     if not made_by: raise ValueError(f"the run's {what} are none of ganlab's; name them: {todo}")
-    name, args = made_by
-    if name not in _callable: raise ValueError(f"the run's {what} were made by {name}, which a run's folder may not call; name them: {todo}")
-    return _callable[name](**args)
+    make, args = own_maker(made_by, what) or (None, {})
+    if make in (None, image_dls): raise ValueError(f"the run's {what} were made by {one_line(made_by)}, which a run's folder may not call; name them: {todo}")
+    return make(**args)
 
 def given_nets(text:str)->tuple: # 'my_module:make' -> (G, D)
     "Networks of a function of the user's own."
@@ -52,13 +55,21 @@ def given_nets(text:str)->tuple: # 'my_module:make' -> (G, D)
     try: return getattr(importlib.import_module(module), name or 'make')()
     except (ImportError, AttributeError) as e: raise ValueError(f"--nets {text}: {e}; need a module and a function in it, such as my_module:make") from e
 
+def data_word(
+    made_by, # what a run's folder says of its data
+)->str|None: # as it is written after `--data`; None: it is none that can be
+    "What a run's data is called on the command line."
+    make, args = own_maker(made_by, 'data') or (None, {})
+    return str(args['path']) if make is image_dls else next((n for n, f in (toys | pictures).items() if f is make), None)
+
 def data_of(run, o):
     "The data of a run that is there."
-    facts = run.facts
-    d = facts['data']
-    made_by, shape = d['made_by'], d['shape']
-    if made_by and made_by[0] == 'image_dls' and not o.data: raise ValueError(f"the run's data is a folder of images; name it again: --data {made_by[1]['path']}")
-    return make_data(o.data, d['bs'], shape[-1], made_by[1].get('seed', 0) if made_by else 0, shape[0]) if o.data else made_again(made_by, 'data', '--data')
+    d = run.facts['data']
+    shape, word, (_, args) = d['shape'], data_word(d['made_by']), own_maker(d['made_by'], 'data') or (None, {})
+    ours = word in toys or word in pictures
+    if o.data and not (ours and o.data == word): return make_data(o.data, d['bs'], shape[-1], args.get('seed', 0), shape[0])
+    if word and not ours: raise ValueError(f"the run's data is a folder of images; name it again: --data {one_line(word)}")
+    return made_again(d['made_by'], 'data', '--data')
 
 def parts_of(run, o)->tuple: # dls, G, D
     "Data and networks for a run that is there."
@@ -66,34 +77,99 @@ def parts_of(run, o)->tuple: # dls, G, D
     return (dls, *(given_nets(o.nets) if o.nets else made_again(run.facts['nets']['G']['made_by'], 'networks', '--nets module:function')))
 
 # %% ../nbs/16_cli.ipynb #750b8938
-def _begin(o)->GANLearner:
-    dls = make_data(o.data or 'digits', o.bs, o.size, o.seed)
-    if o.preset and not o.nets:
-        if o.preset not in presets: raise ValueError(f"--preset {o.preset}: need one of {', '.join(presets)}")
-        return presets[o.preset].learner(dls, seed=o.seed, run=o.run)
-    shape = tuple(dls.one_batch().shape[1:])
-    G, D = given_nets(o.nets) if o.nets else mlp(dim=shape[0], seed=o.seed) if len(shape) == 1 else dcgan(size=shape[-1], channels=shape[0], width=o.width, seed=o.seed)
-    learn = GANLearner(dls, G, D, loss=o.loss, lr_g=o.lr_g, lr_d=o.lr_d, seed=o.seed, run=o.run)
-    if o.preset: print(learn.tricks.preset(o.preset))
-    return learn
+def wanted_tricks(
+    words, # 'name' or 'name:param=value,...'
+)->list: # of names and values
+    "The tricks of the command line."
+    known, out = {t.name: t for t in find_tricks()}, []
+    for w in words or ():
+        name, colon, values = w.partition(':')
+        if name not in known: raise ValueError(f"--trick {w}: no trick called {name!r}.{nearest(name, known)}")
+        pairs, has = values.split(',') if colon else [], known[name].declared
+        if not all('=' in p for p in pairs): raise ValueError(f"--trick {w}: need {name}:{next(iter(has), 'PARAM')}=VALUE, and a comma before the next; it has: {', '.join(has) or 'none'}")
+        params = dict(p.split('=', 1) for p in pairs)
+        out.append((name, {k: v for k, v in known[name]().checked(params).items() if k in params}))
+    return out
 
+def turn_on(learn, wanted):
+    "Turn tricks on that are not on yet with these values."
+    for name, values in wanted:
+        t = learn.tricks[name]
+        if not t.enabled or t.leaving or any(t.params[k] != v for k, v in values.items()): print(learn.tricks.on(name, **values).sentence)
+
+# %% ../nbs/16_cli.ipynb #747dfc7c
+_usual = dict(data='digits', bs=64, size=32, seed=0, loss='non_saturating', lr_g=2e-4, lr_d=2e-4)
+
+def _clash(o, has, words, why):
+    if found := [f"--{w.replace('_', '-')}" for w in words if getattr(o, w) is not None]: raise ValueError(f"{has} {why}: leave {' and '.join(found)} out")
+
+def _begin(o, wanted)->GANLearner:
+    v = {k: u if getattr(o, k) is None else getattr(o, k) for k, u in _usual.items()}
+    if o.preset: _clash(o, f'--preset {o.preset}', ('loss', 'lr_g', 'lr_d'), "has a loss and rates of its own")
+    if o.nets: _clash(o, f'--nets {o.nets}', ('width',), "brings networks that are as wide as they are")
+    if o.data in toys: _clash(o, f'--data {o.data}', ('size',), "has points, and no images")
+    dls, sizes = make_data(v['data'], v['bs'], v['size'], v['seed']), {} if o.width is None else dict(width=o.width)
+    if o.preset and not o.nets: learn = presets[o.preset].learner(dls, seed=v['seed'], sizes=sizes, run=o.run)
+    else:
+        shape = tuple(dls.one_batch().shape[1:])
+        G, D = given_nets(o.nets) if o.nets else mlp(dim=shape[0], seed=v['seed'], **sizes) if len(shape) == 1 else dcgan(size=shape[-1], channels=shape[0], seed=v['seed'], **dict(width=32) | sizes)
+        learn = GANLearner(dls, G, D, loss=v['loss'], lr_g=v['lr_g'], lr_d=v['lr_d'], seed=v['seed'], run=o.run)
+    try:
+        learn.run.store.note(preset=o.preset)
+        if o.preset and o.nets:
+            for c in (changes := learn.tricks.preset(o.preset)): c.wait(0)
+            print(changes)
+        turn_on(learn, wanted)
+        return learn
+    except BaseException:      # a run that is not as it was asked for is none
+        learn.run.discard()
+        raise
+
+# %% ../nbs/16_cli.ipynb #557edeb8
+def made_with(run)->dict: # words of the command line -> values; None: not known, or none
+    "What a run was made with."
+    facts = run.facts
+    made, data, net = facts['made'], facts['data'], own_maker(facts['nets']['G']['made_by'], 'networks')
+    return dict(data=data_word(data['made_by']), preset=facts.get('preset'), loss=made['loss'] or 'of your own', lr_g=made['lr_g'], lr_d=made['lr_d'], seed=made['seed'], bs=data['bs'],
+                size=data['shape'][-1] if len(data['shape']) == 3 else None, width=net[1].get('width') if net else None)
+
+def same_as_made(run, o):
+    "Raise where the command line says anything else than the run was made with."
+    was, folder = made_with(run), o.data and Path(o.data).is_dir()
+    other = {k: w for k, w in was.items() if getattr(o, k) not in (None, w)}
+    if was['data'] is None or folder and was['data'] not in toys | pictures: other.pop('data', None)      # a folder may have moved
+    said = [f"--{k.replace('_', '-')} {'none' if w is None else one_line(w)}, not {getattr(o, k)}" for k, w in other.items()]
+    if said: raise ValueError(f"{o.run} was made with {'; '.join(said)}: leave {'it' if len(said) == 1 else 'them'} out to go on, or name another folder for another run")
+
+# %% ../nbs/16_cli.ipynb #db4b9455
 def train(o):
     "Begin a run, or go on with it."
+    steps, wanted = whole(o.steps, '--steps', 0), wanted_tricks(o.trick)
+    if o.preset and o.preset not in presets: raise ValueError(f"--preset {o.preset}: need one of {', '.join(presets)}")
     try: run = Run.open(o.run)
-    except ValueError: learn = _begin(o)
+    except ValueError: learn = _begin(o, wanted)
     else:
+        same_as_made(run, o)
         learn = GANLearner.resume(run, *parts_of(run, o))
-        print(f'{o.run}: going on from step {learn.step:,}')
-    for t in o.trick or ():
-        name, _, values = t.partition(':')
-        params = dict(v.split('=', 1) for v in values.split(',')) if values else {}
-        learn.tricks.on(name, **params)
-    n = o.steps - learn.step
+        print(f"{o.run}: going on from step {learn.step:,}" if steps > learn.step else f"{o.run}: stands at step {learn.step:,} already, and nothing is done")
+    stopped = False
     try:
-        if n > 0: learn.fit_steps(n)
-    except KeyboardInterrupt: print(f'stopped at step {learn.step:,}; the same command goes on from there')
+        if steps > learn.step:
+            turn_on(learn, wanted)
+            learn.fit_steps(steps - learn.step)
+    except KeyboardInterrupt:
+        stopped = True
+        print(f'\nstopped at step {learn.step:,}; the same command goes on from there')
+    except StepError as e:
+        print()      # below the bar
+        raise RunError(_failed(e, o)) from e
     finally: learn.run.close()
     print(f'{o.run}: {learn.step:,} steps, hash {learn.state_hash()[:16]}')
+    return 130 if stopped else 0
+
+def _failed(e, o)->str:
+    todo = "go on with another value, such as --trick ttur:lr_g=1e-5,lr_d=1e-5, or with --trick grad_clip, or begin in another folder with lower rates" if e.term else "mend it, and the same command goes on from there"
+    return f"{' '.join(f'{e} {e.detail}'.split()).rstrip('.')}. Nothing that was recorded is lost, and {o.run} stands at step {e.at:,}: {todo}"
 
 # %% ../nbs/16_cli.ipynb #673de798
 def show(o):
@@ -107,7 +183,11 @@ def show(o):
     if len(rows): print('at the end ' + ', '.join(f'{c} {rows[c].iloc[-1]:.4g}' for c in ('d_loss', 'g_loss', 'd_grad_norm', 'g_grad_norm') if c in rows))
     print(f"snapshots at {', '.join(str(s['step']) for s in run.snapshots)} ({sum(s['bytes'] for s in run.snapshots)/1e6:,.1f} MB)")
     print('\n'.join(c.sentence for c in run.changes) or 'no changes')
-    if frames and o.png: print(f"samples of step {frames[-1]['step']:,}: {picture(frames[-1], o.png)}")
+    if frames and frames[-1]['kind'] in ('images', 'points') and o.png != '':
+        step, path = frames[-1]['step'], Path(o.png or f"{run.folder.name}-step-{frames[-1]['step']}.png")
+        there = path.exists()
+        if there and not o.png: print(f"samples of step {step:,}: {path} is there already, and stays as it is; --png names another file")
+        else: print(f"samples of step {step:,}: {picture(frames[-1], path)}{' (in place of the one that was there)' if there else ''}")
 
 def picture(
     frame:dict, # of `run.frames()`
@@ -116,6 +196,9 @@ def picture(
     "A frame as a picture file."
     import io, numpy as np
     from PIL import Image
+    path = Path(path)
+    if path.is_dir(): raise ValueError(f"{path} is a folder; give the name of a picture, such as {path/'samples.png'}")
+    path.parent.mkdir(parents=True, exist_ok=True)
     if frame['kind'] == 'images': Image.open(io.BytesIO(frame['fake'])).save(path)
     elif frame['kind'] == 'points':
         from matplotlib.figure import Figure
@@ -123,7 +206,7 @@ def picture(
         ax.plot(*np.frombuffer(frame['fake'], np.float32).reshape(-1, 2).T, '+', color='#e06600')
         ax.set(title=f"step {frame['step']:,}", xlim=(-frame['extent'], frame['extent']), ylim=(-frame['extent'], frame['extent']), aspect='equal')
         fig.savefig(path, dpi=150)
-    return Path(path)
+    return path
 
 # %% ../nbs/16_cli.ipynb #a01c1b34
 def replay(o):
@@ -138,9 +221,10 @@ def replay(o):
 
 def sample(o):
     "Samples of the last step, of G's averaged weights where there are any."
-    run, out = Run.open(o.run), Path(o.out)
+    run, out, n = Run.open(o.run), Path(o.out), whole(o.n, '-n')
+    if out.exists() and not out.is_dir(): raise ValueError(f"-o {out} is a file; give a folder, new or not")
     learn = run.learner_at(*parts_of(run, o))
-    xs = torch.cat([learn.sample(z=z) for z in learn._z(o.n, 'sample', o.seed).split(256)])
+    xs = torch.cat([learn.sample(z=z) for z in learn._z(n, 'sample', o.seed).split(256)])
     out.mkdir(parents=True, exist_ok=True)
     if xs.ndim == 2:
         import numpy as np
@@ -149,7 +233,7 @@ def sample(o):
         return
     from PIL import Image
     u = ((xs.clamp(-1, 1) + 1)*127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    for i, im in enumerate(u): Image.fromarray(im[..., 0] if im.shape[-1] == 1 else im).save(out/f'{i:0{len(str(o.n))}}.png')
+    for i, im in enumerate(u): Image.fromarray(im[..., 0] if im.shape[-1] == 1 else im).save(out/f'{i:0{len(str(n))}}.png')
     print(f'{len(xs):,} images in {out}')
 
 # %% ../nbs/16_cli.ipynb #b09f5f24
@@ -200,21 +284,21 @@ def parser()->argparse.ArgumentParser:
     "All commands and their options."
     p = argparse.ArgumentParser(prog='ganlab', description='Train GANs, keep what happened, and look at it again.')
     sub = p.add_subparsers(dest='command', required=True)
-    def command(f):
-        c = sub.add_parser(f.__name__, help=f.__doc__.split('\n')[0], description=f.__doc__)
+    def command(f, *more, **how):
+        c = sub.add_parser(f.__name__, help=f.__doc__, description=f.__doc__, **how)
         c.set_defaults(do=f)
-        c.add_argument('--data', help='ring, grid, swissroll, digits, photos, or a folder of images')
-        c.add_argument('--nets', metavar='MODULE:FUNCTION', help='networks of your own: a function that returns G and D')
+        if 'data' in more: c.add_argument('--data', help='ring, grid, swissroll, digits, photos, or a folder of images')
+        if 'nets' in more: c.add_argument('--nets', metavar='MODULE:FUNCTION', help='networks of your own: a function that returns G and D')
         return c
-    t = command(train)
+    t = command(train, 'data', 'nets', epilog=going_on, formatter_class=argparse.RawDescriptionHelpFormatter)
     t.add_argument('--run', required=True, help='the folder to record to; one that holds a run is gone on with')
     t.add_argument('--steps', type=int, required=True, help='up to which step')
     t.add_argument('--preset', help=f"a recipe: {', '.join(presets)}")
     t.add_argument('--trick', action='append', metavar='NAME[:PARAM=VALUE,...]', help='turn a trick on; can be given again')
-    t.add_argument('--loss', default='non_saturating'); t.add_argument('--lr-g', type=float, default=2e-4); t.add_argument('--lr-d', type=float, default=2e-4)
-    t.add_argument('--bs', type=int, default=64, help='samples a batch'); t.add_argument('--size', type=int, default=32, help='of images, in pixels')
-    t.add_argument('--width', type=int, default=32, help='of the DCGAN'); t.add_argument('--seed', type=int, default=0)
-    for f in (show, replay, sample, export): command(f).add_argument('run')
+    for k, kind, what in (('loss', str, 'a loss'), ('lr-g', float, "G's learning rate"), ('lr-d', float, "D's learning rate"), ('bs', int, 'samples a batch'), ('size', int, 'of images, in pixels'), ('seed', int, 'of all randomness')):
+        t.add_argument(f'--{k}', type=kind, help=f"{what} ({_usual[k.replace('-', '_')]})")
+    t.add_argument('--width', type=int, help='of the networks (32 for the DCGAN, 128 for points)')
+    for f, more in ((show, ()), (replay, ('data', 'nets')), (sample, ('data', 'nets')), (export, ('data',))): command(f, *more).add_argument('run')
     c = sub.choices
     e = c['export']
     e.add_argument('out', help='the HTML file'); e.add_argument('--max-mb', type=float, default=8, help='megabytes that it may have'); e.add_argument('--frames', type=int, default=200, help='pictures, at most'); e.add_argument('--title')
@@ -222,14 +306,21 @@ def parser()->argparse.ArgumentParser:
     l.set_defaults(do=lab)
     l.add_argument('--fresh', action='store_true', help='a fresh copy of the quickstart, beside the one that is there')
     l.add_argument('more', nargs='*', metavar='-- OPTIONS', help='for JupyterLab, such as: ganlab lab -- --port 9999')
-    c['show'].add_argument('--png', default='samples.png', help='where the last samples go')
-    c['sample'].add_argument('-n', type=int, default=64); c['sample'].add_argument('-o', '--out', default='samples'); c['sample'].add_argument('--seed', type=int, default=0)
+    c['show'].add_argument('--png', help="where the last samples go (a new file in the working folder, named after the run and the step); '' for none")
+    c['sample'].add_argument('-n', type=int, default=64, help='how many (64)'); c['sample'].add_argument('-o', '--out', default='samples', help='a folder (samples)'); c['sample'].add_argument('--seed', type=int, default=0, help='of the latents (0)')
     return p
 
-def main(args=None)->int: # exit status
+going_on = textwrap.fill("A folder that holds a run is gone on with, up to --steps, as it was made: an option that says otherwise is refused, one that is left out is as it was. "
+                         "A trick of --trick is turned on at once, unless it is on already with the values given, or no step is left to do: so the same command can be given again.", 100)
+
+def main(args=None)->int: # exit status: 0, 1 for a replay that ends otherwise, 2 for what cannot be done, 130 after Ctrl-C
     "The command `ganlab`."
     o = parser().parse_args(args)
     try: return o.do(o) or 0
-    except (ValueError, RunError, Refused) as e:
-        print(f'ganlab: {e}', file=sys.stderr)
-        return 2
+    except (ValueError, RunError, Refused, StepError) as e: why = ' '.join(str(e).split())
+    except OSError as e: why = f"{e.filename or 'a file'} cannot be read or written: {e.strerror or e}"
+    except KeyboardInterrupt:
+        print('\nganlab: stopped', file=sys.stderr)
+        return 130
+    print(f'ganlab: {why}', file=sys.stderr)
+    return 2

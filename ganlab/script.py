@@ -4,36 +4,86 @@
 
 # %% ../nbs/script.ipynb #ba21b198
 from __future__ import annotations
-import json
+import json, keyword, math
+from inspect import signature
 from pathlib import Path
 from fastcore.basics import patch
 from safetensors.torch import save_file
-from .resume import call
+from .data import digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls
+from .nets import dcgan, mlp, relu_mlp, resnet
+from .records import RunError
 from .run import Run
+import ganlab.resume
 
 # %% auto #0
-__all__ = []
+__all__ = ['own_maker', 'one_line']
+
+# %% ../nbs/script.ipynb #01ccaa14
+_makers = {what: {f.__name__: f for f in fs} for what, fs in dict(data=(ring_dls, grid_dls, swissroll_dls, digits_dls, photos_dls, image_dls), networks=(mlp, relu_mlp, dcgan, resnet)).items()}
+
+def own_maker(
+    made_by, # what a run's folder says: a function's name, and its arguments
+    what:str, # 'data' or 'networks'
+): # the function and its arguments; None: it is none of ganlab's, or has no such arguments
+    "What may be called of that which a run's folder names."
+    try:
+        name, args = made_by
+        signature(_makers[what][name]).bind(**args)
+    except (TypeError, ValueError, KeyError): return None
+    return _makers[what][name], args
+
+def _literal(
+    v, # numbers, texts, None, and tuples, lists and dicts of them
+)->str:
+    "A plain value as code; anything else is a `ValueError`."
+    if isinstance(v, float) and not math.isfinite(v): return f"float('{v}')"
+    if v is None or isinstance(v, (bool, int, float, str)): return repr(v)
+    if isinstance(v, tuple): return f"({', '.join(map(_literal, v))}{',' if len(v) == 1 else ''})"
+    if isinstance(v, list): return f"[{', '.join(map(_literal, v))}]"
+    if isinstance(v, dict): return f"{{{', '.join(f'{_literal(k)}: {_literal(x)}' for k, x in v.items())}}}"
+    raise ValueError(f"a {type(v).__name__} is no plain value")
+
+def _keywords(
+    values:dict, # by name
+)->list: # of texts, 'name=value'
+    "Arguments as code."
+    for k in values:
+        if not isinstance(k, str) or not k.isidentifier() or keyword.iskeyword(k): raise ValueError(f"{k!r} is no name of an argument")
+    return [f'{k}={_literal(v)}' for k, v in values.items()]
+
+def one_line(text)->str: # at most 300 characters
+    "A text as it can stand in a comment or between quotes."
+    return ''.join(c if c.isprintable() and c not in '"\\' else ' ' for c in str(text))[:300]
 
 # %% ../nbs/script.ipynb #cb8f37f2
-def _line(c)->str:
+def _line(c, stem)->str:
     "A change as code."
-    values = ''.join(f', {k}={v!r}' for k, v in c.params.items())
-    if c.kind in ('on', 'set'): return f'learn.tricks.{c.kind}({c.name!r}{values})'
+    if c.kind in ('on', 'set'): return f"learn.tricks.{c.kind}({', '.join([repr(c.name), *_keywords(c.params)])})"
     if c.kind == 'off': return f"learn.tricks.off({c.name!r}{', now=True' if c.now else ''})"
     if c.kind == 'loss': return f'learn.set_loss({c.name!r})' if c.loss is None or c.loss.__class__.__module__ == 'ganlab.losses' else f'learn.set_loss({c.loss.__class__.__name__}(...))      # a loss of your own: fill in'
     if c.kind == 'phase': return f'learn.half_step({c.name!r})'
-    if c.kind == 'rates': return f"learn.opt_{c.params['net']}.param_groups[{c.params['group']}][{c.params['key']!r}] = {c.params['value']!r}"
-    return f"learn.restore(read_snapshot(here/'{c.params['snapshot']}', learn))      # set by hand"
+    if c.kind == 'rates': return f"learn.{dict(g='opt_g', d='opt_d')[c.params['net']]}.param_groups[{int(c.params['group'])}][{_literal(c.params['key'])}] = {_literal(c.params['value'])}"
+    if c.kind == 'edited': return f"learn.restore(read_snapshot(here/{_by_hand(stem, c)!r}, learn))      # set by hand"
+    raise ValueError(f"a change of the kind {c.kind!r}")
 
-def _nets(run)->list:
-    g, d = (run.facts['nets'][k] for k in 'GD')
-    if g['made_by'] and g['made_by'] == d['made_by']: return [f"G, D = {call(g['made_by'])}"]
-    return [f"from ... import ...      # your networks: fill in\nG, D = ..., ...      # a {g['kind']} with {g['weights']:,} weights, and a {d['kind']} with {d['weights']:,}, built as for the run"]
+def _by_hand(stem, c)->str: return f"{stem}.edited-{int(c.params['snapshot'])}" # no name of a script that one would choose beside it
 
-def _data(run)->list:
-    d = run.facts['data']
-    if d['made_by']: return [f"dls = {call(d['made_by'])}"]
-    return [f"dls = ...      # your data: fill in ({d['name']}, {d['n']} samples of shape {d['shape']} in batches of {d['bs']})"]
+def _adding(name)->str:
+    known = isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
+    return f"learn.tricks.add({name if known else '...'})      # a trick of your own{'' if known else ', ' + one_line(name)}: fill in"
+
+def _nets(facts)->list:
+    g, d = (facts['nets'][k] for k in 'GD')
+    if g['made_by'] == d['made_by'] and own_maker(g['made_by'], 'networks'): return [f"G, D = {_call(g['made_by'])}"]
+    return ["from ... import ...      # your networks: fill in",
+            f"G, D = ..., ...      # {one_line(f'''a {g['kind']} with {g['weights']:,} weights, and a {d['kind']} with {d['weights']:,}, built as for the run''')}"]
+
+def _data(facts)->list:
+    d = facts['data']
+    if own_maker(d['made_by'], 'data'): return [f"dls = {_call(d['made_by'])}"]
+    return [f"dls = ...      # your data: fill in ({one_line(f'''{d['name']}, {d['n']} samples of shape {d['shape']} in batches of {d['bs']}''')})"]
+
+def _call(made_by): return f"{made_by[0]}({', '.join(_keywords(made_by[1]))})"
 
 # %% ../nbs/script.ipynb #97615717
 @patch
@@ -41,35 +91,51 @@ def to_python(self:Run,
     path, # of the script, such as 'a.py'; its weights go beside it
 )->Path:
     "Write a script that reproduces the run, and the weights that it began with."
-    path, facts, changes = Path(path), self.facts, [c for c in self.changes if not c.own]
+    path = Path(path)
     if path.suffix != '.py': raise ValueError(f"path={str(path)!r}; need the name of a script, such as 'run.py'")
-    made, steps, own = facts['made'], self.step, sorted({c.name for c in changes if c.kind in ('on', 'off', 'set') and c.name not in _known()})
-    start = next(s['id'] for s in self.snapshots if s['kept'] == 'start')
-    save_file({n: t.contiguous() for n, t in self.store.get_snapshot(start).tensors.items() if n[:2] in ('g/', 'd/')}, path.with_suffix('.safetensors'))
-    mults = {s: v for s, v in self.mults(0).items() if s or v != 1}
-    hand = [c for c in changes if c.kind == 'edited']
-    for c in hand: self.store.export_snapshot(c.params['snapshot'], path.parent/str(c.params['snapshot']))
-    args = {k: v for k, v in made.items() if v is not None}
-    fill = [f"learn.tricks.add({n})      # a trick of your own: fill in" for n in own]
-    out = [f'"A run of {steps:,} steps, recorded with torch {facts["versions"]["torch"]}."', 'from pathlib import Path', 'import torch', 'from ganlab.all import *', '',
-           'here = Path(__file__).parent', f"torch.set_num_threads({facts['threads']})      # sums of another number of threads differ in their last bits", *_data(self), *_nets(self),
-           f"load_initial(G, D, here/{path.with_suffix('.safetensors').name!r})", f"learn = GANLearner(dls, G, D, {', '.join(f'{k}={v!r}' for k, v in args.items())})", *fill]
-    if made['loss'] is None: out[-1 - len(fill)] += '      # and loss=..., of your own: fill in'
-    if made['opt'] is None: out[-1 - len(fill)] += '      # and opt=..., of your own: fill in'
-    if mults:
-        path.with_suffix('.rates.json').write_text(json.dumps(mults))
-        out += ['', "# what a scheduler did to both rates, from step to step", f"rates = {{int(s): v for s, v in json.loads((here/{path.with_suffix('.rates.json').name!r}).read_text()).items()}}", 'def schedule(learn): learn.rates.mult = rates.get(learn.step, learn.rates.mult)', '']
-        out.insert(2, 'import json')
+    if path.is_dir(): raise ValueError(f"{path} is a folder; give the name of a script, such as {path/'run.py'}")
+    start = next((s['id'] for s in self.snapshots if s['kept'] == 'start'), None)
+    if start is None: raise RunError(f"{self.store.where} has no snapshot of the weights that it began with, and a script would have nothing to begin from")
+    initial, mults = self.store.get_snapshot(start).tensors, {s: v for s, v in self.mults(0).items() if s or v != 1}
+    try:
+        changes = [c for c in self.changes if not c.own]
+        lines = [*_head(self.facts, self.step, path, changes, mults), *_story(self, path, changes, mults)]
+        by_hand = {int(c.params['snapshot']): _by_hand(path.stem, c) for c in changes if c.kind == 'edited'}
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as e:
+        raise RunError(f"{self.store.where} holds what ganlab does not record ({type(e).__name__}: {one_line(e)}); no script was made of it") from e
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for number, stem in by_hand.items(): self.store.export_snapshot(number, path.parent/stem)
+    save_file({n: t.contiguous() for n, t in initial.items() if n[:2] in ('g/', 'd/')}, path.with_suffix('.safetensors'))
+    if mults: path.with_suffix('.rates.json').write_text(json.dumps(mults))
+    path.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+    return path
+
+def _head(facts, steps, path, changes, mults)->list:
+    "Up to the learner."
+    made = facts['made']
+    own = [c for c in ('loss', 'opt') if made[c] is None]
+    args = _keywords({k: made[k] for k in _made if made[k] is not None})
+    return [f'"A run of {steps:,} steps, recorded with torch {one_line(facts["versions"]["torch"])}."', 'from pathlib import Path', *(['import json'] if mults else []), 'import torch', 'from ganlab.all import *', '',
+            'here = Path(__file__).parent', f"torch.set_num_threads({int(facts['threads'])})      # sums of another number of threads differ in their last bits", *_data(facts), *_nets(facts),
+            f"load_initial(G, D, here/{path.with_suffix('.safetensors').name!r})",
+            f"learn = GANLearner(dls, G, D, {', '.join(args)})" + ''.join(f'      # and {k}=..., of your own: fill in' for k in own),
+            *(_adding(n) for n in sorted({c.name for c in changes if c.kind in ('on', 'off', 'set')} - _known()))]
+
+_made = ('loss', 'opt', 'lr_g', 'lr_d', 'betas_g', 'betas_d', 'n_d', 'update', 'z_dim', 'seed', 'amp')      # of the arguments of a learner, those that are of the training
+
+def _story(run, path, changes, mults)->list:
+    "From the first step to the last."
+    out, at, steps = [], 0, run.step
+    if mults: out += ['', "# what a scheduler did to both rates, from step to step", f"rates = {{int(s): v for s, v in json.loads((here/{path.with_suffix('.rates.json').name!r}).read_text()).items()}}",
+                      'def schedule(learn): learn.rates.mult = rates.get(learn.step, learn.rates.mult)', '']
     train = lambda n: f"learn.fit_steps({n}{', gate=schedule' if mults else ''}, progress=False)"
-    at = 0
     for c in changes:
         if c.step > at: out.append(train(c.step - at)); at = c.step
-        out.append(_line(c))
+        out.append(_line(c, path.stem))
     if steps > at: out.append(train(steps - at))
     out.append('print(learn.state_hash())')
-    if known := self.hash_at(steps): out.append(f"assert learn.state_hash() == '{known}', 'not the same bits: another machine, version or number of threads?'")
-    path.write_text('\n'.join(out) + '\n')
-    return path
+    if known := run.hash_at(steps): out.append(f"assert learn.state_hash() == {known!r}, 'not the same bits: another machine, version or number of threads?'")
+    return out
 
 def _known():
     from ganlab.trick import find_tricks

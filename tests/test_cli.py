@@ -121,3 +121,99 @@ def test_lab_without_jupyterlab(tmp_path, capsys, monkeypatch, execd):
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name, *a: None if name == 'jupyterlab' else find(name, *a))
     status, _, err = said(capsys, 'lab')
     assert status == 2 and "pip install 'ganlab[lab]'" in err and err.count('\n') == 1 and not execd and not list(tmp_path.iterdir())
+
+# Going on with a run as it was made
+
+TOY = 'train', '--data', 'ring', '--bs', 16, '--width', 8
+
+@pytest.mark.parametrize('more,words', [(('--seed', 7), ('--seed 3, not 7',)), (('--lr-d', '1e-3', '--bs', 32), ('--lr-d 0.0002, not 0.001', '--bs 16, not 32')), (('--preset', 'wgan'), ('--preset none, not wgan',)),
+                                        (('--loss', 'hinge'), ('--loss non_saturating, not hinge',)), (('--width', 16), ('--width 8, not 16',)), (('--data', 'digits'), ('--data ring, not digits',)),
+                                        (('--size', 16), ('--size none, not 16',)), (('--lr-g', 1), ('--lr-g 0.0002, not 1.0',))])
+def test_a_run_goes_on_as_it_was_made(tmp_path, capsys, more, words):
+    run = tmp_path/'a'
+    assert said(capsys, *TOY, '--run', run, '--seed', 3, '--steps', 2)[0] == 0
+    status, _, err = said(capsys, 'train', '--run', run, '--steps', 4, *more)
+    assert status == 2 and all(w in err for w in words) and err.count('\n') == 1 and Run.open(run).step == 2
+    assert said(capsys, *TOY, '--run', run, '--seed', 3, '--lr-d', '2e-4', '--steps', 4)[0] == 0 and Run.open(run).step == 4
+
+def test_a_recipe_goes_on_as_it_was_made(tmp_path, capsys, folder):
+    "Its name is kept; a folder of images is not another set, and one of ganlab's is"
+    made = 'train', '--run', tmp_path/'a', '--data', folder, '--preset', 'dcgan', '--size', 16, '--bs', 4, '--width', 4
+    assert said(capsys, *made, '--steps', 2)[0] == 0 and Run.open(tmp_path/'a').facts['nets']['G']['made_by'][1]['width'] == 4
+    status, out, _ = said(capsys, *made, '--steps', 3)
+    assert status == 0 and Run.open(tmp_path/'a').step == 3 and ' on at ' not in out
+    for more, word in ((('--preset', 'sngan'), '--preset dcgan, not sngan'), (('--data', 'photos'), ', not photos')):
+        status, _, err = said(capsys, *made, '--steps', 4, *more)
+        assert status == 2 and word in err and err.count('\n') == 1
+
+@pytest.mark.parametrize('more,word', [(('--preset', 'wgan_gp_toy', '--lr-g', '1e-3'), 'leave --lr-g out'), (('--nets', 'mine:make'), 'leave --width out'), (('--size', 16), 'leave --size out'), (('--trick', 'emma'), "Did you mean 'ema'?"),
+                                       (('--trick', 'ttur:lr_d'), 'need ttur:lr_d=VALUE'), (('--trick', 'ttur:lr_d=x'), 'need a number'), (('--trick', 'ttur:lr=1'), 'it has: lr_d, lr_g'), (('--preset', 'wgann'), 'need one of'),
+                                       (('--loss', 'wasserstein', '--trick', 'label_smoothing'), 'Not turned on'), (('--loss', 'none'), 'loss'), (('--steps', -1), 'need a whole number'), (('--bs', 0), 'bs')])
+def test_a_mistake_leaves_no_folder(tmp_path, capsys, more, word):
+    status, _, err = said(capsys, *TOY, '--run', tmp_path/'a', '--steps', 3, *more)
+    assert status == 2 and word in err and err.count('\n') == 1 and not (tmp_path/'a').exists()
+
+def test_the_same_command_again_switches_nothing(tmp_path, capsys):
+    run, sentences = tmp_path/'a', lambda: [c.sentence for c in Run.open(tmp_path/'a').changes]
+    made = *TOY, '--run', run, '--trick', 'instance_noise:sigma=.2', '--trick', 'ema'
+    assert said(capsys, *made, '--steps', 3)[0] == 0
+    first = sentences()
+    assert len(first) == 2
+    for steps in (5, 5, 2): assert said(capsys, *made, '--steps', steps)[0] == 0 and sentences() == first and Run.open(run).step == (3, 5)[steps > 1]
+    assert said(capsys, *made, '--trick', 'ttur', '--steps', 5)[0] == 0 and sentences() == first      # no step is left
+    status, out, _ = said(capsys, 'train', '--run', run, '--steps', 7, '--trick', 'instance_noise:sigma=.1', '--trick', 'ttur')
+    assert status == 0 and len(sentences()) == 4 and all(s in out for s in sentences()[2:]) and 'at step 5' in sentences()[-1]
+
+# What ends it
+
+def test_a_step_that_fails(tmp_path, capsys):
+    run = tmp_path/'a'
+    status, out, err = said(capsys, *TOY, '--run', run, '--lr-g', '1e30', '--steps', 30)
+    at = Run.open(run).step
+    assert status == 2 and at < 30 and err.count('\n') == 1 and f'in step {at + 1}' in err and f'stands at step {at}' in err and 'Nothing that was recorded is lost' in err and 'grad_clip' in err
+    assert out == '' or out.endswith('\n')
+    assert said(capsys, 'show', run, '--png', '')[0] == 0
+
+def test_ctrl_c(tmp_path, capsys, monkeypatch):
+    from ganlab.learner import GANLearner
+    fit = GANLearner.fit_steps
+    def interrupted(self, n, **kw):
+        fit(self, 2, progress=False)
+        raise KeyboardInterrupt
+    with monkeypatch.context() as m:
+        m.setattr(GANLearner, 'fit_steps', interrupted)
+        status, out, err = said(capsys, *TOY, '--run', tmp_path/'a', '--steps', 9)
+        assert status == 130 and '\nstopped at step 2;' in out and not err
+        m.setattr('ganlab.cli.make_data', lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+        status, _, err = said(capsys, *TOY, '--run', tmp_path/'b', '--steps', 9)
+        assert status == 130 and err == '\nganlab: stopped\n'
+    assert said(capsys, *TOY, '--run', tmp_path/'a', '--steps', 3)[0] == 0 and Run.open(tmp_path/'a').step == 3
+
+# What is written where
+
+def test_pictures_of_show(tmp_path, capsys, monkeypatch):
+    "Named after the run; nothing is written over unasked"
+    assert said(capsys, *TOY, '--run', tmp_path/'runs'/'a', '--steps', 3)[0] == 0
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = said(capsys, 'show', 'runs/a')
+    mine = tmp_path/'a-step-3.png'
+    assert status == 0 and mine.name in out and Image.open(mine).size[0] > 16
+    mine.write_text('mine')
+    status, out, _ = said(capsys, 'show', 'runs/a')
+    assert status == 0 and 'is there already' in out and mine.read_text() == 'mine'
+    status, out, _ = said(capsys, 'show', 'runs/a', '--png', mine)
+    assert status == 0 and 'in place of' in out and Image.open(mine).size[0] > 16
+    assert said(capsys, 'show', 'runs/a', '--png', 'nodir/x.png')[0] == 0 and (tmp_path/'nodir'/'x.png').is_file()
+    assert said(capsys, 'show', 'runs/a', '--png', '')[0] == 0 and {p.name for p in tmp_path.iterdir()} == {'runs', 'nodir', mine.name}
+    for option in ('--data', '--nets'):
+        with pytest.raises(SystemExit): main(['show', 'runs/a', option, 'nonsense'])
+
+def test_mistakes_of_where(tmp_path, capsys, monkeypatch):
+    assert said(capsys, *TOY, '--run', tmp_path/'a', '--steps', 3)[0] == 0
+    monkeypatch.chdir(tmp_path)
+    (tmp_path/'h.py').write_text('mine')
+    for args, word in ((('sample', 'a', '-n', -4), 'need a whole number from 1'), (('sample', 'a', '-n', 0), 'need a whole number from 1'), (('sample', 'a', '-o', 'h.py'), 'is a file'), (('sample', 'a', '-o', 'h.py/x'), 'h.py'),
+                       (('show', 'a', '--png', 'a'), 'is a folder'), (('show', 'a', '--png', 'h.py/x.png'), 'h.py'), (('show', 'a', '--png', 'x.nopng'), 'nopng'), (('export', 'a', 'h.py/x.html'), 'h.py')):
+        status, _, err = said(capsys, *args)
+        assert status == 2 and word in err and err.startswith('ganlab: ') and err.count('\n') == 1
+    assert {p.name for p in tmp_path.iterdir()} == {'a', 'h.py'} and (tmp_path/'h.py').read_text() == 'mine'

@@ -1,11 +1,12 @@
 "The record on disk: a run resumes, rewinds, forks and is repeated to the same bits, and a damaged, hostile or full folder costs a sentence."
-import hashlib, os, pickle, re, shutil, sqlite3, subprocess, sys, tempfile
+import ast, hashlib, os, pickle, re, shutil, sqlite3, subprocess, sys, tempfile
 from pathlib import Path
 import pytest, torch
 from torch.utils.data import DataLoader, TensorDataset
-from ganlab.data import tensor_dls
+from ganlab.data import ring_dls, tensor_dls
 from ganlab.learner import GANLearner
-from ganlab.records import RunError
+from ganlab.nets import mlp
+from ganlab.records import RunError, pack
 from ganlab.run import Run
 from ganlab.switch import Refused
 from ganlab.trick import Num, Trick, find_tricks
@@ -381,3 +382,112 @@ def test_a_newer_format(folder):
     db.close()
     with pytest.raises(RunError, match='format 99') as e: Run.open(folder)
     one_sentence(e.value)
+
+# The script of a run
+
+NAMES = {'Path', '__file__', 'torch', 'load_initial', 'here', 'G', 'D', 'dls', 'learn', 'GANLearner', 'ring_dls', 'mlp', 'print', 'read_snapshot', 'float'}
+REACHED = {'parent', 'set_num_threads', 'fit_steps', 'tricks', 'on', 'off', 'set', 'add', 'set_loss', 'half_step', 'opt_g', 'opt_d', 'param_groups', 'restore', 'state_hash'}
+
+def toy_run(where, *changes, n=2):
+    "A closed run of some steps"
+    learn = GANLearner(ring_dls(n=200, bs=16), *mlp(width=4, depth=1), seed=0, run=where)
+    for change in (*changes, lambda learn: None):
+        change(learn)
+        go(learn, n)
+    learn.run.close()
+    return Run.open(where)
+
+def code_of(script):
+    "What a script calls and names; its lines to fill in left out"
+    tree = ast.parse(script.read_text(encoding='utf-8').replace('from ... import ...', ''))
+    kinds = (ast.Lambda, ast.FunctionDef, ast.ClassDef, ast.comprehension, ast.BoolOp, ast.For, ast.While, ast.If, ast.With, ast.Try, ast.Delete)
+    assert not [n for n in ast.walk(tree) if isinstance(n, kinds)]
+    assert [ast.unparse(n) for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom))] == ['from pathlib import Path', 'import torch', 'from ganlab.all import *']
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}, {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+
+def rewritten(folder, table, sql, *values):
+    "The folder, one value in its record another one"
+    with sqlite3.connect(folder/'run.sqlite') as db: assert db.execute(f'update {table} {sql}', values).rowcount
+    db.close()
+    return Run.open(folder)
+
+def refact(folder, key, f):
+    v = Run.open(folder).facts[key]
+    return rewritten(folder, 'meta', 'set value=? where key=?', pack(f(v)), key)
+
+EVIL = "__import__('os').system('echo PWNED')"
+
+@pytest.mark.parametrize('key,f', [
+    ('nets', lambda v: {k: dict(n, made_by=(EVIL + ' or mlp', {})) for k, n in v.items()}),
+    ('nets', lambda v: {k: dict(n, made_by=('mlp', {f'width={EVIL}, depth': 1})) for k, n in v.items()}),
+    ('nets', lambda v: {k: dict(n, made_by=('mlp', {EVIL: 1})) for k, n in v.items()}),
+    ('nets', lambda v: {k: dict(n, made_by=('eval', dict(x=EVIL))) for k, n in v.items()}),
+    ('nets', lambda v: {k: dict(n, made_by=None, kind=f'x\n{EVIL}\r{EVIL}') for k, n in v.items()}),
+    ('nets', lambda v: {k: dict(n, made_by=[EVIL]) for k, n in v.items()}),
+    ('nets', lambda v: {k: dict(n, weights=f'\n{EVIL}') for k, n in v.items()}),
+    ('data', lambda v: dict(v, made_by=(EVIL, {}))),
+    ('data', lambda v: dict(v, made_by=('ring_dls', {'n': 200, f'bs={EVIL}, seed': 1}))),
+    ('data', lambda v: dict(v, made_by=None, name=f'x)\n{EVIL}\x0c{EVIL}')),
+    ('data', lambda v: dict(v, made_by=None, shape=f'x)\r{EVIL}', n=f'\u2028{EVIL}')),
+    ('data', lambda v: EVIL),
+    ('threads', lambda v: f'1)\n{EVIL}\n('),
+    ('versions', lambda v: dict(v, torch=f'2"\n{EVIL}\n"')),
+    ('made', lambda v: {**v, f'x={EVIL}, seed': 1}),
+    ('made', lambda v: {**v, 'seed': EVIL, 'opt': f"adam')\n{EVIL}"}),
+    ('made', lambda v: {k: x for k, x in v.items() if k != 'loss'})])
+def test_a_folder_puts_no_code_into_a_script(tmp_path, key, f):
+    toy_run(tmp_path/'a', lambda learn: learn.tricks.on('instance_noise'))
+    same_but_hostile(refact(tmp_path/'a', key, f), tmp_path)
+
+@pytest.mark.parametrize('sql,value', [('name', f"ttur')\n{EVIL}\n('"), ('name', f'x)\n{EVIL}\n('), ('name', 'lambda'), ('kind', f'on\n{EVIL}'), ('kind', 'rates'), ('kind', 'edited'), ('kind', 'phase'), ('kind', 'loss'),
+                                       ('params', pack({f'sigma={EVIL}, x': 1})), ('params', pack(dict(sigma=EVIL))), ('params', pack([EVIL])), ('params', pack(dict(sigma=float('inf')))),
+                                       ('step', EVIL), ('more', pack({}))])
+def test_a_change_puts_no_code_into_a_script(tmp_path, sql, value):
+    toy_run(tmp_path/'a', lambda learn: learn.tricks.on('instance_noise'))
+    same_but_hostile(rewritten(tmp_path/'a', 'changes', f'set {sql}=?', value), tmp_path)
+
+@pytest.mark.parametrize('params', [dict(net=f'g.x, {EVIL} or d'), dict(group=EVIL), dict(key=f"lr'] = {EVIL}"), dict(value=EVIL)])
+def test_an_edited_rate_puts_no_code_into_a_script(tmp_path, params):
+    def edit(learn): learn.opt_g.param_groups[0]['lr'] = 1e-4
+    run = toy_run(tmp_path/'a', edit)
+    assert code_of(run.to_python(tmp_path/'b.py'))[0] <= NAMES
+    same_but_hostile(rewritten(tmp_path/'a', 'changes', 'set params=?', pack({**run.changes[0].params, **params})), tmp_path)
+
+def same_but_hostile(run, tmp_path):
+    "There is a script in which only ganlab's own is called, or one sentence and no file"
+    script = tmp_path/'new'/'a.py'
+    try: run.to_python(script)
+    except RunError as e:
+        one_sentence(e)
+        assert not script.parent.exists()
+        return
+    names, reached = code_of(script)
+    assert names <= NAMES and reached <= REACHED
+
+def test_scripts_share_a_folder(tmp_path):
+    "What was set by hand, and the first weights, bear the script's name"
+    def by_hand(k):
+        def f(learn):
+            with torch.no_grad(): next(learn.G.parameters()).add_(k)
+        return f
+    runs = {n: toy_run(tmp_path/'runs'/n, by_hand(k)) for n, k in (('a', .1), ('a-2', .2))}
+    scripts = {n: run.to_python(tmp_path/'scripts'/f'{n}.py') for n, run in runs.items()}
+    assert len(list((tmp_path/'scripts').iterdir())) == 2*4
+    for n, script in scripts.items():
+        names = dict(__file__=str(script))
+        exec(compile(script.read_text(encoding='utf-8'), str(script), 'exec'), names)
+        assert names['learn'].state_hash() == runs[n].hash_at(4)
+
+def test_a_script_with_nothing_to_begin_from(tmp_path):
+    toy_run(tmp_path/'a')
+    run = rewritten(tmp_path/'a', 'snapshots', "set kept='ring' where kept='start'")
+    with pytest.raises(RunError, match='began with') as e: run.to_python(tmp_path/'b.py')
+    assert one_sentence(e.value) and not (tmp_path/'b.py').exists()
+
+def test_where_a_script_cannot_go(tmp_path):
+    run = toy_run(tmp_path/'a')
+    (tmp_path/'b.py').mkdir()
+    for path, word in ((tmp_path/'b.py', 'is a folder'), (tmp_path/'b.txt', 'name of a script')):
+        with pytest.raises(ValueError, match=word) as e: run.to_python(path)
+        one_sentence(e.value)
+    assert run.to_python(tmp_path/'nodir'/'deep'/'a.py').is_file()
