@@ -313,7 +313,8 @@ def _lead(self:Comparison)->str:
     n, k = len(self.pairs), self.failures
     out = [f'{name} fails in {k[i]} of {n} seeds: {self._why(i)}.' for i, name in enumerate('AB') if k[i]]
     if len(out) == 1: out.append(f"{'A' if k[1] else 'B'} does not.")
-    if k[0] != k[1] and max(k) < n: out.append(f'Runs that fail equally often would lie as far apart in {100*_by_chance(*k, n):.2g} % of comparisons.')
+    p = 100*_by_chance(*k, n)
+    if k[0] != k[1] and max(k) < n: out.append(f"Runs that fail equally often would lie as far apart in {p:.{0 if p > 10 else 1}f} % of comparisons." if p < 25 else 'That difference may be chance.')
     return ' '.join(out)
 
 _back = 'From here there is nothing to compare: go back to a healthy snapshot (learn.rewind), or lower the learning rates.'
@@ -337,10 +338,10 @@ def verdict(self:Comparison)->str:
     if out == 'too few': return f"{self._lead()} Too few to say: {_seeds(n)}, and a verdict needs three. comparison.more() adds some.".lstrip()
     m = enough(n) if l.smallest == math.inf else 0
     test = f"p = {l.p:.2g}{', by the exact permutation test of ranks' if l.exact else ', by a t test of ranks'}"
-    never = f"the exact permutation test of {_seeds(n)} gives {least(n):.2g} at the least, and p has to be below {l.level:.2g}. {m} seeds can: comparison.more({m - n})."
+    never = f"the p of the exact permutation test is {least(n):.2g} at the least, and has to be below {l.level:.2g}. {m} seeds can: comparison.more({m - n})."
     if l.ranked:
         say = {'within noise': f"With failed runs counted as the worst, the rest is within noise ({test}).",
-               'undecided': f"With failed runs counted as the worst, {_seeds(n)} cannot decide ({test})" + (f": {never}" if m else '. comparison.more() adds seeds.')}
+               'undecided': f"With failed runs counted as the worst, {_seeds(n)} " + (f"can never decide: {never}" if m else f'cannot decide ({test}). comparison.more() adds seeds.')}
         told = 'B differs' if out == 'differs' else f'B is {out}'
         where = f" Where neither fails, in {_seeds(len(self.whole_pairs))}, the {subject} of B is {_size(l, log)}." if self.whole_pairs else ''
         return f"{self._lead()} {say.get(out, f'With failed runs counted as the worst, {told} ({test}).')}{where}"
@@ -358,14 +359,14 @@ def verdict(self:Comparison)->str:
 # %% ../nbs/compare.ipynb #ee1b901b
 @patch(as_prop=True)
 def rows(self:Comparison)->list: # of dicts
-    "One row a measure, of the seeds in which neither arm failed, as plain data: name, title, better, log, a and b (means over the seeds), diffs (b - a of each seed; of logarithms where `log`), mean, low, high (95 %; nan where values coincide), decides, words."
+    "One row a measure, of the seeds in which neither arm failed, as plain data: name, title, better, log, a and b (means over the seeds), diffs (b - a of each seed; of logarithms where `log`), mean, low, high (95 %; nan where the permutation test decides), decides, words."
     out, pairs, failed = [], self.whole_pairs, any(self.failures)
     for name in [self.by, *(n for n in self.names if n != self.by)]:
         title, better, log = self.names[name]
         ok = [(a.values[name], b.values[name]) for a, b in pairs if math.isfinite(a.values[name]) and math.isfinite(b.values[name])]
         if not ok: continue
         a, b = np.array(ok).T
-        d, l = b - a, look(a, b, better='' if failed else better, level=.05)      # of survivors it is said what differs, and not that it is better
+        d, l = b - a, look(a, b, better='' if failed else better, level=.05, exact=None if name == self.by else False)      # of survivors it is said what differs, and not that it is better
         real = math.exp if log else float
         out.append(dict(name=name, title=title, better=better, log=log, a=real(a.mean()), b=real(b.mean()), diffs=d.tolist(), mean=float(d.mean()), low=l.low, high=l.high, decides=name == self.by, words=_words(d, l, name, '' if failed else better)))
     return out

@@ -81,6 +81,7 @@ def look(
     better:str='less', # or 'more', or '' where neither is better
     matters:float=math.inf, # a difference beyond it, found or not, is worth more seeds
     level:float=None, # None: what `spent` leaves
+    exact:bool=None,  # by the permutation test; None: where numbers coincide. False holds only where they spread
 )->Look:
     "Judge `b` against `a`."
     a, b = np.asarray(a, float), np.asarray(b, float)
@@ -92,7 +93,7 @@ def look(
     level = spent(n) - spent(before) if level is None else level
     if ranked: a, b = _ranks(a, b, better)
     shift, se, df = float((b - a).mean()), math.sqrt((a.var(ddof=1) + b.var(ddof=1))/n), 2*n - 2
-    exact = n <= 10 and (ranked or len(np.unique([a, b])) < 2*n)
+    if exact is None or ranked or not se: exact = n <= 10 and (ranked or len(np.unique([a, b])) < 2*n)
     p = permuted(a, b) if exact else 2*float(student.sf(abs(shift)/se, df)) if se else float(shift == 0)
     blind = exact and least(n) >= level
     side = ('worse', 'better')[(shift < 0) == (better != 'more')] if better else 'differs'
