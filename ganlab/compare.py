@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np, torch
 from fastcore.basics import patch
 from fastprogress.fastprogress import progress_bar
-from scipy.stats import t as student
+from scipy.stats import fisher_exact, t as student
 from .data import LoaderSource
 from .fitting import StepError
 from .learner import GANLearner
@@ -21,7 +21,7 @@ from .metrics import measures, quality, real_samples
 from .plots import Plot, colors, image_grid
 from .rng import Streams, borrowed_rng, whole
 from .snapshots import put_back, take
-from .verdict import Look, look
+from .verdict import Look, enough, least, look
 
 # %% auto #0
 __all__ = ['sibling', 'as_change', 'Arm', 'Comparison', 'ab']
@@ -60,19 +60,35 @@ def sibling(
 # %% ../nbs/compare.ipynb #3a7f9593
 def _values(params)->str: return ', '.join(f'{k} {v:g}' if isinstance(v, float) else f'{k} {v}' for k, v in params.items())
 
-def _named(names)->dict: # name -> params
+def _named(kind, names)->dict: # name -> params
+    if names is None: return {}
     if isinstance(names, str): return {names: {}}
-    if isinstance(names, Mapping): return {n: dict(p or {}) for n, p in names.items()}
-    return {n: {} for n in names}
+    try: wish = dict(names) if isinstance(names, Mapping) else {n: None for n in names}
+    except TypeError: raise TypeError(f"{kind}={names!r}; need the name of a trick, several names, or {{name: values}}") from None
+    for n, p in wish.items():
+        if p is not None and not isinstance(p, Mapping): raise TypeError(f"{kind}={{{n!r}: {p!r}}}; need values by name, such as {{'gradient_penalty': {{'gamma': 1}}}}")
+    return {n: dict(p or {}) for n, p in wish.items()}
+
+def _moot(learn, todo, loss):
+    "Refuse what would leave B as A is; at a boundary."
+    for kind, c in todo:
+        t, other = learn.tricks[c.name], {k for k, d in todo if d.name == c.name} - {kind}
+        is_on, wish = t.enabled and not t.leaving, f"{kind}={c.name!r}: {t.title}"
+        if kind == 'off' and c.params: raise ValueError(f"{wish} goes off without values; give its name alone")
+        if kind == 'off' and not is_on: raise ValueError(f"{wish} is off already, so B would be A")
+        if kind == 'set' and not c.params: raise ValueError(f"{wish} needs values to change: set={{{c.name!r}: {{{', '.join(f'{p!r}: ...' for p in t.declared)}}}}}")
+        if kind == 'set' and not (t.enabled or 'on' in other): raise ValueError(f"{wish} is off, where its values do nothing; on={{{c.name!r}: {{...}}}} turns it on with them")
+        if not other and kind != 'off' and is_on and all(t.params[k] == v for k, v in c.params.items()): raise ValueError(f"{wish} is on already, with these values, so B would be A; give other values, or off={c.name!r}")
+    if loss is not None and get_loss(loss) is learn.base_loss: raise ValueError(f"loss={loss!r}: that is the loss already, so B would be A")
 
 def as_change(learn, on=(), off=(), set=(), loss=None, change=None)->tuple: # in words; a function of the learner that is changed
     "One change out of several wishes, names and values checked."
-    todo = [(kind, n, p) for kind, wish in (('off', off), ('on', on), ('set', set)) for n, p in _named(wish).items()]
+    todo = [(kind, n, p) for kind, wish in (('off', off), ('on', on), ('set', set)) for n, p in _named(kind, wish).items()]
     if not todo and loss is None and change is None: raise ValueError("there is nothing to compare; give on=, off=, set=, loss= or change=, such as on='gradient_penalty'")
     if change is not None and not callable(change): raise TypeError(f"change={change!r}; need a function of the learner, such as one that sets its rates")
-    words = []
-    for kind, n, p in todo:
-        c = learn.tricks.change(kind, n, p)
+    words, changes = [], [(kind, learn.tricks.change(kind, n, p)) for kind, n, p in todo]
+    learn.between_steps(_moot, learn, changes, loss)
+    for (kind, c), (_, n, p) in zip(changes, todo):
         words.append(f"{c.title}{dict(on=' on', off=' off', set='')[kind]}{f' ({_values(c.params)})' if p else ''}")
     if loss is not None: words.append(f'{learn.loss_change(loss).title} loss')
     if change is not None: words.append(getattr(change, '__doc__', None) or getattr(change, '__name__', 'a change').replace('<lambda>', 'a change'))
@@ -123,9 +139,14 @@ def _train(fork, steps, measure, tick)->Arm:
 class _Measure:
     "What is read off an arm: the usual measures, and one of the user's."
     def __init__(self, learn, own): self.own, self.z = own, learn.fixed_z(64 if len(learn.source.shape) > 1 else 256)
-    def __call__(self, fork)->dict:
-        mine = {} if self.own is None else dict(metric=float(self.own(fork)))
-        return mine | quality(fork, 1024 if len(fork.source.shape) == 1 else 512)
+    def mine(self, fork)->float:
+        "The user's. What it draws of torch's generator is the same in both arms, and taken from nobody."
+        with borrowed_rng(fork.streams, 'metric', fork.step, device=fork.device): v = self.own(fork)
+        try:
+            if not isinstance(v, str): return float(v)
+        except (TypeError, ValueError, RuntimeError): pass
+        raise TypeError(f"the metric {getattr(self.own, '__name__', 'given')} gives {v!r:.100}; need a number, such as float(...)")
+    def __call__(self, fork)->dict: return ({} if self.own is None else dict(metric=self.mine(fork))) | quality(fork, 1024 if len(fork.source.shape) == 1 else 512)
 
 # %% ../nbs/compare.ipynb #740e2507
 _looks = (3, 5, 8)    # seeds that `more` goes on to
@@ -135,20 +156,29 @@ class _Cancel(Exception): pass
 class Comparison:
     "A with B, over several seeds. Shows itself in a notebook: the verdict, then the evidence."
     def __init__(self, learn, what, apply, steps, metric, better, nets):
-        self.what, self.step, self.steps, self.seeds = what, learn.step, steps, Streams(learn.streams.seed)
+        self.what, self.steps, self.seeds = what, steps, Streams(learn.streams.seed)
         own = metric if callable(metric) else None
         names = {**_table} if learn.source.centers is not None else {k: v for k, v in _table.items() if k not in ('modes', 'hq')}
         if own is None and metric not in names or metric == 'metric': raise ValueError(f"metric={metric!r}; need one of {', '.join(map(repr, (k for k in names if k not in ('metric', 'ms'))))}, or a function of a learner that gives a number")
-        if better not in ('less', 'more'): raise ValueError(f"better={better!r}; need 'less' or 'more'")
+        if better not in (None, 'less', 'more'): raise ValueError(f"better={better!r}; need 'less' or 'more'")
+        if not own and better and names[metric][1] not in ('', better): raise ValueError(f"better={better!r}: of metric={metric!r}, {names[metric][1]} is better, and nothing else; leave better= out, or give a metric of your own")
         self.names = {k: v for k, v in names.items() if k != 'metric' or own}
         self.by = 'metric' if own else metric
-        if own: self.names['metric'] = (getattr(own, '__name__', 'metric').replace('<lambda>', 'metric'), better, False)
+        if own: self.names['metric'] = (getattr(own, '__name__', 'metric').replace('<lambda>', 'metric'), better or 'less', False)
+        elif better: self.names[metric] = (names[metric][0], better, names[metric][2])
         self.pairs, self.judged, self.cancelled, self.real = [], [], False, None      # (A, B) of each seed; seeds at each look
         self._learn, self._apply, self._measure, self._nets = learn, apply, _Measure(learn, own), nets
         self._snap = learn.between_steps(take, learn)
         self.step = self._snap.step
 
     def __repr__(self): return f'Comparison({self.what}: {self.verdict})'
+
+@patch
+def _try_metric(self:Comparison):
+    "Call the user's metric once before anything is trained, on a sibling of its own."
+    with sibling(self._learn, self._snap, self.seeds.int('compare', self.step, 0), self._nets) as fork, fork.claim():
+        fork.model.train()
+        self._measure.mine(fork)
 
 @patch
 def _arm(self:Comparison, k, changed, tick)->Arm:
@@ -176,6 +206,7 @@ def more(self:Comparison,
         done += 1
     self.cancelled = False
     try:
+        if self._measure.own and not have: self._try_metric()
         for k in range(have, have + n):
             first = k % 2 == 0       # by turns, so that neither arm has the warmer machine; B first, so that a change that is refused costs nothing
             one, other = self._arm(k, first, tick), self._arm(k, not first, tick)
@@ -186,11 +217,19 @@ def more(self:Comparison,
         if not self.pairs: raise
         self.cancelled = True
     finally: _readable(self._learn, again=True)
-    if len(self.whole_pairs) > (self.judged or [0])[-1]: self.judged.append(len(self.whole_pairs))
+    if len(self.pairs) > (self.judged or [0])[-1]: self.judged.append(len(self.pairs))
     return self
 
+@patch
+def lost(self:Comparison, arm:Arm)->bool: return bool(arm.failed) or not math.isfinite(arm.values.get(self.by, math.nan)) # it failed, or cannot be measured
+
 @patch(as_prop=True)
-def whole_pairs(self:Comparison)->list: return [(a, b) for a, b in self.pairs if all(not x.failed and math.isfinite(x.values.get(self.by, math.nan)) for x in (a, b))] # that can be judged
+def failures(self:Comparison)->tuple: # of A, of B
+    "In how many seeds each arm failed, or cannot be measured."
+    return tuple(sum(self.lost(p[i]) for p in self.pairs) for i in (0, 1))
+
+@patch(as_prop=True)
+def whole_pairs(self:Comparison)->list: return [(a, b) for a, b in self.pairs if not self.lost(a) and not self.lost(b)] # in which neither failed
 
 # %% ../nbs/compare.ipynb #fe4e1d05
 def _readable(learn, again=False):
@@ -212,7 +251,7 @@ def ab(
     steps:int=500,  # of each arm
     seeds:int=3,    # pairs of arms
     metric='sliced_wasserstein', # decides: a name of `measures`, 'g_grad_norm', or a function of a learner that gives a number
-    better:str='less', # of a metric of your own: 'less' or 'more'
+    better:str=None, # of a metric of your own, or of 'g_grad_norm': 'less' or 'more'; None: 'less' of your own, and what each named metric says
     nets=None,      # a function that builds (G, D) as they were given, where those could not be copied
     progress:bool=True, # show a bar
     callback=None,  # (steps done, steps in all) -> called before each step; what returns False ends it, and the seeds done stay
@@ -226,78 +265,129 @@ def ab(
 # %% ../nbs/compare.ipynb #8c29d4e9
 @patch
 def judge(self:Comparison, name:str, before:int=0, level:float=None)->Look: # of a measure
-    "The seeds' differences in one measure."
-    a, b = ([x.values[name] for x in arms] for arms in (zip(*self.whole_pairs) if self.whole_pairs else ((), ())))
+    "The seeds' differences in one measure: of the one that decides over all seeds, of others over those in which neither arm failed."
+    pairs = self.pairs if name == self.by else self.whole_pairs
+    a, b = (np.array([math.nan if name == self.by and self.lost(p[i]) else p[i].values[name] for p in pairs], float) for i in (0, 1))
     _, better, log = self.names[name]
-    return look(a, b, before, better, math.log(1.1) if log else .1*abs(np.mean(a)) if a else math.inf, level)      # a tenth would matter
+    known = a[np.isfinite(a)]
+    return look(a, b, before, better, math.log(1.1) if log else .1*abs(known.mean()) if len(known) else math.inf, level)      # a tenth would matter
 
 @patch(as_prop=True)
 def finding(self:Comparison)->Look: return self.judge(self.by, (0, 0, *self.judged)[-2]) # what the verdict says, as numbers
 
+def _by_chance(a, b, n)->float: return float(fisher_exact([[a, n - a], [b, n - b]]).pvalue) # p of a and b failures among n runs each
+
 @patch(as_prop=True)
-def outcome(self:Comparison)->str: # 'better', 'worse', 'differs', 'within noise', 'undecided', 'same', 'too few', 'fails' or 'holds' (A fails)
+def outcome(self:Comparison)->str: # 'better', 'worse', 'differs', 'within noise', 'undecided', 'same', 'too few', 'fails' (B, notably more often), 'holds' (A fails more often) or 'both fail'
     "The verdict in a word."
     if self.pairs and all(a.hash == b.hash for a, b in self.pairs): return 'same'
-    failed = [sum(bool(p[i].failed) for p in self.pairs) for i in (0, 1)]
-    if failed[0] != failed[1] and len(self.whole_pairs) < 3: return 'fails' if failed[1] > failed[0] else 'holds'
-    return self.finding.outcome
+    n, (a, b) = len(self.pairs), self.failures
+    if n and a == b == n: return 'both fail'
+    if a != b and (_by_chance(a, b, n) < .25 or n < 5 and len(self.whole_pairs) < 3): return 'fails' if b > a else 'holds'
+    out = self.finding.outcome
+    return 'too few' if n < 3 else out
 
 def _size(l, log)->str: # in words
     "How far B lies from A."
-    sure = f'{100*(1 - l.level):.1f} % interval'
-    if log: return f"{math.exp(l.mean):.3g} times A's ({sure} {math.exp(l.low):.3g} to {math.exp(l.high):.3g})"
-    return f"{l.mean:+.3g} from A's ({sure} {l.low:+.3g} to {l.high:+.3g})"
+    size = f"{math.exp(l.mean):.3g} times A's" if log else f"{l.mean:+.3g} from A's"
+    if not math.isfinite(l.low): return size
+    low, high = (f'{math.exp(x):.3g}' if log else f'{x:+.3g}' for x in (l.low, l.high))
+    return f"{size} ({100*(1 - l.level):.1f} % interval {low} to {high})"
+
+def _seeds(n): return '1 seed' if n == 1 else f'{n} seeds'
+
+@patch
+def _why(self:Comparison, i)->str:
+    "The first reason for which an arm failed."
+    arm = next(p[i] for p in self.pairs if self.lost(p[i]))
+    return arm.failed.rstrip('.') or f'the {self._subject} cannot be measured, it was not finite'
+
+@patch(as_prop=True)
+def _subject(self:Comparison)->str:
+    title = self.names[self.by][0]
+    return title if title[0] == '‖' else title[0].lower() + title[1:]
+
+@patch
+def _lead(self:Comparison)->str:
+    "Who fails, how often, why, and whether that is by chance."
+    n, k = len(self.pairs), self.failures
+    out = [f'{name} fails in {k[i]} of {n} seeds: {self._why(i)}.' for i, name in enumerate('AB') if k[i]]
+    if len(out) == 1: out.append(f"{'A' if k[1] else 'B'} does not.")
+    p = 100*_by_chance(*k, n)
+    if k[0] != k[1] and max(k) < n: out.append(f"Runs that fail equally often would lie as far apart in {p:.{0 if p > 10 else 1}f} % of comparisons." if p < 25 else 'That difference may be chance.')
+    return ' '.join(out)
+
+_back = 'From here there is nothing to compare: go back to a healthy snapshot (learn.rewind), or lower the learning rates.'
 
 @patch(as_prop=True)
 def verdict(self:Comparison)->str:
-    "What may be said, in one or two sentences."
-    out, n = self.outcome, len(self.whole_pairs)
-    failures = [f"{name} fails in {sum(bool(a.failed) for a in arms)} of {len(arms)} seeds: {next(a.failed for a in arms if a.failed).rstrip('.')}." for name, arms in zip('AB', zip(*self.pairs)) if any(a.failed for a in arms)]
-    also = [' '.join(failures)] if failures else []
-    if not self.pairs: return 'Nothing was compared: it was cancelled before the first pair of runs was whole.'
-    if out == 'same': return f"No difference: in {_seeds(len(self.pairs))} the change did nothing in {self.steps} steps, to the bit."
-    if out in ('fails', 'holds'): return ' '.join([*also, *([f"{'A' if out == 'fails' else 'B'} does not."] if len(failures) == 1 else [])])
-    if not n and not failures: return f"Nothing can be said: the {self.names[self.by][0]} cannot be measured in any pair; it was not finite."
-    if out == 'too few': return ' '.join([f"Too few to say: {_seeds(n)}, and a verdict needs three. comparison.more() adds some."] + also)
-    l, (title, better, log) = self.finding, self.names[self.by]
-    subject = title if title[0] == '‖' else title[0].lower() + title[1:]
+    "What may be said, in a few sentences; first, what failed."
+    out, n, k, subject = self.outcome, len(self.pairs), self.failures, self._subject
+    if not n: return 'Nothing was compared: it was cancelled before the first pair of runs was whole.'
+    failed = any(x.failed for p in self.pairs for x in p)
+    if out == 'same' and all(a.hash == b.hash for a, b in self.pairs):
+        if not failed: return f"No difference: in {_seeds(n)} the change did nothing in {self.steps} steps, to the bit."
+        return f"No difference: in {_seeds(n)} the change did nothing, to the bit. A and B fail alike, in {k[0]} of {n}: {self._why(0)}." + (' ' + _back if k[0] == n else '')
+    if out == 'same': return f"No difference seen: in {_seeds(n)} the {subject} of B is A's, though the runs differ."
+    if out == 'both fail':
+        if not failed: return f"Nothing can be said: the {subject} cannot be measured in any run; it was not finite."
+        a, b = self._why(0), self._why(1)
+        return f"A and B both fail in each of {_seeds(n)}: {a}{'' if a == b else f'; and {b}'}. {_back}"
+    if out in ('fails', 'holds'): return self._lead()
+    l, log = self.finding, self.names[self.by][2]
+    if out == 'too few': return f"{self._lead()} Too few to say: {_seeds(n)}, and a verdict needs three. comparison.more() adds some.".lstrip()
+    m = enough(n) if l.smallest == math.inf else 0
+    test = f"p = {l.p:.2g}{', by the exact permutation test of ranks' if l.exact else ', by a t test of ranks'}"
+    never = f"the p of the exact permutation test is {least(n):.2g} at the least, and has to be below {l.level:.2g}. {m} seeds can: comparison.more({m - n})."
+    if l.ranked:
+        say = {'within noise': f"With failed runs counted as the worst, the rest is within noise ({test}).",
+               'undecided': f"With failed runs counted as the worst, {_seeds(n)} " + (f"can never decide: {never}" if m else f'cannot decide ({test}). comparison.more() adds seeds.')}
+        told = 'B differs' if out == 'differs' else f'B is {out}'
+        where = f" Where neither fails, in {_seeds(len(self.whole_pairs))}, the {subject} of B is {_size(l, log)}." if self.whole_pairs else ''
+        return f"{self._lead()} {say.get(out, f'With failed runs counted as the worst, {told} ({test}).')}{where}"
     size = _size(l, log)
     if l.exact: size += ', by the exact permutation test'
     seen = math.exp(l.smallest) if log else l.smallest
     would = f"to {1/seen:.3g} or {seen:.3g} times A's" if log else f"by {seen:.2g}"
-    say = {'within noise': f"Within noise: over {_seeds(n)} the {subject} of B is {size}. A change {would} would have been found in four of five such comparisons.",
+    found = 'would have been found, had the seeds spread alike' if l.exact else 'would have been found in four of five such comparisons'
+    if m: return f"Undecided: {_seeds(n)} can never decide where values coincide, as counts do: {never} So far the {subject} of B is {_size(l, log)}."
+    say = {'within noise': f"Within noise: over {_seeds(n)} the {subject} of B is {size}. A change {would} {found}.",
            'undecided': f"Within noise so far: {_seeds(n)} cannot decide. The {subject} of B is {size}. comparison.more() adds seeds.",
            'differs': f"B differs: its {subject} is {size}, over {_seeds(n)}."}
-    return ' '.join([say.get(out, f"B is {out}: its {subject} is {size}, over {_seeds(n)} of {self.steps} steps each.")] + also)
-
-def _seeds(n): return '1 seed' if n == 1 else f'{n} seeds'
+    return say.get(out, f"B is {out}: its {subject} is {size}, over {_seeds(n)} of {self.steps} steps each.")
 
 # %% ../nbs/compare.ipynb #ee1b901b
 @patch(as_prop=True)
 def rows(self:Comparison)->list: # of dicts
-    "One row a measure, as plain data: name, title, better, log, a and b (means over the seeds), diffs (b - a of each seed; of logarithms where `log`), mean, low, high (95 %), decides, words."
-    out, pairs = [], self.whole_pairs
+    "One row a measure, of the seeds in which neither arm failed, as plain data: name, title, better, log, a and b (means over the seeds), diffs (b - a of each seed; of logarithms where `log`), mean, low, high (95 %; nan where the permutation test decides), decides, words."
+    out, pairs, failed = [], self.whole_pairs, any(self.failures)
     for name in [self.by, *(n for n in self.names if n != self.by)]:
         title, better, log = self.names[name]
         ok = [(a.values[name], b.values[name]) for a, b in pairs if math.isfinite(a.values[name]) and math.isfinite(b.values[name])]
         if not ok: continue
         a, b = np.array(ok).T
-        d, l = b - a, look(a, b, better=better, level=.05)
+        d, l = b - a, look(a, b, better='' if failed else better, level=.05, exact=None if name == self.by else False)      # of survivors it is said what differs, and not that it is better
         real = math.exp if log else float
-        out.append(dict(name=name, title=title, better=better, log=log, a=real(a.mean()), b=real(b.mean()), diffs=d.tolist(), mean=float(d.mean()), low=l.low, high=l.high, decides=name == self.by, words=_words(d, l, name, better)))
+        out.append(dict(name=name, title=title, better=better, log=log, a=real(a.mean()), b=real(b.mean()), diffs=d.tolist(), mean=float(d.mean()), low=l.low, high=l.high, decides=name == self.by, words=_words(d, l, name, '' if failed else better)))
     return out
 
 def _words(d, l, name, better)->str:
-    if l.outcome == 'same' or not l.low*l.high > 0: return 'no difference seen'
+    if l.smallest == math.inf: return 'too few seeds to tell'      # of values that coincide
+    if l.outcome not in ('better', 'worse', 'differs'): return 'no difference seen'
     less = bool(d.mean() < 0)
     how = ('slower', 'faster')[less] if name == 'ms' else ('larger', 'smaller')[less] if not better else ('worse', 'better')[less == (better == 'less')]
     return f'B {how}, {int((np.sign(d) == np.sign(d.mean())).sum())} of {len(d)} seeds'
 
 @patch(as_prop=True)
+def survivors(self:Comparison)->str: # in words
+    "Which seeds the rows are of, where it is not all of them."
+    return f'; below, the {_seeds(len(self.whole_pairs))} in which neither fails' if len(self.whole_pairs) < len(self.pairs) and self.whole_pairs else ''
+
+@patch(as_prop=True)
 def cost(self:Comparison)->str:
     "What the change costs in time, in a few words; empty where that cannot be told."
     l = self.judge('ms', level=.05)
-    if l.n < 3 or not l.low*l.high > 0 or abs(l.mean) < .05: return ''
+    if l.outcome not in ('better', 'worse') or abs(l.mean) < .05: return ''
     return f"B takes {abs(100*(math.exp(l.mean) - 1)):.0f} % {'more' if l.mean > 0 else 'less'} time a step."
 
 # %% ../nbs/compare.ipynb #fd108cf0
@@ -360,6 +450,6 @@ def plot(self:Comparison)->Plot:
 @patch
 def _ipython_display_(self:Comparison):
     from IPython.display import Image, Markdown, display
-    head = f"A/B: {self.what}, from step {self.step}, {self.steps} steps each, {_seeds(len(self.pairs))}, same batches and latents"
+    head = f"A/B: {self.what}, from step {self.step}, {self.steps} steps each, {_seeds(len(self.pairs))}, same batches and latents{self.survivors}"
     display(Markdown(f"**{f'{self.verdict} {self.cost}'.strip()}**\n\n{head}"))
     if self.pairs: display(Image(self.plot()._repr_png_(), format='png'))

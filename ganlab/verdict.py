@@ -6,12 +6,13 @@
 from __future__ import annotations
 import math
 from dataclasses import dataclass
-from itertools import combinations
+from functools import cache
+from itertools import count
 import numpy as np
-from scipy.stats import t as student
+from scipy.stats import rankdata, t as student
 
 # %% auto #0
-__all__ = ['spent', 'Look', 'permuted', 'look', 'error_rate']
+__all__ = ['spent', 'Look', 'least', 'enough', 'permuted', 'look', 'error_rate']
 
 # %% ../nbs/verdict.ipynb #19888a87
 def spent(
@@ -27,41 +28,80 @@ class Look:
     n:int           # seeds
     outcome:str     # 'better', 'worse', 'differs' (where neither is better), 'within noise', 'undecided', 'same' or 'too few'
     mean:float      # of b - a
-    low:float       # interval of mean, at confidence 1 - level: it excludes 0 where the t test finds a difference
+    low:float       # interval of mean, at confidence 1 - level: it excludes 0 where the t test finds a difference; nan where another test decides
     high:float
     p:float         # two-sided
     level:float     # of this look: p below it is a finding
-    smallest:float  # difference that would be found in four of five comparisons of so many seeds
+    smallest:float  # difference that would be found in four of five comparisons of so many seeds; where `exact`, with this spread; inf: none would, nan: of ranks
     exact:bool      # by the permutation test
+    ranked:bool=False # runs failed, and are the worst of all; mean is that of the pairs in which neither did
+
+def least(
+    n:int, # seeds
+)->float: # p
+    "The smallest that the permutation test can give."
+    return 2/math.comb(2*n, n)
+
+def enough(
+    n:int, # seeds of the look before
+)->int: # seeds
+    "How many it takes, looked at next, until the permutation test can find anything."
+    return next(m for m in count(max(n + 1, 3)) if least(m) < spent(m) - spent(n))
+
+@cache
+def _hands(n): # (deals, 2n), 1 for the first hand, which has the first card: that of the other hand is as far from the mean
+    deals = np.unpackbits(np.arange(1, 4**n, 2, dtype='<u4').view(np.uint8).reshape(-1, 4), axis=1, bitorder='little')[:, :2*n]
+    return deals[deals.sum(1) == n].astype(float)
 
 def permuted(a, b)->float: # p, two-sided
     "The exact permutation test of the difference of two means, of equally many numbers; at most ten each."
-    n, x = len(a), np.concatenate([a, b])
-    sums = np.array([x[list(i)].sum() for i in combinations(range(2*n), n)])
-    far = abs(2*sums - x.sum())
-    return float((far >= abs(b.sum() - a.sum()) - 1e-9*(1 + abs(x).max())).mean())
+    x = np.concatenate([a, b])
+    x = x - x.mean()
+    far = abs(_hands(len(a)) @ x)
+    return float((far >= abs(x[len(a):].sum()) - 1e-9*(1 + abs(x).max())).mean())
+
+def _found_from(a, b, level)->float:
+    "The difference from which on `permuted` finds it, with the spread that `a` and `b` have."
+    a, b, far = a - a.mean(), b - b.mean(), []
+    for s in (1, -1):
+        low, high = 0., float((s*a).max() - (s*b).min())        # there all of b are beyond all of a
+        for _ in range(10):
+            mid = (low + high)/2
+            low, high = (low, mid) if permuted(a, b + s*mid) < level else (mid, high)
+        far.append(high)
+    return max(far)
+
+def _ranks(a, b, better)->tuple: # (n,), (n,), from 1, ties shared; what is not finite is worst
+    worst = -math.inf if better == 'more' else math.inf
+    return np.split(rankdata([x if math.isfinite(x) else worst for x in (*a, *b)]), 2)
 
 def look(
-    a, b,             # one number a seed, without and with the change, in the order of the seeds (n,)
+    a, b,             # one number a seed, without and with the change, in the order of the seeds (n,); nan: the run failed
     before:int=0,     # seeds at the look before; 0: there was none
     better:str='less', # or 'more', or '' where neither is better
     matters:float=math.inf, # a difference beyond it, found or not, is worth more seeds
     level:float=None, # None: what `spent` leaves
+    exact:bool=None,  # by the permutation test; None: where numbers coincide. False holds only where they spread
 )->Look:
     "Judge `b` against `a`."
     a, b = np.asarray(a, float), np.asarray(b, float)
-    n = len(a)
-    mean = float((b - a).mean()) if n else math.nan
-    if n and (a == b).all(): return Look(n, 'same', 0., 0., 0., 1., math.nan, math.nan, False)
-    if n < 3: return Look(n, 'too few', mean, math.nan, math.nan, math.nan, math.nan, math.nan, False)
+    n, lost = len(a), ~np.isfinite([a, b])
+    both = ~lost.any(0)
+    mean, ranked = float((b - a)[both].mean()) if both.any() else math.nan, bool(lost.any())
+    if n and (a == b).all() and not ranked: return Look(n, 'same', 0., 0., 0., 1., math.nan, math.nan, False)
+    if n < 3 or lost.all(): return Look(n, 'too few', mean, math.nan, math.nan, math.nan, math.nan, math.nan, False, ranked)
     level = spent(n) - spent(before) if level is None else level
-    se, df = math.sqrt((a.var(ddof=1) + b.var(ddof=1))/n), 2*n - 2
-    exact = len(np.unique([a, b])) < 2*n and n <= 10
-    p = permuted(a, b) if exact else 2*float(student.sf(abs(mean)/se, df)) if se else float(mean == 0)
+    if ranked: a, b = _ranks(a, b, better)
+    shift, se, df = float((b - a).mean()), math.sqrt((a.var(ddof=1) + b.var(ddof=1))/n), 2*n - 2
+    if exact is None or ranked or not se: exact = n <= 10 and (ranked or len(np.unique([a, b])) < 2*n)
+    p = permuted(a, b) if exact else 2*float(student.sf(abs(shift)/se, df)) if se else float(shift == 0)
+    blind = exact and least(n) >= level
+    side = ('worse', 'better')[(shift < 0) == (better != 'more')] if better else 'differs'
+    more = blind or n < 8 and (p < .25 or abs(mean) > matters or lost[0].sum() != lost[1].sum())
+    outcome = side if p < level else 'undecided' if more else 'within noise'
+    if exact or ranked: return Look(n, outcome, mean, math.nan, math.nan, p, level, math.inf if blind else math.nan if ranked else _found_from(a, b, level), exact, ranked)
     reach = float(student.isf(level/2, df))
-    side = ('worse', 'better')[(mean < 0) == (better == 'less')] if better else 'differs'
-    outcome = side if p < level else 'undecided' if n < 8 and (p < .25 or abs(mean) > matters) else 'within noise'
-    return Look(n, outcome, mean, mean - reach*se, mean + reach*se, p, level, (reach + float(student.ppf(.8, df)))*se, exact)
+    return Look(n, outcome, mean, mean - reach*se, mean + reach*se, p, level, (reach + float(student.ppf(.8, df)))*se, False)
 
 # %% ../nbs/verdict.ipynb #be622a02
 def error_rate(
@@ -77,7 +117,7 @@ def error_rate(
     for _ in range(trials):
         n = max(looks)
         common, a, b = (draw(g, n) for _ in range(3))
-        a, b = (math.sqrt(shared)*common + math.sqrt(1 - shared)*x for x in (a, b))
+        if shared: a, b = (math.sqrt(shared)*common + math.sqrt(1 - shared)*x for x in (a, b))
         for i, (n, before) in enumerate(zip(looks, (0, *looks))):
             if look(a[:n], b[:n] + shift, before).outcome in ('better', 'worse'): out[i:] += 1; break
     return list(out/trials)

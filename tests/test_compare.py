@@ -10,7 +10,7 @@ from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
 from ganlab.switch import Refused
 from ganlab.trick import Num, Trick
-from ganlab.verdict import error_rate, look, permuted, spent
+from ganlab.verdict import enough, error_rate, least, look, permuted, spent
 from strangers import STRANGERS, Drift, Faulty, data, go, make_learner, nets
 
 # Verdicts, on given numbers
@@ -35,6 +35,49 @@ def test_levels_sum_up():
     for at in ((3, 5, 8), (3, 4, 5, 6, 7, 8, 50), (8,), (4, 30)):
         levels = [spent(n) - spent(m) for n, m in zip(at, (0, *at))]
         assert min(levels) > 0 and sum(levels) == pytest.approx(spent(at[-1])) and sum(levels) < .03
+
+ONES, GOOD = [1.02, .98, 1., 1.05, .95, 1.01, .99, 1.03], [.3, .31, .29, .32, .28, .33, .27, .35]
+
+def test_a_failed_run_is_the_worst():
+    "B is far better where it lives: dead once in eight it still is, dead more often it is not"
+    dead = lambda k: GOOD[:8 - k] + [math.nan]*k
+    assert [look(ONES, dead(k), exact=False).exact for k in (0, 1)] == [False, True]
+    assert [look(ONES, dead(k)).outcome for k in (0, 1, 7, 8)] == ['better', 'better', 'worse', 'worse']
+    assert all(look(ONES, dead(k)).outcome not in ('better', 'worse') for k in range(2, 7))
+    l = look(ONES, dead(3))
+    ranks = np.array([*range(6, 14), *range(1, 6), 15, 15, 15.])           # of 16; three are tied at the end
+    order = np.argsort(np.argsort(ONES)) + 6.
+    assert l.ranked and l.exact and l.p == pytest.approx(permuted(order, ranks[8:])) and l.mean == pytest.approx(np.mean(np.subtract(GOOD, ONES)[:5])) and math.isnan(l.low)
+    assert [look([1/x for x in ONES], [1/x for x in dead(k)], better='more').p == pytest.approx(look(ONES, dead(k)).p) for k in range(1, 8)] == [True]*7
+    assert look([math.nan]*5, [math.nan]*5).outcome == 'too few' and look(ONES[:5], [*ONES[4:0:-1], math.nan]).outcome == 'undecided'
+    assert look(ONES*2, GOOD*2).outcome == 'better' and look(ONES*2, dead(4)*2).outcome == 'within noise' and look(ONES*2, dead(8)*2).outcome == 'worse', 'sixteen seeds: a t test of ranks'
+
+@pytest.mark.parametrize('p', [.1, .5])
+def test_failures_by_chance(p):
+    "Runs that fail equally often are not told apart"
+    assert error_rate(lambda g, n: np.where(g.random(n) < p, math.nan, g.normal(size=n)), 300)[-1] < .03
+
+def test_nothing_can_be_found():
+    "Then it is not noise"
+    for a, b in (([8, 8, 7], [2, 2, 2]), ([8, 8, 7], [8, 7, 8])):
+        l = look(a, b, better='more', matters=.8)
+        assert l.outcome == 'undecided' and l.smallest == math.inf and l.exact and math.isnan(l.low) and math.isnan(l.high)
+    assert [least(n) for n in (3, 5)] == pytest.approx([.1, 2/252]) and [enough(n) for n in (0, 2, 3, 4, 5)] == [5, 5, 5, 6, 6]
+    for seed in range(40):
+        g = np.random.default_rng(seed)
+        for n, before in ((3, 0), (4, 3), (5, 3), (5, 4), (8, 5), (10, 8)):
+            a, b = g.integers(0, 5, (2, n))
+            l = look(a, b, before)
+            if l.outcome == 'within noise': assert math.isfinite(l.smallest)
+            assert (l.smallest == math.inf) == (least(n) >= l.level) or not l.exact
+
+def test_smallest_difference_of_counts():
+    "With this spread it would have been found, and next to nothing less would"
+    for seed in range(20):
+        g = np.random.default_rng(seed)
+        a, b = g.integers(0, 5, (2, 8))*1.
+        l, a, b = look(a, b), a - a.mean(), b - b.mean()
+        if l.exact: assert all(permuted(a, b + s*1.001*l.smallest) < l.level for s in (1, -1)) and not all(permuted(a, b + s*.97*l.smallest) < l.level for s in (1, -1))
 
 def test_better_is_said():
     a, b = [1., 1.1, .9, 1.05, .95], [.1, .2, .15, .12, .18]
@@ -126,7 +169,7 @@ def test_tricks_that_are_on(on):
     with sibling(twin, twin.snapshot(), 0) as same: assert same.state_hash() == twin.state_hash() != known
 
 def test_a_change_of_structure():
-    learn, twin = two('dcgan', n=64)
+    learn, twin = two('dcgan', n=64, tricks=['gradient_penalty'])
     c = untouched(learn, lambda: quick(learn, on=['minibatch_stddev', 'self_attention'], set={'gradient_penalty': {'gamma': 2}}, loss='hinge', seeds=1, steps=2), twin)
     assert c.what == 'Minibatch standard deviation on, Self-attention on, Gradient penalty (gamma 2), Hinge loss' and len(c.whole_pairs) == 1
 
@@ -213,6 +256,67 @@ def test_a_change_that_saves():
     c = given([0, 0, 0], [0, 0, 0], failed=[('A', 0), ('A', 1), ('B', 2)])
     assert c.outcome == 'holds' and 'A fails in 2 of 3' in c.verdict and 'B fails in 1 of 3' in c.verdict
 
+def dying(a=(), b=(), n=8, better=-1.):
+    "B is far better where it lives"
+    k = np.arange(n)
+    return given(.01*k, better + .01*k[::-1] + .003*k, failed=[*(('A', i) for i in a), *(('B', i) for i in b)])
+
+@pytest.mark.parametrize('n', [3, 4, 5, 8, 10])
+@pytest.mark.parametrize('better', [-1., 0., 1.])
+def test_survivors_are_not_all(n, better):
+    "What fails notably more often is never better and never within noise; and it is said first"
+    for k in range(1, n + 1):
+        c = dying(b=range(k), n=n, better=better)
+        assert c.verdict.startswith(f'B fails in {k} of {n} seeds: it broke. A does not.')
+        if k > n/3: assert c.outcome in ('fails', 'undecided', 'worse')
+        if k > n/2: assert c.outcome == 'fails'
+        for r in c.rows: assert 'better' not in r['words'] and 'faster' not in r['words'] or r['name'] == 'ms'
+        turned = dying(a=range(k), n=n, better=better)
+        assert (c.outcome == 'fails') == (turned.outcome == 'holds') and turned.verdict.startswith(f'A fails in {k} of {n}')
+
+def test_failures_in_words():
+    c = dying(b=range(5))
+    assert c.outcome == 'fails' and c.verdict == 'B fails in 5 of 8 seeds: it broke. A does not. Runs that fail equally often would lie as far apart in 2.6 % of comparisons.'
+    assert 'below, the 3 seeds in which neither fails' in c.survivors
+    c = dying(b=[3])
+    assert c.outcome == 'better' and 'A does not. That difference may be chance. With failed runs counted as the worst, B is better (p = 0.01, by the exact permutation test of ranks). Where neither fails, in 7 seeds,' in c.verdict
+    c = dying(a=[1], b=[3])
+    assert c.outcome != 'fails' and c.verdict.startswith('A fails in 1 of 8 seeds: it broke. B fails in 1 of 8 seeds: it broke. With failed runs counted as the worst, B is better')
+    c = dying(b=[3], better=0)
+    assert c.outcome == 'within noise' and 'the rest is within noise' in c.verdict and 'four of five' not in c.verdict
+    c = dying(b=[3], n=4)
+    assert c.outcome == 'undecided' and '6 seeds can: comparison.more(2)' in c.verdict
+    c = dying(a=[0], b=[1], n=2)
+    assert c.outcome == 'too few' and c.verdict.startswith('A fails in 1 of 2 seeds: it broke. B fails') and 'Too few to say: 2 seeds' in c.verdict
+
+def test_both_always_fail():
+    "More seeds would not help"
+    c = dying(range(3), range(3), n=3)
+    assert c.outcome == 'both fail' and c.verdict.startswith('A and B both fail in each of 3 seeds: it broke. From here there is nothing to compare: go back to a healthy snapshot') and 'more()' not in c.verdict and c.plot() and c.rows == []
+
+def test_failing_alike_to_the_bit():
+    learn, twin = two()
+    with torch.no_grad(): next(learn.D.parameters()).fill_(math.nan)
+    c = quick(learn, change=lambda fork: None)
+    assert c.outcome == 'same' and c.verdict.startswith('No difference: in 3 seeds the change did nothing, to the bit. A and B fail alike, in 3 of 3: ') and 'NaN' in c.verdict and 'healthy snapshot' in c.verdict
+    c = quick(learn, on='label_smoothing')
+    assert 'fail' in c.verdict and 'healthy snapshot' in c.verdict and 'more()' not in c.verdict
+
+def test_an_arm_that_cannot_be_measured():
+    "Is left out no more than one that failed"
+    c = given([0]*5, [math.nan]*3 + [-1., -1.1], metric=lambda learn: 1)
+    assert c.failures == (0, 3) and c.outcome == 'fails' and 'B fails in 3 of 5 seeds: the metric cannot be measured' in c.verdict
+
+def test_counts_in_words():
+    c = given([8, 8, 7], [2, 2, 2], metric=lambda learn: 1, better='more')
+    assert c.outcome == 'undecided' and c.verdict.startswith('Undecided: 3 seeds can never decide where values coincide') and '5 seeds can: comparison.more(2)' in c.verdict and 'interval' not in c.verdict and '-5.67 from A' in c.verdict
+    assert c.rows[0]['words'] == 'too few seeds to tell'
+    c = given([8, 8, 7, 8, 7], [8, 7, 8, 8, 7], metric=lambda learn: 1, better='more')
+    assert c.outcome == 'within noise' and 'had the seeds spread alike' in c.verdict and 'four of five' not in c.verdict and 'interval' not in c.verdict
+    c = given([8]*3, [8]*3, metric=lambda learn: 1)
+    assert c.outcome == 'same' and 'No difference seen' in c.verdict and 'to the bit' not in c.verdict
+    assert given([8]*2, [8]*2, metric=lambda learn: 1).outcome == 'too few'
+
 def test_an_arm_that_diverges():
     learn, twin = two()
     def wreck(fork):
@@ -242,6 +346,51 @@ def test_bad_wishes(wish, words):
     learn = small()
     with pytest.raises(ValueError, match=words): quick(learn, **wish)
     with pytest.raises(TypeError, match='function'): quick(learn, change=3)
+
+@pytest.mark.parametrize('wish, words', [(dict(off='ttur'), 'off already'), (dict(set={'ttur': {'lr_g': 1e-3}}), 'is off, where'), (dict(set='ttur'), 'needs values'), (dict(set={'gradient_penalty': {}}), "needs values to change: set={'gradient_penalty': {'gamma': ..."),
+                                         (dict(on='gradient_penalty'), 'on already'), (dict(on={'gradient_penalty': {'gamma': 3}}), 'on already'), (dict(set={'gradient_penalty': {'gamma': 3}}), 'on already'), (dict(off={'gradient_penalty': {'gamma': 1}}), 'without values'),
+                                         (dict(loss='non_saturating'), 'the loss already'), (dict(on='label_smoothing', off='ttur'), 'off already'), (dict(on=None), 'nothing to compare'), (dict(on='label_smoothing', better='more'), 'leave better= out'),
+                                         (dict(on='label_smoothing', metric='hq', better='less'), 'leave better= out')])
+def test_wishes_that_do_nothing(wish, words):
+    "Are refused before anything is trained"
+    learn = GANLearner(ring_dls(n=500, bs=16), *mlp(width=8, depth=1, seed=0), tricks=[('gradient_penalty', {'gamma': 3})])
+    def never(done, total): raise AssertionError('trained')
+    with pytest.raises(ValueError) as e: quick(learn, **wish, callback=never)
+    assert words in str(e.value)
+
+@pytest.mark.parametrize('wish', [dict(on=5), dict(off=5), dict(set=5), dict(on={'ttur': 5}), dict(set={'ttur': 'x'}), dict(on=['ttur', {}])])
+def test_wishes_of_another_kind(wish):
+    with pytest.raises(TypeError, match='need .*values'): as_change(small(), **wish)
+
+def test_wishes_that_do_something():
+    learn = small(tricks=[('gradient_penalty', {'gamma': 3})])
+    for wish in (dict(on={'gradient_penalty': {'gamma': 4}}), dict(set={'gradient_penalty': {'gamma': 4}}), dict(off='gradient_penalty'), dict(on='ema', set={'ema': {'beta': .9}}) if 'beta' in learn.tricks['ema'].declared else dict(on='ema'), dict(loss='hinge', on=None)): as_change(learn, **wish)
+
+@pytest.mark.parametrize('value', [None, 'x', '3', [1], torch.zeros(2)])
+def test_a_metric_that_is_no_number(value):
+    "Is told before anything is trained, and by a clear sentence"
+    learn, twin = two()
+    def mine(fork): return value
+    def never(done, total): raise AssertionError('trained')
+    def refused():
+        with pytest.raises(TypeError, match='the metric mine gives .*need a number'): quick(learn, on='label_smoothing', metric=mine, callback=never)
+    untouched(learn, refused, twin)
+
+def test_a_metric_is_tried_on_a_copy():
+    "Whatever it does to what it is given"
+    learn, twin = two()
+    def rude(fork):
+        with torch.no_grad(): next(fork.G.parameters()).fill_(1.)
+        fork.tricks.on('instance_noise')
+        return torch.rand(1)
+    untouched(learn, lambda: quick(learn, on='label_smoothing', metric=rude, seeds=1), twin)
+
+def test_which_way_is_better():
+    "Honoured where a measure has no direction of its own"
+    of = lambda better: given([0, .1, -.1, .05, -.05], [-1, -1.1, -.9, -1.05, -.95], metric='g_grad_norm', better=better)
+    for better, word in ((None, ''), ('less', 'less'), ('more', 'more')): assert of(better).names['g_grad_norm'][1] == word
+    learn = small()
+    assert Comparison(learn, '', None, 10, lambda l: 1, None, None).names['metric'][1] == 'less' and Comparison(learn, '', None, 10, 'sliced_wasserstein', 'less', None).step == 0
 
 def test_run_on_disk(tmp_path):
     "The folder's files keep every byte"
@@ -340,9 +489,9 @@ def given(a, b, learn=None, metric='sliced_wasserstein', better='less', failed=(
     "A comparison with these outcomes of the measure that decides"
     learn = learn or small()
     c = Comparison(learn, 'Something on', None, 10, metric, better, None)
-    arm = lambda v, name, k: Arm({c.by: np.full(10, math.exp(v))}, {c.by: v, 'ms': math.log(2 if name == 'A' else 3) + .01*k, 'g_grad_norm': .1*k}, torch.zeros(8, 2) + k, f'{name}{k}', 'it broke' if (name, k) in failed else '')
+    arm = lambda v, name, k: Arm({c.by: np.full(10, math.exp(v))}, {**{m: .1*k for m in c.names}, c.by: v, 'ms': math.log(2 if name == 'A' else 3) + .01*k, 'g_grad_norm': .1*k}, torch.zeros(8, 2) + k, f'{name}{k}', 'it broke' if (name, k) in failed else '')
     c.pairs = [(arm(x, 'A', k), arm(y, 'B', k)) for k, (x, y) in enumerate(zip(a, b))]
-    c.judged, c.real = [len(c.whole_pairs)], torch.randn(50, 2)
+    c.judged, c.real = [len(c.pairs)], torch.randn(50, 2)
     return c
 
 def test_verdicts_in_words():
@@ -358,7 +507,7 @@ def test_verdicts_in_words():
     c = given([3, 3, 3, 3, 3], [8, 8, 8, 8, 8], metric=lambda learn: 1, better='more')
     assert c.verdict.startswith("B is better: its metric is +5 from A's") and 'exact permutation test' in c.verdict
     c = given([0, .1, -.1, .05], [-2, -2.1, -1.9, -2], failed=[('B', 3)])
-    assert c.outcome == 'better' and 'over 3 seeds' in c.verdict and c.verdict.endswith('B fails in 1 of 4 seeds: it broke.')
+    assert c.outcome == 'undecided' and c.verdict.startswith('B fails in 1 of 4 seeds: it broke. A does not.') and 'Where neither fails, in 3 seeds,' in c.verdict
 
 def test_rows():
     c = given([0, .1, -.1], [-1, -1.1, -.9])
@@ -369,6 +518,19 @@ def test_rows():
     assert words['g_grad_norm'] == 'no difference seen' and words['ms'] == 'B slower, 3 of 3 seeds' and sum(r['decides'] for r in c.rows) == 1
     import json
     json.dumps(c.rows)
+
+def test_it_is_quick():
+    "Of ten seeds of counts, what the notebook and the panel show takes few permutation tests, and each is quick: no 184,756 sums in a loop"
+    import ganlab.verdict as V
+    n, was = [0], V.permuted
+    def counted(a, b): n[0] += 1; return was(a, b)
+    g = np.random.default_rng(0)
+    V.permuted = counted
+    try:
+        c = given(g.integers(0, 8, 10)*1., g.integers(0, 8, 10)*1., metric=lambda l: 1, better='more')
+        c.verdict, c.rows
+    finally: V.permuted = was
+    assert 0 < n[0] < 150 and V._hands(10).shape == (math.comb(20, 10)//2, 20) and len(np.unique(V._hands(5), axis=0)) == math.comb(10, 5)//2
 
 def test_it_shows_itself(capsys):
     from IPython.core.interactiveshell import InteractiveShell

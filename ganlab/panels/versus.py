@@ -42,7 +42,7 @@ def card(
                  high=r['high'] if math.isfinite(r['high']) else None, decides=r['decides'], words=r['words']) for r in c.rows]
     a, b = [_picture(arm.samples) for arm in pair] if pair else [dict(kind='none', data=b'')]*2
     real = c.real is not None and a['kind'] == 'points'
-    note = f"from step {thou(c.step)}, {thou(c.steps)} steps each, {len(c.pairs)} seed{'s' if len(c.pairs) != 1 else ''}, same batches and latents{'; cancelled' if c.cancelled else ''}"
+    note = f"from step {thou(c.step)}, {thou(c.steps)} steps each, {len(c.pairs)} seed{'s' if len(c.pairs) != 1 else ''}, same batches and latents{'; cancelled' if c.cancelled else ''}{c.survivors}"
     return dict(note=note, verdict=c.verdict, cost=c.cost, rows=rows, kind=a['kind'], a=a['data'], b=b['data'], outcome=c.outcome if c.pairs else '',
                 real=c.real[:256].contiguous().numpy().tobytes() if real else b'', extent=1.3*float(c.real.abs().max()) if real else 1.)
 
