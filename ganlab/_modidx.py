@@ -661,6 +661,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'ganlab.records._begun': ('records.html#_begun', 'ganlab/records.py'),
                                 'ganlab.records._columns': ('records.html#_columns', 'ganlab/records.py'),
                                 'ganlab.records._connect': ('records.html#_connect', 'ganlab/records.py'),
+                                'ganlab.records._floats': ('records.html#_floats', 'ganlab/records.py'),
                                 'ganlab.records._for_reading': ('records.html#_for_reading', 'ganlab/records.py'),
                                 'ganlab.records._full': ('records.html#_full', 'ganlab/records.py'),
                                 'ganlab.records._is_ours': ('records.html#_is_ours', 'ganlab/records.py'),

@@ -261,13 +261,18 @@ def chunks(self:Store,
     line:int, series:str='', # of a line and its past
     brief:bool=False, # the briefs, in place of the values
 ):  # -> yields first row, columns, values (columns, rows) or (columns, blocks, 2)
-    "The chunks of a line, in order, cut where a line was left."
+    "The chunks of a line, in order, cut where a line begins and where it was left."
     for l, first, to, _ in self.path(line):
-        for start, rows, columns, data in self.rows(f"select start, rows, columns, {'brief' if brief else 'data'} from chunks where line=? and series=? and start<? order by start", l, series, to if to < math.inf else 2**62):
-            columns, y = _columns(columns), np.frombuffer(data, np.float32)
-            keep = int(min(rows, to - start))
-            if brief: yield start, columns, y.reshape(len(columns), -1, 2)[:, :-(-keep//rows_in_brief)]
-            else: yield start, columns, y.reshape(len(columns), rows)[:, :keep]
+        for start, rows, columns, data, short in self.rows(f"select start, rows, columns, {'null' if brief else 'data'}, brief from chunks where line=? and series=? and start<? and start+rows>? order by start", l, series, min(to, 2**62), first):
+            columns, keep, skip = _columns(columns), int(min(rows, to - start)), max(0, first - start)      # rows before the line's own: of a folder that an older ganlab wrote
+            if brief and not skip: yield start, columns, _floats(short, (len(columns), -1, 2), self.where)[:, :-(-keep//rows_in_brief)]; continue
+            if brief: data = self.rows('select data from chunks where line=? and series=? and start=?', l, series, start)[0][0]
+            y = _floats(data, (len(columns), rows), self.where)[:, skip:keep]
+            yield start + skip, columns, brief_of(y) if brief else y
+
+def _floats(data:bytes, shape:tuple, where:str)->np.ndarray:
+    try: return np.frombuffer(data, np.float32).reshape(shape)
+    except (TypeError, ValueError) as e: raise RunError(f"{where} is damaged: some of its scalars are not whole ({e})") from None
 
 # %% ../nbs/records.ipynb #82b65db8
 _stem = re.compile(r'\d{1,9}-\d{1,12}-\d{1,9}')

@@ -223,9 +223,10 @@ def last_before(self:Run, step:int)->int: # 0 where there is none
 
 @patch
 def going_on(self:Run, learn):
-    "Write on from where the line's last chunk begins."
+    "Write on from where the line's last chunk begins; where it has none, from where the line does."
     rows = self.store.rows("select start, rows from chunks where line=? and series='' order by start desc limit 1", self.line)
     if rows: self._start, self._flushed = rows[0][0], min(sum(rows[0]), learn.step)
+    else: self._start = self._flushed = self.store.path(self.line)[-1][1]
     self._due = self._frame_due = self._snap_due = learn.step + 1
     self._mult = self.mults(learn.step)[learn.step]
 

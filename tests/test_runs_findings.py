@@ -1,5 +1,5 @@
 "What a reader with fresh eyes broke in the record, in presets and in tricks together; each once, so that it stays mended."
-import os, threading, time, warnings
+import os, sqlite3, threading, time, warnings
 import numpy as np, pytest, torch
 from torch import nn
 from ganlab.data import ring_dls
@@ -234,3 +234,37 @@ def test_no_folder():
     for wrong in (new().run, None, 3):
         with pytest.raises(ValueError, match='no folder') as e: Run.open(wrong)
         one_sentence(e.value)
+
+def _on(folder, **kw): return GANLearner.resume(folder, data(), *nets(), progress=False, **kw)
+
+def _back(learn, how):
+    if how == 'rewind': learn.rewind(40)
+    elif how == 'undo': learn.undo()
+    else: learn.run.close(); learn = _on(learn.run.folder, step=40)
+    learn.run.close()
+    return learn.run.folder
+
+@pytest.mark.parametrize('how', ['rewind', 'undo', 'step'])
+def test_a_line_that_is_left_before_its_first_step(how, tmp_path):
+    calm = new(); go(calm, 60)
+    learn = new(run=tmp_path/'a'); go(learn, 40); learn.tricks.on('ttur'); go(learn, 20); folder = _back(learn, how)
+    for n in (20, 10):      # and twice in a row
+        learn = _on(folder); assert learn.step == 40
+        go(learn, n//2); learn.run.close()
+        learn = _on(folder); assert learn.history.d_loss.tolist() == calm.history.d_loss.tolist()[:40 + n//2]
+        go(learn, n//2); learn.run.close()
+        run = Run.open(folder); rows = run.scalars()
+        assert run.step == 40 + n and rows.step.tolist() == list(range(1, 41 + n)) and rows.d_loss.tolist() == calm.history.d_loss.tolist()[:40 + n]
+        _back(_on(folder), 'rewind')
+
+def test_a_folder_in_which_a_line_repeats_its_past_is_read(tmp_path):
+    learn = new(run=tmp_path/'a'); go(learn, 60); learn.rewind(40); go(learn, 20); rows = learn.history.d_loss.tolist()
+    learn.run._start = 0; learn.run._flushed = 0; learn.run.flush(learn, wait=True); learn.run.close()      # as an older version did
+    run = Run.open(tmp_path/'a'); assert run.store.rows('select count(*) from chunks where line=1 and start=0') == [(3,)]
+    run.store.close()
+    with sqlite3.connect(tmp_path/'a'/'run.sqlite') as db: db.execute('delete from chunks where line=1 and start=40')
+    run = Run.open(tmp_path/'a')
+    assert run.scalars().step.tolist() == list(range(1, 61)) and run.scalars().d_loss.tolist() == rows
+    at, low = run.curves('d_loss'); assert at.tolist() == [1, 33, 41] and np.nanmax(low['d_loss']) == np.float32(max(rows))
+    learn = _on(tmp_path/'a'); go(learn, 5); learn.run.close()
+    assert Run.open(tmp_path/'a').scalars().step.tolist() == list(range(1, 66))
