@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 from .snapshots import Snapshot
 
 # %% auto #0
-__all__ = ['tables', 'version', 'rows_in_chunk', 'rows_in_brief', 'RunError', 'pack', 'unpack', 'telling', 'Store', 'brief_of',
-           'read_files']
+__all__ = ['tables', 'version', 'rows_in_chunk', 'rows_in_brief', 'RunError', 'pack', 'unpack', 'telling', 'Store', 'files_of',
+           'brief_of', 'read_files']
 
 # %% ../nbs/records.ipynb #48e855ec
 class RunError(RuntimeError):
@@ -79,6 +79,7 @@ class Store:
     def __init__(self, db, folder:Path=None, lock=None, writes=True):
         self.db, self.folder, self.guard, self.lock, self.writes, self.is_open = db, folder and folder.resolve(), threading.RLock(), lock, writes, True
         self.held = {}          # snapshots of a run in memory, by the name that a file would have
+        self.made = []          # folders that were made for it
     where = property(lambda self: str(self.folder) if self.folder else 'the run in memory')
     def __repr__(self): return f'Store({self.where})'
 
@@ -122,28 +123,58 @@ def new(cls:Store,
         db = _connect(':memory:')
         db.executescript(tables)
         return cls(db)
-    folder = Path(path)
-    if _begun(folder): raise ValueError(f"{folder} holds a run already: go on with it by GANLearner.resume({str(folder)!r}, dls, G, D), or give another folder")
-    if folder.exists() and (not folder.is_dir() or any(p.name not in ('writer.lock', 'snapshots') and not p.name.startswith('run.sqlite') for p in folder.iterdir())): raise ValueError(f"{folder} holds other files; give a folder that is new or empty")
+    folder = _folder(path)
+    with telling(folder):
+        made, what = [p for p in (folder/'snapshots', folder) if not p.exists()], _holds(folder)
+        mixed = folder.exists() and (not folder.is_dir() or not {*folder.iterdir(), *(folder/'snapshots').glob('*')} <= set(files_of(folder)))
+    if what == 'a run': raise ValueError(f"{folder} holds a run already: go on with it by GANLearner.resume({str(folder)!r}, dls, G, D), or give another folder")
+    if what == 'others' or mixed: raise ValueError(f"{folder} holds other files; give a folder that is new or empty")
     with telling(folder):
         (folder/'snapshots').mkdir(parents=True, exist_ok=True)
         lock = _locked(folder)
-        for p in folder.glob('run.sqlite*'): p.unlink()      # of one that was killed before it had begun
-        db = _connect(folder/'run.sqlite')
-        db.execute('pragma journal_mode=wal'); db.execute('pragma synchronous=full')
-        db.executescript(f"begin; {tables} insert into meta values('version', '{version}'); commit;")
-        _sync(folder)
-    return cls(db, folder, lock)
+        try:
+            for p in files_of(folder):
+                if p.is_file() and p.name != 'writer.lock': p.unlink()      # of one that was killed before it had begun
+            db = _connect(folder/'run.sqlite')
+            db.execute('pragma journal_mode=wal'); db.execute('pragma synchronous=full')
+            db.executescript(f"begin; {tables} insert into meta values('version', '{version}'); commit;")
+            _sync(folder)
+        except BaseException:
+            lock.release()
+            raise
+    new = cls(db, folder, lock)
+    new.made = made
+    return new
 
-def _begun(folder:Path)->bool:
-    "Does the folder hold a run, and not only the beginning of one that was killed before its first step could be recorded?"
-    if not (folder/'run.sqlite').exists(): return False
+def _folder(path)->Path:
+    "A folder that the user named; `~` is the home folder."
+    if '\0' in os.fspath(path): raise ValueError(f"{path!r} is no name of a folder: it has a null character in it")
+    try: return Path(path).expanduser()
+    except RuntimeError as e: raise ValueError(f"{path!r} is no folder here: {e}") from None
+
+_stem = re.compile(r'\d{1,9}-\d{1,12}-\d{1,9}')
+_name = re.compile(r'run\.sqlite(-wal|-shm|-journal)?|snapshots/\d{1,9}-\d{1,12}-\d{1,9}\.(safetensors|json)(\.part)?')
+
+def files_of(folder:Path)->list: # of paths; the record comes last
+    "What of a folder is a run's; without a record, no more than an empty folder and a free lock."
+    at = lambda p: p.relative_to(folder).as_posix()
+    own = [p for p in (folder/'snapshots', folder/'writer.lock') if not p.is_symlink() and (p.is_dir() if p.name == 'snapshots' else p.is_file() and not p.stat().st_size)]
+    if (folder/'run.sqlite').is_file(): own += [p for p in (*folder.glob('run.sqlite*'), *(folder/'snapshots').glob('*')) if _name.fullmatch(at(p)) and p.is_file() and not p.is_symlink()]
+    return sorted(own, key=at, reverse=True)
+
+def _holds(folder:Path)->str: # 'a run', 'others', or ''
+    "Is there a run, something else by that name, or nothing but the beginning of a run that was killed before its first step could be recorded?"
+    if not (folder/'run.sqlite').exists(): return ''
     try:
-        db = _connect(folder/'run.sqlite')
-        try: return db.execute("select 1 from meta where key='begun'").fetchone() is not None
+        db = _for_reading(folder)
+        try:
+            found = {n for n, in db.execute('select name from sqlite_master')}
+            if found and not _ours <= found: return 'others'
+            return 'a run' if found and db.execute("select 1 from meta where key='begun'").fetchone() else ''
         finally: db.close()
-    except sqlite3.OperationalError as e: return 'no such table' not in str(e)
-    except sqlite3.Error: return True      # whatever it is, it is not overwritten
+    except sqlite3.Error: return 'a run'      # whatever it is, it is not overwritten
+
+_ours = set(re.findall(r'create table (\w+)', tables))
 
 def _sync(folder:Path):
     "Have the names in a folder on disk, where the system can."
@@ -160,10 +191,11 @@ def open(cls:Store,
 )->Store:
     "A record that is there."
     if not isinstance(path, (str, os.PathLike)): raise ValueError(f"{path!r} is no folder; a run in memory ends with its learner, which has learn.fork() and learn.rewind(step)")
-    folder = Path(path)
+    folder = _folder(path)
     for p in (folder/'run.sqlite', folder/'snapshots'):
         if p.is_symlink(): raise RunError(f"{p} is a link, which a run does not contain; nothing was read")
-    with telling(folder): there = (folder/'run.sqlite').is_file() and _begun(folder)
+    with telling(folder): there = (folder/'run.sqlite').is_file() and _holds(folder)
+    if there == 'others': raise RunError(f"{folder/'run.sqlite'} is no record of ganlab; nothing was read")
     if not there: raise ValueError(f"{folder} holds no run; GANLearner(..., run={str(folder)!r}) records one there")
     with telling(folder):
         lock = _locked(folder) if write else None
@@ -275,8 +307,6 @@ def _floats(data:bytes, shape:tuple, where:str)->np.ndarray:
     except (TypeError, ValueError) as e: raise RunError(f"{where} is damaged: some of its scalars are not whole ({e})") from None
 
 # %% ../nbs/records.ipynb #82b65db8
-_stem = re.compile(r'\d{1,9}-\d{1,12}-\d{1,9}')
-
 @patch
 def file(self:Store, stem:str, ext:str)->Path:
     "A snapshot's file; nothing outside the folder, and no link."

@@ -16,7 +16,7 @@ from .keeping import fingerprint, pace, pack_frame, superfluous, unpack_frame
 from .losses import loss_key, losses
 from .metrics import quality
 from .pictures import Pictures
-from .records import RunError, Store, pack, rows_in_brief, rows_in_chunk, unpack
+from .records import RunError, Store, brief_of, files_of, pack, rows_in_brief, rows_in_chunk, unpack
 from .snapshots import digest, numbers_text, take
 from .switch import Change
 
@@ -87,13 +87,17 @@ def _facts(learn)->dict:
 def discard(self:Run):
     "Take the run away again: of a learner that could not be made."
     self._stop()
-    wipe(self.folder)
+    wipe(self.folder, self.store.made)
 
-def wipe(folder:Path):
-    "Take away what a run's folder consists of, and the folder if nothing else is in it."
+def wipe(
+    folder:Path, # of a run that is closed
+    made:list=None, # folders that were made for it, inner ones first; None: all
+):
+    "Take away what a run's folder consists of, and the folder if it was made for the run and nothing else is in it."
     if folder is None: return
-    for p in [*(folder/'snapshots').glob('*'), *folder.glob('run.sqlite*'), folder/'writer.lock']: p.unlink(missing_ok=True)
-    for p in (folder/'snapshots', folder):
+    for p in files_of(folder):
+        if p.is_file(): p.unlink(missing_ok=True)
+    for p in (folder/'snapshots', folder) if made is None else made:
         try: p.rmdir()
         except OSError: pass
 

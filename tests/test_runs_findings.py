@@ -268,3 +268,35 @@ def test_a_folder_in_which_a_line_repeats_its_past_is_read(tmp_path):
     at, low = run.curves('d_loss'); assert at.tolist() == [1, 33, 41] and np.nanmax(low['d_loss']) == np.float32(max(rows))
     learn = _on(tmp_path/'a'); go(learn, 5); learn.run.close()
     assert Run.open(tmp_path/'a').scalars().step.tolist() == list(range(1, 66))
+
+def _all(folder): return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in folder.rglob('*')}
+
+def _with(folder, **files):
+    for name, text in files.items():
+        p = folder/name.replace('__', '/'); p.parent.mkdir(parents=True, exist_ok=True); p.write_bytes(text)
+
+def _theirs(folder):
+    folder.mkdir(); db = sqlite3.connect(folder/'run.sqlite'); db.executescript('create table songs(a); insert into songs values(1)'); db.close()
+
+def _renamed(folder):
+    learn = new(run=folder); go(learn, 3); learn.run.close()
+    (folder/'run.sqlite').rename(folder/'run.sqlite.bak')
+
+def _moved(folder): _renamed(folder); (folder/'run.sqlite.bak').unlink()
+def _locked(folder): folder.mkdir(); (folder/'writer.lock').write_text('my notes')
+def _model(folder): (folder/'snapshots').mkdir(parents=True); (folder/'snapshots'/'best_model.pt').write_bytes(b'weights')
+def _linked(folder): (folder.parent/'far').mkdir(); folder.mkdir(); (folder/'snapshots').symlink_to(folder.parent/'far', True)
+
+@pytest.mark.parametrize('kw', [{}, dict(tricks=['nonsense'])], ids=['good', 'bad'])
+@pytest.mark.parametrize('what', [_theirs, _renamed, _moved, _locked, _model, _linked])
+def test_files_of_others_stay_as_they_are(what, kw, tmp_path):
+    what(tmp_path/'x'); before = _all(tmp_path)
+    with pytest.raises(ValueError, match='holds other files') as e: new(run=tmp_path/'x', **kw)
+    one_sentence(e.value); assert _all(tmp_path) == before
+
+def test_an_empty_folder_stays_where_a_learner_cannot_be_made(tmp_path):
+    (tmp_path/'x'/'snapshots').mkdir(parents=True)
+    with pytest.raises(ValueError, match='nonsense'): new(run=tmp_path/'x', tricks=['nonsense'])
+    assert [p for p in (tmp_path/'x').rglob('*')] == [tmp_path/'x'/'snapshots']
+    (tmp_path/'x'/'run.sqlite').touch(); learn = new(run=tmp_path/'x'); go(learn, 2); learn.run.close()      # one that was killed at its beginning
+    assert _on(tmp_path/'x').step == 2
