@@ -42,7 +42,9 @@ def _unpacked(o):
     return {k: _unpacked(v) for k, v in o.items()}
 
 def pack(o)->str: return json.dumps(_packed(o)) # numbers, texts, None, and tuples, lists and dicts of them
-def unpack(text:str): return _unpacked(json.loads(text)) # what `pack` was given
+def unpack(text:str): # what `pack` was given
+    try: return _unpacked(json.loads(text))
+    except (AttributeError, TypeError, ValueError, RecursionError) as e: raise RunError(f"the record is damaged: {str(text)[:40]!r} is not what was written ({e})") from None
 
 # %% ../nbs/records.ipynb #fd88a04a
 tables = '''
@@ -80,18 +82,35 @@ class Store:
         self.db, self.folder, self.guard, self.lock, self.writes, self.is_open = db, folder and folder.resolve(), threading.RLock(), lock, writes, True
         self.held = {}          # snapshots of a run in memory, by the name that a file would have
         self.made = []          # folders that were made for it
+        self.file_id = _file_id(folder) if writes else None
     where = property(lambda self: str(self.folder) if self.folder else 'the run in memory')
     def __repr__(self): return f'Store({self.where})'
 
+    @property
+    def closed(self)->str: # what there is to say of a closed one
+        if self.folder: return f"the run in {self.where} is closed; GANLearner.resume({str(self.folder)!r}, dls, G, D) goes on with it"
+        return "the run in memory is closed, and nothing can go on with it; learn.save('name') still writes the weights"
+
     def rows(self, sql:str, *values)->list: # tuples
-        "What a query finds."
-        with self.guard, telling(self.where): return self.db.execute(sql, values).fetchall()
+        "What a query finds; a closed record can be read."
+        with self.guard, telling(self.where):
+            if self.is_open or self.folder is None: return self.db.execute(sql, values).fetchall()
+            if not (self.folder/'run.sqlite').is_file(): raise RunError(f"the run's folder {self.folder} is gone (deleted or moved)")
+            db = _for_reading(self.folder)
+            try: return db.execute(sql, values).fetchall()
+            finally: db.close()
+
+    def stands(self):
+        "Refuse to write to files that no name leads to any more."
+        if self.folder and _file_id(self.folder) != self.file_id: raise RunError(f"the run's folder {self.folder} is gone (deleted or moved), and what is trained is not recorded; learn.save('name') still writes the weights")
 
     @contextmanager
     def writing(self):
         "Within the block, one transaction: whole, or nothing."
+        if not self.is_open: raise RunError(self.closed)
         if not self.writes: raise RunError(f"{self.where} was opened for reading; GANLearner.resume opens it to go on")
         with self.guard, telling(self.where):
+            self.stands()
             self.db.execute('begin immediate')
             try:
                 yield self.db
@@ -103,9 +122,15 @@ class Store:
     def close(self):
         "Let go of the files."
         with self.guard:
-            self.db.close()
+            if self.folder: self.db.close()
             self.writes = self.is_open = False
             if self.lock: self.lock.release()
+
+def _file_id(folder)->tuple|None: # which file the record is; None: there is none
+    if folder is None: return None
+    try: s = os.stat(folder/'run.sqlite')
+    except (FileNotFoundError, NotADirectoryError): return None
+    return s.st_dev, s.st_ino
 
 # %% ../nbs/records.ipynb #02204011
 def _locked(folder:Path)->FileLock:
@@ -148,9 +173,16 @@ def new(cls:Store,
 
 def _folder(path)->Path:
     "A folder that the user named; `~` is the home folder."
-    if '\0' in os.fspath(path): raise ValueError(f"{path!r} is no name of a folder: it has a null character in it")
-    try: return Path(path).expanduser()
-    except RuntimeError as e: raise ValueError(f"{path!r} is no folder here: {e}") from None
+    short = repr(str(path) if len(str(path)) < 100 else f'{str(path)[:100]}...')
+    if '\0' in str(path): raise ValueError(f"{short} is no name of a folder: it has a null character in it")
+    try:
+        folder = Path(path).expanduser()
+        folder.exists()
+    except RuntimeError as e: raise ValueError(f"{short} is no folder here: {e}") from None
+    except OSError as e:
+        if e.errno != errno.ENAMETOOLONG: raise RunError(f"{short} cannot be read or written ({e.strerror})") from None
+        raise ValueError(f"{short} is longer than names of folders may be here") from None
+    return folder
 
 _stem = re.compile(r'\d{1,9}-\d{1,12}-\d{1,9}')
 _name = re.compile(r'run\.sqlite(-wal|-shm|-journal)?|snapshots/\d{1,9}-\d{1,12}-\d{1,9}\.(safetensors|json)(\.part)?')
@@ -242,6 +274,13 @@ def fact(self:Store, name:str, default=None):
     found = self.rows('select value from meta where key=?', name)
     return unpack(found[0][0]) if found else default
 
+@patch
+def need(self:Store, name:str, *keys):
+    "A fact that every run has, and that has these keys."
+    found = self.fact(name)
+    if found is None or keys and not (isinstance(found, dict) and found.keys() >= set(keys)): raise RunError(f"{self.where} is damaged: what it says of {name!r} is missing or not whole")
+    return found
+
 # %% ../nbs/records.ipynb #e2dbf6eb
 @patch
 def path(self:Store,
@@ -286,7 +325,10 @@ def put_chunk(self:Store, db, line:int, series:str, start:int, columns:list, y:n
     db.execute('insert or replace into chunks values(?, ?, ?, ?, ?, ?, ?)', (line, series, start, y.shape[1], pack(list(columns)), y.tobytes(), brief_of(y).tobytes()))
 
 @cache
-def _columns(text:str)->list: return unpack(text)
+def _columns(text:str)->list:
+    columns = unpack(text)
+    if not isinstance(columns, list) or not all(isinstance(c, str) for c in columns): raise RunError(f"the record is damaged: {str(text)[:40]!r} are no names of columns")
+    return columns
 
 @patch
 def chunks(self:Store,
@@ -355,6 +397,7 @@ def put_snapshot(self:Store,
     else:
         text = pack({k: getattr(snap, k) for k in _plain})
         with telling(self.where):
+            self.stands()
             a = _aside(self.file(stem, 'safetensors'), lambda p: save_file({n: t.detach().cpu().contiguous() for n, t in snap.tensors.items()}, p))
             b = _aside(self.file(stem, 'json'), lambda p: p.write_text(text))
         sha = f'{a} {b}'
