@@ -127,7 +127,10 @@ def _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks):
     whole(n_d, 'n_d', todo=': updates of D for each of G')
     if update not in ('alternating', 'simultaneous'): raise ValueError(f"update={update!r}; need 'alternating' or 'simultaneous'")
     if amp not in (None, 'bf16'): raise ValueError(f"amp={amp!r}; need None or 'bf16'")
-    if run is not None and not isinstance(run, (str, os.PathLike)) and not hasattr(run, 'store'): raise ValueError(f"run={run!r}; need a folder such as run='runs/a', or None")
+    if run is not None and not isinstance(run, (str, os.PathLike)):
+        from ganlab.run import Run
+        if not isinstance(run, Run): raise ValueError(f"run={run!r}; need a folder such as run='runs/a', or None")
+        if why := run.why_not(): raise ValueError(f"run={run!r}: {why}")
 
 def _copied(*nets): # deep copies, or None
     "The networks as they are given, for forks and for going back."

@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 from .snapshots import Snapshot
 
 # %% auto #0
-__all__ = ['tables', 'version', 'rows_in_chunk', 'rows_in_brief', 'RunError', 'pack', 'unpack', 'telling', 'Store', 'brief_of',
-           'read_files']
+__all__ = ['tables', 'version', 'rows_in_chunk', 'rows_in_brief', 'RunError', 'pack', 'unpack', 'telling', 'Store', 'files_of',
+           'brief_of', 'read_files']
 
 # %% ../nbs/records.ipynb #48e855ec
 class RunError(RuntimeError):
@@ -42,7 +42,9 @@ def _unpacked(o):
     return {k: _unpacked(v) for k, v in o.items()}
 
 def pack(o)->str: return json.dumps(_packed(o)) # numbers, texts, None, and tuples, lists and dicts of them
-def unpack(text:str): return _unpacked(json.loads(text)) # what `pack` was given
+def unpack(text:str): # what `pack` was given
+    try: return _unpacked(json.loads(text))
+    except (AttributeError, TypeError, ValueError, RecursionError) as e: raise RunError(f"the record is damaged: {str(text)[:40]!r} is not what was written ({e})") from None
 
 # %% ../nbs/records.ipynb #fd88a04a
 tables = '''
@@ -79,18 +81,36 @@ class Store:
     def __init__(self, db, folder:Path=None, lock=None, writes=True):
         self.db, self.folder, self.guard, self.lock, self.writes, self.is_open = db, folder and folder.resolve(), threading.RLock(), lock, writes, True
         self.held = {}          # snapshots of a run in memory, by the name that a file would have
+        self.made = []          # folders that were made for it
+        self.file_id = _file_id(folder) if writes else None
     where = property(lambda self: str(self.folder) if self.folder else 'the run in memory')
     def __repr__(self): return f'Store({self.where})'
 
+    @property
+    def closed(self)->str: # what there is to say of a closed one
+        if self.folder: return f"the run in {self.where} is closed; GANLearner.resume({str(self.folder)!r}, dls, G, D) goes on with it"
+        return "the run in memory is closed, and nothing can go on with it; learn.save('name') still writes the weights"
+
     def rows(self, sql:str, *values)->list: # tuples
-        "What a query finds."
-        with self.guard, telling(self.where): return self.db.execute(sql, values).fetchall()
+        "What a query finds; a closed record can be read."
+        with self.guard, telling(self.where):
+            if self.is_open or self.folder is None: return self.db.execute(sql, values).fetchall()
+            if not (self.folder/'run.sqlite').is_file(): raise RunError(f"the run's folder {self.folder} is gone (deleted or moved)")
+            db = _for_reading(self.folder)
+            try: return db.execute(sql, values).fetchall()
+            finally: db.close()
+
+    def stands(self):
+        "Refuse to write to files that no name leads to any more."
+        if self.folder and _file_id(self.folder) != self.file_id: raise RunError(f"the run's folder {self.folder} is gone (deleted or moved), and what is trained is not recorded; learn.save('name') still writes the weights")
 
     @contextmanager
     def writing(self):
         "Within the block, one transaction: whole, or nothing."
+        if not self.is_open: raise RunError(self.closed)
         if not self.writes: raise RunError(f"{self.where} was opened for reading; GANLearner.resume opens it to go on")
         with self.guard, telling(self.where):
+            self.stands()
             self.db.execute('begin immediate')
             try:
                 yield self.db
@@ -102,9 +122,15 @@ class Store:
     def close(self):
         "Let go of the files."
         with self.guard:
-            self.db.close()
+            if self.folder: self.db.close()
             self.writes = self.is_open = False
             if self.lock: self.lock.release()
+
+def _file_id(folder)->tuple|None: # which file the record is; None: there is none
+    if folder is None: return None
+    try: s = os.stat(folder/'run.sqlite')
+    except (FileNotFoundError, NotADirectoryError): return None
+    return s.st_dev, s.st_ino
 
 # %% ../nbs/records.ipynb #02204011
 def _locked(folder:Path)->FileLock:
@@ -122,28 +148,65 @@ def new(cls:Store,
         db = _connect(':memory:')
         db.executescript(tables)
         return cls(db)
-    folder = Path(path)
-    if _begun(folder): raise ValueError(f"{folder} holds a run already: go on with it by GANLearner.resume({str(folder)!r}, dls, G, D), or give another folder")
-    if folder.exists() and (not folder.is_dir() or any(p.name not in ('writer.lock', 'snapshots') and not p.name.startswith('run.sqlite') for p in folder.iterdir())): raise ValueError(f"{folder} holds other files; give a folder that is new or empty")
+    folder = _folder(path)
+    with telling(folder):
+        made, what = [p for p in (folder/'snapshots', folder) if not p.exists()], _holds(folder)
+        mixed = folder.exists() and (not folder.is_dir() or not {*folder.iterdir(), *(folder/'snapshots').glob('*')} <= set(files_of(folder)))
+    if what == 'a run': raise ValueError(f"{folder} holds a run already: go on with it by GANLearner.resume({str(folder)!r}, dls, G, D), or give another folder")
+    if what == 'others' or mixed: raise ValueError(f"{folder} holds other files; give a folder that is new or empty")
     with telling(folder):
         (folder/'snapshots').mkdir(parents=True, exist_ok=True)
         lock = _locked(folder)
-        for p in folder.glob('run.sqlite*'): p.unlink()      # of one that was killed before it had begun
-        db = _connect(folder/'run.sqlite')
-        db.execute('pragma journal_mode=wal'); db.execute('pragma synchronous=full')
-        db.executescript(f"begin; {tables} insert into meta values('version', '{version}'); commit;")
-        _sync(folder)
-    return cls(db, folder, lock)
+        try:
+            for p in files_of(folder):
+                if p.is_file() and p.name != 'writer.lock': p.unlink()      # of one that was killed before it had begun
+            db = _connect(folder/'run.sqlite')
+            db.execute('pragma journal_mode=wal'); db.execute('pragma synchronous=full')
+            db.executescript(f"begin; {tables} insert into meta values('version', '{version}'); commit;")
+            _sync(folder)
+        except BaseException:
+            lock.release()
+            raise
+    new = cls(db, folder, lock)
+    new.made = made
+    return new
 
-def _begun(folder:Path)->bool:
-    "Does the folder hold a run, and not only the beginning of one that was killed before its first step could be recorded?"
-    if not (folder/'run.sqlite').exists(): return False
+def _folder(path)->Path:
+    "A folder that the user named; `~` is the home folder."
+    short = repr(str(path) if len(str(path)) < 100 else f'{str(path)[:100]}...')
+    if '\0' in str(path): raise ValueError(f"{short} is no name of a folder: it has a null character in it")
     try:
-        db = _connect(folder/'run.sqlite')
-        try: return db.execute("select 1 from meta where key='begun'").fetchone() is not None
+        folder = Path(path).expanduser()
+        folder.exists()
+    except RuntimeError as e: raise ValueError(f"{short} is no folder here: {e}") from None
+    except OSError as e:
+        if e.errno != errno.ENAMETOOLONG: raise RunError(f"{short} cannot be read or written ({e.strerror})") from None
+        raise ValueError(f"{short} is longer than names of folders may be here") from None
+    return folder
+
+_stem = re.compile(r'\d{1,9}-\d{1,12}-\d{1,9}')
+_name = re.compile(r'run\.sqlite(-wal|-shm|-journal)?|snapshots/\d{1,9}-\d{1,12}-\d{1,9}\.(safetensors|json)(\.part)?')
+
+def files_of(folder:Path)->list: # of paths; the record comes last
+    "What of a folder is a run's; without a record, no more than an empty folder and a free lock."
+    at = lambda p: p.relative_to(folder).as_posix()
+    own = [p for p in (folder/'snapshots', folder/'writer.lock') if not p.is_symlink() and (p.is_dir() if p.name == 'snapshots' else p.is_file() and not p.stat().st_size)]
+    if (folder/'run.sqlite').is_file(): own += [p for p in (*folder.glob('run.sqlite*'), *(folder/'snapshots').glob('*')) if _name.fullmatch(at(p)) and p.is_file() and not p.is_symlink()]
+    return sorted(own, key=at, reverse=True)
+
+def _holds(folder:Path)->str: # 'a run', 'others', or ''
+    "Is there a run, something else by that name, or nothing but the beginning of a run that was killed before its first step could be recorded?"
+    if not (folder/'run.sqlite').exists(): return ''
+    try:
+        db = _for_reading(folder)
+        try:
+            found = {n for n, in db.execute('select name from sqlite_master')}
+            if found and not _ours <= found: return 'others'
+            return 'a run' if found and db.execute("select 1 from meta where key='begun'").fetchone() else ''
         finally: db.close()
-    except sqlite3.OperationalError as e: return 'no such table' not in str(e)
-    except sqlite3.Error: return True      # whatever it is, it is not overwritten
+    except sqlite3.Error: return 'a run'      # whatever it is, it is not overwritten
+
+_ours = set(re.findall(r'create table (\w+)', tables))
 
 def _sync(folder:Path):
     "Have the names in a folder on disk, where the system can."
@@ -160,10 +223,11 @@ def open(cls:Store,
 )->Store:
     "A record that is there."
     if not isinstance(path, (str, os.PathLike)): raise ValueError(f"{path!r} is no folder; a run in memory ends with its learner, which has learn.fork() and learn.rewind(step)")
-    folder = Path(path)
+    folder = _folder(path)
     for p in (folder/'run.sqlite', folder/'snapshots'):
         if p.is_symlink(): raise RunError(f"{p} is a link, which a run does not contain; nothing was read")
-    with telling(folder): there = (folder/'run.sqlite').is_file() and _begun(folder)
+    with telling(folder): there = (folder/'run.sqlite').is_file() and _holds(folder)
+    if there == 'others': raise RunError(f"{folder/'run.sqlite'} is no record of ganlab; nothing was read")
     if not there: raise ValueError(f"{folder} holds no run; GANLearner(..., run={str(folder)!r}) records one there")
     with telling(folder):
         lock = _locked(folder) if write else None
@@ -210,6 +274,13 @@ def fact(self:Store, name:str, default=None):
     found = self.rows('select value from meta where key=?', name)
     return unpack(found[0][0]) if found else default
 
+@patch
+def need(self:Store, name:str, *keys):
+    "A fact that every run has, and that has these keys."
+    found = self.fact(name)
+    if found is None or keys and not (isinstance(found, dict) and found.keys() >= set(keys)): raise RunError(f"{self.where} is damaged: what it says of {name!r} is missing or not whole")
+    return found
+
 # %% ../nbs/records.ipynb #e2dbf6eb
 @patch
 def path(self:Store,
@@ -254,24 +325,30 @@ def put_chunk(self:Store, db, line:int, series:str, start:int, columns:list, y:n
     db.execute('insert or replace into chunks values(?, ?, ?, ?, ?, ?, ?)', (line, series, start, y.shape[1], pack(list(columns)), y.tobytes(), brief_of(y).tobytes()))
 
 @cache
-def _columns(text:str)->list: return unpack(text)
+def _columns(text:str)->list:
+    columns = unpack(text)
+    if not isinstance(columns, list) or not all(isinstance(c, str) for c in columns): raise RunError(f"the record is damaged: {str(text)[:40]!r} are no names of columns")
+    return columns
 
 @patch
 def chunks(self:Store,
     line:int, series:str='', # of a line and its past
     brief:bool=False, # the briefs, in place of the values
 ):  # -> yields first row, columns, values (columns, rows) or (columns, blocks, 2)
-    "The chunks of a line, in order, cut where a line was left."
+    "The chunks of a line, in order, cut where a line begins and where it was left."
     for l, first, to, _ in self.path(line):
-        for start, rows, columns, data in self.rows(f"select start, rows, columns, {'brief' if brief else 'data'} from chunks where line=? and series=? and start<? order by start", l, series, to if to < math.inf else 2**62):
-            columns, y = _columns(columns), np.frombuffer(data, np.float32)
-            keep = int(min(rows, to - start))
-            if brief: yield start, columns, y.reshape(len(columns), -1, 2)[:, :-(-keep//rows_in_brief)]
-            else: yield start, columns, y.reshape(len(columns), rows)[:, :keep]
+        for start, rows, columns, data, short in self.rows(f"select start, rows, columns, {'null' if brief else 'data'}, brief from chunks where line=? and series=? and start<? and start+rows>? order by start", l, series, min(to, 2**62), first):
+            columns, keep, skip = _columns(columns), int(min(rows, to - start)), max(0, first - start)      # rows before the line's own: of a folder that an older ganlab wrote
+            if brief and not skip: yield start, columns, _floats(short, (len(columns), -1, 2), self.where)[:, :-(-keep//rows_in_brief)]; continue
+            if brief: data = self.rows('select data from chunks where line=? and series=? and start=?', l, series, start)[0][0]
+            y = _floats(data, (len(columns), rows), self.where)[:, skip:keep]
+            yield start + skip, columns, brief_of(y) if brief else y
+
+def _floats(data:bytes, shape:tuple, where:str)->np.ndarray:
+    try: return np.frombuffer(data, np.float32).reshape(shape)
+    except (TypeError, ValueError) as e: raise RunError(f"{where} is damaged: some of its scalars are not whole ({e})") from None
 
 # %% ../nbs/records.ipynb #82b65db8
-_stem = re.compile(r'\d{1,9}-\d{1,12}-\d{1,9}')
-
 @patch
 def file(self:Store, stem:str, ext:str)->Path:
     "A snapshot's file; nothing outside the folder, and no link."
@@ -320,6 +397,7 @@ def put_snapshot(self:Store,
     else:
         text = pack({k: getattr(snap, k) for k in _plain})
         with telling(self.where):
+            self.stands()
             a = _aside(self.file(stem, 'safetensors'), lambda p: save_file({n: t.detach().cpu().contiguous() for n, t in snap.tensors.items()}, p))
             b = _aside(self.file(stem, 'json'), lambda p: p.write_text(text))
         sha = f'{a} {b}'

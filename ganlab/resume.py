@@ -149,11 +149,14 @@ def read_snapshot(
     snap = read_files(Path(f'{stem}.safetensors'), Path(f'{stem}.json'))
     return with_loss(snap, learn)
 
-def _initial(store, G, D):
+def _initial(store, G, D, must):
     found = store.rows("select id from snapshots where kept='start'")
-    if not found: return
-    try: snap = store.get_snapshot(found[0][0])
-    except RunError: return             # a later one will do, for all but a replay
+    try:
+        if not found: raise RunError(f"{store.where} has no snapshot of what it began with, and cannot be replayed; GANLearner.resume goes on with it")
+        snap = store.get_snapshot(found[0][0])
+    except RunError:
+        if must: raise
+        return             # a later one will do, for all but a replay
     load_initial(G, D, snap.tensors, lambda key: _made(store, key))
 
 def call(made_by)->str: # of a function's name and its arguments
@@ -161,19 +164,20 @@ def call(made_by)->str: # of a function's name and its arguments
     return f"{made_by[0]}({', '.join(f'{k}={v!r}' for k, v in made_by[1].items())})"
 
 def _made(store, key)->str:
-    net = store.fact('nets')[key.upper()]
+    net = store.need('nets', 'G', 'D')[key.upper()]
     return call(net['made_by']) if net['made_by'] else f"a {net['kind']} with {net['weights']:,} weights"
 
 def _learner(store, dls, G, D, run, loss, opt, tricks, **more)->GANLearner:
     "A learner made like the one of the record."
-    made, own = dict(store.fact('made')), list(loss) if isinstance(loss, (list, tuple)) else [] if loss is None else [loss]
+    made, own = dict(store.need('made', 'loss', 'opt', 'seed')), list(loss) if isinstance(loss, (list, tuple)) else [] if loss is None else [loss]
     own = [get_loss(l) for l in own]
     if made['loss'] is None:
-        made['loss'] = next((l for l in own if loss_key(l) == store.fact('first_loss')), None)
-        if made['loss'] is None: raise ValueError(f"the run began with a loss of your own, {store.fact('first_loss').split('/')[1]}, and no code is stored; give it: loss=...")
+        made['loss'] = next((l for l in own if loss_key(l) == store.need('first_loss')), None)
+        if made['loss'] is None: raise ValueError(f"the run began with a loss of your own, {store.need('first_loss').split('/')[1]}, and no code is stored; give it: loss=...")
     if opt is not None: made['opt'] = opt
     if made['opt'] is None: raise ValueError("the run was made with an optimiser of your own, and no code is stored; give the same: opt=...")
-    _initial(store, G, D)
+    for name, *keys in (('nets', 'G', 'D'), ('data', 'first', 'name', 'n', 'bs'), ('threads',), ('versions', 'torch')): store.need(name, *keys)
+    _initial(store, G, D, must=run is None)
     learn = GANLearner(dls, G, D, **made, run=run, **more)
     learn.known_losses |= {loss_key(l): l for l in own}
     for t in [tricks] if isinstance(tricks, (type, Trick)) else tricks: learn.tricks.add(t)
@@ -223,10 +227,13 @@ def last_before(self:Run, step:int)->int: # 0 where there is none
 
 @patch
 def going_on(self:Run, learn):
-    "Write on from where the line's last chunk begins."
+    "Write on from where the line's last chunk begins; where it has none, from where the line does."
     rows = self.store.rows("select start, rows from chunks where line=? and series='' order by start desc limit 1", self.line)
     if rows: self._start, self._flushed = rows[0][0], min(sum(rows[0]), learn.step)
-    self._due = self._frame_due = self._snap_due = learn.step + 1
+    else: self._start = self._flushed = self.store.path(self.line)[-1][1]
+    self._due = self._frame_due = learn.step + 1
+    near = any(learn.step - 50 <= s['step'] <= learn.step for s in self.snapshots)
+    self._snap_due = 0 if near else learn.step + 1      # 0: when one is due, counted from here
     self._mult = self.mults(learn.step)[learn.step]
 
 # %% ../nbs/resume.ipynb #9b7ba421

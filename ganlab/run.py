@@ -16,7 +16,8 @@ from .keeping import fingerprint, pace, pack_frame, superfluous, unpack_frame
 from .losses import loss_key, losses
 from .metrics import quality
 from .pictures import Pictures
-from .records import RunError, Store, pack, rows_in_brief, rows_in_chunk, unpack
+from .records import RunError, Store, brief_of, files_of, pack, rows_in_brief, rows_in_chunk, unpack
+from .rng import whole
 from .snapshots import digest, numbers_text, take
 from .switch import Change
 
@@ -74,6 +75,13 @@ def attach(self:Run, learn):
     self._learn = weakref.ref(learn)
     if self.folder: _open.add(self)
 
+@patch
+def why_not(self:Run)->str|None: # one sentence; None: it can
+    "Why no learner can begin to be recorded in this run."
+    if not self.store.is_open: return self.store.closed
+    if not self.store.writes: return f"the run in {self.store.where} is open for reading, and would record nothing; GANLearner.resume({str(self.folder)!r}, dls, G, D) goes on with it"
+    if self._learn is not None: return "a run that records one learner cannot record another; give a folder of its own, or go on from that one: learn.fork()"
+
 def _facts(learn)->dict:
     m = learn.made
     some = learn.some_x.contiguous().numpy().tobytes()
@@ -87,13 +95,17 @@ def _facts(learn)->dict:
 def discard(self:Run):
     "Take the run away again: of a learner that could not be made."
     self._stop()
-    wipe(self.folder)
+    wipe(self.folder, self.store.made)
 
-def wipe(folder:Path):
-    "Take away what a run's folder consists of, and the folder if nothing else is in it."
+def wipe(
+    folder:Path, # of a run that is closed
+    made:list=None, # folders that were made for it, inner ones first; None: all
+):
+    "Take away what a run's folder consists of, and the folder if it was made for the run and nothing else is in it."
     if folder is None: return
-    for p in [*(folder/'snapshots').glob('*'), *folder.glob('run.sqlite*'), folder/'writer.lock']: p.unlink(missing_ok=True)
-    for p in (folder/'snapshots', folder):
+    for p in files_of(folder):
+        if p.is_file(): p.unlink(missing_ok=True)
+    for p in (folder/'snapshots', folder) if made is None else made:
         try: p.rmdir()
         except OSError: pass
 
@@ -105,7 +117,7 @@ def learner(self:Run): return self._learn and self._learn() # the learner that i
 def write(self:Run, c:Change):
     "Commit a change, before it acts."
     if c.again is self or self._asleep: return
-    if not self.store.writes: raise RunError(f"the run in {self.store.where} is closed; GANLearner.resume goes on with it")
+    if not self.store.writes: raise RunError(self.store.closed)
     params = {k: loss_key(v) if k == 'loss' else v for k, v in c.params.items()}
     with self.store.writing() as db:
         self._put_mults(db)
@@ -133,9 +145,11 @@ def strike(self:Run, c:Change):
 def _change(row, losses_known)->Change:
     number, step, kind, name, params, more = row
     params, more = unpack(params), unpack(more)
-    c = Change(kind, name, params, now=more['now'], asked=step)
-    c.step, c.id, c.title, c.own, c.caution = step, number, *(more[k] for k in ('title', 'own', 'caution'))
-    if kind == 'loss': c.params, c.loss = {}, losses_known.get(params['loss'])
+    try:
+        c = Change(kind, name, dict(params), now=more['now'], asked=step)
+        c.step, c.id, c.title, c.own, c.caution = step, number, *(more[k] for k in ('title', 'own', 'caution'))
+        if kind == 'loss': c.params, c.loss = {}, losses_known.get(params['loss'])
+    except (KeyError, TypeError, ValueError) as e: raise RunError(f"the record is damaged: change {number}, {kind} {name} at step {step}, is not whole") from e
     c._done.set()
     return c
 
@@ -273,7 +287,9 @@ def keep(self:Run,
     "Take a snapshot, and have it written."
     if self.folder: self.flush(learn, wait=kept != 'ring' or wait or self._busy)     # no snapshot without the rows before it
     t0 = time.perf_counter()
-    snap, numbers, last, score = take(learn), numbers_text(learn), self.last_change(), self._score(learn) if kept in ('ring', 'pinned') else None
+    last = self.last_change()
+    if kept == 'ring' and any(s['step'] == learn.step and s['last'] == last for s in self.snapshots): return self.sync() if wait else None
+    snap, numbers, score = take(learn), numbers_text(learn), self._score(learn) if kept in ('ring', 'pinned') else None
     took = time.perf_counter() - t0
     self._do(self._put_snapshot, snap, numbers, last, kept, self.line, took, score)
     if wait or kept in ('start', 'edited'): self.sync()
@@ -358,7 +374,7 @@ def left(self:Run, learn):
 def met(self:Run, learn):
     "Do things still stand as they were left? If not, they were set by hand."
     if self._asleep or self._seen is None: return
-    if not self.store.writes: raise RunError(f"the run in {self.store.where} is closed; GANLearner.resume goes on with it")
+    if not self.store.writes: raise RunError(self.store.closed)
     if repr(fingerprint(learn)) != repr(self._seen): self.edited(learn)      # as texts: NaN equals NaN
 
 @patch
@@ -396,7 +412,7 @@ def settled(self:Run): self.store.note(line=self.line)
 def fill(self:Run, learn):
     "Give the learner the rows of the live line, up to where it stands."
     for series, rec in (('', learn.record), *learn.layers.items()):
-        columns, y = self.table(series=series)
+        columns, y = self._stored(self.line, series)
         y = y[:, :learn.step] if len(columns) else np.zeros((0, 0), np.float32)
         rec.fill([*columns, *(c for c in rec.columns if c not in columns)], y, learn.step)
     if learn.step: learn.record.array('step')[:] = np.arange(1, learn.step + 1)
@@ -447,7 +463,19 @@ def steps_on(self:Run, line:int)->int:
 @patch
 def table(self:Run, line:int=None, series:str='')->tuple: # columns, values (columns, steps)
     "All scalars of a line: those of every step (series ''), or the gradient norms of the layers of 'd' or 'g'."
-    parts = list(self.store.chunks(self.line if line is None else line, series))
+    if (rec := self._live(line, series)) is None: return self._stored(self.line if line is None else line, series)
+    n, columns, data = rec.n, list(rec.columns), rec._data      # may grow meanwhile
+    return columns[:data.shape[1]], data[:n, :len(columns)].T.copy()
+
+@patch
+def _live(self:Run, line, series=''): # -> the rows of the learner that is recorded; None: of another line
+    if (learn := self.learner) is None or line not in (None, self.line): return None
+    return learn.layers.get(series) if series else learn.record
+
+@patch
+def _stored(self:Run, line:int, series:str)->tuple: # columns, values (columns, steps)
+    "What is written."
+    parts = list(self.store.chunks(line, series))
     columns = list(dict.fromkeys(c for _, cs, _ in parts for c in cs))
     out = np.full((len(columns), sum(y.shape[1] for _, _, y in parts)), np.nan, np.float32)
     at = 0
@@ -470,12 +498,20 @@ def curves(self:Run,
     line:int=None, # the live one
     points:int=1000, # at most
 )->tuple: # steps (n,), and by name: least and greatest (2, n)
-    "Columns as they are drawn from afar: the least and the greatest of so many steps, from the briefs alone."
+    "Columns as they are drawn from afar: the least and the greatest of so many steps, from the briefs, and from the rows that are not written yet."
+    points, rec, since = whole(points, 'points'), self._live(line), self._start
+    chunks = list(self.store.chunks(self.line if line is None else line, brief=True))
+    if rec is not None:      # what is not written yet
+        y = rec._data[since:rec.n, :len(rec.columns)].T
+        chunks = [c for c in chunks if c[0] < since] + ([(since, rec.columns, brief_of(y))] if y.shape[1] else [])
+    if not chunks: return np.zeros(0, int), {n: np.zeros((2, 0), np.float32) for n in names}
+    known = list(dict.fromkeys(c for _, columns, _ in chunks for c in columns))
+    for n in names:
+        if n not in known: raise ValueError(f"no column {n!r} in this run; there are {', '.join(known)}")
     at, parts = [], {n: [] for n in names}
-    for start, columns, y in self.store.chunks(self.line if line is None else line, brief=True):
+    for start, columns, y in chunks:
         at.append(start + 1 + rows_in_brief*np.arange(y.shape[1]))
         for n in names: parts[n].append(y[columns.index(n)] if n in columns else np.full((y.shape[1], 2), np.nan, np.float32))
-    if not at: return np.zeros(0, int), {n: np.zeros((2, 0), np.float32) for n in names}
     at = np.concatenate(at)
     first = np.arange(0, len(at), -(-len(at)//points))
     low = {n: np.concatenate(v) for n, v in parts.items()}
@@ -487,7 +523,11 @@ def frames(self:Run, line:int=None)->list: # dicts, by step: step, kind, and wha
     out = []
     for l, first, to, _ in self.store.path(self.line if line is None else line):
         out += self.store.rows('select step, head, data from frames where line=? and step>=? and step<=?', l, first if l else 0, min(to, 2**62))
-    return [unpack_frame(h, d) for _, h, d in sorted({s: (s, h, d) for s, h, d in out}.values())]
+    return [_framed(h, d) for _, h, d in sorted({s: (s, h, d) for s, h, d in out}.values())]
+
+def _framed(head, data)->dict:
+    try: return unpack_frame(head, data)
+    except (AttributeError, KeyError, TypeError, ValueError) as e: raise RunError(f"the record is damaged: a picture in it cannot be read ({e})") from None
 
 @patch(as_prop=True)
 def snapshots(self:Run)->list: # dicts, by step
@@ -495,4 +535,7 @@ def snapshots(self:Run)->list: # dicts, by step
     return [dict(zip(('id', 'step', 'last', 'kept', 'score', 'hash', 'bytes'), r)) for r in self.store.on_path(self.line)]
 
 @patch(as_prop=True)
-def facts(self:Run)->dict: return {k: unpack(v) for k, v in self.store.rows('select key, value from meta')} # about the run
+def facts(self:Run)->dict: return _Facts({k: unpack(v) for k, v in self.store.rows('select key, value from meta')}) # about the run
+
+class _Facts(dict):
+    def __missing__(self, k): raise RunError(f"the record is damaged: it does not say what its {k} was")

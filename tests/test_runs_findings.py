@@ -1,13 +1,16 @@
 "What a reader with fresh eyes broke in the record, in presets and in tricks together; each once, so that it stays mended."
-import os, threading, time, warnings
+import os, shutil, sqlite3, threading, time, warnings
 import numpy as np, pytest, torch
 from torch import nn
 from ganlab.data import ring_dls
+from ganlab.fitting import StepError
 from ganlab.lab import Lab
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
 from ganlab.panels.curves import Thinned
+from ganlab.records import RunError
 from ganlab.run import Run
+from ganlab.switch import Refused
 from ganlab.trick import Trick
 import ganlab.fork, ganlab.presets
 from strangers import go, one_sentence
@@ -234,3 +237,173 @@ def test_no_folder():
     for wrong in (new().run, None, 3):
         with pytest.raises(ValueError, match='no folder') as e: Run.open(wrong)
         one_sentence(e.value)
+
+def _on(folder, **kw): return GANLearner.resume(folder, data(), *nets(), progress=False, **kw)
+
+def _back(learn, how):
+    if how == 'rewind': learn.rewind(40)
+    elif how == 'undo': learn.undo()
+    else: learn.run.close(); learn = _on(learn.run.folder, step=40)
+    learn.run.close()
+    return learn.run.folder
+
+@pytest.mark.parametrize('how', ['rewind', 'undo', 'step'])
+def test_a_line_that_is_left_before_its_first_step(how, tmp_path):
+    calm = new(); go(calm, 60)
+    learn = new(run=tmp_path/'a'); go(learn, 40); learn.tricks.on('ttur'); go(learn, 20); folder = _back(learn, how)
+    for n in (20, 10):      # and twice in a row
+        learn = _on(folder); assert learn.step == 40
+        go(learn, n//2); learn.run.close()
+        learn = _on(folder); assert learn.history.d_loss.tolist() == calm.history.d_loss.tolist()[:40 + n//2]
+        go(learn, n//2); learn.run.close()
+        run = Run.open(folder); rows = run.scalars()
+        assert run.step == 40 + n and rows.step.tolist() == list(range(1, 41 + n)) and rows.d_loss.tolist() == calm.history.d_loss.tolist()[:40 + n]
+        _back(_on(folder), 'rewind')
+
+def test_a_folder_in_which_a_line_repeats_its_past_is_read(tmp_path):
+    learn = new(run=tmp_path/'a'); go(learn, 60); learn.rewind(40); go(learn, 20); rows = learn.history.d_loss.tolist()
+    learn.run._start = 0; learn.run._flushed = 0; learn.run.flush(learn, wait=True); learn.run.close()      # as an older version did
+    run = Run.open(tmp_path/'a'); assert run.store.rows('select count(*) from chunks where line=1 and start=0') == [(3,)]
+    run.store.close()
+    with sqlite3.connect(tmp_path/'a'/'run.sqlite') as db: db.execute('delete from chunks where line=1 and start=40')
+    run = Run.open(tmp_path/'a')
+    assert run.scalars().step.tolist() == list(range(1, 61)) and run.scalars().d_loss.tolist() == rows
+    at, low = run.curves('d_loss'); assert at.tolist() == [1, 33, 41] and np.nanmax(low['d_loss']) == np.float32(max(rows))
+    learn = _on(tmp_path/'a'); go(learn, 5); learn.run.close()
+    assert Run.open(tmp_path/'a').scalars().step.tolist() == list(range(1, 66))
+
+def _all(folder): return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in folder.rglob('*')}
+
+def _with(folder, **files):
+    for name, text in files.items():
+        p = folder/name.replace('__', '/'); p.parent.mkdir(parents=True, exist_ok=True); p.write_bytes(text)
+
+def _theirs(folder):
+    folder.mkdir(); db = sqlite3.connect(folder/'run.sqlite'); db.executescript('create table songs(a); insert into songs values(1)'); db.close()
+
+def _renamed(folder):
+    learn = new(run=folder); go(learn, 3); learn.run.close()
+    (folder/'run.sqlite').rename(folder/'run.sqlite.bak')
+
+def _moved(folder): _renamed(folder); (folder/'run.sqlite.bak').unlink()
+def _locked(folder): folder.mkdir(); (folder/'writer.lock').write_text('my notes')
+def _model(folder): (folder/'snapshots').mkdir(parents=True); (folder/'snapshots'/'best_model.pt').write_bytes(b'weights')
+def _linked(folder): (folder.parent/'far').mkdir(); folder.mkdir(); (folder/'snapshots').symlink_to(folder.parent/'far', True)
+
+@pytest.mark.parametrize('kw', [{}, dict(tricks=['nonsense'])], ids=['good', 'bad'])
+@pytest.mark.parametrize('what', [_theirs, _renamed, _moved, _locked, _model, _linked])
+def test_files_of_others_stay_as_they_are(what, kw, tmp_path):
+    what(tmp_path/'x'); before = _all(tmp_path)
+    with pytest.raises(ValueError, match='holds other files') as e: new(run=tmp_path/'x', **kw)
+    one_sentence(e.value); assert _all(tmp_path) == before
+
+def test_an_empty_folder_stays_where_a_learner_cannot_be_made(tmp_path):
+    (tmp_path/'x'/'snapshots').mkdir(parents=True)
+    with pytest.raises(ValueError, match='nonsense'): new(run=tmp_path/'x', tricks=['nonsense'])
+    assert [p for p in (tmp_path/'x').rglob('*')] == [tmp_path/'x'/'snapshots']
+    (tmp_path/'x'/'run.sqlite').touch(); learn = new(run=tmp_path/'x'); go(learn, 2); learn.run.close()      # one that was killed at its beginning
+    assert _on(tmp_path/'x').step == 2
+
+def test_a_replay_from_a_damaged_beginning_says_so(tmp_path):
+    learn = new(run=tmp_path/'a'); learn.run.snap_every = 20; go(learn, 60); at = learn.state_hash(); learn.run.close()
+    p = tmp_path/'a'/'snapshots'/'0-0-1.safetensors'; b = bytearray(p.read_bytes()); b[-1] ^= 1; p.write_bytes(b)
+    with pytest.raises(RunError, match='step 0 is damaged') as e: Run.open(tmp_path/'a').replay(data(), *nets(), progress=False)
+    one_sentence(e.value)
+    assert _on(tmp_path/'a').state_hash() == at
+
+@pytest.mark.parametrize('how', ['deleted', 'moved', 'replaced'])
+def test_a_folder_that_goes_while_it_trains(how, tmp_path):
+    learn = new(run=tmp_path/'a'); go(learn, 30)
+    learn.run.sync(); (tmp_path/'a').rename(tmp_path/'b')
+    if how == 'replaced': other = new(run=tmp_path/'a')
+    if how == 'deleted': shutil.rmtree(tmp_path/'b')
+    with pytest.raises(StepError, match=r'gone \(deleted or moved\)') as e:
+        for _ in range(3): go(learn, 100)      # it is noticed by the next that is written
+    one_sentence(e.value); at, step = learn.state_hash(), learn.step
+    with pytest.raises(Refused, match='is gone'): learn.tricks.on('ttur')
+    assert learn.state_hash() == at and not learn.tricks['ttur'].enabled
+    learn.path = tmp_path; learn.save('w'); assert (tmp_path/'models').is_dir()
+    if how == 'moved':      # and back: nothing is lost
+        (tmp_path/'b').rename(tmp_path/'a'); go(learn, 10); learn.run.close()
+        assert Run.open(tmp_path/'a').scalars().step.tolist() == list(range(1, step + 11))
+    else:
+        with pytest.warns(UserWarning, match='gone'): learn.run.close()
+        assert how == 'deleted' and not (tmp_path/'a').exists() or other.step == Run.open(tmp_path/'a').step == 0
+
+def test_a_run_of_another_is_none_to_record_to(tmp_path):
+    learn = new(run=tmp_path/'a'); go(learn, 5); mem = new(); go(mem, 5)
+    for wrong, match in ((Run.open(tmp_path/'a'), 'open for reading'), (learn.run, 'another'), (mem.run, 'another'), (learn, 'need a folder'), (learn.run.store, 'need a folder')):
+        with pytest.raises(ValueError, match=match) as e: new(run=wrong)
+        one_sentence(e.value)
+    go(learn, 5); assert again(learn).state_hash() == learn.state_hash()
+    learn.run.close()
+    with pytest.raises(ValueError, match='closed') as e: new(run=learn.run)
+    one_sentence(e.value)
+
+@pytest.mark.parametrize('sql', ["update changes set more='{'", "update changes set more='{}'", "update changes set params='[1]'", "update changes set params='3'",
+                                 'update chunks set data=substr(data, 1, 9)', 'update chunks set brief=substr(brief, 1, 9)', "update chunks set columns='3'", "update chunks set columns='['",
+                                 "delete from meta where key='nets'", "update meta set value='3' where key='nets'", "delete from meta where key='made'", "delete from meta where key='versions'", "delete from meta where key='data'",
+                                 "update frames set data=substr(data, 1, 3)", "update frames set head='{'", "update meta set value='{' where key='data'"])
+def test_rows_that_are_damaged(sql, tmp_path):
+    learn = new(run=tmp_path/'a'); go(learn, 20); learn.tricks.on('ttur'); go(learn, 20); learn.run.close()
+    with sqlite3.connect(tmp_path/'a'/'run.sqlite') as db: db.execute(sql)
+    db.close()
+    run, told = Run.open(tmp_path/'a'), 0
+    for f in (lambda: run.changes, run.scalars, lambda: run.curves('d_loss'), run.frames, lambda: run.facts['nets']['G'], lambda: run.facts['data'], lambda: run.replay(data(), *nets(), progress=False), lambda: _on(tmp_path/'a').run.close()):
+        try: f()
+        except RunError as e: told += 'damaged' in one_sentence(e)
+        except TypeError: assert "value='3'" in sql      # what a reader makes of a fact is its own
+    assert told
+
+def test_a_closed_run_can_be_read(tmp_path):
+    learn = new(run=tmp_path/'a'); go(learn, 10); learn.tricks.on('ttur'); go(learn, 10); learn.run.close()
+    run = learn.run
+    assert [c.name for c in run.changes] == ['ttur'] and run.frames() and run.snapshots and len(run.scalars()) == len(run.table(0)[1][0]) == 20
+    run.to_python(tmp_path/'a.py'); assert run.replay(data(), *nets(), progress=False).state_hash() == learn.state_hash()
+    assert _on(tmp_path/'a').step == 20      # nothing holds the folder
+    for do in (lambda: go(learn, 1), learn.undo, lambda: learn.rewind(5), lambda: learn.tricks.on('ema'), learn.fork, run.store.writing().__enter__):
+        with pytest.raises(Exception, match='closed; GANLearner.resume') as e: do()
+        one_sentence(e.value)
+    with Lab(learn) as lab:
+        lab.start(5); lab.wait(60)
+        assert lab.state == 'error' and 'closed; GANLearner.resume' in str(lab.error) and learn.step == 20
+    shutil.rmtree(tmp_path/'a')
+    with pytest.raises(RunError, match='is gone') as e: run.changes
+
+def test_a_closed_run_in_memory():
+    learn = new(); go(learn, 10); learn.tricks.on('ttur'); go(learn, 10); learn.run.close()
+    assert [c.name for c in learn.run.changes] == ['ttur'] and len(learn.run.scalars()) == 20
+    for do in (lambda: go(learn, 1), learn.undo, lambda: learn.rewind(5), lambda: learn.tricks.on('ema'), learn.fork):
+        with pytest.raises(Exception, match='the run in memory is closed') as e: do()
+        assert 'resume' not in one_sentence(e.value)
+
+def test_curves_of_what_is_not_written_yet(tmp_path):
+    for kw in ({}, dict(run=tmp_path/'a')):
+        learn = new(**kw); go(learn, 30); at, low = learn.run.curves('d_loss', 'ms')
+        assert at.tolist() == [1] and low['d_loss'].tolist() == [[learn.history.d_loss.min()], [learn.history.d_loss.max()]]
+        assert learn.run.table()[1].shape[1] == 30
+        learn.rewind(20); go(learn, 70); at, low = learn.run.curves('d_loss'); rows = learn.history.d_loss
+        assert at[0] == 1 and np.nanmin(low['d_loss'][0]) == rows.min() and np.nanmax(low['d_loss'][1]) == rows.max()
+        assert learn.run.curves('d_loss', points=1)[0].tolist() == [1]
+        for wrong, match in ((lambda: learn.run.curves('d_loss', points=0), 'points=0'), (lambda: learn.run.curves('d_los'), "'d_los'.*d_loss, g_loss")):
+            with pytest.raises(ValueError, match=match) as e: wrong()
+            one_sentence(e.value)
+    learn.run.close(); assert np.nanmax(Run.open(tmp_path/'a').curves('d_loss')[1]['d_loss']) == rows.max()
+
+def test_names_of_folders(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path/'home')); (tmp_path/'home').mkdir()
+    for wrong in ('a\0b', 'x'*300, '~nobody-of-this-name/a'):
+        for f in (lambda: new(run=wrong), lambda: Run.open(wrong)):
+            with pytest.raises(ValueError) as e: f()
+            assert repr(wrong)[1:20] in one_sentence(e.value) and 'embedded' not in str(e.value)
+    learn = new(run='~/x'); go(learn, 2); learn.run.close()
+    assert (tmp_path/'home'/'x'/'run.sqlite').exists() and not os.path.exists('~') and Run.open('~/x').step == 2
+
+def test_no_snapshot_is_taken_twice(tmp_path):
+    learn = new(run=tmp_path/'a'); learn.run.close()
+    for n in (20, 40, 60):
+        learn = _on(tmp_path/'a'); go(learn, 20); learn.run.close()
+        _on(tmp_path/'a').run.close()
+    assert [s['step'] for s in Run.open(tmp_path/'a').snapshots] == [0, 20, 40, 60]
+    learn = _on(tmp_path/'a'); learn.tricks.on('ttur'); at = learn.state_hash(); learn.run.close()      # another state of that step
+    assert [s['step'] for s in Run.open(tmp_path/'a').snapshots] == [0, 20, 40, 60, 60] and _on(tmp_path/'a').state_hash() == at
