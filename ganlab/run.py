@@ -238,7 +238,8 @@ def catch_up(self:Run):
 # %% ../nbs/09_run.ipynb #a1684de2
 @patch
 def _frame(self:Run, learn):
-    "Take a frame, and say when the next one is due."
+    "Take a frame, and say when the next one is due; with `frame_every` 0 there is none."
+    if self.frame_every == 0: self._frame_due = learn.step + 100; return      # somebody may set it by then
     t0 = time.perf_counter()
     if not hasattr(learn, 'pictures'): learn.pictures = Pictures(learn)
     try: row = (self.line, learn.step, *pack_frame(learn.pictures.take()))
@@ -347,7 +348,7 @@ def stepped(self:Run, learn):
 @patch
 def _work(self:Run, learn):
     step = learn.step
-    if step >= self._frame_due and self.frame_every != 0: self._frame(learn)
+    if step >= self._frame_due: self._frame(learn)
     if step >= self._snap_due and self.snap_every != 0:
         if self._snap_due: self.keep(learn)
         self._snap_due = step + (self.snap_every or pace(self._snap_cost, _step_time(learn), least=50))

@@ -295,3 +295,13 @@ def test_a_tail_that_is_longer(tmp_path):
     learn.fit_steps(30, progress=False); learn.rewind(10); learn.fit_steps(5, progress=False)
     story, _ = read_page(export_html(learn, tmp_path/'r.html').read_text(encoding='utf-8'))
     assert story['ghosts'] == [[10, 30]] and story['branches'][0]['steps'] == 15
+
+def test_no_frames(tmp_path, monkeypatch):
+    "`frame_every = 0`: not one picture is recorded, and the page goes through all steps without them"
+    monkeypatch.setattr(Run, 'frame_every', 0)
+    learn = GANLearner(ring_dls(n=500, bs=16), *mlp(width=8, depth=2, seed=0), seed=0, run=tmp_path/'r')
+    learn.fit_steps(50, progress=False); learn.tricks.on('ttur'); learn.fit_steps(10, progress=False)
+    learn.run.close()
+    assert Run.open(tmp_path/'r').frames() == []
+    story, _ = read_page(export_html(tmp_path/'r', tmp_path/'r.html').read_text(encoding='utf-8'))
+    assert story['kind'] == 'none' and [f['step'] for f in story['branches'][0]['frames']][-1] == 60 and len(story['branches'][0]['frames']) > 40
