@@ -96,7 +96,7 @@ class Store:
         with self.guard, telling(self.where):
             if self.is_open or self.folder is None: return self.db.execute(sql, values).fetchall()
             if not (self.folder/'run.sqlite').is_file(): raise RunError(f"the run's folder {self.folder} is gone (deleted or moved)")
-            db = _for_reading(self.folder)
+            db = _for_reading(self.folder, once=True)
             try: return db.execute(sql, values).fetchall()
             finally: db.close()
 
@@ -198,7 +198,7 @@ def _holds(folder:Path)->str: # 'a run', 'others', or ''
     "Is there a run, something else by that name, or nothing but the beginning of a run that was killed before its first step could be recorded?"
     if not (folder/'run.sqlite').exists(): return ''
     try:
-        db = _for_reading(folder)
+        db = _for_reading(folder, once=True)
         try:
             found = {n for n, in db.execute('select name from sqlite_master')}
             if found and not _ours <= found: return 'others'
@@ -240,9 +240,10 @@ def open(cls:Store,
             raise
     return cls(db, folder, lock, write)
 
-def _for_reading(folder:Path):
-    "A connection that writes nothing; where SQLite wants to write beside the file and may not, one to a copy."
-    uri = lambda f: f'file:{quote(str(Path(f).resolve()))}?mode=ro'
+def _for_reading(folder:Path, once=False):
+    "A connection that writes nothing; where SQLite wants to write beside the file and may not, one to a copy. `once`, of a record that nobody has open: it leaves nothing beside the file either."
+    still = '&immutable=1' if once and not (folder/'run.sqlite-wal').exists() else ''
+    uri = lambda f: f'file:{quote(str(Path(f).resolve()))}?mode=ro{still}'
     db = _connect(uri(folder/'run.sqlite'), uri=True)
     try: db.execute('select 1 from sqlite_master').fetchone()
     except sqlite3.OperationalError:

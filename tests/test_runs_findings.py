@@ -279,7 +279,7 @@ def _with(folder, **files):
         p = folder/name.replace('__', '/'); p.parent.mkdir(parents=True, exist_ok=True); p.write_bytes(text)
 
 def _theirs(folder):
-    folder.mkdir(); db = sqlite3.connect(folder/'run.sqlite'); db.executescript('create table songs(a); insert into songs values(1)'); db.close()
+    folder.mkdir(); db = sqlite3.connect(folder/'run.sqlite'); db.executescript('pragma journal_mode=wal; create table songs(a); insert into songs values(1)'); db.close()
 
 def _renamed(folder):
     learn = new(run=folder); go(learn, 3); learn.run.close()
@@ -359,6 +359,7 @@ def test_a_closed_run_can_be_read(tmp_path):
     learn = new(run=tmp_path/'a'); go(learn, 10); learn.tricks.on('ttur'); go(learn, 10); learn.run.close()
     run = learn.run
     assert [c.name for c in run.changes] == ['ttur'] and run.frames() and run.snapshots and len(run.scalars()) == len(run.table(0)[1][0]) == 20
+    assert sorted(os.listdir(tmp_path/'a')) == ['run.sqlite', 'snapshots', 'writer.lock']
     run.to_python(tmp_path/'a.py'); assert run.replay(data(), *nets(), progress=False).state_hash() == learn.state_hash()
     assert _on(tmp_path/'a').step == 20      # nothing holds the folder
     for do in (lambda: go(learn, 1), learn.undo, lambda: learn.rewind(5), lambda: learn.tricks.on('ema'), learn.fork, run.store.writing().__enter__):
