@@ -794,7 +794,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                             'ganlab.run._change': ('run.html#_change', 'ganlab/run.py'),
                             'ganlab.run._close_all': ('run.html#_close_all', 'ganlab/run.py'),
                             'ganlab.run._facts': ('run.html#_facts', 'ganlab/run.py'),
-                            'ganlab.run._framed': ('run.html#_framed', 'ganlab/run.py'),
                             'ganlab.run._more': ('run.html#_more', 'ganlab/run.py'),
                             'ganlab.run._step_time': ('run.html#_step_time', 'ganlab/run.py'),
                             'ganlab.run.wipe': ('run.html#wipe', 'ganlab/run.py')},

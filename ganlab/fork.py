@@ -140,7 +140,7 @@ def _fork(learn, step, name, G, D, progress):
                                   tricks=[deepcopy(t) for t in learn.tricks.given.values()], device=learn.device, progress=progress)
     except BaseException:
         store.close()
-        wipe(store.folder)
+        wipe(store.folder, store.made)
         raise
 
 def _beside(folder:Path, name)->Path:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 import json, math
 import numpy as np, torch
-from .records import pack, unpack
+from .records import RunError, pack, unpack
 from .snapshots import named_numbers, named_state
 
 # %% auto #0
@@ -41,9 +41,11 @@ def pack_frame(picture:dict)->tuple: # JSON, bytes
 
 def unpack_frame(head:str, blob:bytes)->dict:
     "The picture again."
-    head = unpack(head)
-    out = {k: blob[v['at']:v['at'] + v['n']] if isinstance(v, dict) and v.keys() == {'at', 'n'} else v for k, v in head.items()}
-    return out | {k: np.frombuffer(out[k], np.float16).astype(np.float32).tobytes() for k in _halves(out.get('kind')) if k in out}
+    try:
+        head = unpack(head)
+        out = {k: blob[v['at']:v['at'] + v['n']] if isinstance(v, dict) and v.keys() == {'at', 'n'} else v for k, v in head.items()}
+        return out | {k: np.frombuffer(out[k], np.float16).astype(np.float32).tobytes() for k in _halves(out.get('kind')) if k in out}
+    except (AttributeError, KeyError, TypeError, ValueError) as e: raise RunError(f"the record is damaged: a picture in it cannot be read ({e})") from None
 
 # %% ../nbs/keeping.ipynb #c99fae5b
 def superfluous(

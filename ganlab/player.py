@@ -47,7 +47,7 @@ def reals_of(source)->'Tensor|None':
 
 def _frames(run):
     try: return run.frames()
-    except (AttributeError, KeyError, TypeError, ValueError) as e: raise RunError(f"a picture of {run.store.where} cannot be read ({type(e).__name__}: {e}); nothing was written") from e
+    except RunError as e: raise RunError(f"{e}; nothing was written") from e
 
 def _picture(learn):
     if not hasattr(learn, 'pictures'): learn.pictures = Pictures(learn)

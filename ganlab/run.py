@@ -524,11 +524,7 @@ def frames(self:Run, line:int=None)->list: # dicts, by step: step, kind, and wha
     out = []
     for l, first, to, _ in self.store.path(self.line if line is None else line):
         out += self.store.rows('select step, head, data from frames where line=? and step>=? and step<=?', l, first if l else 0, min(to, 2**62))
-    return [_framed(h, d) for _, h, d in sorted({s: (s, h, d) for s, h, d in out}.values())]
-
-def _framed(head, data)->dict:
-    try: return unpack_frame(head, data)
-    except (AttributeError, KeyError, TypeError, ValueError) as e: raise RunError(f"the record is damaged: a picture in it cannot be read ({e})") from None
+    return [unpack_frame(h, d) for _, h, d in sorted({s: (s, h, d) for s, h, d in out}.values())]
 
 @patch(as_prop=True)
 def snapshots(self:Run)->list: # dicts, by step

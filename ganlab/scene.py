@@ -140,7 +140,7 @@ def _story(s:Scene, most, points, quality, scale):
     out = dict(title=s.title, about=s.about, kind=kind, switches=s.switches, start=s.start, log=s.log, left_out=s.left_out, ghosts=s.ghosts, snapshots=s.snapshots, prob=s.prob,
                past=[small(f, s.branches[0]['raw']) for f in some(s.past, most//3)])
     out['branches'] = [dict(on=b['on'], flags=b['flags'], steps=b['steps'], why=b.get('why', ''), error=b.get('error', ''), curves=blob.put(b['curves'](points)),
-                            frames=[small(f, b['raw']) for f in some(b['frames'], most)] or [dict(step=round(i*b['steps']/100)) for i in range(101) if i == 100 or b['steps'] > 100]) for b in s.branches]
+                            frames=[small(f, b['raw']) for f in some(b['frames'], most)] or [dict(step=int(t)) for t in np.unique(np.linspace(0, b['steps'], 101).round())]) for b in s.branches]
     if kind == 'none': out['note'] = str(last.get('note') or 'No pictures were recorded.')
     if kind == 'images':
         out |= dict(cols=int(last['cols']), count=int(last['count']))
