@@ -147,8 +147,9 @@ def why_not(self:Tricks, name:str)->str|None: # one sentence; None: it applies
 
 @patch
 def refresh(self:Tricks):
-    "Find which tricks fill which slot: once per change, not once per step."
-    on = sorted(self.enabled, key=lambda t: (t.order, t.number))
+    "Find which tricks are on, and which slot they fill: once per change, not once per step."
+    self.on_now = self.enabled
+    on = sorted(self.on_now, key=lambda t: (t.order, t.number))
     self.slots = {s: [t for t in on if s in t.slots] for s in slots}
     self.together = any(t.together for t in on)
 
@@ -291,7 +292,7 @@ def build(self:Tricks, events:list):
 def tick(self:Tricks)->bool: # has one gone?
     "One more step of those that are leaving."
     gone = False
-    for t in self.enabled:
+    for t in self.on_now:
         if t.leaving:
             done, n = t.leaving[0] + 1, t.leaving[1]
             t.leaving = (done, n)
