@@ -51,7 +51,7 @@ def test_what_cannot_be_done_stops_nothing():
             while lab.learn.step == step: assert lab._thread.is_alive() and lab._want == 'run'
         lab._request(dict(do='rewind', step=10**9)); done(lab)
         assert lab._want == 'run' and lab.announcement.say[0] == 'Not done:'
-        lab.pause(); lab.timeline.at = 10**6
+        lab.stop(); lab.timeline.at = 10**6
         assert lab.timeline.at == lab.learn.step
         lab.timeline.at = -1; lab.pin()
         assert [lab.learn.step, 'pinned'] in [list(s) for s in lab.timeline.snaps]
