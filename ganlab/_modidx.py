@@ -11,6 +11,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'ganlab.browse._pin': ('browse.html#_pin', 'ganlab/browse.py')},
             'ganlab.catalogue': { 'ganlab.catalogue.catalogue': ('catalogue.html#catalogue', 'ganlab/catalogue.py'),
                                   'ganlab.catalogue.exclusions': ('catalogue.html#exclusions', 'ganlab/catalogue.py'),
+                                  'ganlab.catalogue.in_words': ('catalogue.html#in_words', 'ganlab/catalogue.py'),
+                                  'ganlab.catalogue.params_table': ('catalogue.html#params_table', 'ganlab/catalogue.py'),
                                   'ganlab.catalogue.refused': ('catalogue.html#refused', 'ganlab/catalogue.py')},
             'ganlab.cli': { 'ganlab.cli._begin': ('cli.html#_begin', 'ganlab/cli.py'),
                             'ganlab.cli._clash': ('cli.html#_clash', 'ganlab/cli.py'),
