@@ -154,7 +154,11 @@ def test_parameters(site):
     for t in find_tricks():
         text = '\n'.join(prepared(site, f'{t.__module__.removeprefix("ganlab.").replace(".", "/")}.ipynb')[1])
         assert f'learn.tricks.on({t.name!r}' in text and '**params' not in text, t.name
-        for k, p in t.declared.items(): assert re.search(rf'^\| `{k}` \| `{re.escape(repr(p.default))}` \| .* \| {re.escape(p.unit)} \| {re.escape(p.help)} \|$', text, re.M), (t.name, k)
+        rows = [[c.strip() for c in l.strip('|').split(' | ')] for l in text.splitlines() if l.startswith('| `')]
+        for k, p in t.declared.items():
+            row = next(r for r in rows if r[0] == f'`{k}`')
+            assert row[1] == f'`{p.default!r}`' and row[-1] == p.help, (t.name, k)
+            assert not p.unit or row[3] == p.unit, (t.name, k)
 
 def test_players_on_the_site(site):
     for p in NBS.glob('tutorials/players/*.html'): assert (site/p.relative_to(NBS)).read_bytes() == p.read_bytes(), p

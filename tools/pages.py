@@ -71,14 +71,14 @@ def relative(page, heading, here):
     return path + (f'#{heading}' if heading else '')
 
 def link(md, module, page):
-    "Markdown in which the names of the package, where they stand as `code`, lead to their pages"
+    "Markdown in which the names of the package, where they stand as `code`, lead to their pages; not in headings and names of table rows"
     def one(m):
         if not m[1] or not (found := target(m[1], module)): return m[0]
         return f'[{m[0]}]({relative(*found, page)})' if found != (page, '') else m[0]
     lines, fenced = md.split('\n'), False
     for i, line in enumerate(lines):
         if line.lstrip().startswith('```'): fenced = not fenced
-        elif not fenced and not line.startswith(('#', '    ')): lines[i] = re.sub(r'\[[^\]]*\]\([^)]*\)|(?<!`)`([A-Za-z_][\w.]*)(?:\(\))?`(?!`)', one, line)
+        elif not fenced and not line.startswith(('#', '    ', '| `')): lines[i] = re.sub(r'\[[^\]]*\]\([^)]*\)|(?<!`)`([A-Za-z_][\w.]*)(?:\(\))?`(?!`)', one, line)
     return '\n'.join(lines)
 
 def signature(sym):
