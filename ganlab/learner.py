@@ -684,9 +684,10 @@ def use_opt(self:GANLearner,
     opt,     # a torch optimiser of that network's parameters
 ):
     "Train D or G with another optimiser from here on; its rates become the base."
+    was = self.rates.group(key)['params']
     setattr(self, f'opt_{key}', opt)
     self.rates.opts[key] = opt
-    self.rates.adopt(key)
+    self.rates.adopt(key, was)
 
 @patch
 def save(self:GANLearner,
