@@ -8,10 +8,8 @@ from .data import tensor_dls
 from .learner import GANLearner
 from .nets import dcgan
 from .switch import Refused
-from .trick import find_tricks
+from .trick import effect_words, find_tricks
 import torch
-
-effect_in_words = dict(now='outputs stay', reweights='outputs jump', grows='new layers, outputs stay')
 
 def refused(learn, name)->bool: # does the switch refuse `name` now?
     try: learn.tricks.on(name)
@@ -37,11 +35,11 @@ def catalogue(
     not_with, rows = exclusions(), []
     for t in find_tricks():
         page = f'{folder}{t.__module__.rpartition(".")[2]}.ipynb'
-        rows.append(' | '.join(['', f'[{t.title}]({page})', f'`{t.name}`', t.acts, effect_in_words[t().effect()], t.short, t.source, ', '.join(not_with.get(t.name, [])) or 'none', '']).strip())
+        rows.append(' | '.join(['', f'[{t.title}]({page})', f'`{t.name}`', t.acts, effect_words[t().effect()][0], t.short, t.source, ', '.join(not_with.get(t.name, [])) or 'none', '']).strip())
     return '\n'.join(['| trick | name | acts on | at the switch | what it does | source | refused with |', '|---|---|---|---|---|---|---|', *rows])
 
 # %% auto #0
-__all__ = ['effect_in_words', 'refused', 'exclusions', 'catalogue', 'in_words', 'table', 'params_table']
+__all__ = ['refused', 'exclusions', 'catalogue', 'in_words', 'table', 'params_table']
 
 # %% ../nbs/catalogue.ipynb #b2d6f8e3
 def in_words(p)->str: # what the parameter `p` may be, without its unit
