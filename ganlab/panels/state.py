@@ -10,8 +10,8 @@ import anywidget, traitlets as T
 from ..trick import Trick
 
 # %% auto #0
-__all__ = ['logit_losses', 'effect_words', 'CSS', 'JS', 'thou', 'show', 'values_of', 'words', 'flag', 'describe', 'trick_row',
-           'PanelState', 'reasons', 'make_state', 'any_shell', 'Part']
+__all__ = ['logit_losses', 'CSS', 'JS', 'thou', 'show', 'values_of', 'words', 'flag', 'describe', 'trick_row', 'PanelState',
+           'reasons', 'make_state', 'any_shell', 'Part']
 
 # %% ../../nbs/panels/state.ipynb #23a27761
 logit_losses = ('non_saturating', 'minimax', 'relativistic')   # those whose scores are logits: sigmoid(score) is a probability
@@ -58,8 +58,6 @@ def flag(change, learn)->list: # [step, 'on' | 'off' | 'set' | 'ask', label, nam
     return [c.asked if c.step is None else c.step, kind, name, c.name]
 
 # %% ../../nbs/panels/state.ipynb #d5fd3699
-effect_words = dict(now='Now', reweights='Weights', grows='Architecture')
-
 def describe(t:Trick)->dict: # plain values, for JSON
     "What the panel needs to draw a trick, from what the trick declares."
     ps = [dict(name=p.name, label=p.label, kind=p.kind, lo=p.lo, hi=p.hi, log=p.log, default=p.default, help=p.help, unit=p.unit, choices=list(p.choices))
@@ -75,15 +73,14 @@ def trick_row(
     "A trick's row as it is now."
     vals, asked = dict(t.params), [c for c in pending if c.kind in ('on', 'off')]
     for c in pending: vals.update(c.params)
-    effect = effect_words[t.effect(t.params)]
-    row = lambda state, text, why='', to=0.: dict(state=state, text=text, values=vals, why=why, to=to, effect=effect)
+    row = lambda state, text, why='', to=0.: dict(state=state, text=text, values=vals, why=why, to=to, effect=t.effect(t.params))
     when = lambda c: f'asked at {thou(c.asked)}' if c.at is None else f'asked for {thou(c.at)}'
     if asked: return row('asked', when(asked[-1]), to=float(asked[-1].kind == 'on'))
     if refused is not None: return row('refused', f'refused at {thou(refused.asked)}', str(refused.error), float(t.enabled))
     if t.leaving: return row('leaving', f'{t.leaving[1] - t.leaving[0]} of {t.leaving[1]} steps left', to=t.leaving[0]/t.leaving[1])
     text = when(pending[-1]) if pending else ''
     if t.enabled: return row('on', text or f'since {thou(t.since)}', to=1.)
-    return row('na', '', why) if why else row('off', text or effect)
+    return row('na', '', why) if why else row('off', text)
 
 # %% ../../nbs/panels/state.ipynb #b060c6f8
 @dataclass(frozen=True)
@@ -97,6 +94,7 @@ class PanelState:
     say: tuple = ('', '')        # the announcement: subject and rest
     error: dict|None = None      # the error card: title, text, trace, actions
     loss: str = ''               # the loss's name
+    rates: str = ''              # the learning rates, where layers of a network differ in them
     rows: tuple = ()             # one `trick_row` per trick, in catalogue order
     flags: tuple = ()            # changes, applied and asked, for the curves
     curves: bytes|None = None    # thinned curves, or None: as they were
@@ -125,7 +123,7 @@ def make_state(
     **now, # status, total, rate, cost, say, error, curves, picture, timeline, busy, at
 )->PanelState:
     "The state of the panels at this step."
-    tr = learn.tricks
+    tr, now = learn.tricks, dict(rates=learn.rates.spread) | now
     log, pending, refused = tr.log, tr.pending, dict(tr.refused)
     moving = tuple(t.leaving for t in tr.values() if t.leaving)
     key = (len(log), pending, tuple(refused.values()), moving, len(tr), learn.loss_name, int(time.monotonic()/5))
