@@ -18,6 +18,7 @@ from torch import nn
 from fastai.torch_core import default_device
 from fastai.callback.core import CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException
 from .data import Halved, as_source
+from .files import may_write, placed
 from .fitting import Rates, StepError, StepLearner, TwoOptimizers
 from .losses import get_loss, loss_key, loss_name, loss_title, sees_level
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
@@ -714,25 +715,39 @@ def use_opt(self:GANLearner,
     opt,     # a torch optimiser of that network's parameters
 ):
     "Train D or G with another optimiser from here on; its rates become the base."
+    was = self.rates.group(key)['params']
     setattr(self, f'opt_{key}', opt)
     self.rates.opts[key] = opt
-    self.rates.adopt(key)
+    self.rates.adopt(key, was)
 
 @patch
-def save(self:GANLearner, file, with_opt:bool=True, **kwargs): # -> the path written
-    "Write weights, buffers and (where `with_opt`) the optimisers' state to `path/models/file.safetensors`."
+def save(self:GANLearner,
+    file, # the name of a file in `path/models`, without its suffix
+    with_opt:bool=True, # the optimisers' state, too
+    force:bool=False, # replace even a file that is none of `save`'s
+    **kwargs, # of fastai's callbacks, and without effect
+): # -> the path written
+    "Write weights and buffers as safetensors; what `save` itself wrote by that name before is replaced, as in fastai."
     from fastai.learner import join_path_file
     from safetensors.torch import save_file
     from ganlab.snapshots import named_state
     file = join_path_file(file, self.path/self.model_dir, ext='.safetensors')
+    if os.path.lexists(file) and not _is_saved(file): may_write(file, force=force)
     def go():
         on = {t.name: t.state_dict() for t in self.tricks.enabled}
         ts = {n: t.detach().cpu().contiguous().clone() for n, t in named_state(self).items() if (with_opt or not n.startswith('opt_')) and (not n.startswith('trick/') or n.split('/')[1] in on)}
         numbers = {n: {k: v for k, v in s.items() if not torch.is_tensor(v)} for n, s in on.items()}
         opts = [type(o).__name__ for o in (self.opt_d, self.opt_g)] if with_opt else None
-        save_file(ts, file, metadata=dict(format='ganlab 1', step=str(self.step), tricks=json.dumps(numbers), opts=json.dumps(opts), remembered=json.dumps(opt_numbers(self) if with_opt else {})))
+        with placed(file) as (part,): save_file(ts, part, metadata=dict(format='ganlab 1', step=str(self.step), tricks=json.dumps(numbers), opts=json.dumps(opts), remembered=json.dumps(opt_numbers(self) if with_opt else {})))
     self.between_steps(go)
     return file
+
+def _is_saved(file)->bool:
+    "Is it a file that `save` wrote?"
+    from safetensors import SafetensorError, safe_open
+    try:
+        with safe_open(file, 'pt') as f: return (f.metadata() or {}).get('format', '').startswith('ganlab')
+    except (OSError, SafetensorError): return False
 
 @patch
 def load(self:GANLearner, file, with_opt:bool=True, **kwargs):

@@ -125,17 +125,17 @@ def enrol(learn):
             for p in g['params']:
                 if id(p) not in there: opt.state.pop(p, None)
             g['params'] = [p for p in g['params'] if id(p) in there]
-            if i and not g['params']:
-                del opt.param_groups[i]
-                learn.rates.drop(key, i)
+            if not g['params']: learn.rates.drop(key, i)
         known = {id(p) for g in opt.param_groups for p in g['params']}
         for n, m in net.named_modules():
             if not n.rpartition('.')[2].startswith('ganlab_'): continue
             new = [p for p in m.parameters() if p.requires_grad and id(p) not in known]
             known |= {id(p) for p in new}
-            first, mult = opt.param_groups[0], getattr(m, 'lr_mult', 1.)
-            if new and mult == 1.: first['params'].extend(new)
-            elif new: opt.add_param_group({**{k: v for k, v in first.items() if k != 'params'}, **learn.rates.base[key][0], 'params': new, 'lr': learn.rates.lr(key)*mult})
+            main, mult = learn.rates.group(key), getattr(m, 'lr_mult', 1.)
+            if new and mult == 1.: main['params'].extend(new)
+            elif new:
+                base = learn.rates.base[key][learn.rates.main[key]]
+                opt.add_param_group({**{k: v for k, v in main.items() if k != 'params'}, **base, 'params': new, 'lr': base['lr']*mult})
     learn.rates.edits()     # groups that joined get their base
 
 # %% ../nbs/06_surgery.ipynb #544fef98
