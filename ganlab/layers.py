@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
 # %% auto #0
-__all__ = ['usual', 'no_layers', 'raw_weight', 'is_layer', 'channels_last', 'form', 'sealed']
+__all__ = ['usual', 'no_layers', 'raw_weight', 'is_layer', 'is_usual', 'channels_last', 'form', 'sealed']
 
 # %% ../nbs/layers.ipynb #0c8b277a
 usual = (nn.Linear, nn.modules.conv._ConvNd)        # layers whose formula is known
@@ -27,6 +27,10 @@ def is_layer(m:nn.Module)->bool: # does it own a weight of two or more dimension
     if isinstance(m, usual): return True
     w = None if isinstance(m, no_layers) else raw_weight(m)
     return w is not None and w.ndim > 1
+
+def is_usual(m:nn.Module)->bool: # a layer of PyTorch's, or of a class of one's own that leaves `forward` to it?
+    "Is it known what this layer does with its weight?"
+    return isinstance(m, usual) and type(m).forward.__module__.startswith('torch.')
 
 def channels_last(
     m:nn.Module,         # a layer

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 import torch
 from torch import nn
-from .layers import channels_last, form, is_layer, no_layers, sealed, usual
+from .layers import channels_last, form, is_layer, is_usual, no_layers, sealed
 from .meters import eval_mode
 from .rng import borrowed_rng
 from .trick import Trick
@@ -194,7 +194,7 @@ def unheard(learn, key:str)->list: # names
         x = learn.some_z if key == 'g' else learn.G(learn.some_z)
         was = net(x.clone())
         for s in layers(learn, key):
-            if isinstance(s.module, usual) or not isinstance(w := s.module._parameters.get('weight'), nn.Parameter): continue
+            if is_usual(s.module) or not isinstance(w := s.module._parameters.get('weight'), nn.Parameter): continue
             with swapped(net, {n: 2*w for n, p in net.named_parameters() if p is w}): now = net(x.clone())
             if torch.allclose(was, now, rtol=1e-3, atol=1e-3*was.std().item()): out.append(s.name)
     learn.found['unheard', key] = out

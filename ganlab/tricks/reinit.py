@@ -8,7 +8,7 @@ import math, torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from fastcore.basics import patch
-from ..layers import is_layer, raw_weight, usual
+from ..layers import is_layer, is_usual, raw_weight
 from ..rng import borrowed_rng
 from ..surgery import added
 from ..switch import Refused
@@ -17,6 +17,7 @@ from ..trick import Choice, Num, Text, Trick
 schemes = ('normal', 'he_normal', 'he_uniform', 'xavier_normal', 'xavier_uniform', 'orthogonal')
 _norms = nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm
 
+def _known(m)->bool: return is_usual(m) or isinstance(m, (nn.Bilinear, *_norms)) # is it PyTorch's?
 def _drawn(m)->bool: return is_layer(m) or isinstance(m, _norms) # has it first values?
 
 def fans(layer:nn.Module, w:Tensor)->tuple: # numbers that go into one number of the output, and that one number of the input goes into
@@ -38,7 +39,7 @@ def spread(
 def fresh(layer:nn.Module, name:str, p:Tensor, scheme:str='normal', std:float=0.02, slope:float=0., first:Tensor|None=None)->Tensor: # name: 'weight' or 'bias'; first: what it was made with
     "A first value for a parameter of a layer or norm; a layer of a class that is not PyTorch's is drawn as it was made, as what it does with its weight is not known."
     new = torch.zeros_like(p)
-    if not isinstance(layer, (*usual, nn.Bilinear, *_norms)):
+    if not _known(layer):
         first = p if first is None else first
         return nn.init.normal_(new, first.mean().item(), first.std(correction=0).item())
     if name == 'bias': return new
@@ -90,7 +91,7 @@ class Reinit(Trick):
         return f'{self.title}: {found}' if isinstance(found, str) else None
     def caution(self, learn):
         if self.keep == 1: return "With keep=1 nothing is drawn."
-        own = next((f'{n} is of the class {type(m).__name__}' for n, m, _ in chosen(learn, self.which) if not isinstance(m, (*usual, nn.Bilinear, *_norms))), None)
+        own = next((f'{n} is of the class {type(m).__name__}' for n, m, _ in chosen(learn, self.which) if not _known(m)), None)
         drawn = f" {own}: layers that are not PyTorch's are drawn with the mean and spread that they were made with, whatever the scheme." if own else ''
         return f"Turning it off brings nothing back; what the optimiser knew of these weights is gone too.{drawn}"
     def attach(self, learn, undo): undo.callback(self.draw(learn))

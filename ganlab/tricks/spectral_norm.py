@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from torch.nn.utils import parametrize
-from ..layers import is_layer, usual
+from ..layers import is_layer, is_usual
 from ..surgery import added, instead, scale_moments, swapped
 from ..trick import Choice, Int, Num, Trick
 
@@ -132,7 +132,7 @@ def _remove(m:nn.Module, bake:bool, opt=None):
 def measured(self:SpectralNorm, learn, net)->str|None: # one sentence; None: all layers are PyTorch's
     "What a network of other layers gives once every σ is at its target: found by trying, as nobody knows what they do with their weights."
     layers, which = {n: m for n, m in normable(net).items() if not _ours(m)}, 'D' if net is learn.D else 'G'
-    own = [m for m in layers.values() if not isinstance(m, usual)]
+    own = [m for m in layers.values() if not is_usual(m)]
     if not own: return None
     z = learn.some_z
     x = z if which == 'G' else torch.cat([learn.some_x[:len(z)].to(learn.device), learn._look(learn.G, z).to(learn.device)])
