@@ -104,6 +104,7 @@ class Trick:
     bystander = False                    # does it leave every bit of the training as it is?
     lazy = False                         # is its term a regulariser, which one step in k may have at k times the weight?
     lipschitz = False                    # does it hold D's slope under a bound? two such devices pull against each other; may depend on parameters
+    instead_of: tuple = ()               # callbacks of fastai whose work it does in a GAN
     couples = False                      # does what it makes of a sample depend on the others of its batch?
     declared: dict = {}                  # name -> Param, gathered from the class body
 
