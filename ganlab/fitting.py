@@ -20,9 +20,17 @@ import numpy as np, torch
 from .rng import whole
 
 # %% auto #0
-__all__ = ['Rates', 'TwoOptimizers', 'GANRecorder', 'GANProgress', 'StepError', 'StepLearner']
+__all__ = ['Rates', 'Hyper', 'TwoOptimizers', 'GANRecorder', 'GANProgress', 'StepError', 'StepLearner']
 
 # %% ../nbs/fitting.ipynb #fbf986eb
+def _main(groups, like=frozenset())->int:
+    "Which group holds most of the parameters `like`; among equals, the one with the largest rate, and then with the most weights."
+    def size(i):
+        g = groups[i]
+        shared = sum(p.numel() for p in g['params'] if id(p) in like)
+        return shared, float(g['lr']), sum(p.numel() for p in g['params']), -i
+    return max(range(len(groups)), key=size)
+
 class Rates:
     "Base values of the two optimisers, and what multiplies them."
     keys = ('lr', 'betas', 'momentum', 'weight_decay')
@@ -30,23 +38,43 @@ class Rates:
         opts:dict, # {'d': optimiser, 'g': optimiser}
     ):
         self.opts, self.mult, self.written = opts, 1., {}
-        self.base = {}
+        self.base, self.main = {}, {}
+        self.homes = {n: [list(g['params']) for g in o.param_groups] for n, o in opts.items()}
         for n in opts: self.adopt(n)
 
-    def adopt(self, n):
+    def adopt(self, n,
+        like=(), # the parameters of the group that was the main one
+    ):
         "Take what stands in optimiser `n` as the base."
-        self.base[n] = [{k: g[k] for k in self.keys if k in g} for g in self.opts[n].param_groups]
+        groups = self.opts[n].param_groups
+        self.base[n] = [{k: g[k] for k in self.keys if k in g} for g in groups]
         self.written[n] = [dict(b) for b in self.base[n]]
+        self.main[n] = _main(groups, {id(p) for p in like})
 
-    def lr(self, n)->float: return self.base[n][0]['lr']
+    def group(self, n)->dict: return self.opts[n].param_groups[self.main[n]] # the main one, as it stands in the optimiser
+    def lr(self, n)->float: return self.base[n][self.main[n]]['lr']
+    def home(self, n, p)->dict: # a group of optimiser `n`
+        "Where parameter `p` stood when the learner was made; for a new one, the main group."
+        i = next((i for i, ps in enumerate(self.homes[n]) if any(p is o for o in ps)), self.main[n])
+        return self.opts[n].param_groups[i]
     def now(self)->dict: # {'lr_d': 2e-4, 'beta1_d': .5, ...}
-        "The base, of each optimiser's first group."
+        "The base, of each optimiser's main group."
         out = {}
-        for n, (b, *_) in self.base.items():
+        for n in self.base:
+            b = self.base[n][self.main[n]]
             out[f'lr_{n}'] = b['lr']
             if 'betas' in b: out[f'beta1_{n}'], out[f'beta2_{n}'] = b['betas']
         return out
-    def drop(self, n, i): del self.base[n][i], self.written[n][i]   # group `i` of optimiser `n` is gone
+    @property
+    def spread(self)->str: # such as 'G 2e-06 to 0.0002, D 0.0004'; '' where each network has one
+        "The rates in force, where a network has several."
+        lrs = {n: [g['lr'] for g in o.param_groups if g['params']] for n, o in reversed(self.opts.items())}
+        if all(min(v) == max(v) for v in lrs.values()): return ''
+        return ', '.join(f"{n.upper()} {min(v):.3g}" + (f' to {max(v):.3g}' if max(v) > min(v) else '') for n, v in lrs.items())
+    def drop(self, n, i): # group `i` of optimiser `n` is empty, and gone unless the learner was made with it
+        if i < len(self.homes[n]) or i == self.main[n]: return
+        for groups in (self.opts[n].param_groups, self.base[n], self.written[n]): del groups[i]
+        self.main[n] -= i < self.main[n]
 
     def edits(self)->list: # (name, net, group, key and value) of each number that someone else wrote
         "Make foreign edits of `param_groups` the new base, and list them."
@@ -85,6 +113,15 @@ class Rates:
         self.base, self.written = ({n: [dict(b) for b in bs] for n, bs in s[k].items()} for k in ('base', 'written'))
 
 # %% ../nbs/fitting.ipynb #ad3f8c95
+class Hyper(dict):
+    "The numbers of the optimisers as fastai reads them; one that it writes here counts, as through `set_hyper`."
+    def __init__(self, opt): # a `TwoOptimizers`
+        self.opt = opt
+        super().__init__(lr=opt.reference*opt.rates.mult, mom=opt.rates.now().get('beta1_g', 0.))
+    def __setitem__(self, k, v):
+        self.opt.set_hyper(k, v)
+        super().__setitem__(k, v)
+
 class TwoOptimizers:
     "What fastai takes for the optimiser: forwards to D's and G's."
     def __init__(self, rates:Rates): self.rates, self._warned = rates, False
@@ -97,13 +134,14 @@ class TwoOptimizers:
     @property
     def reference(self)->float: return max(self.rates.lr(n) for n in self.rates.opts)
     @property
-    def hypers(self): return [dict(lr=self.reference*self.rates.mult, mom=self.rates.base['g'][0].get('betas', (0.,))[0])]
-    def multiplier(self, lr)->float: # of both base rates, so that the larger becomes `lr`
-        "What fastai's `lr` stands for: a number from 0, or several, of which the last counts."
+    def hypers(self)->list: return [Hyper(self)] # one, as for one group
+    def multiplier(self, lr)->float: # of all base rates, so that the larger of the two networks' becomes `lr`
+        "What fastai's `lr` stands for: a number from 0, or several (a list, an array, a slice), of which the last counts."
+        if isinstance(lr, slice): lr = lr.stop
         try: v = float(np.ravel(lr)[-1])
         except (TypeError, ValueError, IndexError): v = math.nan
         if not 0 <= v < math.inf: raise ValueError(f"lr={lr!r}; need a number from 0, such as 2e-4")
-        if not self.reference: raise ValueError("lr scales lr_g and lr_d, and both are 0; set learn.opt_g.param_groups[0]['lr'] first")
+        if not self.reference: raise ValueError("lr scales lr_g and lr_d, and both are 0; set the 'lr' in learn.opt_g.param_groups first")
         return v/self.reference
     def zero_grad(self):
         for o in self._opts: o.zero_grad()
@@ -331,7 +369,7 @@ _busy = 'this learner is training already; wait for it, or stop it first (lab.st
 @patch
 def fit(self:StepLearner,
     n_epoch:int,     # epochs; one is `len(dls.train) // n_d` steps
-    lr:float=None,   # the larger of the two rates; the other keeps its ratio. None: the rates as they stand
+    lr:float=None,   # the larger of the two networks' main rates; all others keep their ratio to it. None: the rates as they stand
     wd=None,         # not taken: set weight_decay in the param_groups
     cbs=None,        # more callbacks, for this call
     reset_opt:bool=False, # forget the optimisers' moments first
