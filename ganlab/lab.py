@@ -447,9 +447,10 @@ def _take_over(self:Lab, fork=False):
 
 # %% ../nbs/13_lab.ipynb #5ab57f60
 def _fresh(name)->Path: # in the working folder
-    "A file's name that is not taken."
+    "A file's name that is not taken; a script brings its weights."
     p = Path(name)
-    return p if not p.exists() else next(q for n in range(2, 10_000) if not (q := p.with_stem(f'{p.stem}-{n}')).exists())
+    taken = lambda q: q.exists() or q.suffix == '.py' and q.with_suffix('.safetensors').exists()
+    return next(q for n in range(1, 10_000) if not taken(q := p.with_stem(f'{p.stem}-{n}') if n > 1 else p))
 
 @patch
 def _leave(self:Lab, kind):

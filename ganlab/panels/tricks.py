@@ -117,7 +117,7 @@ function render({ model, el }) {
   const recipe = make('select', 'inp pre'), card = make('div', 'plan'); recipe.setAttribute('aria-label', 'Preset'); recipe.title = 'A recipe of a paper, switched whole; first you see what it will switch';
   recipe.onchange = () => { ask({ do: recipe.value ? 'plan' : 'unplan', name: recipe.value }) };
   root.append(make('div', 'hd', make('h3', '', 'Tricks'), count, find, make('span', 'two', loss, recipe)), card);
-  const then = make('p', 'then'), top = make('div', 'rows pinned'), none = make('p', 'mut none', 'No trick of that name.'); root.append(then, top);
+  const then = make('p', 'then'), lrs = make('p', 'mut lrs'), top = make('div', 'rows pinned'), none = make('p', 'mut none', 'No trick of that name.'); root.append(then, lrs, top);
   const effects = model.get('effects'), words = Object.fromEntries(effects.map(([effect, ...w]) => [effect, w]));
   const groups = effects.map(([effect, title, sub]) => { const h = make('button', 'gh', icon('M4 2l5 4-5 4z'), make('b', '', title[0].toUpperCase() + title.slice(1)), make('span', 'n'), make('span', 'mut', sub)), body = make('div', 'rows');
     h.type = 'button'; h.dataset.group = effect; h.setAttribute('aria-expanded', false); h.onclick = () => { h.setAttribute('aria-expanded', h.getAttribute('aria-expanded') !== 'true'); show() }; root.append(h, body); return { effect, h, body } });
@@ -142,6 +142,7 @@ function render({ model, el }) {
     none.hidden = !q || seen > 0 };
   const read = () => { build(); put(); const now = model.get('rows'), pins = model.get('pins'), at = model.get('at');
     then.hidden = at < 0; then.textContent = at < 0 ? '' : `As they were at step ${thou(at)}. To switch, go back to live.`; [top, ...groups.map(g => g.body), loss, recipe].forEach(e => { e.inert = at >= 0 }); el.dataset.at = at;
+    lrs.hidden = at >= 0 || !model.get('rates'); lrs.textContent = `Learning rates now: ${model.get('rates')}`;
     specOf.forEach((t, i) => now[i] && rows[t.name].sync(now[i], pins.includes(t.name)));
     el.dataset.compares = model.get('compares'); const on = now.filter(r => r.state === 'on' || r.state === 'leaving').length; count.textContent = on + ' on'; el.dataset.on = on;
     const ls = model.get('losses'); if (loss.options.length !== ls.length) loss.replaceChildren(...ls.map(([v, text]) => new Option(text, v))); if (document.activeElement !== loss || loss.value === el.dataset.loss) loss.value = model.get('loss'); el.dataset.loss = model.get('loss'); loss.hidden = !ls.length;
@@ -149,7 +150,7 @@ function render({ model, el }) {
   find.oninput = show; find.onkeydown = e => { if (e.key === 'Escape') { find.value = ''; show() } };
   el.onkeydown = e => { if (!e.target.classList.contains('sw') || !['ArrowUp', 'ArrowDown'].includes(e.key)) return; e.preventDefault();
     const all = [...root.querySelectorAll('.sw')].filter(s => s.offsetParent), i = all.indexOf(e.target) + (e.key === 'ArrowDown' ? 1 : -1); all[Math.max(0, Math.min(all.length - 1, i))].focus() };
-  const names = ['spec', 'rows', 'pins', 'loss', 'losses', 'at']; let due = false;
+  const names = ['spec', 'rows', 'pins', 'loss', 'losses', 'rates', 'at']; let due = false;
   const later = () => { if (!due) { due = true; queueMicrotask(() => { due = false; read() }) } };
   names.forEach(n => model.on('change:' + n, later)); read();
   model.on('change:plan', planned); planned();
@@ -164,6 +165,7 @@ CSS_TRICKS = '''
 .gl-tricks .gl-root{padding:12px var(--pad) 16px}
 .gl-tricks [hidden]{display:none!important}
 .gl-tricks .count{min-width:4ch}
+.gl-tricks .lrs{margin:0 0 8px}
 .gl-tricks .fnd{flex:1 1 60px;width:60px;font-size:12px}.gl-tricks .two{display:flex;gap:8px;flex:1 1 100%}.gl-tricks .two select{flex:1 1 50%;width:50%;font-size:12px;padding:0 4px}
 .gl-tricks .plan{border:1px solid var(--edge);border-radius:4px;background:var(--bg);padding:8px 12px;margin-bottom:12px;font-size:12px;line-height:16px}
 .gl-tricks .plan h4{margin:0 0 2px}.gl-tricks .plan p{margin:0 0 4px}.gl-tricks .plan .src{font-size:11px;line-height:14px}.gl-tricks .plan .acts{display:flex;gap:8px;margin:8px 0 0}
@@ -247,6 +249,7 @@ class TrickPanel(Part):
     plan = T.Dict().tag(sync=True)           # what the preset that was chosen would switch, until that is decided
     pins = T.List().tag(sync=True)           # names of the tricks on top; belongs to whoever looks
     loss = T.Unicode('').tag(sync=True)
+    rates = T.Unicode('').tag(sync=True)     # of layers that differ in them
     compares = T.Bool(False).tag(sync=True)  # is there a button A/B beside each trick?
     at = T.Int(-1).tag(sync=True)            # a step of the past that is looked at, where nothing can be switched; -1: the present
     effects = T.List([[effect, *said] for effect, said in effect_words.items()]).tag(sync=True)   # what a switch does at its instant, by which the rows are grouped
@@ -268,7 +271,7 @@ class TrickPanel(Part):
         with self._turn:
             if len(self.spec) != len(self.learn.tricks): self.spec = [describe(t) for t in self.learn.tricks.values()]
             names = [s['name'] for s in self.spec]
-            self.put(loss=state.loss, at=state.at, rows=[{**r, 'bad': self.bad.get(n, '')} for n, r in zip(names, state.rows)])
+            self.put(loss=state.loss, rates=state.rates, at=state.at, rows=[{**r, 'bad': self.bad.get(n, '')} for n, r in zip(names, state.rows)])
 
     def request(self,
         msg:dict, # do: 'on', 'off', 'set', 'loss', 'plan', 'unplan', 'preset', 'dismiss', 'ab' or 'sight'; name; params; names
