@@ -24,7 +24,7 @@ from .losses import get_loss, loss_key, loss_name, loss_title, sees_level
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
 from .probe import halvings, latent_shape, need_module, probe
 from .rng import BorrowedRNG, Streams, borrowed_rng, whole
-from .surgery import enrol, held, level_bias, recentre
+from .surgery import enrol, held, laid_like, level_bias, recentre
 from .snapshots import Snapshot, load_tensors, named_params, opt_numbers, put_back, state_digest, take
 from .switch import Change, Tricks
 from .trick import Ctx, nearest
@@ -106,6 +106,7 @@ class GANLearner(StepLearner):
         self.record, self.layers, self._ring, self._mults = Record(_columns), dict(d=Record(), g=Record()), deque(maxlen=3), {}
         self.tricks = Tricks(self)
         self.rewire()
+        if isinstance(self.source, Halved): warnings.warn(self._averaged_down(), stacklevel=2)
         self.add_cbs(cbs)
         from ganlab.run import Run
         with Run.begins(self, run) as self.run:
@@ -172,12 +173,19 @@ def _meet(self:GANLearner):
     self.some_z = self._z(n, 'probe', 0)
     with borrowed_rng(self.streams, 'probe', device=self.device), held(self.G, self.D):
         if k := halvings(self.G, self.D, x, self.some_z):
-            full, self.source = self.source.shape, Halved(self.source, k)
-            h, w = self.source.shape[1:]
-            warnings.warn(f"the data is {full[1]}x{full[2]}, the networks are for {h}x{w}: reals are averaged down to {h}x{w}; progressive_growing takes the networks up to the data's size", stacklevel=3)
+            self.source = Halved(self.source, k)
             x, self.some_x = self.source.batch(0)[:n].to(self.device), self.source.some()
         probe(self.G, self.D, x, self.some_z)
     self._autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if self.amp else nullcontext
+
+@patch
+def _averaged_down(self:GANLearner)->str:
+    "What is said where the data is larger than the networks' images, and what can be done about it."
+    (h, w), full = self.source.shape[1:], self.source.source.shape
+    growers = [(t.name, t.stays_small(self)) for t in self.tricks.values() if hasattr(t, 'stays_small')]
+    able = next((name for name, why in growers if why is None), None)
+    then = f"{able} takes the networks up to the data's size" if able else f"they stay so. {' '.join(why for _, why in growers)}".strip()
+    return f"the data is {full[1]}x{full[2]}, the networks are for {h}x{w}: reals are averaged down to {h}x{w}; {then}"
 
 @patch
 def _first(self:GANLearner, t):
@@ -251,11 +259,13 @@ def _d_gradient(self:GANLearner, c):
     c.who, who = '', c.who       # the networks are asked, not the trick that may wrap this update
     self._rng.seed('d-scores', c.step, c.k)
     with self._autocast():
-        fakes = c.xf.detach()
+        fakes, made = c.xf.detach(), []
         for t in self.tricks.slots['fakes']:
+            made.append((t, fakes))
             fakes = self._ask(t, 'fakes', fakes, c)
             _need(t, 'fakes', c, torch.is_tensor(fakes) and fakes.ndim > 1, fakes, "samples")
-        c.l_real, c.l_fake = self._score(c.x, 'real', c), self._score(fakes, 'fake', c)
+            fakes = laid_like(fakes, c.xf)
+        c.l_real, c.l_fake = self._score(c.x, 'real', c), self._score(fakes, 'fake', c, made)
         total = self._sum(self.loss_now.d_loss(c.l_real, c.l_fake), 'd', c)
     total.backward()
     c.who = who
@@ -320,18 +330,39 @@ def _ask(self:GANLearner, t, slot, *args):
     return out
 
 @patch
-def _score(self:GANLearner, x, side, c):
+def _score(self:GANLearner, x, side, c, made=()): # made: (trick, what it was given) of those that had a hand in `x` before
     "D's raw scores (B,) of what the tricks let it see of `x`."
+    given = c.x if side == 'real' else c.xf
+    x = laid_like(x, given)         # a trick may ask about samples of its own
     if ins := self.tricks.slots['inputs']:
         c.side = side
-        n = len(x)
+        n, made = len(x), [*made]
         for t in ins:
+            made.append((t, x))
             x = self._ask(t, 'inputs', x, c)
             _need(t, 'inputs', c, torch.is_tensor(x) and len(x) == n, x, f"the {n} samples")
+            x = laid_like(x, given)
         c.side = None
-    l = self.D(x.clone())      # a copy: D may work in place on its input, and the same fakes go into it twice
+    try: l = self.D(x.clone())      # a copy: D may work in place on its input, and the same fakes go into it twice
+    except Exception as e:
+        self._choked(x, made, c, e)
+        raise
     if not torch.is_tensor(l): raise TypeError(f"D gave a {type(l).__name__} while it trains; need one tensor, a raw score for each sample")
     return l.flatten().float()
+
+@patch
+def _choked(self:GANLearner, x, made, c, error):
+    "Raise in the name of the trick whose work D cannot take, where it takes what that trick was given."
+    def takes(x):
+        try:
+            with torch.no_grad(), held(self.D): self.D(x.clone())
+        except Exception: return False
+        return True
+    if not made or takes(x): return
+    t = next((t for t, before in reversed(made) if takes(before)), None)
+    if t is None: return
+    c.who = t.name
+    raise RuntimeError(f"D does not take what {t.title} makes of its samples ({type(error).__name__}: {str(error).splitlines()[0]})") from error
 
 def _need(t, slot, c, ok, got, what):
     "A slot's result is what it should be, or the trick is named."
