@@ -8,10 +8,8 @@ from .data import tensor_dls
 from .learner import GANLearner
 from .nets import dcgan
 from .switch import Refused
-from .trick import find_tricks
+from .trick import effect_words, find_tricks
 import torch
-
-effect_in_words = dict(now='outputs stay', reweights='outputs jump', grows='new layers, outputs stay')
 
 def refused(learn, name)->bool: # does the switch refuse `name` now?
     try: learn.tricks.on(name)
@@ -37,8 +35,26 @@ def catalogue(
     not_with, rows = exclusions(), []
     for t in find_tricks():
         page = f'{folder}{t.__module__.rpartition(".")[2]}.ipynb'
-        rows.append(' | '.join(['', f'[{t.title}]({page})', f'`{t.name}`', t.acts, effect_in_words[t().effect()], t.short, t.source, ', '.join(not_with.get(t.name, [])) or 'none', '']).strip())
+        rows.append(' | '.join(['', f'[{t.title}]({page})', f'`{t.name}`', t.acts, effect_words[t().effect()][0], t.short, t.source, ', '.join(not_with.get(t.name, [])) or 'none', '']).strip())
     return '\n'.join(['| trick | name | acts on | at the switch | what it does | source | refused with |', '|---|---|---|---|---|---|---|', *rows])
 
 # %% auto #0
-__all__ = ['effect_in_words', 'refused', 'exclusions', 'catalogue']
+__all__ = ['refused', 'exclusions', 'catalogue', 'in_words', 'table', 'params_table']
+
+# %% ../nbs/catalogue.ipynb #b2d6f8e3
+def in_words(p)->str: # what the parameter `p` may be, without its unit
+    if p.kind == 'choice': return ', '.join(f'`{c!r}`' for c in p.choices)
+    if p.kind in ('bool', 'text'): return dict(bool='`True`, `False`', text='a text')[p.kind]
+    return f"{'whole, ' if p.kind == 'int' else ''}{p.lo:g} to {p.hi:g}"
+
+def table(columns:dict, rows)->str: # markdown, from (title -> relative width) and rows of cells
+    return '\n'.join(f"| {' | '.join(r)} |" for r in (columns, ['-'*w for w in columns.values()], *rows))
+
+def params_table(
+    trick:type, # a subclass of `Trick`
+)->str: # markdown; '' where it has no parameters
+    "The parameters of a trick: default, range, unit (where one has a unit), what each does."
+    ps = trick.declared.values()
+    unit = {'unit': 7} if any(p.unit for p in ps) else {}
+    rows = [[f'`{p.name}`', f'`{p.default!r}`', in_words(p), *[p.unit]*len(unit), p.help] for p in ps]
+    return table({'parameter': 13, 'default': 9, 'range': 15, **unit, 'what it does': 38}, rows) if rows else ''

@@ -7,7 +7,8 @@ from __future__ import annotations
 import argparse, importlib, importlib.util, os, sys, textwrap
 from pathlib import Path
 import torch
-from .data import digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls
+from .data import as_bytes, digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls
+from .files import may_write, placed
 from .fitting import StepError
 from .learner import GANLearner
 from .nets import dcgan, mlp
@@ -185,20 +186,24 @@ def show(o):
     print('\n'.join(c.sentence for c in run.changes) or 'no changes')
     if frames and frames[-1]['kind'] in ('images', 'points') and o.png != '':
         step, path = frames[-1]['step'], Path(o.png or f"{run.folder.name}-step-{frames[-1]['step']}.png")
-        there = path.exists()
-        if there and not o.png: print(f"samples of step {step:,}: {path} is there already, and stays as it is; --png names another file")
-        else: print(f"samples of step {step:,}: {picture(frames[-1], path)}{' (in place of the one that was there)' if there else ''}")
+        if path.exists() and not o.png and not o.force: print(f"samples of step {step:,}: {path} is there already, and stays as it is; --png names another file")
+        else: print(f"samples of step {step:,}: {picture(frames[-1], path, o.force)}")
 
 def picture(
     frame:dict, # of `run.frames()`
     path, # of a PNG
+    force:bool=False, # replace it, where there is one
 )->Path:
     "A frame as a picture file."
-    import io, numpy as np
-    from PIL import Image
     path = Path(path)
     if path.is_dir(): raise ValueError(f"{path} is a folder; give the name of a picture, such as {path/'samples.png'}")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    may_write(path, force=force, todo='--force')
+    with placed(path) as (part,): _draw(frame, part)
+    return path
+
+def _draw(frame, path):
+    import io, numpy as np
+    from PIL import Image
     if frame['kind'] == 'images': Image.open(io.BytesIO(frame['fake'])).save(path)
     elif frame['kind'] == 'points':
         from matplotlib.figure import Figure
@@ -206,7 +211,6 @@ def picture(
         ax.plot(*np.frombuffer(frame['fake'], np.float32).reshape(-1, 2).T, '+', color='#e06600')
         ax.set(title=f"step {frame['step']:,}", xlim=(-frame['extent'], frame['extent']), ylim=(-frame['extent'], frame['extent']), aspect='equal')
         fig.savefig(path, dpi=150)
-    return path
 
 # %% ../nbs/16_cli.ipynb #a01c1b34
 def replay(o):
@@ -223,28 +227,31 @@ def sample(o):
     "Samples of the last step, of G's averaged weights where there are any."
     run, out, n = Run.open(o.run), Path(o.out), whole(o.n, '-n')
     if out.exists() and not out.is_dir(): raise ValueError(f"-o {out} is a file; give a folder, new or not")
+    points = len(run.facts['data']['shape']) == 1
+    files = [out/'samples.csv'] if points else [out/f'{i:0{len(str(n))}}.png' for i in range(n)]
+    may_write(*files, force=o.force, todo='--force')
     learn = run.learner_at(*parts_of(run, o))
     xs = torch.cat([learn.sample(z=z) for z in learn._z(n, 'sample', o.seed).split(256)])
-    out.mkdir(parents=True, exist_ok=True)
+    with placed(*files) as parts: _save_samples(xs, parts)
+    print(f'{n:,} points in {files[0]}' if points else f'{n:,} images in {out}')
+
+def _save_samples(xs, files):
     if xs.ndim == 2:
         import numpy as np
-        np.savetxt(out/'samples.csv', xs.numpy(), delimiter=',', fmt='%.6g')
-        print(f'{len(xs):,} points in {out/"samples.csv"}')
-        return
+        return np.savetxt(files[0], xs.numpy(), delimiter=',', fmt='%.6g')
     from PIL import Image
-    u = ((xs.clamp(-1, 1) + 1)*127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    for i, im in enumerate(u): Image.fromarray(im[..., 0] if im.shape[-1] == 1 else im).save(out/f'{i:0{len(str(n))}}.png')
-    print(f'{len(xs):,} images in {out}')
+    for u, file in zip(as_bytes(xs).permute(0, 2, 3, 1).numpy(), files): Image.fromarray(u[..., 0] if u.shape[-1] == 1 else u).save(file)
 
 # %% ../nbs/16_cli.ipynb #b09f5f24
 def export(o):
     "A run as one HTML file, which needs neither a kernel nor a network."
     run = Run.open(o.run)
+    if not Path(o.out).is_dir(): may_write(o.out, force=o.force, todo='--force')
     try: dls = data_of(run, o)
     except ValueError:
         if o.data: raise
         dls = None                      # without reals: a run's folder does not open others
-    path = export_html(run, o.out, max_mb=o.max_mb, frames=o.frames, title=o.title, dls=dls)
+    path = export_html(run, o.out, max_mb=o.max_mb, frames=o.frames, title=o.title, dls=dls, force=True)
     print(f'{path}: {path.stat().st_size/1e6:.2f} MB')
 
 # %% ../nbs/16_cli.ipynb #0c58216b
@@ -254,9 +261,10 @@ def quickstart(
 )->Path:
     "A copy of the quickstart notebook; nothing is overwritten."
     names = (Path(folder)/f'quickstart{n}.ipynb' for n in ('', *(f'-{i}' for i in range(2, 1000))))
+    text = (Path(__file__).parent/'quickstart.ipynb').read_text(encoding='utf-8')
     for path in names:
         try:
-            with path.open('x', encoding='utf-8') as f: f.write((Path(__file__).parent/'quickstart.ipynb').read_text(encoding='utf-8'))
+            with path.open('x', encoding='utf-8') as f: f.write(text)
             return path
         except FileExistsError:
             if not fresh: return path
@@ -307,6 +315,7 @@ def parser()->argparse.ArgumentParser:
     l.add_argument('--fresh', action='store_true', help='a fresh copy of the quickstart, beside the one that is there')
     l.add_argument('more', nargs='*', metavar='-- OPTIONS', help='for JupyterLab, such as: ganlab lab -- --port 9999')
     c['show'].add_argument('--png', help="where the last samples go (a new file in the working folder, named after the run and the step); '' for none")
+    for n in ('show', 'sample', 'export'): c[n].add_argument('--force', action='store_true', help='replace files that are there')
     c['sample'].add_argument('-n', type=int, default=64, help='how many (64)'); c['sample'].add_argument('-o', '--out', default='samples', help='a folder (samples)'); c['sample'].add_argument('--seed', type=int, default=0, help='of the latents (0)')
     return p
 
@@ -318,7 +327,7 @@ def main(args=None)->int: # exit status: 0, 1 for a replay that ends otherwise, 
     o = parser().parse_args(args)
     try: return o.do(o) or 0
     except (ValueError, RunError, Refused, StepError) as e: why = ' '.join(str(e).split())
-    except OSError as e: why = f"{e.filename or 'a file'} cannot be read or written: {e.strerror or e}"
+    except OSError as e: why = f"{e.filename or 'a file'} cannot be read or written: {e.strerror}" if e.strerror else str(e)
     except KeyboardInterrupt:
         print('\nganlab: stopped', file=sys.stderr)
         return 130

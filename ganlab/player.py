@@ -21,7 +21,7 @@ from .pictures import Pictures
 from .records import RunError
 from .rng import Streams, whole
 from .run import Run
-from .scene import Scene, curves_of, fit_page, log_entry, log_flag, raw_at, raw_from, write_page
+from .scene import Scene, curves_of, fit_page, log_entry, log_flag, page_path, raw_at, raw_from, write_page
 from .switch import Refused
 
 # %% auto #0
@@ -81,8 +81,10 @@ def export_html(
     frames:int=200, # pictures of a branch, at most
     title:str=None, # None: the name of the run's folder
     dls=None, # the data of a run on disk, for real samples beside the fakes
+    force:bool=False, # replace the file, where there is one
 )->Path:
     "A recorded run as one HTML file, which needs neither a kernel nor a network."
+    path = page_path(path, force)
     if hasattr(run, 'scene'): return write_page(fit_page(run.scene(title), max_mb, frames), path)
     learn = run if isinstance(run, StepLearner) else run.learner if isinstance(run, Run) else None
     if learn is not None: run = learn.run
@@ -123,8 +125,9 @@ def outcome(self:WhatIf):
     return pd.DataFrame([dict(zip(self.switches, on)) | modes(b) | {c: norm(b, c) for c in ('d_grad_norm', 'g_grad_norm')} for on, b in self.branches.items() if not b.why])
 
 @patch
-def export_html(self:WhatIf, path, max_mb:float=8, frames:int=200, title:str=None)->Path:
+def export_html(self:WhatIf, path, max_mb:float=8, frames:int=200, title:str=None, force:bool=False)->Path:
     "All branches as one HTML file, with a switch for each trick."
+    path = page_path(path, force)
     return write_page(fit_page(self.scene(title), max_mb, frames), path)
 
 # %% ../nbs/14_player.ipynb #9cb73608

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 import numpy as np, torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from .files import snapshot_stem
 from .snapshots import Snapshot
 
 # %% auto #0
@@ -184,7 +185,6 @@ def _folder(path)->Path:
         raise ValueError(f"{short} is longer than names of folders may be here") from None
     return folder
 
-_stem = re.compile(r'\d{1,9}-\d{1,12}-\d{1,9}')
 _name = re.compile(r'run\.sqlite(-wal|-shm|-journal)?|snapshots/\d{1,9}-\d{1,12}-\d{1,9}\.(safetensors|json)(\.part)?')
 
 def files_of(folder:Path)->list: # of paths; the record comes last
@@ -353,7 +353,7 @@ def _floats(data:bytes, shape:tuple, where:str)->np.ndarray:
 @patch
 def file(self:Store, stem:str, ext:str)->Path:
     "A snapshot's file; nothing outside the folder, and no link."
-    if not isinstance(stem, str) or not _stem.fullmatch(stem): raise RunError(f"{self.where} names a snapshot {stem!r}, which is not a name that ganlab gives; it was not read")
+    if not isinstance(stem, str) or not snapshot_stem.fullmatch(stem): raise RunError(f"{self.where} names a snapshot {stem!r}, which is not a name that ganlab gives; it was not read")
     path = self.folder/'snapshots'/f'{stem}.{ext}'
     if path.is_symlink() or path.parent.is_symlink(): raise RunError(f"{path} is a link, which a run does not contain; it was not read")
     return path
@@ -431,11 +431,15 @@ def get_snapshot(self:Store, number:int)->Snapshot:
 def read_files(tensors:Path, numbers:Path)->Snapshot: return Snapshot(tensors=load_file(tensors), **unpack(numbers.read_text()))
 
 @patch
-def export_snapshot(self:Store, number:int, stem):
-    "Write a snapshot's two files elsewhere."
+def export_tensors(self:Store, number:int, path:Path):
+    "Write a snapshot's tensors elsewhere."
+    save_file({n: t.detach().cpu().contiguous() for n, t in self.get_snapshot(number).tensors.items()}, path)
+
+@patch
+def export_numbers(self:Store, number:int, path:Path):
+    "Write a snapshot's numbers elsewhere."
     snap = self.get_snapshot(number)
-    save_file({n: t.detach().cpu().contiguous() for n, t in snap.tensors.items()}, f'{stem}.safetensors')
-    Path(f'{stem}.json').write_text(pack({k: getattr(snap, k) for k in _plain}))
+    path.write_text(pack({k: getattr(snap, k) for k in _plain}))
 
 @patch
 def drop_snapshots(self:Store, numbers):

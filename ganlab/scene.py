@@ -4,11 +4,12 @@
 
 # %% ../nbs/scene.ipynb #2e8b63ce
 from __future__ import annotations
-import io, math, os
+import io, math
 from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np
 from PIL import Image
+from .files import may_write, placed
 from .meters import Record
 from .page import make_page
 from .panels.curves import Thinned, series
@@ -19,8 +20,8 @@ from .rng import whole
 from .trick import find_tricks
 
 # %% auto #0
-__all__ = ['choose', 'Blob', 'short', 'as_places', 'coarser', 'as_levels', 'smaller', 'Scene', 'fit_page', 'write_page',
-           'log_entry', 'log_flag', 'raw_from', 'raw_at', 'curves_of']
+__all__ = ['choose', 'Blob', 'short', 'as_places', 'coarser', 'as_levels', 'smaller', 'Scene', 'fit_page', 'page_path',
+           'write_page', 'log_entry', 'log_flag', 'raw_from', 'raw_at', 'curves_of']
 
 # %% ../nbs/scene.ipynb #891b3131
 def choose(
@@ -177,16 +178,19 @@ def fit_page(
         if len(page) <= max_mb*1e6: return page
     raise ValueError(f"the least that a player of this run takes is {len(page)/1e6:.2f} MB, two frames of each branch; max_mb={max_mb:g} is too little")
 
-def write_page(page:str, path)->Path:
-    "A file, whole or not at all."
+def page_path(
+    path, # of the file
+    force:bool=False, # may it be replaced?
+)->Path:
+    "Where a page may be written."
     path = Path(path)
     if path.is_dir(): raise ValueError(f"{path} is a folder; give the name of a file, such as {path/'run.html'}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + '.part')
-    try:
-        part.write_text(page, encoding='utf-8', newline='\n')
-        os.replace(part, path)
-    finally: part.unlink(missing_ok=True)
+    may_write(path, force=force)
+    return path
+
+def write_page(page:str, path:Path)->Path:
+    "A file, whole or not at all."
+    with placed(path) as (part,): part.write_text(page, encoding='utf-8', newline='\n')
     return path
 
 # %% ../nbs/scene.ipynb #3948b566

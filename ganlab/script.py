@@ -10,6 +10,7 @@ from pathlib import Path
 from fastcore.basics import patch
 from safetensors.torch import save_file
 from .data import digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls
+from .files import may_write, placed
 from .nets import dcgan, mlp, relu_mlp, resnet
 from .records import RunError
 from .run import Run
@@ -89,6 +90,7 @@ def _call(made_by): return f"{made_by[0]}({', '.join(_keywords(made_by[1]))})"
 @patch
 def to_python(self:Run,
     path, # of the script, such as 'a.py'; its weights go beside it
+    force:bool=False, # replace the files, where there are such
 )->Path:
     "Write a script that reproduces the run, and the weights that it began with."
     path = Path(path)
@@ -103,12 +105,19 @@ def to_python(self:Run,
         by_hand = {int(c.params['snapshot']): _by_hand(path.stem, c) for c in changes if c.kind == 'edited'}
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as e:
         raise RunError(f"{self.store.where} holds what ganlab does not record ({type(e).__name__}: {one_line(e)}); no script was made of it") from e
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for number, stem in by_hand.items(): self.store.export_snapshot(number, path.parent/stem)
-    save_file({n: t.contiguous() for n, t in initial.items() if n[:2] in ('g/', 'd/')}, path.with_suffix('.safetensors'))
-    if mults: path.with_suffix('.rates.json').write_text(json.dumps(mults))
-    path.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+    files = {path.with_suffix('.safetensors'): lambda p: save_file({n: t.contiguous() for n, t in initial.items() if n[:2] in ('g/', 'd/')}, p)}
+    if mults: files[path.with_suffix('.rates.json')] = lambda p: p.write_text(json.dumps(mults))
+    for number, stem in by_hand.items(): files |= _snapshot_files(self.store, number, path.parent/stem)
+    files[path] = lambda p: p.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+    may_write(*files, force=force)
+    with placed(*files) as parts:
+        for write, part in zip(files.values(), parts): write(part)
     return path
+
+def _snapshot_files(store, number, stem)->dict: # path -> what writes it
+    "A snapshot's two files, elsewhere."
+    tensors, numbers = f'{stem}.safetensors', f'{stem}.json'
+    return {Path(tensors): lambda p: store.export_tensors(number, p), Path(numbers): lambda p: store.export_numbers(number, p)}
 
 def _head(facts, steps, path, changes, mults)->list:
     "Up to the learner."

@@ -14,9 +14,9 @@ from .rng import borrowed_rng
 from .trick import Trick
 
 # %% auto #0
-__all__ = ['wheres', 'Site', 'added', 'held', 'taken', 'trace', 'Joint', 'insert', 'remove', 'hosts', 'enrol', 'sites', 'at',
-           'hidden', 'Grafted', 'Branch', 'Residual', 'wider', 'deeper', 'scale_moments', 'fold', 'swapped',
-           'level_bias', 'recentre']
+__all__ = ['wheres', 'Site', 'added', 'held', 'taken', 'trace', 'laid_like', 'Joint', 'insert', 'remove', 'hosts', 'enrol',
+           'sites', 'at', 'hidden', 'Grafted', 'Branch', 'Residual', 'wider', 'deeper', 'scale_moments', 'fold',
+           'swapped', 'level_bias', 'recentre']
 
 # %% ../nbs/06_surgery.ipynb #6fb5e5fc
 @dataclass(frozen=True)
@@ -64,14 +64,25 @@ def trace(
     return [s for n, s in found.items() if calls[n] == 1]
 
 # %% ../nbs/06_surgery.ipynb #c4457444
+def laid_like(
+    y:torch.Tensor, # what was made of x, or from it
+    x:torch.Tensor, # what a network or layer gave, or would have been given
+)->torch.Tensor: # `y` itself where it is laid out so already
+    "`y` laid out in memory as `x` is: row by row, or channels last."
+    if x.is_contiguous(): return y.contiguous()
+    last = torch.channels_last
+    return y.contiguous(memory_format=last) if x.ndim == y.ndim == 4 and x.is_contiguous(memory_format=last) else y
+
 class Joint:
     "The hook that joins an added module to its host; looked up by name, so that a `deepcopy` of the network is whole."
     def __init__(self, key, where): self.key, self.where = key, where
     def __call__(self, host, args, kwargs, y=None):
         m, x = getattr(host, self.key), taken(args, kwargs)
-        if self.where == 'before': return ((m(x), *args[1:]), kwargs) if args else ((), {**kwargs, next(iter(kwargs)): m(x)})
-        if self.where == 'after': return m(y)
-        return y + m(x) if self.where == 'beside' else m(x, y)
+        if self.where == 'before':
+            new = laid_like(m(x), x)
+            return ((new, *args[1:]), kwargs) if args else ((), {**kwargs, next(iter(kwargs)): new})
+        if self.where == 'after': return laid_like(m(y), y)
+        return laid_like(y + m(x) if self.where == 'beside' else m(x, y), y)
 
 wheres = ('before', 'after', 'beside', 'around')
 
@@ -114,17 +125,17 @@ def enrol(learn):
             for p in g['params']:
                 if id(p) not in there: opt.state.pop(p, None)
             g['params'] = [p for p in g['params'] if id(p) in there]
-            if i and not g['params']:
-                del opt.param_groups[i]
-                learn.rates.drop(key, i)
+            if not g['params']: learn.rates.drop(key, i)
         known = {id(p) for g in opt.param_groups for p in g['params']}
         for n, m in net.named_modules():
             if not n.rpartition('.')[2].startswith('ganlab_'): continue
             new = [p for p in m.parameters() if p.requires_grad and id(p) not in known]
             known |= {id(p) for p in new}
-            first, mult = opt.param_groups[0], getattr(m, 'lr_mult', 1.)
-            if new and mult == 1.: first['params'].extend(new)
-            elif new: opt.add_param_group({**{k: v for k, v in first.items() if k != 'params'}, **learn.rates.base[key][0], 'params': new, 'lr': learn.rates.lr(key)*mult})
+            main, mult = learn.rates.group(key), getattr(m, 'lr_mult', 1.)
+            if new and mult == 1.: main['params'].extend(new)
+            elif new:
+                base = learn.rates.base[key][learn.rates.main[key]]
+                opt.add_param_group({**{k: v for k, v in main.items() if k != 'params'}, **base, 'params': new, 'lr': base['lr']*mult})
     learn.rates.edits()     # groups that joined get their base
 
 # %% ../nbs/06_surgery.ipynb #544fef98

@@ -120,14 +120,14 @@ def test_little_to_show(make, tmp_path):
 @pytest.mark.parametrize('mb', [8, .4, .2, .15])
 def test_sizes(told, images, tmp_path, mb):
     for run in (told, images):
-        path = export_html(run, tmp_path/'a.html', max_mb=mb)
+        path = export_html(run, tmp_path/'a.html', max_mb=mb, force=True)
         assert path.stat().st_size <= mb*1e6
         s, _ = story(path)
         steps = [f['step'] for f in s['branches'][0]['frames']]
         assert len(steps) >= 2 and steps[0] == 0 and steps[-1] == s['branches'][0]['steps']
 
 def test_frames_at_changes_stay(told, tmp_path):
-    steps = lambda **kw: [f['step'] for f in story(export_html(told, tmp_path/'a.html', **kw))[0]['branches'][0]['frames']]
+    steps = lambda **kw: [f['step'] for f in story(export_html(told, tmp_path/'a.html', force=True, **kw))[0]['branches'][0]['frames']]
     known, few = np.array(steps()), steps(frames=8)
     assert len(few) == 8 < len(known)
     for c in (40, 93): assert {known[known <= c].max(), known[known > c].min()} <= set(few)
@@ -216,7 +216,7 @@ def test_damaged_frames(told, tmp_path):
         with sqlite3.connect(tmp_path/'r'/'run.sqlite') as db:
             db.execute('update frames set data=coalesce(?, data), head=coalesce(?, head) where step=(select max(step) from frames)', (data, head))
         db.close()
-        try: plain(export_html(tmp_path/'r', tmp_path/'a.html').read_text())
+        try: plain(export_html(tmp_path/'r', tmp_path/'a.html', force=True).read_text())
         except RunError as e: assert 'nothing was written' in str(e)
 
 # What if

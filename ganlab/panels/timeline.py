@@ -8,7 +8,7 @@ import io
 import numpy as np, traitlets as T
 from PIL import Image
 import ganlab.browse, ganlab.fork
-from .state import CSS, JS, Part, PanelState, effect_words, thou
+from .state import CSS, JS, Part, PanelState, thou
 
 # %% auto #0
 __all__ = ['JS_FILM', 'JS_LINE', 'JS_TIMELINE', 'CSS_TIMELINE', 'thumbnail', 'Film', 'on_the_line', 'rows_at', 'Timeline']
@@ -76,7 +76,7 @@ def rows_at(
         since, values = on.get(t.name, (None, {}))
         values = {k: p.default for k, p in t.declared.items()} | values
         state = 'off' if since is None else 'on'
-        return dict(state=state, text=f'since {thou(since)}' if since is not None else '', values=values, why='', to=float(state == 'on'), effect=effect_words[t.effect(values)])
+        return dict(state=state, text=f'since {thou(since)}' if since is not None else '', values=values, why='', to=float(state == 'on'), effect=t.effect(values))
     return tuple(row(t) for t in learn.tricks.values())
 
 # %% ../../nbs/panels/timeline.ipynb #90027410

@@ -4,10 +4,12 @@
 
 # %% ../../nbs/panels/tricks.ipynb #b13a3f34
 from __future__ import annotations
-import asyncio, threading, weakref
+import asyncio, math, threading, weakref
 import ipywidgets as W, traitlets as T
 from ..losses import get_loss, loss_title, losses
 from ..presets import presets
+from ..trick import effect_words
+from .reasons import Reasons
 from .state import CSS, JS, Part, PanelState, any_shell, describe, make_state, show
 
 # %% auto #0
@@ -68,7 +70,7 @@ function otherField(p, title, send) {                              // a choice, 
 # %% ../../nbs/panels/tricks.ipynb #b9aefa36
 JS_ROW = r'''
 let serial = 0;
-function trickRow(t, ask, pin) {
+function trickRow(t, ask, pin, effects) {                          // effects: in words, and in a sentence
   const row = make('div', 'row off'), sw = make('input', 'sw'), nm = button('nm', t.title), st = make('span', 'st'), pn = button('pin', '', icon('M4 1h4v1l-.5.5V5l2 2v1H6.5v3L6 12l-.5-1V8h-3V7l2-2V2.5L4 2z'));
   const ps = make('div', 'ps'), lv = make('div', 'lv', make('i')), why = make('div', 'why'), about = make('div', 'about'), id = 'gl-' + (++serial);
   row.dataset.trick = t.name; sw.type = 'checkbox'; sw.setAttribute('role', 'switch'); sw.setAttribute('aria-label', t.title); st.id = id + 's'; why.id = id + 'w'; sw.setAttribute('aria-describedby', `${st.id} ${why.id}`);
@@ -84,7 +86,9 @@ function trickRow(t, ask, pin) {
     const state = held ? 'asked' : r.state, on = held ? held.to : r.to > 0 && state !== 'leaving';
     row.className = `row ${state} ${state === 'asked' && !on ? 'to-off' : ''} ${state === 'refused' && r.to ? 'still-on' : ''}`; row.dataset.state = state;
     sw.checked = state === 'asked' ? on : state === 'on' || state === 'refused' && r.to > 0; sw.setAttribute('aria-checked', sw.checked); state === 'na' ? sw.setAttribute('aria-disabled', true) : sw.removeAttribute('aria-disabled');
-    st.textContent = held ? 'asked' : r.state === 'off' && !row.pinned && r.text === r.effect ? '' : r.text; lv.hidden = state !== 'leaving'; lv.firstChild.style.width = 100 * r.to + '%';
+    const [short, long] = state === 'off' ? effects[r.effect] : ['', ''], told = short && !r.text && (row.pinned || r.effect !== t.effect);   // elsewhere the group says it
+    st.textContent = held ? 'asked' : told ? short : r.text; st.classList.toggle('eff', !!told); st.title = told ? long : ''; sw.title = short && `${t.title} ${short}. ${long}`;
+    lv.hidden = state !== 'leaving'; lv.firstChild.style.width = 100 * r.to + '%';
     ps.hidden = !fields.length || !(open || row.pinned && state !== 'na' || ['on', 'asked', 'leaving', 'refused'].includes(state)); about.hidden = !open; nm.setAttribute('aria-expanded', open); words();
   };
   sw.onclick = e => { e.preventDefault(); if (row.dataset.state === 'na') { open = true; setTimeout(look); return }
@@ -106,7 +110,6 @@ function trickRow(t, ask, pin) {
 
 # %% ../../nbs/panels/tricks.ipynb #612db5ae
 JS_TRICKS = r'''
-const GROUPS = [['now', 'Now', 'Loss, inputs, optimiser. Outputs do not jump.'], ['reweights', 'Changes weights', 'G(z) or D(x) jumps at the switch.'], ['grows', 'Changes architecture', 'New layers; outputs kept at the switch.']];
 function render({ model, el }) {
   const root = panel(el, 'tricks', 'Tricks'), ask = m => model.send(m);
   const count = make('span', 'mut count'), find = make('input', 'inp fnd'), loss = make('select', 'inp loss'); find.type = 'search'; find.placeholder = 'Find'; find.setAttribute('aria-label', 'Find a trick');
@@ -114,11 +117,14 @@ function render({ model, el }) {
   const recipe = make('select', 'inp pre'), card = make('div', 'plan'); recipe.setAttribute('aria-label', 'Preset'); recipe.title = 'A recipe of a paper, switched whole; first you see what it will switch';
   recipe.onchange = () => { ask({ do: recipe.value ? 'plan' : 'unplan', name: recipe.value }) };
   root.append(make('div', 'hd', make('h3', '', 'Tricks'), count, find, make('span', 'two', loss, recipe)), card);
-  const then = make('p', 'then'), top = make('div', 'rows pinned'), none = make('p', 'mut none', 'No trick of that name.'); root.append(then, top);
-  const groups = GROUPS.map(([effect, title, sub]) => { const h = make('button', 'gh', icon('M4 2l5 4-5 4z'), make('b', '', title), make('span', 'n'), make('span', 'mut', sub)), body = make('div', 'rows');
+  const then = make('p', 'then'), lrs = make('p', 'mut lrs'), top = make('div', 'rows pinned'), none = make('p', 'mut none', 'No trick of that name.'); root.append(then, lrs, top);
+  const effects = model.get('effects'), words = Object.fromEntries(effects.map(([effect, ...w]) => [effect, w]));
+  const groups = effects.map(([effect, title, sub]) => { const h = make('button', 'gh', icon('M4 2l5 4-5 4z'), make('b', '', title[0].toUpperCase() + title.slice(1)), make('span', 'n'), make('span', 'mut', sub)), body = make('div', 'rows');
     h.type = 'button'; h.dataset.group = effect; h.setAttribute('aria-expanded', false); h.onclick = () => { h.setAttribute('aria-expanded', h.getAttribute('aria-expanded') !== 'true'); show() }; root.append(h, body); return { effect, h, body } });
   root.append(none);
-  let rows = {}, specOf = null;
+  let rows = {}, specOf = null, told = '', soon = 0;
+  const sight = new Set(), tell = () => { const names = specOf.map(t => t.name).filter(n => sight.has(n)), now = names.join(); if (now !== told) { told = now; ask({ do: 'sight', names }) } };   // whose reasons are wanted
+  const eye = new IntersectionObserver(es => { es.forEach(e => sight[e.isIntersecting ? 'add' : 'delete'](e.target.dataset.trick)); clearTimeout(soon); soon = setTimeout(tell, 200) });
   const pin = name => { const p = model.get('pins'); model.set('pins', p.includes(name) ? p.filter(n => n !== name) : [...p, name]); model.save_changes() };
   const planned = () => { const p = model.get('plan'), ls = model.get('recipes'); card.hidden = !p.name; card.replaceChildren();
     if (recipe.options.length !== ls.length + 1) recipe.replaceChildren(new Option('Preset', ''), ...ls.map(([v, text]) => new Option(text, v))); recipe.value = p.name || ''; recipe.hidden = !ls.length;
@@ -127,7 +133,7 @@ function render({ model, el }) {
     p.lines.forEach(([what, title, values]) => list.append(make('li', what, make('b', '', what), title, values ? make('span', 'mut', values) : '')));
     card.append(make('h4', '', p.title), make('p', 'mut', p.short), make('p', 'mut src', p.source + (p.differs ? `. Here: ${p.differs}.` : '')), p.lines.length ? list : make('p', '', 'All of it is so already.'), make('div', 'acts', go, not)) };
   const build = () => { if (specOf === model.get('spec')) return; specOf = model.get('spec'); top.replaceChildren(); groups.forEach(g => g.body.replaceChildren());
-    rows = Object.fromEntries(specOf.map(t => [t.name, trickRow(t, ask, pin)])); put() };
+    rows = Object.fromEntries(specOf.map(t => [t.name, trickRow(t, ask, pin, words)])); eye.disconnect(); sight.clear(); Object.values(rows).forEach(r => eye.observe(r)); put() };
   const put = () => { const pins = model.get('pins'), to = t => pins.includes(t.name) ? top : groups.find(g => g.effect === t.effect).body;
     for (const where of [top, ...groups.map(g => g.body)]) { const want = specOf.filter(t => to(t) === where).map(t => rows[t.name]); if (want.some((r, i) => where.children[i] !== r) || where.children.length !== want.length) where.replaceChildren(...want) } };
   const show = () => { const q = find.value.trim().toLowerCase(); let seen = 0;
@@ -136,6 +142,7 @@ function render({ model, el }) {
     none.hidden = !q || seen > 0 };
   const read = () => { build(); put(); const now = model.get('rows'), pins = model.get('pins'), at = model.get('at');
     then.hidden = at < 0; then.textContent = at < 0 ? '' : `As they were at step ${thou(at)}. To switch, go back to live.`; [top, ...groups.map(g => g.body), loss, recipe].forEach(e => { e.inert = at >= 0 }); el.dataset.at = at;
+    lrs.hidden = at >= 0 || !model.get('rates'); lrs.textContent = `Learning rates now: ${model.get('rates')}`;
     specOf.forEach((t, i) => now[i] && rows[t.name].sync(now[i], pins.includes(t.name)));
     el.dataset.compares = model.get('compares'); const on = now.filter(r => r.state === 'on' || r.state === 'leaving').length; count.textContent = on + ' on'; el.dataset.on = on;
     const ls = model.get('losses'); if (loss.options.length !== ls.length) loss.replaceChildren(...ls.map(([v, text]) => new Option(text, v))); if (document.activeElement !== loss || loss.value === el.dataset.loss) loss.value = model.get('loss'); el.dataset.loss = model.get('loss'); loss.hidden = !ls.length;
@@ -143,11 +150,11 @@ function render({ model, el }) {
   find.oninput = show; find.onkeydown = e => { if (e.key === 'Escape') { find.value = ''; show() } };
   el.onkeydown = e => { if (!e.target.classList.contains('sw') || !['ArrowUp', 'ArrowDown'].includes(e.key)) return; e.preventDefault();
     const all = [...root.querySelectorAll('.sw')].filter(s => s.offsetParent), i = all.indexOf(e.target) + (e.key === 'ArrowDown' ? 1 : -1); all[Math.max(0, Math.min(all.length - 1, i))].focus() };
-  const names = ['spec', 'rows', 'pins', 'loss', 'losses', 'at']; let due = false;
+  const names = ['spec', 'rows', 'pins', 'loss', 'losses', 'rates', 'at']; let due = false;
   const later = () => { if (!due) { due = true; queueMicrotask(() => { due = false; read() }) } };
   names.forEach(n => model.on('change:' + n, later)); read();
   model.on('change:plan', planned); planned();
-  return () => { names.forEach(n => model.off('change:' + n, later)); model.off('change:plan', planned) };
+  return () => { names.forEach(n => model.off('change:' + n, later)); model.off('change:plan', planned); eye.disconnect(); clearTimeout(soon) };
 }
 export default { render };
 '''
@@ -158,6 +165,7 @@ CSS_TRICKS = '''
 .gl-tricks .gl-root{padding:12px var(--pad) 16px}
 .gl-tricks [hidden]{display:none!important}
 .gl-tricks .count{min-width:4ch}
+.gl-tricks .lrs{margin:0 0 8px}
 .gl-tricks .fnd{flex:1 1 60px;width:60px;font-size:12px}.gl-tricks .two{display:flex;gap:8px;flex:1 1 100%}.gl-tricks .two select{flex:1 1 50%;width:50%;font-size:12px;padding:0 4px}
 .gl-tricks .plan{border:1px solid var(--edge);border-radius:4px;background:var(--bg);padding:8px 12px;margin-bottom:12px;font-size:12px;line-height:16px}
 .gl-tricks .plan h4{margin:0 0 2px}.gl-tricks .plan p{margin:0 0 4px}.gl-tricks .plan .src{font-size:11px;line-height:14px}.gl-tricks .plan .acts{display:flex;gap:8px;margin:8px 0 0}
@@ -170,7 +178,7 @@ CSS_TRICKS = '''
 .gl-tricks .row+.row{border-top:1px solid color-mix(in srgb,var(--hair) 60%,transparent)}
 .gl-tricks .nm{border:0;background:none;padding:0;text-align:left;cursor:pointer;font-weight:400;line-height:18px;min-height:24px}
 .gl-tricks .who{display:flex;align-items:center;gap:2px;min-width:0}
-.gl-tricks .st{font-size:11px;line-height:16px;color:var(--ink2);text-align:right;white-space:nowrap;justify-self:end}
+.gl-tricks .st{font-size:11px;line-height:16px;color:var(--ink2);text-align:right;white-space:nowrap;justify-self:end}.gl-tricks .st.eff{white-space:normal;max-width:15ch;line-height:13px}
 .gl-tricks .pin{border:0;background:none;padding:0;width:24px;height:24px;flex:none;display:grid;place-items:center;color:var(--ink2);opacity:0;cursor:pointer;border-radius:4px}
 .gl-tricks .ab{border:0;background:none;padding:0 5px;height:24px;min-width:24px;flex:none;font-size:11px;line-height:14px;color:var(--ink2);opacity:0;cursor:pointer;border-radius:4px}.gl-tricks .ab:hover{background:color-mix(in srgb,var(--fg) 8%,transparent);color:var(--ink)}
 .gl-tricks .na .ab,.gl-tricks:not([data-compares=true]) .ab{display:none}
@@ -241,31 +249,36 @@ class TrickPanel(Part):
     plan = T.Dict().tag(sync=True)           # what the preset that was chosen would switch, until that is decided
     pins = T.List().tag(sync=True)           # names of the tricks on top; belongs to whoever looks
     loss = T.Unicode('').tag(sync=True)
+    rates = T.Unicode('').tag(sync=True)     # of layers that differ in them
     compares = T.Bool(False).tag(sync=True)  # is there a button A/B beside each trick?
     at = T.Int(-1).tag(sync=True)            # a step of the past that is looked at, where nothing can be switched; -1: the present
+    effects = T.List([[effect, *said] for effect, said in effect_words.items()]).tag(sync=True)   # what a switch does at its instant, by which the rows are grouped
 
     def __init__(self,
         learn, # the learner whose tricks they are
         after=None, # called after each request with its `Change`, or with the exception that it raised
         compare=None, # called with the name of a trick by the button A/B beside it; None: no such buttons
+        reasons:Reasons=None, # asked on by whoever trains; None: by this panel, where nothing trains
     ):
+        self.reasons = reasons or Reasons(learn)
         self.learn, self.after, self.compare, self.bad, self._turn = learn, after, compare, {}, threading.Lock()
         super().__init__(self.request, compares=compare is not None, losses=[(n, getattr(l, 'title', n)) for n, l in losses.items()], recipes=[(n, p.title) for n, p in presets.items()],
                          pins=[t.name for t in learn.tricks.values() if t.pinned])
-        self.refresh(make_state(learn))
+        self._answer()
 
     def refresh(self, state:PanelState):
         "Show `state`."
         with self._turn:
             if len(self.spec) != len(self.learn.tricks): self.spec = [describe(t) for t in self.learn.tricks.values()]
             names = [s['name'] for s in self.spec]
-            self.put(loss=state.loss, at=state.at, rows=[{**r, 'bad': self.bad.get(n, '')} for n, r in zip(names, state.rows)])
+            self.put(loss=state.loss, rates=state.rates, at=state.at, rows=[{**r, 'bad': self.bad.get(n, '')} for n, r in zip(names, state.rows)])
 
     def request(self,
-        msg:dict, # do: 'on', 'off', 'set', 'loss', 'plan', 'unplan', 'preset', 'dismiss' or 'ab'; name; params
+        msg:dict, # do: 'on', 'off', 'set', 'loss', 'plan', 'unplan', 'preset', 'dismiss', 'ab' or 'sight'; name; params; names
     ):
         "What a click asked for."
         learn, do, name, change = self.learn, msg.get('do'), msg.get('name'), None
+        if do == 'sight': return self.reasons.look(msg['names'])
         self.bad.pop(name, None)
         try:
             if do in ('plan', 'unplan', 'preset'): self.plan = as_plan(learn, name) if do == 'plan' else {}
@@ -278,7 +291,18 @@ class TrickPanel(Part):
             change = e
             if name not in learn.tricks.refused: self.bad[name] = str(e)
         if self.after: self.after(change)
-        self.refresh(make_state(learn))
+        self._answer()
+
+    def _answer(self):
+        "Show what became of a request, and then why a trick does not apply now, where that can be asked here."
+        show = lambda: self.refresh(make_state(self.learn, whys=self.reasons.known))
+        show()
+        self.learn.when_idle(lambda: self.reasons.go(math.inf) and show(), wait=False)
+
+    def turn(self, learn):
+        "Show the tricks of another learner."
+        self.learn, self.spec, self.bad, self.plan = learn, [], {}, {}
+        self.reasons.turn(learn)
 
 # %% ../../nbs/panels/tricks.ipynb #287f6401
 class TrickControl(W.Checkbox):

@@ -165,7 +165,7 @@ def take_out(self:BatchNorm, learn, bn, layer, undo):
     undo.callback(back)
     self.gone.append((bn, type(bn), dict(bn._parameters), dict(bn._buffers), layer, ps[1] is not None))
     fold(layer, bn, opt)
-    if ps[1] is None: opt.param_groups[0]['params'].append(layer.bias)
+    if ps[1] is None: learn.rates.home('d', layer.weight)['params'].append(layer.bias)
     self.fill(bn, nn.Identity, {}, {})
 
 @patch
@@ -213,7 +213,7 @@ def detach(self:BatchNorm, learn):
     opt, before = learn.opt_d, [o[4] for o in self.gone]
     for (bn, *own, layer, biased), (mean, var) in zip(self.gone, moments(learn, 'd', before, self.batches)):
         self.fill(bn, *own)
-        opt.param_groups[0]['params'].extend(bn.parameters())
+        for p in bn.parameters(): learn.rates.home('d', p)['params'].append(p)
         calibrate(bn, mean, var)
         if not biased and not layer._forward_hooks:           # else another trick builds on it by now
             bn.running_mean.sub_(layer.bias.detach())

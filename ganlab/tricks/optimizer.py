@@ -140,8 +140,8 @@ def give_back(self:Optimizer, learn, key:str):
     "The optimiser that was laid by trains again, on the parameters there are now."
     old, now, base = self.stash.pop(key), learn.rates.opts[key], learn.rates.base[key]
     its = {p: g for g in old.param_groups for p in g['params']}
-    first = old.param_groups[0]
-    groups = [{**next((its[p] for p in g['params'] if p in its), first), 'params': list(g['params'])} for g in now.param_groups]
+    main = old.param_groups[learn.rates.main[key]]
+    groups = [{**next((its[p] for p in g['params'] if p in its), main), 'params': list(g['params'])} for g in now.param_groups]
     there = {p for g in groups for p in g['params']}
     for p in [p for p in old.state if p not in there]: del old.state[p]
     old.param_groups[:] = groups
@@ -179,9 +179,10 @@ def adapt(self:Optimizer, kinds:dict, anew=False): # kinds: by 'd' or 'g', None 
 @patch
 def factors(self:Optimizer, step, base):
     "The rates of SGD and of its like in Adam's terms, and the other way round."
-    per = lambda o, size: (size if kind(o) == 'sgd' else 1.)/(1 - o.param_groups[0].get('momentum', 0))     # length of a step at a rate of 1
+    main = self.learn.rates.main
+    per = lambda o, k: (size[k] if kind(o) == 'sgd' else 1.)/(1 - o.param_groups[main[k]].get('momentum', 0))     # length of a step at a rate of 1
     size = {k: self.sizes.get(k) or 1. for k in self.stash}
-    return {f'lr_{k}': per(o, size[k])/per(self.learn.rates.opts[k], size[k]) for k, o in self.stash.items()} if self.match else {}
+    return {f'lr_{k}': per(o, k)/per(self.learn.rates.opts[k], k) for k, o in self.stash.items()} if self.match else {}
 
 @patch
 def state_dict(self:Optimizer):
