@@ -12,8 +12,8 @@ from functools import cache
 from fastcore.basics import patch
 
 # %% auto #0
-__all__ = ['slots', 'effects', 'Param', 'Num', 'Int', 'Choice', 'Flag', 'Text', 'Trick', 'inside', 'nearest', 'Ctx',
-           'find_tricks']
+__all__ = ['effect_words', 'slots', 'effects', 'Param', 'Num', 'Int', 'Choice', 'Flag', 'Text', 'Trick', 'inside', 'nearest',
+           'Ctx', 'find_tricks']
 
 # %% ../nbs/04_trick.ipynb #cacc39c6
 @dataclass
@@ -80,9 +80,15 @@ def Choice(default, choices, help='', **kw): return Param(default, help=help, ch
 def Flag(default, help='', **kw): return Param(default, help=help, kind='bool', **kw)
 def Text(default, help='', **kw): return Param(default, help=help, kind='text', **kw)
 
+# %% ../nbs/04_trick.ipynb #ba6d81da
+effect_words = dict(
+    now=('keeps outputs', 'Loss, inputs, optimiser: G(z) and D(x) stay the same at the switch.'),
+    reweights=('changes outputs', 'G(z) or D(x) is different right after the switch.'),
+    grows=('adds layers, keeps outputs', 'The architecture changes; G(z) and D(x) stay the same at the switch.'))
+
 # %% ../nbs/04_trick.ipynb #43e2e943
 slots = ('inputs', 'fakes', 'scores', 'loss', 'd_term', 'g_term', 'weigh', 'around_d', 'around_g', 'before_d', 'before_g', 'after_d', 'after_g', 'around_step', 'sets', 'factors')
-effects = ('now', 'reweights', 'grows')
+effects = tuple(effect_words)
 
 class Trick:
     "One thing that can be switched while a GAN trains."
@@ -98,6 +104,7 @@ class Trick:
     bystander = False                    # does it leave every bit of the training as it is?
     lazy = False                         # is its term a regulariser, which one step in k may have at k times the weight?
     lipschitz = False                    # does it hold D's slope under a bound? two such devices pull against each other; may depend on parameters
+    instead_of: tuple = ()               # callbacks of fastai whose work it does in a GAN
     couples = False                      # does what it makes of a sample depend on the others of its batch?
     stuck = None                         # how many changes had been made when it should have gone and could not
     declared: dict = {}                  # name -> Param, gathered from the class body
