@@ -24,7 +24,7 @@ from .losses import get_loss, loss_key, loss_name, loss_title, sees_level
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
 from .probe import halvings, latent_shape, need_module, probe
 from .rng import BorrowedRNG, Streams, borrowed_rng, whole
-from .surgery import enrol, held, level_bias, recentre
+from .surgery import enrol, held, laid_like, level_bias, recentre
 from .snapshots import Snapshot, load_tensors, named_params, opt_numbers, put_back, state_digest, take
 from .switch import Change, Tricks
 from .trick import Ctx, nearest
@@ -55,6 +55,8 @@ class GAN(nn.Module):
     "G and D in one module, for fastai; its forward is G's."
     def __init__(self, G, D): super().__init__(); self.G, self.D = G, D
     def forward(self, z): return self.G(z)
+    def reset(self): # for fastai's ModelResetter: networks that carry a state from batch to batch
+        for net in (self.G, self.D): getattr(net, 'reset', lambda: None)()
 
 # %% ../nbs/08_learner.ipynb #eb0ef3e4
 def _device(device)->torch.device:
@@ -83,6 +85,7 @@ class GANLearner(StepLearner):
         cbs=None, path=None,      # fastai's callbacks, and folder for save()
         device=None,              # where to train; None: fastai's default_device()
         amp=None,                 # 'bf16': forward passes in bfloat16, with no promise of equal bits
+        metrics=None,             # functions of (fakes, reals), or fastai Metrics: columns of the table of each epoch
     ):
         _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks)
         lr_g, lr_d, n_d, (betas_g, betas_d) = float(lr_g), float(lr_d), int(n_d), (tuple(map(float, b)) for b in (betas_g, betas_d))
@@ -96,16 +99,19 @@ class GANLearner(StepLearner):
         self._rng = BorrowedRNG(self.streams, self.device)
         G.to(self.device), D.to(self.device)
         super().__init__(dls, GAN(G, D), path=path)
+        self.metrics = metrics
         self._meet()
         self.pristine = _copied(G, D)
         self._optimizers()
         self.record, self.layers, self._ring, self._mults = Record(_columns), dict(d=Record(), g=Record()), deque(maxlen=3), {}
         self.tricks = Tricks(self)
         self.rewire()
+        if isinstance(self.source, Halved): warnings.warn(self._averaged_down(), stacklevel=2)
         self.add_cbs(cbs)
         from ganlab.run import Run
         with Run.begins(self, run) as self.run:
             for t in (tricks.items() if isinstance(tricks, Mapping) else tricks): self._first(t)
+        self('after_create')
 
     G = property(lambda self: self.model.G, doc="The generator.")
     D = property(lambda self: self.model.D, doc="The discriminator.")
@@ -167,12 +173,19 @@ def _meet(self:GANLearner):
     self.some_z = self._z(n, 'probe', 0)
     with borrowed_rng(self.streams, 'probe', device=self.device), held(self.G, self.D):
         if k := halvings(self.G, self.D, x, self.some_z):
-            full, self.source = self.source.shape, Halved(self.source, k)
-            h, w = self.source.shape[1:]
-            warnings.warn(f"the data is {full[1]}x{full[2]}, the networks are for {h}x{w}: reals are averaged down to {h}x{w}; progressive_growing takes the networks up to the data's size", stacklevel=3)
+            self.source = Halved(self.source, k)
             x, self.some_x = self.source.batch(0)[:n].to(self.device), self.source.some()
         probe(self.G, self.D, x, self.some_z)
     self._autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if self.amp else nullcontext
+
+@patch
+def _averaged_down(self:GANLearner)->str:
+    "What is said where the data is larger than the networks' images, and what can be done about it."
+    (h, w), full = self.source.shape[1:], self.source.source.shape
+    growers = [(t.name, t.stays_small(self)) for t in self.tricks.values() if hasattr(t, 'stays_small')]
+    able = next((name for name, why in growers if why is None), None)
+    then = f"{able} takes the networks up to the data's size" if able else f"they stay so. {' '.join(why for _, why in growers)}".strip()
+    return f"the data is {full[1]}x{full[2]}, the networks are for {h}x{w}: reals are averaged down to {h}x{w}; {then}"
 
 @patch
 def _first(self:GANLearner, t):
@@ -246,11 +259,13 @@ def _d_gradient(self:GANLearner, c):
     c.who, who = '', c.who       # the networks are asked, not the trick that may wrap this update
     self._rng.seed('d-scores', c.step, c.k)
     with self._autocast():
-        fakes = c.xf.detach()
+        fakes, made = c.xf.detach(), []
         for t in self.tricks.slots['fakes']:
+            made.append((t, fakes))
             fakes = self._ask(t, 'fakes', fakes, c)
             _need(t, 'fakes', c, torch.is_tensor(fakes) and fakes.ndim > 1, fakes, "samples")
-        c.l_real, c.l_fake = self._score(c.x, 'real', c), self._score(fakes, 'fake', c)
+            fakes = laid_like(fakes, c.xf)
+        c.l_real, c.l_fake = self._score(c.x, 'real', c), self._score(fakes, 'fake', c, made)
         total = self._sum(self.loss_now.d_loss(c.l_real, c.l_fake), 'd', c)
     total.backward()
     c.who = who
@@ -315,18 +330,39 @@ def _ask(self:GANLearner, t, slot, *args):
     return out
 
 @patch
-def _score(self:GANLearner, x, side, c):
+def _score(self:GANLearner, x, side, c, made=()): # made: (trick, what it was given) of those that had a hand in `x` before
     "D's raw scores (B,) of what the tricks let it see of `x`."
+    given = c.x if side == 'real' else c.xf
+    x = laid_like(x, given)         # a trick may ask about samples of its own
     if ins := self.tricks.slots['inputs']:
         c.side = side
-        n = len(x)
+        n, made = len(x), [*made]
         for t in ins:
+            made.append((t, x))
             x = self._ask(t, 'inputs', x, c)
             _need(t, 'inputs', c, torch.is_tensor(x) and len(x) == n, x, f"the {n} samples")
+            x = laid_like(x, given)
         c.side = None
-    l = self.D(x.clone())      # a copy: D may work in place on its input, and the same fakes go into it twice
+    try: l = self.D(x.clone())      # a copy: D may work in place on its input, and the same fakes go into it twice
+    except Exception as e:
+        self._choked(x, made, c, e)
+        raise
     if not torch.is_tensor(l): raise TypeError(f"D gave a {type(l).__name__} while it trains; need one tensor, a raw score for each sample")
     return l.flatten().float()
+
+@patch
+def _choked(self:GANLearner, x, made, c, error):
+    "Raise in the name of the trick whose work D cannot take, where it takes what that trick was given."
+    def takes(x):
+        try:
+            with torch.no_grad(), held(self.D): self.D(x.clone())
+        except Exception: return False
+        return True
+    if not made or takes(x): return
+    t = next((t for t, before in reversed(made) if takes(before)), None)
+    if t is None: return
+    c.who = t.name
+    raise RuntimeError(f"D does not take what {t.title} makes of its samples ({type(error).__name__}: {str(error).splitlines()[0]})") from error
 
 def _need(t, slot, c, ok, got, what):
     "A slot's result is what it should be, or the trick is named."
@@ -375,7 +411,7 @@ def _note(self:GANLearner, c, t0):
         if key == 'd':
             names += ['d_real', 'd_fake']
             values += [ctx.l_real.detach().mean(), ctx.l_fake.detach().mean()]
-    flat = torch.stack(values).tolist()
+    flat, self._seen = torch.stack(values).tolist(), c
     i = sum(sizes.values())
     row = dict(zip(names, flat[i:]), step=self.step + 1)
     for key, n in reversed(sizes.items()):
@@ -497,16 +533,15 @@ def set_loss(self:GANLearner, loss, at:int=None)->Change:
 def loss_change(self:GANLearner, loss, at:int=None)->Change: # not asked for yet
     loss = get_loss(loss)
     self.known_losses[loss_key(loss)] = loss
-    c = Change('loss', loss_name(loss), dict(loss=loss), at)
-    c.title = loss_title(loss)
+    c = Change('loss', loss_name(loss), {}, at)
+    c.title, c.loss = loss_title(loss), loss
     return c
 
 @patch
-def relevel(self:GANLearner, before, after, undo):
+def relevel(self:GANLearner, before, after):
     "From a loss that does not see D's level to one that does: take the level off D's scores."
     bias = level_bias(self)
     if bias is None or not self.step or sees_level(before, self.bs, self.device) or not sees_level(after, self.bs, self.device): return
-    undo.callback(bias.data.copy_, bias.detach().clone())
     recentre(self)
 
 @patch
@@ -629,9 +664,13 @@ def _look(self:GANLearner, net, x):
 @patch
 def _validate(self:GANLearner):
     "D's loss on held-out reals and as many fakes; fastai's `valid_loss`."
-    x = self.source.valid(512).to(self.device)
-    l_real, l_fake = self._look(self.D, x), self._look(self.D, self._look(self.G, self._z(len(x), 'valid')))
+    x = self.source.valid(512)
+    z = self._z(len(x), 'valid')
+    xf = self._look(self.G, z)
+    l_real, l_fake = self._look(self.D, x), self._look(self.D, xf)
     self.valid_loss = self.tricks.loss().d_loss(l_real.flatten(), l_fake.flatten()).item()
+    if self.metrics and self._averagers(): xf = self._make(True, partial(self._look, self.G, z))
+    self.metric_values = self.measure(z, x, xf)
     return self.valid_loss
 
 # %% ../nbs/08_learner.ipynb #771df34a
