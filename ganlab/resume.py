@@ -15,6 +15,7 @@ import hashlib, torch
 from .learner import GANLearner
 from .losses import get_loss, loss_key, losses
 from .records import RunError, Store, read_files
+from .remains import remains_of, whole_snapshots
 from .rng import borrowed_rng, whole
 from .run import Run
 from safetensors.torch import load_file
@@ -194,6 +195,13 @@ def _learner(store, dls, G, D, run, loss, opt, tricks, **more)->GANLearner:
     _same_data(learn, store)
     return learn
 
+def _tell_of_more(store, known):
+    "Say that there are snapshots of steps that the record does not know: a part of it was lost."
+    if store.folder is None: return
+    listed = {stem for stem, in store.rows('select file from snapshots')}
+    more = [p for p in whole_snapshots(store.folder) if p.stem not in listed and int(p.stem.split('-')[1]) > known]
+    if more: warnings.warn(f"{store.where} has lost a part of its record, and goes on from step {known}; but {remains_of(store.folder, more)}")
+
 def _same_data(learn, store):
     was, now = store.fact('data'), hashlib.sha256(learn.some_x.contiguous().numpy().tobytes()).hexdigest()
     if not learn.source.seekable: warnings.warn("the data is a stream, which cannot be taken up where it was left: from here on the batches are others than in an undisturbed run, and no bits are promised")
@@ -218,6 +226,7 @@ def resume(cls:GANLearner,
     try:
         rec = Run(store)
         known = rec.steps_on(rec.line)
+        _tell_of_more(store, known)
         step = known if step is None else whole(step, 'step', 0, known, ': that is how far the run is known')
         learn = _learner(store, dls, G, D, rec, loss, opt, tricks, cbs=cbs, path=path, device=device)
         waiting = _able(learn, rec.waits(learn.known_losses.values()))

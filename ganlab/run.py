@@ -510,11 +510,10 @@ def _stored(self:Run, line:int, series:str)->tuple: # columns, values (columns, 
     "What is written."
     parts = list(self.store.chunks(line, series))
     columns = list(dict.fromkeys(c for _, cs, _ in parts for c in cs))
-    out = np.full((len(columns), sum(y.shape[1] for _, _, y in parts)), np.nan, np.float32)
-    at = 0
-    for _, cs, y in parts:
-        for c, v in zip(cs, y): out[columns.index(c), at:at + y.shape[1]] = v
-        at += y.shape[1]
+    out = np.full((len(columns), max((start + y.shape[1] for start, _, y in parts), default=0)), np.nan, np.float32)
+    if 'step' in columns: out[columns.index('step')] = np.arange(1, out.shape[1] + 1)      # also of those that another run did
+    for start, cs, y in parts:
+        for c, v in zip(cs, y): out[columns.index(c), start:start + y.shape[1]] = v
     return columns, out
 
 @patch
