@@ -6,6 +6,7 @@
 from __future__ import annotations
 from dataclasses import dataclass, field
 import anywidget, traitlets as T
+from .lifetime import Whole
 from ..trick import Trick
 
 # %% auto #0
@@ -128,7 +129,7 @@ def any_shell(widget):
     if hasattr(widget.comm, '_reply_subshell_for'): widget.comm._reply_subshell_for = lambda data, default: default
     return widget
 
-class Part(anywidget.AnyWidget):
+class Part(Whole, anywidget.AnyWidget):
     "A panel: traits that the trainer writes, requests that its view sends."
     frame = T.Int(0, help='Count of the pictures sent').tag(sync=True)
 

@@ -9,6 +9,7 @@ import ipywidgets as W, traitlets as T
 from ..losses import get_loss, loss_title, losses
 from ..presets import presets
 from ..trick import effect_words
+from .lifetime import Tenant
 from .reasons import Reasons
 from .state import CSS, JS, Part, PanelState, any_shell, describe, make_state, show
 
@@ -241,7 +242,7 @@ def as_plan(
     lines = [(kind, loss_title(get_loss(n)), '') if kind == 'loss' else (kind, tr[n].title, values(n) if kind == 'on' else '') for kind, n, _ in p.plan(learn)]
     return dict(name=name, title=p.title, short=p.short, source=p.source, differs=p.differs, lines=lines)
 
-class TrickPanel(Part):
+class TrickPanel(Tenant, Part):
     "All tricks of a learner, as one list of switches."
     _esm = JS + JS_FIELD + JS_ROW + JS_TRICKS
     _css = CSS + CSS_TRICKS
@@ -260,6 +261,7 @@ class TrickPanel(Part):
         compare=None, # called with the name of a trick by the button A/B beside it; None: no such buttons
         reasons:Reasons=None, # asked on by whoever trains; None: by this panel, where nothing trains
     ):
+        if reasons is None: self.move_in()
         self.reasons = reasons or Reasons(learn)
         self.learn, self.after, self.compare, self.bad, self._turn = learn, after, compare, {}, threading.Lock()
         super().__init__(self.request, compares=compare is not None, losses=[(n, getattr(l, 'title', n)) for n, l in losses.items()], recipes=[(n, p.title) for n, p in presets.items()],
@@ -304,11 +306,16 @@ class TrickPanel(Part):
         self.learn, self.spec, self.bad, self.plan = learn, [], {}, {}
         self.reasons.turn(learn)
 
+    def close(self):
+        self.reasons.turn(None)
+        super().close()
+
 # %% ../../nbs/panels/tricks.ipynb #287f6401
-class TrickControl(W.Checkbox):
+class TrickControl(Tenant, W.Checkbox):
     "A trick as a checkbox; `value` is what was asked last."
     def __init__(self, learn, name):
         t = learn.tricks[name]
+        self.move_in()
         self.learn, self.name, self._quiet = learn, name, False
         super().__init__(value=self.wanted(), description=t.title, tooltip=t.short, indent=False)
         any_shell(self).observe(self._ask, 'value')
@@ -322,7 +329,7 @@ class TrickControl(W.Checkbox):
         return asked[-1] == 'on' if asked else t.enabled and not t.leaving
 
     def _ask(self, change):
-        if self._quiet or change['new'] == self.wanted(): return
+        if self._quiet or self.learn is None or change['new'] == self.wanted(): return
         try: (self.learn.tricks.on if change['new'] else self.learn.tricks.off)(self.name)
         except Exception as e: self.tooltip = str(e)
         self.follow()
@@ -333,7 +340,7 @@ class TrickControl(W.Checkbox):
         self._follow()
 
     def _follow(self):
-        if self.value == (want := self.wanted()): return
+        if self.learn is None or self.value == (want := self.wanted()): return
         self._quiet, self.value = True, want
         self._quiet = False
 
