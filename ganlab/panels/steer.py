@@ -8,6 +8,7 @@ import io
 import ipywidgets as W
 from PIL import Image
 from ..data import tile_images
+from .lifetime import Tenant
 from .state import any_shell
 
 # %% auto #0
@@ -19,7 +20,7 @@ def _jpeg(pixels)->bytes:
     Image.fromarray(pixels).save(out, 'JPEG', quality=85)
     return out.getvalue()
 
-class Steer(W.VBox):
+class Steer(Tenant, W.VBox):
     "Sliders for truncation and style mixing beside the samples that they make."
     def __init__(self,
         learn,       # a `GANLearner` of images with the trick 'style' on
@@ -28,6 +29,7 @@ class Steer(W.VBox):
     ):
         style = learn.tricks['style']
         if not style.enabled: raise ValueError("Steer needs the trick 'style'; learn.tricks.on('style') turns it on")
+        self.move_in()
         self.learn, self.n, places = learn, n, style.places()
         slim = dict(continuous_update=False, style=dict(description_width='7em'), layout=W.Layout(width=f'{size}px'))
         self.truncation = W.FloatSlider(1., min=-1, max=1.5, step=.05, description='truncation ψ', **slim)
