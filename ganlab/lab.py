@@ -4,7 +4,7 @@
 
 # %% ../nbs/13_lab.ipynb #b53f479b
 from __future__ import annotations
-import atexit, math, sys, threading, time, weakref
+import atexit, math, threading, time, weakref
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,6 +27,7 @@ from .panels.transport import Status, Transport, error_card, in_words
 from .panels.tricks import TrickPanel, tell_controls
 from .player import export_html
 from .rng import whole
+from .run import running_cell
 import ganlab.script
 
 # %% auto #0
@@ -34,12 +35,6 @@ __all__ = ['Member', 'Lab', 'Drawn', 'Mark']
 
 # %% ../nbs/13_lab.ipynb #0b356546
 _labs = weakref.WeakSet()   # all labs that are open
-
-def _cell()->tuple: # (cell, execution), or (None, None) outside a notebook
-    "The cell that is running."
-    ip = sys.modules['IPython'].get_ipython() if 'IPython' in sys.modules else None
-    parent = getattr(ip, 'get_parent', dict)() or {}
-    return parent.get('metadata', {}).get('cellId'), parent.get('header', {}).get('msg_id')
 
 def _close_former(cell, run):
     "Close the labs that an earlier execution of this cell made."
@@ -72,7 +67,7 @@ class Lab(W.VBox):
     ):
         if not isinstance(learn, StepLearner): raise TypeError(f"Lab({learn!r}): need a GANLearner")
         if not refresh > 0 or not 0 < share <= 1: raise ValueError(f"refresh={refresh!r}, share={share!r}; need seconds above 0, and a share of the time above 0 and up to 1")
-        self._made_by = _cell()
+        self._made_by = running_cell()
         _close_former(*self._made_by)
         self.learn, self.clock, self.error = learn, clock, None
         self.family, self._busy, self._past = [Member(learn, None, 0, _folder(learn) or 'Run', 0)], '', None
