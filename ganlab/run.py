@@ -22,7 +22,7 @@ from .snapshots import digest, numbers_text, take
 from .switch import Change
 
 # %% auto #0
-__all__ = ['running_cell', 'Run', 'wipe']
+__all__ = ['this_cell', 'Run', 'wipe']
 
 # %% ../nbs/09_run.ipynb #93039a56
 _open = weakref.WeakSet()     # runs that are being recorded to a folder
@@ -31,7 +31,7 @@ _open = weakref.WeakSet()     # runs that are being recorded to a folder
 def _close_all():
     for run in list(_open): run.close()
 
-def running_cell()->tuple: # (cell, execution); (None, None) outside a notebook
+def this_cell()->tuple: # (cell, execution), or (None, None) outside a notebook
     "The cell that is running."
     ip = sys.modules['IPython'].get_ipython() if 'IPython' in sys.modules else None
     parent = getattr(ip, 'get_parent', dict)() or {}
@@ -78,7 +78,7 @@ def begins(cls:Run,
 @patch
 def attach(self:Run, learn):
     "Record `learn` from here on."
-    self._learn, self.made_in = weakref.ref(learn), running_cell()
+    self._learn, self.made_in = weakref.ref(learn), this_cell()
     if self.folder: _open.add(self)
 
 @patch(cls_method=True)
@@ -86,7 +86,7 @@ def let_go(cls:Run,
     folder, # of a run
 ):
     "Close the run that an earlier execution of this very cell has open: who runs a cell again means the new one."
-    cell, execution = running_cell()
+    cell, execution = this_cell()
     for run in list(_open):
         if cell is not None and run.made_in[0] == cell and run.made_in[1] != execution and run.folder == Path(folder).expanduser().resolve(): run.close()
 
