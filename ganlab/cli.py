@@ -7,7 +7,8 @@ from __future__ import annotations
 import argparse, importlib, importlib.util, os, sys, textwrap, traceback
 from pathlib import Path
 import torch
-from .data import as_bytes, digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls
+from .closeup import crop
+from .data import as_bytes, digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls, tile_images
 from .files import may_write, placed
 from .fitting import StepError
 from .learner import GANLearner
@@ -232,9 +233,9 @@ def picture(
     return path
 
 def _draw(frame, path):
-    import io, numpy as np
+    import numpy as np
     from PIL import Image
-    if frame['kind'] == 'images': Image.open(io.BytesIO(frame['fake'])).save(path)
+    if frame['kind'] == 'images': Image.fromarray(tile_images(torch.stack([crop(frame, i) for i in range(frame['count'])]), frame['cols'])).save(path)
     elif frame['kind'] == 'points':
         from matplotlib.figure import Figure
         fig = Figure(figsize=(5, 5)); ax = fig.add_subplot()

@@ -4,7 +4,7 @@
 
 # %% ../nbs/compare.ipynb #e4b8d398
 from __future__ import annotations
-import math, warnings
+import math, textwrap, warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -441,7 +441,8 @@ def plot(self:Comparison)->Plot:
     top, low = fig.subfigures(2, 1, height_ratios=(2.6, .26*(len(rows) + 1.5)))
     axes = top.subplots(1, 3, width_ratios=(1, 1, 1.7))
     shown = (self.whole_pairs or self.pairs)[0]
-    for ax, x, name in zip(axes, shown, ('A: as it was', 'B: changed')): _pane(ax, x.samples, self.real, name)
+    changed = textwrap.fill(f'B: {textwrap.shorten(self.what, 76)}', 38)
+    for ax, x, name in zip(axes, shown, ('A: as it was', changed)): _pane(ax, x.samples, self.real, name)
     if self.whole_pairs: _over_time(self, axes[2]); _dots(low.subplots(), rows)
     else: axes[2].axis('off')
     return fig
