@@ -11,7 +11,6 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 import numpy as np, torch
 from fastcore.basics import patch
-from fastprogress.fastprogress import progress_bar
 from scipy.stats import fisher_exact, t as student
 from .data import LoaderSource, tile_images
 from .fitting import StepError
@@ -19,6 +18,7 @@ from .learner import GANLearner
 from .losses import get_loss, losses
 from .metrics import measures, quality, real_samples
 from .plots import Plot, colors
+from .progress import progress_bar
 from .rng import Streams, borrowed_rng, whole
 from .snapshots import put_back, take
 from .verdict import Look, enough, least, look
@@ -198,7 +198,7 @@ def more(self:Comparison,
     n = whole(seeds, 'seeds') if seeds is not None else next((l for l in _looks if l > have), have + 2) - have
     _readable(self._learn)
     total, done = 2*n*self.steps, 0
-    bar = iter(progress_bar(range(total), leave=False)) if progress else None
+    bar = iter(progress_bar(range(total))) if progress else None
     def tick():
         nonlocal done
         if bar is not None: next(bar)
