@@ -727,6 +727,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'ganlab.plots': { 'ganlab.plots.Plot': ('plots.html#plot', 'ganlab/plots.py'),
                               'ganlab.plots.Plot.__init__': ('plots.html#plot.__init__', 'ganlab/plots.py'),
                               'ganlab.plots.Plot._repr_png_': ('plots.html#plot._repr_png_', 'ganlab/plots.py'),
+                              'ganlab.plots._pennant': ('plots.html#_pennant', 'ganlab/plots.py'),
                               'ganlab.plots.color_of': ('plots.html#color_of', 'ganlab/plots.py'),
                               'ganlab.plots.flag': ('plots.html#flag', 'ganlab/plots.py'),
                               'ganlab.plots.name_rows': ('plots.html#name_rows', 'ganlab/plots.py'),
