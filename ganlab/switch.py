@@ -38,6 +38,7 @@ class Change:
         self.moot = False  # was there nothing to do? then it is not logged
         self.id, self.again, self.own = None, None, False    # its number in a run's record; the run that it is made again from; did a trick ask for it by itself?
         self.loss, self.cancelled, self.together = None, False, (self,)     # the loss that it changes to; was it taken back? the changes that stand or fall with it
+        self.recipe = None # the title of the preset that it is part of
         self.title, self._done, self._why_never, self._tricks = name, threading.Event(), lambda: None, None
 
     def wait(self, timeout:float=None)->Change: # seconds; None waits for ever
