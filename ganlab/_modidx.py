@@ -532,6 +532,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'ganlab.metrics._quantiles': ('metrics.html#_quantiles', 'ganlab/metrics.py'),
                                 'ganlab.metrics._root': ('metrics.html#_root', 'ganlab/metrics.py'),
                                 'ganlab.metrics._rows': ('metrics.html#_rows', 'ganlab/metrics.py'),
+                                'ganlab.metrics._uneven': ('metrics.html#_uneven', 'ganlab/metrics.py'),
                                 'ganlab.metrics.frechet_distance': ('metrics.html#frechet_distance', 'ganlab/metrics.py'),
                                 'ganlab.metrics.kernel_distance': ('metrics.html#kernel_distance', 'ganlab/metrics.py'),
                                 'ganlab.metrics.mode_coverage': ('metrics.html#mode_coverage', 'ganlab/metrics.py'),
