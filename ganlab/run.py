@@ -533,7 +533,7 @@ def _stored(self:Run, line:int, series:str)->tuple: # columns, values (columns, 
 
 @patch
 def scalars(self:Run, line:int=None):
-    "A DataFrame, a row a step."
+    "A DataFrame, one row per step."
     import pandas as pd
     if line is None and (learn := self.learner) is not None: return learn.history
     columns, y = self.table(line)
