@@ -4,8 +4,10 @@
 
 # %% ../../nbs/panels/steer.ipynb #d83a661a
 from __future__ import annotations
+import io
 import ipywidgets as W
-from ..pictures import jpeg_grid
+from PIL import Image
+from ..data import tile_images
 from .lifetime import Tenant
 from .state import any_shell
 
@@ -13,6 +15,11 @@ from .state import any_shell
 __all__ = ['Steer']
 
 # %% ../../nbs/panels/steer.ipynb #435c3f18
+def _jpeg(pixels)->bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, 'JPEG', quality=85)
+    return out.getvalue()
+
 class Steer(Tenant, W.VBox):
     "Sliders for truncation and style mixing beside the samples that they make."
     def __init__(self,
@@ -42,5 +49,5 @@ class Steer(Tenant, W.VBox):
             how = dict(truncation=self.truncation.value)
             if self.mixing.value: how |= dict(mix=self.learn._z(1, 'steer', 1 + self.other.value), layers=list(range(self.places.value[0], self.places.value[1] + 1)))
             x = self.learn.sample(z=self.learn._z(self.n, 'steer z', self.latents.value), **how)
-            self.picture.value, self.said.value = jpeg_grid(x, max(1, round(self.n**.5))), ''
+            self.picture.value, self.said.value = _jpeg(tile_images(x, max(1, round(self.n**.5)))), ''
         except ValueError as e: self.said.value = str(e)
