@@ -284,7 +284,7 @@ def _apply_set(self:Tricks, c:Change, undo):
     t.params = new
     if t.enabled: t.changed(self.learn, c.old)
 
-_owned = dict(loss='the loss', n_d="D's updates a step", betas="Adam's betas", opt='the optimiser', bs='the batch size')
+_owned = dict(loss='the loss', n_d="D's updates per step", betas="Adam's betas", opt='the optimiser', bs='the batch size')
 
 @patch
 def _apply_on(self:Tricks, c:Change, undo):
