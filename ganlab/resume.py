@@ -13,7 +13,7 @@ from fastcore.basics import patch
 from fastprogress.fastprogress import progress_bar
 import hashlib, torch
 from .learner import GANLearner
-from .losses import get_loss, loss_key, losses
+from .losses import get_loss, loss_key, losses, scores_of
 from .records import RunError, Store, read_files
 from .rng import borrowed_rng, whole
 from .run import Run
@@ -31,6 +31,7 @@ def _again(c:Change, run)->Change:
     if c.kind == 'loss' and c.loss is None:
         raise ValueError(f"the run went over to a loss of your own at step {c.step}, {c.name}, and no code is stored; give it: loss=[{c.name}(...), ...]")
     new = Change(c.kind, c.name, dict(loss=c.loss) if c.kind == 'loss' else c.params, now=c.now, asked=c.step)
+    if c.kind == 'loss': new.scores = scores_of(c.loss)
     new.title, new.caution, new.id, new.again = c.title, c.caution, c.id if run else None, run
     return new
 
