@@ -551,6 +551,7 @@ def lr_find(self:StepLearner, start_lr=1e-7, end_lr=1., num_it=100, stop_div=Tru
         finally:
             self.restore(snap)
             with self.tricks._lock: self.tricks._queue = waiting + self.tricks._queue
+    if any(c.at is not None for c in self.tricks.pending): self.run.note_waiting()
     n = len(self.recorder.losses)
     if n < 8: raise ValueError(f"the search broke after {n} steps, at a rate of {start_lr:g} or little more; check the loss and the data before the rate")
     lrs, losses = (torch.tensor([float(v) for v in vs[n//10:n - 2]]) for vs in (self.recorder.lrs, self.recorder.losses))

@@ -541,16 +541,15 @@ def loss_change(self:GANLearner, loss, at:int=None)->Change: # not asked for yet
     loss = get_loss(loss, self.known_losses.values())
     self.known_losses.pop(loss_key(loss), None)       # the last of a name is the one that the name means
     self.known_losses[loss_key(loss)] = loss
-    c = Change('loss', loss_name(loss), dict(loss=loss), at)
-    c.title, c.scores = loss_title(loss), scores_of(loss)
+    c = Change('loss', loss_name(loss), {}, at)
+    c.title, c.loss = loss_title(loss), loss
     return c
 
 @patch
-def relevel(self:GANLearner, before, after, undo):
+def relevel(self:GANLearner, before, after):
     "From a loss that does not see D's level to one that does: take the level off D's scores."
     bias = level_bias(self)
     if bias is None or not self.step or self.probabilities or sees_level(before, self.bs, self.device) or not sees_level(after, self.bs, self.device): return
-    undo.callback(bias.data.copy_, bias.detach().clone())
     recentre(self)
 
 @patch

@@ -224,7 +224,7 @@ def raw_from(
     raw = _raw(first, scores)
     owners, tricks, out = {}, {t.name: t for t in find_tricks()}, [(0, raw)]
     for c in changes:
-        if c.kind == 'loss': raw = _raw(c.name, getattr(c, 'scores', None))
+        if c.kind == 'loss': raw = _raw(c.name, getattr(c, 'scores', None) or (scores_of(c.loss) if getattr(c, 'loss', None) else None))
         if c.kind in ('on', 'set', 'off') and c.name in tricks:
             try: t = tricks[c.name](**{**owners.get(c.name, {}), **c.params})
             except ValueError: continue
