@@ -20,6 +20,7 @@ from fastai.callback.core import CancelBatchException, CancelEpochException, Can
 from .data import Halved, as_source
 from .files import may_write, placed
 from .fitting import Rates, StepError, StepLearner, TwoOptimizers
+from .late import late
 from .losses import get_loss, loss_key, loss_name, loss_title, scores_of, sees_level
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
 from .probe import halvings, latent_shape, need_module, probe
@@ -122,6 +123,8 @@ class GANLearner(StepLearner):
     def __repr__(self): return f'GANLearner(step={self.step}, loss={self.loss_name!r}, on={[t.name for t in self.tricks.enabled]})'
 
 _columns = ['step', 'd_loss', 'g_loss', 'd_grad_norm', 'g_grad_norm', 'd_real', 'd_fake', 'ms']
+
+late(GANLearner, resume='resume make_again carry_on', fork='rewind undo fork', browse='pin unpin')      # as every method of a learner, wherever it stands
 
 # %% ../nbs/08_learner.ipynb #a9cd5cc2
 def _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks):

@@ -13,6 +13,7 @@ from fastcore.basics import patch
 import numpy as np, torch
 from .fitting import StepError
 from .keeping import fingerprint, pace, pack_frame, superfluous, unpack_frame
+from .late import late
 from .losses import loss_key, losses, scores_of
 from .metrics import quality
 from .pictures import Pictures
@@ -108,6 +109,9 @@ def wipe(
     for p in (folder/'snapshots', folder) if made is None else made:
         try: p.rmdir()
         except OSError: pass
+
+late(Run, browse='frame_steps frame_at switches_at branches last_healthy', fork='learner_at', script='to_python',
+     resume='mults snapshot bring last_before going_on replay hash_at')
 
 # %% ../nbs/09_run.ipynb #8eb0dc8e
 @patch(as_prop=True)
