@@ -15,7 +15,7 @@ from .page import make_page
 from .panels.curves import Thinned, series
 from .losses import losses, scores_of
 from .panels.state import show
-from .pictures import fit_size, jpeg_grid
+from .pictures import fit_size, jpeg_grid, paper_of
 from .records import RunError
 from .rng import whole
 from .trick import find_tricks
@@ -149,7 +149,7 @@ def _story(s:Scene, most, points, quality, scale):
         if s.real is not None:
             big = out['count'] <= 16
             real = fit_size(s.real[:4 if big else 16], 128 if big else 64)
-            out['real'] = [*blob.put(smaller(jpeg_grid(real, 1 if big else 2), quality, scale)), 1 if big else 2, math.ceil(len(real)/(1 if big else 2))]
+            out['real'] = [*blob.put(smaller(jpeg_grid(real, 1 if big else 2, paper_of(s.real)), quality, scale)), 1 if big else 2, math.ceil(len(real)/(1 if big else 2))]
     if kind == 'points':
         if s.real is not None:
             b, unit = as_places(s.real[:400].numpy().ravel(), 4*float(last['extent']))

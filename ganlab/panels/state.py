@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 import anywidget, traitlets as T
 from ..losses import scores_of
+from .lifetime import Whole
 from ..trick import Trick
 
 # %% auto #0
@@ -128,7 +129,7 @@ def any_shell(widget):
     if hasattr(widget.comm, '_reply_subshell_for'): widget.comm._reply_subshell_for = lambda data, default: default
     return widget
 
-class Part(anywidget.AnyWidget):
+class Part(Whole, anywidget.AnyWidget):
     "A panel: traits that the trainer writes, requests that its view sends."
     frame = T.Int(0, help='Count of the pictures sent').tag(sync=True)
 
@@ -163,7 +164,7 @@ CSS = '''
 --sunk:color-mix(in srgb,var(--fg) 4%,var(--bg));--hair:color-mix(in srgb,var(--fg) 11%,var(--bg));--edge:color-mix(in srgb,var(--fg) 48%,var(--bg));
 --ink:color-mix(in srgb,var(--fg) 90%,var(--bg));--ink2:color-mix(in srgb,var(--fg) 70%,var(--bg));--ink3:color-mix(in srgb,var(--fg) 62%,var(--bg));
 --g:#e06600;--gt:#a84600;--d:#1c4fc4;--dt:#1b4bb0;--real:var(--ink);
---ok:#1a7f37;--warn:#8a5a00;--warnbg:#fff6e0;--err:#b3261e;--errbg:#fdeeec;--focus:var(--jp-brand-color1,#1976d2);
+--gap:color-mix(in srgb,var(--fg) 20%,var(--bg));--ok:#1a7f37;--warn:#8a5a00;--warnbg:#fff6e0;--err:#b3261e;--errbg:#fdeeec;--focus:var(--jp-brand-color1,#1976d2);
 font:13px/18px var(--jp-ui-font-family,system-ui,sans-serif);color:var(--ink);font-variant-numeric:tabular-nums}
 [data-jp-theme-light="false"] .gl{--g:#ffb05c;--gt:#ffb05c;--d:#5a93f7;--dt:#86b3ff;--ok:#5fd38a;--warn:#f0b84a;--warnbg:#3a2f16;--err:#ff9c92;--errbg:#3d2422;
 --hair:color-mix(in srgb,var(--fg) 15%,var(--bg));--sunk:color-mix(in srgb,var(--fg) 6%,var(--bg))}
@@ -272,6 +273,16 @@ function palette(root) {
   col.done = () => probe.remove();
   col.font = (px = 11, weight = '') => `${weight} ${px}px ${getComputedStyle(root).fontFamily}`;
   return col;
+}
+const MARKS = { chipG: 'G, the generator: orange, a square', chipD: 'D, the discriminator: blue, a disc', chipR: 'Real: the data, in the colour of the text, a dot', chipF: 'Fake: made by G, orange, a plus' };
+const marked = (cls, ...kids) => { const e = make('span', cls, ...kids), i = e.querySelector('i'); if (i && MARKS[i.className]) e.title = MARKS[i.className]; return e };
+const flagSays = ([t, kind, name]) => `Step ${thou(t)}: ${name}${{ on: ' on', off: ' off', ask: ' asked for' }[kind] ?? ''}`;
+function sheet(x, im, o, col) {                                  // images out of one picture, apart. o: {cols, rows, n, want, side, gap, left, top}; `want`: how many in a row
+  const { cols, rows, n, want, side, gap, left = 0, top = 0 } = o, a = im.width / cols, b = im.height / rows, tall = side * b / a;
+  x.imageSmoothingEnabled = side * devicePixelRatio / a < 3; x.imageSmoothingQuality = 'high'; x.fillStyle = col('--gap');
+  const at = i => [left + i % want * (side + gap), top + Math.floor(i / want) * (tall + gap)];
+  for (let i = 0; i < n; i++) { const [px, py] = at(i); x.fillRect(px - (i % want ? gap : 0), py - (i >= want ? gap : 0), side + (i % want ? gap : 0), tall + (i >= want ? gap : 0)) }
+  for (let i = 0; i < n; i++) { const k = o.which ? o.which(i) : i; x.drawImage(im, k % cols * a, Math.floor(k / cols) * b, a, b, ...at(i), side, tall) }
 }
 function paper(cv, w, h, col) {
   const r = Math.max(1, devicePixelRatio || 1); cv.style.height = h + 'px'; cv.width = Math.round(w * r); cv.height = Math.round(h * r);

@@ -4,14 +4,15 @@
 
 # %% ../../nbs/panels/versus.ipynb #dec5a18d
 from __future__ import annotations
-import math
+import math, re
 import traitlets as T
 from ..compare import Comparison
 from .state import CSS, JS, Part, PanelState, show, thou
-from ..pictures import fit_size, jpeg_grid
+from ..pictures import fit_size, jpeg_grid, paper_of
+from .samples import JS_IMAGES
 
 # %% auto #0
-__all__ = ['JS_VERSUS', 'CSS_VERSUS', 'wish', 'card', 'Versus']
+__all__ = ['JS_VERSUS', 'CSS_VERSUS', 'wish', 'advice', 'card', 'Versus']
 
 # %% ../../nbs/panels/versus.ipynb #16a8044e
 def wish(
@@ -27,10 +28,18 @@ def wish(
 # %% ../../nbs/panels/versus.ipynb #7eb7ad02
 def _number(v)->str: return '–' if v is None or not math.isfinite(v) else show(float(f'{v:.3g}'))
 
-def _picture(x)->dict:
-    if x.ndim == 4 and x.shape[1] in (1, 3): return dict(kind='images', data=jpeg_grid(fit_size(x[:25], 48), 5))
+def _picture(x, paper=None)->dict:
+    if x.ndim == 4 and x.shape[1] in (1, 3): return dict(kind='images', data=jpeg_grid(fit_size(x[:25], 48), 5, paper), count=min(25, len(x)))
     if x.ndim == 2 and x.shape[1] == 2: return dict(kind='points', data=x[:256].contiguous().numpy().tobytes())
     return dict(kind='none', data=b'')
+
+_speaks_for = {'better': 'apply', 'holds': 'apply', 'undecided': 'more', 'too few': 'more'}
+
+def advice(
+    c:Comparison,
+)->str: # 'apply', 'more' or 'close'
+    "What the verdict speaks for: taking B over, running more seeds, or leaving things as they are."
+    return _speaks_for.get(c.outcome, 'close') if c.pairs else 'close'
 
 def card(
     c:Comparison,
@@ -40,18 +49,19 @@ def card(
     hint = {'less': 'less is better', 'more': 'more is better'}
     rows = [dict(title=r['title'], hint=hint.get(r['better'], ''), a=_number(r['a']), b=_number(r['b']), diffs=r['diffs'], low=r['low'] if math.isfinite(r['low']) else None,
                  high=r['high'] if math.isfinite(r['high']) else None, decides=r['decides'], words=r['words']) for r in c.rows]
-    a, b = [_picture(arm.samples) for arm in pair] if pair else [dict(kind='none', data=b'')]*2
+    paper = paper_of(c.real)
+    a, b = [_picture(arm.samples, paper) for arm in pair] if pair else [dict(kind='none', data=b'')]*2
     real = c.real is not None and a['kind'] == 'points'
     note = f"from step {thou(c.step)}, {thou(c.steps)} steps each, {len(c.pairs)} seed{'s' if len(c.pairs) != 1 else ''}, same batches and latents{'; cancelled' if c.cancelled else ''}{c.survivors}"
-    return dict(note=note, verdict=c.verdict, cost=c.cost, rows=rows, kind=a['kind'], a=a['data'], b=b['data'], outcome=c.outcome if c.pairs else '',
+    return dict(note=note, verdict=re.sub(r'([:.]) comparison\.more\(\d*\)( adds \w+)?\.', '.', c.verdict), cost=c.cost, rows=rows, kind=a['kind'], a=a['data'], b=b['data'], outcome=c.outcome if c.pairs else '', advice=advice(c), count=a.get('count', 0),
+                changed=re.sub(r' \([^()]*\)', '', c.what),
                 real=c.real[:256].contiguous().numpy().tobytes() if real else b'', extent=1.3*float(c.real.abs().max()) if real else 1.)
 
 # %% ../../nbs/panels/versus.ipynb #b1ea9763
 JS_VERSUS = r'''
 async function picture(cv, o, data, col) {
-  const w = cv.parentNode.clientWidth, x = paper(cv, w, w, col);
-  if (o.kind === 'images') { const im = await decode(data); x.imageSmoothingEnabled = w * devicePixelRatio / im.width < 3; x.drawImage(im, 0, 0, w, w); im.close(); return }
-  const s = w / (2 * o.extent), X = a => w / 2 + a * s, Y = b => w / 2 - b * s, r = floats(o.real), f = floats(data); x.fillStyle = col('--bg'); x.fillRect(0, 0, w, w);
+  if (o.kind === 'images') { const im = await decode(data); tiles(cv, im, 5, Math.ceil(o.count / 5), 5, col, o.count); im.close(); return }
+  const w = cv.parentNode.clientWidth, x = paper(cv, w, w, col), s = w / (2 * o.extent), X = a => w / 2 + a * s, Y = b => w / 2 - b * s, r = floats(o.real), f = floats(data); x.fillStyle = col('--bg'); x.fillRect(0, 0, w, w);
   x.fillStyle = col('--real'); x.globalAlpha = .5; for (let i = 0; i < r.length; i += 2) { x.beginPath(); x.arc(X(r[i]), Y(r[i + 1]), 1.2, 0, 7); x.fill() } x.globalAlpha = 1;
   x.strokeStyle = col('--g'); x.lineWidth = 1.2; x.beginPath(); for (let i = 0; i < f.length; i += 2) { const a = X(f[i]), b = Y(f[i + 1]); x.moveTo(a - 2.5, b); x.lineTo(a + 2.5, b); x.moveTo(a, b - 2.5); x.lineTo(a, b + 2.5) } x.stroke();
 }
@@ -75,24 +85,26 @@ function render({ model, el }) {
   const b = (cls, label, what) => { const e = button(cls, label); e.onclick = () => ask(what); return e };
   const start = b('pri', 'Compare', 'ab-start'), cancel = b('', 'Cancel', 'ab-cancel'), apply = b('pri', '', 'ab-apply'), fork = b('', 'Open B as a fork', 'ab-fork'), more = b('', 'Run more seeds', 'ab-more'), shut = b('q', 'Close', 'ab-close');
   const form = make('div', 'row', steps, seeds, about), run = make('div', 'run', bar, left), acts = make('div', 'acts', start, apply, fork, more, cancel, shut);
-  const ca = make('canvas'), cb = make('canvas'), table = make('table'), both = make('div', 'both', make('div', 'smp', make('div', 'cap', make('b', '', 'A'), ' as it was'), make('div', 'sq', ca)), make('div', 'smp', make('div', 'cap', make('b', '', 'B'), ' changed'), make('div', 'sq', cb)), make('div', 'tab', table));
+  const changed = make('span'), bhead = make('th', '', 'B'); bhead.scope = 'col';
+  const ca = make('canvas'), cb = make('canvas'), table = make('table'), both = make('div', 'both', make('div', 'smp', make('div', 'cap', make('b', '', 'A'), ' as it was'), make('div', 'sq', ca)), make('div', 'smp', make('div', 'cap', make('b', '', 'B'), ' ', changed), make('div', 'sq', cb)), make('div', 'tab', table));
   root.append(make('div', 'top', head, note), verdict, reason, cost, form, run, both, acts); ca.setAttribute('role', 'img'); cb.setAttribute('role', 'img');
   const time = s => s < 90 ? `${Math.max(1, Math.round(s))} s` : `${Math.round(s / 60)} min`;
   let made = null, cells = [], was = '';
   const build = () => { if (made === t('rows')) return; made = t('rows'); cells = []; const th = (text, cls = '') => { const e = make('th', cls, text); e.scope = 'col'; return e }, body = make('tbody');
-    made.forEach(r => { const cv = make('canvas'), td = (cls, ...kids) => make('td', cls, ...kids); cv.setAttribute('role', 'img'); cv.setAttribute('aria-label', `${r.title}: B minus A for each seed: ${r.diffs.map(v => fmt(v)).join(', ')}`); cells.push([cv, r]);
+    made.forEach(r => { const cv = make('canvas'), td = (cls, ...kids) => make('td', cls, ...kids); cv.setAttribute('role', 'img'); cv.title = 'A dot for each seed, with a thin line from the least to the greatest; the grey bar is the interval of their mean; the upright line is 0, no difference'; cv.setAttribute('aria-label', `${r.title}: B minus A for each seed: ${r.diffs.map(v => fmt(v)).join(', ')}`); cells.push([cv, r]);
       const tr = make('tr', r.decides ? 'decides' : '', td('nm', r.title, ' ', make('span', 'mut', r.decides ? `${r.hint}${r.hint ? '; ' : ''}decides` : r.hint)), td('', r.a), td('', make('b', '', r.b)), td('dc', cv), td('wd', r.words)); body.append(tr) });
-    table.replaceChildren(make('thead', '', make('tr', '', th('measure'), th('A'), th('B'), th('B − A of each seed, line at 0', 'dc'), th('', 'wd'))), body) };
+    table.replaceChildren(make('thead', '', make('tr', '', th('measure'), th('A'), bhead, th('B − A of each seed, line at 0', 'dc'), th('', 'wd'))), body) };
   const read = () => { const p = t('phase'), going = p === 'running', done = p === 'done'; root.hidden = p === 'closed'; el.dataset.phase = p; el.dataset.outcome = t('outcome'); el.dataset.verdict = t('verdict');
     head.textContent = `A/B: ${t('what')}`; note.textContent = done ? t('note') : ''; verdict.textContent = done || p === 'failed' ? t('verdict') : ''; cost.textContent = done ? t('cost') : ''; const cut = verdict.textContent.indexOf(': '); reason.textContent = cut > 0 && cut < 60 ? verdict.textContent.slice(cut + 2, cut + 3).toUpperCase() + verdict.textContent.slice(cut + 3) : ''; if (reason.textContent) verdict.textContent = verdict.textContent.slice(0, cut) + '.';
     form.hidden = p !== 'asking'; steps.querySelector('input').value = t('steps'); seeds.querySelector('input').value = t('seeds'); const each = t('each'); about.textContent = each ? `about ${time(2 * t('steps') * t('seeds') * each)}; the run is held meanwhile and stays as it is` : 'the run is held meanwhile and stays as it is';
     run.hidden = !going; bar.firstChild.style.width = 100 * t('progress') + '%'; bar.setAttribute('aria-valuenow', Math.round(100 * t('progress'))); left.textContent = t('left');
-    start.hidden = p !== 'asking'; cancel.hidden = !going; shut.hidden = going; apply.hidden = fork.hidden = more.hidden = !done; apply.textContent = t('here'); build(); both.hidden = !done || !made.length && t('kind') === 'none';
+    start.hidden = p !== 'asking'; cancel.hidden = !going; shut.hidden = going; apply.hidden = fork.hidden = more.hidden = !done; apply.textContent = t('here'); changed.textContent = bhead.title = t('changed') || 'changed'; build();
+    for (const [e, what] of [[apply, 'apply'], [more, 'more'], [shut, 'close']]) { const best = done && t('advice') === what; e.classList.toggle('pri', best); e.classList.toggle('q', e === shut && !best) } el.dataset.advice = t('advice'); both.hidden = !done || !made.length && t('kind') === 'none';
     for (const s of root.querySelectorAll('.smp')) s.hidden = t('kind') === 'none';
     if (p === 'asking' && was !== p) setTimeout(() => start.focus({ preventScroll: false })); if (done && was === 'running') setTimeout(() => shut.focus()); was = p };
-  const draw = async () => { read(); if (t('phase') !== 'done') return; const col = palette(root), o = { kind: t('kind'), extent: t('extent'), real: t('real') };
-    cells.forEach(([cv, r]) => { if (cv.offsetParent) dots(cv, r, col) }); if (o.kind !== 'none') { await picture(ca, o, t('a'), col); await picture(cb, o, t('b'), col); ca.setAttribute('aria-label', 'Samples of A, as it was'); cb.setAttribute('aria-label', 'Samples of B, changed, from the same latents') } col.done() };
-  const names = ['phase', 'what', 'verdict', 'rows', 'progress', 'left', 'each', 'steps', 'seeds']; const w = watch(el, model, ['frame', ...names], draw, read);
+  const draw = async () => { read(); if (t('phase') !== 'done') return; const col = palette(root), o = { kind: t('kind'), count: t('count'), extent: t('extent'), real: t('real') };
+    cells.forEach(([cv, r]) => { if (cv.offsetParent) dots(cv, r, col) }); if (o.kind !== 'none') { await picture(ca, o, t('a'), col); await picture(cb, o, t('b'), col); ca.setAttribute('aria-label', 'Samples of A, as it was'); cb.setAttribute('aria-label', `Samples of B, ${t('changed')}, from the same latents`) } col.done() };
+  const names = ['phase', 'what', 'verdict', 'advice', 'rows', 'progress', 'left', 'each', 'steps', 'seeds']; const w = watch(el, model, ['frame', ...names], draw, read);
   return () => w.stop();
 }
 export default { render };
@@ -129,10 +141,13 @@ CSS_VERSUS = '''
 
 class Versus(Part):
     "The A/B card."
-    _esm = JS + JS_VERSUS
+    _esm = JS + JS_IMAGES + JS_VERSUS
     _css = CSS + CSS_VERSUS
     phase = T.Enum(('closed', 'asking', 'running', 'done', 'failed'), 'closed').tag(sync=True)
     what, here, note, verdict, cost, outcome, left, kind = (T.Unicode('').tag(sync=True) for _ in range(8))   # what is compared; what would be done here; words
+    changed = T.Unicode('').tag(sync=True)     # what B is, as a name
+    advice = T.Enum(('apply', 'more', 'close'), 'close').tag(sync=True)    # the button that the verdict speaks for
+    count = T.Int(0).tag(sync=True)            # images of each arm
     steps, seeds = T.Int(500).tag(sync=True), T.Int(3).tag(sync=True)     # what is asked for; belong to whoever looks
     each = T.Float(0.).tag(sync=True)          # seconds that a step takes
     progress = T.Float(0.).tag(sync=True)      # from 0 to 1

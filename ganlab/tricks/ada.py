@@ -52,6 +52,7 @@ class ADA(Trick):
     short = 'As much augmentation of what D sees as it takes to keep D from learning the data by heart, and no more.'
     source = 'Karras 2020 (2006.06676) §3'
     acts = 'what D sees'
+    purpose = 'Learn from little data'
     order = -1     # before noise, which then lies on what has moved in, too
     target = Num(0.6, -1, 1, 'r_t that p is steered to: 0 for a D that guesses, 1 for one that knows every real')
     every = Int(4, 1, 1000, 'updates of D between changes of p')

@@ -45,6 +45,7 @@ class BatchSize(Trick):
     short = 'Another batch size, from the next step on; the data keeps its order.'
     source = 'Brock 2019 (1809.11096) §3.1; rates: Goyal 2017 (1706.02677), Malladi 2022 (2205.10287)'
     acts = 'batches'
+    purpose = 'Batches and memory'
     owns = ('bs',)
     bs = Int(32, 1, 4096, 'samples in a batch', label='batch size', log=True)
     rates = Choice('as they are', ('as they are', 'root', 'linear'), 'how both learning rates follow the batch size')

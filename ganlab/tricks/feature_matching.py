@@ -57,6 +57,7 @@ class FeatureMatching(Trick):
     short = 'G makes fakes whose mean features inside D are those of the reals, rather than fakes that fool D.'
     source = 'Salimans 2016 (1606.03498) §3.1'
     acts = "G's loss"
+    purpose = 'Keep samples varied'
     couples = True
     order = 100    # after those that set the loss: what they give G is left out
     mode = Choice('replace', ('replace', 'add'), "instead of G's loss, or in addition to it")

@@ -57,6 +57,7 @@ class SpectralNorm(Trick):
     short = "Each layer's largest singular value is held at a constant, so that D's slope is bounded."
     source = 'Miyato 2018 (1802.05957), Algorithm 1'
     acts = "D's weights (or G's)"
+    purpose = "Bound D's slope"
     lipschitz = property(lambda self: self.net != 'G')
     iterations = Int(1, 1, 20, 'power iterations a forward pass')
     soft_start = Int(200, 0, 10_000, 'updates that κ takes from σ̂ to the target; 0 jumps', label='soft start')

@@ -168,7 +168,7 @@ def test_compare(ring):
     assert nb.data('.gl-versus', 'verdict') and nb.page.locator('.gl-versus tbody tr').count() >= 4
     running(nb)                                              # goes on by itself
     assert ask(nb, 'print(len(learn.run.changes))') == '0'   # nothing of it is in the run
-    nb.page.locator('.gl-versus .acts .pri', has_text='Turn Instance noise on here').click()
+    nb.page.locator('.gl-versus .acts button', has_text='Turn Instance noise on here').click()
     nb.said('Instance noise on')
     nb.until(lambda: nb.data('.gl-versus', 'phase'), lambda p: p == 'closed', what='the card to close')
 
