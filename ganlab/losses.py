@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['losses', 'bce_real', 'bce_fake', 'entropy', 'Minimax', 'NonSaturating', 'Hinge', 'Wasserstein', 'LSGAN',
-           'Relativistic', 'get_loss', 'loss_name', 'loss_title', 'scores_of', 'sees_level', 'loss_key']
+           'Relativistic', 'loss_name', 'loss_title', 'scores_of', 'sees_level', 'loss_key', 'get_loss']
 
 # %% ../nbs/03_losses.ipynb #4d5aff1a
 import math, re
@@ -125,27 +125,6 @@ class Relativistic:
     def floor(self)->float: return 0.
     def __repr__(self): return 'Relativistic()'
 
-# %% ../nbs/03_losses.ipynb #a1db4aed
-losses = {o.name: o for o in (NonSaturating(), Minimax(), Hinge(), LSGAN(), Wasserstein(), Relativistic())}
-
-def get_loss(
-    loss, # a name from `losses`, or an object with `d_loss(l_real, l_fake)` and `g_loss(l_fake, l_real)`
-    known=(), # losses of the user's own, which have a name as well; of two of one name the last counts
-): # the loss object
-    "The loss called `loss`, or `loss` itself if it is one."
-    own = "an object with d_loss(l_real, l_fake) and g_loss(l_fake, l_real)"
-    if isinstance(loss, str):
-        named = {loss_name(l): l for l in known} | losses
-        if loss in named: return named[loss]
-        near = get_close_matches(loss.lower().replace('-', '_'), named, n=1, cutoff=.4)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"loss={loss!r}; need one of {', '.join(named)}, or {own}{hint}")
-    if isinstance(loss, type): raise ValueError(f"loss={loss.__name__} is a class; give an instance: loss={loss.__name__}()")
-    missing = [m for m in ('d_loss', 'g_loss') if not callable(getattr(loss, m, None))]
-    if missing: raise ValueError(f"loss={loss!r} has no method {' and no '.join(missing)}; need one of {', '.join(losses)}, or {own}")
-    scores_of(loss)
-    return loss
-
 # %% ../nbs/03_losses.ipynb #33a1dd86
 def loss_name(loss)->str: return getattr(loss, 'name', type(loss).__name__)
 def loss_title(loss)->str: return getattr(loss, 'title', loss_name(loss))
@@ -170,3 +149,24 @@ def loss_key(loss)->str:
     "What tells two losses apart: kind, name and numbers, but no address in memory."
     values = sorted((k, re.sub(' at 0x[0-9a-fA-F]+', '', str(v))) for k, v in getattr(loss, '__dict__', {}).items())
     return f'{type(loss).__qualname__}/{loss_name(loss)}/{values}'
+
+# %% ../nbs/03_losses.ipynb #a1db4aed
+losses = {o.name: o for o in (NonSaturating(), Minimax(), Hinge(), LSGAN(), Wasserstein(), Relativistic())}
+
+def get_loss(
+    loss, # a name from `losses`, or an object with `d_loss(l_real, l_fake)` and `g_loss(l_fake, l_real)`
+    known=(), # losses of the user's own, which have a name as well; of two of one name the last counts
+): # the loss object
+    "The loss called `loss`, or `loss` itself if it is one."
+    own = "an object with d_loss(l_real, l_fake) and g_loss(l_fake, l_real)"
+    if isinstance(loss, str):
+        named = {loss_name(l): l for l in known} | losses
+        if loss in named: return named[loss]
+        near = get_close_matches(loss.lower().replace('-', '_'), named, n=1, cutoff=.4)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"loss={loss!r}; need one of {', '.join(named)}, or {own}{hint}")
+    if isinstance(loss, type): raise ValueError(f"loss={loss.__name__} is a class; give an instance: loss={loss.__name__}()")
+    missing = [m for m in ('d_loss', 'g_loss') if not callable(getattr(loss, m, None))]
+    if missing: raise ValueError(f"loss={loss!r} has no method {' and no '.join(missing)}; need one of {', '.join(losses)}, or {own}")
+    scores_of(loss)
+    return loss
