@@ -93,7 +93,7 @@ class PanelState:
     say: tuple = ('', '')        # the announcement: subject and rest
     error: dict|None = None      # the error card: title, text, trace, actions
     loss: str = ''               # the loss's name
-    raw: bool = False            # are D's scores something else than logits, whose sigmoid is a probability?
+    raw: bool = True             # are D's scores something else than logits, whose sigmoid is a probability?
     rates: str = ''              # the learning rates, where layers of a network differ in them
     rows: tuple = ()             # one `trick_row` per trick, in catalogue order
     flags: tuple = ()            # changes, applied and asked, for the curves
