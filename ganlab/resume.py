@@ -10,10 +10,10 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from fastcore.basics import patch
-from fastprogress.fastprogress import progress_bar
-import hashlib, torch
+import hashlib, os, torch
 from .learner import GANLearner
 from .losses import get_loss, loss_key, losses
+from .progress import progress_bar
 from .records import RunError, Store, read_files
 from .remains import remains_of, whole_snapshots
 from .rng import borrowed_rng, whole
@@ -80,7 +80,7 @@ def carry_on(self:GANLearner,
     with nullcontext() if self.on_training_thread() else self.claim():
         self.model.train()
         steps = range(self.step, until)
-        for s in progress_bar(steps, leave=False) if progress and len(steps) > 20 else steps:
+        for s in progress_bar(steps) if progress and len(steps) > 20 else steps:
             if s in mults: self.rates.mult = mults[s]
             self.make_again(todo, source)
             if not self._ring: self.keep()
@@ -222,7 +222,11 @@ def resume(cls:GANLearner,
     progress:bool=True, # show a bar while steps are computed again
 )->GANLearner:
     "Go on with a run, bit for bit, whatever ended it. A change that waited for its step (`at=`) waits again."
-    store = run if isinstance(run, Store) else Store.open(getattr(run, 'folder', run), write=True)
+    if not isinstance(run, Store):
+        folder = getattr(run, 'folder', run)
+        if isinstance(folder, (str, os.PathLike)): Run.let_go(folder)
+        run = Store.open(folder, write=True)
+    store = run
     try:
         rec = Run(store)
         known = rec.steps_on(rec.line)

@@ -4,11 +4,12 @@
 
 # %% ../../nbs/panels/lifetime.ipynb #eef25a69
 from __future__ import annotations
-import gc, sys, weakref
+import gc, weakref
 import ipywidgets as W
+from ..run import this_cell
 
 # %% auto #0
-__all__ = ['close_whole', 'Whole', 'this_cell', 'Tenant']
+__all__ = ['close_whole', 'Whole', 'Tenant']
 
 # %% ../../nbs/panels/lifetime.ipynb #3b80efce
 def close_whole(
@@ -27,12 +28,6 @@ class Whole:
 
 # %% ../../nbs/panels/lifetime.ipynb #c254ba78
 _tenants = weakref.WeakSet()   # all that are open
-
-def this_cell()->tuple: # (cell, execution), or (None, None) outside a notebook
-    "The cell that is running."
-    ip = sys.modules['IPython'].get_ipython() if 'IPython' in sys.modules else None
-    parent = getattr(ip, 'get_parent', dict)() or {}
-    return parent.get('metadata', {}).get('cellId'), parent.get('header', {}).get('msg_id')
 
 class Tenant(Whole):
     "A widget that holds a learner, in `learn`, until it is closed."
