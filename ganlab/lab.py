@@ -426,7 +426,9 @@ def _compare(self:Lab, more=False):
         now = time.monotonic()
         if now - shown[0] > .25:
             shown[0] = now
-            v.put(phase='running', progress=done/total, left=f'{thou(round((now - t0)/done*(total - done)))} s left' if done > 20 else '')
+            left = f'{thou(round((now - t0)/done*(total - done)))} s left' if done > 20 else ''
+            v.put(phase='running', progress=done/total, left=left)
+            self.transport.left = left
         return not self._cancel
     v.put(phase='running', progress=0., left='')
     self._say = 'Comparing', f"{v.what}; the run is held at step {thou(self.learn.step)}{' and goes on afterwards' if going else ''}."
@@ -438,6 +440,7 @@ def _compare(self:Lab, more=False):
         v.draw(phase='done', **card(c))
         self._say = 'A/B cancelled' if c.cancelled else 'A/B finished', f'in {thou(round(time.monotonic() - t0))} s: {v.what}.'
     finally:
+        self.transport.left = ''
         if going and not self._closed: self._order('run', until=until)
 
 @patch

@@ -77,7 +77,7 @@ class GANLearner(StepLearner):
         opt='adam',               # 'adam', 'adamw', 'rmsprop', 'sgd', or a function of (params, lr)
         lr_g:float=2e-4, lr_d:float=2e-4,        # learning rates (Radford et al. 2015, arXiv:1511.06434)
         betas_g=(0.5, 0.999), betas_d=(0.5, 0.999), # Adam's (the same source)
-        n_d:int=1,                # updates of D a step
+        n_d:int=1,                # updates of D per step
         update:str='alternating', # or 'simultaneous': both gradients before either optimiser steps
         z_dim=None,               # an int, a tuple such as (100, 1, 1), or None: read off G
         seed:int=0,               # of every random number but the networks' initial weights
@@ -687,7 +687,7 @@ def _validate(self:GANLearner):
 # %% ../nbs/08_learner.ipynb #771df34a
 @patch(as_prop=True)
 def history(self:GANLearner):
-    "The record as a DataFrame: a row a step."
+    "The record as a DataFrame: one row per step."
     import pandas as pd
     n = self.record.n                    # another thread may be adding rows
     df = pd.DataFrame({c: self.record.array(c)[:n] for c in list(self.record.columns)})

@@ -10,7 +10,6 @@ from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from fastcore.basics import patch
-from fastprogress.fastprogress import progress_bar
 import numpy as np
 import ganlab.browse, ganlab.fork
 from .data import as_source
@@ -18,6 +17,7 @@ from .fitting import StepError, StepLearner
 from .meters import Record
 from .panels.state import show, thou
 from .pictures import Pictures
+from .progress import progress_bar
 from .records import RunError
 from .rng import Streams, whole
 from .run import Run
@@ -186,7 +186,7 @@ def what_if(
     out = WhatIf(learn, switches, steps, [f for f in learn.run.frames() if f['step'] < learn.step])
     combinations = [tuple(reversed(c)) for c in itertools.product((False, True), repeat=len(switches))]
     if learn.run.folder is not None: learn.between_steps(_note_here, learn)
-    bar = iter(progress_bar(range(len(combinations)*frames), leave=False)) if progress else itertools.repeat(0)
+    bar = iter(progress_bar(range(len(combinations)*frames))) if progress else itertools.repeat(0)
     for on in combinations: out.branches[on] = _follow(learn, {n for n, v in zip(switches, on) if v}, switches, nets, steps, frames, lambda: next(bar, None))
     return out
 

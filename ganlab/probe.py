@@ -108,7 +108,7 @@ def probe(
         xf = _run(G, z, 'G', data + '; check z_dim.')
         if xf.shape != x.shape: raise ValueError(f"G makes samples of shape {tuple(xf.shape[1:])} from latents of {tuple(z.shape[1:])}, the data has {tuple(x.shape[1:])}, and D must take both; change G's output or the data's size and channels")
         l = _run(D, x.clone(), 'D', data + f", and G(z) {tuple(xf.shape[1:])}; change D's input or the data.")
-    if l.numel() != len(x): raise ValueError(f"D gives {tuple(l.shape)} for {len(x)} samples of {tuple(x.shape[1:])}, such as G's {tuple(xf.shape[1:])}; need one score a sample: end D in a layer with one output, or take the mean of its scores")
+    if l.numel() != len(x): raise ValueError(f"D gives {tuple(l.shape)} for {len(x)} samples of {tuple(x.shape[1:])}, such as G's {tuple(xf.shape[1:])}; need one score per sample: end D in a layer with one output, or take the mean of its scores")
     return _probabilities(ends_in_sigmoid(D, x), loss)
 
 def _probabilities(line, loss)->bool:

@@ -4,7 +4,7 @@
 
 # %% ../nbs/09_run.ipynb #6ba9cef4
 from __future__ import annotations
-import atexit, hashlib, math, platform, time, warnings, weakref
+import atexit, hashlib, math, platform, sys, time, warnings, weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,7 +23,7 @@ from .snapshots import digest, numbers_text, take
 from .switch import Change
 
 # %% auto #0
-__all__ = ['Run', 'wipe']
+__all__ = ['this_cell', 'Run', 'wipe']
 
 # %% ../nbs/09_run.ipynb #93039a56
 _open = weakref.WeakSet()     # runs that are being recorded to a folder
@@ -31,6 +31,12 @@ _open = weakref.WeakSet()     # runs that are being recorded to a folder
 @atexit.register
 def _close_all():
     for run in list(_open): run.close()
+
+def this_cell()->tuple: # (cell, execution), or (None, None) outside a notebook
+    "The cell that is running."
+    ip = sys.modules['IPython'].get_ipython() if 'IPython' in sys.modules else None
+    parent = getattr(ip, 'get_parent', dict)() or {}
+    return parent.get('metadata', {}).get('cellId'), parent.get('header', {}).get('msg_id')
 
 class Run:
     "The record of one training."
@@ -73,8 +79,17 @@ def begins(cls:Run,
 @patch
 def attach(self:Run, learn):
     "Record `learn` from here on."
-    self._learn = weakref.ref(learn)
+    self._learn, self.made_in = weakref.ref(learn), this_cell()
     if self.folder: _open.add(self)
+
+@patch(cls_method=True)
+def let_go(cls:Run,
+    folder, # of a run
+):
+    "Close the run that an earlier execution of this very cell has open: who runs a cell again means the new one."
+    cell, execution = this_cell()
+    for run in list(_open):
+        if cell is not None and run.made_in[0] == cell and run.made_in[1] != execution and run.folder == Path(folder).expanduser().resolve(): run.close()
 
 @patch
 def why_not(self:Run)->str|None: # one sentence; None: it can
@@ -522,7 +537,7 @@ def _stored(self:Run, line:int, series:str)->tuple: # columns, values (columns, 
 
 @patch
 def scalars(self:Run, line:int=None):
-    "A DataFrame, a row a step."
+    "A DataFrame, one row per step."
     import pandas as pd
     if line is None and (learn := self.learner) is not None: return learn.history
     columns, y = self.table(line)

@@ -238,7 +238,7 @@ function card(close) {
 
 # %% ../../nbs/panels/samples.ipynb #a030623b
 JS_PICK = r'''
-function cells(open, close) {                                    // a button a cell, over the grid
+function cells(open, close) {                                    // a button per cell, over the grid
   const el = make('div', 'cells'); el.setAttribute('role', 'group'); let here = 0, cols = 1;
   const at = i => el.children[i], move = i => { if (!at(i)) return; at(here).tabIndex = -1; here = i; at(i).tabIndex = 0; at(i).focus() };
   el.onclick = e => { const i = [...el.children].indexOf(e.target); if (i >= 0) { move(i); open(i) } };

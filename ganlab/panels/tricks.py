@@ -124,7 +124,7 @@ function render({ model, el }) {
     h.type = 'button'; h.dataset.group = effect; h.setAttribute('aria-expanded', false); h.onclick = () => { h.setAttribute('aria-expanded', h.getAttribute('aria-expanded') !== 'true'); show() }; h.title = 'Fold or unfold; what is on, asked for, leaving or refused is always shown'; root.append(h, body); return { effect, h, body } });
   root.append(none);
   let rows = {}, specOf = null, told = '', soon = 0;
-  const sight = new Set(), tell = () => { const names = specOf.map(t => t.name).filter(n => sight.has(n)), now = names.join(); if (now !== told) { told = now; ask({ do: 'sight', names }) } };   // whose reasons are wanted
+  const sight = new Set(), tell = () => { const names = specOf.map(t => t.name).filter(n => sight.has(n)), now = names.join(); if (now !== told) { told = now; try { ask({ do: 'sight', names }) } catch { } } };   // whose reasons are wanted
   const eye = new IntersectionObserver(es => { es.forEach(e => sight[e.isIntersecting ? 'add' : 'delete'](e.target.dataset.trick)); clearTimeout(soon); soon = setTimeout(tell, 200) });
   const pin = name => { const p = model.get('pins'); model.set('pins', p.includes(name) ? p.filter(n => n !== name) : [...p, name]); model.save_changes() };
   const planned = () => { const p = model.get('plan'), ls = model.get('recipes'); card.hidden = !p.name; card.replaceChildren();
