@@ -11,6 +11,7 @@ from copy import deepcopy
 from functools import partial
 import torch
 from fastcore.basics import patch, patch_to
+from .late import late
 from .losses import loss_name
 from .rng import whole
 from .rollback import all_or_nothing
@@ -110,6 +111,8 @@ class Tricks(Mapping):
         except Exception: self.given[t.name] = type(t)
         self._tricks = dict(sorted(self._tricks.items(), key=lambda o: (o[1].number, o[0])))
         return t
+
+late(Tricks, presets='preset presets')
 
 # %% ../nbs/05_switch.ipynb #caa8844a
 @patch

@@ -6,16 +6,15 @@
 from __future__ import annotations
 from dataclasses import dataclass, field
 import anywidget, traitlets as T
+from ..losses import scores_of
 from .lifetime import Whole
 from ..trick import Trick
 
 # %% auto #0
-__all__ = ['logit_losses', 'CSS', 'JS', 'thou', 'show', 'values_of', 'words_of_recipe', 'words', 'flag', 'describe', 'trick_row',
-           'PanelState', 'make_state', 'any_shell', 'Part']
+__all__ = ['CSS', 'JS', 'thou', 'show', 'values_of', 'words_of_recipe', 'words', 'flag', 'describe', 'trick_row', 'PanelState',
+           'make_state', 'any_shell', 'Part']
 
 # %% ../../nbs/panels/state.ipynb #23a27761
-logit_losses = ('non_saturating', 'minimax', 'relativistic')   # those whose scores are logits: sigmoid(score) is a probability
-
 def thou(n:int)->str: # '50 000', with narrow no-break spaces
     "A count as people write it."
     return f'{n:,}'.replace(',', '\u202f')
@@ -104,6 +103,7 @@ class PanelState:
     say: tuple = ('', '')        # the announcement: subject and rest
     error: dict|None = None      # the error card: title, text, trace, actions
     loss: str = ''               # the loss's name
+    raw: bool = True             # are D's scores something else than logits, whose sigmoid is a probability?
     rates: str = ''              # the learning rates, where layers of a network differ in them
     rows: tuple = ()             # one `trick_row` per trick, in catalogue order
     flags: tuple = ()            # changes, applied and asked, for the curves
@@ -123,7 +123,7 @@ def make_state(
     **now, # status, total, rate, cost, say, error, curves, picture, closeup, timeline, busy, at
 )->PanelState:
     "The state of the panels at this step."
-    tr, now = learn.tricks, dict(rates=learn.rates.spread) | now
+    tr, now = learn.tricks, dict(rates=learn.rates.spread, raw=scores_of(learn.loss_now) != 'logits') | now
     log, pending, refused = tr.log, tr.pending, dict(tr.refused)
     moving = tuple(t.leaving for t in tr.values() if t.leaving)
     key = (len(log), pending, tuple(refused.values()), moving, len(tr), learn.loss_name, whys)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 import asyncio, math, threading, weakref
 import ipywidgets as W, traitlets as T
-from ..losses import get_loss, loss_title, losses
+from ..losses import get_loss, loss_name, loss_title, losses
 from ..presets import presets
 from ..trick import effect_words
 from .lifetime import Tenant
@@ -262,16 +262,21 @@ class TrickPanel(Tenant, Part):
         if reasons is None: self.move_in()
         self.reasons = reasons or Reasons(learn)
         self.learn, self.after, self.compare, self.bad, self._turn = learn, after, compare, {}, threading.Lock()
-        super().__init__(self.request, compares=compare is not None, losses=[(n, getattr(l, 'title', n)) for n, l in losses.items()], recipes=[(n, p.title) for n, p in presets.items()],
+        super().__init__(self.request, compares=compare is not None, losses=self.known(), recipes=[(n, p.title) for n, p in presets.items()],
                          pins=[t.name for t in learn.tricks.values() if t.pinned])
         self._answer()
+
+    def known(self)->list: # (name, title)
+        "The losses that the menu offers: ganlab's, and the user's own that the learner has seen."
+        own = {loss_name(l): loss_title(l) for l in list(self.learn.known_losses.values())}
+        return [(n, loss_title(l)) for n, l in losses.items()] + [(n, t) for n, t in own.items() if n not in losses]
 
     def refresh(self, state:PanelState):
         "Show `state`."
         with self._turn:
             if len(self.spec) != len(self.learn.tricks): self.spec = [describe(t) for t in self.learn.tricks.values()]
             names = [s['name'] for s in self.spec]
-            self.put(loss=state.loss, rates=state.rates, at=state.at, rows=[{**r, 'bad': self.bad.get(n, '')} for n, r in zip(names, state.rows)])
+            self.put(losses=self.known(), loss=state.loss, rates=state.rates, at=state.at, rows=[{**r, 'bad': self.bad.get(n, '')} for n, r in zip(names, state.rows)])
 
     def request(self,
         msg:dict, # do: 'on', 'off', 'set', 'loss', 'plan', 'unplan', 'preset', 'dismiss', 'ab' or 'sight'; name; params; names
