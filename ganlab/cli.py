@@ -334,7 +334,7 @@ def parser()->argparse.ArgumentParser:
     t.add_argument('--steps', type=int, required=True, help='up to which step')
     t.add_argument('--preset', help=f"a recipe: {', '.join(presets)}")
     t.add_argument('--trick', action='append', metavar='NAME[:PARAM=VALUE,...]', help='turn a trick on; can be given again')
-    for k, kind, what in (('loss', str, 'a loss'), ('lr-g', float, "G's learning rate"), ('lr-d', float, "D's learning rate"), ('bs', int, 'samples a batch'), ('size', int, 'of images, in pixels'), ('seed', int, 'of all randomness')):
+    for k, kind, what in (('loss', str, 'a loss'), ('lr-g', float, "G's learning rate"), ('lr-d', float, "D's learning rate"), ('bs', int, 'samples per batch'), ('size', int, 'of images, in pixels'), ('seed', int, 'of all randomness')):
         t.add_argument(f'--{k}', type=kind, help=f"{what} ({_usual[k.replace('-', '_')]})")
     t.add_argument('--width', type=int, help='of the networks (32 for the DCGAN, 128 for points)')
     for f, more in ((show, ()), (replay, ('data', 'nets')), (sample, ('data', 'nets')), (export, ('data',))): command(f, *more).add_argument('run')

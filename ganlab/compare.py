@@ -108,7 +108,7 @@ class Arm:
     hash:str            # of its state at the end
     failed:str=''       # why it ended early
 
-_table = {**measures, 'metric': ('Metric', 'less', False), 'g_grad_norm': ('‖∇G‖, median', '', True), 'ms': ('Milliseconds a step, median', 'less', True)}
+_table = {**measures, 'metric': ('Metric', 'less', False), 'g_grad_norm': ('‖∇G‖, median', '', True), 'ms': ('Milliseconds per step, median', 'less', True)}
 # measure -> title, what is better, and whether it is compared by its logarithm
 
 def _checks(steps, n=20)->list: return sorted({max(1, round(steps*(i + 1)/n)) for i in range(n)}) # steps done

@@ -136,7 +136,7 @@ function toolbar(ui, act) {
   const title = make('h1', '', story.title), about = make('p', 'mut', story.about);
   return make('header', '', make('div', 'title', title, about), bar, ui.theme);
 }
-function switches(ui, act) {                                     // one row a trick; the step stays when one is flipped
+function switches(ui, act) {                                     // one row per trick; the step stays when one is flipped
   const rows = story.switches.map((s, i) => { const sw = make('input', 'sw'), row = make('div', 'row off'), st = make('span', 'st', s.values), id = 'sw' + i; sw.type = 'checkbox'; sw.id = id; sw.setAttribute('role', 'switch');
     const name = make('label', 'nm', s.title); name.htmlFor = id; name.title = s.short; st.id = id + 's'; sw.setAttribute('aria-describedby', st.id); row.dataset.trick = s.name;
     sw.onclick = e => { e.preventDefault(); act.flip(i) }; row.append(sw, name, st);

@@ -5,7 +5,7 @@
 # %% ../../nbs/panels/samples.ipynb #c7066c00
 from __future__ import annotations
 import traitlets as T
-from .state import CSS, JS, Part, PanelState, logit_losses
+from .state import CSS, JS, Part, PanelState
 
 # %% auto #0
 __all__ = ['JS_IMAGES', 'JS_MAP', 'JS_SAMPLES', 'CSS_SAMPLES', 'JS_CARD', 'JS_PICK', 'Samples']
@@ -238,7 +238,7 @@ function card(close) {
 
 # %% ../../nbs/panels/samples.ipynb #a030623b
 JS_PICK = r'''
-function cells(open, close) {                                    // a button a cell, over the grid
+function cells(open, close) {                                    // a button per cell, over the grid
   const el = make('div', 'cells'); el.setAttribute('role', 'group'); let here = 0, cols = 1;
   const at = i => el.children[i], move = i => { if (!at(i)) return; at(here).tabIndex = -1; here = i; at(i).tabIndex = 0; at(i).focus() };
   el.onclick = e => { const i = [...el.children].indexOf(e.target); if (i >= 0) { move(i); open(i) } };
@@ -287,6 +287,5 @@ class Samples(Part):
 
     def refresh(self, state:PanelState):
         "Show `state`."
-        raw = state.loss not in logit_losses
-        if state.picture is not None: self.draw(raw=raw, at=state.at, **state.picture)
-        else: self.put(raw=raw, at=state.at, **(state.closeup or {}))
+        if state.picture is not None: self.draw(raw=state.raw, at=state.at, **state.picture)
+        else: self.put(raw=state.raw, at=state.at, **(state.closeup or {}))

@@ -85,7 +85,7 @@ def curves(smooth=20, flags=(), spike=False, n=400):
     if spike: loss[10] = 4000
     for i in range(n): r.append([i + 1, wave[i], wave[i], 0., 0., loss[i], wave[i]])
     c = Curves(smooth=smooth)
-    c.refresh(PanelState(n, curves=Thinned(r).take().tobytes(), flags=tuple(flags), loss='non_saturating'))
+    c.refresh(PanelState(n, curves=Thinned(r).take().tobytes(), flags=tuple(flags), loss='non_saturating', raw=False))
     return c, wave
 
 def test_what_a_readout_is(shown):
