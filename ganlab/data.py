@@ -578,7 +578,7 @@ class Source:
         self.n, self.n_batches, self.bs, self.shape, self.name = n, n_batches, bs, tuple(shape), name
         self.held, self.streams, self.device, self._valid, self._wanted = held, streams, device, None, 0
 
-    def __repr__(self): return f"{type(self).__name__}({self.name}: {self.n} samples of shape {self.shape}, bs={self.bs}, {self.n_batches} batches an epoch)"
+    def __repr__(self): return f"{type(self).__name__}({self.name}: {self.n} samples of shape {self.shape}, bs={self.bs}, {self.n_batches} batches per epoch)"
 
     def valid(self,
         n:int, # samples wanted
