@@ -59,15 +59,16 @@ def plain_edge(
     x:Tensor, # images (N, C, H, W), uint8
 )->Tensor|None: # (C,), uint8; None where there is no such colour
     "The colour that images have around their edges, by and large: the paper that digits are written on."
-    edge = torch.cat([x[:, :, [0, -1]].flatten(2), x[..., [0, -1]].flatten(2)], 2).transpose(0, 1).flatten(1).float()
+    edge = torch.cat([x[:, :, [0, -1]].flatten(2), x[..., [0, -1]].flatten(2)], 2)
+    edge = edge.transpose(0, 1).flatten(1).float()
     m = edge.median(1, keepdim=True).values
     return m.flatten().to(torch.uint8) if ((edge - m).abs() <= 26).all(0).float().mean() > .6 else None
 
 def with_margin(
     x:Tensor, # images (N, C, H, W), uint8
-    edge:Tensor|None, # as `plain_edge` gives it
+    edge:Tensor|None, # as `plain_edge` gives it; None leaves them as they are
 )->Tensor: # (N, C, H + 2k, W + 2k); k is 1 for each 32 pixels of a side, begun
-    "Images with a little more paper around them, so that strokes do not run into what stands beside; as they are where there is no such colour."
+    "Images with a little more paper around them, so that no stroke runs into what stands beside."
     if edge is None: return x
     k = math.ceil(max(x.shape[-2:])/32)
     out = edge[:, None, None].expand(len(x), -1, x.shape[-2] + 2*k, x.shape[-1] + 2*k).clone()

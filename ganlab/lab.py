@@ -16,6 +16,7 @@ from fastcore.basics import patch
 from .closeup import Closeup
 from .compare import ab
 from .fitting import StepLearner
+from .losses import loss_name
 from .panels.curves import Curves, Thinned
 from .panels.lifetime import Tenant
 from .panels.pace import Clock, Pace
@@ -28,6 +29,7 @@ from .panels.transport import Status, Transport, error_card, in_words
 from .panels.tricks import TrickPanel, tell_controls
 from .player import export_html
 from .rng import whole
+from .scene import raw_at, raw_from
 import ganlab.script
 
 # %% auto #0
@@ -290,7 +292,9 @@ def _look_back(self:Lab, change):
     else:
         learn = self.learn
         loss = learn.run.switches_at(at)['loss'] or learn.made['loss']
-        self._past = dict(at=at, rows=rows_at(learn, at), loss=loss if isinstance(loss, str) else learn.loss_name)
+        facts = learn.run.facts
+        raw = raw_at(raw_from(learn.run.changes, facts['first_loss'].split('/')[1], facts.get('first_scores')))(at)
+        self._past = dict(at=at, rows=rows_at(learn, at), loss=loss if isinstance(loss, str) else loss_name(loss), raw=raw)
         self._say = '', f"Showing step {thou(at)}.{f' Training goes on at step {thou(learn.step)}.' if self._state == 'running' else ''}"
     if at < 0: self._redraw(full=True)
     else: self._show(picture=self.learn.run.frame_at(at))
@@ -422,7 +426,9 @@ def _compare(self:Lab, more=False):
         now = time.monotonic()
         if now - shown[0] > .25:
             shown[0] = now
-            v.put(phase='running', progress=done/total, left=f'{thou(round((now - t0)/done*(total - done)))} s left' if done > 20 else '')
+            left = f'{thou(round((now - t0)/done*(total - done)))} s left' if done > 20 else ''
+            v.put(phase='running', progress=done/total, left=left)
+            self.transport.left = left
         return not self._cancel
     v.put(phase='running', progress=0., left='')
     self._say = 'Comparing', f"{v.what}; the run is held at step {thou(self.learn.step)}{' and goes on afterwards' if going else ''}."
@@ -434,6 +440,7 @@ def _compare(self:Lab, more=False):
         v.draw(phase='done', **card(c))
         self._say = 'A/B cancelled' if c.cancelled else 'A/B finished', f'in {thou(round(time.monotonic() - t0))} s: {v.what}.'
     finally:
+        self.transport.left = ''
         if going and not self._closed: self._order('run', until=until)
 
 @patch

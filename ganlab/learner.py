@@ -20,7 +20,8 @@ from fastai.callback.core import CancelBatchException, CancelEpochException, Can
 from .data import Halved, as_source
 from .files import may_write, placed
 from .fitting import Rates, StepError, StepLearner, TwoOptimizers
-from .losses import get_loss, loss_key, loss_name, loss_title, sees_level
+from .late import late
+from .losses import get_loss, loss_key, loss_name, loss_title, scores_of, sees_level
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
 from .probe import halvings, latent_shape, need_module, probe
 from .rng import BorrowedRNG, Streams, borrowed_rng, whole
@@ -94,6 +95,7 @@ class GANLearner(StepLearner):
         need_module(G, 'G'), need_module(D, 'D')
         self.device = _device(device)
         self.streams, self.base_loss, self.n_d, self.update, self.amp = Streams(seed), get_loss(loss), n_d, update, amp
+        self.loss_now = self.base_loss
         self.known_losses = {loss_key(self.base_loss): self.base_loss}      # all that it was ever on, for going back
         self.source, self.z_shape = as_source(dls, self.streams, x=x), latent_shape(G, z_dim)
         self.step, self.n_batches, self.half = 0, 0, None
@@ -122,6 +124,8 @@ class GANLearner(StepLearner):
     def __repr__(self): return f'GANLearner(step={self.step}, loss={self.loss_name!r}, on={[t.name for t in self.tricks.enabled]})'
 
 _columns = ['step', 'd_loss', 'g_loss', 'd_grad_norm', 'g_grad_norm', 'd_real', 'd_fake', 'ms']
+
+late(GANLearner, resume='resume make_again carry_on', fork='rewind undo fork', browse='pin unpin')      # as every method of a learner, wherever it stands
 
 # %% ../nbs/08_learner.ipynb #a9cd5cc2
 def _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks):
@@ -176,7 +180,7 @@ def _meet(self:GANLearner):
         if k := halvings(self.G, self.D, x, self.some_z):
             self.source = Halved(self.source, k)
             x, self.some_x = self.source.batch(0)[:n].to(self.device), self.source.some()
-        probe(self.G, self.D, x, self.some_z, self.source.places)
+        self.probabilities = probe(self.G, self.D, x, self.some_z, self.base_loss, self.source.places)
     self._autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if self.amp else nullcontext
 
 @patch
@@ -483,9 +487,15 @@ def settle(self:GANLearner):
     base |= own
     for t in slots['factors']:
         for k, v in self._numbers(t, 'factors', base).items(): factors[k] = factors.get(k, 1.)*v
+    if (scores_of(self.loss_now) == 'probabilities') != self.probabilities: raise ValueError(_other_scores(self))
     self.n_d_now, self.n_g_now = (max(1, round(base[k]*factors.get(k, 1))) for k in ('n_d', 'n_g'))
     self.rates.write(factors, own)
     self.together = self.update == 'simultaneous' or self.tricks.together
+
+def _other_scores(learn):
+    title = loss_title(learn.loss_now)
+    if learn.probabilities: return f"D ends in a Sigmoid, so its loss has to take probabilities (scores = 'probabilities'), and the {title} loss takes raw scores."
+    return f"The {title} loss takes probabilities, and D gives raw scores: that needs a D that ends in a Sigmoid, from the beginning."
 
 _known = ('lr_d', 'lr_g', 'n_d', 'n_g', 'beta1_d', 'beta2_d', 'beta1_g', 'beta2_g')
 
@@ -532,7 +542,8 @@ def set_loss(self:GANLearner, loss, at:int=None)->Change:
 
 @patch
 def loss_change(self:GANLearner, loss, at:int=None)->Change: # not asked for yet
-    loss = get_loss(loss)
+    loss = get_loss(loss, self.known_losses.values())
+    self.known_losses.pop(loss_key(loss), None)       # the last of a name is the one that the name means
     self.known_losses[loss_key(loss)] = loss
     c = Change('loss', loss_name(loss), {}, at)
     c.title, c.loss = loss_title(loss), loss
@@ -542,7 +553,7 @@ def loss_change(self:GANLearner, loss, at:int=None)->Change: # not asked for yet
 def relevel(self:GANLearner, before, after):
     "From a loss that does not see D's level to one that does: take the level off D's scores."
     bias = level_bias(self)
-    if bias is None or not self.step or sees_level(before, self.bs, self.device) or not sees_level(after, self.bs, self.device): return
+    if bias is None or not self.step or self.probabilities or sees_level(before, self.bs, self.device) or not sees_level(after, self.bs, self.device): return
     recentre(self)
 
 @patch

@@ -17,7 +17,7 @@ __all__ = ['jpeg_grid', 'paper_of', 'fit_size', 'mode_shares', 'slopes', 'Pictur
 def jpeg_grid(
     x:torch.Tensor, # (n, C, H, W) in [-1, 1], on the CPU; a second or fourth channel is alpha, and not shown
     cols:int, # images in a row
-    paper:torch.Tensor=None, # what the data is drawn on, as `paper_of` gives it: each image gets a little more of it around itself
+    paper:torch.Tensor=None, # what the data is drawn on, from `paper_of`; each image gets a little more around it
 )->bytes: # one JPEG, without gaps; rows are filled up with black
     "Images as one picture."
     x = with_margin(as_bytes(x.nan_to_num(-1)), paper)

@@ -118,7 +118,7 @@ def preset(self:Tricks, name:str)->Switched:
     done, learn = Switched(), self.learn
     for kind, what, values in presets[name].plan(learn):
         done.append(learn.loss_change(what) if kind == 'loss' else self.change(kind, what, values, now=kind == 'off'))
-    for c in done: c.together = tuple(done)
+    for c in done: c.together, c.recipe = tuple(done), presets[name].title
     self.ask_all(done)
     if not learn.training_now and (refused := next((c for c in done if c.error), None)): raise refused.error
     return done

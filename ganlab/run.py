@@ -13,7 +13,8 @@ from fastcore.basics import patch
 import numpy as np, torch
 from .fitting import StepError
 from .keeping import fingerprint, pace, pack_frame, superfluous, unpack_frame
-from .losses import loss_key, losses
+from .late import late
+from .losses import loss_key, losses, scores_of
 from .metrics import quality
 from .pictures import Pictures
 from .records import RunError, Store, brief_of, files_of, pack, rows_in_brief, rows_in_chunk, unpack
@@ -101,7 +102,7 @@ def _facts(learn)->dict:
     m = learn.made
     some = learn.some_x.contiguous().numpy().tobytes()
     net = lambda n: dict(made_by=getattr(n, 'made_by', None), kind=type(n).__qualname__, weights=sum(p.numel() for p in n.parameters()))
-    return dict(made={**m, 'loss': m['loss'] if isinstance(m['loss'], str) else None, 'opt': m['opt'] if isinstance(m['opt'], str) else None, 'x': None if callable(m['x']) else m['x']}, first_loss=loss_key(learn.base_loss),
+    return dict(made={**m, 'loss': m['loss'] if isinstance(m['loss'], str) else None, 'opt': m['opt'] if isinstance(m['opt'], str) else None, 'x': None if callable(m['x']) else m['x']}, first_loss=loss_key(learn.base_loss), first_scores=scores_of(learn.base_loss),
                 nets=dict(G=net(learn.G), D=net(learn.D)), data=dict(made_by=getattr(learn.dls, 'made_by', None), name=learn.source.name, n=learn.source.n, bs=learn.source.bs, shape=tuple(learn.source.shape), first=hashlib.sha256(some).hexdigest()),
                 z_shape=learn.z_shape, threads=learn.n_threads, device=learn.device.type, line=0,
                 versions=dict(python=platform.python_version(), torch=torch.__version__, machine=platform.machine()))
@@ -124,6 +125,9 @@ def wipe(
         try: p.rmdir()
         except OSError: pass
 
+late(Run, browse='frame_steps frame_at switches_at branches last_healthy', fork='learner_at', script='to_python',
+     resume='mults snapshot bring last_before going_on replay hash_at')
+
 # %% ../nbs/09_run.ipynb #8eb0dc8e
 @patch(as_prop=True)
 def learner(self:Run): return self._learn and self._learn() # the learner that it records; None where that is gone
@@ -145,7 +149,7 @@ def _put_change(self:Run, db, c):
                       (self.line, self.learner.step, c.kind, c.name, pack(_params(c)), pack(dict(now=c.now, own=c.own, title=c.title, caution=c.caution)))).lastrowid
     if c.kind == 'edited': db.execute('update snapshots set last=? where id=?', (c.id, c.params['snapshot']))     # it stands behind this change, not before it
 
-def _params(c)->dict: return dict(loss=loss_key(c.loss)) if c.kind == 'loss' else c.params
+def _params(c)->dict: return dict(loss=loss_key(c.loss), scores=scores_of(c.loss)) if c.kind == 'loss' else c.params
 
 @patch
 def has(self:Run, changes)->bool:
@@ -165,7 +169,7 @@ def _change(row, losses_known)->Change:
     try:
         c = Change(kind, name, dict(params), now=more['now'], asked=step)
         c.step, c.id, c.title, c.own, c.caution = step, number, *(more[k] for k in ('title', 'own', 'caution'))
-        if kind == 'loss': c.params, c.loss = {}, losses_known.get(params['loss'])
+        if kind == 'loss': c.params, c.loss, c.scores = {}, losses_known.get(params['loss']), params.get('scores')
     except (KeyError, TypeError, ValueError) as e: raise RunError(f"the record is damaged: change {number}, {kind} {name} at step {step}, is not whole") from e
     c._done.set()
     return c

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np, traitlets as T
 from fastcore.basics import patch
 from ..meters import Record
-from .state import CSS, JS, Part, PanelState, logit_losses
+from .state import CSS, JS, Part, PanelState
 
 # %% auto #0
 __all__ = ['series', 'windows', 'JS_DATA', 'JS_AXES', 'JS_FLAGS', 'JS_PLOT', 'JS_CURVES', 'CSS_CURVES', 'Thinned', 'Curves']
@@ -315,6 +315,6 @@ class Curves(Part):
 
     def refresh(self, state:PanelState):
         "Show `state`."
-        new = dict(flags=list(state.flags), prob=state.loss in logit_losses, mark=state.at)
+        new = dict(flags=list(state.flags), prob=not state.raw, mark=state.at)
         if state.curves is not None: self.draw(data=state.curves, **new)
         else: self.put(**new)

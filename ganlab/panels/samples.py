@@ -5,7 +5,7 @@
 # %% ../../nbs/panels/samples.ipynb #c7066c00
 from __future__ import annotations
 import traitlets as T
-from .state import CSS, JS, Part, PanelState, logit_losses
+from .state import CSS, JS, Part, PanelState
 
 # %% auto #0
 __all__ = ['JS_IMAGES', 'JS_MAP', 'JS_SAMPLES', 'CSS_SAMPLES', 'JS_CARD', 'JS_PICK', 'Samples']
@@ -287,6 +287,5 @@ class Samples(Part):
 
     def refresh(self, state:PanelState):
         "Show `state`."
-        raw = state.loss not in logit_losses
-        if state.picture is not None: self.draw(raw=raw, at=state.at, **state.picture)
-        else: self.put(raw=raw, at=state.at, **(state.closeup or {}))
+        if state.picture is not None: self.draw(raw=state.raw, at=state.at, **state.picture)
+        else: self.put(raw=state.raw, at=state.at, **(state.closeup or {}))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 import asyncio, math, threading, weakref
 import ipywidgets as W, traitlets as T
-from ..losses import get_loss, loss_title, losses
+from ..losses import get_loss, loss_name, loss_title, losses
 from ..presets import presets
 from ..trick import effect_words
 from .lifetime import Tenant
@@ -124,7 +124,7 @@ function render({ model, el }) {
     h.type = 'button'; h.dataset.group = effect; h.setAttribute('aria-expanded', false); h.onclick = () => { h.setAttribute('aria-expanded', h.getAttribute('aria-expanded') !== 'true'); show() }; h.title = 'Fold or unfold; what is on, asked for, leaving or refused is always shown'; root.append(h, body); return { effect, h, body } });
   root.append(none);
   let rows = {}, specOf = null, told = '', soon = 0;
-  const sight = new Set(), tell = () => { const names = specOf.map(t => t.name).filter(n => sight.has(n)), now = names.join(); if (now !== told) { told = now; ask({ do: 'sight', names }) } };   // whose reasons are wanted
+  const sight = new Set(), tell = () => { const names = specOf.map(t => t.name).filter(n => sight.has(n)), now = names.join(); if (now !== told) { told = now; try { ask({ do: 'sight', names }) } catch { } } };   // whose reasons are wanted
   const eye = new IntersectionObserver(es => { es.forEach(e => sight[e.isIntersecting ? 'add' : 'delete'](e.target.dataset.trick)); clearTimeout(soon); soon = setTimeout(tell, 200) });
   const pin = name => { const p = model.get('pins'); model.set('pins', p.includes(name) ? p.filter(n => n !== name) : [...p, name]); model.save_changes() };
   const planned = () => { const p = model.get('plan'), ls = model.get('recipes'); card.hidden = !p.name; card.replaceChildren();
@@ -262,16 +262,21 @@ class TrickPanel(Tenant, Part):
         if reasons is None: self.move_in()
         self.reasons = reasons or Reasons(learn)
         self.learn, self.after, self.compare, self.bad, self._turn = learn, after, compare, {}, threading.Lock()
-        super().__init__(self.request, compares=compare is not None, losses=[(n, getattr(l, 'title', n)) for n, l in losses.items()], recipes=[(n, p.title) for n, p in presets.items()],
+        super().__init__(self.request, compares=compare is not None, losses=self.known(), recipes=[(n, p.title) for n, p in presets.items()],
                          pins=[t.name for t in learn.tricks.values() if t.pinned])
         self._answer()
+
+    def known(self)->list: # (name, title)
+        "The losses that the menu offers: ganlab's, and the user's own that the learner has seen."
+        own = {loss_name(l): loss_title(l) for l in list(self.learn.known_losses.values())}
+        return [(n, loss_title(l)) for n, l in losses.items()] + [(n, t) for n, t in own.items() if n not in losses]
 
     def refresh(self, state:PanelState):
         "Show `state`."
         with self._turn:
             if len(self.spec) != len(self.learn.tricks): self.spec = [describe(t) for t in self.learn.tricks.values()]
             names = [s['name'] for s in self.spec]
-            self.put(loss=state.loss, rates=state.rates, at=state.at, rows=[{**r, 'bad': self.bad.get(n, '')} for n, r in zip(names, state.rows)])
+            self.put(losses=self.known(), loss=state.loss, rates=state.rates, at=state.at, rows=[{**r, 'bad': self.bad.get(n, '')} for n, r in zip(names, state.rows)])
 
     def request(self,
         msg:dict, # do: 'on', 'off', 'set', 'loss', 'plan', 'unplan', 'preset', 'dismiss', 'ab' or 'sight'; name; params; names

@@ -6,7 +6,7 @@
 from __future__ import annotations
 import torch
 from torch import Tensor
-from ..losses import loss_title
+from ..losses import loss_title, scores_of
 from ..trick import Flag, Int, Num, Trick
 from .diffaugment import augment, images_only, sometimes
 from .wgan_gp import sees_level
@@ -35,6 +35,7 @@ def blit(
 def undecided(loss, n:int, device='cpu')->float: # n: scores in a batch
     "The score at which a D that cannot tell reals from fakes has the least loss: 0 for cross-entropy, ½ for least squares; 0 where any will do."
     def at(c): l = torch.full((n,), c, device=device); return loss.d_loss(l, l).item()
+    if scores_of(loss) == 'probabilities': return min((i/100 for i in range(1, 100)), key=at)
     c = 0.
     for h in (1., .3, .1):      # the vertex of a parabola through three points
         a, b, d = at(c - h), at(c), at(c + h)

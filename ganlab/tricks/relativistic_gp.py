@@ -19,6 +19,7 @@ class RelativeLoss(Relativistic):
     "The relativistic losses: pairs or averages, and three ways to ask that a difference be large."
     form: str = 'rp'        # 'rp' or 'ra'
     base: str = 'softplus'  # one of `bases`
+    scores = 'raw'          # only differences mean something
     def above(self, c, up, down): # the differences, and the scores (B,) that they are of: up - down
         f = bases[self.base]
         return f(c).mean() if self.form == 'rp' else (f(up - down.mean()) + f(up.mean() - down)).mean()/2

@@ -85,7 +85,7 @@ def curves(smooth=20, flags=(), spike=False, n=400):
     if spike: loss[10] = 4000
     for i in range(n): r.append([i + 1, wave[i], wave[i], 0., 0., loss[i], wave[i]])
     c = Curves(smooth=smooth)
-    c.refresh(PanelState(n, curves=Thinned(r).take().tobytes(), flags=tuple(flags), loss='non_saturating'))
+    c.refresh(PanelState(n, curves=Thinned(r).take().tobytes(), flags=tuple(flags), loss='non_saturating', raw=False))
     return c, wave
 
 def test_what_a_readout_is(shown):
@@ -117,9 +117,9 @@ def test_names_on_the_curves_do_not_touch(shown, width):
         for b in names: assert a == b or abs(a[2] - b[2]) >= 11 or a[1] + a[3] <= b[1] or b[1] + b[3] <= a[1], (a, b)
 
 def title_at(page, css, x, y):
-    box = page.locator(css).bounding_box()
-    page.mouse.move(box['x'] + x, box['y'] + y)
-    return page.locator(css).get_attribute('title')
+    "What is said of the place that the pointer is over"
+    return page.evaluate("""([css, x, y]) => { const e = document.querySelector(css), r = e.getBoundingClientRect();
+      e.dispatchEvent(new PointerEvent('pointermove', { clientX: r.x + x, clientY: r.y + y })); return e.title }""", [css, x, y])
 
 def test_every_symbol_has_a_tooltip(shown):
     "Flags, rings, the star, branches, pictures, chips: what is under the pointer says what it is"
