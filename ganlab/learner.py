@@ -338,6 +338,7 @@ def _ask(self:GANLearner, t, slot, *args):
 def _score(self:GANLearner, x, side, c, made=()): # made: (trick, what it was given) of those that had a hand in `x` before
     "D's raw scores (B,) of what the tricks let it see of `x`."
     given = c.x if side == 'real' else c.xf
+    if given is None: given = x     # asked outside an update
     x = laid_like(x, given)         # a trick may ask about samples of its own
     if ins := self.tricks.slots['inputs']:
         c.side = side
