@@ -4,6 +4,7 @@
 
 # %% ../../nbs/panels/steer.ipynb #d83a661a
 from __future__ import annotations
+import html
 import ipywidgets as W
 from ..pictures import jpeg_grid
 from .state import any_shell
@@ -41,4 +42,4 @@ class Steer(W.VBox):
             if self.mixing.value: how |= dict(mix=self.learn._z(1, 'steer', 1 + self.other.value), layers=list(range(self.places.value[0], self.places.value[1] + 1)))
             x = self.learn.sample(z=self.learn._z(self.n, 'steer z', self.latents.value), **how)
             self.picture.value, self.said.value = jpeg_grid(x, max(1, round(self.n**.5))), ''
-        except ValueError as e: self.said.value = str(e)
+        except ValueError as e: self.said.value = html.escape(str(e))
