@@ -6,7 +6,6 @@
 from __future__ import annotations
 import threading, warnings
 from collections.abc import Mapping
-from contextlib import ExitStack
 from copy import deepcopy
 from functools import partial
 import torch
@@ -364,10 +363,11 @@ def build(self:Tricks, events:list):
     for kind, name, values, step in events:
         t, learn.step = self[name], step
         if kind == 'on': t.params = dict(values)
-        if kind == 'on': t.attach(learn, ExitStack())
-        else:
-            t.refit(values)
-            t.detach(learn)
+        with all_or_nothing(learn) as undo:
+            if kind == 'on': t.attach(learn, undo)
+            else:
+                t.refit(values)
+                t.detach(learn)
         t.enabled, t.since, t.leaving = kind == 'on', step, None
         self.refresh()
         learn.rewire()

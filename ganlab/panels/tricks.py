@@ -118,8 +118,8 @@ function render({ model, el }) {
   loss.setAttribute('aria-label', 'Loss'); loss.title = 'The loss; changed between two steps, like a trick'; loss.onchange = () => ask({ do: 'loss', name: loss.value });
   const recipe = make('select', 'inp pre'), card = make('div', 'plan'); recipe.setAttribute('aria-label', 'Preset'); recipe.title = 'A recipe of a paper, switched whole; first you see what it will switch';
   recipe.onchange = () => { ask({ do: recipe.value ? 'plan' : 'unplan', name: recipe.value }) };
-  const told = make('p', 'why err told'); told.setAttribute('role', 'status');
-  root.append(make('div', 'hd', make('h3', '', 'Tricks'), count, find, make('span', 'two', loss, recipe)), told, card);
+  const denied = make('p', 'why err told'); denied.setAttribute('role', 'status');
+  root.append(make('div', 'hd', make('h3', '', 'Tricks'), count, find, make('span', 'two', loss, recipe)), denied, card);
   const then = make('p', 'then'), lrs = make('p', 'mut lrs'), top = make('div', 'rows pinned'), none = make('p', 'mut none', 'No trick of that name.'); root.append(then, lrs, top);
   const effects = model.get('effects'), words = Object.fromEntries(effects.map(([effect, ...w]) => [effect, w]));
   const groups = effects.map(([effect, title, sub]) => { const h = make('button', 'gh', icon('M4 2l5 4-5 4z'), make('b', '', title[0].toUpperCase() + title.slice(1)), make('span', 'n'), make('span', 'mut', sub)), body = make('div', 'rows');
@@ -143,7 +143,7 @@ function render({ model, el }) {
     Object.values(rows).forEach(r => { const g = groups.find(o => o.body === r.parentNode), open = !g || g.h.getAttribute('aria-expanded') === 'true'; r.hidden = q ? !r.matches(q) : !(open || r.active()); seen += !r.hidden });
     groups.forEach(({ h, body }) => { const all = [...body.children], off = all.filter(r => r.hidden).length; h.hidden = !all.length || !!q; h.querySelector('.n').textContent = h.getAttribute('aria-expanded') === 'true' ? all.length : off < all.length ? off + ' more' : all.length; body.classList.toggle('any', off < all.length) });
     none.hidden = !q || seen > 0 };
-  const read = () => { build(); put(); told.textContent = model.get('told'); told.hidden = !told.textContent; const now = model.get('rows'), pins = model.get('pins'), at = model.get('at');
+  const read = () => { build(); put(); denied.textContent = model.get('told'); denied.hidden = !denied.textContent; const now = model.get('rows'), pins = model.get('pins'), at = model.get('at');
     then.hidden = at < 0; then.textContent = at < 0 ? '' : `As they were at step ${thou(at)}. To switch, go back to live.`; [top, ...groups.map(g => g.body), loss, recipe].forEach(e => { e.inert = at >= 0 }); el.dataset.at = at;
     lrs.hidden = at >= 0 || !model.get('rates'); lrs.textContent = `Learning rates now: ${model.get('rates')}`;
     specOf.forEach((t, i) => now[i] && rows[t.name].sync(now[i], pins.includes(t.name)));

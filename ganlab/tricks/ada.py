@@ -74,7 +74,6 @@ class ADA(Trick):
         if not any(self.params[k] for k in ('flip', 'rotate', 'translation', 'color', 'cutout')): return "With no change chosen, D sees the images as they are."
         if not self.adapt and not self.start: return "With adapt off and p = 0, D sees the images as they are."
     def attach(self, learn, undo):
-        undo.callback(self.__dict__.update, {k: getattr(self, k) for k in ('p', 'seen', 'signs')})
         self.p, self.seen, self.signs = min(self.start, self.p_max), (0, 0), None
     def detach(self, learn): self.p, self.seen, self.signs = 0., (0, 0), None
     def changed(self, learn, old): self.p = min(self.start if self.start != old['start'] else self.p, self.p_max)
