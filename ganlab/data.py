@@ -20,9 +20,9 @@ from torch.nn.functional import avg_pool2d, interpolate
 from torch.utils.data import DataLoader, Dataset
 from matplotlib.figure import Figure
 from fastcore.basics import patch
-from fastprogress.fastprogress import progress_bar
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader as FastaiDataLoader
+from .progress import progress_bar
 from .rng import Streams
 
 # %% ../nbs/01_data.ipynb #39864952
@@ -448,7 +448,7 @@ def _each(fn, files, doing):
         except Exception as e: return str(e).split(' ' + repr(str(files[i])))[0].rstrip(':') or type(e).__name__
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         done = pool.map(why_not, range(len(files)))
-        if len(files) >= 500: done = progress_bar(done, total=len(files), leave=False)
+        if len(files) >= 500: done = progress_bar(done, total=len(files))
         whys = list(done)
     good, bad = ([i for i, o in enumerate(whys) if (o is None) == ok] for ok in (True, False))
     if bad:
@@ -577,7 +577,7 @@ class Source:
         self.n, self.n_batches, self.bs, self.shape, self.name = n, n_batches, bs, tuple(shape), name
         self.held, self.streams, self.device, self._valid, self._wanted = held, streams, device, None, 0
 
-    def __repr__(self): return f"{type(self).__name__}({self.name}: {self.n} samples of shape {self.shape}, bs={self.bs}, {self.n_batches} batches an epoch)"
+    def __repr__(self): return f"{type(self).__name__}({self.name}: {self.n} samples of shape {self.shape}, bs={self.bs}, {self.n_batches} batches per epoch)"
 
     def valid(self,
         n:int, # samples wanted

@@ -10,11 +10,12 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from fastcore.basics import patch
-from fastprogress.fastprogress import progress_bar
-import hashlib, torch
+import hashlib, os, torch
 from .learner import GANLearner
 from .losses import get_loss, loss_key, losses
+from .progress import progress_bar
 from .records import RunError, Store, read_files
+from .remains import remains_of, whole_snapshots
 from .rng import borrowed_rng, whole
 from .run import Run
 from safetensors.torch import load_file
@@ -79,7 +80,7 @@ def carry_on(self:GANLearner,
     with nullcontext() if self.on_training_thread() else self.claim():
         self.model.train()
         steps = range(self.step, until)
-        for s in progress_bar(steps, leave=False) if progress and len(steps) > 20 else steps:
+        for s in progress_bar(steps) if progress and len(steps) > 20 else steps:
             if s in mults: self.rates.mult = mults[s]
             self.make_again(todo, source)
             if not self._ring: self.keep()
@@ -194,6 +195,13 @@ def _learner(store, dls, G, D, run, loss, opt, tricks, **more)->GANLearner:
     _same_data(learn, store)
     return learn
 
+def _tell_of_more(store, known):
+    "Say that there are snapshots of steps that the record does not know: a part of it was lost."
+    if store.folder is None: return
+    listed = {stem for stem, in store.rows('select file from snapshots')}
+    more = [p for p in whole_snapshots(store.folder) if p.stem not in listed and int(p.stem.split('-')[1]) > known]
+    if more: warnings.warn(f"{store.where} has lost a part of its record, and goes on from step {known}; but {remains_of(store.folder, more)}")
+
 def _same_data(learn, store):
     was, now = store.fact('data'), hashlib.sha256(learn.some_x.contiguous().numpy().tobytes()).hexdigest()
     if not learn.source.seekable: warnings.warn("the data is a stream, which cannot be taken up where it was left: from here on the batches are others than in an undisturbed run, and no bits are promised")
@@ -214,10 +222,15 @@ def resume(cls:GANLearner,
     progress:bool=True, # show a bar while steps are computed again
 )->GANLearner:
     "Go on with a run, bit for bit, whatever ended it. A change that waited for its step (`at=`) waits again."
-    store = run if isinstance(run, Store) else Store.open(getattr(run, 'folder', run), write=True)
+    if not isinstance(run, Store):
+        folder = getattr(run, 'folder', run)
+        if isinstance(folder, (str, os.PathLike)): Run.let_go(folder)
+        run = Store.open(folder, write=True)
+    store = run
     try:
         rec = Run(store)
         known = rec.steps_on(rec.line)
+        _tell_of_more(store, known)
         step = known if step is None else whole(step, 'step', 0, known, ': that is how far the run is known')
         learn = _learner(store, dls, G, D, rec, loss, opt, tricks, cbs=cbs, path=path, device=device)
         waiting = _able(learn, rec.waits(learn.known_losses.values()))
