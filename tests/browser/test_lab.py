@@ -191,6 +191,21 @@ def test_preset(ring):
     steps = ask(ring, "print(*{c.step for c in learn.tricks.log[-4:]})")
     assert len(steps.split()) == 1
 
+def test_reasons(ring):
+    "Why a trick does not apply is asked for the rows that can be seen: pinned ones at once, others when their group is unfolded; all while it trains"
+    asked = lambda: json.loads(ask(ring, 'import json; print(json.dumps([sorted(lab.tricks.reasons.sight), sorted(lab.tricks.reasons._asked)]))'))
+    state = lambda name: ring.data(ring.row(name), 'state')
+    ring.one(ring.row('label_smoothing')).scroll_into_view_if_needed()
+    ring.run_code("learn.set_loss('wasserstein')")
+    ring.one(ring.row('label_smoothing')).scroll_into_view_if_needed()
+    ring.until(lambda: state('label_smoothing'), lambda s: s == 'na', what='the reason of a row in sight')
+    sight, known = asked()
+    assert 'label_smoothing' in sight and 'one_sided_label_smoothing' not in sight + known and state('one_sided_label_smoothing') == 'off'
+    ring.click('[data-group="now"]')
+    ring.one(ring.row('one_sided_label_smoothing')).scroll_into_view_if_needed()
+    ring.until(lambda: state('one_sided_label_smoothing'), lambda s: s == 'na', what='the reason of a row that was unfolded')
+    running(ring)
+
 def to(nb, css):
     "Tab until the focus lies on the first element of `css` that is shown"
     for _ in range(400):
