@@ -86,18 +86,19 @@ class GANLearner(StepLearner):
         cbs=None, path=None,      # fastai's callbacks, and folder for save()
         device=None,              # where to train; None: fastai's default_device()
         amp=None,                 # 'bf16': forward passes in bfloat16, with no promise of equal bits
+        x=0,                      # where a batch has its samples: an index, a key such as 'image', or a function of the batch
         range=None,               # of images: (black, white), such as (0, 1); None: as the data declares it, or found by looking at G and the data
         metrics=None,             # functions of (fakes, reals), or fastai Metrics: columns of the table of each epoch
     ):
         _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks)
         lr_g, lr_d, n_d, (betas_g, betas_d) = float(lr_g), float(lr_d), int(n_d), (tuple(map(float, b)) for b in (betas_g, betas_d))
-        self.made = dict(loss=loss, opt=opt, lr_g=lr_g, lr_d=lr_d, betas_g=betas_g, betas_d=betas_d, n_d=n_d, update=update, z_dim=z_dim, seed=seed, amp=amp, range=checked_range(range))
+        self.made = dict(loss=loss, opt=opt, lr_g=lr_g, lr_d=lr_d, betas_g=betas_g, betas_d=betas_d, n_d=n_d, update=update, z_dim=z_dim, seed=seed, amp=amp, x=x, range=checked_range(range))
         need_module(G, 'G'), need_module(D, 'D')
         self.device = _device(device)
         self.streams, self.base_loss, self.n_d, self.update, self.amp = Streams(seed), get_loss(loss), n_d, update, amp
         self.loss_now = self.base_loss
         self.known_losses = {loss_key(self.base_loss): self.base_loss}      # all that it was ever on, for going back
-        self.source, self.z_shape = as_source(dls, self.streams), latent_shape(G, z_dim)
+        self.source, self.z_shape = as_source(dls, self.streams, x=x), latent_shape(G, z_dim)
         self.step, self.n_batches, self.half = 0, 0, None
         self._rng = BorrowedRNG(self.streams, self.device)
         G.to(self.device), D.to(self.device)
@@ -180,7 +181,7 @@ def _meet(self:GANLearner):
         if k := halvings(self.G, self.D, x, self.some_z):
             self.source = Halved(self.source, k)
             x, self.some_x = self.source.batch(0)[:n].to(self.device), self.source.some()
-        self.probabilities = probe(self.G, self.D, x, self.some_z, self.base_loss)
+        self.probabilities = probe(self.G, self.D, x, self.some_z, self.base_loss, self.source.places)
         self.range, why = find_range(self.G, self.some_x.to(self.device), self.some_z, self._declared_range())
     if why: warnings.warn(why, stacklevel=3)
     self._autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if self.amp else nullcontext

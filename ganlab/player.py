@@ -67,7 +67,7 @@ def scene_of(
     steps = learn.step if learn else run.step
     if learn and run.frame_every != 0 and (not frames or frames[-1]['step'] < steps): frames.append(_picture(learn))
     raw = raw_from(changes, *_first_loss(run))
-    source = learn.source if learn else as_source(dls, Streams(0)) if dls is not None else None
+    source = learn.source if learn else as_source(dls, Streams(0), x=run.facts['made'].get('x') or 0) if dls is not None else None
     if learn is None and source and tuple(source.shape) != (shape := tuple(run.facts['data']['shape'])): raise ValueError(f"dls gives samples of shape {tuple(source.shape)}, and the run was trained on {shape}; give the data of this run, or none")
     shown = [c for c in changes if c.kind not in ('phase', 'rates')][-most:]
     branch = dict(on=[], frames=frames, curves=curves_of(record), flags=[log_flag(c) for c in shown], raw=raw_at(raw), steps=int(steps))
@@ -137,7 +137,7 @@ def _fork_here(learn, nets):
     if run.folder is None: return learn.fork(G=more[0], D=more[1])
     def fork():
         if not nets and learn.pristine is None: raise ValueError("the networks could not be copied when the learner was made; give a function that makes fresh ones: what_if(..., nets=...)")
-        return run.learner_at(learn.dls, *(more if nets else deepcopy(learn.pristine)), loss=list(learn.known_losses.values()), opt=None if isinstance(learn.made['opt'], str) else learn.made['opt'],
+        return run.learner_at(learn.dls, *(more if nets else deepcopy(learn.pristine)), loss=list(learn.known_losses.values()), opt=None if isinstance(learn.made['opt'], str) else learn.made['opt'], x=learn.made['x'],
                               tricks=[deepcopy(t) for t in learn.tricks.given.values()], device=learn.device, progress=False)
     return learn.between_steps(fork)
 

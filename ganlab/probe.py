@@ -4,6 +4,7 @@
 
 # %% ../nbs/probe.ipynb #d25b6981
 from __future__ import annotations
+from inspect import Parameter, signature
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
@@ -126,6 +127,20 @@ def find_range(
     return (-1., 1.), None
 
 # %% ../nbs/probe.ipynb #76b3903e
+def _takes_one(net, what):
+    "Refuse a network that cannot be called with one tensor."
+    kinds = Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD
+    try: names = [p.name for p in signature(net.forward).parameters.values() if p.default is Parameter.empty and p.kind in kinds]
+    except (TypeError, ValueError): return      # what is written in C does not tell
+    if len(names) < 2: return
+    more = ', '.join(names[1:])
+    raise ValueError(f"{what}.forward takes ({', '.join(names)}), and ganlab gives it {'latents' if what == 'G' else 'samples'} alone: conditional networks are not trained here. Give {more} a default, or wrap {what} in a module that supplies {more}")
+
+def _elsewhere(places, xf)->str:
+    "Where a batch has samples of G's shape, if it does."
+    at = next((k for k, shape in places.items() if shape == tuple(xf.shape[1:])), None)
+    return '' if at is None else f"the DataLoader's batches have such samples at x={at!r}: GANLearner(..., x={at!r})"
+
 def _run(net, x, what, shapes):
     try: y = net(x)
     except Exception as e: raise ValueError(f"{what} does not run on {tuple(x.shape)}: {type(e).__name__}: {e}. {shapes}") from e
@@ -137,17 +152,20 @@ def probe(
     x:torch.Tensor, # some real samples (B, ...)
     z:torch.Tensor, # as many latents
     loss=None, # the loss that they are to be trained on
+    places:dict={}, # shapes of what else a batch has, by where it is
 )->bool: # does D give probabilities, as its loss wants it?
     "Refuse networks that cannot be trained together, naming G's, D's and the data's shapes."
     for net, what in ((G, 'G'), (D, 'D')):
         need_module(net, what)
+        _takes_one(net, what)
         if not any(p.requires_grad for p in net.parameters()): raise ValueError(f"{what} has no parameter that can be trained; call {what}.requires_grad_(True)")
     mine = {id(p): n for n, p in G.named_parameters()}
     if both := next((n for n, p in D.named_parameters() if id(p) in mine), None): raise ValueError(f"D.{both} is also a parameter of G, and an update of one network would move the other; give each a copy of its own")
     data = f"One sample of the data is {tuple(x.shape[1:])}, one latent {tuple(z.shape[1:])}"
     with torch.no_grad(), eval_mode(G, D):
         xf = _run(G, z, 'G', data + '; check z_dim.')
-        if xf.shape != x.shape: raise ValueError(f"G makes samples of shape {tuple(xf.shape[1:])} from latents of {tuple(z.shape[1:])}, the data has {tuple(x.shape[1:])}, and D must take both; change G's output or the data's size and channels")
+        todo = _elsewhere(places, xf) or "change G's output or the data's size and channels"
+        if xf.shape != x.shape: raise ValueError(f"G makes samples of shape {tuple(xf.shape[1:])} from latents of {tuple(z.shape[1:])}, the data has {tuple(x.shape[1:])}, and D must take both; {todo}")
         l = _run(D, x.clone(), 'D', data + f", and G(z) {tuple(xf.shape[1:])}; change D's input or the data.")
     if l.numel() != len(x): raise ValueError(f"D gives {tuple(l.shape)} for {len(x)} samples of {tuple(x.shape[1:])}, such as G's {tuple(xf.shape[1:])}; need one score per sample: end D in a layer with one output, or take the mean of its scores")
     return _probabilities(ends_in_sigmoid(D, x), loss)

@@ -122,8 +122,8 @@ def _snapshot_files(store, number, stem)->dict: # path -> what writes it
 def _head(facts, steps, path, changes, mults)->list:
     "Up to the learner."
     made = facts['made']
-    own = [c for c in ('loss', 'opt') if made[c] is None]
-    args = _keywords({k: made[k] for k in _made if made.get(k) is not None})
+    own = [c for c in ('loss', 'opt', 'x') if made.get(c, 0) is None]
+    args = _keywords({k: made[k] for k in _made if made.get(k) is not None} | ({'x': made['x']} if made.get('x') else {}))
     return [f'"A run of {steps:,} steps, recorded with torch {one_line(facts["versions"]["torch"])}."', 'from pathlib import Path', *(['import json'] if mults else []), 'import torch', 'from ganlab.all import *', '',
             'here = Path(__file__).parent', f"torch.set_num_threads({int(facts['threads'])})      # sums of another number of threads differ in their last bits", *_data(facts), *_nets(facts),
             f"load_initial(G, D, here/{path.with_suffix('.safetensors').name!r})",

@@ -260,7 +260,7 @@ def test_bad_folders(tmp_path):
         assert '\n' not in str(e.value)
 
 def test_bad_image_arguments(folder):
-    for kw, said in ((dict(size=0), 'size=0'), (dict(channels=2), 'channels=2; need 1'), (dict(channels='3'), "channels='3'"), (dict(memory_gb=-1), 'memory_gb=-1'),
+    for kw, said in ((dict(size=0), 'size=0'), (dict(channels=5), 'channels=5; need 1'), (dict(channels='3'), "channels='3'"), (dict(memory_gb=-1), 'memory_gb=-1'),
                      (dict(bs=64), 'bs=64, but pictures has 22 samples'), (dict(bs='a'), "bs='a'")):
         with pytest.raises(ValueError, match=re.escape(said)): image_dls(folder, **{'size': 8, 'bs': 4, **kw})
 
