@@ -8,33 +8,28 @@ from functools import cache
 from .data import tensor_dls
 from .learner import GANLearner
 from .nets import dcgan
-from .switch import Refused
 from .trick import effect_words, find_tricks, purposes
 import torch
 
-def refused(learn, name)->bool: # does the switch refuse `name` now?
-    try: learn.tricks.on(name)
-    except Refused: return True
-    learn.tricks.off(name, now=True)
-    return False
+def _clash(learn, a, b)->bool: # does the switch refuse `b` now, where `a` is on?
+    return bool(set(learn.tricks[a].owns) & set(learn.tricks[b].owns)) or learn.tricks.why_not(b) is not None
 
 @cache
 def exclusions()->dict: # name -> titles of the tricks that are refused while it is on
-    "What does not go with what, tried out."
+    "What does not go with what: where both would set the same thing, or where one of the two objects while the other is on."
     learn = GANLearner(tensor_dls(torch.rand(20, 1, 16, 16)*2 - 1, 4), *dcgan(size=16, channels=1, z_dim=4, width=2, bn_d=False, seed=0), seed=0)
-    names, out = [c.name for c in find_tricks()], {}
-    alone = [n for n in names if not refused(learn, n)]
+    alone, found = [n for n in learn.tricks if not learn.tricks.why_not(n)], set()
     for a in alone:
         learn.tricks.on(a)
-        out[a] = [learn.tricks[b].title for b in alone if b != a and refused(learn, b)]
+        found |= {frozenset((a, b)) for b in alone if b != a and _clash(learn, a, b)}
         learn.tricks.off(a, now=True)
-    return out
+    return {a: [learn.tricks[b].title for b in alone if frozenset((a, b)) in found] for a in alone}
 
 # %% auto #0
-__all__ = ['refused', 'exclusions', 'table', 'by_purpose', 'page_link', 'catalogue', 'list_of_tricks', 'in_words', 'params_table']
+__all__ = ['exclusions', 'by_purpose', 'catalogue', 'list_of_tricks', 'params_table']
 
 # %% ../nbs/catalogue.ipynb #d4f8b0a5
-def table(columns:dict, rows)->str: # markdown, from (title -> relative width) and rows of cells
+def _table(columns:dict, rows)->str: # markdown, from (title -> relative width) and rows of cells
     return '\n'.join(f"| {' | '.join(r)} |" for r in (columns, ['-'*w for w in columns.values()], *rows))
 
 def by_purpose()->dict: # what they are for -> trick classes
@@ -43,7 +38,7 @@ def by_purpose()->dict: # what they are for -> trick classes
     found['Other'] = [t for t in find_tricks() if t.purpose not in purposes]
     return {p: ts for p, ts in found.items() if ts}
 
-def page_link(trick, folder)->str: # to its notebook
+def _page_link(trick, folder)->str: # to its notebook
     return f'[{trick.title}]({folder}{trick.__module__.rpartition(".")[2]}.ipynb)'
 
 def catalogue(
@@ -56,18 +51,18 @@ def catalogue(
         for t in ts:
             others = ', '.join(not_with.get(t.name, []))
             does = t.short + (f'<br>*Not with:* {others}.' if others else '')
-            rows.append([f'{page_link(t, folder)}<br>`{t.name}`', t.acts, effect_words[t().effect()][0], does])
-        parts.append(f"### {purpose}\n\n{table({'trick': 20, 'acts on': 16, 'at the switch': 13, 'what it does': 41}, rows)}")
+            rows.append([f'{_page_link(t, folder)}<br>`{t.name}`', t.acts, effect_words[t().effect()][0], does])
+        parts.append(f"### {purpose}\n\n{_table({'trick': 20, 'acts on': 16, 'at the switch': 13, 'what it does': 41}, rows)}")
     return '\n\n'.join(parts)
 
 def list_of_tricks(
     folder:str='tricks/', # where the notebooks are, from the page that shows the list
 )->str: # markdown
     "One line for each thing that tricks are for."
-    return '\n'.join(f"- **{p}**: {', '.join(page_link(t, folder) for t in ts)}" for p, ts in by_purpose().items())
+    return '\n'.join(f"- **{p}**: {', '.join(_page_link(t, folder) for t in ts)}" for p, ts in by_purpose().items())
 
 # %% ../nbs/catalogue.ipynb #b2d6f8e3
-def in_words(p)->str: # what the parameter `p` may be, without its unit
+def _in_words(p)->str: # what the parameter `p` may be, without its unit
     if p.kind == 'choice': return ', '.join(f'`{c!r}`' for c in p.choices)
     if p.kind in ('bool', 'text'): return dict(bool='`True`, `False`', text='a text')[p.kind]
     return f"{'whole, ' if p.kind == 'int' else ''}{p.lo:g} to {p.hi:g}"
@@ -78,5 +73,5 @@ def params_table(
     "The parameters of a trick: default, range, unit (where one has a unit), what each does."
     ps = trick.declared.values()
     unit = {'unit': 7} if any(p.unit for p in ps) else {}
-    rows = [[f'`{p.name}`', f'`{p.default!r}`', in_words(p), *[p.unit]*len(unit), p.help] for p in ps]
-    return table({'parameter': 13, 'default': 9, 'range': 15, **unit, 'what it does': 38}, rows) if rows else ''
+    rows = [[f'`{p.name}`', f'`{p.default!r}`', _in_words(p), *[p.unit]*len(unit), p.help] for p in ps]
+    return _table({'parameter': 13, 'default': 9, 'range': 15, **unit, 'what it does': 38}, rows) if rows else ''
