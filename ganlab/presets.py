@@ -60,7 +60,7 @@ class Preset:
 
     def learner(self, dls, seed:int=0, sizes:dict={}, **kwargs)->GANLearner:
         "A learner on fresh networks of the recipe, all of it on from step 0; `sizes` goes to `networks`, the rest to `GANLearner`."
-        shape = tuple(as_source(dls, Streams(seed)).shape)
+        shape = tuple(as_source(dls, Streams(seed), x=kwargs.get('x', 0)).shape)
         learn = GANLearner(dls, *self.networks(shape, seed, **sizes), loss=self.loss or 'non_saturating', seed=seed, **kwargs)
         try: learn.tricks.preset(self.name)
         except Refused:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 import torch
 from torch import Tensor
+from ..data import back_to, standard
 from ..losses import loss_title, scores_of
 from ..trick import Flag, Int, Num, Trick
 from .diffaugment import augment, images_only, sometimes
@@ -83,7 +84,8 @@ class ADA(Trick):
     def inputs(self, x, ctx):
         if not self.p: return x
         g = ctx.rng()
-        return augment(blit(x, g, self.p, self.flip, self.rotate), g, self.color, self.translation, self.cutout, p=self.p)
+        x = blit(standard(x, ctx.learn.range), g, self.p, self.flip, self.rotate)
+        return back_to(augment(x, g, self.color, self.translation, self.cutout, p=self.p), ctx.learn.range)
     def after_d(self, ctx):
         if self.adapt: self.steer(ctx)
         ctx.terms['ada_p'] = ctx.l_real.new_tensor(self.p)
