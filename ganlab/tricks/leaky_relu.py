@@ -57,7 +57,6 @@ class LeakyReLU(Trick):
         self.learn, self.done, self.back = learn, 0, False
         for m in [m for k, n in (('G', learn.G), ('D', learn.D)) if self.net in (k, 'both') for m in self.found(learn, n)]:
             become(m)
-            undo.callback(unbecome, m)
         self.show(learn)
     def show(self, learn):
         "Tell every module its slope."

@@ -89,7 +89,6 @@ class SpectralNorm(Trick):
             for m in normable(net).values():
                 p = SpectralScale(m.weight, int(isinstance(m, _transposed)), self.iterations).train(m.training)
                 parametrize.register_parametrization(m, 'weight', p, unsafe=True)
-                undo.callback(_remove, m, bake=False)
         self.anneal(learn)
     def detach(self, learn):
         for net, opt in ((learn.D, learn.opt_d), (learn.G, learn.opt_g)):

@@ -89,7 +89,6 @@ class VirtualBatchNorm(Grafted):
         return places
     def attach(self, learn, undo):
         self.handles = []
-        undo.callback(lambda: [h.remove() for h in self.handles])
         super().attach(learn, undo)
         for key, net in (('g', learn.G), ('d', learn.D)):
             if not (layers := hosts(net, self.name)): continue
