@@ -4,10 +4,11 @@
 
 # %% ../nbs/16_cli.ipynb #41f3feb0
 from __future__ import annotations
-import argparse, importlib, importlib.util, os, sys, textwrap
+import argparse, importlib, importlib.util, os, sys, textwrap, traceback
 from pathlib import Path
 import torch
-from .data import as_bytes, digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls
+from .closeup import crop
+from .data import as_bytes, digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls, tile_images
 from .files import may_write, placed
 from .fitting import StepError
 from .learner import GANLearner
@@ -24,7 +25,7 @@ from .trick import find_tricks, nearest
 import ganlab.fork
 
 # %% auto #0
-__all__ = ['toys', 'pictures', 'going_on', 'make_data', 'made_again', 'given_nets', 'data_word', 'data_of', 'parts_of',
+__all__ = ['toys', 'pictures', 'going_on', 'make_data', 'made_again', 'data_word', 'data_of', 'parts_of', 'given_nets',
            'wanted_tricks', 'turn_on', 'made_with', 'same_as_made', 'train', 'show', 'picture', 'replay', 'sample',
            'export', 'quickstart', 'lab_command', 'lab', 'parser', 'main']
 
@@ -49,13 +50,6 @@ def made_again(made_by, what:str, todo:str):
     if make in (None, image_dls): raise ValueError(f"the run's {what} were made by {one_line(made_by)}, which a run's folder may not call; name them: {todo}")
     return make(**args)
 
-def given_nets(text:str)->tuple: # 'my_module:make' -> (G, D)
-    "Networks of a function of the user's own."
-    module, _, name = text.partition(':')
-    sys.path.insert(0, os.getcwd())
-    try: return getattr(importlib.import_module(module), name or 'make')()
-    except (ImportError, AttributeError) as e: raise ValueError(f"--nets {text}: {e}; need a module and a function in it, such as my_module:make") from e
-
 def data_word(
     made_by, # what a run's folder says of its data
 )->str|None: # as it is written after `--data`; None: it is none that can be
@@ -68,7 +62,7 @@ def data_of(run, o):
     d = run.facts['data']
     shape, word, (_, args) = d['shape'], data_word(d['made_by']), own_maker(d['made_by'], 'data') or (None, {})
     ours = word in toys or word in pictures
-    if o.data and not (ours and o.data == word): return make_data(o.data, d['bs'], shape[-1], args.get('seed', 0), shape[0])
+    if o.data and not (ours and o.data == word): return make_data(o.data, d['bs'], _side(shape), args.get('seed', 0), shape[0])
     if word and not ours: raise ValueError(f"the run's data is a folder of images; name it again: --data {one_line(word)}")
     return made_again(d['made_by'], 'data', '--data')
 
@@ -76,6 +70,43 @@ def parts_of(run, o)->tuple: # dls, G, D
     "Data and networks for a run that is there."
     dls = data_of(run, o)
     return (dls, *(given_nets(o.nets) if o.nets else made_again(run.facts['nets']['G']['made_by'], 'networks', '--nets module:function')))
+
+# %% ../nbs/16_cli.ipynb #901cbefb
+def _where(e)->str:
+    "What an error says, and the last line of the user's code that it came through."
+    foreign = ('importlib', 'site-packages', 'dist-packages', __file__)
+    at = [f for f in traceback.extract_tb(e.__traceback__) if f.filename.endswith('.py') and not any(p in f.filename for p in foreign)]
+    if isinstance(e, SyntaxError): return f"{type(e).__name__}: {e.msg} ({Path(e.filename or '?').name}, line {e.lineno})"
+    return f"{type(e).__name__}: {one_line(e)}" + (f" ({Path(at[-1].filename).name}, line {at[-1].lineno})" if at else '')
+
+def _module(text:str, name:str):
+    "A module of the user's own, from the working folder on."
+    if os.getcwd() not in sys.path: sys.path.insert(0, os.getcwd())
+    try: return importlib.import_module(name)
+    except ModuleNotFoundError as e:
+        if not e.name or not f'{name}.'.startswith(f'{e.name}.'): raise ValueError(f"--nets {text}: {name} cannot be imported: {_where(e)}; install what it needs") from e
+        todo = f"leave .py out: {name[:-3]}" if name.endswith('.py') else f"start ganlab in the folder of {name.split('.')[0]}.py, or install it"
+        raise ValueError(f"--nets {text}: there is no module {name}; {todo}") from e
+    except (Exception, SystemExit) as e: raise ValueError(f"--nets {text}: {name} cannot be imported: {_where(e)}; mend it") from e
+
+def given_nets(text:str)->tuple: # 'my_module:make' -> (G, D)
+    "Networks of a function of the user's own."
+    module, colon, name = text.partition(':')
+    if not colon or not module or not name or module.startswith('.'): raise ValueError(f"--nets {text}: need MODULE:FUNCTION, such as my_module:make")
+    made = _module(text, module)
+    if not hasattr(made, name): raise ValueError(f"--nets {text}: {module} has no {name}.{nearest(name, vars(made))} Need a function in it that returns G and D")
+    make = getattr(made, name)
+    if not callable(make): raise ValueError(f"--nets {text}: {name} is a {type(make).__name__}; need a function that returns G and D")
+    try: nets = make()
+    except (Exception, SystemExit) as e: raise ValueError(f"--nets {text}: {name}() failed: {_where(e)}; it is called without arguments, and is to return G and D") from e
+    pair = isinstance(nets, (tuple, list)) and len(nets) == 2 and all(isinstance(net, torch.nn.Module) for net in nets)
+    if not pair: raise ValueError(f"--nets {text}: {name}() returned {_what(nets)}; need two modules: return G, D")
+    return tuple(nets)
+
+def _what(o)->str:
+    if not isinstance(o, (tuple, list)): return f"a {type(o).__name__}"
+    return f"{len(o)} values: {', '.join(type(v).__name__ for v in o[:4])}" if o else 'nothing'
+
 
 # %% ../nbs/16_cli.ipynb #750b8938
 def wanted_tricks(
@@ -127,12 +158,16 @@ def _begin(o, wanted)->GANLearner:
         raise
 
 # %% ../nbs/16_cli.ipynb #557edeb8
+def _side(shape): # of one sample -> its side, or (height, width); None: it is no image
+    if len(shape) < 3: return None
+    return shape[-1] if shape[-1] == shape[-2] else tuple(shape[-2:])
+
 def made_with(run)->dict: # words of the command line -> values; None: not known, or none
     "What a run was made with."
     facts = run.facts
     made, data, net = facts['made'], facts['data'], own_maker(facts['nets']['G']['made_by'], 'networks')
     return dict(data=data_word(data['made_by']), preset=facts.get('preset'), loss=made['loss'] or 'of your own', lr_g=made['lr_g'], lr_d=made['lr_d'], seed=made['seed'], bs=data['bs'],
-                size=data['shape'][-1] if len(data['shape']) == 3 else None, width=net[1].get('width') if net else None)
+                size=_side(data['shape']), width=net[1].get('width') if net else None)
 
 def same_as_made(run, o):
     "Raise where the command line says anything else than the run was made with."
@@ -202,9 +237,9 @@ def picture(
     return path
 
 def _draw(frame, path):
-    import io, numpy as np
+    import numpy as np
     from PIL import Image
-    if frame['kind'] == 'images': Image.open(io.BytesIO(frame['fake'])).save(path)
+    if frame['kind'] == 'images': Image.fromarray(tile_images(torch.stack([crop(frame, i) for i in range(frame['count'])]), frame['cols'])).save(path)
     elif frame['kind'] == 'points':
         from matplotlib.figure import Figure
         fig = Figure(figsize=(5, 5)); ax = fig.add_subplot()
@@ -232,7 +267,7 @@ def sample(o):
     may_write(*files, force=o.force, todo='--force')
     learn = run.learner_at(*parts_of(run, o))
     xs = torch.cat([learn.sample(z=z) for z in learn._z(n, 'sample', o.seed).split(256)])
-    with placed(*files) as parts: _save_samples(xs, parts)
+    with placed(*files) as parts: _save_samples(learn.shown(xs), parts)
     print(f'{n:,} points in {files[0]}' if points else f'{n:,} images in {out}')
 
 def _save_samples(xs, files):
@@ -303,7 +338,7 @@ def parser()->argparse.ArgumentParser:
     t.add_argument('--steps', type=int, required=True, help='up to which step')
     t.add_argument('--preset', help=f"a recipe: {', '.join(presets)}")
     t.add_argument('--trick', action='append', metavar='NAME[:PARAM=VALUE,...]', help='turn a trick on; can be given again')
-    for k, kind, what in (('loss', str, 'a loss'), ('lr-g', float, "G's learning rate"), ('lr-d', float, "D's learning rate"), ('bs', int, 'samples a batch'), ('size', int, 'of images, in pixels'), ('seed', int, 'of all randomness')):
+    for k, kind, what in (('loss', str, 'a loss'), ('lr-g', float, "G's learning rate"), ('lr-d', float, "D's learning rate"), ('bs', int, 'samples per batch'), ('size', int, 'of images, in pixels'), ('seed', int, 'of all randomness')):
         t.add_argument(f'--{k}', type=kind, help=f"{what} ({_usual[k.replace('-', '_')]})")
     t.add_argument('--width', type=int, help='of the networks (32 for the DCGAN, 128 for points)')
     for f, more in ((show, ()), (replay, ('data', 'nets')), (sample, ('data', 'nets')), (export, ('data',))): command(f, *more).add_argument('run')
@@ -324,8 +359,20 @@ going_on = textwrap.fill("A folder that holds a run is gone on with, up to --ste
 
 def main(args=None)->int: # exit status: 0, 1 for a replay that ends otherwise, 2 for what cannot be done, 130 after Ctrl-C
     "The command `ganlab`."
-    o = parser().parse_args(args)
+    try:
+        try: return _do(parser().parse_args(args))
+        finally: sys.stdout.flush()
+    except BrokenPipeError: return _unread()
+
+def _unread()->int:
+    "Whoever read what is printed has gone, as `head` does: end without a word."
+    try: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())      # the interpreter flushes once more
+    except (OSError, ValueError): pass      # there is no file behind it
+    return 128 + 13
+
+def _do(o)->int:
     try: return o.do(o) or 0
+    except BrokenPipeError: raise
     except (ValueError, RunError, Refused, StepError) as e: why = ' '.join(str(e).split())
     except OSError as e: why = f"{e.filename or 'a file'} cannot be read or written: {e.strerror}" if e.strerror else str(e)
     except KeyboardInterrupt:

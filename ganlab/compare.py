@@ -4,21 +4,21 @@
 
 # %% ../nbs/compare.ipynb #e4b8d398
 from __future__ import annotations
-import math, warnings
+import math, textwrap, warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 import numpy as np, torch
 from fastcore.basics import patch
-from fastprogress.fastprogress import progress_bar
 from scipy.stats import fisher_exact, t as student
-from .data import LoaderSource
+from .data import LoaderSource, tile_images
 from .fitting import StepError
 from .learner import GANLearner
 from .losses import get_loss, losses
 from .metrics import measures, quality, real_samples
-from .plots import Plot, colors, image_grid
+from .plots import Plot, colors
+from .progress import progress_bar
 from .rng import Streams, borrowed_rng, whole
 from .snapshots import put_back, take
 from .verdict import Look, enough, least, look
@@ -108,7 +108,7 @@ class Arm:
     hash:str            # of its state at the end
     failed:str=''       # why it ended early
 
-_table = {**measures, 'metric': ('Metric', 'less', False), 'g_grad_norm': ('‖∇G‖, median', '', True), 'ms': ('Milliseconds a step, median', 'less', True)}
+_table = {**measures, 'metric': ('Metric', 'less', False), 'g_grad_norm': ('‖∇G‖, median', '', True), 'ms': ('Milliseconds per step, median', 'less', True)}
 # measure -> title, what is better, and whether it is compared by its logarithm
 
 def _checks(steps, n=20)->list: return sorted({max(1, round(steps*(i + 1)/n)) for i in range(n)}) # steps done
@@ -166,6 +166,7 @@ class Comparison:
         self.by = 'metric' if own else metric
         if own: self.names['metric'] = (getattr(own, '__name__', 'metric').replace('<lambda>', 'metric'), better or 'less', False)
         elif better: self.names[metric] = (names[metric][0], better, names[metric][2])
+        self.range = learn.range
         self.pairs, self.judged, self.cancelled, self.real = [], [], False, None      # (A, B) of each seed; seeds at each look
         self._learn, self._apply, self._measure, self._nets = learn, apply, _Measure(learn, own), nets
         self._snap = learn.between_steps(take, learn)
@@ -198,7 +199,7 @@ def more(self:Comparison,
     n = whole(seeds, 'seeds') if seeds is not None else next((l for l in _looks if l > have), have + 2) - have
     _readable(self._learn)
     total, done = 2*n*self.steps, 0
-    bar = iter(progress_bar(range(total), leave=False)) if progress else None
+    bar = iter(progress_bar(range(total))) if progress else None
     def tick():
         nonlocal done
         if bar is not None: next(bar)
@@ -391,13 +392,12 @@ def cost(self:Comparison)->str:
     return f"B takes {abs(100*(math.exp(l.mean) - 1)):.0f} % {'more' if l.mean > 0 else 'less'} time a step."
 
 # %% ../nbs/compare.ipynb #fd108cf0
-def _pane(ax, x, real, title):
-    x = x.numpy()
-    if x.ndim == 4: ax.imshow(image_grid(x[:25], 5), cmap='gray', vmin=0, vmax=255, interpolation='nearest'); ax.axis('off')
+def _pane(ax, x, real, title, range):
+    if x.ndim == 4: ax.imshow(tile_images(x[:25], 5, range=range), cmap='gray', vmin=0, vmax=255, interpolation='nearest'); ax.axis('off')
     elif x.ndim == 2 and x.shape[1] > 1:
-        ax.plot(*real.numpy()[:, :2].T, '.', ms=2, color=colors['real'], alpha=.4); ax.plot(*x[:, :2].T, '+', ms=3, mew=.7, color=colors['g'])
+        ax.plot(*real.numpy()[:, :2].T, '.', ms=2, color=colors['real'], alpha=.4); ax.plot(*x.numpy()[:, :2].T, '+', ms=3, mew=.7, color=colors['g'])
         e = 1.3*float(real.abs().max()); ax.set(aspect='equal', xlim=(-e, e), ylim=(-e, e), xticks=[], yticks=[])
-    else: ax.axis('off'); ax.text(.5, .5, f'samples of shape {x.shape[1:]}', ha='center', fontsize=8)
+    else: ax.axis('off'); ax.text(.5, .5, f'samples of shape {tuple(x.shape[1:])}', ha='center', fontsize=8)
     ax.set_title(title, fontsize=9)
 
 def _over_time(self, ax):
@@ -442,7 +442,8 @@ def plot(self:Comparison)->Plot:
     top, low = fig.subfigures(2, 1, height_ratios=(2.6, .26*(len(rows) + 1.5)))
     axes = top.subplots(1, 3, width_ratios=(1, 1, 1.7))
     shown = (self.whole_pairs or self.pairs)[0]
-    for ax, x, name in zip(axes, shown, ('A: as it was', 'B: changed')): _pane(ax, x.samples, self.real, name)
+    changed = textwrap.fill(f'B: {textwrap.shorten(self.what, 76)}', 38)
+    for ax, x, name in zip(axes, shown, ('A: as it was', changed)): _pane(ax, x.samples, self.real, name, self.range)
     if self.whole_pairs: _over_time(self, axes[2]); _dots(low.subplots(), rows)
     else: axes[2].axis('off')
     return fig

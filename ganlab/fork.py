@@ -79,7 +79,7 @@ def copy(self:Store,
     new = Store.new(where)
     far, cut = lambda to: min(to, step), lambda c: min(c, last)
     with new.writing() as db:
-        db.executemany('insert or replace into meta values(?, ?)', self.rows("select key, value from meta where key not in ('version', 'line', 'begun')"))
+        db.executemany('insert or replace into meta values(?, ?)', self.rows("select key, value from meta where key not in ('version', 'line', 'begun', 'waiting')"))
         for l, first, to, c in self.path(line):
             db.executemany('insert into changes values(?, 0, ?, ?, ?, ?, ?)', self.rows('select id, step, kind, name, params, more from changes where line=? and id<=?', l, cut(c)))
             db.executemany('insert or replace into mults values(0, ?, ?)', self.rows('select step, value from mults where line=? and step<?', l, far(to)))
@@ -136,7 +136,7 @@ def _fork(learn, step, name, G, D, progress):
     where = run.folder and _beside(run.folder, name)
     store = run.store.copy(where, run.line, step, last, parent=dict(path=str(run.folder) if run.folder else None, line=run.line, step=step), name=name or 'fork')
     own = learn.known_losses.values()
-    try: return GANLearner.resume(store, learn.dls, G, D, step=step, loss=list(own), opt=None if isinstance(learn.made['opt'], str) else learn.made['opt'],
+    try: return GANLearner.resume(store, learn.dls, G, D, step=step, loss=list(own), opt=None if isinstance(learn.made['opt'], str) else learn.made['opt'], x=learn.made['x'],
                                   tricks=[deepcopy(t) for t in learn.tricks.given.values()], device=learn.device, progress=progress)
     except BaseException:
         store.close()

@@ -12,7 +12,7 @@ from .data import as_source
 from .learner import GANLearner
 from .nets import dcgan, mlp, relu_mlp, resnet
 from .rng import Streams
-from .switch import Tricks
+from .switch import Refused, Tricks
 from .trick import nearest
 
 # %% auto #0
@@ -43,7 +43,7 @@ class Preset:
         "What it would switch now; nothing is switched."
         tr = learn.tricks
         on, values, loss = {t.name for t in tr.enabled if not t.leaving}, {n: t.params for n, t in tr.items()}, learn.loss_name
-        for c in tr.pending:               # what was asked for and waits comes first
+        for c in [c for c in tr.pending if c.at is None]:      # what was asked for and waits comes first
             if c.kind == 'loss': loss = c.name
             if c.kind in ('on', 'off'): on = on | {c.name} if c.kind == 'on' else on - {c.name}
             if c.kind in ('on', 'set'): values[c.name] = values[c.name] | c.params
@@ -60,12 +60,12 @@ class Preset:
 
     def learner(self, dls, seed:int=0, sizes:dict={}, **kwargs)->GANLearner:
         "A learner on fresh networks of the recipe, all of it on from step 0; `sizes` goes to `networks`, the rest to `GANLearner`."
-        shape = tuple(as_source(dls, Streams(seed)).shape)
+        shape = tuple(as_source(dls, Streams(seed), x=kwargs.get('x', 0)).shape)
         learn = GANLearner(dls, *self.networks(shape, seed, **sizes), loss=self.loss or 'non_saturating', seed=seed, **kwargs)
-        for c in learn.tricks.preset(self.name):
-            if not c.error: continue
+        try: learn.tricks.preset(self.name)
+        except Refused:
             learn.run.discard()
-            raise c.error
+            raise
         return learn
 
 # %% ../nbs/presets.ipynb #0afe20b8
@@ -87,7 +87,7 @@ presets = {p.name: p for p in (
         differs="the paper's algorithm: in numpy-ml G's gradient is a constant and does not pass through the critic"),
     Preset('asymmetric', 'Asymmetric', 'D at 2e-4 with β (0.5, 0.999), G at 4e-4 with β (0, 0.999), WGAN-GP at λ 10, spectral norm in D.', 'a recipe of many blog posts; the parts: 1704.00028, 1802.05957, 1706.08500',
         dict(wgan_gp=dict(lam=10, n_critic=1), ttur=_rates(2e-4, 4e-4), betas=_adam(.5, .999, 0.), spectral_norm={}), images=dcgan),
-    Preset('ttur', 'TTUR', 'WGAN-GP with one critic update a step: D at 3e-4, G at 1e-4.', 'Heusel 2017 (1706.08500), figure legends and code',
+    Preset('ttur', 'TTUR', 'WGAN-GP with one critic update per step: D at 3e-4, G at 1e-4.', 'Heusel 2017 (1706.08500), figure legends and code',
         dict(wgan_gp=dict(lam=10, n_critic=1), ttur=_rates(3e-4, 1e-4), betas=_adam(.5, .9)), images=dcgan, points=relu_mlp),
     Preset('sngan', 'SNGAN', 'Hinge loss and spectral norm in D, residual networks, five updates of D, Adam at 2e-4 with β (0, 0.9).', 'Miyato 2018 (1802.05957) §4, table 2 and appendix B',
         dict(spectral_norm=dict(net='D'), n_critic=dict(n_d=5), ttur=_rates(2e-4, 2e-4), betas=_adam(0, .9)), 'hinge', images=resnet),
@@ -113,10 +113,12 @@ Tricks.presets = property(lambda self: presets, doc="The recipes, by name.")
 
 @patch
 def preset(self:Tricks, name:str)->Switched:
-    "Switch a whole recipe: what it does not have goes off, then its loss comes, then its tricks."
+    "Switch a whole recipe, or nothing of it: what it does not have goes off, then its loss comes, then its tricks."
     if name not in presets: raise ValueError(f"no preset called {name!r}.{nearest(name, presets)} learn.tricks.presets lists them all.")
     done, learn = Switched(), self.learn
     for kind, what, values in presets[name].plan(learn):
         done.append(learn.loss_change(what) if kind == 'loss' else self.change(kind, what, values, now=kind == 'off'))
+    for c in done: c.together, c.recipe = tuple(done), presets[name].title
     self.ask_all(done)
+    if not learn.training_now and (refused := next((c for c in done if c.error), None)): raise refused.error
     return done

@@ -10,11 +10,12 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from fastcore.basics import patch
-from fastprogress.fastprogress import progress_bar
-import hashlib, torch
+import hashlib, os, torch
 from .learner import GANLearner
 from .losses import get_loss, loss_key, losses
+from .progress import progress_bar
 from .records import RunError, Store, read_files
+from .remains import remains_of, whole_snapshots
 from .rng import borrowed_rng, whole
 from .run import Run
 from safetensors.torch import load_file
@@ -30,9 +31,17 @@ def _again(c:Change, run)->Change:
     "A recorded change, to be applied once more; `run`: the record that has it already."
     if c.kind == 'loss' and c.loss is None:
         raise ValueError(f"the run went over to a loss of your own at step {c.step}, {c.name}, and no code is stored; give it: loss=[{c.name}(...), ...]")
-    new = Change(c.kind, c.name, dict(loss=c.loss) if c.kind == 'loss' else c.params, now=c.now, asked=c.step)
-    new.title, new.caution, new.id, new.again = c.title, c.caution, c.id if run else None, run
+    new = Change(c.kind, c.name, c.params, now=c.now, asked=c.step)
+    new.title, new.caution, new.loss, new.id, new.again = c.title, c.caution, c.loss, c.id if run else None, run
     return new
+
+def _never_made(c:Change, new:Change, source):
+    "Strike out a change that an older ganlab wrote before it was made, and was killed; any other must be made again."
+    last = c.id == source.last_change() and source.steps_on(source.line) <= c.step
+    if not last and new.error: raise RunError(f"{c.sentence[:-1]}, says the record, and now it is refused: {new.error}")
+    if not last: return
+    if source.store.writes: source.strike(c)
+    if new.error: warnings.warn(f"{c.what} at step {c.step} was never made, though it stands in the record: it was refused, and the process was killed before that was written. It is left out ({new.error})")
 
 @patch
 def make_again(self:GANLearner,
@@ -51,7 +60,9 @@ def make_again(self:GANLearner,
             else: self.run.edited(self)
             continue
         new = _again(c, mine)
-        if not self.tricks._apply(new): raise RunError(f"{c.sentence[:-1]}, says the record, and now it is refused: {new.error}")
+        if self.tricks._apply(new) and not new.moot: continue
+        self.tricks.refused.pop(new.name, None)
+        _never_made(c, new, source)
     if some:
         self._ring.clear()
         self.rewire()
@@ -69,7 +80,7 @@ def carry_on(self:GANLearner,
     with nullcontext() if self.on_training_thread() else self.claim():
         self.model.train()
         steps = range(self.step, until)
-        for s in progress_bar(steps, leave=False) if progress and len(steps) > 20 else steps:
+        for s in progress_bar(steps) if progress and len(steps) > 20 else steps:
             if s in mults: self.rates.mult = mults[s]
             self.make_again(todo, source)
             if not self._ring: self.keep()
@@ -167,7 +178,7 @@ def _made(store, key)->str:
     net = store.need('nets', 'G', 'D')[key.upper()]
     return call(net['made_by']) if net['made_by'] else f"a {net['kind']} with {net['weights']:,} weights"
 
-def _learner(store, dls, G, D, run, loss, opt, tricks, **more)->GANLearner:
+def _learner(store, dls, G, D, run, loss, opt, tricks, x=None, **more)->GANLearner:
     "A learner made like the one of the record."
     made, own = dict(store.need('made', 'loss', 'opt', 'seed')), list(loss) if isinstance(loss, (list, tuple)) else [] if loss is None else [loss]
     own = [get_loss(l) for l in own]
@@ -175,6 +186,8 @@ def _learner(store, dls, G, D, run, loss, opt, tricks, **more)->GANLearner:
         made['loss'] = next((l for l in own if loss_key(l) == store.need('first_loss')), None)
         if made['loss'] is None: raise ValueError(f"the run began with a loss of your own, {store.need('first_loss').split('/')[1]}, and no code is stored; give it: loss=...")
     if opt is not None: made['opt'] = opt
+    if x is not None: made['x'] = x
+    if made.get('x', 0) is None: raise ValueError("the samples were picked from a batch by a function of your own, and no code is stored; give it: x=...")
     if made['opt'] is None: raise ValueError("the run was made with an optimiser of your own, and no code is stored; give the same: opt=...")
     for name, *keys in (('nets', 'G', 'D'), ('data', 'first', 'name', 'n', 'bs'), ('threads',), ('versions', 'torch')): store.need(name, *keys)
     _initial(store, G, D, must=run is None)
@@ -183,6 +196,13 @@ def _learner(store, dls, G, D, run, loss, opt, tricks, **more)->GANLearner:
     for t in [tricks] if isinstance(tricks, (type, Trick)) else tricks: learn.tricks.add(t)
     _same_data(learn, store)
     return learn
+
+def _tell_of_more(store, known):
+    "Say that there are snapshots of steps that the record does not know: a part of it was lost."
+    if store.folder is None: return
+    listed = {stem for stem, in store.rows('select file from snapshots')}
+    more = [p for p in whole_snapshots(store.folder) if p.stem not in listed and int(p.stem.split('-')[1]) > known]
+    if more: warnings.warn(f"{store.where} has lost a part of its record, and goes on from step {known}; but {remains_of(store.folder, more)}")
 
 def _same_data(learn, store):
     was, now = store.fact('data'), hashlib.sha256(learn.some_x.contiguous().numpy().tobytes()).hexdigest()
@@ -198,27 +218,41 @@ def resume(cls:GANLearner,
     dls, G, D, # the data, and networks built as they were when the run began
     *,
     step:int=None, # where to go on, on a line of its own; None: at the last step that is known
-    loss=None, opt=None, # the user's own, if the run had such: no code is stored
+    loss=None, opt=None, x=None, # the user's own, if the run had such: no code is stored
     tricks=(), # classes of tricks of the user's own
     cbs=None, path=None, device=None, # as for a new learner
     progress:bool=True, # show a bar while steps are computed again
 )->GANLearner:
-    "Go on with a run, bit for bit, whatever ended it. A change that still waited for its step (`at=`) has not been recorded, and is to be asked for again."
-    store = run if isinstance(run, Store) else Store.open(getattr(run, 'folder', run), write=True)
+    "Go on with a run, bit for bit, whatever ended it. A change that waited for its step (`at=`) waits again."
+    if not isinstance(run, Store):
+        folder = getattr(run, 'folder', run)
+        if isinstance(folder, (str, os.PathLike)): Run.let_go(folder)
+        run = Store.open(folder, write=True)
+    store = run
     try:
         rec = Run(store)
         known = rec.steps_on(rec.line)
+        _tell_of_more(store, known)
         step = known if step is None else whole(step, 'step', 0, known, ': that is how far the run is known')
-        learn = _learner(store, dls, G, D, rec, loss, opt, tricks, cbs=cbs, path=path, device=device)
+        learn = _learner(store, dls, G, D, rec, loss, opt, tricks, x, cbs=cbs, path=path, device=device)
+        waiting = _able(learn, rec.waits(learn.known_losses.values()))
         if step < known: rec.leave(step, rec.last_before(step))
         rec.bring(learn, step, progress)
         rec.settled()
         rec.going_on(learn)
         rec.left(learn)
+        learn.tricks.queue(waiting)
         return learn
     except BaseException:
         store.close()
         raise
+
+def _able(learn, waiting:list)->list:
+    "Changes that wait, if the learner knows what they are about."
+    for c in waiting:
+        if c.kind == 'loss' and c.loss is None: raise ValueError(f"a change to a loss of your own, {c.name}, waits for step {c.at}, and no code is stored; give it: loss=[{c.name}(...), ...]")
+        if c.kind in ('on', 'off', 'set') and c.name not in learn.tricks: raise ValueError(f"a change of {c.name!r} waits for step {c.at}, a trick that this learner does not know; give tricks=[...]")
+    return waiting
 
 @patch
 def last_before(self:Run, step:int)->int: # 0 where there is none
@@ -242,13 +276,13 @@ def replay(self:Run,
     dls, G, D, # the data, and networks built as they were when the run began
     *,
     step:int=None, # up to where; None: the last step that is known
-    loss=None, opt=None, tricks=(), # the user's own, if the run had such
+    loss=None, opt=None, x=None, tricks=(), # the user's own, if the run had such
     device=None, progress:bool=True,
 )->GANLearner: # a learner of its own, recorded in memory
     "Do the whole run again, from its seed and its changes."
     known = self.step
     step = known if step is None else whole(step, 'step', 0, known, ': that is how far the run is known')
-    learn = _learner(self.store, dls, G, D, None, loss, opt, tricks, device=device)
+    learn = _learner(self.store, dls, G, D, None, loss, opt, tricks, x, device=device)
     last = self.last_before(step) if step < known else None
     changes = self.changes_on(self.line, own=learn.known_losses.values())
     learn.carry_on([c for c in changes if last is None or c.id <= last], self, step, progress)

@@ -4,7 +4,7 @@
 
 # %% ../nbs/09_run.ipynb #6ba9cef4
 from __future__ import annotations
-import atexit, hashlib, math, platform, time, warnings, weakref
+import atexit, hashlib, math, platform, sys, time, warnings, weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +13,8 @@ from fastcore.basics import patch
 import numpy as np, torch
 from .fitting import StepError
 from .keeping import fingerprint, pace, pack_frame, superfluous, unpack_frame
-from .losses import loss_key, losses
+from .late import late
+from .losses import loss_key, losses, scores_of
 from .metrics import quality
 from .pictures import Pictures
 from .records import RunError, Store, brief_of, files_of, pack, rows_in_brief, rows_in_chunk, unpack
@@ -22,7 +23,7 @@ from .snapshots import digest, numbers_text, take
 from .switch import Change
 
 # %% auto #0
-__all__ = ['Run', 'wipe']
+__all__ = ['this_cell', 'Run', 'wipe']
 
 # %% ../nbs/09_run.ipynb #93039a56
 _open = weakref.WeakSet()     # runs that are being recorded to a folder
@@ -30,6 +31,12 @@ _open = weakref.WeakSet()     # runs that are being recorded to a folder
 @atexit.register
 def _close_all():
     for run in list(_open): run.close()
+
+def this_cell()->tuple: # (cell, execution), or (None, None) outside a notebook
+    "The cell that is running."
+    ip = sys.modules['IPython'].get_ipython() if 'IPython' in sys.modules else None
+    parent = getattr(ip, 'get_parent', dict)() or {}
+    return parent.get('metadata', {}).get('cellId'), parent.get('header', {}).get('msg_id')
 
 class Run:
     "The record of one training."
@@ -72,8 +79,17 @@ def begins(cls:Run,
 @patch
 def attach(self:Run, learn):
     "Record `learn` from here on."
-    self._learn = weakref.ref(learn)
+    self._learn, self.made_in = weakref.ref(learn), this_cell()
     if self.folder: _open.add(self)
+
+@patch(cls_method=True)
+def let_go(cls:Run,
+    folder, # of a run
+):
+    "Close the run that an earlier execution of this very cell has open: who runs a cell again means the new one."
+    cell, execution = this_cell()
+    for run in list(_open):
+        if cell is not None and run.made_in[0] == cell and run.made_in[1] != execution and run.folder == Path(folder).expanduser().resolve(): run.close()
 
 @patch
 def why_not(self:Run)->str|None: # one sentence; None: it can
@@ -86,8 +102,8 @@ def _facts(learn)->dict:
     m = learn.made
     some = learn.some_x.contiguous().numpy().tobytes()
     net = lambda n: dict(made_by=getattr(n, 'made_by', None), kind=type(n).__qualname__, weights=sum(p.numel() for p in n.parameters()))
-    return dict(made={**m, 'loss': m['loss'] if isinstance(m['loss'], str) else None, 'opt': m['opt'] if isinstance(m['opt'], str) else None}, first_loss=loss_key(learn.base_loss),
-                nets=dict(G=net(learn.G), D=net(learn.D)), data=dict(made_by=getattr(learn.dls, 'made_by', None), name=learn.source.name, n=learn.source.n, bs=learn.source.bs, shape=tuple(learn.source.shape), first=hashlib.sha256(some).hexdigest()),
+    return dict(made={**m, 'loss': m['loss'] if isinstance(m['loss'], str) else None, 'opt': m['opt'] if isinstance(m['opt'], str) else None, 'x': None if callable(m['x']) else m['x']}, first_loss=loss_key(learn.base_loss), first_scores=scores_of(learn.base_loss),
+                nets=dict(G=net(learn.G), D=net(learn.D)), data=dict(made_by=getattr(learn.dls, 'made_by', None), name=learn.source.name, n=learn.source.n, bs=learn.source.bs, shape=tuple(learn.source.shape), range=tuple(learn.range), first=hashlib.sha256(some).hexdigest()),
                 z_shape=learn.z_shape, threads=learn.n_threads, device=learn.device.type, line=0,
                 versions=dict(python=platform.python_version(), torch=torch.__version__, machine=platform.machine()))
 
@@ -109,46 +125,51 @@ def wipe(
         try: p.rmdir()
         except OSError: pass
 
+late(Run, browse='frame_steps frame_at switches_at branches last_healthy', fork='learner_at', script='to_python',
+     resume='mults snapshot bring last_before going_on replay hash_at')
+
 # %% ../nbs/09_run.ipynb #8eb0dc8e
 @patch(as_prop=True)
 def learner(self:Run): return self._learn and self._learn() # the learner that it records; None where that is gone
 
 @patch
-def write(self:Run, c:Change):
-    "Commit a change, before it acts."
-    if c.again is self or self._asleep: return
+def write(self:Run, *changes):
+    "Commit changes that have been made, all or none of them."
+    new = [c for c in changes if c.again is not self]
+    if self._asleep or not new: return
     if not self.store.writes: raise RunError(self.store.closed)
-    params = {k: loss_key(v) if k == 'loss' else v for k, v in c.params.items()}
     with self.store.writing() as db:
         self._put_mults(db)
-        c.id = db.execute('insert into changes(line, step, kind, name, params, more) values(?, ?, ?, ?, ?, ?)',
-                          (self.line, self.learner.step, c.kind, c.name, pack(params), _more(c))).lastrowid
-        if c.kind == 'edited': db.execute('update snapshots set last=? where id=?', (c.id, c.params['snapshot']))     # it stands behind this change, not before it
-
-def _more(c)->str: return pack(dict(now=c.now, own=c.own, title=c.title, caution=c.caution))
+        for c in new: self._put_change(db, c)
+        if any(c.at is not None for c in new): self._put_waiting(db)
 
 @patch
-def remark(self:Run, c:Change):
-    "Add the caution that a change was applied with."
-    if c.id is not None and c.again is not self: self._do(self._remark, c.id, _more(c))
+def _put_change(self:Run, db, c):
+    c.id = db.execute('insert into changes(line, step, kind, name, params, more) values(?, ?, ?, ?, ?, ?)',
+                      (self.line, self.learner.step, c.kind, c.name, pack(_params(c)), pack(dict(now=c.now, own=c.own, title=c.title, caution=c.caution)))).lastrowid
+    if c.kind == 'edited': db.execute('update snapshots set last=? where id=?', (c.id, c.params['snapshot']))     # it stands behind this change, not before it
+
+def _params(c)->dict: return dict(loss=loss_key(c.loss), scores=scores_of(c.loss)) if c.kind == 'loss' else c.params
 
 @patch
-def _remark(self:Run, number, more):
-    with self.store.writing() as db: db.execute('update changes set more=? where id=?', (more, number))
+def has(self:Run, changes)->bool:
+    "Are these in the record?"
+    ids = [c.id for c in changes if not c.moot and c.again is not self]
+    return bool(ids) and None not in ids and all(self.store.rows('select 1 from changes where id=?', i) for i in ids)
 
 @patch
 def strike(self:Run, c:Change):
-    "Take back what was written of a change that was refused, or that was none."
-    if c.id is None or c.again is self: return
+    "Take a change out of the record that was never made."
     with self.store.writing() as db: db.execute('delete from changes where id=?', (c.id,))
 
+# %% ../nbs/09_run.ipynb #1552cd5e
 def _change(row, losses_known)->Change:
     number, step, kind, name, params, more = row
     params, more = unpack(params), unpack(more)
     try:
         c = Change(kind, name, dict(params), now=more['now'], asked=step)
         c.step, c.id, c.title, c.own, c.caution = step, number, *(more[k] for k in ('title', 'own', 'caution'))
-        if kind == 'loss': c.params, c.loss = {}, losses_known.get(params['loss'])
+        if kind == 'loss': c.params, c.loss, c.scores = {}, losses_known.get(params['loss']), params.get('scores')
     except (KeyError, TypeError, ValueError) as e: raise RunError(f"the record is damaged: change {number}, {kind} {name} at step {step}, is not whole") from e
     c._done.set()
     return c
@@ -174,6 +195,36 @@ def last_change(self:Run)->int:
     "The number of the last change on the live line."
     cuts = [(l, min(cut, 2**62)) for l, _, _, cut in self.store.path(self.line)]
     return max(self.store.rows('select coalesce(max(id), 0) from changes where line=? and id<=?', l, cut)[0][0] for l, cut in cuts)
+
+# %% ../nbs/09_run.ipynb #de7d503b
+@patch
+def note_waiting(self:Run):
+    "Have it in the record which changes wait for their step."
+    if self._asleep: return
+    if not self.store.writes: raise RunError(self.store.closed)
+    with self.store.writing() as db: self._put_waiting(db)
+
+@patch
+def _put_waiting(self:Run, db):
+    waiting = [c for c in self.learner.tricks.pending if c.at is not None]
+    facts = [dict(kind=c.kind, name=c.name, params=_params(c), at=c.at, now=c.now, asked=c.asked, title=c.title) for c in waiting]
+    db.execute("insert or replace into meta values('waiting', ?)", (pack(facts),))
+
+@patch
+def waits(self:Run,
+    own=(), # losses of the user's own, as objects
+)->list: # of `Change`, in the order asked
+    "The changes that wait for their step."
+    known = {loss_key(l): l for l in (*losses.values(), *own)}
+    return [_waiting(known, **facts) for facts in self.store.fact('waiting', [])]
+
+def _waiting(known, kind, name, params, at, now, asked, title)->Change:
+    c = Change(kind, name, {} if kind == 'loss' else params, at, now, asked)
+    c.title, c.loss = title, known.get(params.get('loss'))
+    return c
+
+@patch(as_prop=True)
+def waiting(self:Run)->list: return self.waits()
 
 # %% ../nbs/09_run.ipynb #fb1736a1
 @patch
@@ -478,16 +529,15 @@ def _stored(self:Run, line:int, series:str)->tuple: # columns, values (columns, 
     "What is written."
     parts = list(self.store.chunks(line, series))
     columns = list(dict.fromkeys(c for _, cs, _ in parts for c in cs))
-    out = np.full((len(columns), sum(y.shape[1] for _, _, y in parts)), np.nan, np.float32)
-    at = 0
-    for _, cs, y in parts:
-        for c, v in zip(cs, y): out[columns.index(c), at:at + y.shape[1]] = v
-        at += y.shape[1]
+    out = np.full((len(columns), max((start + y.shape[1] for start, _, y in parts), default=0)), np.nan, np.float32)
+    if 'step' in columns: out[columns.index('step')] = np.arange(1, out.shape[1] + 1)      # also of those that another run did
+    for start, cs, y in parts:
+        for c, v in zip(cs, y): out[columns.index(c), start:start + y.shape[1]] = v
     return columns, out
 
 @patch
 def scalars(self:Run, line:int=None):
-    "A DataFrame, a row a step."
+    "A DataFrame, one row per step."
     import pandas as pd
     if line is None and (learn := self.learner) is not None: return learn.history
     columns, y = self.table(line)

@@ -1,32 +1,49 @@
 "What the documentation site is made from: the sidebar, the links, the pages that nbdev prepares for Quarto."
-import json, os, re, shutil, subprocess, sys
-from collections import Counter
+import json, re, shutil, sys
 from fnmatch import fnmatch
 from urllib.parse import unquote
 import pytest, yaml
-from filelock import FileLock
-from project import ROOT, NBS, copy_project, markdown, notebooks, read, source
+from project import ROOT, NBS, copy_project, markdown, notebooks, read, source, words
+
+sys.path.insert(0, str(ROOT/'tools'))
+import sidebar
 
 CONFIG = yaml.safe_load((ROOT/'_quarto.yml').read_text(encoding='utf-8'))
 
-def targets(contents):
-    "The files and globs that a sidebar names"
-    for o in [contents] if isinstance(contents, str) else contents:
-        if isinstance(o, str): yield o
-        elif 'contents' in o: yield from targets(o['contents'])
-        else: yield from targets(o.get('auto') or o['href'])
-
 def test_config():
     assert (NBS/'_quarto.yml').resolve() == ROOT/'_quarto.yml'
-    assert CONFIG['format']['html']['theme'] == 'default', 'the other themes load a font from the web'
-    assert (NBS/CONFIG['format']['html']['css']).exists()
+    page = CONFIG['format']['html']
+    assert page['theme'] == dict(light='default', dark='dark.scss') and page['respect-user-color-scheme'], 'other themes load a font from the web'
+    assert 'url(' not in (NBS/'dark.scss').read_text() + (NBS/page['css']).read_text()
+    assert page['html-math-method'] == 'mathml', 'the others load a script from the web'
+
+def entries(contents, path=()):
+    "(sections above it, entry) of all pages in a sidebar"
+    for o in contents:
+        if 'contents' in o: yield from entries(o['contents'], (*path, o['section']))
+        else: yield path, o
 
 def test_sidebar():
-    "Every page is in the sidebar, once, and every file that the sidebar names exists"
-    globs = list(targets(CONFIG['website']['sidebar']['contents']))
-    for g in globs: assert '*' in g or (NBS/g).exists(), g
-    def matches(page, g): return fnmatch(page, g) and page.count('/') == g.count('/')
-    for page in map(str, notebooks()): assert [matches(page, g) for g in globs].count(True) == 1, page
+    "Every page once, tutorials first; a trick under what it is for; a title in plain words with the module beneath it"
+    from ganlab.trick import find_tricks, purposes
+    found = list(entries(sidebar.sidebar()))
+    assert sorted(o['href'] for _, o in found) == sorted(nb.as_posix() for nb in notebooks())
+    assert [p[:1] for p, _ in found if p] == sorted((p[:1] for p, _ in found if p), key=[('Tutorials',), ('Tricks',), ('The library',)].index)
+    where = {o['href']: (p, o['text']) for p, o in found}
+    assert where['tutorials/quickstart.ipynb'] == (('Tutorials',), 'Quickstart') and where['08_learner.ipynb'][1] == 'The learner `learner`'
+    for t in find_tricks():
+        if t.__module__.startswith('ganlab.tricks.'):
+            assert where[f'tricks/{t.__module__.rpartition(".")[2]}.ipynb'][0] == ('Tricks', t.purpose) and t.purpose in purposes, t.name
+    assert CONFIG['metadata-files'] == ['nbdev.yml', 'sidebar.yml']
+
+def test_a_new_page_is_in_the_sidebar(monkeypatch, tmp_path):
+    "A notebook that nobody has listed stands at the end of its section"
+    copy_project(tmp_path/'copy', 'nbs')
+    monkeypatch.setattr(sidebar, 'NBS', tmp_path/'copy'/'nbs')
+    for name in ('new', 'tutorials/new', 'panels/new'): shutil.copy(NBS/'index.ipynb', sidebar.NBS/f'{name}.ipynb')
+    where = {o['href']: p for p, o in entries(sidebar.sidebar())}
+    assert where['new.ipynb'] == ('The library', 'Everything')
+    assert where['tutorials/new.ipynb'] == ('Tutorials',) and where['panels/new.ipynb'] == ('The library', 'The panel')
 
 def anchors(nb):
     "The ids that Quarto gives to headings"
@@ -65,33 +82,6 @@ def test_readme_links():
     text = (ROOT/'README.md').read_text(encoding='utf-8')
     for link in links(text): assert re.match(r'[a-z]+:|#', link) or (ROOT/link.partition('#')[0]).exists(), link
 
-# What the command `nbdev-proc-nbs` does, without its first act: it downloads Quarto where there is none.
-PROCESS = '''
-import nbdev.doclinks, nbdev.quarto, nbdev.serve
-nbdev.quarto.refresh_quarto_yml()
-nbdev.doclinks._build_modidx()
-nbdev.serve.proc_nbs(n_workers=0)
-'''
-
-def prepare(work):
-    "Makes the folder `work` a copy of the project, with what nbdev prepares for Quarto in `_proc`"
-    shutil.rmtree(work, ignore_errors=True)
-    copy_project(work, 'nbs', 'ganlab', 'benchmarks', 'tools', 'pyproject.toml', '_quarto.yml')
-    (work/'nbs'/'_quarto.yml').write_bytes((ROOT/'_quarto.yml').read_bytes())
-    env = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(work), str(work/'tools')])}
-    done = subprocess.run([sys.executable, '-c', PROCESS], cwd=work, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-4000:]
-    (work/'prepared').touch()
-
-@pytest.fixture(scope='session')
-def site(tmp_path_factory, worker_id):
-    "The folder of prepared pages; all processes of the test run share one"
-    base = tmp_path_factory.getbasetemp()
-    work = (base if worker_id == 'master' else base.parent)/'site'
-    with FileLock(f'{work}.lock'):
-        if not (work/'prepared').exists(): prepare(work)
-    return work/'_proc'
-
 each_page = pytest.mark.parametrize('nb', [pytest.param(nb, id=nb.as_posix()) for nb in notebooks()])
 
 def prepared(site, nb):
@@ -101,10 +91,6 @@ def prepared(site, nb):
     texts = [source(c) for c in d['cells'] if c['cell_type'] == 'markdown']
     texts += [''.join(o['data']['text/markdown']) for c in d['cells'] for o in c.get('outputs', []) if 'text/markdown' in o.get('data', {})]
     return yaml.safe_load(front.strip().strip('-')), texts
-
-def words(text):
-    "How often each word stands in a text, targets of links left out"
-    return Counter(re.findall(r'\w+', re.sub(r'\]\([^)]*\)', ']', text)))
 
 @each_page
 def test_words(nb, site):

@@ -4,18 +4,17 @@
 
 # %% ../../nbs/panels/state.ipynb #92fa1cf7
 from __future__ import annotations
-import threading, time
 from dataclasses import dataclass, field
 import anywidget, traitlets as T
+from ..losses import scores_of
+from .lifetime import Whole
 from ..trick import Trick
 
 # %% auto #0
-__all__ = ['logit_losses', 'CSS', 'JS', 'thou', 'show', 'values_of', 'words', 'flag', 'describe', 'trick_row', 'PanelState',
-           'reasons', 'make_state', 'any_shell', 'Part']
+__all__ = ['CSS', 'JS', 'thou', 'show', 'values_of', 'words_of_recipe', 'words', 'waits', 'flag', 'describe', 'trick_row',
+           'PanelState', 'make_state', 'any_shell', 'Part']
 
 # %% ../../nbs/panels/state.ipynb #23a27761
-logit_losses = ('non_saturating', 'minimax', 'relativistic')   # those whose scores are logits: sigmoid(score) is a probability
-
 def thou(n:int)->str: # '50 000', with narrow no-break spaces
     "A count as people write it."
     return f'{n:,}'.replace(',', '\u202f')
@@ -37,8 +36,18 @@ def values_of(change, learn)->str: # 'σ 0.05, share 0.5'
     label = (lambda k: learn.tricks[change.name].declared[k].label) if change.name in learn.tricks else str
     return ', '.join(f'{label(k)} {show(v)}' for k, v in change.params.items() if k not in ('loss', 'snapshot') and (change.kind != 'rates' or k == 'value'))
 
+def words_of_recipe(change)->tuple: # as `words` gives them
+    "What became of a preset, of which the change is a part."
+    parts = change.together
+    on, off = ([c.title + (' loss' if c.kind == 'loss' else '') for c in parts if (c.kind == 'off') == gone] for gone in (False, True))
+    names = ', '.join(on) + ('; ' if on and off else '') + (f"off: {', '.join(off)}" if off else '')
+    if change.error: return change.recipe, f'was not switched. {change.error}'
+    if change.step is None: return change.recipe, f'asked at {thou(change.asked)}, on with the next step: {names}.'
+    return change.recipe, ' '.join([f'on at step {thou(change.step)}: {names}.', *(c.caution for c in parts if c.caution)])
+
 def words(change, learn)->tuple: # the subject, in bold, and the rest of the sentence
     "What became of a change, for the announcement line."
+    if change.recipe: return words_of_recipe(change)
     c, vals = change, values_of(change, learn)
     if c.kind == 'phase': who, what = f'Half step of {c.name.upper()}', 'done'
     elif c.kind == 'loss': who, what = f'{c.title} loss', 'on'
@@ -50,12 +59,19 @@ def words(change, learn)->tuple: # the subject, in bold, and the rest of the sen
         return who, f"asked at {thou(c.asked)}, {what} {when}{': ' + vals if vals else ''}."
     return who, f"{what} at step {thou(c.step)}{': ' + vals if vals else ''}." + (f' Asked at {thou(c.asked)}.' if c.asked != c.step else '') + (f' {c.caution}' if c.caution else '')
 
+def waits(changes, learn)->str: # '' where none of them waits for a later step
+    "What waits for its step, in a sentence."
+    later = sorted((c for c in changes if c.at is not None), key=lambda c: c.at)
+    if not later: return ''
+    if len(later) == 1: return f'{words(later[0], learn)[0]} waits for step {thou(later[0].at)}.'
+    return f'{len(later)} changes wait for later steps, the first for step {thou(later[0].at)}: {words(later[0], learn)[0]}.'
+
 def flag(change, learn)->list: # [step, 'on' | 'off' | 'set' | 'ask', label, name]
     "A change as it is drawn on the curves."
     c, vals = change, values_of(change, learn)
     name = f'{c.title} loss' if c.kind == 'loss' else f"{c.title} {vals.split(', ')[0]}" if c.kind == 'set' and vals else c.title
     kind = 'ask' if c.step is None else c.kind if c.kind in ('on', 'off') else 'set'
-    return [c.asked if c.step is None else c.step, kind, name, c.name]
+    return [next(s for s in (c.step, c.at, c.asked) if s is not None), kind, name, c.name]
 
 # %% ../../nbs/panels/state.ipynb #d5fd3699
 def describe(t:Trick)->dict: # plain values, for JSON
@@ -64,6 +80,19 @@ def describe(t:Trick)->dict: # plain values, for JSON
           for p in t.declared.values()]
     return dict(name=t.name, title=t.title, short=t.short, source=t.source, pinned=bool(t.pinned), effect=t.effect(), params=ps)
 
+def _later(t, c)->str:
+    "A change that waits for its step, in a sentence."
+    vals = ', '.join(f'{t.declared[k].label} {show(v)}' for k, v in c.params.items())
+    what = dict(on='on', off='off', set='changed')[c.kind]
+    return f"Asked at {thou(c.asked)}: {what} at step {thou(c.at)}{': ' + vals if vals else ''}."
+
+def _turn(t, soon, later): # -> a `Change`, or None
+    "The next switch of a trick: the last word on the coming boundary, or the first of the later ones that makes a difference."
+    switches = lambda changes: [c for c in changes if c.kind in ('on', 'off')]
+    if found := switches(soon): return found[-1]
+    is_on = t.enabled and not t.leaving
+    return next((c for c in sorted(switches(later), key=lambda c: c.at) if (c.kind == 'on') != is_on), None)
+
 def trick_row(
     t:Trick, # the trick
     pending=(), # its changes asked for and not applied
@@ -71,14 +100,15 @@ def trick_row(
     why:str=None, # why it does not apply here
 )->dict: # state, words at its right, values, sentence below, and where it goes
     "A trick's row as it is now."
-    vals, asked = dict(t.params), [c for c in pending if c.kind in ('on', 'off')]
-    for c in pending: vals.update(c.params)
-    row = lambda state, text, why='', to=0.: dict(state=state, text=text, values=vals, why=why, to=to, effect=t.effect(t.params))
+    soon, later = [c for c in pending if c.at is None], [c for c in pending if c.at is not None]
+    vals, waits = dict(t.params), ' '.join(_later(t, c) for c in later)
+    for c in soon: vals.update(c.params)
+    row = lambda state, text, why='', to=0.: dict(state=state, text=text, values=vals, why=why, to=to, effect=t.effect(t.params), on=t.enabled, waits=waits)
     when = lambda c: f'asked at {thou(c.asked)}' if c.at is None else f'asked for {thou(c.at)}'
-    if asked: return row('asked', when(asked[-1]), to=float(asked[-1].kind == 'on'))
+    if turn := _turn(t, soon, later): return row('asked', when(turn), to=float(turn.kind == 'on'))
     if refused is not None: return row('refused', f'refused at {thou(refused.asked)}', str(refused.error), float(t.enabled))
     if t.leaving: return row('leaving', f'{t.leaving[1] - t.leaving[0]} of {t.leaving[1]} steps left', to=t.leaving[0]/t.leaving[1])
-    text = when(pending[-1]) if pending else ''
+    text = when(soon[-1]) if soon else ''
     if t.enabled: return row('on', text or f'since {thou(t.since)}', to=1.)
     return row('na', '', why) if why else row('off', text)
 
@@ -94,45 +124,35 @@ class PanelState:
     say: tuple = ('', '')        # the announcement: subject and rest
     error: dict|None = None      # the error card: title, text, trace, actions
     loss: str = ''               # the loss's name
+    raw: bool = True             # are D's scores something else than logits, whose sigmoid is a probability?
     rates: str = ''              # the learning rates, where layers of a network differ in them
     rows: tuple = ()             # one `trick_row` per trick, in catalogue order
     flags: tuple = ()            # changes, applied and asked, for the curves
     curves: bytes|None = None    # thinned curves, or None: as they were
     picture: dict|None = None    # samples and scores, or None: as they were
+    closeup: dict|None = None    # what is shown of one sample, or None: as it was
     timeline: dict|None = None   # what stands on the timeline, or None: as it was
     busy: str = ''               # what is being done while the training is held, such as 'Rewinding'
     at: int = -1                 # the step of the past that is looked at; -1: the present
     key: tuple = field(default=(), repr=False)  # what rows and flags were made from
-    whys: dict = field(default_factory=dict, repr=False)  # why a trick does not apply, by name
-
-def reasons(learn, before:dict)->dict: # name -> sentence or None
-    "Why tricks do not apply: asked between two steps, for they may run the networks; as known `before` where another thread has them."
-    found = {}
-    def ask():
-        for name, t in learn.tricks.items():
-            try: found[name] = None if t.enabled else t.why_not(learn)
-            except Exception as e: found[name] = f'{t.title} could not be tried here ({type(e).__name__}: {e}).'
-    if learn.on_training_thread(): ask()
-    elif not learn.when_idle(ask, wait=False): return before
-    return found
 
 def make_state(
     learn, # the learner
     before:PanelState=None, # the former state: rows and flags are taken from it where nothing changed
+    whys:dict={}, # why tricks do not apply, by name, as far as it is known
     max_flags:int=400, # the newest flags are kept
-    **now, # status, total, rate, cost, say, error, curves, picture, timeline, busy, at
+    **now, # status, total, rate, cost, say, error, curves, picture, closeup, timeline, busy, at
 )->PanelState:
     "The state of the panels at this step."
-    tr, now = learn.tricks, dict(rates=learn.rates.spread) | now
+    tr, now = learn.tricks, dict(rates=learn.rates.spread, raw=scores_of(learn.loss_now) != 'logits') | now
     log, pending, refused = tr.log, tr.pending, dict(tr.refused)
     moving = tuple(t.leaving for t in tr.values() if t.leaving)
-    key = (len(log), pending, tuple(refused.values()), moving, len(tr), learn.loss_name, int(time.monotonic()/5))
+    key = (len(log), pending, tuple(refused.values()), moving, len(tr), learn.loss_name, whys)
     if before is not None and before.key == key:
-        return PanelState(learn.step, loss=before.loss, rows=before.rows, flags=before.flags, key=key, whys=before.whys, **now)
-    whys = reasons(learn, before.whys if before else {})
+        return PanelState(learn.step, loss=before.loss, rows=before.rows, flags=before.flags, key=key, **now)
     rows = tuple(trick_row(t, [c for c in pending if c.name == n], refused.get(n), whys.get(n)) for n, t in tr.items())
     flags = tuple(flag(c, learn) for c in [*log[-max_flags:], *pending] if c.kind != 'phase')
-    return PanelState(learn.step, loss=learn.loss_name, rows=rows, flags=flags, key=key, whys=whys, **now)
+    return PanelState(learn.step, loss=learn.loss_name, rows=rows, flags=flags, key=key, **now)
 
 # %% ../../nbs/panels/state.ipynb #fcf10edc
 def any_shell(widget):
@@ -140,26 +160,25 @@ def any_shell(widget):
     if hasattr(widget.comm, '_reply_subshell_for'): widget.comm._reply_subshell_for = lambda data, default: default
     return widget
 
-class Part(anywidget.AnyWidget):
+class Part(Whole, anywidget.AnyWidget):
     "A panel: traits that the trainer writes, requests that its view sends."
     frame = T.Int(0, help='Count of the pictures sent').tag(sync=True)
 
     def __init__(self,
         ask=None, # called with every request of the view, a dict with the key 'do'
         **kw):
-        self.ask, self._seen, self._seen_at, self._sent_at = ask, 0, 0., 0.
+        self.ask, self._seen = ask, 0
         super().__init__(**kw)
         any_shell(self).on_msg(lambda _, msg, buffers: self.heard(msg))
 
     def heard(self, msg:dict): # what the view sent
         "A request: notes which frame was drawn, hands on everything else."
-        if 'seen' in msg: self._seen, self._seen_at = msg['seen'], time.monotonic()
+        if 'seen' in msg: self._seen = msg['seen']
         elif self.ask: self.ask(msg)
 
     def ready(self)->bool: # whether another picture is worth its cost
-        "False while the pictures sent are not being drawn, but for one in two seconds."
-        now = time.monotonic()
-        return self._seen >= self.frame - 1 or now - self._sent_at >= 2
+        "False while the pictures sent are not being drawn."
+        return self._seen >= self.frame - 1
 
     def put(self, **traits):
         "Set several traits in one message; those that are unchanged are not sent."
@@ -168,7 +187,6 @@ class Part(anywidget.AnyWidget):
 
     def draw(self, **traits):
         "As `put`, for a new picture: counts the frame."
-        self._sent_at = time.monotonic()
         self.put(frame=self.frame + 1, **traits)
 
 # %% ../../nbs/panels/state.ipynb #bafe6f10
@@ -177,7 +195,7 @@ CSS = '''
 --sunk:color-mix(in srgb,var(--fg) 4%,var(--bg));--hair:color-mix(in srgb,var(--fg) 11%,var(--bg));--edge:color-mix(in srgb,var(--fg) 48%,var(--bg));
 --ink:color-mix(in srgb,var(--fg) 90%,var(--bg));--ink2:color-mix(in srgb,var(--fg) 70%,var(--bg));--ink3:color-mix(in srgb,var(--fg) 62%,var(--bg));
 --g:#e06600;--gt:#a84600;--d:#1c4fc4;--dt:#1b4bb0;--real:var(--ink);
---ok:#1a7f37;--warn:#8a5a00;--warnbg:#fff6e0;--err:#b3261e;--errbg:#fdeeec;--focus:var(--jp-brand-color1,#1976d2);
+--gap:color-mix(in srgb,var(--fg) 20%,var(--bg));--ok:#1a7f37;--warn:#8a5a00;--warnbg:#fff6e0;--err:#b3261e;--errbg:#fdeeec;--focus:var(--jp-brand-color1,#1976d2);
 font:13px/18px var(--jp-ui-font-family,system-ui,sans-serif);color:var(--ink);font-variant-numeric:tabular-nums}
 [data-jp-theme-light="false"] .gl{--g:#ffb05c;--gt:#ffb05c;--d:#5a93f7;--dt:#86b3ff;--ok:#5fd38a;--warn:#f0b84a;--warnbg:#3a2f16;--err:#ff9c92;--errbg:#3d2422;
 --hair:color-mix(in srgb,var(--fg) 15%,var(--bg));--sunk:color-mix(in srgb,var(--fg) 6%,var(--bg))}
@@ -229,6 +247,7 @@ CSS += '''
 .gl-lab{background:var(--bg);border:1px solid var(--hair);border-radius:6px;overflow:hidden}
 .gl-lab .gl-body{display:grid;overflow:visible;margin:0}
 .gl-lab .gl-body>*{min-width:0;margin:0}
+.gl-lab.jupyter-widgets-disconnected:before,.gl-lab .jupyter-widgets-disconnected:before{display:none}
 .gl-lab .gl-body>*+*{border-top:1px solid var(--hair)}
 @container gl (min-width:640px){
  .gl-lab .gl-body{grid-template-columns:minmax(0,1fr) minmax(0,1fr)}
@@ -287,13 +306,23 @@ function palette(root) {
   col.font = (px = 11, weight = '') => `${weight} ${px}px ${getComputedStyle(root).fontFamily}`;
   return col;
 }
+const MARKS = { chipG: 'G, the generator: orange, a square', chipD: 'D, the discriminator: blue, a disc', chipR: 'Real: the data, in the colour of the text, a dot', chipF: 'Fake: made by G, orange, a plus' };
+const marked = (cls, ...kids) => { const e = make('span', cls, ...kids), i = e.querySelector('i'); if (i && MARKS[i.className]) e.title = MARKS[i.className]; return e };
+const flagSays = ([t, kind, name]) => `Step ${thou(t)}: ${name}${{ on: ' on', off: ' off', ask: ' asked for' }[kind] ?? ''}`;
+function sheet(x, im, o, col) {                                  // images out of one picture, apart. o: {cols, rows, n, want, side, gap, left, top}; `want`: how many in a row
+  const { cols, rows, n, want, side, gap, left = 0, top = 0 } = o, a = im.width / cols, b = im.height / rows, tall = side * b / a;
+  x.imageSmoothingEnabled = side * devicePixelRatio / a < 3; x.imageSmoothingQuality = 'high'; x.fillStyle = col('--gap');
+  const at = i => [left + i % want * (side + gap), top + Math.floor(i / want) * (tall + gap)];
+  for (let i = 0; i < n; i++) { const [px, py] = at(i); x.fillRect(px - (i % want ? gap : 0), py - (i >= want ? gap : 0), side + (i % want ? gap : 0), tall + (i >= want ? gap : 0)) }
+  for (let i = 0; i < n; i++) { const k = o.which ? o.which(i) : i; x.drawImage(im, k % cols * a, Math.floor(k / cols) * b, a, b, ...at(i), side, tall) }
+}
 function paper(cv, w, h, col) {
   const r = Math.max(1, devicePixelRatio || 1); cv.style.height = h + 'px'; cv.width = Math.round(w * r); cv.height = Math.round(h * r);
   const x = cv.getContext('2d'); x.scale(r, r); x.font = col.font(); return x;
 }
 function watch(root, model, names, draw, note = () => {}) {
   let asked = 0, width = 0, gone = false, shown = false;
-  const go = () => { asked = 0; if (gone || !shown || !root.clientWidth) return; width = root.clientWidth; draw(); if (names.includes('frame')) model.send({ seen: model.get('frame') }) };
+  const go = () => { asked = 0; if (gone || !shown || !root.clientWidth) return; width = root.clientWidth; draw(); if (names.includes('frame')) try { model.send({ seen: model.get('frame') }) } catch { } };   // a kernel that is gone hears nothing
   const ask = () => { if (!asked && !gone) asked = requestAnimationFrame(go) };
   const news = () => { note(); ask() };
   const size = new ResizeObserver(() => { if (root.clientWidth !== width) ask() }); size.observe(root);

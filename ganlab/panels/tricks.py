@@ -4,11 +4,13 @@
 
 # %% ../../nbs/panels/tricks.ipynb #b13a3f34
 from __future__ import annotations
-import asyncio, threading, weakref
+import asyncio, html, math, threading, weakref
 import ipywidgets as W, traitlets as T
-from ..losses import get_loss, loss_title, losses
+from ..losses import get_loss, loss_name, loss_title, losses
 from ..presets import presets
 from ..trick import effect_words
+from .lifetime import Tenant
+from .reasons import Reasons
 from .state import CSS, JS, Part, PanelState, any_shell, describe, make_state, show
 
 # %% auto #0
@@ -32,7 +34,7 @@ function moved(p, v, by, size) {                                   // size: 'fin
 }
 function numberField(p, title, send, complain) {
   const f = make('div', 'nf'), name = make('span', '', p.label), inp = make('input'), rs = make('button', 'rs'), rule = make('i');
-  f.append(name, inp, rs, rule); f.title = p.help + (p.unit ? ` (${p.unit})` : ''); f.dataset.param = p.name;
+  f.append(name, inp, rs, rule); f.title = p.help + (p.unit ? ` (${p.unit})` : ''); f.dataset.param = p.name; rule.title = `The place in the range from ${write(p.lo)} to ${write(p.hi)}${p.log ? ', logarithmic' : ''}; the notch is the default, ${write(p.default)}`;
   inp.inputMode = 'decimal'; inp.autocomplete = 'off'; inp.spellcheck = false; inp.setAttribute('aria-label', `${title}, ${p.label}`);
   rs.type = 'button'; rs.title = `Reset to ${write(p.default)}`; rs.setAttribute('aria-label', `Reset ${p.label} to ${write(p.default)}`); rs.append(icon('M6 2a4 4 0 1 1-3.8 2.8l1.2.4A2.75 2.75 0 1 0 6 3.25V5L2.8 2.6 6 .3z'));
   rule.style.setProperty('--q', place(p, p.default));
@@ -71,14 +73,15 @@ JS_ROW = r'''
 let serial = 0;
 function trickRow(t, ask, pin, effects) {                          // effects: in words, and in a sentence
   const row = make('div', 'row off'), sw = make('input', 'sw'), nm = button('nm', t.title), st = make('span', 'st'), pn = button('pin', '', icon('M4 1h4v1l-.5.5V5l2 2v1H6.5v3L6 12l-.5-1V8h-3V7l2-2V2.5L4 2z'));
-  const ps = make('div', 'ps'), lv = make('div', 'lv', make('i')), why = make('div', 'why'), about = make('div', 'about'), id = 'gl-' + (++serial);
+  const ps = make('div', 'ps'), lv = make('div', 'lv', make('i')), why = make('div', 'why'), wait = make('div', 'why wait'), about = make('div', 'about'), id = 'gl-' + (++serial);
   row.dataset.trick = t.name; sw.type = 'checkbox'; sw.setAttribute('role', 'switch'); sw.setAttribute('aria-label', t.title); st.id = id + 's'; why.id = id + 'w'; sw.setAttribute('aria-describedby', `${st.id} ${why.id}`);
   nm.className = 'nm'; nm.title = [t.short, t.source].filter(Boolean).join('\n'); nm.setAttribute('aria-expanded', false);
   pn.className = 'pin'; about.append(t.short, t.source ? make('span', 'src', t.source) : '');
   const say = make('span'), shut = button('q small', 'Dismiss'); shut.onclick = () => ask({ do: 'dismiss', name: t.name }); why.append(say, shut); let wrong = '';
+  const until = make('span'), not = button('q small', 'Cancel'); not.setAttribute('aria-label', `Cancel: ${t.title}`); not.title = 'It will not be applied'; not.onclick = () => ask({ do: 'cancel', name: t.name }); wait.append(until, not);
   const fields = t.params.map(p => { const send = params => ask({ do: 'set', name: t.name, params }), f = p.kind === 'float' || p.kind === 'int' ? numberField(p, t.title, send, s => { wrong = s; words() }) : otherField(p, t.title, send); f.param = p.name; ps.append(f); return f });
   const ab = button('ab', 'A/B'); ab.className = 'ab'; ab.title = 'Does it help, or is it luck? Compare the run with and without this switch'; ab.setAttribute('aria-label', `A/B: ${t.title}`); ab.onclick = () => ask({ do: 'ab', name: t.name });
-  row.append(sw, make('span', 'who', nm, pn, ab), st, about, ps, lv, why);
+  row.append(sw, make('span', 'who', nm, pn, ab), st, about, ps, lv, why, wait);
   let r = null, held = null, open = false;                         // `held`: clicked here, and not yet heard of
   const words = () => { const s = wrong || (r && ['na', 'refused'].includes(r.state) ? r.why : '') || r?.bad || ''; say.textContent = s; why.hidden = !s; shut.hidden = !!wrong || !(r?.state === 'refused' || r?.bad); why.classList.toggle('err', !!(wrong || r?.bad || r?.state === 'refused')) };
   const look = () => {
@@ -86,9 +89,10 @@ function trickRow(t, ask, pin, effects) {                          // effects: i
     row.className = `row ${state} ${state === 'asked' && !on ? 'to-off' : ''} ${state === 'refused' && r.to ? 'still-on' : ''}`; row.dataset.state = state;
     sw.checked = state === 'asked' ? on : state === 'on' || state === 'refused' && r.to > 0; sw.setAttribute('aria-checked', sw.checked); state === 'na' ? sw.setAttribute('aria-disabled', true) : sw.removeAttribute('aria-disabled');
     const [short, long] = state === 'off' ? effects[r.effect] : ['', ''], told = short && !r.text && (row.pinned || r.effect !== t.effect);   // elsewhere the group says it
-    st.textContent = held ? 'asked' : told ? short : r.text; st.classList.toggle('eff', !!told); st.title = told ? long : ''; sw.title = short && `${t.title} ${short}. ${long}`;
-    lv.hidden = state !== 'leaving'; lv.firstChild.style.width = 100 * r.to + '%';
+    st.textContent = held ? 'asked' : told ? short : r.text; st.classList.toggle('eff', !!told); st.classList.toggle('long', !!told && short.length > 16); st.title = told ? long : ''; sw.title = { off: `Turn on: ${short}. ${long}`, on: 'On. Turn off', asked: 'Asked for; done between two steps', leaving: 'Leaving gently, step by step', refused: 'Refused' }[state] ?? r.why;
+    lv.hidden = state !== 'leaving'; lv.title = r.text; lv.firstChild.style.width = 100 * r.to + '%';
     ps.hidden = !fields.length || !(open || row.pinned && state !== 'na' || ['on', 'asked', 'leaving', 'refused'].includes(state)); about.hidden = !open; nm.setAttribute('aria-expanded', open); words();
+    until.textContent = r.waits || ''; wait.hidden = !r.waits;
   };
   sw.onclick = e => { e.preventDefault(); if (row.dataset.state === 'na') { open = true; setTimeout(look); return }
     const is = row.dataset.state, to = is === 'on' ? false : is === 'asked' ? !sw.defaultTo : is === 'refused' ? !r.to : true; sw.defaultTo = to;
@@ -115,13 +119,16 @@ function render({ model, el }) {
   loss.setAttribute('aria-label', 'Loss'); loss.title = 'The loss; changed between two steps, like a trick'; loss.onchange = () => ask({ do: 'loss', name: loss.value });
   const recipe = make('select', 'inp pre'), card = make('div', 'plan'); recipe.setAttribute('aria-label', 'Preset'); recipe.title = 'A recipe of a paper, switched whole; first you see what it will switch';
   recipe.onchange = () => { ask({ do: recipe.value ? 'plan' : 'unplan', name: recipe.value }) };
-  root.append(make('div', 'hd', make('h3', '', 'Tricks'), count, find, make('span', 'two', loss, recipe)), card);
+  const denied = make('p', 'why err told'); denied.setAttribute('role', 'status');
+  root.append(make('div', 'hd', make('h3', '', 'Tricks'), count, find, make('span', 'two', loss, recipe)), denied, card);
   const then = make('p', 'then'), lrs = make('p', 'mut lrs'), top = make('div', 'rows pinned'), none = make('p', 'mut none', 'No trick of that name.'); root.append(then, lrs, top);
   const effects = model.get('effects'), words = Object.fromEntries(effects.map(([effect, ...w]) => [effect, w]));
   const groups = effects.map(([effect, title, sub]) => { const h = make('button', 'gh', icon('M4 2l5 4-5 4z'), make('b', '', title[0].toUpperCase() + title.slice(1)), make('span', 'n'), make('span', 'mut', sub)), body = make('div', 'rows');
-    h.type = 'button'; h.dataset.group = effect; h.setAttribute('aria-expanded', false); h.onclick = () => { h.setAttribute('aria-expanded', h.getAttribute('aria-expanded') !== 'true'); show() }; root.append(h, body); return { effect, h, body } });
+    h.type = 'button'; h.dataset.group = effect; h.setAttribute('aria-expanded', false); h.onclick = () => { h.setAttribute('aria-expanded', h.getAttribute('aria-expanded') !== 'true'); show() }; h.title = 'Fold or unfold; what is on, asked for, leaving or refused is always shown'; root.append(h, body); return { effect, h, body } });
   root.append(none);
-  let rows = {}, specOf = null;
+  let rows = {}, specOf = null, told = '', soon = 0;
+  const sight = new Set(), tell = () => { const names = specOf.map(t => t.name).filter(n => sight.has(n)), now = names.join(); if (now !== told) { told = now; try { ask({ do: 'sight', names }) } catch { } } };   // whose reasons are wanted
+  const eye = new IntersectionObserver(es => { es.forEach(e => sight[e.isIntersecting ? 'add' : 'delete'](e.target.dataset.trick)); clearTimeout(soon); soon = setTimeout(tell, 200) });
   const pin = name => { const p = model.get('pins'); model.set('pins', p.includes(name) ? p.filter(n => n !== name) : [...p, name]); model.save_changes() };
   const planned = () => { const p = model.get('plan'), ls = model.get('recipes'); card.hidden = !p.name; card.replaceChildren();
     if (recipe.options.length !== ls.length + 1) recipe.replaceChildren(new Option('Preset', ''), ...ls.map(([v, text]) => new Option(text, v))); recipe.value = p.name || ''; recipe.hidden = !ls.length;
@@ -130,28 +137,28 @@ function render({ model, el }) {
     p.lines.forEach(([what, title, values]) => list.append(make('li', what, make('b', '', what), title, values ? make('span', 'mut', values) : '')));
     card.append(make('h4', '', p.title), make('p', 'mut', p.short), make('p', 'mut src', p.source + (p.differs ? `. Here: ${p.differs}.` : '')), p.lines.length ? list : make('p', '', 'All of it is so already.'), make('div', 'acts', go, not)) };
   const build = () => { if (specOf === model.get('spec')) return; specOf = model.get('spec'); top.replaceChildren(); groups.forEach(g => g.body.replaceChildren());
-    rows = Object.fromEntries(specOf.map(t => [t.name, trickRow(t, ask, pin, words)])); put() };
+    rows = Object.fromEntries(specOf.map(t => [t.name, trickRow(t, ask, pin, words)])); eye.disconnect(); sight.clear(); Object.values(rows).forEach(r => eye.observe(r)); put() };
   const put = () => { const pins = model.get('pins'), to = t => pins.includes(t.name) ? top : groups.find(g => g.effect === t.effect).body;
     for (const where of [top, ...groups.map(g => g.body)]) { const want = specOf.filter(t => to(t) === where).map(t => rows[t.name]); if (want.some((r, i) => where.children[i] !== r) || where.children.length !== want.length) where.replaceChildren(...want) } };
   const show = () => { const q = find.value.trim().toLowerCase(); let seen = 0;
     Object.values(rows).forEach(r => { const g = groups.find(o => o.body === r.parentNode), open = !g || g.h.getAttribute('aria-expanded') === 'true'; r.hidden = q ? !r.matches(q) : !(open || r.active()); seen += !r.hidden });
     groups.forEach(({ h, body }) => { const all = [...body.children], off = all.filter(r => r.hidden).length; h.hidden = !all.length || !!q; h.querySelector('.n').textContent = h.getAttribute('aria-expanded') === 'true' ? all.length : off < all.length ? off + ' more' : all.length; body.classList.toggle('any', off < all.length) });
     none.hidden = !q || seen > 0 };
-  const read = () => { build(); put(); const now = model.get('rows'), pins = model.get('pins'), at = model.get('at');
+  const read = () => { build(); put(); denied.textContent = model.get('told'); denied.hidden = !denied.textContent; const now = model.get('rows'), pins = model.get('pins'), at = model.get('at');
     then.hidden = at < 0; then.textContent = at < 0 ? '' : `As they were at step ${thou(at)}. To switch, go back to live.`; [top, ...groups.map(g => g.body), loss, recipe].forEach(e => { e.inert = at >= 0 }); el.dataset.at = at;
     lrs.hidden = at >= 0 || !model.get('rates'); lrs.textContent = `Learning rates now: ${model.get('rates')}`;
     specOf.forEach((t, i) => now[i] && rows[t.name].sync(now[i], pins.includes(t.name)));
-    el.dataset.compares = model.get('compares'); const on = now.filter(r => r.state === 'on' || r.state === 'leaving').length; count.textContent = on + ' on'; el.dataset.on = on;
+    el.dataset.compares = model.get('compares'); const on = now.filter(r => r.on).length; count.textContent = on + ' on'; el.dataset.on = on;
     const ls = model.get('losses'); if (loss.options.length !== ls.length) loss.replaceChildren(...ls.map(([v, text]) => new Option(text, v))); if (document.activeElement !== loss || loss.value === el.dataset.loss) loss.value = model.get('loss'); el.dataset.loss = model.get('loss'); loss.hidden = !ls.length;
     show() };
   find.oninput = show; find.onkeydown = e => { if (e.key === 'Escape') { find.value = ''; show() } };
   el.onkeydown = e => { if (!e.target.classList.contains('sw') || !['ArrowUp', 'ArrowDown'].includes(e.key)) return; e.preventDefault();
     const all = [...root.querySelectorAll('.sw')].filter(s => s.offsetParent), i = all.indexOf(e.target) + (e.key === 'ArrowDown' ? 1 : -1); all[Math.max(0, Math.min(all.length - 1, i))].focus() };
-  const names = ['spec', 'rows', 'pins', 'loss', 'losses', 'rates', 'at']; let due = false;
+  const names = ['spec', 'rows', 'pins', 'loss', 'losses', 'rates', 'told', 'at']; let due = false;
   const later = () => { if (!due) { due = true; queueMicrotask(() => { due = false; read() }) } };
   names.forEach(n => model.on('change:' + n, later)); read();
   model.on('change:plan', planned); planned();
-  return () => { names.forEach(n => model.off('change:' + n, later)); model.off('change:plan', planned) };
+  return () => { names.forEach(n => model.off('change:' + n, later)); model.off('change:plan', planned); eye.disconnect(); clearTimeout(soon) };
 }
 export default { render };
 '''
@@ -171,17 +178,15 @@ CSS_TRICKS = '''
 .gl-tricks .gh{display:grid;grid-template-columns:16px 1fr auto;align-items:center;width:100%;min-height:32px;padding:6px 0;border:0;border-top:1px solid var(--hair);background:none;text-align:left;cursor:pointer;gap:0 4px}
 .gl-tricks .gh b{font-weight:600}.gl-tricks .gh .mut{font-size:11px;line-height:14px;grid-column:2/4}.gl-tricks .gh .n{font-size:12px;color:var(--ink2)}
 .gl-tricks .gh svg{transition:transform .12s}.gl-tricks .gh[aria-expanded=true] svg{transform:rotate(90deg)}
-.gl-tricks .row{display:grid;grid-template-columns:36px minmax(0,1fr) auto;align-items:center;gap:0 8px;padding:4px 0 6px;min-height:30px;position:relative}
+.gl-tricks .row{display:grid;grid-template-columns:36px minmax(0,auto) minmax(min-content,1fr);align-items:center;gap:0 8px;padding:4px 0 6px;min-height:30px;position:relative}
 .gl-tricks .row+.row{border-top:1px solid color-mix(in srgb,var(--hair) 60%,transparent)}
 .gl-tricks .nm{border:0;background:none;padding:0;text-align:left;cursor:pointer;font-weight:400;line-height:18px;min-height:24px}
 .gl-tricks .who{display:flex;align-items:center;gap:2px;min-width:0}
-.gl-tricks .st{font-size:11px;line-height:16px;color:var(--ink2);text-align:right;white-space:nowrap;justify-self:end}.gl-tricks .st.eff{white-space:normal;max-width:15ch;line-height:13px}
-.gl-tricks .pin{border:0;background:none;padding:0;width:24px;height:24px;flex:none;display:grid;place-items:center;color:var(--ink2);opacity:0;cursor:pointer;border-radius:4px}
-.gl-tricks .ab{border:0;background:none;padding:0 5px;height:24px;min-width:24px;flex:none;font-size:11px;line-height:14px;color:var(--ink2);opacity:0;cursor:pointer;border-radius:4px}.gl-tricks .ab:hover{background:color-mix(in srgb,var(--fg) 8%,transparent);color:var(--ink)}
+.gl-tricks .st{font-size:11px;line-height:16px;color:var(--ink2);text-align:right;white-space:nowrap;justify-self:end}.gl-tricks .st.eff{white-space:normal;line-height:13px}.gl-tricks .st.eff.long{min-width:12.5ch}
+.gl-tricks .pin{border:0;background:none;padding:0;width:24px;height:24px;flex:none;display:grid;place-items:center;color:var(--ink3);cursor:pointer;border-radius:4px}.gl-tricks .pin svg{fill:none;stroke:currentColor}.gl-tricks .pin[aria-pressed=true] svg{fill:currentColor}
+.gl-tricks .ab{border:0;background:none;padding:0 3px;height:24px;min-width:24px;flex:none;font-size:11px;line-height:14px;color:var(--ink3);cursor:pointer;border-radius:4px}.gl-tricks .pin:hover,.gl-tricks .ab:hover{background:color-mix(in srgb,var(--fg) 8%,transparent);color:var(--ink)}
 .gl-tricks .na .ab,.gl-tricks:not([data-compares=true]) .ab{display:none}
-.gl-tricks .row:hover .ab,.gl-tricks .ab:focus-visible{opacity:1}
-.gl-tricks .row:hover .pin,.gl-tricks .pin:focus-visible{opacity:1}.gl-tricks .pin[aria-pressed=true]{color:var(--ink)}
-@media (hover:none){.gl-tricks .pin,.gl-tricks .ab{opacity:1}}
+.gl-tricks .row:hover .pin,.gl-tricks .row:hover .ab,.gl-tricks .pin[aria-pressed=true]{color:var(--ink)}
 .gl-tricks .ps,.gl-tricks .why,.gl-tricks .about,.gl-tricks .lv{grid-column:2/4}
 .gl-tricks .ps{display:grid;grid-template-columns:1fr 1fr;gap:6px;margin-top:4px}
 .gl-tricks .about,.gl-tricks .why{font-size:12px;line-height:16px;color:var(--ink2);margin-top:2px}
@@ -214,7 +219,7 @@ CSS_TRICKS += '''
 .gl-tricks .nf>input:not([type=checkbox]){flex:1 1 4.2ch;min-width:4.2ch;width:4.2ch;border:0;background:none;text-align:right;padding:0 0 0 2px;outline-offset:-2px;height:24px;font-size:12px;box-shadow:none}
 .gl-tricks .nf .rs{width:24px;height:24px;border:0;background:none;padding:0;cursor:pointer;color:var(--ink2);display:grid;place-items:center;flex:none}
 .gl-tricks .nf .rs:disabled{opacity:.3;cursor:default}.gl-tricks .nf.ch>input,.gl-tricks .nf.ch>select{font-weight:600}
-.gl-tricks .nf>i{position:absolute;left:0;right:0;bottom:0;height:2px;pointer-events:none}
+.gl-tricks .nf>i{position:absolute;left:0;right:0;bottom:0;height:5px}
 .gl-tricks .nf>i:before{content:"";position:absolute;left:0;bottom:0;height:2px;width:calc(var(--p)*100%);background:color-mix(in srgb,var(--ink) 55%,var(--bg))}
 .gl-tricks .nf>i:after{content:"";position:absolute;bottom:0;left:calc(var(--q)*100%);width:1px;height:5px;background:var(--edge)}
 .gl-tricks .nf.bad{border-color:var(--err)}
@@ -238,7 +243,7 @@ def as_plan(
     lines = [(kind, loss_title(get_loss(n)), '') if kind == 'loss' else (kind, tr[n].title, values(n) if kind == 'on' else '') for kind, n, _ in p.plan(learn)]
     return dict(name=name, title=p.title, short=p.short, source=p.source, differs=p.differs, lines=lines)
 
-class TrickPanel(Part):
+class TrickPanel(Tenant, Part):
     "All tricks of a learner, as one list of switches."
     _esm = JS + JS_FIELD + JS_ROW + JS_TRICKS
     _css = CSS + CSS_TRICKS
@@ -248,6 +253,7 @@ class TrickPanel(Part):
     loss = T.Unicode('').tag(sync=True)
     rates = T.Unicode('').tag(sync=True)     # of layers that differ in them
     compares = T.Bool(False).tag(sync=True)  # is there a button A/B beside each trick?
+    told = T.Unicode('').tag(sync=True)      # why the loss or the preset that was asked for is not switched
     at = T.Int(-1).tag(sync=True)            # a step of the past that is looked at, where nothing can be switched; -1: the present
     effects = T.List([[effect, *said] for effect, said in effect_words.items()]).tag(sync=True)   # what a switch does at its instant, by which the rows are grouped
 
@@ -255,44 +261,84 @@ class TrickPanel(Part):
         learn, # the learner whose tricks they are
         after=None, # called after each request with its `Change`, or with the exception that it raised
         compare=None, # called with the name of a trick by the button A/B beside it; None: no such buttons
+        reasons:Reasons=None, # asked on by whoever trains; None: by this panel, where nothing trains
     ):
-        self.learn, self.after, self.compare, self.bad, self._turn = learn, after, compare, {}, threading.Lock()
-        super().__init__(self.request, compares=compare is not None, losses=[(n, getattr(l, 'title', n)) for n, l in losses.items()], recipes=[(n, p.title) for n, p in presets.items()],
+        if reasons is None: self.move_in()
+        self.reasons = reasons or Reasons(learn)
+        self.learn, self.after, self.compare, self.bad, self.said, self._turn = learn, after, compare, {}, '', threading.Lock()
+        super().__init__(self.request, compares=compare is not None, losses=self.known(), recipes=[(n, p.title) for n, p in presets.items()],
                          pins=[t.name for t in learn.tricks.values() if t.pinned])
-        self.refresh(make_state(learn))
+        self._answer()
+
+    def known(self)->list: # (name, title)
+        "The losses that the menu offers: ganlab's, and the user's own that the learner has seen."
+        own = {loss_name(l): loss_title(l) for l in list(self.learn.known_losses.values())}
+        return [(n, loss_title(l)) for n, l in losses.items()] + [(n, t) for n, t in own.items() if n not in losses]
 
     def refresh(self, state:PanelState):
         "Show `state`."
         with self._turn:
             if len(self.spec) != len(self.learn.tricks): self.spec = [describe(t) for t in self.learn.tricks.values()]
             names = [s['name'] for s in self.spec]
-            self.put(loss=state.loss, rates=state.rates, at=state.at, rows=[{**r, 'bad': self.bad.get(n, '')} for n, r in zip(names, state.rows)])
+            self.put(losses=self.known(), loss=state.loss, rates=state.rates, at=state.at, told=self._told(), rows=[{**r, 'bad': self.bad.get(n, '')} for n, r in zip(names, state.rows)])
 
     def request(self,
-        msg:dict, # do: 'on', 'off', 'set', 'loss', 'plan', 'unplan', 'preset', 'dismiss' or 'ab'; name; params
+        msg:dict, # do: 'on', 'off', 'set', 'cancel', 'loss', 'plan', 'unplan', 'preset', 'dismiss', 'ab' or 'sight'; name; params; names
     ):
         "What a click asked for."
         learn, do, name, change = self.learn, msg.get('do'), msg.get('name'), None
+        if do == 'sight': return self.reasons.look(msg['names'])
         self.bad.pop(name, None)
+        self.said = ''
         try:
             if do in ('plan', 'unplan', 'preset'): self.plan = as_plan(learn, name) if do == 'plan' else {}
             if do == 'preset': change = next(reversed(learn.tricks.preset(name)), None)
             elif do == 'dismiss': learn.tricks.refused.pop(name, None)
+            elif do == 'cancel': change = self._cancel(name)
             elif do == 'ab': return self.compare(name)
             elif do == 'loss': change = learn.set_loss(name)
             elif do in ('on', 'off', 'set'): change = getattr(learn.tricks, do)(name, **msg.get('params', {}))
         except Exception as e:                               # a refusal stands in learn.tricks.refused
             change = e
-            if name not in learn.tricks.refused: self.bad[name] = str(e)
+            if name not in learn.tricks: self.said = str(e)
+            elif name not in learn.tricks.refused: self.bad[name] = str(e)
         if self.after: self.after(change)
-        self.refresh(make_state(learn))
+        self._answer()
+
+    def _cancel(self, name): # -> the last `Change` that was cancelled
+        "Take back what was asked of a trick for a later step."
+        change = None
+        for c in self.learn.tricks.pending:
+            if c.name == name and c.at is not None: change = c.cancel()
+        return change
+
+    def _told(self)->str:
+        "What was refused and is no trick's, for the line below the menus: the loss, a preset."
+        of_loss = [c for c in list(self.learn.tricks.refused.values()) if c.kind == 'loss']
+        return self.said or (str(of_loss[-1].error) if of_loss else '')
+
+    def _answer(self):
+        "Show what became of a request, and then why a trick does not apply now, where that can be asked here."
+        show = lambda: self.refresh(make_state(self.learn, whys=self.reasons.known))
+        show()
+        self.learn.when_idle(lambda: self.reasons.go(math.inf) and show(), wait=False)
+
+    def turn(self, learn):
+        "Show the tricks of another learner."
+        self.learn, self.spec, self.bad, self.said, self.plan = learn, [], {}, '', {}
+        self.reasons.turn(learn)
+
+    def close(self):
+        self.reasons.turn(None)
+        super().close()
 
 # %% ../../nbs/panels/tricks.ipynb #287f6401
-class TrickControl(W.Checkbox):
+class TrickControl(Tenant, W.Checkbox):
     "A trick as a checkbox; `value` is what was asked last."
     def __init__(self, learn, name):
         t = learn.tricks[name]
-        self.learn, self.name, self._quiet = learn, name, False
+        self.move_in()
+        self.learn, self.name, self._quiet, self._failed, self._plain = learn, name, False, '', None
         super().__init__(value=self.wanted(), description=t.title, tooltip=t.short, indent=False)
         any_shell(self).observe(self._ask, 'value')
         try: self._loop = asyncio.get_running_loop()
@@ -301,13 +347,14 @@ class TrickControl(W.Checkbox):
         _controls.setdefault(learn, weakref.WeakSet()).add(self)
 
     def wanted(self)->bool:
-        t, asked = self.learn.tricks[self.name], [c.kind for c in self.learn.tricks.pending if c.name == self.name and c.kind in ('on', 'off')]
+        t, asked = self.learn.tricks[self.name], [c.kind for c in self.learn.tricks.pending if c.name == self.name and c.kind in ('on', 'off') and c.at is None]
         return asked[-1] == 'on' if asked else t.enabled and not t.leaving
 
     def _ask(self, change):
-        if self._quiet or change['new'] == self.wanted(): return
-        try: (self.learn.tricks.on if change['new'] else self.learn.tricks.off)(self.name)
-        except Exception as e: self.tooltip = str(e)
+        if self._quiet or self.learn is None or change['new'] == self.wanted(): return
+        self._failed, ask = '', self.learn.tricks.on if change['new'] else self.learn.tricks.off
+        try: ask(self.name).then(lambda _: self.follow())
+        except Exception as e: self._failed = str(e)
         self.follow()
 
     def follow(self):
@@ -316,9 +363,28 @@ class TrickControl(W.Checkbox):
         self._follow()
 
     def _follow(self):
+        if self.learn is None: return
+        refused = self.learn.tricks.refused.get(self.name)
+        self._tell(str(refused.error) if refused else self._failed)
         if self.value == (want := self.wanted()): return
         self._quiet, self.value = True, want
         self._quiet = False
+
+    def _tell(self, text:str): # '': nothing was refused
+        "Say beside the box why it was refused; with the next success, its own words stand there again."
+        own = 'description', 'tooltip', 'description_allow_html'
+        if text == (self.tooltip if self._plain else ''): return
+        if self._plain is None: self._plain = {k: getattr(self, k) for k in own}, (self.layout.width, self.layout.height)
+        plain, (width, height) = self._plain
+        if not text:
+            self._plain, self.layout.width, self.layout.height = None, width, height
+            self.remove_class('gl-refused')
+            for k in reversed(own): setattr(self, k, plain[k])
+            return
+        label = plain['description'] if plain['description_allow_html'] else html.escape(plain['description'])
+        self.description_allow_html, self.tooltip, self.layout.width, self.layout.height = True, text, 'auto', 'auto'
+        self.description = f'{label}: <span style="color:var(--jp-error-color1,#b3261e);white-space:normal">{html.escape(text)}</span>'
+        self.add_class('gl-refused')
 
 _controls = weakref.WeakKeyDictionary()   # learner -> its controls
 
