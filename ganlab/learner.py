@@ -17,12 +17,13 @@ import numpy as np, torch
 from torch import nn
 from fastai.torch_core import default_device
 from fastai.callback.core import CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException
-from .data import Halved, as_source
+from .data import Halved, as_source, checked_range, standard
 from .files import may_write, placed
 from .fitting import Rates, StepError, StepLearner, TwoOptimizers
-from .losses import get_loss, loss_key, loss_name, loss_title, sees_level
+from .late import late
+from .losses import get_loss, loss_key, loss_name, loss_title, scores_of, sees_level
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
-from .probe import halvings, latent_shape, need_module, probe
+from .probe import find_range, halvings, latent_shape, need_module, probe
 from .rng import BorrowedRNG, Streams, borrowed_rng, whole
 from .surgery import enrol, held, laid_like, level_bias, recentre
 from .snapshots import Snapshot, load_tensors, named_params, opt_numbers, put_back, state_digest, take
@@ -55,6 +56,8 @@ class GAN(nn.Module):
     "G and D in one module, for fastai; its forward is G's."
     def __init__(self, G, D): super().__init__(); self.G, self.D = G, D
     def forward(self, z): return self.G(z)
+    def reset(self): # for fastai's ModelResetter: networks that carry a state from batch to batch
+        for net in (self.G, self.D): getattr(net, 'reset', lambda: None)()
 
 # %% ../nbs/08_learner.ipynb #eb0ef3e4
 def _device(device)->torch.device:
@@ -74,7 +77,7 @@ class GANLearner(StepLearner):
         opt='adam',               # 'adam', 'adamw', 'rmsprop', 'sgd', or a function of (params, lr)
         lr_g:float=2e-4, lr_d:float=2e-4,        # learning rates (Radford et al. 2015, arXiv:1511.06434)
         betas_g=(0.5, 0.999), betas_d=(0.5, 0.999), # Adam's (the same source)
-        n_d:int=1,                # updates of D a step
+        n_d:int=1,                # updates of D per step
         update:str='alternating', # or 'simultaneous': both gradients before either optimiser steps
         z_dim=None,               # an int, a tuple such as (100, 1, 1), or None: read off G
         seed:int=0,               # of every random number but the networks' initial weights
@@ -83,19 +86,24 @@ class GANLearner(StepLearner):
         cbs=None, path=None,      # fastai's callbacks, and folder for save()
         device=None,              # where to train; None: fastai's default_device()
         amp=None,                 # 'bf16': forward passes in bfloat16, with no promise of equal bits
+        x=0,                      # where a batch has its samples: an index, a key such as 'image', or a function of the batch
+        range=None,               # of images: (black, white), such as (0, 1); None: as the data declares it, or found by looking at G and the data
+        metrics=None,             # functions of (fakes, reals), or fastai Metrics: columns of the table of each epoch
     ):
         _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks)
         lr_g, lr_d, n_d, (betas_g, betas_d) = float(lr_g), float(lr_d), int(n_d), (tuple(map(float, b)) for b in (betas_g, betas_d))
-        self.made = dict(loss=loss, opt=opt, lr_g=lr_g, lr_d=lr_d, betas_g=betas_g, betas_d=betas_d, n_d=n_d, update=update, z_dim=z_dim, seed=seed, amp=amp)
+        self.made = dict(loss=loss, opt=opt, lr_g=lr_g, lr_d=lr_d, betas_g=betas_g, betas_d=betas_d, n_d=n_d, update=update, z_dim=z_dim, seed=seed, amp=amp, x=x, range=checked_range(range))
         need_module(G, 'G'), need_module(D, 'D')
         self.device = _device(device)
         self.streams, self.base_loss, self.n_d, self.update, self.amp = Streams(seed), get_loss(loss), n_d, update, amp
+        self.loss_now = self.base_loss
         self.known_losses = {loss_key(self.base_loss): self.base_loss}      # all that it was ever on, for going back
-        self.source, self.z_shape = as_source(dls, self.streams), latent_shape(G, z_dim)
+        self.source, self.z_shape = as_source(dls, self.streams, x=x), latent_shape(G, z_dim)
         self.step, self.n_batches, self.half = 0, 0, None
         self._rng = BorrowedRNG(self.streams, self.device)
         G.to(self.device), D.to(self.device)
         super().__init__(dls, GAN(G, D), path=path)
+        self.metrics = metrics
         self._meet()
         self.pristine = _copied(G, D)
         self._optimizers()
@@ -107,6 +115,7 @@ class GANLearner(StepLearner):
         from ganlab.run import Run
         with Run.begins(self, run) as self.run:
             for t in (tricks.items() if isinstance(tricks, Mapping) else tricks): self._first(t)
+        self('after_create')
 
     G = property(lambda self: self.model.G, doc="The generator.")
     D = property(lambda self: self.model.D, doc="The discriminator.")
@@ -116,6 +125,8 @@ class GANLearner(StepLearner):
     def __repr__(self): return f'GANLearner(step={self.step}, loss={self.loss_name!r}, on={[t.name for t in self.tricks.enabled]})'
 
 _columns = ['step', 'd_loss', 'g_loss', 'd_grad_norm', 'g_grad_norm', 'd_real', 'd_fake', 'ms']
+
+late(GANLearner, resume='resume make_again carry_on', fork='rewind undo fork', browse='pin unpin')      # as every method of a learner, wherever it stands
 
 # %% ../nbs/08_learner.ipynb #a9cd5cc2
 def _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks):
@@ -170,7 +181,9 @@ def _meet(self:GANLearner):
         if k := halvings(self.G, self.D, x, self.some_z):
             self.source = Halved(self.source, k)
             x, self.some_x = self.source.batch(0)[:n].to(self.device), self.source.some()
-        probe(self.G, self.D, x, self.some_z)
+        self.probabilities = probe(self.G, self.D, x, self.some_z, self.base_loss, self.source.places)
+        self.range, why = find_range(self.G, self.some_x.to(self.device), self.some_z, self._declared_range())
+    if why: warnings.warn(why, stacklevel=3)
     self._autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if self.amp else nullcontext
 
 @patch
@@ -181,6 +194,18 @@ def _averaged_down(self:GANLearner)->str:
     able = next((name for name, why in growers if why is None), None)
     then = f"{able} takes the networks up to the data's size" if able else f"they stay so. {' '.join(why for _, why in growers)}".strip()
     return f"the data is {full[1]}x{full[2]}, the networks are for {h}x{w}: reals are averaged down to {h}x{w}; {then}"
+
+@patch
+def _declared_range(self:GANLearner):
+    "What the user says of black and white: to the learner, or to the data."
+    mine, its = self.made['range'], getattr(getattr(getattr(self.source, 'source', self.source), 'train', None), 'range', None)
+    if mine and its and mine != its: raise ValueError(f"range={mine} was given to the learner, and range={its} to the data; give one")
+    return mine or its
+
+@patch
+def shown(self:GANLearner, x:torch.Tensor)->torch.Tensor: # in [-1, 1]
+    "Samples as they are drawn: black is -1, white 1, whatever the networks see."
+    return standard(x, self.range)
 
 @patch
 def _first(self:GANLearner, t):
@@ -327,7 +352,8 @@ def _ask(self:GANLearner, t, slot, *args):
 @patch
 def _score(self:GANLearner, x, side, c, made=()): # made: (trick, what it was given) of those that had a hand in `x` before
     "D's raw scores (B,) of what the tricks let it see of `x`."
-    given = next((t for t in (c.x if side == 'real' else c.xf, x) if t is not None))
+    given = c.x if side == 'real' else c.xf
+    if given is None: given = x     # asked outside an update
     x = laid_like(x, given)         # a trick may ask about samples of its own
     if ins := self.tricks.slots['inputs']:
         c.side = side
@@ -406,7 +432,7 @@ def _note(self:GANLearner, c, t0):
         if key == 'd':
             names += ['d_real', 'd_fake']
             values += [ctx.l_real.detach().mean(), ctx.l_fake.detach().mean()]
-    flat = torch.stack(values).tolist()
+    flat, self._seen = torch.stack(values).tolist(), c
     i = sum(sizes.values())
     row = dict(zip(names, flat[i:]), step=self.step + 1)
     for key, n in reversed(sizes.items()):
@@ -477,9 +503,15 @@ def settle(self:GANLearner):
     base |= own
     for t in slots['factors']:
         for k, v in self._numbers(t, 'factors', base).items(): factors[k] = factors.get(k, 1.)*v
+    if (scores_of(self.loss_now) == 'probabilities') != self.probabilities: raise ValueError(_other_scores(self))
     self.n_d_now, self.n_g_now = (max(1, round(base[k]*factors.get(k, 1))) for k in ('n_d', 'n_g'))
     self.rates.write(factors, own)
     self.together = self.update == 'simultaneous' or self.tricks.together
+
+def _other_scores(learn):
+    title = loss_title(learn.loss_now)
+    if learn.probabilities: return f"D ends in a Sigmoid, so its loss has to take probabilities (scores = 'probabilities'), and the {title} loss takes raw scores."
+    return f"The {title} loss takes probabilities, and D gives raw scores: that needs a D that ends in a Sigmoid, from the beginning."
 
 _known = ('lr_d', 'lr_g', 'n_d', 'n_g', 'beta1_d', 'beta2_d', 'beta1_g', 'beta2_g')
 
@@ -526,18 +558,18 @@ def set_loss(self:GANLearner, loss, at:int=None)->Change:
 
 @patch
 def loss_change(self:GANLearner, loss, at:int=None)->Change: # not asked for yet
-    loss = get_loss(loss)
+    loss = get_loss(loss, self.known_losses.values())
+    self.known_losses.pop(loss_key(loss), None)       # the last of a name is the one that the name means
     self.known_losses[loss_key(loss)] = loss
-    c = Change('loss', loss_name(loss), dict(loss=loss), at)
-    c.title = loss_title(loss)
+    c = Change('loss', loss_name(loss), {}, at)
+    c.title, c.loss = loss_title(loss), loss
     return c
 
 @patch
-def relevel(self:GANLearner, before, after, undo):
+def relevel(self:GANLearner, before, after):
     "From a loss that does not see D's level to one that does: take the level off D's scores."
     bias = level_bias(self)
-    if bias is None or not self.step or sees_level(before, self.bs, self.device) or not sees_level(after, self.bs, self.device): return
-    undo.callback(bias.data.copy_, bias.detach().clone())
+    if bias is None or not self.step or self.probabilities or sees_level(before, self.bs, self.device) or not sees_level(after, self.bs, self.device): return
     recentre(self)
 
 @patch
@@ -660,15 +692,19 @@ def _look(self:GANLearner, net, x):
 @patch
 def _validate(self:GANLearner):
     "D's loss on held-out reals and as many fakes; fastai's `valid_loss`."
-    x = self.source.valid(512).to(self.device)
-    l_real, l_fake = self._look(self.D, x), self._look(self.D, self._look(self.G, self._z(len(x), 'valid')))
+    x = self.source.valid(512)
+    z = self._z(len(x), 'valid')
+    xf = self._look(self.G, z)
+    l_real, l_fake = self._look(self.D, x), self._look(self.D, xf)
     self.valid_loss = self.tricks.loss().d_loss(l_real.flatten(), l_fake.flatten()).item()
+    if self.metrics and self._averagers(): xf = self._make(True, partial(self._look, self.G, z))
+    self.metric_values = self.measure(z, x, xf)
     return self.valid_loss
 
 # %% ../nbs/08_learner.ipynb #771df34a
 @patch(as_prop=True)
 def history(self:GANLearner):
-    "The record as a DataFrame: a row a step."
+    "The record as a DataFrame: one row per step."
     import pandas as pd
     n = self.record.n                    # another thread may be adding rows
     df = pd.DataFrame({c: self.record.array(c)[:n] for c in list(self.record.columns)})
@@ -696,7 +732,7 @@ def plot_grad_norms(self:GANLearner): return self.plot('d_grad_norm', 'g_grad_no
 def show_samples(self:GANLearner, n:int=64):
     "Samples of the fixed latents beside as many reals."
     from ganlab.plots import plot_samples
-    return plot_samples(self.sample(n), self.some_x[:n], title=f'step {self.step}')
+    return plot_samples(self.sample(n), self.some_x[:n], title=f'step {self.step}', range=self.range)
 @patch
 def show_results(self:GANLearner, ds_idx=1, dl=None, max_n=9, shuffle=True, **kwargs):
     "fastai's name for `show_samples`."

@@ -13,8 +13,8 @@ from fastcore.basics import patch
 from .layers import sealed
 
 # %% auto #0
-__all__ = ['effect_words', 'slots', 'effects', 'Param', 'Num', 'Int', 'Choice', 'Flag', 'Text', 'Trick', 'nearest', 'Ctx',
-           'asks_first', 'find_tricks']
+__all__ = ['effect_words', 'slots', 'effects', 'purposes', 'Param', 'Num', 'Int', 'Choice', 'Flag', 'Text', 'Trick', 'inside',
+           'nearest', 'Ctx', 'asks_first', 'find_tricks']
 
 # %% ../nbs/04_trick.ipynb #cacc39c6
 @dataclass
@@ -90,6 +90,8 @@ effect_words = dict(
 # %% ../nbs/04_trick.ipynb #43e2e943
 slots = ('inputs', 'fakes', 'scores', 'loss', 'd_term', 'g_term', 'weigh', 'around_d', 'around_g', 'before_d', 'before_g', 'after_d', 'after_g', 'around_step', 'sets', 'factors')
 effects = tuple(effect_words)
+purposes = ('Keep D unsure', "Bound D's slope", 'Keep samples varied', 'Stop the circling', 'Learn from little data', 'Steady G',
+            'Rates and updates', 'Batches and memory', 'Change the architecture')   # of the tables and the sidebar of the docs, in this order
 
 class Trick:
     "One thing that can be switched while a GAN trains."
@@ -97,6 +99,7 @@ class Trick:
     number = 1000                        # place in the catalogue
     order = 0                            # tricks of one slot act in this order
     acts = ''                            # on what: "D's loss", 'rates'
+    purpose = ''                         # what it is for, one of `purposes`
     pinned = False                       # on top of the panel on first open
     changes = 'now'                      # the effect, where it does not depend on parameters
     owns: tuple = ()                     # what only one trick at a time may set: 'loss', 'n_d', 'betas', 'opt', 'bs'
@@ -106,7 +109,9 @@ class Trick:
     lazy = False                         # is its term a regulariser, which one step in k may have at k times the weight?
     lipschitz = False                    # does it hold D's slope under a bound? two such devices pull against each other; may depend on parameters
     within = ''                          # whose insides it changes or looks at: 'G', 'D', 'GD', or 'net', which is what its parameter `net` says; may be a property
+    instead_of: tuple = ()               # callbacks of fastai whose work it does in a GAN
     couples = False                      # does what it makes of a sample depend on the others of its batch?
+    stuck = None                         # how many changes had been made when it should have gone and could not
     declared: dict = {}                  # name -> Param, gathered from the class body
 
     def __init_subclass__(cls, **kw):
@@ -141,6 +146,12 @@ class Trick:
         return f"{self.title} ({'on' if self.enabled else 'off'}{'; ' + vals if vals else ''})"
 
 # %% ../nbs/04_trick.ipynb #9360a383
+def inside(title:str)->str: # 'spectral norm', 'TTUR', "Adam's betas"
+    "A trick's title as it stands within a sentence: names and abbreviations keep their capitals."
+    first = title.split()[0]
+    is_name = first[1:] != first[1:].lower() or first.endswith("'s")
+    return title if is_name else title[0].lower() + title[1:]
+
 def nearest(name, names)->str: # ' Did you mean ...?' or ''
     "A suggestion for a mistyped name."
     near = get_close_matches(str(name).lower().replace(' ', '_').replace('-', '_'), list(names), 1, 0.5)

@@ -35,9 +35,10 @@ class LeakyReLU(Trick):
     short = 'A unit that is below zero still has a slope, so that a gradient always finds its way back to G.'
     source = 'Maas 2013; slope of Radford 2015 (1511.06434) §3; ganhacks #5'
     acts = "G's and D's activations"
+    purpose = 'Change the architecture'
     within = 'net'
     slope = Num(0.2, 0, 1, 'slope below zero', label='slope')
-    over = Int(500, 0, 100_000, 'steps that the slope takes to its value, and back when it leaves; 0 jumps', unit='steps')
+    over = Int(500, 0, 100_000, 'steps over which the slope goes to its value, and back when turned off; 0: at once', unit='steps')
     net = Choice('both', ('both', 'G', 'D'), 'which network')
     done, back = 0, False     # steps of the way; is it the way back?
 
@@ -57,7 +58,6 @@ class LeakyReLU(Trick):
         self.learn, self.done, self.back = learn, 0, False
         for m in [m for k, n in (('G', learn.G), ('D', learn.D)) if self.net in (k, 'both') for m in self.found(learn, n)]:
             become(m)
-            undo.callback(unbecome, m)
         self.show(learn)
     def show(self, learn):
         "Tell every module its slope."

@@ -78,6 +78,7 @@ class Reinit(Trick):
     short = 'The weights of chosen layers are drawn anew, or moved part of the way to a fresh draw.'
     source = 'Radford 2015 (1511.06434); He 2015 (1502.01852); Glorot 2010; keep: Ash & Adams 2020 (1910.08475)'
     acts = "G's or D's weights, once"
+    purpose = 'Change the architecture'
     within = property(lambda self: 'GD' if 'both' in self.params['which'] else ''.join(k for k in 'GD' if k in self.params['which']))
     rewrites = 'weights', 'moments'
     which = Text('D', "'G', 'D', 'both', or modules, such as 'D.0, G.3'")
@@ -94,7 +95,7 @@ class Reinit(Trick):
         own = next((f'{n} is of the class {type(m).__name__}' for n, m, _ in chosen(learn, self.which) if not _known(m)), None)
         drawn = f" {own}: layers that are not PyTorch's are drawn with the mean and spread that they were made with, whatever the scheme." if own else ''
         return f"Turning it off brings nothing back; what the optimiser knew of these weights is gone too.{drawn}"
-    def attach(self, learn, undo): undo.callback(self.draw(learn))
+    def attach(self, learn, undo): self.draw(learn)
     def changed(self, learn, old):
         if self.params == old: return
         if why := self.why_not(learn): raise Refused(why)
@@ -110,20 +111,14 @@ def as_made(learn, name:str, k:str)->Tensor|None: # 'D.0', 'weight'
 
 @patch
 @torch.no_grad()
-def draw(self:Reinit, learn): # -> a function that takes it back
+def draw(self:Reinit, learn):
     "Draw the chosen weights."
-    taken = []
-    def back():
-        for p, v, opt, state in taken:
-            p.copy_(v)
-            if state is not None: opt.state[p] = state
-    if self.keep == 1: return back
+    if self.keep == 1: return
     for i, (n, m, ps) in enumerate(chosen(learn, self.which)):
         opt = learn.opt_g if n[0] == 'G' else learn.opt_d
         with borrowed_rng(learn.streams, f'{self.name}/draw', learn.step, i, learn.device):
             for k, p in ps.items():
-                taken.append((p, p.clone(), opt, opt.state.pop(p, None)))
+                opt.state.pop(p, None)
                 p.copy_(self.keep*p + (1 - self.keep)*fresh(m, k, p, self.scheme, self.std, self.slope, as_made(learn, n, k)))
         if is_parametrized(m, 'weight'):
             for _ in range(15): m.weight          # spectral norm's vectors find their new directions as they are read
-    return torch.no_grad()(back)

@@ -22,7 +22,7 @@ def as_matrix(
     return (w if dim == 0 else w.transpose(0, 1)).flatten(1)
 
 class SpectralScale(nn.Module):
-    "Parametrisation W -> κ W / σ̂, with one power iteration (or more) a training forward; a W that begins at zero may grow up to σ̂ = κ first."
+    "Parametrisation W -> κ W / σ̂, with one power iteration (or more) per training forward; a W that begins at zero may grow up to σ̂ = κ first."
     def __init__(self, w, dim, iterations):
         super().__init__()
         self.dim, self.iterations = dim, iterations
@@ -74,11 +74,12 @@ class SpectralNorm(Trick):
     short = "Each layer's largest singular value is held at a constant, so that D's slope is bounded."
     source = 'Miyato 2018 (1802.05957), Algorithm 1'
     acts = "D's weights (or G's)"
+    purpose = "Bound D's slope"
     within = 'net'
     lipschitz = property(lambda self: self.net != 'G')
-    iterations = Int(1, 1, 20, 'power iterations a forward pass')
-    soft_start = Int(200, 0, 10_000, 'updates that κ takes from σ̂ to the target; 0 jumps', label='soft start')
-    scale = Num(1, 0.01, 100, 'target of each largest singular value', log=True)
+    iterations = Int(1, 1, 20, 'power iterations per forward pass')
+    soft_start = Int(200, 0, 10_000, 'updates over which κ goes from σ̂ to its target; 0: at once', label='soft start')
+    scale = Num(1, 0.01, 100, 'where each largest singular value is held', log=True)
     net = Choice('D', ('D', 'G', 'both'), 'which network')
 
     def effect(self, params=None): return 'now' if (params or self.params)['soft_start'] else 'reweights'
@@ -108,7 +109,6 @@ class SpectralNorm(Trick):
             for m in normable(net).values():
                 p = SpectralScale(m.weight, _rows(m), self.iterations).train(m.training)
                 parametrize.register_parametrization(m, 'weight', p, unsafe=True)
-                undo.callback(_remove, m, bake=False)
         self.anneal(learn)
     def detach(self, learn):
         for net, opt in ((learn.D, learn.opt_d), (learn.G, learn.opt_g)):

@@ -154,6 +154,7 @@ class Style(Grafted):
     short = "StyleGAN's pieces for any G: a mapped latent that scales the channels of every layer, and noise at every place."
     source = 'Karras 2019 (1812.04948), 2020 (1912.04958) §2.2; stylegan2-ada-pytorch'
     acts = "G's layers and latents"
+    purpose = 'Change the architecture'
     within = 'G'
     mapping = Flag(True, 'G takes w = z + M(z) in place of z')
     modulation = Flag(True, 'w scales the channels that go into each layer')
@@ -193,7 +194,6 @@ def _fits(site)->bool: # of a class that is not PyTorch's: is its weight (out, i
 def attach(self:Style, learn, undo):
     G, home, n = learn.G, sites(learn, 'g')[0], math.prod(learn.z_shape)
     found = self.layers(learn)
-    undo.callback(self.take_out, G)
     for i, (s, last) in enumerate(found):
         with borrowed_rng(learn.streams, f'{self.name}/init', learn.step, i, learn.device): part = Styled(s, i, n, self.modulation, self.demodulation and not last, self.noise and not last)
         insert(s.module, self.name, part, 'before')
