@@ -24,7 +24,7 @@ def running(tmp_path_factory):
     (work/'ganlab').symlink_to(ROOT/'ganlab')
     # Importing torch and fastai takes longer than most notebooks: a server does it once, and each notebook's process is a fork of it
     fresh = multiprocessing.get_context('forkserver')
-    fresh.set_forkserver_preload(['torch', 'fastai.basics', 'matplotlib.pyplot', 'nbdev.test', 'project', 'test_notebooks'])
+    fresh.set_forkserver_preload(['torch', 'fastai.basics', 'matplotlib.pyplot', 'nbdev.test', 'sklearn.datasets', 'ganlab.all', 'project', 'test_notebooks'])
     def job(nb):
         log = work/f'{nb.as_posix().replace("/", "-")}.log'
         p = fresh.Process(target=run, args=(work/'nbs'/nb, log), daemon=False)
