@@ -267,7 +267,7 @@ def sample(o):
     may_write(*files, force=o.force, todo='--force')
     learn = run.learner_at(*parts_of(run, o))
     xs = torch.cat([learn.sample(z=z) for z in learn._z(n, 'sample', o.seed).split(256)])
-    with placed(*files) as parts: _save_samples(xs, parts)
+    with placed(*files) as parts: _save_samples(learn.shown(xs), parts)
     print(f'{n:,} points in {files[0]}' if points else f'{n:,} images in {out}')
 
 def _save_samples(xs, files):

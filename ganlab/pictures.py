@@ -106,8 +106,9 @@ class Pictures:
 # %% ../nbs/pictures.ipynb #e138e791
 @patch
 def _images(self:Pictures, x):
-    side = 128 if self.big else 64
+    side, x = 128 if self.big else 64, self.learn.shown(x)
     if self.real is None and (real := self.reals(4 if self.big else 16)) is not None:
+        real = self.learn.shown(real)
         self.paper = paper_of(real)
         self.real = jpeg_grid(fit_size(real, side), 1 if self.big else 2, self.paper)
     cols = int(math.sqrt(self.n))

@@ -43,7 +43,7 @@ class Preset:
         "What it would switch now; nothing is switched."
         tr = learn.tricks
         on, values, loss = {t.name for t in tr.enabled if not t.leaving}, {n: t.params for n, t in tr.items()}, learn.loss_name
-        for c in tr.pending:               # what was asked for and waits comes first
+        for c in [c for c in tr.pending if c.at is None]:      # what was asked for and waits comes first
             if c.kind == 'loss': loss = c.name
             if c.kind in ('on', 'off'): on = on | {c.name} if c.kind == 'on' else on - {c.name}
             if c.kind in ('on', 'set'): values[c.name] = values[c.name] | c.params

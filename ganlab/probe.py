@@ -12,7 +12,7 @@ from .losses import loss_title, losses, scores_of
 from .meters import eval_mode
 
 # %% auto #0
-__all__ = ['need_module', 'latent_shape', 'ends_in_sigmoid', 'halvings', 'probe']
+__all__ = ['need_module', 'latent_shape', 'ends_in_sigmoid', 'halvings', 'reach', 'find_range', 'probe']
 
 # %% ../nbs/probe.ipynb #7aa36dde
 def need_module(net, what):
@@ -84,6 +84,47 @@ def halvings(
             k = (x.shape[-1]//xf.shape[-1]).bit_length() - 1
             return k if k > 0 and all(n == m << k for n, m in zip(x.shape[2:], xf.shape[2:])) and D(xf.clone()).numel() == len(x) else 0
     except Exception: return 0      # `probe` says what is wrong
+
+# %% ../nbs/probe.ipynb #437697a6
+def reach(
+    G:nn.Module,
+    z:torch.Tensor, # some latents
+)->tuple: # (lowest, highest) value that it makes, with weights as large as can be
+    "How far G's output can go; where it ends in Tanh or a Sigmoid, no further than that."
+    ps, outs = list(G.parameters()), []
+    saved = [p.clone() for p in ps]
+    try:
+        for s in (1, 1000, -1000):
+            for p, w in zip(ps, saved): p.copy_(s*w)
+            outs.append(G(z).flatten())
+    finally:
+        for p, w in zip(ps, saved): p.copy_(w)
+    out = torch.cat(outs)
+    out = out[~out.isnan()]
+    return (float(out.min()), float(out.max())) if len(out) else (-torch.inf, torch.inf)
+
+def find_range(
+    G:nn.Module,
+    x:torch.Tensor, # some real samples (B, ...)
+    z:torch.Tensor, # some latents
+    declared:tuple=None, # (black, white), where the user says it
+)->tuple: # (black, white), and a warning or None
+    "What is black and what is white in the samples, and whether G and the data agree in it."
+    if x.ndim != 4: return (-1., 1.), None
+    with torch.no_grad(), eval_mode(G): low, high = reach(G, z)
+    lo, hi = float(x.min()), float(x.max())
+    said = f"the data has values from {lo:.3g} to {hi:.3g}, and G makes values from {low:.3g} to {high:.3g}"
+    alone = "so D would tell real from fake by the range alone"
+    bounded = high - low < 1e3
+    if declared:
+        slack = .05*(declared[1] - declared[0])
+        off = lo < declared[0] - slack or hi > declared[1] + slack or bounded and (abs(low - declared[0]) > slack or abs(high - declared[1]) > slack)
+        return declared, f"{said}, while range=({declared[0]:g}, {declared[1]:g}) was declared, {alone}" if off else None
+    if lo >= 0 and hi <= 1.001 and hi > lo:                # [0, 1], or a few bright images of [-1, 1]
+        if low >= 0 and high <= 1.001 or not bounded and hi - lo > .5: return (0., 1.), None
+        return (-1., 1.), f"{said}, {alone}: give x*2 - 1, or end G in a Sigmoid" if bounded else None
+    if lo < -.05 and low >= 0 and bounded: return (-1., 1.), f"{said}, {alone}: end G in Tanh, or give the data in [0, 1]"
+    return (-1., 1.), None
 
 # %% ../nbs/probe.ipynb #76b3903e
 def _takes_one(net, what):
