@@ -20,6 +20,7 @@ from fastai.callback.core import CancelBatchException, CancelEpochException, Can
 from .data import Halved, as_source
 from .files import may_write, placed
 from .fitting import Rates, StepError, StepLearner, TwoOptimizers
+from .interrupt import heed, unbroken
 from .losses import get_loss, loss_key, loss_name, loss_title, sees_level
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
 from .probe import halvings, latent_shape, need_module, probe
@@ -202,7 +203,14 @@ class DataError(RuntimeError):
 
 @patch
 def one_step(self:GANLearner):
-    "One step: `n_d` updates of D, then one of G. A step that fails is undone, and says so."
+    "One step: `n_d` updates of D, then one of G. A step that fails is undone, and says so; Ctrl-C waits for its end, and a second one undoes it, too."
+    with unbroken(second=True):
+        self._attempt()
+        with unbroken(): self.run.stepped(self)
+
+@patch
+def _attempt(self:GANLearner):
+    "A step, or none."
     t0 = time.perf_counter()
     self._row, self._mults[self.step] = {}, self.rates.mult
     try:
@@ -217,7 +225,6 @@ def one_step(self:GANLearner):
         if not isinstance(e, Cancelled): raise self._recover(e) from e
         self._recompute(self.step); raise
     except BaseException: self._recompute(self.step); raise      # an interrupt leaves no half step behind
-    self.run.stepped(self)
 
 @patch
 def _updates(self:GANLearner, n_d, n_g)->Ctx: # of the D update whose fakes G's first update uses
@@ -422,7 +429,11 @@ GANLearner.slope_every, GANLearner.snap_every = 50, 50   # steps between measure
 # %% ../nbs/08_learner.ipynb #b9b849da
 @patch
 def boundary(self:GANLearner):
-    "What happens between two steps."
+    "What happens between two steps; Ctrl-C waits until it has."
+    with unbroken(): self._between()
+
+@patch
+def _between(self:GANLearner):
     self.run_jobs()
     if self.training_now: self.run.check(self)
     else: self.run.met(self)
@@ -537,21 +548,31 @@ def _word(v): return 'NaN' if v != v else 'infinite'
 
 @patch
 def _recompute(self:GANLearner, step):
-    "From the last snapshot forward to `step`, with the rates that the steps had."
+    "From the last snapshot forward to `step`, with the rates that the steps had; where that cannot be, the learner stands at the snapshot."
     if not self._ring: return
-    snap, mults, mult = self._ring[-1], dict(self._mults), self.rates.mult
+    with unbroken():
+        snap, mults, mult, ring = self._ring[-1], dict(self._mults), self.rates.mult, self._ring
+        self._ring = deque(maxlen=3)       # a failure here must not come back here
+        try:
+            if not any(self._forward(snap, step, mults, mult) for _ in range(3)):     # an interrupt may come in here, too
+                self._back_to(snap)
+                self.run.back(self)
+        finally:
+            self._ring, self.rates.mult = ring, mult
+            self.settle()
+
+@patch
+def _forward(self:GANLearner, snap, step, mults, mult)->bool: # did it get there?
+    "One try."
     self._back_to(snap)
     for p in (*self.D.parameters(), *self.G.parameters()): p.grad = None
-    ring, self._ring = self._ring, deque(maxlen=3)       # a failure here must not come back here
     try:
         while self.step < step:
             self.rates.mult = mults.get(self.step, mult)
             self.settle()
             self.one_step()
-    except StepError: self._back_to(snap)
-    finally:
-        self._ring, self.rates.mult = ring, mult
-        self.settle()
+    except BaseException: return False      # whatever began this is raised by who began it
+    return True
 
 @patch
 def _back_to(self:GANLearner, snap):
@@ -624,11 +645,19 @@ def score(self:GANLearner, x:torch.Tensor)->torch.Tensor: # (n,) raw scores on t
 @patch
 def _look(self:GANLearner, net, x):
     with borrowed_rng(self.streams, 'look', device=self.device), torch.no_grad(), eval_mode(net), held(net):
-        return torch.cat([net(b.to(self.device, copy=True)) for b in x.split(256)]).float().cpu()
+        return torch.cat([_seen(net, b.to(self.device, copy=True)) for b in x.split(256)]).float().cpu()
+
+def _seen(net, x):
+    heed()      # many samples of a large network take long
+    return net(x)
 
 @patch
 def _validate(self:GANLearner):
     "D's loss on held-out reals and as many fakes; fastai's `valid_loss`."
+    with unbroken(): return self._held_out_loss()
+
+@patch
+def _held_out_loss(self:GANLearner):
     x = self.source.valid(512).to(self.device)
     l_real, l_fake = self._look(self.D, x), self._look(self.D, self._look(self.G, self._z(len(x), 'valid')))
     self.valid_loss = self.tricks.loss().d_loss(l_real.flatten(), l_fake.flatten()).item()

@@ -12,6 +12,7 @@ from pathlib import Path
 from fastcore.basics import patch
 from fastprogress.fastprogress import progress_bar
 import hashlib, torch
+from .interrupt import breakable, unbroken
 from .learner import GANLearner
 from .losses import get_loss, loss_key, losses
 from .records import RunError, Store, read_files
@@ -40,6 +41,10 @@ def make_again(self:GANLearner,
     source:Run, # the record that they come from
 ):
     "Apply the recorded changes of this step."
+    with unbroken(): self._make_again(todo, source)
+
+@patch
+def _make_again(self:GANLearner, todo, source):
     some = False
     while todo and todo[0].step <= self.step:
         c, some = todo.popleft(), True
@@ -66,15 +71,17 @@ def carry_on(self:GANLearner,
 ):
     "Train up to a step as the record says."
     todo, mults, mult = deque(changes), source.mults(self.step), self.rates.mult
+    steps = range(self.step, until)
     with nullcontext() if self.on_training_thread() else self.claim():
         self.model.train()
-        steps = range(self.step, until)
-        for s in progress_bar(steps, leave=False) if progress and len(steps) > 20 else steps:
-            if s in mults: self.rates.mult = mults[s]
-            self.make_again(todo, source)
-            if not self._ring: self.keep()
-            self.one_step()
-        self.rates.mult = mult
+        try:
+            with breakable():      # whoever asked for it puts things back
+                for s in progress_bar(steps, leave=False) if progress and len(steps) > 20 else steps:
+                    if s in mults: self.rates.mult = mults[s]
+                    self.make_again(todo, source)
+                    if not self._ring: self.keep()
+                    self.one_step()
+        finally: self.rates.mult = mult
         self.make_again(todo, source)
         self._ring.clear()
 
@@ -204,21 +211,24 @@ def resume(cls:GANLearner,
     progress:bool=True, # show a bar while steps are computed again
 )->GANLearner:
     "Go on with a run, bit for bit, whatever ended it. A change that still waited for its step (`at=`) has not been recorded, and is to be asked for again."
-    store = run if isinstance(run, Store) else Store.open(getattr(run, 'folder', run), write=True)
-    try:
-        rec = Run(store)
-        known = rec.steps_on(rec.line)
-        step = known if step is None else whole(step, 'step', 0, known, ': that is how far the run is known')
-        learn = _learner(store, dls, G, D, rec, loss, opt, tricks, cbs=cbs, path=path, device=device)
-        if step < known: rec.leave(step, rec.last_before(step))
-        rec.bring(learn, step, progress)
-        rec.settled()
-        rec.going_on(learn)
-        rec.left(learn)
-        return learn
-    except BaseException:
-        store.close()
-        raise
+    with unbroken():
+        store = run if isinstance(run, Store) else Store.open(getattr(run, 'folder', run), write=True)
+        try: return _taken_up(store, step, progress, dls, G, D, loss, opt, tricks, cbs=cbs, path=path, device=device)
+        except BaseException:
+            store.close()
+            raise
+
+def _taken_up(store, step, progress, dls, G, D, loss, opt, tricks, **more)->GANLearner:
+    rec = Run(store)
+    known = rec.steps_on(rec.line)
+    step = known if step is None else whole(step, 'step', 0, known, ': that is how far the run is known')
+    learn = _learner(store, dls, G, D, rec, loss, opt, tricks, **more)
+    if step < known: rec.leave(step, rec.last_before(step))
+    rec.bring(learn, step, progress)
+    rec.settled()
+    rec.going_on(learn)
+    rec.left(learn)
+    return learn
 
 @patch
 def last_before(self:Run, step:int)->int: # 0 where there is none
