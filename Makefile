@@ -41,7 +41,7 @@ export: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	@command -v quarto >/dev/null || { echo 'make docs needs Quarto, which no Python package brings: see https://quarto.org/docs/get-started'; exit 1; }
-	PATH="$(CURDIR)/$(BIN):$$PATH" nbdev-docs --n-workers 0
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH="$(CURDIR)/tools" nbdev-docs --n-workers 0
 
 clean:
 	rm -rf _docs _proc build dist *.egg-info .pytest_cache nbs/nbdev.yml nbs/sidebar.yml

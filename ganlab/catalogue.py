@@ -39,4 +39,22 @@ def catalogue(
     return '\n'.join(['| trick | name | acts on | at the switch | what it does | source | refused with |', '|---|---|---|---|---|---|---|', *rows])
 
 # %% auto #0
-__all__ = ['refused', 'exclusions', 'catalogue']
+__all__ = ['refused', 'exclusions', 'catalogue', 'in_words', 'table', 'params_table']
+
+# %% ../nbs/catalogue.ipynb #b2d6f8e3
+def in_words(p)->str: # what the parameter `p` may be, without its unit
+    if p.kind == 'choice': return ', '.join(f'`{c!r}`' for c in p.choices)
+    if p.kind in ('bool', 'text'): return dict(bool='`True`, `False`', text='a text')[p.kind]
+    return f"{'whole, ' if p.kind == 'int' else ''}{p.lo:g} to {p.hi:g}"
+
+def table(columns:dict, rows)->str: # markdown, from (title -> relative width) and rows of cells
+    return '\n'.join(f"| {' | '.join(r)} |" for r in (columns, ['-'*w for w in columns.values()], *rows))
+
+def params_table(
+    trick:type, # a subclass of `Trick`
+)->str: # markdown; '' where it has no parameters
+    "The parameters of a trick: default, range, unit (where one has a unit), what each does."
+    ps = trick.declared.values()
+    unit = {'unit': 7} if any(p.unit for p in ps) else {}
+    rows = [[f'`{p.name}`', f'`{p.default!r}`', in_words(p), *[p.unit]*len(unit), p.help] for p in ps]
+    return table({'parameter': 13, 'default': 9, 'range': 15, **unit, 'what it does': 38}, rows) if rows else ''

@@ -5,13 +5,15 @@
 # %% ../nbs/plots.ipynb #99626061
 from __future__ import annotations
 import io
-import numpy as np
+import numpy as np, torch
 from matplotlib.figure import Figure
 from PIL import Image
+from .data import tile_images
 from .meters import minmax
 
 # %% auto #0
-__all__ = ['colors', 'color_of', 'Plot', 'smooth', 'plot_columns', 'flag', 'image_grid', 'plot_samples']
+__all__ = ['colors', 'color_of', 'Plot', 'smooth', 'usual_range', 'without_spikes', 'name_rows', 'flag', 'plot_columns',
+           'plot_samples']
 
 # %% ../nbs/plots.ipynb #00589484
 colors = dict(g='#e06600', d='#1c4fc4', real='#1a1a1a')
@@ -42,6 +44,79 @@ def smooth(y:np.ndarray, n:int=20, log:bool=False)->np.ndarray: # same length
     out = np.where(count > 0, total/np.maximum(count, 1), np.nan)
     return np.exp(out) if log else out
 
+# %% ../nbs/plots.ipynb #e182e7a3
+def usual_range(
+    curves:list,   # of values, the latest last; what is not finite is passed over
+    keep:tuple=(), # values that are in the range whatever the curves are
+)->tuple: # least, greatest
+    "The range of what is usual and of the latest values; of everything, where that is not much more."
+    curves = [c[np.isfinite(c)] for c in map(np.asarray, curves)]
+    v = np.concatenate([*curves, np.asarray(keep, float)])
+    if not len(v): return 0., 1.
+    low, high = np.quantile(v[:len(v) - len(keep)] if len(v) > len(keep) else v, [.25, .75])
+    far = 3*(high - low)
+    usual = [*v[(v >= low - far) & (v <= high + far)], *(c[-1] for c in curves if len(c)), *keep]
+    whole, part = (v.min(), v.max()), (min(usual), max(usual))
+    return part if whole[1] - whole[0] > 2.5*(part[1] - part[0]) else whole
+
+def without_spikes(ax, lines):
+    "Show the usual range; a triangle at the edge marks where a line leaves it."
+    low, high = usual_range([line.get_ydata() for line in lines])
+    if not high > low: return
+    space = .05*(high - low)
+    for line in lines:
+        x, y = line.get_data()
+        for beyond, edge, mark in ((y > high + space, 1, '^'), (y < low - space, 0, 'v')):
+            starts = np.flatnonzero(np.diff(beyond.astype(int), prepend=0) == 1)       # one mark for each time that it leaves
+            if len(starts): ax.plot(x[starts], np.full(len(starts), edge), mark, ms=4, color=line.get_color(), transform=ax.get_xaxis_transform(), clip_on=False)
+    ax.set_ylim(low - space, high + space)
+
+# %% ../nbs/plots.ipynb #4f4d2631
+def name_rows(
+    at:list,      # where each line stands, oldest first
+    width:list,   # of the name that belongs to it
+    room:float,   # the whole width
+    rows:int=4,   # one above the other
+)->list: # of (row, left end), the lowest row being 0; None where there is no room for the name
+    "Places for names that do not touch; the newest are placed first."
+    taken, out = [[] for _ in range(rows)], [None]*len(at)
+    free = lambda r, a, b: all(b < c or a > d for c, d in taken[r])
+    for i in reversed(range(len(at))):
+        left = max(0., min(at[i] + 2, room - width[i]))
+        right = left + width[i]
+        for r in range(rows):
+            if not (free(r, left - 3, right + 3) and all(free(k, at[i], at[i]) for k in range(r))): continue
+            taken[r].append((left, right))
+            for k in range(r): taken[k].append((at[i], at[i]))      # its line goes up through the rows below
+            out[i] = r, left
+            break
+    return out
+
+def flag(ax, changes):
+    "A dotted line and a pennant at every change, hollow for off; above them the names for which there is room."
+    changes = [c for c in changes if c.kind not in ('phase', 'rates')]
+    if not changes: return
+    for c in changes:
+        mark = 'D' if c.kind in ('set', 'loss') else '>'
+        ax.axvline(c.step, color='0.4', lw=.8, ls=':')
+        ax.plot(c.step, 1, marker=mark, color='0.1', mfc='white' if c.kind == 'off' else '0.1', ms=5, transform=ax.get_xaxis_transform(), clip_on=False, zorder=3)
+    text = [f"{c.title}{' off' if c.kind == 'off' else ''}" for c in changes]
+    names = [ax.annotate(t, (c.step, 1), xycoords=('data', 'axes fraction'), xytext=(0, 6), textcoords='offset points', fontsize=7, color='0.3') for t, c in zip(text, changes)]
+    fig = ax.figure.canvas.figure
+    fig.draw_without_rendering()                                    # now it is known how wide everything is
+    point, box = fig.dpi/72, ax.get_window_extent()
+    at = [(ax.transData.transform((c.step, 0))[0] - box.x0)/point for c in changes]
+    places = name_rows(at, [a.get_window_extent().width/point for a in names], box.width/point)
+    for a, x, place in zip(names, at, places):
+        if place is None:
+            a.remove()
+            continue
+        row, left = place
+        a.xyann = left - x, 6 + 10*row
+        if row: ax.annotate('', a.xy, xycoords=a.xycoords, xytext=(0, 12 + 10*row), textcoords='offset points', arrowprops=dict(arrowstyle='-', color='0.6', lw=.6, shrinkA=0, shrinkB=0))
+    ax.set_title(ax.get_title(), pad=18 + 10*max((place[0] for place in places if place), default=0))
+
+# %% ../nbs/plots.ipynb #e11d7796
 def plot_columns(
     record,          # a `Record`
     changes,         # the log of changes: `.step`, `.kind`, `.title`
@@ -59,52 +134,29 @@ def plot_columns(
         ok = np.isfinite(y) & ((y > 0) if log else True)
         ax.plot(*minmax(y[ok], step[ok]), lw=.7, alpha=.25, color=color_of(c))
         ax.plot(step[ok], smooth(y[ok], 20, log) if ok.sum() > 200 else y[ok], lw=1.6, color=color_of(c), ls='--' if '/' in c or c == 'd_input_grad_norm' else '-', label=c)
-    flag(ax, changes)
     ax.set(xlabel='step', title=title, **(dict(yscale='log') if log else {}))
+    if not log: without_spikes(ax, [line for line in ax.lines if line.get_label() in columns])
     ax.spines[['top', 'right']].set_visible(False)
     if len(columns): ax.legend(frameon=False, fontsize=8, loc='best')
+    flag(ax, changes)
     return fig
 
-def flag(ax, changes):
-    "A dotted line and a pennant at every change; hollow for off."
-    near = {}
-    for c in changes:
-        if c.kind in ('phase', 'rates'): continue
-        ax.axvline(c.step, color='0.4', lw=.8, ls=':')
-        n = near[c.step] = near.get(c.step, -1) + 1
-        ax.annotate(f"{c.title}{' off' if c.kind == 'off' else ''}", (c.step, 1), xycoords=('data', 'axes fraction'), xytext=(3, -9 - 10*n), textcoords='offset points', fontsize=7, color='0.3')
-        ax.plot(c.step, 1, marker='D' if c.kind in ('set', 'loss') else '>', color='0.1', mfc='white' if c.kind == 'off' else '0.1', ms=5, transform=ax.get_xaxis_transform(), clip_on=False)
-
 # %% ../nbs/plots.ipynb #c870b4fa
-def image_grid(x, columns:int=8)->np.ndarray: # (H, W) or (H, W, 3) uint8
-    "Images (n, C, h, w) in [-1, 1] as one picture, a pixel apart."
-    x = np.asarray(x)
-    n, c, h, w = x.shape
-    if c not in (1, 3): x, c = x[:, :1], 1
-    u = ((x.clip(-1, 1) + 1)*127.5).round().astype(np.uint8)
-    rows = -(-n//columns)
-    out = np.zeros((rows*(h + 1) - 1, columns*(w + 1) - 1, c), np.uint8)
-    for i in range(n):
-        r, k = divmod(i, columns)
-        out[r*(h + 1):r*(h + 1) + h, k*(w + 1):k*(w + 1) + w] = u[i].transpose(1, 2, 0)
-    return out[..., 0] if c == 1 else out
-
 def plot_samples(
     fake,            # (n, C, h, w) in [-1, 1], or points (n, d)
     real=None,       # as many reals, for comparison; None: not shown
     title:str='',    # above the plot
 )->Plot:
     "Samples beside the data."
-    fake = np.asarray(fake)
-    if fake.ndim == 2:
+    if np.ndim(fake) == 2:
         fig = Plot(3.4, 3.4); ax = fig.subplots()
         if real is not None: ax.plot(*np.asarray(real)[:, :2].T, '.', ms=2, color=colors['real'], alpha=.5, label='real')
-        ax.plot(*fake[:, :2].T, '+', ms=4, color=colors['g'], label='fake')
+        ax.plot(*np.asarray(fake)[:, :2].T, '+', ms=4, color=colors['g'], label='fake')
         ax.set(aspect='equal', title=title); ax.legend(frameon=False, fontsize=8)
         return fig
     panes = [('fake', fake)] + ([('real', real)] if real is not None else [])
     fig = Plot(3.2*len(panes), 3.4)
     for ax, (name, x) in zip(np.ravel(fig.subplots(1, len(panes))), panes):
-        ax.imshow(image_grid(x), cmap='gray', vmin=0, vmax=255, interpolation='nearest')
+        ax.imshow(tile_images(torch.as_tensor(x), 8), cmap='gray', vmin=0, vmax=255, interpolation='nearest')
         ax.set_title(f'{name}{": " + title if title and name == "fake" else ""}', fontsize=9); ax.axis('off')
     return fig

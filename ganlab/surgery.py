@@ -14,9 +14,9 @@ from .rng import borrowed_rng
 from .trick import Trick
 
 # %% auto #0
-__all__ = ['wheres', 'Site', 'added', 'held', 'taken', 'trace', 'Joint', 'insert', 'remove', 'hosts', 'enrol', 'sites', 'at',
-           'hidden', 'Grafted', 'Branch', 'Residual', 'wider', 'deeper', 'scale_moments', 'fold', 'swapped',
-           'level_bias', 'recentre']
+__all__ = ['wheres', 'Site', 'added', 'held', 'taken', 'trace', 'laid_like', 'Joint', 'insert', 'remove', 'hosts', 'enrol',
+           'sites', 'at', 'hidden', 'Grafted', 'Branch', 'Residual', 'wider', 'deeper', 'scale_moments', 'fold',
+           'swapped', 'level_bias', 'recentre']
 
 # %% ../nbs/06_surgery.ipynb #6fb5e5fc
 @dataclass(frozen=True)
@@ -64,14 +64,25 @@ def trace(
     return [s for n, s in found.items() if calls[n] == 1]
 
 # %% ../nbs/06_surgery.ipynb #c4457444
+def laid_like(
+    y:torch.Tensor, # what was made of x, or from it
+    x:torch.Tensor, # what a network or layer gave, or would have been given
+)->torch.Tensor: # `y` itself where it is laid out so already
+    "`y` laid out in memory as `x` is: row by row, or channels last."
+    if x.is_contiguous(): return y.contiguous()
+    last = torch.channels_last
+    return y.contiguous(memory_format=last) if x.ndim == y.ndim == 4 and x.is_contiguous(memory_format=last) else y
+
 class Joint:
     "The hook that joins an added module to its host; looked up by name, so that a `deepcopy` of the network is whole."
     def __init__(self, key, where): self.key, self.where = key, where
     def __call__(self, host, args, kwargs, y=None):
         m, x = getattr(host, self.key), taken(args, kwargs)
-        if self.where == 'before': return ((m(x), *args[1:]), kwargs) if args else ((), {**kwargs, next(iter(kwargs)): m(x)})
-        if self.where == 'after': return m(y)
-        return y + m(x) if self.where == 'beside' else m(x, y)
+        if self.where == 'before':
+            new = laid_like(m(x), x)
+            return ((new, *args[1:]), kwargs) if args else ((), {**kwargs, next(iter(kwargs)): new})
+        if self.where == 'after': return laid_like(m(y), y)
+        return laid_like(y + m(x) if self.where == 'beside' else m(x, y), y)
 
 wheres = ('before', 'after', 'beside', 'around')
 

@@ -6,6 +6,8 @@ os.environ.setdefault('MPLBACKEND', 'agg')
 import shutil
 from pathlib import Path
 import pytest, torch
+from filelock import FileLock
+from project import prepare
 
 torch.set_num_threads(1)
 CI = os.environ.get('CI', '').lower() in ('1', 'true', 'yes')
@@ -27,6 +29,15 @@ def browser():
         chromium = p.chromium.launch(executable_path=path, args=['--no-sandbox', '--disable-dev-shm-usage'])
         yield chromium
         chromium.close()
+
+@pytest.fixture(scope='session')
+def site(tmp_path_factory, worker_id):
+    "The folder of prepared pages; all processes of the test run share one"
+    base = tmp_path_factory.getbasetemp()
+    work = (base if worker_id == 'master' else base.parent)/'site'
+    with FileLock(f'{work}.lock'):
+        if not (work/'prepared').exists(): prepare(work)
+    return work/'_proc'
 
 @pytest.fixture
 def page(browser):

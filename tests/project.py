@@ -1,5 +1,6 @@
 "The project as the tests see it: where it is, what it is made of, how to copy it."
-import json, shutil
+import json, os, re, shutil, subprocess, sys
+from collections import Counter
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -37,3 +38,25 @@ def copy_project(to, *names):
         if src.is_dir(): shutil.copytree(src, to/name, ignore=GENERATED)
         else: shutil.copy2(src, to/name)
     return to
+
+def words(text):
+    "How often each word stands in a text, targets of links left out"
+    return Counter(re.findall(r'\w+', re.sub(r'\]\([^)]*\)', ']', text)))
+
+# What the command `nbdev-proc-nbs` does, without its first act: it downloads Quarto where there is none.
+PROCESS = '''
+import nbdev.doclinks, nbdev.quarto, nbdev.serve
+nbdev.quarto.refresh_quarto_yml()
+nbdev.doclinks._build_modidx()
+nbdev.serve.proc_nbs(n_workers=0)
+'''
+
+def prepare(work):
+    "Makes the folder `work` a copy of the project, with what nbdev prepares for Quarto in `_proc`"
+    shutil.rmtree(work, ignore_errors=True)
+    copy_project(work, 'nbs', 'ganlab', 'benchmarks', 'tools', 'pyproject.toml', '_quarto.yml')
+    (work/'nbs'/'_quarto.yml').write_bytes((ROOT/'_quarto.yml').read_bytes())
+    env = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(work), str(work/'tools')])}
+    done = subprocess.run([sys.executable, '-c', PROCESS], cwd=work, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]
+    (work/'prepared').touch()

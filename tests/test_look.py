@@ -1,12 +1,17 @@
 "What is seen of a training, in the panel and in figures: the words, the buttons, the pictures."
-import pytest, torch
+from itertools import combinations
+from types import SimpleNamespace
+import numpy as np, pytest, torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from ganlab.catalogue import catalogue
-from ganlab.data import tensor_dls
+from ganlab.data import plain_edge, tensor_dls, tile_images, with_margin
 from ganlab.learner import GANLearner
+from ganlab.meters import Record
 from ganlab.nets import dcgan
 from ganlab.panels.state import trick_row
 from ganlab.panels.timeline import rows_at
 from ganlab.panels.tricks import TrickPanel
+from ganlab.plots import plot_columns, plot_samples
 from ganlab.trick import effect_words, effects, find_tricks
 
 def small(**kw): return GANLearner(tensor_dls(torch.rand(40, 1, 16, 16)*2 - 1, 8), *dcgan(16, 1, z_dim=4, width=2, seed=0), seed=0, **kw)
@@ -32,3 +37,70 @@ def test_a_row_that_is_off_says_nothing_of_now():
     assert trick_row(soft)['effect'] == 'reweights'
     learn.tricks.on('spectral_norm')
     assert trick_row(soft)['text'] == 'since 0'
+
+# ---- figures that stay
+
+def record(**columns):
+    r = Record(['step', *columns])
+    for i, row in enumerate(zip(*columns.values())): r.append([i + 1, *row])
+    return r
+
+def changes(*steps): return [SimpleNamespace(step=s, kind=kind, title=title) for s, kind, title in steps]
+
+CROWDS = dict(apart=[(100, 'on', 'TTUR'), (500, 'off', 'TTUR')], early=[(60*i, 'on', f'A trick with number {i}') for i in range(1, 5)], at_once=[(300, 'on', f'Trick {i}') for i in range(6)],
+              late=[(1000 - i, 'off', 'Relativistic gradient penalty') for i in range(3)], many=[(7*i, 'on' if i % 2 else 'off', 'Spectral norm') for i in range(140)])
+
+@pytest.mark.parametrize('crowd', CROWDS)
+@pytest.mark.parametrize('dpi', [72, 150])
+def test_names_of_flags_do_not_touch(crowd, dpi):
+    "Each change has its line and its pennant; a name has its place, or is left out; the newest is there"
+    log = changes(*CROWDS[crowd])
+    fig = plot_columns(record(d_loss=np.linspace(1, 2, 1000)), log, 'd_loss', title='Loss')
+    fig.set_dpi(dpi)
+    FigureCanvasAgg(fig).draw()
+    ax = fig.axes[0]
+    names = [t for t in ax.texts if t.get_text()]
+    boxes = [t.get_window_extent() for t in [*names, ax.title]]
+    assert not [(a, b) for a, b in combinations(boxes, 2) if a.overlaps(b)]
+    assert all(b.y0 >= ax.get_window_extent().y1 and b.x0 >= 0 and b.x1 <= fig.bbox.x1 + 1 for b in boxes)
+    last = log[-1]
+    assert names[-1].get_text() == last.title + ' off'*(last.kind == 'off') and (crowd not in ('apart', 'early') or len(names) == len(log))
+    assert sum(line.get_marker() in ('>', 'D') for line in ax.lines) == len(log)
+
+def limits(y, log=False):
+    ax = plot_columns(record(g_loss=y), [], 'g_loss', log=log).axes[0]
+    return ax.get_ylim(), [line.get_marker() for line in ax.lines if line.get_marker() in '^v']
+
+def test_one_early_spike_does_not_flatten_a_curve():
+    "The usual range is shown, with a mark where the curve leaves it; what is large and lasts, or is latest, is no spike"
+    wave = 1 + .2*np.sin(np.arange(150)/9)
+    early, two, latest, grown = wave.copy(), wave.copy(), wave.copy(), wave.copy()
+    early[3] = 80; two[[3, 60]] = -50, 70; latest[-1] = 80; grown[75:] = 80
+    (low, high), marks = limits(early)
+    assert low < .8 and 1.2 < high < 2 and marks == ['^']
+    (low, high), marks = limits(two)
+    assert -1 < low < .8 and 1.2 < high < 2 and marks == ['^', 'v']
+    for y in (latest, grown):
+        (low, high), marks = limits(y)
+        assert high > 80 and not marks
+    (low, high), marks = limits(wave)
+    assert low < .8 and high > 1.2 and high - low < .5 and not marks
+    assert limits(early, log=True)[0][1] > 80                    # a logarithmic axis has room for it
+    assert limits(np.full(5, np.nan))[1] == [] and limits(np.ones(300))[1] == []
+
+# ---- pictures
+
+def test_images_can_be_told_apart():
+    "Between images there is a gap; digits, dark or light, get a pixel of their own paper around them, photographs do not"
+    x = torch.full((6, 1, 32, 32), -1.)
+    x[:, :, :, 14:18] = 1                                        # a stroke from edge to edge
+    for ink in (x, -x):
+        g, paper = tile_images(ink, cols=3), 0 if ink is x else 255
+        assert g.shape == (2*34 + 2, 3*34 + 2*2)
+        assert (g[34:36] == 255).all() and (g[:, 34:36] == 255).all()
+        assert (g[[0, 33, 36, -1]][:, [*range(34), *range(36, 70), *range(72, 106)]] == paper).all() and (g[1:33, 15:19] != paper).all()
+    photo = torch.rand(4, 3, 28, 28)*2 - 1
+    assert tile_images(photo, cols=2).shape == (2*28 + 2, 2*28 + 2, 3)
+    u = (x*127.5 + 127.5).to(torch.uint8)
+    assert plain_edge(u).tolist() == [0] and plain_edge((photo*127.5 + 127.5).to(torch.uint8)) is None and with_margin(u, None) is u
+    assert len(plot_samples(x, photo[:, :1]).axes) == 2

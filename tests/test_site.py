@@ -1,9 +1,9 @@
 "What the documentation site is made from: the sidebar, the links, the pages that nbdev prepares for Quarto."
-import os, re, subprocess, sys
+import json, re
 from fnmatch import fnmatch
 from urllib.parse import unquote
 import pytest, yaml
-from project import ROOT, NBS, copy_project, markdown, notebooks, read
+from project import ROOT, NBS, markdown, notebooks, read, source, words
 
 CONFIG = yaml.safe_load((ROOT/'_quarto.yml').read_text(encoding='utf-8'))
 
@@ -16,8 +16,10 @@ def targets(contents):
 
 def test_config():
     assert (NBS/'_quarto.yml').resolve() == ROOT/'_quarto.yml'
-    assert CONFIG['format']['html']['theme'] == 'default', 'the other themes load a font from the web'
-    assert (NBS/CONFIG['format']['html']['css']).exists()
+    page = CONFIG['format']['html']
+    assert page['theme'] == dict(light='default', dark='dark.scss') and page['respect-user-color-scheme'], 'other themes load a font from the web'
+    assert 'url(' not in (NBS/'dark.scss').read_text() + (NBS/page['css']).read_text()
+    assert page['html-math-method'] == 'mathml', 'the others load a script from the web'
 
 def test_sidebar():
     "Every page is in the sidebar, once, and every file that the sidebar names exists"
@@ -28,9 +30,12 @@ def test_sidebar():
 
 def anchors(nb):
     "The ids that Quarto gives to headings"
-    for line in re.findall(r'^#{1,6} +(.+)$', '\n'.join(markdown(read(nb))), re.M):
-        if m := re.search(r'\{#([\w-]+)[^}]*\}', line): yield m[1]
-        yield re.sub(r'^[^a-z]+', '', re.sub(r'\s', '-', re.sub(r'[^\w\s.-]', '', line.strip().lower())))
+    for line in re.findall(r'^#{1,6} +(.+)$', '\n'.join(markdown(read(nb))), re.M): yield from heading_ids(line)
+
+def heading_ids(line):
+    "The id of a heading: the one that it gives, or that which pandoc makes of its words"
+    if m := re.search(r'\{#([\w.-]+)[^}]*\}', line): yield m[1]
+    else: yield re.sub(r'^[^a-z]+', '', re.sub(r'\s', '-', re.sub(r'[^\w\s.-]', '', line.strip().lower())))
 
 def links(md):
     "Targets of links and images in a markdown cell, code left out"
@@ -60,24 +65,72 @@ def test_readme_links():
     text = (ROOT/'README.md').read_text(encoding='utf-8')
     for link in links(text): assert re.match(r'[a-z]+:|#', link) or (ROOT/link.partition('#')[0]).exists(), link
 
-# What the command `nbdev-proc-nbs` does, without its first act: it downloads Quarto where there is none.
-PROCESS = '''
-import nbdev.doclinks, nbdev.quarto, nbdev.serve
-nbdev.quarto.refresh_quarto_yml()
-nbdev.doclinks._build_modidx()
-nbdev.serve.proc_nbs(n_workers=0)
-'''
+each_page = pytest.mark.parametrize('nb', [pytest.param(nb, id=nb.as_posix()) for nb in notebooks()])
 
-def test_proc_nbs(tmp_path):
-    "nbdev prepares every page for Quarto"
-    work = copy_project(tmp_path/'copy', 'nbs', 'ganlab', 'pyproject.toml', '_quarto.yml')
-    (work/'nbs'/'_quarto.yml').write_bytes((ROOT/'_quarto.yml').read_bytes())
-    env = {**os.environ, 'PYTHONPATH': str(work)}
-    done = subprocess.run([sys.executable, '-c', PROCESS], cwd=work, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-4000:]
-    for nb in notebooks(): assert (work/'_proc'/nb).exists(), nb
-    players = [p.relative_to(ROOT/'nbs') for p in (ROOT/'nbs').glob('tutorials/players/*.html')]
-    for p in players: assert (work/'_proc'/p).read_bytes() == (ROOT/'nbs'/p).read_bytes(), p
+def prepared(site, nb):
+    "(front matter, the text of all markdown and of all outputs) of a page"
+    d = json.loads((site/nb).read_text(encoding='utf-8'))
+    front = next(source(c) for c in d['cells'] if c['cell_type'] == 'raw')
+    texts = [source(c) for c in d['cells'] if c['cell_type'] == 'markdown']
+    texts += [''.join(o['data']['text/markdown']) for c in d['cells'] for o in c.get('outputs', []) if 'text/markdown' in o.get('data', {})]
+    return yaml.safe_load(front.strip().strip('-')), texts
+
+@each_page
+def test_words(nb, site):
+    "No word of a notebook's text is lost on the way to its page: title and quote are its head, the rest its body"
+    front, texts = prepared(site, nb)
+    page = words('\n'.join([front['title'], front['description'], *texts]))
+    lost = words('\n'.join(markdown(read(nb)))) - page
+    assert not lost, lost
+
+@each_page
+def test_page_links(nb, site):
+    "Every link of a page that stays on the site leads to a page, to a heading that is there"
+    wrong = []
+    for link in (l for text in prepared(site, nb)[1] for l in links(text)):
+        if re.match(r'[a-z]+:', link): continue
+        name, _, anchor = unquote(link).partition('#')
+        page = find_page((site/nb).parent, name) if name else site/nb
+        if not page.is_file() or not page.is_relative_to(site): wrong.append(link)
+        elif anchor and page.suffix == '.ipynb' and anchor not in headings(site, page.relative_to(site)): wrong.append(link)
+    assert not wrong, wrong
+
+def headings(site, page):
+    "Ids of the headings of a prepared page"
+    for line in re.findall(r'^#{1,6} +(.+)$', '\n'.join(prepared(site, page)[1]), re.M): yield from heading_ids(line)
+
+def test_plain_words(site):
+    "A plain word is linked only where it can mean nothing else; a name with a capital or an underscore everywhere"
+    linked = {}
+    for nb in notebooks():
+        for name, to in re.findall(r'\[`([\w.]+)`\]\(([^)]*)\)', '\n'.join(prepared(site, nb)[1])): linked.setdefault(name, set()).add((nb.stem, to))
+    for word in ('lab', 'train', 'undecided', 'export', 'spread', 'run', 'at'): assert word not in linked, linked[word]
+    assert ('index', 'learner.html#ganlab.learner.GANLearner') in linked['GANLearner']
+    assert ('08_learner', '#ganlab.learner.GANLearner') in linked['GANLearner'], 'at home, and everywhere'
+    assert ('fork_and_compare', '../compare.html#ganlab.compare.ab') in linked['ab']
+
+def test_nothing_from_the_web(site):
+    "Quarto puts scripts from the web on a page for each output that is HTML, JavaScript or a widget: there is none; source links would lead nowhere"
+    for nb in notebooks():
+        d = json.loads((site/nb).read_text(encoding='utf-8'))
+        for o in (o for c in d['cells'] for o in c.get('outputs', [])):
+            assert o.get('data', {}).keys() <= {'text/plain', 'text/markdown', 'image/png', 'image/jpeg'}, (nb, o['data'].keys())
+        assert '[source]' not in '\n'.join(prepared(site, nb)[1]), nb
+
+def test_parameters(site):
+    "A trick's page shows each of its parameters: default, range, unit, what it does"
+    from ganlab.trick import find_tricks
+    for t in find_tricks():
+        text = '\n'.join(prepared(site, f'{t.__module__.removeprefix("ganlab.").replace(".", "/")}.ipynb')[1])
+        assert f'learn.tricks.on({t.name!r}' in text and '**params' not in text, t.name
+        rows = [[c.strip() for c in l.strip('|').split(' | ')] for l in text.splitlines() if l.startswith('| `')]
+        for k, p in t.declared.items():
+            row = next(r for r in rows if r[0] == f'`{k}`')
+            assert row[1] == f'`{p.default!r}`' and row[-1] == p.help, (t.name, k)
+            assert not p.unit or row[3] == p.unit, (t.name, k)
+
+def test_players_on_the_site(site):
+    for p in NBS.glob('tutorials/players/*.html'): assert (site/p.relative_to(NBS)).read_bytes() == p.read_bytes(), p
 
 def test_players():
     "Quarto copies them, and each is embedded in a page"

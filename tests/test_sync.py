@@ -57,8 +57,7 @@ def test_outputs(nb):
 def test_form(nb):
     "A title, a line on what the reader gains, and a module of the notebook's name"
     d = read(nb)
-    title = next((m for m in markdown(d) if m.startswith('# ')), '')
-    assert re.match(r'# .+\n+> .+', title), 'the first heading, then one line that starts with `> `'
+    assert re.fullmatch(r'# .+\n+> .+', markdown(d)[0].strip()), 'a cell of its own: the first heading, then one line that starts with `> `; nbdev makes the head of the page of it'
     if mod := exports_to(d):
         assert mod == re.sub(r'^\d\d_', '', nb.with_suffix('').as_posix()).replace('/', '.')
         assert 'nbdev_export()' in code(d)[-1] and '#| hide' in code(d)[-1]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 from torch.nn.utils.parametrize import ParametrizationList
-from ..meters import eval_mode
+from ..meters import eval_mode, no_way_back, plain_ops
 from ..rng import borrowed_rng
 from ..surgery import held
 from ..trick import Ctx, Int, Num, Trick
@@ -78,11 +78,10 @@ def _try(self, learn)->str|None: # one sentence, or None
     "Why R has no gradient, if it has none."
     weights = [[p for p in net.parameters() if p.requires_grad] for net in (learn.D, learn.G)]
     with borrowed_rng(learn.streams, 'consensus/try', device=learn.device), held(learn.D, learn.G), torch.autocast(learn.device.type, enabled=False), torch.enable_grad():
-        try:
+        def r():
             l = softplus(learn.D(learn.G(learn.some_z[:2]).float().clone())).sum()
-            torch.autograd.grad(half_square([l, -l], weights), weights[0] + weights[1], allow_unused=True)
-        except RuntimeError as e:
-            return f"Consensus differentiates the gradients of D and G, and these networks do not allow it ({str(e).splitlines()[0][:120].rstrip('. ')}); in fused attention, use need_weights=True or SDPBackend.MATH."
+            return half_square([l, -l], weights)
+        if said := no_way_back(r, learn.D, learn.G): return f"Consensus differentiates the gradients of D and G, and these networks do not allow it ({said}); {plain_ops}."
 
 def _why_not(self, learn):
     key = tuple(map(id, (*learn.D.modules(), *learn.G.modules())))

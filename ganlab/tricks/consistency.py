@@ -21,7 +21,7 @@ def same_meaning(
     if x.ndim != 4: return x + jitter*torch.randn(x.shape, generator=g, device=x.device)
     def whole(lo, hi): return torch.randint(lo, hi + 1, (len(x),), generator=g, device=x.device)
     if flip: x = torch.where(whole(0, 1).reshape(-1, 1, 1, 1) == 1, x.flip(3), x)
-    r, c = (int(shift*n) for n in x.shape[2:])
+    r, c = (int(shift*n + .5) for n in x.shape[2:])       # to the nearest pixel
     return shifted(x, whole(-r, r), whole(-c, c))
 
 class Consistency(Trick):

@@ -67,10 +67,10 @@ def augment(
         x = sometimes(x, spread(x, 1 + u(1.), 1), p, g)
         x = sometimes(x, spread(x, 1 + u(.5), (1, 2, 3)), p, g)
     if translation:
-        r, c = int(strength*h/8), int(strength*w/8)
+        r, c = int(strength*h/8 + .5), int(strength*w/8 + .5)      # to the nearest pixel, as the authors do
         x = sometimes(x, shifted(x, whole(-r, r), whole(-c, c)), p, g)
     if cutout:
-        a, b = int(strength*h/2), int(strength*w/2)
+        a, b = int(strength*h/2 + .5), int(strength*w/2 + .5)
         x = sometimes(x, holed(x, whole(0, h - a%2) - a//2, whole(0, w - b%2) - b//2, (a, b)), p, g)   # the centre is anywhere, the border included
     return x
 

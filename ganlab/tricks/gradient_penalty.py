@@ -6,7 +6,7 @@
 from __future__ import annotations
 import torch
 from torch import Tensor, nn
-from ..meters import eval_mode, input_grads
+from ..meters import eval_mode, input_grads, no_way_back, plain_ops
 from ..rng import borrowed_rng
 from ..surgery import held
 from ..trick import Choice, Int, Num, Trick
@@ -54,9 +54,8 @@ def twice_differentiable(learn)->str|None: # one sentence, or None
 def _try_twice(learn):
     with borrowed_rng(learn.streams, 'twice', device=learn.device), held(learn.D, learn.G):
         with torch.no_grad(), eval_mode(learn.G): x = learn.G(learn.some_z[:2])
-        try: torch.autograd.grad(input_grads(learn.D, x, create_graph=True).square().sum(), [p for p in learn.D.parameters() if p.requires_grad], allow_unused=True)
-        except RuntimeError as e:
-            return f"A gradient penalty differentiates D's gradient, and this D does not allow it ({str(e).splitlines()[0][:120].rstrip('. ')}); in fused attention, use need_weights=True or SDPBackend.MATH."
+        said = no_way_back(lambda: input_grads(learn.D, x, create_graph=True).square().sum(), learn.D)
+        if said: return f"A gradient penalty differentiates D's gradient, and this D does not allow it ({said}); {plain_ops}."
 
 def mixes_samples(learn)->str|None: # one sentence, or None
     "A word of caution about BatchNorm in D."
@@ -69,18 +68,19 @@ class GradientPenalty(Trick):
     short = 'D pays for its slope at reals (R1), fakes (R2), or between, so that it cannot become a cliff.'
     source = 'Mescheder 2018 (1801.04406) eq. 9; γ of StyleGAN2; Roth 2017 (1705.09367); Kodali 2017 (1705.07215); Thanh-Tung 2019 (1902.03984)'
     acts = "D's loss: its slope"
-    lipschitz = property(lambda self: self.center == 1)
+    asked = property(lambda self: self.center if self.center != 'auto' else int(self.points == 'dragan'))    # the slope
+    lipschitz = property(lambda self: self.asked == 1)
     gamma = Num(10, 0, 100, 'weight: γ/2 times the square with center 0, γ times it with center 1', label='γ', log=True)
     points = Choice('real', where, 'where the slope is looked at')
-    center = Choice(0, (0, 1), 'the slope asked for')
+    center = Choice('auto', ('auto', 0, 1), 'the slope asked for; auto: 1 for dragan, else 0')
     every = Int(1, 1, 64, 'one in so many steps is penalised, so many times as strongly')
     ramp = Int(0, 0, 100_000, 'steps over which the weight rises from 0', unit='steps')
 
     def why_not(self, learn): return twice_differentiable(learn)
     def caution(self, learn):
-        flat = self.center and hasattr(learn.tricks.loss(), 'with_targets') and "At this loss's optimum D is flat, and center 1 asks for a slope of 1."
+        flat = self.asked and hasattr(learn.tricks.loss(), 'with_targets') and "At this loss's optimum D is flat, and center 1 asks for a slope of 1."
         return ' '.join(s for s in (mixes_samples(learn), flat) if s) or None
     def d_term(self, ctx):
-        w = self.gamma*(1 if self.center else .5)*self.risen(ctx.step)
+        w = self.gamma*(1 if self.asked else .5)*self.risen(ctx.step)
         if not w or ctx.step % self.every: return ctx.l_real.new_zeros(())
-        return w*self.every*slope_penalty(ctx, self.points, self.center)
+        return w*self.every*slope_penalty(ctx, self.points, self.asked)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 import math, torch
 from torch import Tensor, nn
+from ..meters import no_way_back, plain_ops
 from ..rng import borrowed_rng
 from ..surgery import held, sites
 from ..trick import Int, Num, Text, Trick
@@ -75,9 +76,10 @@ def _try(self, learn)->str|None: # one sentence, or None
         with borrowed_rng(learn.streams, 'path_length/try', device=learn.device):
             lengths = self.lengths(learn, learn.some_z[:2], learn.streams.generator('path_length/try', device=learn.device))
             ps = [p for p in learn.G.parameters() if p.requires_grad]
-            moves = lengths.requires_grad and any(g is not None for g in torch.autograd.grad(lengths.sum(), ps, allow_unused=True))
-    except (RuntimeError, AttributeError) as e:
-        return f"Path length differentiates G's gradient, and this G does not allow it ({str(e).splitlines()[0][:120].rstrip('. ')}); in fused attention, use need_weights=True or SDPBackend.MATH."
+            moves = lengths.requires_grad and any(g is not None for g in torch.autograd.grad(lengths.sum(), ps, allow_unused=True, retain_graph=True))
+            said = no_way_back(lengths.sum, learn.G)
+    except (RuntimeError, AttributeError) as e: said = str(e).splitlines()[0][:120].rstrip('. ')
+    if said: return f"Path length differentiates G's gradient, and this G does not allow it ({said}); {plain_ops}."
     if not moves: return "Path length: how G moves with its latents depends on none of its weights."
 
 def _why_not(self, learn):

@@ -116,7 +116,7 @@ def _ends(learn)->tuple|str: # (site in D, site in G)
     "D's first and G's last convolution."
     image = lambda s: isinstance(s.module, (nn.Conv2d, nn.ConvTranspose2d)) and len(s.x) == len(s.y) == 3
     d, g = next(filter(image, sites(learn, 'd')), None), next(filter(image, reversed(sites(learn, 'g'))), None)
-    if d is None or g is None: return f"Progressive growing: {'G' if g is None else 'D'} has no convolution that is used once, and its resolution cannot grow; mode='capacity' grows its layers."
+    if d is None or g is None: return f"Progressive growing: {'G' if g is None else 'D'} has no convolution that is used once, and its images cannot grow; mode='capacity' grows its layers."
     return d, g
 
 _acts = (nn.Tanh, nn.Sigmoid, nn.Identity)
@@ -163,6 +163,11 @@ def what(self:ProgressiveGrowing, learn)->str: # 'resolution', 'capacity' or 'cu
     return 'resolution' if getattr(learn.source, 'k', 0) and not isinstance(_ends(learn), str) else 'capacity'
 
 @patch
+def stays_small(self:ProgressiveGrowing, learn)->str|None: # one sentence; None: G and D can grow up to the data
+    "Why images that are larger than G's are of no use to it."
+    return ends if isinstance(ends := _ends(learn), str) else None
+
+@patch
 def why_not(self:ProgressiveGrowing, learn):
     kind, shape = self.what(learn), tuple(learn.source.shape)
     if kind == 'capacity': return found if isinstance(found := _hidden(learn), str) else None
@@ -173,11 +178,13 @@ def why_not(self:ProgressiveGrowing, learn):
     if not room: return f"Progressive growing: the data has the size of G's images, {shape[1]}x{shape[2]}; give larger data by a power of two, or mode='capacity' or 'curriculum'."
     if self.stages > room: return f"Progressive growing: the data has room for {room} doubling{'s' if room > 1 else ''} of G's images, not for {self.stages}."
     if any(m._buffers.get('reference') is not None for m in learn.D.modules()): return "Progressive growing changes the size of what D takes, and D holds a reference batch of the present size; turn virtual batch norm in D off first."
-    return ends if isinstance(ends := _ends(learn), str) else None
+    return self.stays_small(learn)
 
 @patch
 def caution(self:ProgressiveGrowing, learn):
-    if self.mode == 'auto' and self.what(learn) == 'capacity': return "The data has no larger images for these networks: their layers grow."
+    if self.mode == 'auto' and self.what(learn) == 'capacity':
+        if getattr(learn.source, 'k', 0): return f"{self.stays_small(learn)} So the layers grow, and the images keep their size."
+        return "The data has no larger images for these networks: their layers grow."
     if self.what(learn) == 'resolution': return "Turned off, it fades the new blocks out and removes them."
 
 # %% ../../nbs/tricks/progressive_growing.ipynb #4186a2b2

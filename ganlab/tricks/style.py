@@ -162,7 +162,7 @@ class Style(Grafted):
     mixing = Num(0.9, 0, 1, 'share of training batches with two styles')
     depth = Int(2, 1, 8, 'layers of the mapping')
     width = Int(64, 4, 1024, 'hidden units of the mapping', log=True)
-    lr_mult = Num(0.01, 0.001, 1, "the mapping's learning rate, as a multiple of G's", log=True, label='mapping rate')
+    lr_mult = Num(0.1, 0.001, 1, "the mapping's learning rate, as a multiple of G's", log=True, label='mapping rate')
     leave_over = Int(200, 0, 10_000, 'steps over which it is faded out when turned off', label='fade out')
 
     def why_not(self, learn):

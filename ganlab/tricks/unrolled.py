@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 from torch.nn.utils.parametrize import ParametrizationList
-from ..meters import eval_mode
+from ..meters import eval_mode, no_way_back, plain_ops
 from ..rng import borrowed_rng
 from ..surgery import held, swapped
 from ..trick import Choice, Ctx, Flag, Int, Num, Trick
@@ -140,10 +140,11 @@ def _try(self, learn)->str|None: # one sentence, or None
                     return l
                 lent = {n: p.detach().clone().requires_grad_() for n, p in own.items()}
                 ahead = look_ahead(loss, lent, sgd, {n: {} for n in own}, dict.fromkeys(own, dict(lr=.01, weight_decay=0, momentum=0)), 1, self.first_order)
-                *reached, _ = torch.autograd.grad(loss(ahead), [*own.values(), x], allow_unused=True)
+                *reached, _ = torch.autograd.grad(end := loss(ahead), [*own.values(), x], allow_unused=True, retain_graph=True)
+                if said := no_way_back(lambda: end, D): raise RuntimeError(said)
         except RuntimeError as e:
             if 'heckpoint' in str(e): again.append(True)
-            else: return f"Unrolling differentiates D's gradient, and this D does not allow it ({str(e).splitlines()[0][:120].rstrip('. ')}); set first_order=True, or in fused attention need_weights=True."
+            else: return f"Unrolling differentiates D's gradient, and this D does not allow it ({str(e).splitlines()[0][:120].rstrip('. ')}); set first_order=True, or {plain_ops}."
         finally:
             for h in hooks: h.remove()
     if any(again): return "Unrolling lends D other weights for a while, and a D that checkpoints its activations asks for them again when they are gone; do without torch.utils.checkpoint in D."
