@@ -13,13 +13,13 @@ import numpy as np, torch
 from fastcore.basics import patch
 from fastprogress.fastprogress import progress_bar
 from scipy.stats import fisher_exact, t as student
-from .data import LoaderSource
+from .data import LoaderSource, tile_images
 from .fitting import StepError
 from .interrupt import breakable, unbroken
 from .learner import GANLearner
 from .losses import get_loss, losses
 from .metrics import measures, quality, real_samples
-from .plots import Plot, colors, image_grid
+from .plots import Plot, colors
 from .rng import Streams, borrowed_rng, whole
 from .snapshots import put_back, take
 from .verdict import Look, enough, least, look
@@ -397,12 +397,11 @@ def cost(self:Comparison)->str:
 
 # %% ../nbs/compare.ipynb #fd108cf0
 def _pane(ax, x, real, title):
-    x = x.numpy()
-    if x.ndim == 4: ax.imshow(image_grid(x[:25], 5), cmap='gray', vmin=0, vmax=255, interpolation='nearest'); ax.axis('off')
+    if x.ndim == 4: ax.imshow(tile_images(x[:25], 5), cmap='gray', vmin=0, vmax=255, interpolation='nearest'); ax.axis('off')
     elif x.ndim == 2 and x.shape[1] > 1:
-        ax.plot(*real.numpy()[:, :2].T, '.', ms=2, color=colors['real'], alpha=.4); ax.plot(*x[:, :2].T, '+', ms=3, mew=.7, color=colors['g'])
+        ax.plot(*real.numpy()[:, :2].T, '.', ms=2, color=colors['real'], alpha=.4); ax.plot(*x.numpy()[:, :2].T, '+', ms=3, mew=.7, color=colors['g'])
         e = 1.3*float(real.abs().max()); ax.set(aspect='equal', xlim=(-e, e), ylim=(-e, e), xticks=[], yticks=[])
-    else: ax.axis('off'); ax.text(.5, .5, f'samples of shape {x.shape[1:]}', ha='center', fontsize=8)
+    else: ax.axis('off'); ax.text(.5, .5, f'samples of shape {tuple(x.shape[1:])}', ha='center', fontsize=8)
     ax.set_title(title, fontsize=9)
 
 def _over_time(self, ax):

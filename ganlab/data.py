@@ -23,6 +23,7 @@ from fastcore.basics import patch
 from fastprogress.fastprogress import progress_bar
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader as FastaiDataLoader
+from .draws import begin, end
 from .rng import Streams
 
 # %% ../nbs/01_data.ipynb #39864952
@@ -533,9 +534,10 @@ def image_dls(
 def lent_rngs(
     seed:int, # 32 bits
 ):
-    "Within the block the generators of PyTorch, NumPy and Python are seeded; after it, they stand where they stood."
-    gens = [torch.default_generator] + ([torch.cuda.default_generators[torch.cuda.current_device()]] if torch.cuda.is_initialized() else [])
+    "Within the block what draws from the generators of PyTorch, NumPy and Python draws from seeded ones; after it, they stand where they stood. On the CPU PyTorch's is not touched at all."
+    gens = [torch.cuda.default_generators[torch.cuda.current_device()]] if torch.cuda.is_initialized() else []
     saved, np_state, py_state = [g.get_state() for g in gens], np.random.get_state(), random.getstate()
+    mode = begin(torch.Generator().manual_seed(seed))
     try:
         for g in gens: g.manual_seed(seed)
         np.random.seed(seed); random.seed(seed)
@@ -543,6 +545,7 @@ def lent_rngs(
     finally:
         for g, o in zip(gens, saved): g.set_state(o)
         np.random.set_state(np_state); random.setstate(py_state)
+        end(mode)
 
 def _image_of(b):
     "The images in a batch: the first of a tuple or list, or the batch itself."

@@ -402,7 +402,7 @@ def fit_steps(self:StepLearner,
     progress:bool=True, # show a progress bar
     cbs=None,        # more callbacks, for this call
 ):
-    "Train for `n` steps, blocking. `fit_steps(a); fit_steps(b)` is `fit_steps(a + b)`, bit for bit. Ctrl-C ends it after the step under way; a second one undoes that step."
+    "Train for `n` steps, blocking. `fit_steps(a); fit_steps(b)` is `fit_steps(a + b)`, bit for bit. Ctrl-C ends it after the step under way; a second one undoes that step. Other threads may draw random numbers meanwhile: see `learn.lent`."
     if n is not None or gate is None: n = whole(n, 'n')
     if gate is not None and not callable(gate): raise TypeError(f"gate={gate!r}; need a function of the learner")
     self._fit(1, n, gate, cbs=cbs, validates=None, progress=progress and n is not None)

@@ -19,13 +19,14 @@ from fastai.torch_core import default_device
 from fastai.callback.core import CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException
 from .data import Halved, as_source
 from .files import may_write, placed
+from .draws import Lend, may_draw, out_of_sight
 from .fitting import Rates, StepError, StepLearner, TwoOptimizers
 from .interrupt import heed, unbroken
 from .losses import get_loss, loss_key, loss_name, loss_title, sees_level
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
 from .probe import halvings, latent_shape, need_module, probe
 from .rng import BorrowedRNG, Streams, borrowed_rng, whole
-from .surgery import enrol, held, level_bias, recentre
+from .surgery import enrol, held, laid_like, level_bias, recentre
 from .snapshots import Snapshot, load_tensors, named_params, opt_numbers, put_back, state_digest, take
 from .switch import Change, Tricks
 from .trick import Ctx, nearest
@@ -93,8 +94,8 @@ class GANLearner(StepLearner):
         self.streams, self.base_loss, self.n_d, self.update, self.amp = Streams(seed), get_loss(loss), n_d, update, amp
         self.known_losses = {loss_key(self.base_loss): self.base_loss}      # all that it was ever on, for going back
         self.source, self.z_shape = as_source(dls, self.streams), latent_shape(G, z_dim)
-        self.step, self.n_batches, self.half = 0, 0, None
-        self._rng = BorrowedRNG(self.streams, self.device)
+        self.step, self.n_batches, self.half, self._said = 0, 0, None, set()
+        self._rng = BorrowedRNG(self.streams, self.device, wary=True)
         G.to(self.device), D.to(self.device)
         super().__init__(dls, GAN(G, D), path=path)
         self._meet()
@@ -103,6 +104,7 @@ class GANLearner(StepLearner):
         self.record, self.layers, self._ring, self._mults = Record(_columns), dict(d=Record(), g=Record()), deque(maxlen=3), {}
         self.tricks = Tricks(self)
         self.rewire()
+        if isinstance(self.source, Halved): warnings.warn(self._averaged_down(), stacklevel=2)
         self.add_cbs(cbs)
         from ganlab.run import Run
         with Run.begins(self, run) as self.run:
@@ -168,12 +170,19 @@ def _meet(self:GANLearner):
     self.some_z = self._z(n, 'probe', 0)
     with borrowed_rng(self.streams, 'probe', device=self.device), held(self.G, self.D):
         if k := halvings(self.G, self.D, x, self.some_z):
-            full, self.source = self.source.shape, Halved(self.source, k)
-            h, w = self.source.shape[1:]
-            warnings.warn(f"the data is {full[1]}x{full[2]}, the networks are for {h}x{w}: reals are averaged down to {h}x{w}; progressive_growing takes the networks up to the data's size", stacklevel=3)
+            self.source = Halved(self.source, k)
             x, self.some_x = self.source.batch(0)[:n].to(self.device), self.source.some()
         probe(self.G, self.D, x, self.some_z)
     self._autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if self.amp else nullcontext
+
+@patch
+def _averaged_down(self:GANLearner)->str:
+    "What is said where the data is larger than the networks' images, and what can be done about it."
+    (h, w), full = self.source.shape[1:], self.source.source.shape
+    growers = [(t.name, t.stays_small(self)) for t in self.tricks.values() if hasattr(t, 'stays_small')]
+    able = next((name for name, why in growers if why is None), None)
+    then = f"{able} takes the networks up to the data's size" if able else f"they stay so. {' '.join(why for _, why in growers)}".strip()
+    return f"the data is {full[1]}x{full[2]}, the networks are for {h}x{w}: reals are averaged down to {h}x{w}; {then}"
 
 @patch
 def _first(self:GANLearner, t):
@@ -188,6 +197,10 @@ def rewire(self:GANLearner):
     "Note what is trained: called whenever modules may have changed."
     self.found = {}                 # sites of the networks, looked for when somebody asks
     enrol(self)
+    nets, own = (self.G, self.D), [self.base_loss, self.opt_d, self.opt_g, *(t for t in self.tricks.enabled if t.name in self.tricks.given)]
+    self.draws = may_draw(nets, own)
+    self.streams.lends = self.draws and out_of_sight(nets)
+    if self.streams.lends: self._say(_lent)
     self._ps = {k: named_params(net) for k, net in (('d', self.D), ('g', self.G))}
     self._trained = {k: [p for p in ps.values() if p.requires_grad] for k, ps in self._ps.items()}
     names = {k: [n for n, p in ps.items() if p.requires_grad] for k, ps in self._ps.items()}
@@ -215,16 +228,41 @@ def _attempt(self:GANLearner):
     self._row, self._mults[self.step] = {}, self.rates.mult
     try:
         n_d, n_g = {'d': (1, 0), 'g': (0, 1), None: (self.n_d_now, self.n_g_now)}[self.half]
-        with self._rng:
+        with self._rng if self.draws else nullcontext():
+            self._rng.seed('step', self.step)
             self._at, updates = Ctx(self, self.step, 0, ''), partial(self._updates, n_d, n_g)
             for t in self.tricks.slots['around_step']: updates = partial(self._ask, t, 'around_step', updates, self._at)
             c = updates()
         self._note(c, t0)
     except StepError: raise
+    except Lend: self._lend()
     except Exception as e:
         if not isinstance(e, Cancelled): raise self._recover(e) from e
         self._recompute(self.step); raise
     except BaseException: self._recompute(self.step); raise      # an interrupt leaves no half step behind
+
+@patch
+def _lend(self:GANLearner):
+    "What draws cannot be given a generator: from here on the default one is lent; the step again."
+    self._recompute(self.step)
+    self.streams.lends = True
+    self._say(_lent)
+    self._attempt()
+
+@patch(as_prop=True)
+def lent(self:GANLearner)->str: # one sentence, or ''
+    "What default generator is lent while a step runs, so that others should not draw from it."
+    if not self.draws or not (self.streams.lends or self._rng.cuda): return ''
+    return _lent if self.streams.lends else "G or D draws random numbers on the GPU: while a step runs, its default generator is lent to it. Whatever else draws there meanwhile should draw from a torch.Generator of its own"
+
+@patch
+def _say(self:GANLearner, text):
+    "Warn, once."
+    if text not in self._said: warnings.warn(text)
+    self._said.add(text)
+
+_lent = ("G or D draws random numbers where it cannot be given a generator (it is compiled or scripted, or draws within torch.utils.checkpoint): "
+         "while a step runs, PyTorch's default generator is lent to it. Whatever else draws meanwhile should draw from a torch.Generator of its own")
 
 @patch
 def _updates(self:GANLearner, n_d, n_g)->Ctx: # of the D update whose fakes G's first update uses
@@ -253,13 +291,15 @@ def _d_gradient(self:GANLearner, c):
     c.who, who = '', c.who       # the networks are asked, not the trick that may wrap this update
     self._rng.seed('d-scores', c.step, c.k)
     with self._autocast():
-        fakes = c.xf.detach()
+        fakes, made = c.xf.detach(), []
         for t in self.tricks.slots['fakes']:
+            made.append((t, fakes))
             fakes = self._ask(t, 'fakes', fakes, c)
             _need(t, 'fakes', c, torch.is_tensor(fakes) and fakes.ndim > 1, fakes, "samples")
-        c.l_real, c.l_fake = self._score(c.x, 'real', c), self._score(fakes, 'fake', c)
+            fakes = laid_like(fakes, c.xf)
+        c.l_real, c.l_fake = self._score(c.x, 'real', c), self._score(fakes, 'fake', c, made)
         total = self._sum(self.loss_now.d_loss(c.l_real, c.l_fake), 'd', c)
-    total.backward()
+    torch.autograd.backward(total)      # what it draws is seen, too
     c.who = who
 
 @patch
@@ -291,7 +331,7 @@ def _g_gradient(self:GANLearner, c):
             c.l_fake = self._ask(t, 'scores', c.l_fake, c)
             _need(t, 'scores', c, torch.is_tensor(c.l_fake) and c.l_fake.ndim == 1 and len(c.l_fake), c.l_fake, "scores (n,)")
         total = self._sum(self.loss_now.g_loss(c.l_fake, c.l_real), 'g', c)
-    total.backward()
+    torch.autograd.backward(total)      # what it draws is seen, too
     c.who = who
 
 # %% ../nbs/08_learner.ipynb #b2446c5e
@@ -322,18 +362,39 @@ def _ask(self:GANLearner, t, slot, *args):
     return out
 
 @patch
-def _score(self:GANLearner, x, side, c):
+def _score(self:GANLearner, x, side, c, made=()): # made: (trick, what it was given) of those that had a hand in `x` before
     "D's raw scores (B,) of what the tricks let it see of `x`."
+    given = c.x if side == 'real' else c.xf
+    x = laid_like(x, given)         # a trick may ask about samples of its own
     if ins := self.tricks.slots['inputs']:
         c.side = side
-        n = len(x)
+        n, made = len(x), [*made]
         for t in ins:
+            made.append((t, x))
             x = self._ask(t, 'inputs', x, c)
             _need(t, 'inputs', c, torch.is_tensor(x) and len(x) == n, x, f"the {n} samples")
+            x = laid_like(x, given)
         c.side = None
-    l = self.D(x.clone())      # a copy: D may work in place on its input, and the same fakes go into it twice
+    try: l = self.D(x.clone())      # a copy: D may work in place on its input, and the same fakes go into it twice
+    except Exception as e:
+        self._choked(x, made, c, e)
+        raise
     if not torch.is_tensor(l): raise TypeError(f"D gave a {type(l).__name__} while it trains; need one tensor, a raw score for each sample")
     return l.flatten().float()
+
+@patch
+def _choked(self:GANLearner, x, made, c, error):
+    "Raise in the name of the trick whose work D cannot take, where it takes what that trick was given."
+    def takes(x):
+        try:
+            with torch.no_grad(), held(self.D): self.D(x.clone())
+        except Exception: return False
+        return True
+    if not made or takes(x): return
+    t = next((t for t, before in reversed(made) if takes(before)), None)
+    if t is None: return
+    c.who = t.name
+    raise RuntimeError(f"D does not take what {t.title} makes of its samples ({type(error).__name__}: {str(error).splitlines()[0]})") from error
 
 def _need(t, slot, c, ok, got, what):
     "A slot's result is what it should be, or the trick is named."

@@ -8,7 +8,7 @@ import numpy as np, torch
 from contextlib import contextmanager
 
 # %% auto #0
-__all__ = ['layer_norms', 'eval_mode', 'input_grads', 'input_grad_norm', 'Record', 'minmax']
+__all__ = ['plain_ops', 'layer_norms', 'eval_mode', 'input_grads', 'no_way_back', 'input_grad_norm', 'Record', 'minmax']
 
 # %% ../nbs/07_meters.ipynb #1bee64bd
 def layer_norms(
@@ -41,6 +41,22 @@ def input_grads(
     with torch.enable_grad(), torch.autocast(x.device.type, enabled=False):
         g, = torch.autograd.grad(score(x.clone()).sum(), x, create_graph=create_graph)   # a clone, for a D that works in place
     return g.flatten(1)
+
+plain_ops = "write that operation in plain PyTorch; in fused attention, use need_weights=True or SDPBackend.MATH"
+
+def no_way_back(
+    make, # -> a scalar made of gradients, with its graph
+    *nets, # modules, whose parameters it is made from
+)->str|None: # the first line of what PyTorch says, or None
+    "Why gradients cannot be differentiated, if they cannot: found by a whole backward pass; what `nets` hold in `.grad` stays."
+    ps = [p for net in nets for p in net.parameters()]
+    kept = [p.grad for p in ps]
+    try:
+        for p in ps: p.grad = None
+        if (out := make()).requires_grad: out.backward()     # autograd.grad would go around an operation that is marked once_differentiable
+    except RuntimeError as e: return str(e).splitlines()[0][:120].rstrip('. ')
+    finally:
+        for p, g in zip(ps, kept): p.grad = g
 
 def input_grad_norm(
     D, # the discriminator
