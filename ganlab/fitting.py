@@ -8,20 +8,24 @@ import math, threading, time, warnings
 from collections import deque
 from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
-from functools import partial
-from fastai.callback.core import Callback, CancelBatchException, CancelFitException, CancelTrainException, CancelValidException, event
-from fastai.callback.progress import ProgressCallback
+from functools import partial, wraps
+from types import SimpleNamespace
+from fastai.callback.core import Callback, CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException, CancelValidException, event
+from fastai.callback.channelslast import ChannelsLast
+from fastai.callback.progress import ProgressCallback, ShowGraphCallback
 from fastai.callback.schedule import LRFinder, ParamScheduler, SuggestionMethod
-from fastai.callback.tracker import TrackerCallback
-from fastai.learner import Learner, Recorder
+from fastai.callback.tracker import TerminateOnNaNCallback, TrackerCallback
+from fastai.learner import Learner, Metric, Recorder, SkipToEpoch
 from fastcore.basics import noop, patch
 from fastcore.foundation import L
 import numpy as np, torch
 from .interrupt import breakable, heed, unbroken
 from .rng import whole
+from .trick import nearest
+from .unsuited import methods, refusal, unsuited
 
 # %% auto #0
-__all__ = ['Rates', 'Hyper', 'TwoOptimizers', 'GANRecorder', 'GANProgress', 'StepError', 'StepLearner']
+__all__ = ['Rates', 'Hyper', 'TwoOptimizers', 'GANRecorder', 'GANProgress', 'GANGraph', 'StepError', 'StepLearner', 'suited']
 
 # %% ../nbs/fitting.ipynb #fbf986eb
 def _main(groups, like=frozenset())->int:
@@ -155,30 +159,40 @@ class TwoOptimizers:
             warnings.warn(f"fastai set {k!r}; ganlab ignores it: set betas_g, betas_d or the param_groups of learn.opt_g and learn.opt_d")
 
 # %% ../nbs/fitting.ipynb #dd896cba
+def _check_monitors(learn, known):
+    "A tracker that waits for a column which is not there is told which there are."
+    for cb in learn.cbs:
+        if not isinstance(cb, TrackerCallback) or cb.monitor in known: continue
+        why = '' if learn.validates else ' Nothing is held out in this fit, so there is no valid_loss and no metric.'
+        raise ValueError(f"{type(cb).__name__}(monitor={cb.monitor!r}): need one of {', '.join(known)}.{nearest(cb.monitor, known)}{why}")
+
 class GANRecorder(Recorder):
     "fastai's recorder, fed from the learner's own record."
     name, direct = 'recorder', True
     def before_fit(self):
         self.lrs, self.iters, self.losses, self.values = [], [], [], []
-        self.metric_names = L('epoch', 'd_loss', 'g_loss') + (['valid_loss'] if self.learn.validates else []) + ['time']
+        held = ['valid_loss', *self.learn.metrics.attrgot('name')] if self.learn.validates else []
+        self.metric_names = L('epoch', 'd_loss', 'g_loss', *held, 'time')
         self.smooth = self.weight = 0.
+        _check_monitors(self.learn, self.metric_names[1:-1])
     def before_epoch(self): self.start_epoch, self.first, self.log = time.time(), self.learn.record.n, L(self.learn.epoch)
     def before_train(self): pass
-    def before_validate(self): pass
+    def before_validate(self): self.held_out = True
     def after_batch(self):
         self.lrs.append(self.learn.opt.reference*self.learn.rates.mult)
         self.smooth, self.weight = 0.98*self.smooth + 0.02*self.learn.last_loss, 0.98*self.weight + 0.02
-        self.learn.smooth_loss = self.smooth/self.weight
-        self.losses.append(self.learn.smooth_loss)
+        self.losses.append(self.smooth/self.weight)
     def after_train(self):
         for c in ('d_loss', 'g_loss'):
             v = self.learn.record.array(c, self.first)
             self.log.append(float(v[~np.isnan(v)].mean()) if not np.isnan(v).all() else float('nan'))    # a half step has one of the two
     def after_validate(self):
-        if self.learn.validates: self.log.append(self.learn.valid_loss)
+        if self.held_out: self.log += [self.learn.valid_loss, *self.learn.metric_values]
     def after_cancel_train(self): pass
-    def after_cancel_validate(self): pass
+    def after_cancel_validate(self): self.held_out = False
     def after_epoch(self):
+        if len(self.log) == 1: self.after_train()                                   # the epoch was cut short
+        self.log += [math.nan]*(len(self.metric_names) - 1 - len(self.log))         # and there is nothing to say of what is held out
         self.learn.final_record = self.log[1:].copy()
         self.values.append(self.learn.final_record)
         secs = int(time.time() - self.start_epoch)
@@ -198,6 +212,23 @@ class GANProgress(ProgressCallback):
         self.due = now + 0.1
         self.pbar.update(self.iter + 1)
         self.pbar.comment = f'd_loss {self.learn.last_d:.3f}  g_loss {self.learn.last_g:.3f}'
+
+# %% ../nbs/fitting.ipynb #69529a0e
+class GANGraph(ShowGraphCallback):
+    "fastai's graph under the progress bar, of both losses."
+    name = 'show_graph'
+    def before_fit(self): self.nb_batches, self.first = [], self.learn.record.n
+    def after_epoch(self):
+        bar = getattr(getattr(self.learn, 'progress', None), 'mbar', None)
+        if bar is None or not self.nb_batches: return
+        from ganlab.plots import smooth
+        lines = [smooth(self.learn.record.array(c, self.first)) for c in ('d_loss', 'g_loss')]
+        graphs = [(np.arange(1, len(y) + 1), y) for y in lines]
+        if self.learn.validates: graphs.append((self.nb_batches, [row[2] for row in self.learn.recorder.values]))
+        if hasattr(bar, 'hide_graph'): bar.names = ['d_loss', 'g_loss', 'valid_loss'][:len(graphs)]
+        ys = np.concatenate([np.asarray(y, float) for _, y in graphs])
+        ys = ys[np.isfinite(ys)]
+        bar.update_graph(graphs, (0, max(1, self.n_epoch*self.nb_batches[0])), (min(0., ys.min()), ys.max()) if len(ys) else None)
 
 # %% ../nbs/fitting.ipynb #d27ac845
 class StepError(RuntimeError):
@@ -219,12 +250,22 @@ class StepLearner(Learner):
     "A fastai learner whose batch is one call of `one_step`."
     def __init__(self, dls, model, cbs=None, path=None):
         self._table, self._claim, self._trainer, self._jobs = {}, threading.RLock(), None, deque()
+        self._seen, self.metric_values = None, []
         super().__init__(dls, model, loss_func=noop, cbs=None, path=path, default_cbs=False)
         self.n_threads, self.last_d, self.last_g, self.last_loss = torch.get_num_threads(), 0., 0., 0.
         self.add_cbs([GANRecorder(), GANProgress()])
         self.add_cbs(cbs)
 
     lr = property(lambda self: self.opt.reference, lambda self, v: None, doc="What fastai takes for the default rate: the larger of the two.")
+    xb = property(lambda self: (self._of_batch('z'),), noop, doc="For callbacks: the latents of the step, as a tuple of one.")
+    yb = property(lambda self: (self._of_batch('x'),), noop, doc="For callbacks: its reals.")
+    pred = property(lambda self: self._of_batch('xf'), noop, doc="For callbacks: its fakes.")
+    loss = property(lambda self: None if self._seen is None else torch.tensor(getattr(self._seen, 'loss', self.last_loss)), noop, doc="For callbacks: d_loss + g_loss of the step.")
+    smooth_loss = property(lambda self: torch.tensor((self.recorder.losses or [self.last_loss])[-1]), noop, doc="For callbacks: the same, smoothed.")
+    def _of_batch(self, name):
+        t = getattr(self._seen, name, None)
+        return None if t is None else t.detach()
+    def _end_cleanup(self): self.dl = self._seen = None
 
     @property
     def training_now(self)->bool: return self._trainer is not None # is some thread training?
@@ -307,11 +348,33 @@ def _listens(cb, name): return hasattr(type(cb), name) or name in vars(cb)
 
 warnings.filterwarnings('ignore', r'You are shadowing an attribute \(run\)')      # every fastai callback has a `run`, and the learner has its record
 
+_ours = {ProgressCallback: GANProgress, ShowGraphCallback: GANGraph}      # fastai's -> ours; its `no_bar` puts back its own
+
+def suited(cb)->Callback:
+    "A callback as the learner takes it, or an error that says what to use instead."
+    cb = cb() if isinstance(cb, type) else cb
+    if not isinstance(cb, Callback): raise TypeError(f"{cb!r} is no fastai Callback")
+    if not type(cb).__module__.startswith('ganlab.') and (why := refusal(cb)): raise ValueError(why)
+    return _ours[type(cb)]() if type(cb) in _ours else cb
+
+@patch
+def add_cbs(self:StepLearner, cbs):
+    "Add them all, or none."
+    L([suited(cb) for cb in L(cbs)]).map(self.add_cb)
+    return self
+
+@patch
+@contextmanager
+def added_cbs(self:StepLearner, cbs):
+    "Have them within the block."
+    cbs = L([suited(cb) for cb in L(cbs)])
+    self.add_cbs(cbs)
+    try: yield
+    finally: self.remove_cbs(cbs)
+
 @patch
 def add_cb(self:StepLearner, cb):
-    cb = cb() if isinstance(cb, type) else cb
-    if type(cb) is ProgressCallback: cb = GANProgress()      # fastai's `no_bar` puts back its own
-    if not isinstance(cb, Callback): raise TypeError(f"{cb!r} is no fastai Callback")
+    cb = suited(cb)
     deaf = sorted(e for e in _inner if _listens(cb, e))
     if deaf: warnings.warn(f"{type(cb).__name__} listens to {', '.join(deaf)}; a GAN step has two of each, so ganlab does not call them: write a trick instead")
     if hasattr(type(self), cb.name) or not isinstance(vars(self).get(cb.name, cb), Callback):
@@ -321,7 +384,10 @@ def add_cb(self:StepLearner, cb):
 @patch
 def remove_cb(self:StepLearner, cb):
     self._table.clear()
-    return super(StepLearner, self).remove_cb(cb)
+    super(StepLearner, self).remove_cb(cb)
+    for other in self.cbs:
+        if other.name == getattr(cb, 'name', None): setattr(self, other.name, other)      # one of two that have one name
+    return self
 
 @patch
 def __call__(self:StepLearner, name):
@@ -335,6 +401,21 @@ def __call__(self:StepLearner, name):
 
 # %% ../nbs/fitting.ipynb #421cb254
 @patch
+def _ended_by(self:StepLearner, e):
+    "A loss that is not finite is an error, or, with fastai's TerminateOnNaNCallback, the end of the fit."
+    if not e.term or not any(isinstance(cb, TerminateOnNaNCallback) for cb in self.cbs): raise e
+    print(f'{e} The fit ends at step {e.at}.')
+    raise CancelFitException
+
+@patch
+def _do_fit(self:StepLearner):
+    "All epochs but those that fastai's SkipToEpoch skips."
+    first = max((cb._skip_to for cb in self.cbs if isinstance(cb, SkipToEpoch)), default=0)
+    for epoch in range(first, self.n_epoch):
+        self.epoch = epoch
+        self._with_events(self._do_epoch, 'epoch', CancelEpochException)
+
+@patch
 def _all_steps(self:StepLearner, n, gate=None):
     "`n` steps (`None`: until `gate` ends it), each a fastai batch."
     i = 0
@@ -346,6 +427,7 @@ def _all_steps(self:StepLearner, n, gate=None):
             self.boundary()
             self.one_step()
         except CancelBatchException: self('after_cancel_batch')
+        except StepError as e: self._ended_by(e)
         self.train_iter += 1
         if n: self.pct_train += 1/(n*self.n_epoch)
         self('after_batch')
@@ -390,9 +472,7 @@ def fit(self:StepLearner,
     n_epoch, start_epoch = whole(n_epoch, 'n_epoch'), whole(start_epoch, 'start_epoch', 0)
     if wd is not None: warnings.warn("ganlab ignores wd: set weight_decay in the param_groups of learn.opt_g and learn.opt_d")
     if reset_opt: self.between_steps(self.reset_opt)
-    if start_epoch:
-        from fastai.learner import SkipToEpoch
-        cbs = L(cbs) + SkipToEpoch(start_epoch)
+    if start_epoch: cbs = L(cbs) + SkipToEpoch(start_epoch)
     self._fit(n_epoch, self.steps_per_epoch, lr=lr, cbs=cbs)
 
 @patch
@@ -415,9 +495,49 @@ def quiet(self:StepLearner):
     with self.removed_cbs(bars), self.no_logging(): yield
 
 @patch
-def validate(self:StepLearner, ds_idx=1, dl=None, cbs=None):
-    "D's loss on held-out reals against fresh fakes, in eval mode; `None` where nothing is held out."
-    return self.between_steps(self._validate) if self.has_valid else None
+def validate(self:StepLearner, ds_idx:int=1, dl=None, cbs=None): # -> a number; with metrics, as in fastai, a list: it and theirs
+    "D's loss on held-out reals against as many fakes, in eval mode, and the metrics; `None` where nothing is held out."
+    if ds_idx != 1 or dl is not None or cbs is not None: raise ValueError("validate() looks at what the learner holds out; for other samples, learn.score(x) gives D's scores")
+    if not self.has_valid: return None
+    loss = self.between_steps(self._validate)
+    return L(loss, *self.metric_values) if self.metrics else loss
+
+def _schedule(name):
+    "fastai's method of that name, which touches no rate while another thread trains."
+    theirs = getattr(Learner, name)
+    @wraps(theirs)
+    def f(self, *args, **kwargs):
+        if self.training_now: raise RuntimeError(_busy)
+        return theirs(self, *args, **kwargs)
+    setattr(StepLearner, name, f)
+
+for _name in ('fit_one_cycle', 'fit_flat_cos', 'fit_sgdr'): _schedule(_name)
+
+# %% ../nbs/fitting.ipynb #cb399b38
+def _metrics(self, v):
+    "fastai's `learn.metrics = ...`, with what is no metric refused."
+    v = L(v)
+    for m in v:
+        if not isinstance(m, Metric) and not callable(m): raise ValueError(f"metrics: {m!r}; need functions of (fakes, reals) that return a number, or fastai Metrics")
+        if not isinstance(m, (Metric, partial)) and not hasattr(m, '__name__'): raise ValueError(f"metrics: {m!r} has no name for its column; give a function, or a fastai Metric with one")
+    Learner.metrics.fset(self, v)
+StepLearner.metrics = property(Learner.metrics.fget, _metrics, doc="What is computed of fakes and held-out reals after each epoch.")
+
+@patch
+def measure(self:StepLearner,
+    z, x, xf, # latents, held-out reals and as many fakes, (n, ...)
+)->list: # a value of each metric
+    "Ask the metrics, to whom `pred` are the fakes and `y` the reals."
+    before, self._seen, values = self._seen, SimpleNamespace(z=z, x=x, xf=xf, loss=self.valid_loss), []
+    try:
+        for m in self.metrics:
+            m.reset()
+            try: m.accumulate(self)
+            except Exception as e: raise RuntimeError(f"the metric {m.name} failed, which is called with fakes and reals, {tuple(xf.shape)} each: {type(e).__name__}: {e}") from e
+            v = m.value
+            values.append(v.item() if hasattr(v, 'item') else v)
+    finally: self._seen = before
+    return values
 
 # %% ../nbs/fitting.ipynb #76c76d1f
 class _GANLRFinder(LRFinder):
@@ -441,6 +561,7 @@ def lr_find(self:StepLearner, start_lr=1e-7, end_lr=1., num_it=100, stop_div=Tru
         finally:
             self.restore(snap)
             with self.tricks._lock: self.tricks._queue = waiting + self.tricks._queue
+    if any(c.at is not None for c in self.tricks.pending): self.run.note_waiting()
     n = len(self.recorder.losses)
     if n < 8: raise ValueError(f"the search broke after {n} steps, at a rate of {start_lr:g} or little more; check the loss and the data before the rate")
     lrs, losses = (torch.tensor([float(v) for v in vs[n//10:n - 2]]) for vs in (self.recorder.lrs, self.recorder.losses))
@@ -461,10 +582,21 @@ def export(self:StepLearner, *args, **kwargs):
 def to_fp16(self:StepLearner, *args, **kwargs):
     raise RuntimeError("to_fp16() scales one loss for one optimiser; use GANLearner(..., amp='bf16')")
 
-def _refuse(name, instead):
-    def f(self, *args, **kwargs): raise RuntimeError(f"{name}() is for learners of one network and one optimiser; {instead}")
-    setattr(StepLearner, name, f)
+for _name in methods: setattr(StepLearner, _name, unsuited(_name))
 
-for _name in ('predict', 'get_preds', 'tta'): _refuse(_name, 'learn.sample(n) makes samples, learn.score(x) scores them')
-for _name in ('freeze', 'freeze_to', 'unfreeze', 'fine_tune', 'create_opt'): _refuse(_name, 'use requires_grad_ on the layers of learn.G or learn.D before making the GANLearner')
-_refuse('summary', 'print learn.G and learn.D')
+@patch
+def to_channelslast(self:StepLearner,
+    use_amp:bool=False, # not taken: amp='bf16' is given to the learner
+    **kwargs):
+    "Train with images in the memory format channels_last, as fastai's callback does it."
+    if use_amp or kwargs: raise RuntimeError("to_channelslast() sets the memory format only; for bfloat16 use GANLearner(..., amp='bf16')")
+    return self if hasattr(self, 'channels_last') else self.add_cb(ChannelsLast())
+
+@patch
+def show_training_loop(self:StepLearner):
+    "Print each event of a fit, and who listens to it."
+    levels = dict(fit=0, epoch=1, train=2, batch=3, validate=2)
+    order = ('before_fit', 'before_epoch', 'before_train', 'before_batch', 'after_batch', 'after_train', 'before_validate', 'after_validate', 'after_epoch', 'after_fit')
+    for name in order:
+        cbs = [cb for cb in self.cbs.sorted('order') if _listens(cb, name)]
+        print(f"{'  '*levels[name.partition('_')[2]]}{name}: {cbs}")

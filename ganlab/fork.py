@@ -79,7 +79,7 @@ def copy(self:Store,
     new = Store.new(where)
     far, cut = lambda to: min(to, step), lambda c: min(c, last)
     with new.writing() as db:
-        db.executemany('insert or replace into meta values(?, ?)', self.rows("select key, value from meta where key not in ('version', 'line', 'begun')"))
+        db.executemany('insert or replace into meta values(?, ?)', self.rows("select key, value from meta where key not in ('version', 'line', 'begun', 'waiting')"))
         for l, first, to, c in self.path(line):
             db.executemany('insert into changes values(?, 0, ?, ?, ?, ?, ?)', self.rows('select id, step, kind, name, params, more from changes where line=? and id<=?', l, cut(c)))
             db.executemany('insert or replace into mults values(0, ?, ?)', self.rows('select step, value from mults where line=? and step<?', l, far(to)))

@@ -4,7 +4,7 @@
 
 # %% ../nbs/13_lab.ipynb #b53f479b
 from __future__ import annotations
-import atexit, sys, threading, time, weakref
+import atexit, math, sys, threading, time, weakref
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +17,8 @@ from .closeup import Closeup
 from .compare import ab
 from .fitting import StepLearner
 from .panels.curves import Curves, Thinned
+from .panels.pace import Clock, Pace
+from .panels.reasons import Reasons
 from .panels.samples import Samples
 from .panels.state import make_state, thou, words
 from .panels.timeline import Film, Timeline, on_the_line, rows_at
@@ -28,7 +30,7 @@ from .rng import whole
 import ganlab.script
 
 # %% auto #0
-__all__ = ['Member', 'Lab']
+__all__ = ['Member', 'Lab', 'Drawn', 'Mark']
 
 # %% ../nbs/13_lab.ipynb #0b356546
 _labs = weakref.WeakSet()   # all labs that are open
@@ -65,26 +67,22 @@ class Lab(W.VBox):
     def __init__(self,
         learn, # a `GANLearner`
         refresh:float=0.5, # seconds between two refreshes
-        share:float=0.02, # of the time, at most, that sampling may take, and that the rest of the panel may take
+        share:float=0.02, # of the training thread's CPU time, at most, that pictures of samples take; the rest takes at most 1.5 times as much
+        clock=Clock, # has `wall()` and `cpu()`, in seconds
     ):
         if not isinstance(learn, StepLearner): raise TypeError(f"Lab({learn!r}): need a GANLearner")
         if not refresh > 0 or not 0 < share <= 1: raise ValueError(f"refresh={refresh!r}, share={share!r}; need seconds above 0, and a share of the time above 0 and up to 1")
         self._made_by = _cell()
         _close_former(*self._made_by)
-        self.learn, self.every, self.share, self.error = learn, refresh, share, None
+        self.learn, self.clock, self.error = learn, clock, None
         self.family, self._busy, self._past = [Member(learn, None, 0, _folder(learn) or 'Run', 0)], '', None
         self._cond, self._quiet, self._drawing, self._thread = threading.Condition(), threading.Event(), threading.RLock(), None
         self._showing = threading.RLock()
         self._want, self._state, self._todo, self._until = 'pause', 'idle', deque(), None
-        self._thin, self._film, self._pictures, self._before = Thinned(learn.record), Film(learn.run), Closeup(learn), None
-        self._due = self._look_due = self._spent = self._looked = 0.
-        self._clock, self._cost, self._news, self._look_now = deque(maxlen=24), None, self._news_now(), False
+        self._marks, self._cost, self._news, self._look_now, self._next = deque(maxlen=24), None, self._news_now(), False, 0.
         self._say = _ready(learn)
         self._quiet.set()
-        self.transport, self.announcement = Transport(self._request), Status(self._request, saves=True)
-        self.tricks, self.samples, self.curves, self.timeline = TrickPanel(learn, self._asked, self._wish), Samples(self._request), Curves(), Timeline(self._request)
-        self.timeline.observe(self._look_back, 'at')
-        self.versus, self._comparing, self._cancel = Versus(self._request), None, False
+        self._make_parts(refresh, share)
         self.body = W.Box([self.samples, self.curves, self.tricks, self.timeline]).add_class('gl-body')
         super().__init__([self.transport, self.versus, self.body, self.announcement])
         self.add_class('gl').add_class('gl-lab')
@@ -104,6 +102,31 @@ def _ready(learn)->tuple:
     n, size = learn.source.n, [sum(p.numel() for p in net.parameters()) for net in (learn.G, learn.D)]
     return '', f"Ready: {'' if n is None else thou(n) + ' samples to train on; '}G has {thou(size[0])} weights, D {thou(size[1])}. Press Run, then flip a trick while it trains.{learn.lent and f' {learn.lent}.'}"
 
+# %% ../nbs/13_lab.ipynb #3ab31969
+class Drawn(NamedTuple):
+    "What is drawn as one."
+    pace: Pace           # when
+    take: object         # -> what `make_state` is given of it
+    view: object = None  # the part that shows it: while nobody looks there, it is drawn less often
+
+@patch
+def _make_parts(self:Lab, refresh, share):
+    "The panels, and when each is drawn."
+    self.transport, self.announcement, self.curves = Transport(self._request), Status(self._request, saves=True), Curves()
+    self.samples, self.timeline = Samples(self._request), Timeline(self._request)
+    self.tricks = TrickPanel(self.learn, self._asked, self._wish, Reasons(self.learn, share/2, self.clock))
+    self.versus, self._comparing, self._cancel = Versus(self._request), None, False
+    self.timeline.observe(self._look_back, 'at')
+    self._meet()
+    pace = lambda part: Pace(refresh, part*share, self.clock)
+    self._drawn = dict(numbers=Drawn(pace(.25), self._measure), curves=Drawn(pace(.25), self._bend, self.curves), strip=Drawn(pace(.25), self._line, self.timeline),
+                       picture=Drawn(pace(1.), self._look, self.samples), closeup=Drawn(pace(.25), self._closer, self.samples))
+
+@patch
+def _meet(self:Lab):
+    "What is remembered of the run that is shown."
+    self._thin, self._film, self._pictures, self._shot, self._before = Thinned(self.learn.record), Film(self.learn.run), Closeup(self.learn), None, None
+
 # %% ../nbs/13_lab.ipynb #708c830c
 @patch
 def _news_now(self:Lab): return len(self.learn.tricks.log), tuple(self.learn.tricks.refused.values())
@@ -111,13 +134,12 @@ def _news_now(self:Lab): return len(self.learn.tricks.log), tuple(self.learn.tri
 @patch
 def _gate(self:Lab, learn):
     "Between two steps: draw what is due, wait while paused, end when told; show at once what the next step will train with."
-    now = time.perf_counter()
     _apply(learn)
-    if now >= self._due: self._draw(learn)
+    self._draw(learn)
     if self._want != 'run' or self._todo or self._until is not None and learn.step >= self._until:
         self._hold(learn)
         _apply(learn)
-    if self._news_now() != self._news and now >= self._looked: self._draw(learn)
+        self._draw(learn)
 
 def _apply(learn):
     "What is due, before anything is drawn: nobody waits for a picture."
@@ -149,19 +171,27 @@ def _pause(self:Lab, learn):
     while idle():
         learn.run_jobs()
         if self._look_now: self._draw(learn, full=True)
+        if self.tricks.reasons.go(.05): self._show()
         with self._cond:
             if idle():
                 self._quiet.set()
                 self._cond.wait(0.05)
     learn.run.met(learn)
     self._state = 'running'
-    self._clock.clear()
-    self._due = 0.
+    self._begin()
+
+@patch
+def _begin(self:Lab):
+    "This thread draws from here on: its CPU clock is another."
+    self._marks.clear()
+    self._next = -math.inf
+    for pace in (*(part.pace for part in self._drawn.values()), self.tricks.reasons.pace): pace.begin()
 
 # %% ../nbs/13_lab.ipynb #874c38d9
 @patch
 def _train(self:Lab):
     "What the training thread runs."
+    self._begin()
     try: self.learn.fit_steps(None, gate=self._gate, progress=False)
     except BaseException as e: self.error = e
     step, ended = thou(self.learn.step), self._until is not None and self.learn.step >= self._until
@@ -188,7 +218,6 @@ def _order(self:Lab, want, todo=(), until=None):
             if self.learn.training_now: raise RuntimeError('this learner is training already; wait for it, or stop it first')
             self._thread = threading.Thread(target=self._train, name='ganlab', daemon=True)
             self.error, self._state = None, 'running'
-            self._clock.clear()
         start = not self._thread.is_alive()
         self._want, self._todo = want, deque(todo)
         if until is not None: self._until = until
@@ -354,9 +383,9 @@ def show_run(self:Lab,
     self.stop()
     learn, parent, _, name, _ = self.family[index]
     with self._drawing, self._showing:
-        self.learn = self.tricks.learn = learn
-        self._thin, self._film, self._pictures, self._before, self._until = Thinned(learn.record), Film(learn.run), Closeup(learn), None, None
-        self.tricks.spec, self.tricks.bad, self.tricks.plan = [], {}, {}
+        self.learn, self._until = learn, None
+        self.tricks.turn(learn)
+        self._meet()
         self.curves.ghost = b'' if parent is None else Thinned(parent.record).take().tobytes()
     self._stand()
     self.versus.phase = 'closed'
@@ -371,7 +400,7 @@ def _line(self:Lab)->dict:
     "What stands on the timeline; and all runs, as a tree in lines."
     forks = [(m.at, m.name, m.learn.step, i) for i, m in enumerate(self.family) if m.parent is self.learn]
     tree = ['\u2003'*(m.depth - 1) + '└ '*(m.depth > 0) + m.name for m in self.family]
-    return dict(**on_the_line(self.learn, self._film, forks), runs=tree, here=self._here())
+    return dict(timeline=dict(**on_the_line(self.learn, self._film, forks), runs=tree, here=self._here()))
 
 # %% ../nbs/13_lab.ipynb #ba21814d
 @patch
@@ -481,25 +510,31 @@ def _asked(self:Lab, change):
 # %% ../nbs/13_lab.ipynb #2ee231c4
 @patch
 def _draw(self:Lab, learn, full=False):
-    "Refresh everything that is due, between two steps of `learn`; `full`: whether due or not. Nothing, where another run is shown by now."
+    "Refresh the parts that are due, between two steps of `learn`; `full`: all. Nothing, where another run is shown by now."
     with self._drawing:
         if learn is not self.learn: return
-        t0, was, self._news = time.perf_counter(), self._news, self._news_now()
-        news = was != self._news
-        if news and not full: self._say_news(was[1])
-        self._measure(t0)
-        due = full or news or self.curves.ready()
-        self._show(curves=self._thin.take().tobytes() if due else None, timeline=self._line() if due else None)
+        idle, news, look, self._look_now = not learn.on_training_thread(), self._hear(full), self._look_now, False
+        if full or idle or news or look or self.clock.wall() >= self._next: self._draw_due(full or idle and news, idle, look)
+        if full: self.tricks.reasons.forget()
         if news: tell_controls(learn)
-        t1, looked = time.perf_counter(), 0.
-        if full or self._look_now or t1 >= (self._looked + 0.2 if news else self._look_due) and self.samples.ready():
-            self._look_now = False
-            if self._past is None: self._show(picture=self._look())
-            looked = time.perf_counter() - t1
-            self._look_due = t1 + looked/self.share
-        now = time.perf_counter()
-        self._spent += now - t0
-        self._looked, self._due = now + 0.05, now + max(self.every, (t1 - t0)/self.share)
+        if self.tricks.reasons.go(math.inf if idle else None): self._show()
+
+@patch
+def _draw_due(self:Lab, full, idle, look):
+    for name, part in self._drawn.items():
+        wanted = full or idle and name == 'numbers' or look and part.view is self.samples
+        if wanted or part.pace.due(part.view and part.view.ready):
+            with part.pace.spend(): self._show(**part.take())
+    self._next = min(part.pace.next for part in self._drawn.values())
+
+@patch
+def _hear(self:Lab, full)->bool: # is there news?
+    "Where a change was applied or refused, say so, and let every part be drawn whatever it costs."
+    was, self._news = self._news, self._news_now()
+    if was == self._news: return False
+    if not full: self._say_news(was[1])
+    for part in self._drawn.values(): part.pace.news()
+    return True
 
 @patch
 def _redraw(self:Lab, full=False):
@@ -513,8 +548,8 @@ def _redraw(self:Lab, full=False):
 def _show(self:Lab, **drawn):
     "Hand one state to all parts."
     with self._showing:
-        state = self._before = make_state(self.learn, self._before, status=self._state, total=self._until, rate=self._rate(), cost=self._cost, say=self._say, busy=self._busy,
-                                          error=self._card() if self._state == 'error' else None, **drawn)
+        state = self._before = make_state(self.learn, self._before, self.tricks.reasons.known, status=self._state, total=self._until, rate=self._rate(), cost=self._cost, say=self._say,
+                                          busy=self._busy, error=self._card() if self._state == 'error' else None, **drawn)
         if self._past is not None: state = replace(state, **self._past)
         for part in (self.transport, self.tricks, self.samples, self.curves, self.timeline, self.announcement): part.refresh(state)
 
@@ -522,14 +557,26 @@ def _show(self:Lab, **drawn):
 def _card(self:Lab)->dict: return error_card(self.error, self.learn, self.learn.run.last_healthy(self.learn.step))
 
 @patch
-def _look(self:Lab):
+def _bend(self:Lab)->dict: return dict(curves=self._thin.take().tobytes())
+
+@patch
+def _look(self:Lab)->dict:
+    "A picture of the samples; none while the past is looked at, or where it fails."
+    if self._past is not None: return {}
     try:
-        picture = self._pictures.take(self.samples.z, self.samples.ema)
-        if self.samples.z == 'fixed' and self.samples.ema: self.learn.run.offer(self.learn, picture)
-        return self._pictures.closer(picture, self.samples.pick, self.samples.z, self.samples.ema, hurry=self._state == 'running')
+        self._shot = self._pictures.take(self.samples.z, self.samples.ema)
+        if self.samples.z == 'fixed' and self.samples.ema: self.learn.run.offer(self.learn, self._shot)
+        return dict(picture=self._shot)
     except Exception as e:
-        self._say = 'No picture', f'of the samples: {type(e).__name__}: {e}'
-        return None
+        self._shot, self._say = None, ('No picture', f'of the samples: {type(e).__name__}: {e}')
+        return {}
+
+@patch
+def _closer(self:Lab)->dict:
+    "One sample closer, of a picture of this step."
+    if self._past is not None or self._shot is None or self._shot['step'] != self.learn.step: return {}
+    shown = self._pictures.closer(self._shot, self.samples.pick, self.samples.z, self.samples.ema, hurry=self._state == 'running')
+    return dict(closeup={k: shown[k] for k in ('card', 'near', 'strip')})
 
 @patch
 def _say_news(self:Lab, known):
@@ -538,17 +585,26 @@ def _say_news(self:Lab, known):
     if new and new[-1].kind != 'phase': self._say = words(new[-1], self.learn)
 
 # %% ../nbs/13_lab.ipynb #a7cc2172
+class Mark(NamedTuple):
+    "Where the training stood at a drawing."
+    wall: float   # seconds
+    cpu: float    # seconds of the training thread
+    spent: float  # of these, on the panel
+    step: int     # steps done
+
 @patch
-def _measure(self:Lab, now):
-    "Note time, step and the time spent on drawing, for the rate and the panel's cost."
-    if self._state != 'running': return
-    self._clock.append((now, self.learn.step, self._spent))
-    t, _, spent = self._clock[0]
-    if now - t > 1: self._cost = round((self._spent - spent)/(now - t), 3)
+def _measure(self:Lab)->dict: # nothing more to show
+    "Note where the training stands, for the rate and the panel's cost."
+    if self._state != 'running': return {}
+    spent = sum(part.pace.spent for part in self._drawn.values()) + self.tricks.reasons.pace.spent
+    now = Mark(self.clock.wall(), self.clock.cpu(), spent, self.learn.step)
+    self._marks.append(now)
+    then = self._marks[0]
+    if now.cpu - then.cpu > .5: self._cost = round((now.spent - then.spent)/(now.cpu - then.cpu), 3)
+    return {}
 
 @patch
 def _rate(self:Lab): # steps a second, over the last few refreshes
-    if self._state != 'running' or len(self._clock) < 2: return None
-    t, step, _ = self._clock[max(-6, -len(self._clock))]
-    now, at, _ = self._clock[-1]
-    return (at - step)/(now - t) if now - t > 0.2 and at > step else None
+    if self._state != 'running' or len(self._marks) < 2: return None
+    then, now = self._marks[max(-6, -len(self._marks))], self._marks[-1]
+    return (now.step - then.step)/(now.wall - then.wall) if now.wall - then.wall > 0.2 and now.step > then.step else None

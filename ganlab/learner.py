@@ -57,6 +57,8 @@ class GAN(nn.Module):
     "G and D in one module, for fastai; its forward is G's."
     def __init__(self, G, D): super().__init__(); self.G, self.D = G, D
     def forward(self, z): return self.G(z)
+    def reset(self): # for fastai's ModelResetter: networks that carry a state from batch to batch
+        for net in (self.G, self.D): getattr(net, 'reset', lambda: None)()
 
 # %% ../nbs/08_learner.ipynb #eb0ef3e4
 def _device(device)->torch.device:
@@ -85,6 +87,7 @@ class GANLearner(StepLearner):
         cbs=None, path=None,      # fastai's callbacks, and folder for save()
         device=None,              # where to train; None: fastai's default_device()
         amp=None,                 # 'bf16': forward passes in bfloat16, with no promise of equal bits
+        metrics=None,             # functions of (fakes, reals), or fastai Metrics: columns of the table of each epoch
     ):
         _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks)
         lr_g, lr_d, n_d, (betas_g, betas_d) = float(lr_g), float(lr_d), int(n_d), (tuple(map(float, b)) for b in (betas_g, betas_d))
@@ -98,6 +101,7 @@ class GANLearner(StepLearner):
         self._rng = BorrowedRNG(self.streams, self.device, wary=True)
         G.to(self.device), D.to(self.device)
         super().__init__(dls, GAN(G, D), path=path)
+        self.metrics = metrics
         self._meet()
         self.pristine = _copied(G, D)
         self._optimizers()
@@ -109,6 +113,7 @@ class GANLearner(StepLearner):
         from ganlab.run import Run
         with Run.begins(self, run) as self.run:
             for t in (tricks.items() if isinstance(tricks, Mapping) else tricks): self._first(t)
+        self('after_create')
 
     G = property(lambda self: self.model.G, doc="The generator.")
     D = property(lambda self: self.model.D, doc="The discriminator.")
@@ -443,7 +448,7 @@ def _note(self:GANLearner, c, t0):
         if key == 'd':
             names += ['d_real', 'd_fake']
             values += [ctx.l_real.detach().mean(), ctx.l_fake.detach().mean()]
-    flat = torch.stack(values).tolist()
+    flat, self._seen = torch.stack(values).tolist(), c
     i = sum(sizes.values())
     row = dict(zip(names, flat[i:]), step=self.step + 1)
     for key, n in reversed(sizes.items()):
@@ -569,16 +574,15 @@ def set_loss(self:GANLearner, loss, at:int=None)->Change:
 def loss_change(self:GANLearner, loss, at:int=None)->Change: # not asked for yet
     loss = get_loss(loss)
     self.known_losses[loss_key(loss)] = loss
-    c = Change('loss', loss_name(loss), dict(loss=loss), at)
-    c.title = loss_title(loss)
+    c = Change('loss', loss_name(loss), {}, at)
+    c.title, c.loss = loss_title(loss), loss
     return c
 
 @patch
-def relevel(self:GANLearner, before, after, undo):
+def relevel(self:GANLearner, before, after):
     "From a loss that does not see D's level to one that does: take the level off D's scores."
     bias = level_bias(self)
     if bias is None or not self.step or sees_level(before, self.bs, self.device) or not sees_level(after, self.bs, self.device): return
-    undo.callback(bias.data.copy_, bias.detach().clone())
     recentre(self)
 
 @patch
@@ -719,9 +723,13 @@ def _validate(self:GANLearner):
 
 @patch
 def _held_out_loss(self:GANLearner):
-    x = self.source.valid(512).to(self.device)
-    l_real, l_fake = self._look(self.D, x), self._look(self.D, self._look(self.G, self._z(len(x), 'valid')))
+    x = self.source.valid(512)
+    z = self._z(len(x), 'valid')
+    xf = self._look(self.G, z)
+    l_real, l_fake = self._look(self.D, x), self._look(self.D, xf)
     self.valid_loss = self.tricks.loss().d_loss(l_real.flatten(), l_fake.flatten()).item()
+    if self.metrics and self._averagers(): xf = self._make(True, partial(self._look, self.G, z))
+    self.metric_values = self.measure(z, x, xf)
     return self.valid_loss
 
 # %% ../nbs/08_learner.ipynb #771df34a

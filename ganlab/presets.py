@@ -12,7 +12,7 @@ from .data import as_source
 from .learner import GANLearner
 from .nets import dcgan, mlp, relu_mlp, resnet
 from .rng import Streams
-from .switch import Tricks
+from .switch import Refused, Tricks
 from .trick import nearest
 
 # %% auto #0
@@ -62,10 +62,10 @@ class Preset:
         "A learner on fresh networks of the recipe, all of it on from step 0; `sizes` goes to `networks`, the rest to `GANLearner`."
         shape = tuple(as_source(dls, Streams(seed)).shape)
         learn = GANLearner(dls, *self.networks(shape, seed, **sizes), loss=self.loss or 'non_saturating', seed=seed, **kwargs)
-        for c in learn.tricks.preset(self.name):
-            if not c.error: continue
+        try: learn.tricks.preset(self.name)
+        except Refused:
             learn.run.discard()
-            raise c.error
+            raise
         return learn
 
 # %% ../nbs/presets.ipynb #0afe20b8
@@ -113,10 +113,12 @@ Tricks.presets = property(lambda self: presets, doc="The recipes, by name.")
 
 @patch
 def preset(self:Tricks, name:str)->Switched:
-    "Switch a whole recipe: what it does not have goes off, then its loss comes, then its tricks."
+    "Switch a whole recipe, or nothing of it: what it does not have goes off, then its loss comes, then its tricks."
     if name not in presets: raise ValueError(f"no preset called {name!r}.{nearest(name, presets)} learn.tricks.presets lists them all.")
     done, learn = Switched(), self.learn
     for kind, what, values in presets[name].plan(learn):
         done.append(learn.loss_change(what) if kind == 'loss' else self.change(kind, what, values, now=kind == 'off'))
+    for c in done: c.together = tuple(done)
     self.ask_all(done)
+    if not learn.training_now and (refused := next((c for c in done if c.error), None)): raise refused.error
     return done

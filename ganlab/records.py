@@ -15,6 +15,7 @@ import numpy as np, torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from .files import snapshot_stem
+from .remains import long_enough, plain_files, remains_of, short_enough, text_of, whole_snapshots
 from .snapshots import Snapshot
 
 # %% auto #0
@@ -68,12 +69,16 @@ def _connect(where, **how)->sqlite3.Connection:
 def _full(e)->bool: # is it a disk with no room left, or a limit on sizes?
     return getattr(e, 'errno', None) in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT) or any(w in str(e) for w in ('is full', 'os error 28', 'os error 27', 'os error 122', 'No space left', 'disk I/O error'))
 
+def _damaged(folder, e)->str:
+    left = remains_of(Path(folder))
+    return f"{Path(folder)/'run.sqlite'} is no record of ganlab, or damaged ({e}){'. ' if left else ''}{left}"
+
 @contextmanager
 def telling(folder):
     "Within the block, what the system or SQLite says becomes one sentence."
     try: yield
     except (OSError, sqlite3.Error, SafetensorError) as e:
-        if 'not a database' in str(e) or 'malformed' in str(e): raise RunError(f"{folder}/run.sqlite is no record of ganlab, or damaged ({e})") from e
+        if 'not a database' in str(e) or 'malformed' in str(e): raise RunError(_damaged(folder, e)) from e
         if _full(e): raise RunError(f"{folder} cannot be written: there is no room left ({e}); make room, and train on") from e
         raise RunError(f"{folder} cannot be read or written ({e})") from e
 
@@ -154,6 +159,7 @@ def new(cls:Store,
         made, what = [p for p in (folder/'snapshots', folder) if not p.exists()], _holds(folder)
         mixed = folder.exists() and (not folder.is_dir() or not {*folder.iterdir(), *(folder/'snapshots').glob('*')} <= set(files_of(folder)))
     if what == 'a run': raise ValueError(f"{folder} holds a run already: go on with it by GANLearner.resume({str(folder)!r}, dls, G, D), or give another folder")
+    if what == 'remains': raise ValueError(f"{folder} holds a run without its record, and stays as it is. {remains_of(folder)}")
     if what == 'others' or mixed: raise ValueError(f"{folder} holds other files; give a folder that is new or empty")
     with telling(folder):
         (folder/'snapshots').mkdir(parents=True, exist_ok=True)
@@ -194,17 +200,24 @@ def files_of(folder:Path)->list: # of paths; the record comes last
     if (folder/'run.sqlite').is_file(): own += [p for p in (*folder.glob('run.sqlite*'), *(folder/'snapshots').glob('*')) if _name.fullmatch(at(p)) and p.is_file() and not p.is_symlink()]
     return sorted(own, key=at, reverse=True)
 
-def _holds(folder:Path)->str: # 'a run', 'others', or ''
-    "Is there a run, something else by that name, or nothing but the beginning of a run that was killed before its first step could be recorded?"
-    if not (folder/'run.sqlite').exists(): return ''
+def _holds(folder:Path)->str: # 'a run', 'others', 'remains', or ''
+    "Is there a run, something else by that name, snapshots without a record, or nothing but the beginning of a run that was killed before its first step could be recorded?"
+    if why := plain_files(folder): raise RunError(f"{why}; nothing was read")
+    found = set()
+    if (folder/'run.sqlite').exists():
+        try: found, begun = _tables_of(folder)
+        except sqlite3.Error: return 'a run'      # whatever it is, it is not overwritten
+        if found and not _ours <= found: return 'others'
+        if begun: return 'a run'
+    left = [p.stem for p in whole_snapshots(folder)]
+    return 'remains' if left and not (found and left == ['0-0-1']) else ''
+
+def _tables_of(folder)->tuple: # their names, and whether a run had begun
+    db = _for_reading(folder, once=True)
     try:
-        db = _for_reading(folder, once=True)
-        try:
-            found = {n for n, in db.execute('select name from sqlite_master')}
-            if found and not _ours <= found: return 'others'
-            return 'a run' if found and db.execute("select 1 from meta where key='begun'").fetchone() else ''
-        finally: db.close()
-    except sqlite3.Error: return 'a run'      # whatever it is, it is not overwritten
+        found = {n for n, in db.execute('select name from sqlite_master')}
+        return found, bool(_ours <= found and db.execute("select 1 from meta where key='begun'").fetchone())
+    finally: db.close()
 
 _ours = set(re.findall(r'create table (\w+)', tables))
 
@@ -226,7 +239,8 @@ def open(cls:Store,
     folder = _folder(path)
     for p in (folder/'run.sqlite', folder/'snapshots'):
         if p.is_symlink(): raise RunError(f"{p} is a link, which a run does not contain; nothing was read")
-    with telling(folder): there = (folder/'run.sqlite').is_file() and _holds(folder)
+    with telling(folder): there = _holds(folder)
+    if there == 'remains': raise RunError(f"{folder} has lost its record ({_lost(folder)}). {remains_of(folder)}")
     if there == 'others': raise RunError(f"{folder/'run.sqlite'} is no record of ganlab; nothing was read")
     if not there: raise ValueError(f"{folder} holds no run; GANLearner(..., run={str(folder)!r}) records one there")
     with telling(folder):
@@ -235,10 +249,16 @@ def open(cls:Store,
             db = _connect(folder/'run.sqlite') if write else _for_reading(folder)
             if write: db.execute('pragma synchronous=full')
             _is_ours(db, folder)
+            _is_possible(db, folder)
         except BaseException:
             if lock: lock.release()
             raise
     return cls(db, folder, lock, write)
+
+def _lost(folder)->str:
+    file = folder/'run.sqlite'
+    if not file.exists(): return 'run.sqlite is missing'
+    return 'there is nothing in run.sqlite, and no run.sqlite-wal' if not (folder/'run.sqlite-wal').exists() else 'there is nothing in run.sqlite'
 
 def _for_reading(folder:Path, once=False):
     "A connection that writes nothing; where SQLite wants to write beside the file and may not, one to a copy. `once`, of a record that nobody has open: it leaves nothing beside the file either."
@@ -249,7 +269,7 @@ def _for_reading(folder:Path, once=False):
     except sqlite3.OperationalError:
         db.close()
         with tempfile.TemporaryDirectory() as tmp:
-            for f in folder.glob('run.sqlite*'): shutil.copy(f, tmp)
+            for f in (p for p in folder.glob('run.sqlite*') if _name.fullmatch(p.name)): shutil.copy(f, tmp)
             db = _connect(':memory:')
             with _connect(Path(tmp)/'run.sqlite') as copy: copy.backup(db)
             copy.close()
@@ -259,9 +279,19 @@ def _is_ours(db, folder):
     try:
         kinds = {k for k, in db.execute('select type from sqlite_master')}
         found = db.execute("select value from meta where key='version'").fetchone()
-    except sqlite3.DatabaseError as e: raise RunError(f"{folder/'run.sqlite'} is no record of ganlab, or damaged ({e})") from None
+    except sqlite3.DatabaseError as e: raise RunError(_damaged(folder, e)) from None
     if not kinds <= {'table', 'index'}: raise RunError(f"{folder/'run.sqlite'} brings {', '.join(sorted(kinds - {'table', 'index'}))}s, which a record does not have; nothing was read")
     if found is None or found[0] != str(version): raise RunError(f"{folder} was written in format {found and found[0]}, and this ganlab reads {version}; use the ganlab that wrote it, or a newer one")
+
+_most = 10**9, 10**8, 10**7 # steps of a run, steps without scalars before the first, and steps since scalars were last written
+
+def _is_possible(db, folder):
+    "Refuse a record of more steps than can have been done: all of them would be computed again, or have room made for them."
+    top = lambda what, table: db.execute(f"select coalesce(max({what}), 0) from {table} where typeof({what})='integer'").fetchone()[0]
+    rows = db.execute("select coalesce(sum(rows), 0) from chunks where series='' and typeof(rows)='integer'").fetchone()[0]
+    known = max(top('start+rows', 'chunks'), top('step', 'lines'))
+    far = max(known, *(top('step', table) for table in ('changes', 'snapshots', 'frames', 'mults')))
+    if far > _most[0] or known - rows > _most[1] or far - known > _most[2]: raise RunError(f"{folder} is damaged: it speaks of step {far:,}, and has the scalars of {rows:,} steps; nothing was read")
 
 # %% ../nbs/records.ipynb #b75f5515
 @patch
@@ -415,20 +445,22 @@ def short_of(self:Store, room:int)->int|None: # bytes that are free; None: enoug
 @patch
 def get_snapshot(self:Store, number:int)->Snapshot:
     "Read a snapshot back; a damaged one raises `RunError`."
-    found = self.rows('select step, file, sha from snapshots where id=?', number)
+    found = self.rows('select step, file, sha, bytes from snapshots where id=?', number)
     if not found: raise RunError(f"{self.where} has no snapshot {number}")
-    step, stem, sha = found[0]
+    step, stem, sha, size = found[0]
     if self.folder is None: return self.held[stem]
     paths = [self.file(stem, e) for e in ('safetensors', 'json')]
     try:
+        long_enough(paths[0], size)
+        short_enough(paths[1])
         shas = []
         for p in paths:
             with p.open('rb') as f: shas.append(_sha(f))
         if ' '.join(shas) != sha: raise RunError(f"the snapshot of step {step} is damaged: what is in its files is not what was written ({stem})")
         return read_files(*paths)
-    except (OSError, SafetensorError, ValueError, TypeError) as e: raise RunError(f"the snapshot of step {step} cannot be read ({type(e).__name__}: {e})") from e
+    except (OSError, SafetensorError, ValueError, TypeError) as e: raise RunError(f"the snapshot of step {step} is damaged, and cannot be read ({type(e).__name__}: {e})") from e
 
-def read_files(tensors:Path, numbers:Path)->Snapshot: return Snapshot(tensors=load_file(tensors), **unpack(numbers.read_text()))
+def read_files(tensors:Path, numbers:Path)->Snapshot: return Snapshot(tensors=load_file(tensors), **unpack(text_of(numbers)))
 
 @patch
 def export_tensors(self:Store, number:int, path:Path):

@@ -16,6 +16,7 @@ from .interrupt import breakable, unbroken
 from .learner import GANLearner
 from .losses import get_loss, loss_key, losses
 from .records import RunError, Store, read_files
+from .remains import remains_of, whole_snapshots
 from .rng import borrowed_rng, whole
 from .run import Run
 from safetensors.torch import load_file
@@ -31,9 +32,17 @@ def _again(c:Change, run)->Change:
     "A recorded change, to be applied once more; `run`: the record that has it already."
     if c.kind == 'loss' and c.loss is None:
         raise ValueError(f"the run went over to a loss of your own at step {c.step}, {c.name}, and no code is stored; give it: loss=[{c.name}(...), ...]")
-    new = Change(c.kind, c.name, dict(loss=c.loss) if c.kind == 'loss' else c.params, now=c.now, asked=c.step)
-    new.title, new.caution, new.id, new.again = c.title, c.caution, c.id if run else None, run
+    new = Change(c.kind, c.name, c.params, now=c.now, asked=c.step)
+    new.title, new.caution, new.loss, new.id, new.again = c.title, c.caution, c.loss, c.id if run else None, run
     return new
+
+def _never_made(c:Change, new:Change, source):
+    "Strike out a change that an older ganlab wrote before it was made, and was killed; any other must be made again."
+    last = c.id == source.last_change() and source.steps_on(source.line) <= c.step
+    if not last and new.error: raise RunError(f"{c.sentence[:-1]}, says the record, and now it is refused: {new.error}")
+    if not last: return
+    if source.store.writes: source.strike(c)
+    if new.error: warnings.warn(f"{c.what} at step {c.step} was never made, though it stands in the record: it was refused, and the process was killed before that was written. It is left out ({new.error})")
 
 @patch
 def make_again(self:GANLearner,
@@ -56,7 +65,9 @@ def _make_again(self:GANLearner, todo, source):
             else: self.run.edited(self)
             continue
         new = _again(c, mine)
-        if not self.tricks._apply(new): raise RunError(f"{c.sentence[:-1]}, says the record, and now it is refused: {new.error}")
+        if self.tricks._apply(new) and not new.moot: continue
+        self.tricks.refused.pop(new.name, None)
+        _never_made(c, new, source)
     if some:
         self._ring.clear()
         self.rewire()
@@ -191,6 +202,13 @@ def _learner(store, dls, G, D, run, loss, opt, tricks, **more)->GANLearner:
     _same_data(learn, store)
     return learn
 
+def _tell_of_more(store, known):
+    "Say that there are snapshots of steps that the record does not know: a part of it was lost."
+    if store.folder is None: return
+    listed = {stem for stem, in store.rows('select file from snapshots')}
+    more = [p for p in whole_snapshots(store.folder) if p.stem not in listed and int(p.stem.split('-')[1]) > known]
+    if more: warnings.warn(f"{store.where} has lost a part of its record, and goes on from step {known}; but {remains_of(store.folder, more)}")
+
 def _same_data(learn, store):
     was, now = store.fact('data'), hashlib.sha256(learn.some_x.contiguous().numpy().tobytes()).hexdigest()
     if not learn.source.seekable: warnings.warn("the data is a stream, which cannot be taken up where it was left: from here on the batches are others than in an undisturbed run, and no bits are promised")
@@ -210,7 +228,7 @@ def resume(cls:GANLearner,
     cbs=None, path=None, device=None, # as for a new learner
     progress:bool=True, # show a bar while steps are computed again
 )->GANLearner:
-    "Go on with a run, bit for bit, whatever ended it. A change that still waited for its step (`at=`) has not been recorded, and is to be asked for again."
+    "Go on with a run, bit for bit, whatever ended it. A change that waited for its step (`at=`) waits again."
     with unbroken():
         store = run if isinstance(run, Store) else Store.open(getattr(run, 'folder', run), write=True)
         try: return _taken_up(store, step, progress, dls, G, D, loss, opt, tricks, cbs=cbs, path=path, device=device)
@@ -221,14 +239,24 @@ def resume(cls:GANLearner,
 def _taken_up(store, step, progress, dls, G, D, loss, opt, tricks, **more)->GANLearner:
     rec = Run(store)
     known = rec.steps_on(rec.line)
+    _tell_of_more(store, known)
     step = known if step is None else whole(step, 'step', 0, known, ': that is how far the run is known')
     learn = _learner(store, dls, G, D, rec, loss, opt, tricks, **more)
+    waiting = _able(learn, rec.waits(learn.known_losses.values()))
     if step < known: rec.leave(step, rec.last_before(step))
     rec.bring(learn, step, progress)
     rec.settled()
     rec.going_on(learn)
     rec.left(learn)
+    learn.tricks.queue(waiting)
     return learn
+
+def _able(learn, waiting:list)->list:
+    "Changes that wait, if the learner knows what they are about."
+    for c in waiting:
+        if c.kind == 'loss' and c.loss is None: raise ValueError(f"a change to a loss of your own, {c.name}, waits for step {c.at}, and no code is stored; give it: loss=[{c.name}(...), ...]")
+        if c.kind in ('on', 'off', 'set') and c.name not in learn.tricks: raise ValueError(f"a change of {c.name!r} waits for step {c.at}, a trick that this learner does not know; give tricks=[...]")
+    return waiting
 
 @patch
 def last_before(self:Run, step:int)->int: # 0 where there is none

@@ -117,34 +117,36 @@ def wipe(
 def learner(self:Run): return self._learn and self._learn() # the learner that it records; None where that is gone
 
 @patch
-def write(self:Run, c:Change):
-    "Commit a change, before it acts."
-    if c.again is self or self._asleep: return
+def write(self:Run, *changes):
+    "Commit changes that have been made, all or none of them."
+    new = [c for c in changes if c.again is not self]
+    if self._asleep or not new: return
     if not self.store.writes: raise RunError(self.store.closed)
-    params = {k: loss_key(v) if k == 'loss' else v for k, v in c.params.items()}
     with self.store.writing() as db:
         self._put_mults(db)
-        c.id = db.execute('insert into changes(line, step, kind, name, params, more) values(?, ?, ?, ?, ?, ?)',
-                          (self.line, self.learner.step, c.kind, c.name, pack(params), _more(c))).lastrowid
-        if c.kind == 'edited': db.execute('update snapshots set last=? where id=?', (c.id, c.params['snapshot']))     # it stands behind this change, not before it
-
-def _more(c)->str: return pack(dict(now=c.now, own=c.own, title=c.title, caution=c.caution))
+        for c in new: self._put_change(db, c)
+        if any(c.at is not None for c in new): self._put_waiting(db)
 
 @patch
-def remark(self:Run, c:Change):
-    "Add the caution that a change was applied with."
-    if c.id is not None and c.again is not self: self._do(self._remark, c.id, _more(c))
+def _put_change(self:Run, db, c):
+    c.id = db.execute('insert into changes(line, step, kind, name, params, more) values(?, ?, ?, ?, ?, ?)',
+                      (self.line, self.learner.step, c.kind, c.name, pack(_params(c)), pack(dict(now=c.now, own=c.own, title=c.title, caution=c.caution)))).lastrowid
+    if c.kind == 'edited': db.execute('update snapshots set last=? where id=?', (c.id, c.params['snapshot']))     # it stands behind this change, not before it
+
+def _params(c)->dict: return dict(loss=loss_key(c.loss)) if c.kind == 'loss' else c.params
 
 @patch
-def _remark(self:Run, number, more):
-    with self.store.writing() as db: db.execute('update changes set more=? where id=?', (more, number))
+def has(self:Run, changes)->bool:
+    "Are these in the record?"
+    ids = [c.id for c in changes if not c.moot and c.again is not self]
+    return bool(ids) and None not in ids and all(self.store.rows('select 1 from changes where id=?', i) for i in ids)
 
 @patch
 def strike(self:Run, c:Change):
-    "Take back what was written of a change that was refused, or that was none."
-    if c.id is None or c.again is self: return
+    "Take a change out of the record that was never made."
     with self.store.writing() as db: db.execute('delete from changes where id=?', (c.id,))
 
+# %% ../nbs/09_run.ipynb #1552cd5e
 def _change(row, losses_known)->Change:
     number, step, kind, name, params, more = row
     params, more = unpack(params), unpack(more)
@@ -177,6 +179,36 @@ def last_change(self:Run)->int:
     "The number of the last change on the live line."
     cuts = [(l, min(cut, 2**62)) for l, _, _, cut in self.store.path(self.line)]
     return max(self.store.rows('select coalesce(max(id), 0) from changes where line=? and id<=?', l, cut)[0][0] for l, cut in cuts)
+
+# %% ../nbs/09_run.ipynb #de7d503b
+@patch
+def note_waiting(self:Run):
+    "Have it in the record which changes wait for their step."
+    if self._asleep: return
+    if not self.store.writes: raise RunError(self.store.closed)
+    with self.store.writing() as db: self._put_waiting(db)
+
+@patch
+def _put_waiting(self:Run, db):
+    waiting = [c for c in self.learner.tricks.pending if c.at is not None]
+    facts = [dict(kind=c.kind, name=c.name, params=_params(c), at=c.at, now=c.now, asked=c.asked, title=c.title) for c in waiting]
+    db.execute("insert or replace into meta values('waiting', ?)", (pack(facts),))
+
+@patch
+def waits(self:Run,
+    own=(), # losses of the user's own, as objects
+)->list: # of `Change`, in the order asked
+    "The changes that wait for their step."
+    known = {loss_key(l): l for l in (*losses.values(), *own)}
+    return [_waiting(known, **facts) for facts in self.store.fact('waiting', [])]
+
+def _waiting(known, kind, name, params, at, now, asked, title)->Change:
+    c = Change(kind, name, {} if kind == 'loss' else params, at, now, asked)
+    c.title, c.loss = title, known.get(params.get('loss'))
+    return c
+
+@patch(as_prop=True)
+def waiting(self:Run)->list: return self.waits()
 
 # %% ../nbs/09_run.ipynb #fb1736a1
 @patch
@@ -493,11 +525,10 @@ def _stored(self:Run, line:int, series:str)->tuple: # columns, values (columns, 
     "What is written."
     parts = list(self.store.chunks(line, series))
     columns = list(dict.fromkeys(c for _, cs, _ in parts for c in cs))
-    out = np.full((len(columns), sum(y.shape[1] for _, _, y in parts)), np.nan, np.float32)
-    at = 0
-    for _, cs, y in parts:
-        for c, v in zip(cs, y): out[columns.index(c), at:at + y.shape[1]] = v
-        at += y.shape[1]
+    out = np.full((len(columns), max((start + y.shape[1] for start, _, y in parts), default=0)), np.nan, np.float32)
+    if 'step' in columns: out[columns.index('step')] = np.arange(1, out.shape[1] + 1)      # also of those that another run did
+    for start, cs, y in parts:
+        for c, v in zip(cs, y): out[columns.index(c), start:start + y.shape[1]] = v
     return columns, out
 
 @patch

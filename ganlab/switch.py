@@ -13,7 +13,8 @@ import torch
 from fastcore.basics import patch, patch_to
 from .losses import loss_name
 from .rng import whole
-from .trick import Trick, find_tricks, nearest, slots
+from .rollback import all_or_nothing
+from .trick import Trick, find_tricks, inside, nearest, slots
 
 # %% auto #0
 __all__ = ['Refused', 'Change', 'Tricks']
@@ -36,7 +37,8 @@ class Change:
         self.step = self.error = self.old = self.caution = None  # step applied at, refusal, values before, a word of caution
         self.moot = False  # was there nothing to do? then it is not logged
         self.id, self.again, self.own = None, None, False    # its number in a run's record; the run that it is made again from; did a trick ask for it by itself?
-        self.title, self._done, self._why_never = name, threading.Event(), lambda: None
+        self.loss, self.cancelled, self.together = None, False, (self,)     # the loss that it changes to; was it taken back? the changes that stand or fall with it
+        self.title, self._done, self._why_never, self._tricks = name, threading.Event(), lambda: None, None
 
     def wait(self, timeout:float=None)->Change: # seconds; None waits for ever
         "Block until applied; raise what refused it, or `TimeoutError`."
@@ -45,18 +47,35 @@ class Change:
         if self.error: raise self.error
         return self
 
-    @property
-    def sentence(self)->str: # for the announcement line
-        "What happened, where."
-        vals = ', '.join(f'{k} {v:g}' if isinstance(v, float) else f'{k} {v}' for k, v in self.params.items() if self.kind != 'rates' or k == 'value')
-        what = dict(on=f'{self.title} on', off=f'{self.title} off', set=f'{self.title} changed', loss=f'Loss is now {self.title}',
-                    phase=f'Half step of {self.name.upper()}', rates=f'{self.title} edited', edited=self.title)[self.kind]
-        if self.error: return str(self.error)
-        if self.moot: return f'{self.title} was off, or on its way, at step {self.step}.'
-        if self.step is None: return f'{what}: asked at {self.asked}, applied with the next step.'
-        return f"{what} at step {self.step}{': ' + vals if vals else ''}.{' ' + self.caution if self.caution else ''}"
-
     def __repr__(self): return f'Change({self.sentence!r})'
+
+# %% ../nbs/05_switch.ipynb #4ad171ea
+@patch(as_prop=True)
+def what(self:Change)->str:
+    "What was asked for."
+    words = dict(on=f'{self.title} on', off=f'{self.title} off', set=f'{self.title} changed', loss=f'Loss is now {self.title}',
+                 phase=f'Half step of {self.name.upper()}', rates=f'{self.title} edited', edited=self.title)
+    return words[self.kind]
+
+@patch(as_prop=True)
+def sentence(self:Change)->str: # for the announcement line
+    "What happened, where."
+    if self.error: return str(self.error)
+    if self.moot: return f'{self.title} was off, or on its way, at step {self.step}.'
+    if self.step is None:
+        when = 'with the next step' if self.at is None else f'at step {self.at}'
+        return f'{self.what}: asked at {self.asked}, applied {when}.'
+    vals = ', '.join(f'{k} {v:g}' if isinstance(v, float) else f'{k} {v}' for k, v in self.params.items() if self.kind != 'rates' or k == 'value')
+    return f"{self.what} at step {self.step}{': ' + vals if vals else ''}.{' ' + self.caution if self.caution else ''}"
+
+@patch
+def cancel(self:Change)->Change:
+    "Take it back before it is applied; whoever waits for it is told."
+    if self.cancelled: return self
+    if self.step is not None: raise ValueError(f"{self.what}: it was applied at step {self.step}, and cannot be cancelled; learn.undo() goes back to before the last change")
+    if self.error or self._tricks is None: raise ValueError(f"{self.what}: {'it was refused' if self.error else 'it was not asked for yet'}, so there is nothing to cancel")
+    self._tricks.take_back(self)
+    return self
 
 # %% ../nbs/05_switch.ipynb #90571740
 class Tricks(Mapping):
@@ -105,13 +124,42 @@ def ask_all(self:Tricks, changes:list):
     learn = self.learn
     for c in changes:
         if c.at is not None: c.at = whole(c.at, 'at', learn.step, todo=' on: the learner stands there')
-        c.asked, c._why_never = learn.step, partial(_why_never, c, learn)
-    with self._lock: self._queue += changes
-    if not any(c.at in (None, learn.step) for c in changes): return
-    try: learn.when_idle(lambda: any(c in self._queue for c in changes) and learn.boundary())
+        c.asked = learn.step
+    self.queue(changes)
+    try:
+        if any(c.at is not None for c in changes): learn.run.note_waiting()
+        if not any(c.at in (None, learn.step) for c in changes): return
+        learn.when_idle(lambda: any(c in self._queue for c in changes) and learn.boundary())
     except BaseException:          # they were not applied, and do not wait
-        with self._lock: self._queue = [c for c in self._queue if c not in changes]
+        self.unqueue(changes)
         raise
+
+@patch
+def queue(self:Tricks, changes:list):
+    "Have changes wait for their boundary."
+    for c in changes: c._tricks, c._why_never = self, partial(_why_never, c, self.learn)
+    with self._lock: self._queue += changes
+
+@patch
+def unqueue(self:Tricks, changes)->bool: # False: they did not wait, or no longer
+    "Have changes wait no longer."
+    with self._lock:
+        there = any(c in self._queue for c in changes)
+        self._queue = [c for c in self._queue if c not in changes]
+    return there
+
+@patch
+def take_back(self:Tricks, change:Change):
+    "Cancel a change that waits, and those that stand or fall with it."
+    if not self.unqueue(change.together): raise ValueError(f"{change.what}: it is being applied at this moment")
+    try: self.learn.run.note_waiting()
+    except BaseException:
+        self.queue(change.together)
+        raise
+    for c in change.together:
+        to = '' if c.at is None else f' for step {c.at}'
+        c.cancelled, c.error = True, Refused(f"{c.what}: asked at {c.asked}{to}, cancelled at step {self.learn.step}.")
+        c._done.set()
 
 def _why_never(c, learn):
     if learn.on_training_thread(): return "wait() on the training thread would wait for itself; a change asked there is applied at the next step boundary"
@@ -165,53 +213,73 @@ def loss(self:Tricks, without:Trick=None):
 def objections(self:Tricks, skip=None):
     "Raise the first reason that a trick that is on has against the present state."
     for t in self.enabled:
-        if t is not skip and (why := t.why_not(self.learn)): raise Refused(f"{why} Turn {t.title[0].lower() + t.title[1:]} off first.")
+        if t is not skip and (why := t.why_not(self.learn)): raise Refused(f"{why} Turn {inside(t.title)} off first.")
 
 @patch
 def apply_due(self:Tricks)->int: # how many were applied
     "Apply what is due at this boundary, in the order asked."
-    if not self._queue: return 0
     step, n = self.learn.step, 0
-    with self._lock:
-        due = [c for c in self._queue if c.at is None or c.at <= step]
-        self._queue = [c for c in self._queue if c not in due]
-    for c in due: n += self._apply(c)
+    for c in [c for c in self._queue if c.at is None or c.at <= step]:
+        if self.unqueue(c.together): n += self._apply(*c.together)     # not one that was cancelled meanwhile, or applied with another
     return n
 
 # %% ../nbs/05_switch.ipynb #61433fc4
 @patch
-def _apply(self:Tricks, c:Change)->bool:
-    "Write one change into the record and apply it whole, or leave everything as it was and note the refusal."
+def _apply(self:Tricks, *changes)->bool: # one change, or those that stand or fall together
+    "Apply changes whole and write them into the record; or leave everything as it was and note the refusal."
+    recorded = partial(self.learn.run.has, changes)
+    error = None
     try:
-        self.learn.run.write(c)
-        with ExitStack() as undo:
-            undo.callback(self.refresh)
-            done = getattr(self, f'_apply_{c.kind}')(c, undo)
-            self.refresh()
-            self.objections()
-            self.learn.settle()
-            undo.pop_all()
+        with all_or_nothing(self.learn, recorded) as undo:
+            for c in changes: self._try(c, undo)
+            self.learn.run.write(*[c for c in changes if not c.moot])
+    except BaseException as e: error = e
+    if error is None or recorded(): self._applied(changes)
+    else: self._refused(changes, error)
+    for c in changes: c._done.set()
+    if error and not isinstance(error, Exception): raise error      # an interrupt
+    return changes[0].error is None
+
+@patch
+def _try(self:Tricks, c:Change, undo):
+    "Make a change, and see whether everything stands."
+    learn = self.learn
+    try:
+        c.moot = getattr(self, f'_apply_{c.kind}')(c, undo) is False
+        if c.name in self._tricks and not self[c.name].plain: learn.found = {}      # other layers than those that were found
+        self.refresh()
+        self.objections()
+        learn.settle()
+        learn.rewire()      # what is new goes into the optimisers; they may refuse it
+        learn.settle()
     except BaseException as e:
-        verb = dict(on='Not turned on', off='Not turned off', set='Not changed', loss='Loss not changed').get(c.kind, 'Not done')
-        c.error = Refused(f"{verb}: {e if isinstance(e, (Refused, ValueError)) else f'{type(e).__name__}: {e}'}")
-        c.error.__cause__ = e
-        self.refused[c.name] = c
-    else:
+        c.error = e
+        raise
+
+@patch
+def _applied(self:Tricks, changes):
+    for c in changes:
         c.step = self.learn.step
         self.refused.pop(c.name, None)
-        c.moot = done is False
         if not c.moot: self.log.append(c)
-    if c.error or c.moot: self.learn.run.strike(c)
-    elif c.caution: self.learn.run.remark(c)
-    c._done.set()
-    if c.error and not isinstance(c.error.__cause__, Exception): raise c.error.__cause__      # an interrupt
-    return c.error is None
+
+@patch
+def _refused(self:Tricks, changes, error):
+    "Note a refusal: of the change that failed, and of those that are not made without it."
+    failed = next((c for c in changes if c.error), changes[-1])
+    verb = dict(on='Not turned on', off='Not turned off', set='Not changed', loss='Loss not changed').get(failed.kind, 'Not done')
+    why = str(error) if isinstance(error, (Refused, ValueError)) else f'{type(error).__name__}: {error}'
+    others = '' if len(changes) == 1 else f" Nothing of what was asked together with it was changed: {', '.join(c.title for c in changes if c is not failed)}."
+    for c in changes:
+        c.moot, c.error = False, Refused(f"{verb}: {why}{others}")
+        c.error.__cause__ = error
+    self.refused[failed.name] = failed
+    if any(c.at is not None for c in changes): self.learn.run.note_waiting()
 
 @patch
 def _apply_set(self:Tricks, c:Change, undo):
     t = self[c.name]
     c.old, new = dict(t.params), t.checked(c.params)
-    undo.callback(setattr, t, 'params', t.params)
     t.params = new
     if t.enabled: t.changed(self.learn, c.old)
 
@@ -220,7 +288,6 @@ _owned = dict(loss='the loss', n_d="D's updates a step", betas="Adam's betas", o
 @patch
 def _apply_on(self:Tricks, c:Change, undo):
     t = self[c.name]
-    undo.callback(t.__dict__.update, enabled=t.enabled, since=t.since, leaving=t.leaving)
     t.leaving = None
     self._apply_set(c, undo)
     if t.enabled: return
@@ -230,14 +297,12 @@ def _apply_on(self:Tricks, c:Change, undo):
     c.caution = t.caution(self.learn)
     t.attach(self.learn, undo)
     t.enabled, t.since = True, self.learn.step
-    undo.callback(setattr, self, 'built', self.built)
     if not t.plain: self.built = [*self.built, ('on', t.name, dict(t.params), t.since)]
 
 @patch
 def _apply_off(self:Tricks, c:Change, undo):
     t = self[c.name]
     if not t.enabled or t.leaving and not c.now: return False     # it is off, or on its way
-    undo.callback(setattr, t, 'enabled', True)
     t.enabled = False                       # would the others still stand?
     self.refresh()
     self.objections()
@@ -257,10 +322,8 @@ def _finish(self:Tricks, t:Trick):
 @patch
 def _apply_loss(self:Tricks, c:Change, undo):
     if owner := next((t for t in self.enabled if 'loss' in t.owns), None): raise Refused(f"{owner.title} sets the loss. Turn {owner.title} off first.")
-    undo.callback(setattr, self.learn, 'base_loss', self.learn.base_loss)
-    c.old, before, self.learn.base_loss = loss_name(self.learn.base_loss), self.loss(), c.params['loss']
-    c.params = {}
-    self.learn.relevel(before, self.loss(), undo)
+    c.old, before, self.learn.base_loss = loss_name(self.learn.base_loss), self.loss(), c.loss
+    self.learn.relevel(before, self.loss())
 
 @patch
 def _apply_phase(self:Tricks, c:Change, undo):
@@ -269,6 +332,7 @@ def _apply_phase(self:Tricks, c:Change, undo):
 @patch
 def _apply_rates(self:Tricks, c:Change, undo): self.learn.rates.edit(**c.params) # made again from a record
 
+# %% ../nbs/05_switch.ipynb #03861dde
 @patch
 def build(self:Tricks, events:list):
     "Make the structural switches `events` again, on networks as they were given; what they hold is put back by whoever restores it."
@@ -276,12 +340,10 @@ def build(self:Tricks, events:list):
     for kind, name, values, step in events:
         t, learn.step = self[name], step
         if kind == 'on': t.params = dict(values)
-        with ExitStack() as undo:
-            if kind == 'on': t.attach(learn, undo)
-            else:
-                t.refit(values)
-                t.detach(learn)
-            undo.pop_all()
+        if kind == 'on': t.attach(learn, ExitStack())
+        else:
+            t.refit(values)
+            t.detach(learn)
         t.enabled, t.since, t.leaving = kind == 'on', step, None
         self.refresh()
         learn.rewire()
@@ -293,10 +355,29 @@ def tick(self:Tricks)->bool: # has one gone?
     "One more step of those that are leaving."
     gone = False
     for t in self.on_now:
-        if t.leaving:
-            done, n = t.leaving[0] + 1, t.leaving[1]
-            t.leaving = (done, n)
-            if done >= n:
-                self._finish(t)
-                gone = True
+        if not t.leaving: continue
+        done, n = t.leaving[0] + 1, t.leaving[1]
+        t.leaving = (done, n)
+        if done >= n: gone |= self._gone(t, n)
     return gone
+
+@patch
+def _gone(self:Tricks, t:Trick, n:int)->bool:
+    "Take a trick out that has left; where that is refused, it stays at its last step, and goes as soon as another change has made room."
+    if getattr(t, 'stuck', None) == len(self.log):
+        t.leaving = (n - 1, n)
+        return False
+    try:
+        with all_or_nothing(self.learn):
+            self._finish(t)
+            if not t.plain: self.learn.found = {}
+            self.objections()
+    except Exception as e:
+        t.leaving, t.stuck = (n - 1, n), len(self.log)
+        c = Change('off', t.name, asked=self.learn.step)
+        c.title = t.title
+        self._refused([c], e)
+        c._done.set()
+        return False
+    t.stuck = None
+    return True

@@ -12,8 +12,8 @@ from functools import cache
 from fastcore.basics import patch
 
 # %% auto #0
-__all__ = ['effect_words', 'slots', 'effects', 'Param', 'Num', 'Int', 'Choice', 'Flag', 'Text', 'Trick', 'nearest', 'Ctx',
-           'find_tricks']
+__all__ = ['effect_words', 'slots', 'effects', 'Param', 'Num', 'Int', 'Choice', 'Flag', 'Text', 'Trick', 'inside', 'nearest',
+           'Ctx', 'find_tricks']
 
 # %% ../nbs/04_trick.ipynb #cacc39c6
 @dataclass
@@ -104,7 +104,9 @@ class Trick:
     bystander = False                    # does it leave every bit of the training as it is?
     lazy = False                         # is its term a regulariser, which one step in k may have at k times the weight?
     lipschitz = False                    # does it hold D's slope under a bound? two such devices pull against each other; may depend on parameters
+    instead_of: tuple = ()               # callbacks of fastai whose work it does in a GAN
     couples = False                      # does what it makes of a sample depend on the others of its batch?
+    stuck = None                         # how many changes had been made when it should have gone and could not
     declared: dict = {}                  # name -> Param, gathered from the class body
 
     def __init_subclass__(cls, **kw):
@@ -139,6 +141,12 @@ class Trick:
         return f"{self.title} ({'on' if self.enabled else 'off'}{'; ' + vals if vals else ''})"
 
 # %% ../nbs/04_trick.ipynb #9360a383
+def inside(title:str)->str: # 'spectral norm', 'TTUR', "Adam's betas"
+    "A trick's title as it stands within a sentence: names and abbreviations keep their capitals."
+    first = title.split()[0]
+    is_name = first[1:] != first[1:].lower() or first.endswith("'s")
+    return title if is_name else title[0].lower() + title[1:]
+
 def nearest(name, names)->str: # ' Did you mean ...?' or ''
     "A suggestion for a mistyped name."
     near = get_close_matches(str(name).lower().replace(' ', '_').replace('-', '_'), list(names), 1, 0.5)

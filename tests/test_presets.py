@@ -2,6 +2,7 @@
 import pytest
 from ganlab.all import *
 from ganlab.presets import presets
+from ganlab.switch import Refused
 from strangers import go, groups_hold, make_learner, one_sentence
 
 SMALL = dict(dcgan=dict(width=4, z_dim=8), resnet=dict(width=2, z_dim=8), relu_mlp=dict(width=16), mlp=dict(width=16, depth=2))
@@ -26,17 +27,36 @@ def test_on_its_own_networks(name, kind):
     assert learn.history[['d_loss', 'g_loss']].notna().all().all()
 
 @pytest.mark.parametrize('name', presets)
-def test_in_mid_training(name):
-    "On a learner with other tricks on: what the recipe lacks goes off, what does not go with these networks says so, all at one step"
-    learn = make_learner('dcgan', tricks=['label_smoothing', 'instance_noise', 'ema']); go(learn, 2)
-    plan = presets[name].plan(learn)
-    changes = learn.tricks.preset(name)
-    assert len(changes) == len(plan) and {c.step for c in changes if not c.error} == {2}
-    for c in changes:
-        if c.error: one_sentence(c.error)
-    assert {t.name for t in learn.tricks.enabled} - {'ema'} == set(presets[name].tricks) - {'ema'} - {c.name for c in changes if c.error}
+@pytest.mark.parametrize('kind', ['dcgan', 'mlp'])
+def test_in_mid_training(kind, name):
+    "On a learner with other tricks on: all of it at one step, and what it lacks goes off; or nothing, and the trick that does not go with these networks says so"
+    learn = make_learner(kind, tricks=['label_smoothing', 'instance_noise', 'ema']); go(learn, 2)
+    plan, before, was = presets[name].plan(learn), learn.state_hash(), [t.name for t in learn.tricks.enabled]
+    try: changes = learn.tricks.preset(name)
+    except Refused as e:
+        assert one_sentence(e).startswith('Not turned on: ') and 'Nothing of what was asked together with it was changed' in str(e)
+        assert learn.state_hash() == before and [t.name for t in learn.tricks.enabled] == was and presets[name].plan(learn) == plan and len(learn.tricks.refused) == 1
+        assert not [c for c in learn.tricks.log if c.step == 2] and (name, kind) in REFUSED
+        go(learn, 1); groups_hold(learn)
+        return
+    assert (name, kind) not in REFUSED and len(changes) == len(plan) and {c.step for c in changes} == {2}
+    assert {t.name for t in learn.tricks.enabled} - {'ema'} == set(presets[name].tricks) - {'ema'}
     go(learn, 1); groups_hold(learn)
-    assert not [k for k, *_ in presets[name].plan(learn) if k == 'off']
+    assert not presets[name].plan(learn)
+
+REFUSED = [('sagan', 'mlp')]      # needs feature maps
+
+def test_refused_while_it_trains():
+    "Asked for while it trains, a recipe that does not go with the networks is refused whole at the boundary, and says so to everyone who waits for a part of it"
+    learn, asked = make_learner(tricks=['label_smoothing']), []
+    def gate(learn):
+        if learn.step == 2 and not asked: asked.extend(learn.tricks.preset('sagan'))
+    learn.fit_steps(5, gate=gate, progress=False)
+    assert len(asked) > 3 and all(c.error and c.step is None and not c.moot for c in asked) and list(learn.tricks.refused) == ['self_attention']
+    for c in asked:
+        with pytest.raises(Refused, match='no feature map'): c.wait(0)
+        one_sentence(c.error)
+    assert learn.loss_name == 'non_saturating' and [t.name for t in learn.tricks.enabled] == ['label_smoothing'] and [c.name for c in learn.run.changes] == ['label_smoothing']
 
 def test_while_it_trains():
     "Asked from another thread, the whole recipe falls into one boundary"

@@ -1,9 +1,11 @@
-"Random changes, legal and illegal, over a whole run: nothing crashes, nothing is orphaned, and the same changes at the same steps give the same bits."
+"Random changes, legal and illegal, over a whole run: nothing crashes, nothing is orphaned, a refusal leaves nothing behind, and the same changes at the same steps give the same bits."
 import random
-import pytest
+from collections import Counter
+import pytest, torch
 from ganlab.losses import losses
-from ganlab.switch import Refused
-from strangers import go, groups_hold, make_learner, one_sentence
+from ganlab.presets import presets
+from ganlab.switch import Tricks
+from strangers import copies, go, groups_hold, make_learner, one_sentence, unequal
 
 def some_value(p, rng):
     "A legal value of a parameter, not far from its default: extremes may diverge, as they should"
@@ -66,3 +68,107 @@ def test_soak(kind): soak(kind, 120, 1)
 @pytest.mark.slow
 @pytest.mark.parametrize('kind', ['mlp', 'dcgan', 'dropout', 'loop'])
 def test_soak_whole(kind): soak(kind, 2000, 2)
+
+# A refusal leaves nothing behind: everything is looked at before each change, and after each that was refused
+
+def who(o): return id(o), type(o)
+
+def class_of(m): return sorted(vars(type(m))) if torch.nn.utils.parametrize.is_parametrized(m) else None
+
+def hooks_of(m): return [[who(h) for h in v.values()] for k, v in vars(m).items() if 'hooks' in k and isinstance(v, dict)]
+
+def net_now(net):
+    "Its modules, what each of them holds, and whether it is trained: the objects, in their order"
+    return [(n, who(m), class_of(m), m.training, hooks_of(m), sorted(vars(m)), [(k, id(p), p.requires_grad, p._version) for k, p in m._parameters.items() if p is not None],
+             [(k, id(b)) for k, b in m._buffers.items()], sorted(m._non_persistent_buffers_set)) for n, m in net.named_modules()]
+
+def opt_now(opt): return who(opt), [({k: v for k, v in g.items() if k != 'params'}, [id(p) for p in g['params']]) for g in opt.param_groups], [(id(p), list(s)) for p, s in opt.state.items()]
+
+def trick_now(t): return t.enabled, t.since, t.leaving, dict(t.params), {k: repr(v) for k, v in t.state_dict().items() if not torch.is_tensor(v)}, sorted(vars(t))
+
+def data_now(source):
+    "The sources, from the outermost in"
+    out = []
+    while source is not None:
+        out.append((who(source), source.bs, source.n_batches, tuple(source.shape), getattr(source, 'start', None), getattr(source, 'alphas', None)))
+        source = getattr(source, 'source', None)
+    return out
+
+def everything(learn):
+    "All that a refused change might have touched; tensors apart, as copies"
+    tr = learn.tricks
+    numbers = (learn.step, learn.n_batches, learn.n_d, learn.half, learn.bs, learn.n_d_now, learn.n_g_now, learn.update, learn.together, id(learn.base_loss), id(learn.some_x))
+    known = ([who(r) + (list(r.columns), r.n) for r in (learn.record, *learn.layers.values())], {k: [id(p) for p in ps] for k, ps in learn._trained.items()}, sorted(map(str, learn.found)))
+    tricks = {n: trick_now(t) for n, t in tr.items()}, [(s, [t.name for t in ts]) for s, ts in tr.slots.items()], list(tr.built), len(tr.log)
+    whole = numbers, known, tricks, net_now(learn.model), opt_now(learn.opt_d), opt_now(learn.opt_g), learn.rates.state(), data_now(learn.source), [id(o) for o in learn.rates.opts.values()]
+    return whole, copies(learn), learn.run.store.rows('select count(*), max(id) from changes')
+
+def watched(monkeypatch, counts):
+    "Whatever is refused, wherever that comes from, everything is as it was"
+    apply, gone = Tricks._apply, Tricks._gone
+    def looked(self, *changes):
+        before = everything(self.learn)
+        done = apply(self, *changes)
+        counts['made' if done else 'refused'] += 1
+        if not done: same(before, everything(self.learn), changes)
+        return done
+    def left(self, t, n):
+        before = everything(self.learn)
+        done = gone(self, t, n)
+        counts['gone' if done else 'kept'] += 1
+        if not done: same(before, everything(self.learn), t, leaving=t.name)
+        return done
+    monkeypatch.setattr(Tricks, '_apply', looked)
+    monkeypatch.setattr(Tricks, '_gone', left)
+
+def same(before, after, what, leaving=None):
+    (a, ts, n), (b, us, m) = before, after
+    assert not unequal(ts, us) and n == m, what
+    for x, y in zip(a, b):
+        if leaving and isinstance(x, tuple) and isinstance(x[0], dict) and leaving in x[0]:     # at its last step, and marked so
+            for d in (x[0], y[0]): d[leaving] = d[leaving][0], d[leaving][3:5]
+        assert x == y, what
+
+def any_request(learn, rng):
+    "A function that asks for something, legal or not, now or at a later step"
+    tr, name, kind = learn.tricks, rng.choice(list(learn.tricks)), rng.random()
+    at = learn.step + rng.randrange(1, 4) if rng.random() < .15 else None
+    params = {k: some_value(p, rng) for k, p in tr[name].declared.items() if rng.random() < .3}
+    if kind < .42: return lambda: tr.on(name, at=at, **params)
+    if kind < .70: return lambda: tr.off(rng.choice([t.name for t in tr.enabled] or [name]), at=at, now=rng.random() < .6)
+    if kind < .78: return lambda: tr.set(name, at=at, **params)
+    if kind < .86: return lambda: learn.set_loss(rng.choice(list(losses)), at=at)
+    if kind < .89: return lambda: learn.half_step(rng.choice('dg'), at=at)
+    if kind < .93: return lambda: tr.preset(rng.choice(list(presets)))
+    if kind < .95: return lambda: [c.cancel() for c in tr.pending[:1]]
+    return rng.choice([lambda: tr.on(name + 'x'), lambda: tr.set(name, no_such=1), lambda: learn.set_loss('no such'), lambda: tr.preset('no such'), lambda: learn.half_step('x'), lambda: tr.off(name, at=-1)])
+
+def refusals(kind, n, seed, monkeypatch):
+    "`n` requests, some while idle and some while it trains; what was counted"
+    counts, rng, learn = Counter(), random.Random(seed), make_learner(kind)
+    watched(monkeypatch, counts)
+    go(learn, 2)
+    def some(k):
+        for _ in range(k):
+            before = everything(learn)
+            try: any_request(learn, rng)()
+            except ValueError as e:
+                one_sentence(e)
+                counts['told'] += 1
+                same(before, everything(learn), e)
+            counts['asked'] += 1
+            if len(learn.tricks.enabled) > 8: learn.tricks.off(rng.choice(learn.tricks.enabled).name, now=True) if rng.random() < .5 else None
+    while counts['asked'] < n:
+        some(6)
+        learn.fit_steps(2, gate=lambda _: some(3), progress=False)
+        groups_hold(learn)
+    return counts
+
+@pytest.mark.parametrize('kind', ['mlp', 'dcgan'])
+def test_refusals(kind, monkeypatch):
+    counts = refusals(kind, 1000, 3, monkeypatch)
+    assert counts['refused'] > 50 and counts['told'] > 50 and counts['made'] > 200, counts
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', ['mlp', 'dcgan'])
+def test_refusals_whole(kind, monkeypatch): print(kind, refusals(kind, 10_000, 4, monkeypatch))

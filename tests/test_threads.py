@@ -2,7 +2,6 @@
 import threading
 from torch import nn
 from ganlab.all import *
-from ganlab.panels.state import make_state
 
 class Alone(nn.Module):
     "A network that notes when two threads are in it at once."
@@ -22,11 +21,13 @@ def test_reasons_are_asked_between_steps():
     "why_not may run the networks: whoever asks, whenever, no step is under way"
     learn = alone()
     with Lab(learn) as lab:
+        lab.tricks.heard(dict(do='sight', names=list(learn.tricks)))
         for i in range(12):
             lab.start(steps=8)
             for _ in range(4):
                 learn.found.clear()
-                make_state(learn)                       # as a click does, also while the thread is starting
+                lab.tricks.reasons.forget()
+                lab.tricks.heard(dict(do='unplan'))     # a click, also while the thread is starting
                 assert learn.tricks.why_not('virtual_batch_norm') and learn.tricks.why_not('gradient_penalty') is None
             assert lab.wait(60) and not lab.error
     assert learn.step == 96 and learn.G.crowded == learn.D.crowded == 0
@@ -44,7 +45,7 @@ def test_a_reason_that_fails():
     with Lab(learn) as lab:
         lab.start(steps=20)
         assert lab.wait(60) and not lab.error and learn.step == 20
-        row = next(r for n, r in zip(learn.tricks, make_state(learn).rows) if n == 'odd')
+        row = next(r for n, r in zip(learn.tricks, lab.tricks.rows) if n == 'odd')
         assert row['state'] == 'na' and 'KeyError' in row['why']
 
 def test_a_drawing_that_fails(monkeypatch):

@@ -291,4 +291,4 @@ class Samples(Part):
         "Show `state`."
         raw = state.loss not in logit_losses
         if state.picture is not None: self.draw(raw=raw, at=state.at, **state.picture)
-        else: self.put(raw=raw, at=state.at)
+        else: self.put(raw=raw, at=state.at, **(state.closeup or {}))

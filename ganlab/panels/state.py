@@ -4,14 +4,13 @@
 
 # %% ../../nbs/panels/state.ipynb #92fa1cf7
 from __future__ import annotations
-import threading, time
 from dataclasses import dataclass, field
 import anywidget, traitlets as T
 from ..trick import Trick
 
 # %% auto #0
 __all__ = ['logit_losses', 'CSS', 'JS', 'thou', 'show', 'values_of', 'words', 'flag', 'describe', 'trick_row', 'PanelState',
-           'reasons', 'make_state', 'any_shell', 'Part']
+           'make_state', 'any_shell', 'Part']
 
 # %% ../../nbs/panels/state.ipynb #23a27761
 logit_losses = ('non_saturating', 'minimax', 'relativistic')   # those whose scores are logits: sigmoid(score) is a probability
@@ -99,40 +98,29 @@ class PanelState:
     flags: tuple = ()            # changes, applied and asked, for the curves
     curves: bytes|None = None    # thinned curves, or None: as they were
     picture: dict|None = None    # samples and scores, or None: as they were
+    closeup: dict|None = None    # what is shown of one sample, or None: as it was
     timeline: dict|None = None   # what stands on the timeline, or None: as it was
     busy: str = ''               # what is being done while the training is held, such as 'Rewinding'
     at: int = -1                 # the step of the past that is looked at; -1: the present
     key: tuple = field(default=(), repr=False)  # what rows and flags were made from
-    whys: dict = field(default_factory=dict, repr=False)  # why a trick does not apply, by name
-
-def reasons(learn, before:dict)->dict: # name -> sentence or None
-    "Why tricks do not apply: asked between two steps, for they may run the networks; as known `before` where another thread has them."
-    found = {}
-    def ask():
-        for name, t in learn.tricks.items():
-            try: found[name] = None if t.enabled else t.why_not(learn)
-            except Exception as e: found[name] = f'{t.title} could not be tried here ({type(e).__name__}: {e}).'
-    if learn.on_training_thread(): ask()
-    elif not learn.when_idle(ask, wait=False): return before
-    return found
 
 def make_state(
     learn, # the learner
     before:PanelState=None, # the former state: rows and flags are taken from it where nothing changed
+    whys:dict={}, # why tricks do not apply, by name, as far as it is known
     max_flags:int=400, # the newest flags are kept
-    **now, # status, total, rate, cost, say, error, curves, picture, timeline, busy, at
+    **now, # status, total, rate, cost, say, error, curves, picture, closeup, timeline, busy, at
 )->PanelState:
     "The state of the panels at this step."
     tr, now = learn.tricks, dict(rates=learn.rates.spread) | now
     log, pending, refused = tr.log, tr.pending, dict(tr.refused)
     moving = tuple(t.leaving for t in tr.values() if t.leaving)
-    key = (len(log), pending, tuple(refused.values()), moving, len(tr), learn.loss_name, int(time.monotonic()/5))
+    key = (len(log), pending, tuple(refused.values()), moving, len(tr), learn.loss_name, whys)
     if before is not None and before.key == key:
-        return PanelState(learn.step, loss=before.loss, rows=before.rows, flags=before.flags, key=key, whys=before.whys, **now)
-    whys = reasons(learn, before.whys if before else {})
+        return PanelState(learn.step, loss=before.loss, rows=before.rows, flags=before.flags, key=key, **now)
     rows = tuple(trick_row(t, [c for c in pending if c.name == n], refused.get(n), whys.get(n)) for n, t in tr.items())
     flags = tuple(flag(c, learn) for c in [*log[-max_flags:], *pending] if c.kind != 'phase')
-    return PanelState(learn.step, loss=learn.loss_name, rows=rows, flags=flags, key=key, whys=whys, **now)
+    return PanelState(learn.step, loss=learn.loss_name, rows=rows, flags=flags, key=key, **now)
 
 # %% ../../nbs/panels/state.ipynb #fcf10edc
 def any_shell(widget):
@@ -147,19 +135,18 @@ class Part(anywidget.AnyWidget):
     def __init__(self,
         ask=None, # called with every request of the view, a dict with the key 'do'
         **kw):
-        self.ask, self._seen, self._seen_at, self._sent_at = ask, 0, 0., 0.
+        self.ask, self._seen = ask, 0
         super().__init__(**kw)
         any_shell(self).on_msg(lambda _, msg, buffers: self.heard(msg))
 
     def heard(self, msg:dict): # what the view sent
         "A request: notes which frame was drawn, hands on everything else."
-        if 'seen' in msg: self._seen, self._seen_at = msg['seen'], time.monotonic()
+        if 'seen' in msg: self._seen = msg['seen']
         elif self.ask: self.ask(msg)
 
     def ready(self)->bool: # whether another picture is worth its cost
-        "False while the pictures sent are not being drawn, but for one in two seconds."
-        now = time.monotonic()
-        return self._seen >= self.frame - 1 or now - self._sent_at >= 2
+        "False while the pictures sent are not being drawn."
+        return self._seen >= self.frame - 1
 
     def put(self, **traits):
         "Set several traits in one message; those that are unchanged are not sent."
@@ -168,7 +155,6 @@ class Part(anywidget.AnyWidget):
 
     def draw(self, **traits):
         "As `put`, for a new picture: counts the frame."
-        self._sent_at = time.monotonic()
         self.put(frame=self.frame + 1, **traits)
 
 # %% ../../nbs/panels/state.ipynb #bafe6f10

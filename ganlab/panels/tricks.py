@@ -4,11 +4,12 @@
 
 # %% ../../nbs/panels/tricks.ipynb #b13a3f34
 from __future__ import annotations
-import asyncio, threading, weakref
+import asyncio, math, threading, weakref
 import ipywidgets as W, traitlets as T
 from ..losses import get_loss, loss_title, losses
 from ..presets import presets
 from ..trick import effect_words
+from .reasons import Reasons
 from .state import CSS, JS, Part, PanelState, any_shell, describe, make_state, show
 
 # %% auto #0
@@ -121,7 +122,9 @@ function render({ model, el }) {
   const groups = effects.map(([effect, title, sub]) => { const h = make('button', 'gh', icon('M4 2l5 4-5 4z'), make('b', '', title[0].toUpperCase() + title.slice(1)), make('span', 'n'), make('span', 'mut', sub)), body = make('div', 'rows');
     h.type = 'button'; h.dataset.group = effect; h.setAttribute('aria-expanded', false); h.onclick = () => { h.setAttribute('aria-expanded', h.getAttribute('aria-expanded') !== 'true'); show() }; root.append(h, body); return { effect, h, body } });
   root.append(none);
-  let rows = {}, specOf = null;
+  let rows = {}, specOf = null, told = '', soon = 0;
+  const sight = new Set(), tell = () => { const names = specOf.map(t => t.name).filter(n => sight.has(n)), now = names.join(); if (now !== told) { told = now; ask({ do: 'sight', names }) } };   // whose reasons are wanted
+  const eye = new IntersectionObserver(es => { es.forEach(e => sight[e.isIntersecting ? 'add' : 'delete'](e.target.dataset.trick)); clearTimeout(soon); soon = setTimeout(tell, 200) });
   const pin = name => { const p = model.get('pins'); model.set('pins', p.includes(name) ? p.filter(n => n !== name) : [...p, name]); model.save_changes() };
   const planned = () => { const p = model.get('plan'), ls = model.get('recipes'); card.hidden = !p.name; card.replaceChildren();
     if (recipe.options.length !== ls.length + 1) recipe.replaceChildren(new Option('Preset', ''), ...ls.map(([v, text]) => new Option(text, v))); recipe.value = p.name || ''; recipe.hidden = !ls.length;
@@ -130,7 +133,7 @@ function render({ model, el }) {
     p.lines.forEach(([what, title, values]) => list.append(make('li', what, make('b', '', what), title, values ? make('span', 'mut', values) : '')));
     card.append(make('h4', '', p.title), make('p', 'mut', p.short), make('p', 'mut src', p.source + (p.differs ? `. Here: ${p.differs}.` : '')), p.lines.length ? list : make('p', '', 'All of it is so already.'), make('div', 'acts', go, not)) };
   const build = () => { if (specOf === model.get('spec')) return; specOf = model.get('spec'); top.replaceChildren(); groups.forEach(g => g.body.replaceChildren());
-    rows = Object.fromEntries(specOf.map(t => [t.name, trickRow(t, ask, pin, words)])); put() };
+    rows = Object.fromEntries(specOf.map(t => [t.name, trickRow(t, ask, pin, words)])); eye.disconnect(); sight.clear(); Object.values(rows).forEach(r => eye.observe(r)); put() };
   const put = () => { const pins = model.get('pins'), to = t => pins.includes(t.name) ? top : groups.find(g => g.effect === t.effect).body;
     for (const where of [top, ...groups.map(g => g.body)]) { const want = specOf.filter(t => to(t) === where).map(t => rows[t.name]); if (want.some((r, i) => where.children[i] !== r) || where.children.length !== want.length) where.replaceChildren(...want) } };
   const show = () => { const q = find.value.trim().toLowerCase(); let seen = 0;
@@ -151,7 +154,7 @@ function render({ model, el }) {
   const later = () => { if (!due) { due = true; queueMicrotask(() => { due = false; read() }) } };
   names.forEach(n => model.on('change:' + n, later)); read();
   model.on('change:plan', planned); planned();
-  return () => { names.forEach(n => model.off('change:' + n, later)); model.off('change:plan', planned) };
+  return () => { names.forEach(n => model.off('change:' + n, later)); model.off('change:plan', planned); eye.disconnect(); clearTimeout(soon) };
 }
 export default { render };
 '''
@@ -255,11 +258,13 @@ class TrickPanel(Part):
         learn, # the learner whose tricks they are
         after=None, # called after each request with its `Change`, or with the exception that it raised
         compare=None, # called with the name of a trick by the button A/B beside it; None: no such buttons
+        reasons:Reasons=None, # asked on by whoever trains; None: by this panel, where nothing trains
     ):
+        self.reasons = reasons or Reasons(learn)
         self.learn, self.after, self.compare, self.bad, self._turn = learn, after, compare, {}, threading.Lock()
         super().__init__(self.request, compares=compare is not None, losses=[(n, getattr(l, 'title', n)) for n, l in losses.items()], recipes=[(n, p.title) for n, p in presets.items()],
                          pins=[t.name for t in learn.tricks.values() if t.pinned])
-        self.refresh(make_state(learn))
+        self._answer()
 
     def refresh(self, state:PanelState):
         "Show `state`."
@@ -269,10 +274,11 @@ class TrickPanel(Part):
             self.put(loss=state.loss, rates=state.rates, at=state.at, rows=[{**r, 'bad': self.bad.get(n, '')} for n, r in zip(names, state.rows)])
 
     def request(self,
-        msg:dict, # do: 'on', 'off', 'set', 'loss', 'plan', 'unplan', 'preset', 'dismiss' or 'ab'; name; params
+        msg:dict, # do: 'on', 'off', 'set', 'loss', 'plan', 'unplan', 'preset', 'dismiss', 'ab' or 'sight'; name; params; names
     ):
         "What a click asked for."
         learn, do, name, change = self.learn, msg.get('do'), msg.get('name'), None
+        if do == 'sight': return self.reasons.look(msg['names'])
         self.bad.pop(name, None)
         try:
             if do in ('plan', 'unplan', 'preset'): self.plan = as_plan(learn, name) if do == 'plan' else {}
@@ -285,7 +291,18 @@ class TrickPanel(Part):
             change = e
             if name not in learn.tricks.refused: self.bad[name] = str(e)
         if self.after: self.after(change)
-        self.refresh(make_state(learn))
+        self._answer()
+
+    def _answer(self):
+        "Show what became of a request, and then why a trick does not apply now, where that can be asked here."
+        show = lambda: self.refresh(make_state(self.learn, whys=self.reasons.known))
+        show()
+        self.learn.when_idle(lambda: self.reasons.go(math.inf) and show(), wait=False)
+
+    def turn(self, learn):
+        "Show the tricks of another learner."
+        self.learn, self.spec, self.bad, self.plan = learn, [], {}, {}
+        self.reasons.turn(learn)
 
 # %% ../../nbs/panels/tricks.ipynb #287f6401
 class TrickControl(W.Checkbox):

@@ -12,6 +12,7 @@ class NCritic(Trick):
     short = 'Several updates of D for each of G, or the other way round; off gives back the counts it found.'
     source = 'Arjovsky 2017 (1701.07875) Algorithm 1'
     acts = 'updates a step'
+    instead_of = ('FixedGANSwitcher', 'AdaptiveGANSwitcher')
     owns = ('n_d',)
     n_d = Int(5, 1, 100, 'updates of D a step', label='n D', log=True)
     n_g = Int(1, 1, 100, 'updates of G a step', label='n G', log=True)
