@@ -492,6 +492,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'ganlab.learner.GANLearner.reset_opt': ('learner.html#ganlearner.reset_opt', 'ganlab/learner.py'),
                                 'ganlab.learner.GANLearner.restore': ('learner.html#ganlearner.restore', 'ganlab/learner.py'),
                                 'ganlab.learner.GANLearner.rewire': ('learner.html#ganlearner.rewire', 'ganlab/learner.py'),
+                                'ganlab.learner.GANLearner.same_again': ('learner.html#ganlearner.same_again', 'ganlab/learner.py'),
                                 'ganlab.learner.GANLearner.sample': ('learner.html#ganlearner.sample', 'ganlab/learner.py'),
                                 'ganlab.learner.GANLearner.save': ('learner.html#ganlearner.save', 'ganlab/learner.py'),
                                 'ganlab.learner.GANLearner.score': ('learner.html#ganlearner.score', 'ganlab/learner.py'),

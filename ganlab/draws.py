@@ -118,7 +118,9 @@ if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_in_child
 def current()->torch.Generator: # of the CPU
     "What draws without a generator, on this thread, now."
     mode = getattr(_here, 'mode', None)
-    return mode.gens[-1] if mode is not None and mode.gens and mode.gens[-1] is not None else torch.default_generator
+    if mode is None or not mode.gens or mode.gens[-1] is None: return torch.default_generator
+    if mode.wary and _checkpointed(): raise Lend
+    return mode.gens[-1]
 
 # %% ../nbs/draws.ipynb #03850692
 _words = re.compile(r'drop_?out|drop_?path|rand|bernoulli|multinomial|poisson|binomial|(normal|uniform|exponential|geometric|cauchy)_?$|rrelu|gumbel|fractional_max|initial_seed|scaled_dot_product|multi_head_att|^r?sample$')

@@ -97,7 +97,7 @@ class GANLearner(StepLearner):
         self.streams, self.base_loss, self.n_d, self.update, self.amp = Streams(seed), get_loss(loss), n_d, update, amp
         self.known_losses = {loss_key(self.base_loss): self.base_loss}      # all that it was ever on, for going back
         self.source, self.z_shape = as_source(dls, self.streams), latent_shape(G, z_dim)
-        self.step, self.n_batches, self.half, self._said = 0, 0, None, set()
+        self.step, self.n_batches, self.half, self._said, self.promised = 0, 0, None, set(), True      # promised: the same bits, when steps are computed again
         self._rng = BorrowedRNG(self.streams, self.device, wary=True)
         G.to(self.device), D.to(self.device)
         super().__init__(dls, GAN(G, D), path=path)
@@ -617,9 +617,11 @@ def _recompute(self:GANLearner, step):
     if not self._ring: return
     with unbroken():
         snap, mults, mult, ring = self._ring[-1], dict(self._mults), self.rates.mult, self._ring
+        was = list(self.record.columns), self.record._data[snap.rows:self.record.n].T.copy()
         self._ring = deque(maxlen=3)       # a failure here must not come back here
         try:
-            if not any(self._forward(snap, step, mults, mult) for _ in range(3)):     # an interrupt may come in here, too
+            if any(self._forward(snap, step, mults, mult) for _ in range(3)): self.same_again(*was, snap.rows)     # an interrupt may come in here, too
+            else:
                 self._back_to(snap)
                 self.run.back(self)
         finally:
@@ -638,6 +640,23 @@ def _forward(self:GANLearner, snap, step, mults, mult)->bool: # did it get there
             self.one_step()
     except BaseException: return False      # whatever began this is raised by who began it
     return True
+
+@patch
+def same_again(self:GANLearner,
+    columns, y, # what is known of the rows of steps that were computed again: names, (columns, rows)
+    first:int,  # the first of these rows
+):
+    "Say it, once, where they came out otherwise."
+    n = min(y.shape[1], self.record.n - first)
+    if n <= 0 or not self.promised or self.device.type != 'cpu' or self.amp: return
+    bad = np.zeros(n, bool)
+    for c, was in zip(columns, y):
+        now = self.record.array(c, first)[:n]
+        if c in _columns[1:-1] or '/' in c: bad |= (was[:n] != now) & ~(np.isnan(was[:n]) & np.isnan(now))
+    if bad.any(): self._say(_otherwise.format(first + 1 + int(bad.argmax())))
+
+_otherwise = ("Step {} was computed again, and came out otherwise than it is recorded: something in the networks or in the data remembers by itself, such as a counter or a generator of its own, or draws where ganlab cannot seed it. "
+              "From here on the same bits are not promised. What counts should be a buffer; what draws in a network should draw from torch without a generator of its own, and in a dataset from torch, NumPy or random")
 
 @patch
 def _back_to(self:GANLearner, snap):

@@ -142,6 +142,8 @@ def bring(self:Run,
         self.fill(learn)
         learn.rates.mult = mult      # what a fit that is under way has set is its own
         learn.carry_on([c for c in changes if c.id > s['last']], self, step, progress)
+    columns, y = self._stored(self.line, '')
+    learn.same_again(columns, y[:, snap.step:step], snap.step)
 
 # %% ../nbs/resume.ipynb #6b556c44
 def load_initial(
@@ -215,6 +217,7 @@ def _same_data(learn, store):
     elif was['first'] != now: warnings.warn(f"the data is not that of the run ({was['name']}, {was['n']} samples in batches of {was['bs']}): its first batch is another one. From here on no bits are promised")
     if learn.n_threads != store.fact('threads'): warnings.warn(f"the run was trained with {store.fact('threads')} threads, this is with {learn.n_threads}: sums are taken in another order, and no bits are promised; torch.set_num_threads({store.fact('threads')}) first")
     then = store.fact('versions')
+    learn.promised = learn.source.seekable and was['first'] == now and learn.n_threads == store.fact('threads') and then['torch'] == torch.__version__
     if then['torch'] != torch.__version__: warnings.warn(f"the run was trained with torch {then['torch']}, this is {torch.__version__}: no bits are promised")
 
 @patch(cls_method=True)
@@ -290,6 +293,8 @@ def replay(self:Run,
     last = self.last_before(step) if step < known else None
     changes = self.changes_on(self.line, own=learn.known_losses.values())
     learn.carry_on([c for c in changes if last is None or c.id <= last], self, step, progress)
+    columns, y = self.table()
+    learn.same_again(columns, y[:, :step], 0)
     learn.run.left(learn)
     return learn
 
