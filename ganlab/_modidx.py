@@ -225,6 +225,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'ganlab.draws.current': ('draws.html#current', 'ganlab/draws.py'),
                               'ganlab.draws.dropout': ('draws.html#dropout', 'ganlab/draws.py'),
                               'ganlab.draws.end': ('draws.html#end', 'ganlab/draws.py'),
+                              'ganlab.draws.lent': ('draws.html#lent', 'ganlab/draws.py'),
                               'ganlab.draws.may_draw': ('draws.html#may_draw', 'ganlab/draws.py'),
                               'ganlab.draws.mentions': ('draws.html#mentions', 'ganlab/draws.py'),
                               'ganlab.draws.on_cpu': ('draws.html#on_cpu', 'ganlab/draws.py'),

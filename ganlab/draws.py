@@ -13,8 +13,8 @@ from torch.utils import checkpoint
 from torch.utils._python_dispatch import TorchDispatchMode
 
 # %% auto #0
-__all__ = ['takers', 'makers', 'draws', 'Given', 'on_cpu', 'Lend', 'Draws', 'dropout', 'begin', 'end', 'current', 'mentions',
-           'may_draw', 'out_of_sight']
+__all__ = ['takers', 'makers', 'draws', 'Given', 'on_cpu', 'Lend', 'Draws', 'dropout', 'begin', 'end', 'lent', 'current',
+           'mentions', 'may_draw', 'out_of_sight']
 
 # %% ../nbs/draws.ipynb #341f4c4d
 _takers = """rand randn randint randperm rand_like randn_like randint_like normal bernoulli multinomial poisson binomial _standard_gamma _sample_dirichlet
@@ -114,6 +114,11 @@ def _in_child():
     end(mode)
 
 if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_in_child)
+
+def lent()->bool:
+    "Is this within a block that lets calls through?"
+    mode = getattr(_here, 'mode', None)
+    return mode is not None and bool(mode.gens) and mode.gens[-1] is None
 
 def current()->torch.Generator: # of the CPU
     "What draws without a generator, on this thread, now."

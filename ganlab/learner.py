@@ -249,6 +249,7 @@ def _attempt(self:GANLearner):
 @patch
 def _lend(self:GANLearner):
     "What draws cannot be given a generator: from here on the default one is lent; the step again."
+    if self.streams.lends: raise RuntimeError("torch.utils.checkpoint: the default generator is lent already, and is drawn from out of turn")
     self._recompute(self.step)
     self.streams.lends = True
     self._say(_lent)

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from numbers import Integral
 from threading import RLock
 import torch
-from .draws import begin, current, end
+from .draws import begin, current, end, lent
 from .interrupt import unbroken
 
 # %% ../nbs/00_rng.ipynb #8081f3d1
@@ -76,12 +76,12 @@ class BorrowedRNG:
 
     def __enter__(self):
         with unbroken():
-            lends = self.streams is not None and self.streams.lends
+            lends = lent() if self.streams is None else self.streams.lends
             self.lent = [*([torch.default_generator] if lends else []), *self.cuda]
             self.gens = self.lent if lends else [self.own, *self.cuda]
             if self.lent: self.turn.acquire()
             self.saved = [g.get_state() for g in self.lent]
-            if self.streams is None: self.own.set_state(current().get_state())
+            if self.streams is None and not lends: self.own.set_state(current().get_state())
             self.mode, self.inside = begin(None if lends else self.own, self.wary), True
 
     def __exit__(self, *exc):
