@@ -41,6 +41,7 @@ export: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	@command -v quarto >/dev/null || { echo 'make docs needs Quarto, which no Python package brings: see https://quarto.org/docs/get-started'; exit 1; }
+	$(BIN)/python tools/sidebar.py
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH="$(CURDIR)/tools" nbdev-docs --n-workers 0
 
 clean:

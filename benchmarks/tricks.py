@@ -248,7 +248,7 @@ def lazy(width, pairs):
     return out
 
 def numpy_ml(pairs):
-    "The same networks (three hidden layers of 512, ReLU), data (ring), batch (128), RMSProp 1e-4, five critic updates a step, lambda 10"
+    "The same networks (three hidden layers of 512, ReLU), data (ring), batch (128), RMSProp 1e-4, five critic updates per step, lambda 10"
     for n in ('Hashable', 'Iterable', 'Mapping', 'Callable'): setattr(collections, n, getattr(collections.abc, n))   # it was written for Python 3.9 and older
     for n, t in (('float', float), ('int', int), ('bool', bool), ('object', object)):
         if n not in np.__dict__: setattr(np, n, t)

@@ -4,10 +4,11 @@
 
 # %% ../nbs/16_cli.ipynb #41f3feb0
 from __future__ import annotations
-import argparse, importlib, importlib.util, os, sys, textwrap
+import argparse, importlib, importlib.util, os, sys, textwrap, traceback
 from pathlib import Path
 import torch
-from .data import as_bytes, digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls
+from .closeup import crop
+from .data import as_bytes, digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls, tile_images
 from .files import may_write, placed
 from .fitting import StepError
 from .interrupt import unbroken
@@ -25,7 +26,7 @@ from .trick import find_tricks, nearest
 import ganlab.fork
 
 # %% auto #0
-__all__ = ['toys', 'pictures', 'going_on', 'make_data', 'made_again', 'given_nets', 'data_word', 'data_of', 'parts_of',
+__all__ = ['toys', 'pictures', 'going_on', 'make_data', 'made_again', 'data_word', 'data_of', 'parts_of', 'given_nets',
            'wanted_tricks', 'turn_on', 'made_with', 'same_as_made', 'train', 'show', 'picture', 'replay', 'sample',
            'export', 'quickstart', 'lab_command', 'lab', 'parser', 'main']
 
@@ -50,13 +51,6 @@ def made_again(made_by, what:str, todo:str):
     if make in (None, image_dls): raise ValueError(f"the run's {what} were made by {one_line(made_by)}, which a run's folder may not call; name them: {todo}")
     return make(**args)
 
-def given_nets(text:str)->tuple: # 'my_module:make' -> (G, D)
-    "Networks of a function of the user's own."
-    module, _, name = text.partition(':')
-    sys.path.insert(0, os.getcwd())
-    try: return getattr(importlib.import_module(module), name or 'make')()
-    except (ImportError, AttributeError) as e: raise ValueError(f"--nets {text}: {e}; need a module and a function in it, such as my_module:make") from e
-
 def data_word(
     made_by, # what a run's folder says of its data
 )->str|None: # as it is written after `--data`; None: it is none that can be
@@ -77,6 +71,43 @@ def parts_of(run, o)->tuple: # dls, G, D
     "Data and networks for a run that is there."
     dls = data_of(run, o)
     return (dls, *(given_nets(o.nets) if o.nets else made_again(run.facts['nets']['G']['made_by'], 'networks', '--nets module:function')))
+
+# %% ../nbs/16_cli.ipynb #901cbefb
+def _where(e)->str:
+    "What an error says, and the last line of the user's code that it came through."
+    foreign = ('importlib', 'site-packages', 'dist-packages', __file__)
+    at = [f for f in traceback.extract_tb(e.__traceback__) if f.filename.endswith('.py') and not any(p in f.filename for p in foreign)]
+    if isinstance(e, SyntaxError): return f"{type(e).__name__}: {e.msg} ({Path(e.filename or '?').name}, line {e.lineno})"
+    return f"{type(e).__name__}: {one_line(e)}" + (f" ({Path(at[-1].filename).name}, line {at[-1].lineno})" if at else '')
+
+def _module(text:str, name:str):
+    "A module of the user's own, from the working folder on."
+    if os.getcwd() not in sys.path: sys.path.insert(0, os.getcwd())
+    try: return importlib.import_module(name)
+    except ModuleNotFoundError as e:
+        if not e.name or not f'{name}.'.startswith(f'{e.name}.'): raise ValueError(f"--nets {text}: {name} cannot be imported: {_where(e)}; install what it needs") from e
+        todo = f"leave .py out: {name[:-3]}" if name.endswith('.py') else f"start ganlab in the folder of {name.split('.')[0]}.py, or install it"
+        raise ValueError(f"--nets {text}: there is no module {name}; {todo}") from e
+    except (Exception, SystemExit) as e: raise ValueError(f"--nets {text}: {name} cannot be imported: {_where(e)}; mend it") from e
+
+def given_nets(text:str)->tuple: # 'my_module:make' -> (G, D)
+    "Networks of a function of the user's own."
+    module, colon, name = text.partition(':')
+    if not colon or not module or not name or module.startswith('.'): raise ValueError(f"--nets {text}: need MODULE:FUNCTION, such as my_module:make")
+    made = _module(text, module)
+    if not hasattr(made, name): raise ValueError(f"--nets {text}: {module} has no {name}.{nearest(name, vars(made))} Need a function in it that returns G and D")
+    make = getattr(made, name)
+    if not callable(make): raise ValueError(f"--nets {text}: {name} is a {type(make).__name__}; need a function that returns G and D")
+    try: nets = make()
+    except (Exception, SystemExit) as e: raise ValueError(f"--nets {text}: {name}() failed: {_where(e)}; it is called without arguments, and is to return G and D") from e
+    pair = isinstance(nets, (tuple, list)) and len(nets) == 2 and all(isinstance(net, torch.nn.Module) for net in nets)
+    if not pair: raise ValueError(f"--nets {text}: {name}() returned {_what(nets)}; need two modules: return G, D")
+    return tuple(nets)
+
+def _what(o)->str:
+    if not isinstance(o, (tuple, list)): return f"a {type(o).__name__}"
+    return f"{len(o)} values: {', '.join(type(v).__name__ for v in o[:4])}" if o else 'nothing'
+
 
 # %% ../nbs/16_cli.ipynb #750b8938
 def wanted_tricks(
@@ -208,9 +239,9 @@ def picture(
     return path
 
 def _draw(frame, path):
-    import io, numpy as np
+    import numpy as np
     from PIL import Image
-    if frame['kind'] == 'images': Image.open(io.BytesIO(frame['fake'])).save(path)
+    if frame['kind'] == 'images': Image.fromarray(tile_images(torch.stack([crop(frame, i) for i in range(frame['count'])]), frame['cols'])).save(path)
     elif frame['kind'] == 'points':
         from matplotlib.figure import Figure
         fig = Figure(figsize=(5, 5)); ax = fig.add_subplot()
@@ -309,7 +340,7 @@ def parser()->argparse.ArgumentParser:
     t.add_argument('--steps', type=int, required=True, help='up to which step')
     t.add_argument('--preset', help=f"a recipe: {', '.join(presets)}")
     t.add_argument('--trick', action='append', metavar='NAME[:PARAM=VALUE,...]', help='turn a trick on; can be given again')
-    for k, kind, what in (('loss', str, 'a loss'), ('lr-g', float, "G's learning rate"), ('lr-d', float, "D's learning rate"), ('bs', int, 'samples a batch'), ('size', int, 'of images, in pixels'), ('seed', int, 'of all randomness')):
+    for k, kind, what in (('loss', str, 'a loss'), ('lr-g', float, "G's learning rate"), ('lr-d', float, "D's learning rate"), ('bs', int, 'samples per batch'), ('size', int, 'of images, in pixels'), ('seed', int, 'of all randomness')):
         t.add_argument(f'--{k}', type=kind, help=f"{what} ({_usual[k.replace('-', '_')]})")
     t.add_argument('--width', type=int, help='of the networks (32 for the DCGAN, 128 for points)')
     for f, more in ((show, ()), (replay, ('data', 'nets')), (sample, ('data', 'nets')), (export, ('data',))): command(f, *more).add_argument('run')
@@ -330,8 +361,20 @@ going_on = textwrap.fill("A folder that holds a run is gone on with, up to --ste
 
 def main(args=None)->int: # exit status: 0, 1 for a replay that ends otherwise, 2 for what cannot be done, 130 after Ctrl-C
     "The command `ganlab`."
-    o = parser().parse_args(args)
+    try:
+        try: return _do(parser().parse_args(args))
+        finally: sys.stdout.flush()
+    except BrokenPipeError: return _unread()
+
+def _unread()->int:
+    "Whoever read what is printed has gone, as `head` does: end without a word."
+    try: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())      # the interpreter flushes once more
+    except (OSError, ValueError): pass      # there is no file behind it
+    return 128 + 13
+
+def _do(o)->int:
     try: return o.do(o) or 0
+    except BrokenPipeError: raise
     except (ValueError, RunError, Refused, StepError) as e: why = ' '.join(str(e).split())
     except OSError as e: why = f"{e.filename or 'a file'} cannot be read or written: {e.strerror}" if e.strerror else str(e)
     except KeyboardInterrupt:

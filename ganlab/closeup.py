@@ -194,6 +194,6 @@ def _tell(self:Closeup):
     if s.p is not None: self._apart = s.apart
     if s.index is None: self.found = None; return       # a sample that is not a number is near to none
     real = s.reals[s.index:s.index + 1]
-    if self.kind == 'images': real = jpeg_grid(fit_size((as_float(real) if real.dtype == torch.uint8 else real.float()).cpu(), 128 if self.big else 64), 1)
+    if self.kind == 'images': real = jpeg_grid(fit_size((as_float(real) if real.dtype == torch.uint8 else real.float()).cpu(), 128 if self.big else 64), 1, self.paper)
     else: real = b''
     self.found = dict(self._about, index=s.index, distance=_num(s.distance), ratio=_num(s.distance/self._apart) if self._apart else None, real=real)

@@ -4,14 +4,13 @@
 
 # %% ../nbs/compare.ipynb #e4b8d398
 from __future__ import annotations
-import math, warnings
+import math, textwrap, warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 import numpy as np, torch
 from fastcore.basics import patch
-from fastprogress.fastprogress import progress_bar
 from scipy.stats import fisher_exact, t as student
 from .data import LoaderSource, tile_images
 from .fitting import StepError
@@ -20,6 +19,7 @@ from .learner import GANLearner
 from .losses import get_loss, losses
 from .metrics import measures, quality, real_samples
 from .plots import Plot, colors
+from .progress import progress_bar
 from .rng import Streams, borrowed_rng, whole
 from .snapshots import put_back, take
 from .verdict import Look, enough, least, look
@@ -109,7 +109,7 @@ class Arm:
     hash:str            # of its state at the end
     failed:str=''       # why it ended early
 
-_table = {**measures, 'metric': ('Metric', 'less', False), 'g_grad_norm': ('‖∇G‖, median', '', True), 'ms': ('Milliseconds a step, median', 'less', True)}
+_table = {**measures, 'metric': ('Metric', 'less', False), 'g_grad_norm': ('‖∇G‖, median', '', True), 'ms': ('Milliseconds per step, median', 'less', True)}
 # measure -> title, what is better, and whether it is compared by its logarithm
 
 def _checks(steps, n=20)->list: return sorted({max(1, round(steps*(i + 1)/n)) for i in range(n)}) # steps done
@@ -199,7 +199,7 @@ def more(self:Comparison,
     n = whole(seeds, 'seeds') if seeds is not None else next((l for l in _looks if l > have), have + 2) - have
     _readable(self._learn)
     total, done = 2*n*self.steps, 0
-    bar = iter(progress_bar(range(total), leave=False)) if progress else None
+    bar = iter(progress_bar(range(total))) if progress else None
     def tick():
         nonlocal done
         if bar is not None: next(bar)
@@ -446,7 +446,8 @@ def plot(self:Comparison)->Plot:
     top, low = fig.subfigures(2, 1, height_ratios=(2.6, .26*(len(rows) + 1.5)))
     axes = top.subplots(1, 3, width_ratios=(1, 1, 1.7))
     shown = (self.whole_pairs or self.pairs)[0]
-    for ax, x, name in zip(axes, shown, ('A: as it was', 'B: changed')): _pane(ax, x.samples, self.real, name)
+    changed = textwrap.fill(f'B: {textwrap.shorten(self.what, 76)}', 38)
+    for ax, x, name in zip(axes, shown, ('A: as it was', changed)): _pane(ax, x.samples, self.real, name)
     if self.whole_pairs: _over_time(self, axes[2]); _dots(low.subplots(), rows)
     else: axes[2].axis('off')
     return fig

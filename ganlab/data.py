@@ -21,10 +21,10 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from torch.utils.data.dataloader import _DatasetKind, _SingleProcessDataLoaderIter
 from matplotlib.figure import Figure
 from fastcore.basics import patch
-from fastprogress.fastprogress import progress_bar
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader as FastaiDataLoader
 from .draws import begin, end
+from .progress import progress_bar
 from .rng import Streams
 
 # %% ../nbs/01_data.ipynb #39864952
@@ -59,15 +59,16 @@ def plain_edge(
     x:Tensor, # images (N, C, H, W), uint8
 )->Tensor|None: # (C,), uint8; None where there is no such colour
     "The colour that images have around their edges, by and large: the paper that digits are written on."
-    edge = torch.cat([x[:, :, [0, -1]].flatten(2), x[..., [0, -1]].flatten(2)], 2).transpose(0, 1).flatten(1).float()
+    edge = torch.cat([x[:, :, [0, -1]].flatten(2), x[..., [0, -1]].flatten(2)], 2)
+    edge = edge.transpose(0, 1).flatten(1).float()
     m = edge.median(1, keepdim=True).values
     return m.flatten().to(torch.uint8) if ((edge - m).abs() <= 26).all(0).float().mean() > .6 else None
 
 def with_margin(
     x:Tensor, # images (N, C, H, W), uint8
-    edge:Tensor|None, # as `plain_edge` gives it
+    edge:Tensor|None, # as `plain_edge` gives it; None leaves them as they are
 )->Tensor: # (N, C, H + 2k, W + 2k); k is 1 for each 32 pixels of a side, begun
-    "Images with a little more paper around them, so that strokes do not run into what stands beside; as they are where there is no such colour."
+    "Images with a little more paper around them, so that no stroke runs into what stands beside."
     if edge is None: return x
     k = math.ceil(max(x.shape[-2:])/32)
     out = edge[:, None, None].expand(len(x), -1, x.shape[-2] + 2*k, x.shape[-1] + 2*k).clone()
@@ -450,7 +451,7 @@ def _each(fn, files, doing):
         except Exception as e: return str(e).split(' ' + repr(str(files[i])))[0].rstrip(':') or type(e).__name__
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         done = pool.map(why_not, range(len(files)))
-        if len(files) >= 500: done = progress_bar(done, total=len(files), leave=False)
+        if len(files) >= 500: done = progress_bar(done, total=len(files))
         whys = list(done)
     good, bad = ([i for i, o in enumerate(whys) if (o is None) == ok] for ok in (True, False))
     if bad:
@@ -581,7 +582,7 @@ class Source:
         self.n, self.n_batches, self.bs, self.shape, self.name = n, n_batches, bs, tuple(shape), name
         self.held, self.streams, self.device, self._valid, self._wanted = held, streams, device, None, 0
 
-    def __repr__(self): return f"{type(self).__name__}({self.name}: {self.n} samples of shape {self.shape}, bs={self.bs}, {self.n_batches} batches an epoch)"
+    def __repr__(self): return f"{type(self).__name__}({self.name}: {self.n} samples of shape {self.shape}, bs={self.bs}, {self.n_batches} batches per epoch)"
 
     def valid(self,
         n:int, # samples wanted

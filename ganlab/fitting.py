@@ -20,6 +20,7 @@ from fastcore.basics import noop, patch
 from fastcore.foundation import L
 import numpy as np, torch
 from .interrupt import breakable, heed, unbroken
+from .progress import LogMaster, on_screen, progress_bar
 from .rng import whole
 from .trick import nearest
 from .unsuited import methods, refusal, unsuited
@@ -201,8 +202,16 @@ class GANRecorder(Recorder):
         self.iters.append(len(self.losses))
 
 class GANProgress(ProgressCallback):
-    "fastai's progress bar, updated ten times a second at most."
+    "fastai's progress bar, updated ten times a second at most; in a file, a line a minute."
     name, direct = 'progress', True
+    def before_fit(self):
+        if not self.create_mbar or on_screen(): return super().before_fit()
+        self.mbar, self.learn.create_mbar = LogMaster(list(range(self.n_epoch))), False      # fastai's own would draw
+        try: super().before_fit()
+        finally: self.learn.create_mbar = True
+    def _launch_pbar(self):
+        self.pbar = progress_bar(self.dl, parent=getattr(self, 'mbar', None))
+        self.pbar.update(0)
     def before_validate(self): pass
     def after_validate(self): pass
     def before_train(self): self.due = 0.; self._launch_pbar()

@@ -4,7 +4,7 @@
 
 # %% ../nbs/13_lab.ipynb #b53f479b
 from __future__ import annotations
-import atexit, math, sys, threading, time, weakref
+import atexit, math, threading, time, weakref
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +16,9 @@ from fastcore.basics import patch
 from .closeup import Closeup
 from .compare import ab
 from .fitting import StepLearner
+from .losses import loss_name
 from .panels.curves import Curves, Thinned
+from .panels.lifetime import Tenant
 from .panels.pace import Clock, Pace
 from .panels.reasons import Reasons
 from .panels.samples import Samples
@@ -27,6 +29,7 @@ from .panels.transport import Status, Transport, error_card, in_words
 from .panels.tricks import TrickPanel, tell_controls
 from .player import export_html
 from .rng import whole
+from .scene import raw_at, raw_from
 import ganlab.script
 
 # %% auto #0
@@ -34,17 +37,6 @@ __all__ = ['Member', 'Lab', 'Drawn', 'Mark']
 
 # %% ../nbs/13_lab.ipynb #0b356546
 _labs = weakref.WeakSet()   # all labs that are open
-
-def _cell()->tuple: # (cell, execution), or (None, None) outside a notebook
-    "The cell that is running."
-    ip = sys.modules['IPython'].get_ipython() if 'IPython' in sys.modules else None
-    parent = getattr(ip, 'get_parent', dict)() or {}
-    return parent.get('metadata', {}).get('cellId'), parent.get('header', {}).get('msg_id')
-
-def _close_former(cell, run):
-    "Close the labs that an earlier execution of this cell made."
-    for lab in list(_labs):
-        if cell is not None and lab._made_by[0] == cell and lab._made_by[1] != run: lab.close()
 
 @atexit.register
 def _stop_all():
@@ -61,7 +53,7 @@ class Member(NamedTuple):
 
 def _folder(learn): return learn.run.folder and learn.run.folder.name
 
-class Lab(W.VBox):
+class Lab(Tenant, W.VBox):
     "The panel of a learner, and the thread that trains it."
     _closed = True
     def __init__(self,
@@ -72,10 +64,9 @@ class Lab(W.VBox):
     ):
         if not isinstance(learn, StepLearner): raise TypeError(f"Lab({learn!r}): need a GANLearner")
         if not refresh > 0 or not 0 < share <= 1: raise ValueError(f"refresh={refresh!r}, share={share!r}; need seconds above 0, and a share of the time above 0 and up to 1")
-        self._made_by = _cell()
-        _close_former(*self._made_by)
+        self.move_in()
         self.learn, self.clock, self.error = learn, clock, None
-        self.family, self._busy, self._past = [Member(learn, None, 0, _folder(learn) or 'Run', 0)], '', None
+        self.family, self._busy, self._doing, self._past = [Member(learn, None, 0, _folder(learn) or 'Run', 0)], '', None, None
         self._cond, self._quiet, self._drawing, self._thread = threading.Condition(), threading.Event(), threading.RLock(), None
         self._showing = threading.RLock()
         self._want, self._state, self._todo, self._until = 'pause', 'idle', deque(), None
@@ -92,10 +83,9 @@ class Lab(W.VBox):
 
     @property
     def state(self)->str: return self._state # 'idle', 'running', 'paused' or 'error'
-    def __repr__(self): return f'Lab({self.state} at step {self.learn.step})'
+    def __repr__(self): return 'Lab(closed)' if self._closed else f'Lab({self.state} at step {self.learn.step})'
     def __enter__(self): return self
     def __exit__(self, *exc): self.close()
-    def __del__(self): pass   # at the interpreter's end there is nothing left to close with
 
 def _ready(learn)->tuple:
     "The first announcement: what there is to train."
@@ -191,10 +181,11 @@ def _begin(self:Lab):
 @patch
 def _train(self:Lab):
     "What the training thread runs."
+    learn = self.learn
     self._begin()
-    try: self.learn.fit_steps(None, gate=self._gate, progress=False)
+    try: learn.fit_steps(None, gate=self._gate, progress=False)
     except BaseException as e: self.error = e
-    step, ended = thou(self.learn.step), self._until is not None and self.learn.step >= self._until
+    step, ended = thou(learn.step), self._until is not None and learn.step >= self._until
     self._say = ('Paused', f"at step {step}. {in_words(self.error)}") if self.error else ('Finished', f'at step {step}.') if ended else ('Stopped', f'at step {step}.')
     self._state = 'error' if self.error else 'idle'
     if ended: self._until = None
@@ -210,7 +201,7 @@ def _train(self:Lab):
 def _order(self:Lab, want, todo=(), until=None):
     "Tell the gate what to do; start the thread where there is none."
     with self._cond:
-        if self._closed and want != 'stop': raise RuntimeError('this lab is closed; make another: Lab(learn)')
+        if want != 'stop': self._open()
         if want == 'stop' and self._thread is None:
             if self._state == 'error': self._state, self.error, self._say = 'idle', None, ('Stopped', f'at step {thou(self.learn.step)}.')
             return
@@ -238,7 +229,12 @@ def start(self:Lab,
     self._order('run', until=None if steps is None else self.learn.step + steps)
 
 @patch
+def _open(self:Lab):
+    if self._closed: raise RuntimeError('this lab is closed; make another: Lab(learn)')
+
+@patch
 def _free(self:Lab):
+    self._open()
     if self._busy: raise RuntimeError(f'{self._busy}: wait until that is done.')
 
 @patch
@@ -275,14 +271,16 @@ def wait(self:Lab, timeout:float=None)->bool: # seconds; True where nothing runs
 
 @patch
 def close(self:Lab):
-    "Stop the training and take the panel off the page."
+    "Stop the training, take the panel off the page, and let go of the learner and of all runs."
     if self._closed: return
-    t, self._closed, self._cancel = self._thread, True, True
+    threads, self._closed, self._cancel = (self._thread, self._doing), True, True
     self._order('stop')
-    if t is not None and t is not threading.current_thread(): t.join(60)
+    for t in threads:
+        if t is not None and t is not threading.current_thread(): t.join(60)
     _labs.discard(self)
-    for part in (self.transport, self.samples, self.curves, self.tricks, self.timeline, self.versus, self.announcement, self.body): part.close()
-    W.VBox.close(self)
+    self._drawn, self.family, self._until = {}, [], None
+    self._thin = self._film = self._pictures = self._shot = self._before = self._news = self._past = self._comparing = self.error = None
+    Tenant.close(self)
 
 # %% ../nbs/13_lab.ipynb #5640c6f1
 @patch
@@ -294,7 +292,9 @@ def _look_back(self:Lab, change):
     else:
         learn = self.learn
         loss = learn.run.switches_at(at)['loss'] or learn.made['loss']
-        self._past = dict(at=at, rows=rows_at(learn, at), loss=loss if isinstance(loss, str) else learn.loss_name)
+        facts = learn.run.facts
+        raw = raw_at(raw_from(learn.run.changes, facts['first_loss'].split('/')[1], facts.get('first_scores')))(at)
+        self._past = dict(at=at, rows=rows_at(learn, at), loss=loss if isinstance(loss, str) else loss_name(loss), raw=raw)
         self._say = '', f"Showing step {thou(at)}.{f' Training goes on at step {thou(learn.step)}.' if self._state == 'running' else ''}"
     if at < 0: self._redraw(full=True)
     else: self._show(picture=self.learn.run.frame_at(at))
@@ -310,7 +310,8 @@ def _meanwhile(self:Lab, what, f, *args):
         finally:
             self._busy = ''
             self._redraw(full=True)
-    threading.Thread(target=go, name='ganlab-meanwhile', daemon=True).start()
+    self._doing = threading.Thread(target=go, name='ganlab-meanwhile', daemon=True)
+    self._doing.start()
 
 # %% ../nbs/13_lab.ipynb #309de291
 @patch
@@ -323,12 +324,13 @@ def rewind(self:Lab,
 @patch
 def undo(self:Lab):
     "Hold the training and go back to before the last change."
-    self._back(self.learn.undo)
+    self._back(lambda: self.learn.undo())
 
 @patch
 @contextmanager
 def _held(self:Lab):
     "Hold the training; where the block fails, it goes on as it went."
+    self._open()
     going, until = self._want == 'run', self._until
     self.pause()
     try: yield
@@ -349,6 +351,7 @@ def _back(self:Lab, go):
 @patch
 def pin(self:Lab):
     "Keep a snapshot of this step for good."
+    self._open()
     self._say = 'Snapshot', f'of step {thou(self.learn.pin())} kept.'
     self._redraw(full=True)
 
@@ -379,6 +382,7 @@ def show_run(self:Lab,
     index:int, # in `family`, a list in which every fork stands below its parent
 ):
     "Show another run of the family."
+    self._open()
     index = whole(index, 'index', 0, len(self.family) - 1, f': this panel has {len(self.family)} runs')
     self.stop()
     learn, parent, _, name, _ = self.family[index]
@@ -422,7 +426,9 @@ def _compare(self:Lab, more=False):
         now = time.monotonic()
         if now - shown[0] > .25:
             shown[0] = now
-            v.put(phase='running', progress=done/total, left=f'{thou(round((now - t0)/done*(total - done)))} s left' if done > 20 else '')
+            left = f'{thou(round((now - t0)/done*(total - done)))} s left' if done > 20 else ''
+            v.put(phase='running', progress=done/total, left=left)
+            self.transport.left = left
         return not self._cancel
     v.put(phase='running', progress=0., left='')
     self._say = 'Comparing', f"{v.what}; the run is held at step {thou(self.learn.step)}{' and goes on afterwards' if going else ''}."
@@ -434,6 +440,7 @@ def _compare(self:Lab, more=False):
         v.draw(phase='done', **card(c))
         self._say = 'A/B cancelled' if c.cancelled else 'A/B finished', f'in {thou(round(time.monotonic() - t0))} s: {v.what}.'
     finally:
+        self.transport.left = ''
         if going and not self._closed: self._order('run', until=until)
 
 @patch
@@ -540,7 +547,7 @@ def _hear(self:Lab, full)->bool: # is there news?
 def _redraw(self:Lab, full=False):
     "Refresh from any thread: all, where nothing trains (and nothing can begin to); else what needs no network, and the rest is left to the training thread."
     learn = self.learn
-    if learn.when_idle(lambda: self._draw(learn, full)): return
+    if self._closed or learn.when_idle(lambda: self._draw(learn, full)): return
     self._look_now = self._look_now or full
     self._show()
 
@@ -548,6 +555,7 @@ def _redraw(self:Lab, full=False):
 def _show(self:Lab, **drawn):
     "Hand one state to all parts."
     with self._showing:
+        if self._closed: return
         state = self._before = make_state(self.learn, self._before, self.tricks.reasons.known, status=self._state, total=self._until, rate=self._rate(), cost=self._cost, say=self._say,
                                           busy=self._busy, error=self._card() if self._state == 'error' else None, **drawn)
         if self._past is not None: state = replace(state, **self._past)

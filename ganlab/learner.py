@@ -22,7 +22,8 @@ from .files import may_write, placed
 from .draws import Lend, may_draw, out_of_sight
 from .fitting import Rates, StepError, StepLearner, TwoOptimizers
 from .interrupt import heed, unbroken
-from .losses import get_loss, loss_key, loss_name, loss_title, sees_level
+from .late import late
+from .losses import get_loss, loss_key, loss_name, loss_title, scores_of, sees_level
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
 from .probe import halvings, latent_shape, need_module, probe
 from .rng import BorrowedRNG, Streams, borrowed_rng, whole
@@ -78,7 +79,7 @@ class GANLearner(StepLearner):
         opt='adam',               # 'adam', 'adamw', 'rmsprop', 'sgd', or a function of (params, lr)
         lr_g:float=2e-4, lr_d:float=2e-4,        # learning rates (Radford et al. 2015, arXiv:1511.06434)
         betas_g=(0.5, 0.999), betas_d=(0.5, 0.999), # Adam's (the same source)
-        n_d:int=1,                # updates of D a step
+        n_d:int=1,                # updates of D per step
         update:str='alternating', # or 'simultaneous': both gradients before either optimiser steps
         z_dim=None,               # an int, a tuple such as (100, 1, 1), or None: read off G
         seed:int=0,               # of every random number but the networks' initial weights
@@ -95,6 +96,7 @@ class GANLearner(StepLearner):
         need_module(G, 'G'), need_module(D, 'D')
         self.device = _device(device)
         self.streams, self.base_loss, self.n_d, self.update, self.amp = Streams(seed), get_loss(loss), n_d, update, amp
+        self.loss_now = self.base_loss
         self.known_losses = {loss_key(self.base_loss): self.base_loss}      # all that it was ever on, for going back
         self.source, self.z_shape = as_source(dls, self.streams), latent_shape(G, z_dim)
         self.step, self.n_batches, self.half, self._said, self.promised = 0, 0, None, set(), True      # promised: the same bits, when steps are computed again
@@ -123,6 +125,8 @@ class GANLearner(StepLearner):
     def __repr__(self): return f'GANLearner(step={self.step}, loss={self.loss_name!r}, on={[t.name for t in self.tricks.enabled]})'
 
 _columns = ['step', 'd_loss', 'g_loss', 'd_grad_norm', 'g_grad_norm', 'd_real', 'd_fake', 'ms']
+
+late(GANLearner, resume='resume make_again carry_on', fork='rewind undo fork', browse='pin unpin')      # as every method of a learner, wherever it stands
 
 # %% ../nbs/08_learner.ipynb #a9cd5cc2
 def _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks):
@@ -177,7 +181,7 @@ def _meet(self:GANLearner):
         if k := halvings(self.G, self.D, x, self.some_z):
             self.source = Halved(self.source, k)
             x, self.some_x = self.source.batch(0)[:n].to(self.device), self.source.some()
-        probe(self.G, self.D, x, self.some_z)
+        self.probabilities = probe(self.G, self.D, x, self.some_z, self.base_loss)
     self._autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if self.amp else nullcontext
 
 @patch
@@ -524,9 +528,15 @@ def settle(self:GANLearner):
     base |= own
     for t in slots['factors']:
         for k, v in self._numbers(t, 'factors', base).items(): factors[k] = factors.get(k, 1.)*v
+    if (scores_of(self.loss_now) == 'probabilities') != self.probabilities: raise ValueError(_other_scores(self))
     self.n_d_now, self.n_g_now = (max(1, round(base[k]*factors.get(k, 1))) for k in ('n_d', 'n_g'))
     self.rates.write(factors, own)
     self.together = self.update == 'simultaneous' or self.tricks.together
+
+def _other_scores(learn):
+    title = loss_title(learn.loss_now)
+    if learn.probabilities: return f"D ends in a Sigmoid, so its loss has to take probabilities (scores = 'probabilities'), and the {title} loss takes raw scores."
+    return f"The {title} loss takes probabilities, and D gives raw scores: that needs a D that ends in a Sigmoid, from the beginning."
 
 _known = ('lr_d', 'lr_g', 'n_d', 'n_g', 'beta1_d', 'beta2_d', 'beta1_g', 'beta2_g')
 
@@ -573,7 +583,8 @@ def set_loss(self:GANLearner, loss, at:int=None)->Change:
 
 @patch
 def loss_change(self:GANLearner, loss, at:int=None)->Change: # not asked for yet
-    loss = get_loss(loss)
+    loss = get_loss(loss, self.known_losses.values())
+    self.known_losses.pop(loss_key(loss), None)       # the last of a name is the one that the name means
     self.known_losses[loss_key(loss)] = loss
     c = Change('loss', loss_name(loss), {}, at)
     c.title, c.loss = loss_title(loss), loss
@@ -583,7 +594,7 @@ def loss_change(self:GANLearner, loss, at:int=None)->Change: # not asked for yet
 def relevel(self:GANLearner, before, after):
     "From a loss that does not see D's level to one that does: take the level off D's scores."
     bias = level_bias(self)
-    if bias is None or not self.step or sees_level(before, self.bs, self.device) or not sees_level(after, self.bs, self.device): return
+    if bias is None or not self.step or self.probabilities or sees_level(before, self.bs, self.device) or not sees_level(after, self.bs, self.device): return
     recentre(self)
 
 @patch
@@ -755,7 +766,7 @@ def _held_out_loss(self:GANLearner):
 # %% ../nbs/08_learner.ipynb #771df34a
 @patch(as_prop=True)
 def history(self:GANLearner):
-    "The record as a DataFrame: a row a step."
+    "The record as a DataFrame: one row per step."
     import pandas as pd
     n = self.record.n                    # another thread may be adding rows
     df = pd.DataFrame({c: self.record.array(c)[:n] for c in list(self.record.columns)})

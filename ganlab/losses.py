@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['losses', 'bce_real', 'bce_fake', 'entropy', 'Minimax', 'NonSaturating', 'Hinge', 'Wasserstein', 'LSGAN',
-           'Relativistic', 'get_loss', 'loss_name', 'sees_level', 'loss_title', 'loss_key']
+           'Relativistic', 'loss_name', 'loss_title', 'scores_of', 'sees_level', 'loss_key', 'get_loss']
 
 # %% ../nbs/03_losses.ipynb #4d5aff1a
 import math, re
@@ -56,7 +56,7 @@ class Minimax:
     "Goodfellow's zero-sum game: G maximises the very number that D minimises."
     real: float|Tensor = 1. # D's target for real images, in [0, 1]
     fake: float|Tensor = 0. # D's target for fakes, in [0, 1]
-    name, title, g_uses_real = 'minimax', 'Minimax', False
+    name, title, g_uses_real, scores = 'minimax', 'Minimax', False, 'logits'
 
     def d_loss(self, l_real:Tensor, l_fake:Tensor)->Tensor: return bce_real(l_real, self.real) + bce_fake(l_fake, self.fake)
     def g_loss(self, l_fake:Tensor, l_real:Tensor|None=None)->Tensor: return -softplus(l_fake).mean()
@@ -75,7 +75,7 @@ class NonSaturating(Minimax):
 # %% ../nbs/03_losses.ipynb #a8b73082
 class Hinge:
     "A margin: D gets no gradient from a sample that is right by more than 1."
-    name, title, g_uses_real = 'hinge', 'Hinge', False
+    name, title, g_uses_real, scores = 'hinge', 'Hinge', False, 'raw'
 
     def d_loss(self, l_real:Tensor, l_fake:Tensor)->Tensor: return relu(1-l_real).mean() + relu(1+l_fake).mean()
     def g_loss(self, l_fake:Tensor, l_real:Tensor|None=None)->Tensor: return -l_fake.mean()
@@ -84,7 +84,7 @@ class Hinge:
 
 class Wasserstein:
     "The difference of mean scores; needs something else that bounds D's slope."
-    name, title, g_uses_real = 'wasserstein', 'Wasserstein', False
+    name, title, g_uses_real, scores = 'wasserstein', 'Wasserstein', False, 'raw'
 
     def d_loss(self, l_real:Tensor, l_fake:Tensor)->Tensor: return l_fake.mean() - l_real.mean()
     def g_loss(self, l_fake:Tensor, l_real:Tensor|None=None)->Tensor: return -l_fake.mean()
@@ -102,7 +102,7 @@ class LSGAN:
     real: float|Tensor = 1. # code of real images
     fake: float|Tensor = 0. # code of fakes
     gen: float|Tensor = 1. # what G wants D to say of fakes
-    name, title, g_uses_real = 'lsgan', 'Least squares', False
+    name, title, g_uses_real, scores = 'lsgan', 'Least squares', False, 'raw'
 
     def d_loss(self, l_real:Tensor, l_fake:Tensor)->Tensor: return ((l_real-self.real)**2).mean()/2 + ((l_fake-self.fake)**2).mean()/2
     def g_loss(self, l_fake:Tensor, l_real:Tensor|None=None)->Tensor: return ((l_fake-self.gen)**2).mean()/2
@@ -112,7 +112,7 @@ class LSGAN:
 # %% ../nbs/03_losses.ipynb #5665ed7f
 class Relativistic:
     "The i-th real image against the i-th sample, by the difference of their scores."
-    name, title, g_uses_real = 'relativistic', 'Relativistic', True
+    name, title, g_uses_real, scores = 'relativistic', 'Relativistic', True, 'logits'
 
     def diff(self, l_real, l_fake):
         if l_real is None: raise ValueError("the relativistic loss of G compares fakes with real images: call g_loss(l_fake, l_real) with both scores")
@@ -125,37 +125,48 @@ class Relativistic:
     def floor(self)->float: return 0.
     def __repr__(self): return 'Relativistic()'
 
-# %% ../nbs/03_losses.ipynb #a1db4aed
-losses = {o.name: o for o in (NonSaturating(), Minimax(), Hinge(), LSGAN(), Wasserstein(), Relativistic())}
-
-def get_loss(
-    loss, # a name from `losses`, or an object with `d_loss(l_real, l_fake)` and `g_loss(l_fake, l_real)`
-): # the loss object
-    "The loss called `loss`, or `loss` itself if it is one."
-    own = "an object with d_loss(l_real, l_fake) and g_loss(l_fake, l_real)"
-    if isinstance(loss, str):
-        if loss in losses: return losses[loss]
-        near = get_close_matches(loss.lower().replace('-', '_'), losses, n=1, cutoff=.4)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"loss={loss!r}; need one of {', '.join(losses)}, or {own}{hint}")
-    if isinstance(loss, type): raise ValueError(f"loss={loss.__name__} is a class; give an instance: loss={loss.__name__}()")
-    missing = [m for m in ('d_loss', 'g_loss') if not callable(getattr(loss, m, None))]
-    if missing: raise ValueError(f"loss={loss!r} has no method {' and no '.join(missing)}; need one of {', '.join(losses)}, or {own}")
-    return loss
-
 # %% ../nbs/03_losses.ipynb #33a1dd86
 def loss_name(loss)->str: return getattr(loss, 'name', type(loss).__name__)
+def loss_title(loss)->str: return getattr(loss, 'title', loss_name(loss))
+
+def scores_of(loss)->str: # 'raw', 'logits' or 'probabilities'
+    "What D's scores are under `loss`."
+    scores = getattr(loss, 'scores', 'raw')
+    if scores not in ('raw', 'logits', 'probabilities'): raise ValueError(f"loss={loss!r} has scores={scores!r}; need 'raw', 'logits' (of a sigmoid) or 'probabilities' (D ends in one)")
+    return scores
+
 def sees_level(
     loss, # an object with d_loss
     n:int=8, # scores in a batch, for a loss that was made for so many
     device='cpu',
 )->bool:
     "Does a constant added to all scores change D's loss?"
-    l = torch.linspace(-1, 1, n, device=device)
-    return not torch.allclose(loss.d_loss(l, l), loss.d_loss(l + 4, l + 4), atol=1e-4)
+    low, high, up = (.1, .4, .5) if scores_of(loss) == 'probabilities' else (-1, 1, 4)
+    l = torch.linspace(low, high, n, device=device)
+    return not torch.allclose(loss.d_loss(l, l), loss.d_loss(l + up, l + up), atol=1e-4)
 
-def loss_title(loss)->str: return getattr(loss, 'title', loss_name(loss))
 def loss_key(loss)->str:
     "What tells two losses apart: kind, name and numbers, but no address in memory."
     values = sorted((k, re.sub(' at 0x[0-9a-fA-F]+', '', str(v))) for k, v in getattr(loss, '__dict__', {}).items())
     return f'{type(loss).__qualname__}/{loss_name(loss)}/{values}'
+
+# %% ../nbs/03_losses.ipynb #a1db4aed
+losses = {o.name: o for o in (NonSaturating(), Minimax(), Hinge(), LSGAN(), Wasserstein(), Relativistic())}
+
+def get_loss(
+    loss, # a name from `losses`, or an object with `d_loss(l_real, l_fake)` and `g_loss(l_fake, l_real)`
+    known=(), # losses of the user's own, which have a name as well; of two of one name the last counts
+): # the loss object
+    "The loss called `loss`, or `loss` itself if it is one."
+    own = "an object with d_loss(l_real, l_fake) and g_loss(l_fake, l_real)"
+    if isinstance(loss, str):
+        named = {loss_name(l): l for l in known} | losses
+        if loss in named: return named[loss]
+        near = get_close_matches(loss.lower().replace('-', '_'), named, n=1, cutoff=.4)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"loss={loss!r}; need one of {', '.join(named)}, or {own}{hint}")
+    if isinstance(loss, type): raise ValueError(f"loss={loss.__name__} is a class; give an instance: loss={loss.__name__}()")
+    missing = [m for m in ('d_loss', 'g_loss') if not callable(getattr(loss, m, None))]
+    if missing: raise ValueError(f"loss={loss!r} has no method {' and no '.join(missing)}; need one of {', '.join(losses)}, or {own}")
+    scores_of(loss)
+    return loss

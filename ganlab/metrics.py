@@ -17,14 +17,18 @@ __all__ = ['measures', 'Coverage', 'mode_coverage', 'frechet_distance', 'kernel_
 
 # %% ../nbs/11_metrics.ipynb #ac3fa362
 def _rows(x, name, least=1)->Tensor: # float64, (N, d), on the CPU
-    "Samples or features as rows of numbers."
-    x = torch.as_tensor(x).detach().cpu()
-    if x.ndim < 2 or len(x) < least: raise ValueError(f"{name} has shape {tuple(x.shape)}; need at least {least} samples, (N, d) or (N, ...)")
-    return x.double().flatten(1)
+    "Samples or features as rows of finite numbers."
+    try: x = torch.as_tensor(x).detach().cpu()
+    except (TypeError, ValueError, RuntimeError): raise ValueError(f"{name} is a {type(x).__name__} that is no array of numbers; need samples (N, d) or (N, ...)") from None
+    if x.ndim < 2 or len(x) < least or not x.numel(): raise ValueError(f"{name} has shape {tuple(x.shape)}; need at least {least} samples, (N, d) or (N, ...)")
+    x = x.double().flatten(1)
+    wrong = (~x.isfinite().all(1)).nonzero().flatten()
+    if len(wrong): raise ValueError(f"{name} has {len(wrong)} of {len(x)} samples that are not finite, the first at row {int(wrong[0])}; leave them out: x[x.isfinite().all(1)], and look where they come from")
+    return x
 
-def _pair(a, b, least=1)->tuple:
-    a, b = _rows(a, 'a', least), _rows(b, 'b', least)
-    if a.shape[1] != b.shape[1]: raise ValueError(f"a has samples of {a.shape[1]} numbers, b of {b.shape[1]}; need as many in both")
+def _pair(a, b, least=1, names=('a', 'b'))->tuple:
+    a, b = (_rows(x, name, least) for x, name in zip((a, b), names))
+    if a.shape[1] != b.shape[1]: raise ValueError(f"{names[0]} has samples of {a.shape[1]} numbers, {names[1]} of {b.shape[1]}; need as many in both")
     return a, b
 
 # %% ../nbs/11_metrics.ipynb #75032716
@@ -32,22 +36,29 @@ class Coverage(NamedTuple):
     "What `mode_coverage` finds."
     modes: int        # with at least one sample within 3 sigma
     hq: float         # share of samples within 3 sigma of their mode, from 0 to 1
-    reverse_kl: float # of the shares of the modes to equal shares, from 0 to log(modes), nats
+    reverse_kl: float # of the shares of the modes to equal shares, from 0 to log(modes), nats; NaN where there are no samples to share
     spread: float     # standard deviation round the modes, in units of sigma; NaN where no sample is near one
 
 def mode_coverage(
     x:Tensor,       # samples (N, d)
     centers:Tensor, # of the modes (K, d)
     sigma:float,    # standard deviation of a mode, above 0
+    shares:str='all', # for the reverse KL: of 'all' samples, or of those 'near' a mode, within 3 sigma, as in PacGAN's code
 )->Coverage:
     "Modes found, and how well the samples lie in them."
-    x, c = _pair(x, centers)
-    if not sigma > 0: raise ValueError(f"sigma={sigma!r}; need a number above 0, the standard deviation of a mode")
+    x, c = _pair(x, centers, names=('x', 'centers'))
+    if not 0 < sigma < math.inf: raise ValueError(f"sigma={sigma!r}; need a number above 0, the standard deviation of a mode")
+    if shares not in ('all', 'near'): raise ValueError(f"shares={shares!r}; need 'all', or 'near' for those within 3 sigma")
     d, near = torch.cdist(x, c).min(1)
     hq = d <= 3*sigma
-    p = torch.bincount(near, minlength=len(c))/len(x)
     spread = math.sqrt(float(d[hq].square().mean())/x.shape[1])/sigma if hq.any() else math.nan
-    return Coverage(len(near[hq].unique()), float(hq.double().mean()), max(0., float(torch.xlogy(p, len(c)*p).sum())), spread)
+    return Coverage(len(near[hq].unique()), float(hq.double().mean()), _uneven(near if shares == 'all' else near[hq], len(c)), spread)
+
+def _uneven(near:Tensor, modes:int)->float:
+    "The reverse KL of the shares of modes to equal ones."
+    if not len(near): return math.nan
+    p = torch.bincount(near, minlength=modes)/len(near)
+    return max(0., float(torch.xlogy(p, modes*p).sum()))
 
 # %% ../nbs/11_metrics.ipynb #0cc61d6e
 def _root(s): # of a symmetric matrix without negative eigenvalues, but for rounding

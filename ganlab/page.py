@@ -45,8 +45,8 @@ const points = f => f.points ??= { fake: places(f.fake), heat: enlarged(levels(f
 const real = story.kind === 'points' ? places(story.real) : null;
 function thumb(x, f, side, col) {                                // a small picture of a frame, or nothing yet
   x.fillStyle = col('--sunk'); x.fillRect(0, 0, side, side);
-  if (story.kind === 'images') return f.fake && image(f.fake).then(b => { if (!b) return; const rows = Math.ceil(story.count / story.cols), n = Math.min(story.cols, rows, 3); x.imageSmoothingQuality = 'high';
-    x.drawImage(b, 0, 0, b.width / story.cols * n, b.height / rows * n, 0, 0, side, side) });
+  if (story.kind === 'images') return f.fake && image(f.fake).then(b => { if (!b) return; const { cols, count } = story, rows = Math.ceil(count / cols), n = Math.min(cols, rows, 3), gap = 1;
+    sheet(x, b, { cols, rows, n: n * n, want: n, side: (side - gap * (n - 1)) / n, gap, which: i => Math.floor(i / n) * cols + i % n }, col) });
   if (story.kind !== 'points' || !f.fake) return;
   const s = side / (2 * f.extent), X = a => side / 2 + a * s, Y = b => side / 2 - b * s, xs = points(f).fake;
   x.strokeStyle = col('--edge'); x.lineWidth = 1; (story.centers || []).forEach(([a, b]) => { x.beginPath(); x.arc(X(a), Y(b), Math.max(2.5, story.radius * s), 0, 7); x.stroke() });
@@ -60,7 +60,7 @@ function chart(cv, p, d, o) {                                    // o: {mode, fl
   const { col } = o, narrow = o.mode === 'narrow', top = p.top ? (narrow ? 20 : 44) : 6, alone = p.axis || narrow && p.top, bot = alone ? 18 : 5;
   const H = p.h[o.mode] + bot - 5, w = cv.parentNode.clientWidth, x = paper(cv, w, H, col), of = b => p.lines.map(l => b.all[l[0]]), lines = of(d);
   const x1 = Math.max(o.total, 1), X = t => ML + t / x1 * (w - ML - MR);
-  const [lo, hi, ticks] = p.modes ? [0, p.modes, [0, p.modes / 2, p.modes]] : range(p, [d, ...o.others].flatMap(of), o.keep, o.prob);
+  const [lo, hi, ticks] = p.modes ? [0, p.modes, [0, p.modes / 2, p.modes]] : range(p, lines, o.keep, o.prob, o.others.flatMap(of));
   const Y = v => { const f = p.log ? Math.log(v / lo) / Math.log(hi / lo) : (v - lo) / (hi - lo); return top + (1 - Math.max(-.02, Math.min(1.04, f))) * (H - top - bot) };
   x.textAlign = 'right'; x.textBaseline = 'middle';
   ticks.forEach(t => { const y = Math.round(Y(t)) + .5; x.strokeStyle = col('--hair'); x.beginPath(); x.moveTo(ML, y); x.lineTo(w - MR, y); x.stroke(); x.fillStyle = col('--ink2'); x.fillText(p.log ? decade(t) : plain(t), ML - 6, y) });
@@ -74,7 +74,7 @@ function chart(cv, p, d, o) {                                    // o: {mode, fl
   x.save(); x.beginPath(); x.rect(ML, top - 6, w - ML - MR, H - top - bot + 12); x.clip(); x.lineJoin = 'round';
   x.lineWidth = 1.25; x.globalAlpha = .3; o.others.forEach(b => p.lines.forEach(([k, , c]) => { x.strokeStyle = col(c); trace(b.all[k], b.all[k].y) }));
   p.lines.forEach(([, , c], i) => { const s = lines[i]; x.strokeStyle = col(c); if (!p.modes) { x.lineWidth = 1; x.globalAlpha = .22; trace(s, s.lo) } x.globalAlpha = 1; x.lineWidth = p.top ? 2.25 : 1.6; trace(s, s.y) });
-  x.restore();
+  x.restore(); if (!p.log && !p.modes) beyond(x, p, lines, X, lo, hi, top, H - bot, col);
   if (p.lines.length > 1) ends(x, p, lines, X, Y, w, col);
   return place;
 }
@@ -136,7 +136,7 @@ function toolbar(ui, act) {
   const title = make('h1', '', story.title), about = make('p', 'mut', story.about);
   return make('header', '', make('div', 'title', title, about), bar, ui.theme);
 }
-function switches(ui, act) {                                     // one row a trick; the step stays when one is flipped
+function switches(ui, act) {                                     // one row per trick; the step stays when one is flipped
   const rows = story.switches.map((s, i) => { const sw = make('input', 'sw'), row = make('div', 'row off'), st = make('span', 'st', s.values), id = 'sw' + i; sw.type = 'checkbox'; sw.id = id; sw.setAttribute('role', 'switch');
     const name = make('label', 'nm', s.title); name.htmlFor = id; name.title = s.short; st.id = id + 's'; sw.setAttribute('aria-describedby', st.id); row.dataset.trick = s.name;
     sw.onclick = e => { e.preventDefault(); act.flip(i) }; row.append(sw, name, st);
@@ -146,7 +146,7 @@ function switches(ui, act) {                                     // one row a tr
   box.setAttribute('aria-label', 'Switches'); return box;
 }
 function samples(ui) {
-  const cv = name => { const c = make('canvas', name); c.setAttribute('role', 'img'); return c }, chip = (cls, ...text) => make('span', 'cap', make('i', cls), ...text), box = (...kids) => make('div', 'box', ...kids);
+  const cv = name => { const c = make('canvas', name); c.setAttribute('role', 'img'); return c }, chip = (cls, ...text) => marked('cap', make('i', cls), ...text), box = (...kids) => make('div', 'box', ...kids);
   const key = (cls, text) => make('span', 'cap', make('i', cls), text);
   ui.fake = cv('fake'); ui.real = cv('real'); ui.plane = cv('plane'); ui.when = make('span', 'more'); ui.missed = key('k-missed', 'mode missed');
   const body = story.kind === 'images' ? [make('div', 'grid' + (story.real ? '' : ' alone'), box(chip('chipF', make('b', '', 'Fake'), ui.when), box(ui.fake)), box(chip('chipR', make('b', '', 'Real')), box(ui.real)))]
@@ -155,16 +155,18 @@ function samples(ui) {
   const s = make('section', 'gl-samples col', make('div', 'hd', make('h2', '', 'Samples'), ...(story.kind === 'points' ? [make('span', 'mut', 'z fixed'), ui.when] : story.kind === 'images' ? [make('span', 'mut', 'the same z at every step')] : [])), ...body);
   s.setAttribute('aria-label', 'Samples'); return s;
 }
+const tip = (box, marks) => box.addEventListener('pointermove', e => { const mx = e.clientX - box.getBoundingClientRect().left; box.title = marks().filter(([px]) => Math.abs(px - mx) < 7).map(m => m[1]).join('\n') });   // what stands under the pointer
 function plots(ui, act) {
   ui.out = {}; let open = false;
   const fold = button('fold', '', make('span', '', 'D score and losses'), icon('M3 1l6 5-6 5z')), s = make('section', 'gl-curves col'); fold.setAttribute('aria-expanded', false);
   fold.onclick = () => { open = !open; fold.setAttribute('aria-expanded', open); s.classList.toggle('open', open); act.draw() };
   s.append(make('div', 'hd', make('h2', '', 'Gradient norm'), make('span', 'mut', 'log, before clipping')));
-  ui.plots = PLOTS.map((p, i) => { const vals = make('span', 'vals', ...p.lines.map(([k, label, , , chip]) => { ui.out[k] = make('b', '', '–'); return make('span', 'val', ...(chip ? [make('i', chip)] : []), ...(label ? [make('span', '', label)] : []), ui.out[k]) }));
+  ui.plots = PLOTS.map((p, i) => { const vals = make('span', 'vals', ...p.lines.map(([k, label, , , chip]) => { ui.out[k] = make('b', '', '–'); return marked('val', ...(chip ? [make('i', chip)] : []), ...(label ? [make('span', '', label)] : []), ui.out[k]) }));
     const base = make('canvas'), over = make('canvas', 'over'), box = make('div', 'cv', base, over); base.setAttribute('role', 'img'); over.setAttribute('aria-hidden', true);
     if (p.score) s.append(fold);
     const head = p.top ? make('div', 'ph', vals, ui.at = make('span', 'mut when')) : make('div', 'ph', make('h3', '', p.title), make('span', 'mut wide', p.score && !story.prob ? 'raw scores of D' : p.sub), vals);
     s.append(make('div', 'pl ' + (p.top ? 'top' : p.modes ? 'modes' : 'sub'), head, box)); act.drag(box, e => { const g = ui.plots[i].place; return g && (e.clientX - box.getBoundingClientRect().left - ML) / (g.w - ML - MR) * act.total });
+    tip(box, () => { const g = ui.plots[i].place; return g ? act.flags().map(f => [g.X(f[0]), flagSays(f)]) : [] });
     return { p, base, over, keep: {}, vals } });
   s.setAttribute('aria-label', 'Curves'); return s;
 }
@@ -172,6 +174,7 @@ function track(ui, act) {
   const base = make('canvas'), over = make('canvas', 'over'); ui.track = make('div', 'track cv', base, over); ui.line = { base, over }; base.setAttribute('aria-hidden', true); over.setAttribute('aria-hidden', true);
   const t = ui.track; t.tabIndex = 0; t.setAttribute('role', 'slider'); t.setAttribute('aria-label', 'Step'); t.setAttribute('aria-valuemin', 0);
   act.drag(t, e => ui.line.place?.at(e.clientX - t.getBoundingClientRect().left));
+  tip(t, () => { const g = ui.line.place; return g ? [...act.flags().map(f => [g.X(f[0]), flagSays(f)]), ...story.snapshots.map(s => [g.X(s), `Step ${thou(s)}: a snapshot`]), ...story.ghosts.map(([a, b]) => [g.X(b), `What a rewind to step ${thou(a)} left: it went up to step ${thou(b)}`])] : [] });
   const s = make('section', 'time col', t); s.setAttribute('aria-label', 'Timeline'); return s;
 }
 function log(ui, act) {
@@ -193,6 +196,7 @@ const curvesOf = i => data[i] ??= (() => { const d = curves(part(story.branches[
 act.drag = (box, where) => { let held = false; const go = e => { const t = where(e); if (t != null) act.go(t) };
   box.onpointerdown = e => { if (e.button) return; held = true; box.setPointerCapture?.(e.pointerId); go(e) }; box.onpointermove = e => held && go(e); box.onpointerup = box.onpointercancel = () => { held = false } };
 act.move = by => act.show(at + by, true);
+act.flags = () => story.branches[which()].flags;
 act.go = (step, up) => { const xs = now().map(f => f.step), k = up ? xs.findIndex(s => s >= step) : nearest(xs, step); act.show(k < 0 ? xs.length - 1 : k, true) };
 act.show = (k, stop) => { if (stop) act.stop(); k = Math.max(0, Math.min(now().length - 1, k)); if (k !== at || !drawn.once) { at = k; look() } };
 act.stop = () => { clearTimeout(playing); playing = 0; playLook() };
@@ -207,7 +211,7 @@ const say = text => { ui.said.textContent = text };
 async function look() {                                          // what depends on the step
   const mine = ++turn, f = now()[at], i = which(), d = curvesOf(i), col = palette(root), t = ui.track;
   drawn.once = true; Object.assign(document.body.dataset, { step: f.step, at, frames: now().length, branch: on.map(Number).join('') });
-  ui.step.textContent = thou(f.step); ui.of.textContent = 'of ' + thou(act.total); ui.at.textContent = 'step ' + thou(f.step); if (ui.when) ui.when.textContent = 'step ' + thou(f.step);
+  ui.step.textContent = thou(f.step); ui.of.textContent = 'of ' + thou(act.total); ui.at.textContent = `step ${thou(f.step)}, mean of 20`; if (ui.when) ui.when.textContent = 'step ' + thou(f.step);
   t.setAttribute('aria-valuemax', act.total); t.setAttribute('aria-valuenow', f.step); t.setAttribute('aria-valuetext', `step ${f.step}`);
   if (ui.found) { ui.found.textContent = f.found ?? '–'; document.body.dataset.found = f.found ?? '' }
   let last = -1; story.log.forEach((c, k) => { const done = c.step <= f.step; ui.log[k].classList.toggle('later', !done); if (done) last = k; ui.log[k].removeAttribute('aria-current') }); if (last >= 0) ui.log[last].setAttribute('aria-current', 'step');
@@ -265,7 +269,7 @@ document.fonts?.ready.then(act.draw);
 
 # %% ../nbs/page.ipynb #370cb369
 JS_PAGE = "'use strict';\n(() => {\n" + JS + 'const { tiles, map } = (() => {' + JS_IMAGES + JS_MAP + 'return { tiles, map } })();\n' + \
-    'const { curves, PLOTS, ML, MR, nice, range, decade, plain, flagsOf } = (() => {' + JS_DATA + JS_AXES + JS_FLAGS + 'return { curves, PLOTS, ML, MR, nice, range, decade, plain, flagsOf } })();\n' + \
+    'const { curves, PLOTS, ML, MR, nice, range, beyond, decade, plain, flagsOf } = (() => {' + JS_DATA + JS_AXES + JS_FLAGS + 'return { curves, PLOTS, ML, MR, nice, range, beyond, decade, plain, flagsOf } })();\n' + \
     JS_STORY + JS_PICTURES + JS_CHART + JS_TIMELINE + JS_PARTS + JS_PLAYER + '})();'
 
 # %% ../nbs/page.ipynb #a6473835

@@ -8,24 +8,33 @@ import io, math
 import numpy as np, torch
 from PIL import Image
 from fastcore.basics import patch
+from .data import as_bytes, plain_edge, with_margin
 
 # %% auto #0
-__all__ = ['jpeg_grid', 'fit_size', 'mode_shares', 'slopes', 'Pictures']
+__all__ = ['jpeg_grid', 'paper_of', 'fit_size', 'mode_shares', 'slopes', 'Pictures']
 
 # %% ../nbs/pictures.ipynb #121e9711
 def jpeg_grid(
     x:torch.Tensor, # (n, 1 or 3, H, W) in [-1, 1], on the CPU
     cols:int, # images in a row
+    paper:torch.Tensor=None, # what the data is drawn on, from `paper_of`; each image gets a little more around it
 )->bytes: # one JPEG, without gaps; rows are filled up with black
     "Images as one picture."
+    x = with_margin(as_bytes(x.nan_to_num(-1)), paper)
     n, c, h, w = x.shape
     rows = math.ceil(n/cols)
-    grid = torch.full((rows*cols, c, h, w), -1.)
-    grid[:n] = x.clamp(-1, 1).nan_to_num(-1)
-    u = ((grid + 1)*127.5).round().to(torch.uint8).view(rows, cols, c, h, w).permute(0, 3, 1, 4, 2).reshape(rows*h, cols*w, c).numpy()
+    grid = torch.zeros((rows*cols, c, h, w), dtype=torch.uint8)
+    grid[:n] = x
+    u = grid.view(rows, cols, c, h, w).permute(0, 3, 1, 4, 2).reshape(rows*h, cols*w, c).numpy()
     out = io.BytesIO()
     Image.fromarray(u[..., 0] if c == 1 else u[..., :3]).save(out, 'JPEG', quality=85, subsampling=0)
     return out.getvalue()
+
+def paper_of(
+    x:torch.Tensor, # real samples in [-1, 1]; None where there are none
+)->torch.Tensor: # (C,), uint8; None where the data is no image, or has no such colour
+    "The colour that images are drawn on, where it is one."
+    return plain_edge(as_bytes(x)) if x is not None and x.ndim == 4 and len(x) else None
 
 def fit_size(x, most=64): # images, and the largest side shown
     "Images no larger than they are shown."
@@ -62,7 +71,7 @@ class Pictures:
         self.kind = 'images' if len(shape) == 3 and shape[0] in (1, 3) else 'points' if shape == (2,) else 'none'
         self.big = self.kind == 'images' and max(shape[1:]) > 64
         self.n, self.real, self.extent = (16 if self.big else 64) if self.kind == 'images' else 256, None, None
-        self.x = None           # the samples of the last picture
+        self.x = self.paper = None           # the samples of the last picture; what the data is drawn on
 
     def reals(self, n=400):
         "Held-out reals, or those of the last batch."
@@ -98,9 +107,11 @@ class Pictures:
 @patch
 def _images(self:Pictures, x):
     side = 128 if self.big else 64
-    out = dict(cols=int(math.sqrt(self.n)), count=self.n, fake=jpeg_grid(fit_size(x, side), int(math.sqrt(self.n))))
     if self.real is None and (real := self.reals(4 if self.big else 16)) is not None:
-        self.real = jpeg_grid(fit_size(real, side), 1 if self.big else 2)
+        self.paper = paper_of(real)
+        self.real = jpeg_grid(fit_size(real, side), 1 if self.big else 2, self.paper)
+    cols = int(math.sqrt(self.n))
+    out = dict(cols=cols, count=self.n, fake=jpeg_grid(fit_size(x, side), cols, self.paper))
     return out if self.real is None else {**out, 'real': self.real}
 
 @patch

@@ -10,7 +10,6 @@ from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from fastcore.basics import patch
-from fastprogress.fastprogress import progress_bar
 import numpy as np
 import ganlab.browse, ganlab.fork
 from .data import as_source
@@ -18,6 +17,7 @@ from .fitting import StepError, StepLearner
 from .meters import Record
 from .panels.state import show, thou
 from .pictures import Pictures
+from .progress import progress_bar
 from .records import RunError
 from .rng import Streams, whole
 from .run import Run
@@ -33,7 +33,7 @@ def _about(run, steps)->str:
     d, parent = facts['data'], facts.get('parent')
     return f"{thou(steps)} step{'s' if steps != 1 else ''} on {d['name']}, batches of {d['bs']}, seed {facts['made']['seed']}" + (f"; forked at step {thou(parent['step'])}" if parent else '')
 
-def _first_loss(run): return str(run.facts['first_loss']).split('/')[1]
+def _first_loss(run)->tuple: return str(run.facts['first_loss']).split('/')[1], run.facts.get('first_scores') # its name, and what D's scores are under it
 
 def _recorded(run):
     rec, (columns, y) = Record(), run.table()
@@ -66,7 +66,7 @@ def scene_of(
     record = learn.record if learn else _recorded(run)
     steps = learn.step if learn else run.step
     if learn and run.frame_every != 0 and (not frames or frames[-1]['step'] < steps): frames.append(_picture(learn))
-    raw = raw_from(changes, _first_loss(run))
+    raw = raw_from(changes, *_first_loss(run))
     source = learn.source if learn else as_source(dls, Streams(0)) if dls is not None else None
     if learn is None and source and tuple(source.shape) != (shape := tuple(run.facts['data']['shape'])): raise ValueError(f"dls gives samples of shape {tuple(source.shape)}, and the run was trained on {shape}; give the data of this run, or none")
     shown = [c for c in changes if c.kind not in ('phase', 'rates')][-most:]
@@ -186,7 +186,7 @@ def what_if(
     out = WhatIf(learn, switches, steps, [f for f in learn.run.frames() if f['step'] < learn.step])
     combinations = [tuple(reversed(c)) for c in itertools.product((False, True), repeat=len(switches))]
     if learn.run.folder is not None: learn.between_steps(_note_here, learn)
-    bar = iter(progress_bar(range(len(combinations)*frames), leave=False)) if progress else itertools.repeat(0)
+    bar = iter(progress_bar(range(len(combinations)*frames))) if progress else itertools.repeat(0)
     for on in combinations: out.branches[on] = _follow(learn, {n for n, v in zip(switches, on) if v}, switches, nets, steps, frames, lambda: next(bar, None))
     return out
 
@@ -197,8 +197,8 @@ def scene(self:WhatIf, title=None)->Scene:
     first, branches = _first_loss(self.learn.run), []
     for on, b in self.branches.items():
         changes = b.learn.run.changes
-        branches.append(dict(on=list(on), frames=b.frames, curves=curves_of(b.learn.record), flags=[log_flag(c) for c in changes if c.kind not in ('phase', 'rates')][-400:], raw=raw_at(raw_from(changes, first)),
-                             steps=b.learn.step, why=b.why, error=b.error, prob=not raw_from(changes, first)[-1][1]))
+        branches.append(dict(on=list(on), frames=b.frames, curves=curves_of(b.learn.record), flags=[log_flag(c) for c in changes if c.kind not in ('phase', 'rates')][-400:], raw=raw_at(raw_from(changes, *first)),
+                             steps=b.learn.step, why=b.why, error=b.error, prob=not raw_from(changes, *first)[-1][1]))
     titles = {n: self.learn.tricks[n] for n in self.switches}
     switches = [dict(name=n, title=titles[n].title, short=titles[n].short, values=', '.join(f'{titles[n].declared[k].label} {show(v)}' for k, v in titles[n].checked(params).items() if k in params)) for n, params in self.switches.items()]
     about = f'{len(branches)} branches of one run, {thou(self.steps)} steps each: the same networks, batches and latents'

@@ -67,8 +67,9 @@ def without_spikes(ax, lines):
     for line in lines:
         x, y = line.get_data()
         for beyond, edge, mark in ((y > high + space, 1, '^'), (y < low - space, 0, 'v')):
-            starts = np.flatnonzero(np.diff(beyond.astype(int), prepend=0) == 1)       # one mark for each time that it leaves
-            if len(starts): ax.plot(x[starts], np.full(len(starts), edge), mark, ms=4, color=line.get_color(), transform=ax.get_xaxis_transform(), clip_on=False)
+            starts = np.flatnonzero(np.diff(beyond.astype(int), prepend=0) == 1)    # one mark each time that it leaves
+            at_edge = dict(transform=ax.get_xaxis_transform(), clip_on=False, color=line.get_color())
+            if len(starts): ax.plot(x[starts], np.full(len(starts), edge), mark, ms=4, **at_edge)
     ax.set_ylim(low - space, high + space)
 
 # %% ../nbs/plots.ipynb #4f4d2631
@@ -92,28 +93,35 @@ def name_rows(
             break
     return out
 
+# %% ../nbs/plots.ipynb #e4edb7c2
+def _pennant(ax, change):
+    "A change's line and its mark; the name, above."
+    name = f"{change.title}{' off' if change.kind == 'off' else ''}"
+    look = dict(marker='D' if change.kind in ('set', 'loss') else '>', ms=5, color='0.1')
+    look['mfc'] = 'white' if change.kind == 'off' else '0.1'
+    ax.axvline(change.step, color='0.4', lw=.8, ls=':')
+    ax.plot(change.step, 1, transform=ax.get_xaxis_transform(), clip_on=False, zorder=3, **look)
+    above = dict(xycoords=('data', 'axes fraction'), textcoords='offset points', fontsize=7, color='0.3')
+    return ax.annotate(name, (change.step, 1), xytext=(0, 6), **above)
+
 def flag(ax, changes):
     "A dotted line and a pennant at every change, hollow for off; above them the names for which there is room."
-    changes = [c for c in changes if c.kind not in ('phase', 'rates')]
-    if not changes: return
-    for c in changes:
-        mark = 'D' if c.kind in ('set', 'loss') else '>'
-        ax.axvline(c.step, color='0.4', lw=.8, ls=':')
-        ax.plot(c.step, 1, marker=mark, color='0.1', mfc='white' if c.kind == 'off' else '0.1', ms=5, transform=ax.get_xaxis_transform(), clip_on=False, zorder=3)
-    text = [f"{c.title}{' off' if c.kind == 'off' else ''}" for c in changes]
-    names = [ax.annotate(t, (c.step, 1), xycoords=('data', 'axes fraction'), xytext=(0, 6), textcoords='offset points', fontsize=7, color='0.3') for t, c in zip(text, changes)]
+    names = [_pennant(ax, c) for c in changes if c.kind not in ('phase', 'rates')]
+    if not names: return
     fig = ax.figure.canvas.figure
     fig.draw_without_rendering()                                    # now it is known how wide everything is
     point, box = fig.dpi/72, ax.get_window_extent()
-    at = [(ax.transData.transform((c.step, 0))[0] - box.x0)/point for c in changes]
+    at = [(ax.transData.transform((a.xy[0], 0))[0] - box.x0)/point for a in names]
     places = name_rows(at, [a.get_window_extent().width/point for a in names], box.width/point)
+    leader = dict(arrowstyle='-', color='0.6', lw=.6, shrinkA=0, shrinkB=0)
     for a, x, place in zip(names, at, places):
         if place is None:
             a.remove()
             continue
         row, left = place
         a.xyann = left - x, 6 + 10*row
-        if row: ax.annotate('', a.xy, xycoords=a.xycoords, xytext=(0, 12 + 10*row), textcoords='offset points', arrowprops=dict(arrowstyle='-', color='0.6', lw=.6, shrinkA=0, shrinkB=0))
+        up = dict(xycoords=a.xycoords, xytext=(0, 12 + 10*row), textcoords='offset points')
+        if row: ax.annotate('', a.xy, arrowprops=leader, **up)
     ax.set_title(ax.get_title(), pad=18 + 10*max((place[0] for place in places if place), default=0))
 
 # %% ../nbs/plots.ipynb #e11d7796

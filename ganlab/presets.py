@@ -87,7 +87,7 @@ presets = {p.name: p for p in (
         differs="the paper's algorithm: in numpy-ml G's gradient is a constant and does not pass through the critic"),
     Preset('asymmetric', 'Asymmetric', 'D at 2e-4 with β (0.5, 0.999), G at 4e-4 with β (0, 0.999), WGAN-GP at λ 10, spectral norm in D.', 'a recipe of many blog posts; the parts: 1704.00028, 1802.05957, 1706.08500',
         dict(wgan_gp=dict(lam=10, n_critic=1), ttur=_rates(2e-4, 4e-4), betas=_adam(.5, .999, 0.), spectral_norm={}), images=dcgan),
-    Preset('ttur', 'TTUR', 'WGAN-GP with one critic update a step: D at 3e-4, G at 1e-4.', 'Heusel 2017 (1706.08500), figure legends and code',
+    Preset('ttur', 'TTUR', 'WGAN-GP with one critic update per step: D at 3e-4, G at 1e-4.', 'Heusel 2017 (1706.08500), figure legends and code',
         dict(wgan_gp=dict(lam=10, n_critic=1), ttur=_rates(3e-4, 1e-4), betas=_adam(.5, .9)), images=dcgan, points=relu_mlp),
     Preset('sngan', 'SNGAN', 'Hinge loss and spectral norm in D, residual networks, five updates of D, Adam at 2e-4 with β (0, 0.9).', 'Miyato 2018 (1802.05957) §4, table 2 and appendix B',
         dict(spectral_norm=dict(net='D'), n_critic=dict(n_d=5), ttur=_rates(2e-4, 2e-4), betas=_adam(0, .9)), 'hinge', images=resnet),
@@ -118,7 +118,7 @@ def preset(self:Tricks, name:str)->Switched:
     done, learn = Switched(), self.learn
     for kind, what, values in presets[name].plan(learn):
         done.append(learn.loss_change(what) if kind == 'loss' else self.change(kind, what, values, now=kind == 'off'))
-    for c in done: c.together = tuple(done)
+    for c in done: c.together, c.recipe = tuple(done), presets[name].title
     self.ask_all(done)
     if not learn.training_now and (refused := next((c for c in done if c.error), None)): raise refused.error
     return done

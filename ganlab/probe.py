@@ -7,6 +7,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
+from .losses import loss_title, losses, scores_of
 from .meters import eval_mode
 
 # %% auto #0
@@ -94,7 +95,8 @@ def probe(
     G:nn.Module, D:nn.Module, # the networks, on their device
     x:torch.Tensor, # some real samples (B, ...)
     z:torch.Tensor, # as many latents
-):
+    loss=None, # the loss that they are to be trained on
+)->bool: # does D give probabilities, as its loss wants it?
     "Refuse networks that cannot be trained together, naming G's, D's and the data's shapes."
     for net, what in ((G, 'G'), (D, 'D')):
         need_module(net, what)
@@ -106,5 +108,13 @@ def probe(
         xf = _run(G, z, 'G', data + '; check z_dim.')
         if xf.shape != x.shape: raise ValueError(f"G makes samples of shape {tuple(xf.shape[1:])} from latents of {tuple(z.shape[1:])}, the data has {tuple(x.shape[1:])}, and D must take both; change G's output or the data's size and channels")
         l = _run(D, x.clone(), 'D', data + f", and G(z) {tuple(xf.shape[1:])}; change D's input or the data.")
-    if l.numel() != len(x): raise ValueError(f"D gives {tuple(l.shape)} for {len(x)} samples of {tuple(x.shape[1:])}, such as G's {tuple(xf.shape[1:])}; need one score a sample: end D in a layer with one output, or take the mean of its scores")
-    if line := ends_in_sigmoid(D, x): raise ValueError(f"D ends in a Sigmoid, and ganlab's losses take raw scores (logits): {line}")
+    if l.numel() != len(x): raise ValueError(f"D gives {tuple(l.shape)} for {len(x)} samples of {tuple(x.shape[1:])}, such as G's {tuple(xf.shape[1:])}; need one score per sample: end D in a layer with one output, or take the mean of its scores")
+    return _probabilities(ends_in_sigmoid(D, x), loss)
+
+def _probabilities(line, loss)->bool:
+    "Do D's end and the loss go together?"
+    takes, own = loss is not None and scores_of(loss) == 'probabilities', loss is not None and not any(loss is l for l in losses.values())
+    if takes and not line: raise ValueError(f"the loss {loss_title(loss)} takes probabilities (its scores = 'probabilities'), and D gives raw scores: end D in nn.Sigmoid(), or give a loss that takes raw scores")
+    if line and not takes and own: raise ValueError(f"D ends in a Sigmoid, and the loss {loss_title(loss)} does not say that it takes probabilities: give it the attribute scores = 'probabilities'; or, for raw scores (logits), {line}")
+    if line and not takes: raise ValueError(f"D ends in a Sigmoid, and ganlab's losses take raw scores (logits): {line}")
+    return takes

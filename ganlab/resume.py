@@ -10,11 +10,11 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from fastcore.basics import patch
-from fastprogress.fastprogress import progress_bar
-import hashlib, torch
+import hashlib, os, torch
 from .interrupt import breakable, unbroken
 from .learner import GANLearner
 from .losses import get_loss, loss_key, losses
+from .progress import progress_bar
 from .records import RunError, Store, read_files
 from .remains import remains_of, whole_snapshots
 from .rng import borrowed_rng, whole
@@ -87,7 +87,7 @@ def carry_on(self:GANLearner,
         self.model.train()
         try:
             with breakable():      # whoever asked for it puts things back
-                for s in progress_bar(steps, leave=False) if progress and len(steps) > 20 else steps:
+                for s in progress_bar(steps) if progress and len(steps) > 20 else steps:
                     if s in mults: self.rates.mult = mults[s]
                     self.make_again(todo, source)
                     if not self._ring: self.keep()
@@ -233,11 +233,15 @@ def resume(cls:GANLearner,
 )->GANLearner:
     "Go on with a run, bit for bit, whatever ended it. A change that waited for its step (`at=`) waits again."
     with unbroken():
-        store = run if isinstance(run, Store) else Store.open(getattr(run, 'folder', run), write=True)
+        store = run if isinstance(run, Store) else _opened(getattr(run, 'folder', run))
         try: return _taken_up(store, step, progress, dls, G, D, loss, opt, tricks, cbs=cbs, path=path, device=device)
         except BaseException:
             store.close()
             raise
+
+def _opened(folder)->Store:
+    if isinstance(folder, (str, os.PathLike)): Run.let_go(folder)
+    return Store.open(folder, write=True)
 
 def _taken_up(store, step, progress, dls, G, D, loss, opt, tricks, **more)->GANLearner:
     rec = Run(store)

@@ -4,7 +4,7 @@
 
 # %% ../nbs/09_run.ipynb #6ba9cef4
 from __future__ import annotations
-import atexit, hashlib, math, platform, time, warnings, weakref
+import atexit, hashlib, math, platform, sys, time, warnings, weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +14,8 @@ import numpy as np, torch
 from .fitting import StepError
 from .interrupt import unbroken
 from .keeping import fingerprint, pace, pack_frame, superfluous, unpack_frame
-from .losses import loss_key, losses
+from .late import late
+from .losses import loss_key, losses, scores_of
 from .metrics import quality
 from .pictures import Pictures
 from .records import RunError, Store, brief_of, files_of, pack, rows_in_brief, rows_in_chunk, unpack
@@ -23,7 +24,7 @@ from .snapshots import digest, numbers_text, take
 from .switch import Change
 
 # %% auto #0
-__all__ = ['Run', 'wipe']
+__all__ = ['this_cell', 'Run', 'wipe']
 
 # %% ../nbs/09_run.ipynb #93039a56
 _open = weakref.WeakSet()     # runs that are being recorded to a folder
@@ -32,6 +33,12 @@ _open = weakref.WeakSet()     # runs that are being recorded to a folder
 def _close_all():
     with unbroken():
         for run in list(_open): run.close()
+
+def this_cell()->tuple: # (cell, execution), or (None, None) outside a notebook
+    "The cell that is running."
+    ip = sys.modules['IPython'].get_ipython() if 'IPython' in sys.modules else None
+    parent = getattr(ip, 'get_parent', dict)() or {}
+    return parent.get('metadata', {}).get('cellId'), parent.get('header', {}).get('msg_id')
 
 class Run:
     "The record of one training."
@@ -75,8 +82,17 @@ def begins(cls:Run,
 @patch
 def attach(self:Run, learn):
     "Record `learn` from here on."
-    self._learn = weakref.ref(learn)
+    self._learn, self.made_in = weakref.ref(learn), this_cell()
     if self.folder: _open.add(self)
+
+@patch(cls_method=True)
+def let_go(cls:Run,
+    folder, # of a run
+):
+    "Close the run that an earlier execution of this very cell has open: who runs a cell again means the new one."
+    cell, execution = this_cell()
+    for run in list(_open):
+        if cell is not None and run.made_in[0] == cell and run.made_in[1] != execution and run.folder == Path(folder).expanduser().resolve(): run.close()
 
 @patch
 def why_not(self:Run)->str|None: # one sentence; None: it can
@@ -89,7 +105,7 @@ def _facts(learn)->dict:
     m = learn.made
     some = learn.some_x.contiguous().numpy().tobytes()
     net = lambda n: dict(made_by=getattr(n, 'made_by', None), kind=type(n).__qualname__, weights=sum(p.numel() for p in n.parameters()))
-    return dict(made={**m, 'loss': m['loss'] if isinstance(m['loss'], str) else None, 'opt': m['opt'] if isinstance(m['opt'], str) else None}, first_loss=loss_key(learn.base_loss),
+    return dict(made={**m, 'loss': m['loss'] if isinstance(m['loss'], str) else None, 'opt': m['opt'] if isinstance(m['opt'], str) else None}, first_loss=loss_key(learn.base_loss), first_scores=scores_of(learn.base_loss),
                 nets=dict(G=net(learn.G), D=net(learn.D)), data=dict(made_by=getattr(learn.dls, 'made_by', None), name=learn.source.name, n=learn.source.n, bs=learn.source.bs, shape=tuple(learn.source.shape), first=hashlib.sha256(some).hexdigest()),
                 z_shape=learn.z_shape, threads=learn.n_threads, device=learn.device.type, line=0,
                 versions=dict(python=platform.python_version(), torch=torch.__version__, machine=platform.machine()))
@@ -112,6 +128,9 @@ def wipe(
         try: p.rmdir()
         except OSError: pass
 
+late(Run, browse='frame_steps frame_at switches_at branches last_healthy', fork='learner_at', script='to_python',
+     resume='mults snapshot bring last_before going_on replay hash_at')
+
 # %% ../nbs/09_run.ipynb #8eb0dc8e
 @patch(as_prop=True)
 def learner(self:Run): return self._learn and self._learn() # the learner that it records; None where that is gone
@@ -133,7 +152,7 @@ def _put_change(self:Run, db, c):
                       (self.line, self.learner.step, c.kind, c.name, pack(_params(c)), pack(dict(now=c.now, own=c.own, title=c.title, caution=c.caution)))).lastrowid
     if c.kind == 'edited': db.execute('update snapshots set last=? where id=?', (c.id, c.params['snapshot']))     # it stands behind this change, not before it
 
-def _params(c)->dict: return dict(loss=loss_key(c.loss)) if c.kind == 'loss' else c.params
+def _params(c)->dict: return dict(loss=loss_key(c.loss), scores=scores_of(c.loss)) if c.kind == 'loss' else c.params
 
 @patch
 def has(self:Run, changes)->bool:
@@ -153,7 +172,7 @@ def _change(row, losses_known)->Change:
     try:
         c = Change(kind, name, dict(params), now=more['now'], asked=step)
         c.step, c.id, c.title, c.own, c.caution = step, number, *(more[k] for k in ('title', 'own', 'caution'))
-        if kind == 'loss': c.params, c.loss = {}, losses_known.get(params['loss'])
+        if kind == 'loss': c.params, c.loss, c.scores = {}, losses_known.get(params['loss']), params.get('scores')
     except (KeyError, TypeError, ValueError) as e: raise RunError(f"the record is damaged: change {number}, {kind} {name} at step {step}, is not whole") from e
     c._done.set()
     return c
@@ -533,7 +552,7 @@ def _stored(self:Run, line:int, series:str)->tuple: # columns, values (columns, 
 
 @patch
 def scalars(self:Run, line:int=None):
-    "A DataFrame, a row a step."
+    "A DataFrame, one row per step."
     import pandas as pd
     if line is None and (learn := self.learner) is not None: return learn.history
     columns, y = self.table(line)

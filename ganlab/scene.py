@@ -13,8 +13,9 @@ from .files import may_write, placed
 from .meters import Record
 from .page import make_page
 from .panels.curves import Thinned, series
-from .panels.state import logit_losses, show
-from .pictures import fit_size, jpeg_grid
+from .losses import losses, scores_of
+from .panels.state import show
+from .pictures import fit_size, jpeg_grid, paper_of
 from .records import RunError
 from .rng import whole
 from .trick import find_tricks
@@ -148,7 +149,7 @@ def _story(s:Scene, most, points, quality, scale):
         if s.real is not None:
             big = out['count'] <= 16
             real = fit_size(s.real[:4 if big else 16], 128 if big else 64)
-            out['real'] = [*blob.put(smaller(jpeg_grid(real, 1 if big else 2), quality, scale)), 1 if big else 2, math.ceil(len(real)/(1 if big else 2))]
+            out['real'] = [*blob.put(smaller(jpeg_grid(real, 1 if big else 2, paper_of(s.real)), quality, scale)), 1 if big else 2, math.ceil(len(real)/(1 if big else 2))]
     if kind == 'points':
         if s.real is not None:
             b, unit = as_places(s.real[:400].numpy().ravel(), 4*float(last['extent']))
@@ -211,20 +212,25 @@ def log_flag(c)->list: # [step, 'on' | 'off' | 'set', name]
     e = log_entry(c)
     return [e['step'], e['kind'], f"{e['who']} {e['values'].split(', ')[0]}" if c.kind == 'set' and e['values'] else e['who']]
 
+def _raw(name, scores)->bool: # of a loss: what it says itself, or what the one of that name says
+    return (scores or scores_of(losses.get(name))) != 'logits'
+
 def raw_from(
     changes, # of a run
     first:str, # the name of the loss that it began with
+    scores:str=None, # what D's scores are under it, where that is known
 )->list: # (step, whether D's scores are something else than logits from there on)
     "When D's scores are logits, so that 0.5 is undecided."
-    base, owners, tricks, out = first, {}, {t.name: t for t in find_tricks()}, [(0, first not in logit_losses)]
+    raw = _raw(first, scores)
+    owners, tricks, out = {}, {t.name: t for t in find_tricks()}, [(0, raw)]
     for c in changes:
-        if c.kind == 'loss': base = c.name
+        if c.kind == 'loss': raw = _raw(c.name, getattr(c, 'scores', None) or (scores_of(c.loss) if getattr(c, 'loss', None) else None))
         if c.kind in ('on', 'set', 'off') and c.name in tricks:
             try: t = tricks[c.name](**{**owners.get(c.name, {}), **c.params})
             except ValueError: continue
             if c.kind == 'off': owners.pop(c.name, None)
             elif c.kind == 'on' or c.name in owners: owners[c.name] = t.params
-        out.append((c.step, base not in logit_losses or any('loss' in tricks[n](**p).owns for n, p in owners.items())))
+        out.append((c.step, raw or any('loss' in tricks[n](**p).owns for n, p in owners.items())))
     return out
 
 def raw_at(known): return lambda step: next(raw for s, raw in reversed(known) if s <= step) # of `raw_from`, as a function

@@ -11,6 +11,7 @@ from copy import deepcopy
 from functools import partial
 import torch
 from fastcore.basics import patch, patch_to
+from .late import late
 from .losses import loss_name
 from .rng import whole
 from .rollback import all_or_nothing
@@ -38,6 +39,7 @@ class Change:
         self.moot = False  # was there nothing to do? then it is not logged
         self.id, self.again, self.own = None, None, False    # its number in a run's record; the run that it is made again from; did a trick ask for it by itself?
         self.loss, self.cancelled, self.together = None, False, (self,)     # the loss that it changes to; was it taken back? the changes that stand or fall with it
+        self.recipe = None # the title of the preset that it is part of
         self.title, self._done, self._why_never, self._tricks = name, threading.Event(), lambda: None, None
 
     def wait(self, timeout:float=None)->Change: # seconds; None waits for ever
@@ -109,6 +111,8 @@ class Tricks(Mapping):
         except Exception: self.given[t.name] = type(t)
         self._tricks = dict(sorted(self._tricks.items(), key=lambda o: (o[1].number, o[0])))
         return t
+
+late(Tricks, presets='preset presets')
 
 # %% ../nbs/05_switch.ipynb #caa8844a
 @patch
@@ -283,7 +287,7 @@ def _apply_set(self:Tricks, c:Change, undo):
     t.params = new
     if t.enabled: t.changed(self.learn, c.old)
 
-_owned = dict(loss='the loss', n_d="D's updates a step", betas="Adam's betas", opt='the optimiser', bs='the batch size')
+_owned = dict(loss='the loss', n_d="D's updates per step", betas="Adam's betas", opt='the optimiser', bs='the batch size')
 
 @patch
 def _apply_on(self:Tricks, c:Change, undo):

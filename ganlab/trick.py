@@ -12,8 +12,8 @@ from functools import cache
 from fastcore.basics import patch
 
 # %% auto #0
-__all__ = ['effect_words', 'slots', 'effects', 'Param', 'Num', 'Int', 'Choice', 'Flag', 'Text', 'Trick', 'inside', 'nearest',
-           'Ctx', 'find_tricks']
+__all__ = ['effect_words', 'slots', 'effects', 'purposes', 'Param', 'Num', 'Int', 'Choice', 'Flag', 'Text', 'Trick', 'inside',
+           'nearest', 'Ctx', 'find_tricks']
 
 # %% ../nbs/04_trick.ipynb #cacc39c6
 @dataclass
@@ -89,6 +89,8 @@ effect_words = dict(
 # %% ../nbs/04_trick.ipynb #43e2e943
 slots = ('inputs', 'fakes', 'scores', 'loss', 'd_term', 'g_term', 'weigh', 'around_d', 'around_g', 'before_d', 'before_g', 'after_d', 'after_g', 'around_step', 'sets', 'factors')
 effects = tuple(effect_words)
+purposes = ('Keep D unsure', "Bound D's slope", 'Keep samples varied', 'Stop the circling', 'Learn from little data', 'Steady G',
+            'Rates and updates', 'Batches and memory', 'Change the architecture')   # of the tables and the sidebar of the docs, in this order
 
 class Trick:
     "One thing that can be switched while a GAN trains."
@@ -96,6 +98,7 @@ class Trick:
     number = 1000                        # place in the catalogue
     order = 0                            # tricks of one slot act in this order
     acts = ''                            # on what: "D's loss", 'rates'
+    purpose = ''                         # what it is for, one of `purposes`
     pinned = False                       # on top of the panel on first open
     changes = 'now'                      # the effect, where it does not depend on parameters
     owns: tuple = ()                     # what only one trick at a time may set: 'loss', 'n_d', 'betas', 'opt', 'bs'

@@ -76,7 +76,7 @@ def _ranks(a, b, better)->tuple: # (n,), (n,), from 1, ties shared; what is not 
     return np.split(rankdata([x if math.isfinite(x) else worst for x in (*a, *b)]), 2)
 
 def look(
-    a, b,             # one number a seed, without and with the change, in the order of the seeds (n,); nan: the run failed
+    a, b,             # one number per seed, without and with the change, in the order of the seeds (n,); nan: the run failed
     before:int=0,     # seeds at the look before; 0: there was none
     better:str='less', # or 'more', or '' where neither is better
     matters:float=math.inf, # a difference beyond it, found or not, is worth more seeds

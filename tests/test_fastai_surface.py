@@ -298,7 +298,7 @@ def test_what_a_callback_reads():
 
 @works('ActivationStats', 'HookCallback')
 def _(tmp):
-    "A row a step, of every layer; the training stays as it is, and the hooks go"
+    "One row per step, of every layer; the training stays as it is, and the hooks go"
     learn, calm, stats = make_learner(), make_learner(), ActivationStats(with_hist=True)
     fit(learn, 1, [stats]); fit(calm, 1)
     assert learn.state_hash() == calm.state_hash()

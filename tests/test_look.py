@@ -1,16 +1,23 @@
 "What is seen of a training, in the panel and in figures: the words, the buttons, the pictures."
+import io
 from itertools import combinations
 from types import SimpleNamespace
 import numpy as np, pytest, torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
 from ganlab.catalogue import catalogue
+from ganlab.cli import _draw
+from ganlab.closeup import crop
+from ganlab.compare import ab
 from ganlab.data import plain_edge, tensor_dls, tile_images, with_margin
 from ganlab.learner import GANLearner
 from ganlab.meters import Record
 from ganlab.nets import dcgan
 from ganlab.panels.state import trick_row
-from ganlab.panels.timeline import rows_at
+from ganlab.panels.timeline import rows_at, thumbnail
 from ganlab.panels.tricks import TrickPanel
+from ganlab.panels.versus import advice, card, wish
+from ganlab.pictures import Pictures, jpeg_grid, paper_of
 from ganlab.plots import plot_columns, plot_samples
 from ganlab.trick import effect_words, effects, find_tricks
 
@@ -25,7 +32,7 @@ def test_one_vocabulary():
     assert panel.effects == [[effect, *said] for effect, said in effect_words.items()]
     for rows in (panel.rows, rows_at(learn, 0)): assert {r['effect'] for r in rows} <= set(effects)
     assert not any(short in code for code in (panel._esm, panel._css) for short, _ in effect_words.values())
-    column = {line.split(' | ')[3] for line in catalogue().splitlines()[2:]}
+    column = {line.split(' | ')[2] for line in catalogue().splitlines() if line.startswith('| [')}
     assert column == {effect_words[t().effect()][0] for t in find_tricks()}
 
 def test_a_row_that_is_off_says_nothing_of_now():
@@ -104,3 +111,41 @@ def test_images_can_be_told_apart():
     u = (x*127.5 + 127.5).to(torch.uint8)
     assert plain_edge(u).tolist() == [0] and plain_edge((photo*127.5 + 127.5).to(torch.uint8)) is None and with_margin(u, None) is u
     assert len(plot_samples(x, photo[:, :1]).axes) == 2
+
+def test_frames_of_old_and_new_records():
+    "A recorded picture of either kind, with or without paper around its images, is cut into the right samples, in the panel and by `ganlab show`"
+    x = torch.full((64, 1, 16, 16), -1.)
+    for i in range(64): x[i, 0, 2 + i % 8:4 + i % 8, 2 + i//8:4 + i//8] = 1
+    for paper in (None, paper_of(x)):
+        frame = dict(kind='images', count=64, cols=8, fake=jpeg_grid(x, 8, paper))
+        k = 0 if paper is None else 1
+        for i in (0, 12, 37, 63): assert (crop(frame, i)[:, k:16 + k, k:16 + k] - x[i]).abs().mean() < .06
+        small = np.asarray(Image.open(io.BytesIO(thumbnail(frame))))
+        assert small.shape == (4*(16 + 2*k),)*2
+        _draw(frame, 'shown.png')
+        seen = np.asarray(Image.open('shown.png').convert('L')) > 250
+        side = 16 + 2*k + 2 + 1                                  # paper around it, a gap
+        assert all(seen[:, side*i - 1].all() for i in range(1, 8)) and not seen[:, side - 2].all()
+
+def test_the_panel_hands_over_pictures_with_paper():
+    "Once the data is known, fakes, reals and comparisons are drawn on it; photographs are left as they are"
+    x = torch.full((40, 1, 16, 16), -1.)
+    x[..., 7:9] = 1
+    for data, side in ((x, 18), (torch.rand(40, 1, 16, 16)*2 - 1, 16)):
+        learn = GANLearner(tensor_dls(data, 8), *dcgan(16, 1, z_dim=4, width=2, seed=0), seed=0)
+        before = learn.state_hash()
+        picture = Pictures(learn).take()
+        assert [Image.open(io.BytesIO(picture[k])).size[0] for k in ('fake', 'real')] == [8*side, 2*side]
+        assert learn.state_hash() == before
+        args, *_ = wish(learn, 'instance_noise')
+        c = ab(learn, **args, steps=2, seeds=1, progress=False)
+        shown = card(c)
+        assert Image.open(io.BytesIO(shown['a'])).size == (5*side, 5*side) and shown['count'] == 25
+        assert [ax.get_title() for ax in c.plot().subfigs[0].axes[:2]][1].replace('\n', ' ').startswith('B: Instance noise on')
+
+@pytest.mark.parametrize('outcome,button', [('better', 'apply'), ('holds', 'apply'), ('undecided', 'more'), ('too few', 'more'), ('worse', 'close'), ('fails', 'close'), ('differs', 'close'),
+                                            ('within noise', 'close'), ('same', 'close'), ('both fail', 'close')])
+def test_the_verdict_speaks_for_a_button(outcome, button):
+    "Where the verdict says harm or nothing found, it does not speak for B"
+    assert advice(SimpleNamespace(pairs=[1], outcome=outcome)) == button
+    assert advice(SimpleNamespace(pairs=[], outcome=outcome)) == 'close'

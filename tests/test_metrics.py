@@ -7,7 +7,7 @@ from ganlab.data import TensorDL, digits_dls, grid_dls, ring_dls
 from ganlab.learner import GANLearner
 from ganlab.metrics import frechet_distance, kernel_distance, measures, mode_coverage, prdc, quality, real_samples, sliced_wasserstein
 from ganlab.nets import dcgan, mlp
-from strangers import STRANGERS, go, make_learner
+from strangers import STRANGERS, go, make_learner, one_sentence
 
 def normal(n, d, seed=0, dtype=torch.float64): return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
@@ -26,6 +26,38 @@ def test_mode_coverage_by_hand():
     assert c.modes == 3 and c.hq == .75 and c.spread == 0 and c.reverse_kl == pytest.approx((p*np.log(25*p)).sum())
     none = mode_coverage(x + 1, centers, .05)
     assert (none.modes, none.hq) == (0, 0) and math.isnan(none.spread)
+
+def test_shares_near_a_mode_alone():
+    "As PacGAN's code counts: a sample between two modes belongs to neither, and where none is near there is no number"
+    centers = grid_dls(n=1000).train.centers
+    x = torch.cat([centers[:2], centers[:1], centers[3:4] + .5, centers[3:4] - .5])
+    p = np.array([2/3, 1/3])
+    c, every = mode_coverage(x, centers, .05, shares='near'), mode_coverage(x, centers, .05)
+    assert c.reverse_kl == pytest.approx((p*np.log(25*p)).sum()) and c._replace(reverse_kl=0) == every._replace(reverse_kl=0)
+    assert every.reverse_kl == pytest.approx((np.array([.4, .2, .4])*np.log(25*np.array([.4, .2, .4]))).sum())
+    assert mode_coverage(centers, centers, .05, shares='near').reverse_kl == 0
+    assert math.isnan(mode_coverage(x + 1, centers, .05, shares='near').reverse_kl)
+    with pytest.raises(ValueError, match="shares='pacgan'; need 'all', or 'near'"): mode_coverage(x, centers, .05, shares='pacgan')
+
+METRICS = dict(mode_coverage=lambda a, b: mode_coverage(a, b, .1), frechet_distance=frechet_distance, kernel_distance=kernel_distance, prdc=lambda a, b: prdc(a, b, k=2), sliced_wasserstein=sliced_wasserstein)
+
+@pytest.mark.parametrize('name', METRICS)
+@pytest.mark.parametrize('value', [math.nan, math.inf, -math.inf])
+def test_features_that_are_not_finite(name, value):
+    "One error, that names which of the two, how many and where"
+    for i, said in ((0, 'x' if name == 'mode_coverage' else 'a'), (1, 'centers' if name == 'mode_coverage' else 'b')):
+        pair = [normal(20, 3), normal(20, 3, 1)]
+        pair[i][7, 1] = value; pair[i][9] = value
+        for wrap in (lambda x: x, lambda x: x.float(), lambda x: x.numpy(), lambda x: x.numpy().tolist()):
+            with pytest.raises(ValueError, match=f'^{said} has 2 of 20 samples that are not finite, the first at row 7') as e: METRICS[name](*map(wrap, pair))
+            one_sentence(e.value)
+
+@pytest.mark.parametrize('name', METRICS)
+@pytest.mark.parametrize('wrong', [torch.zeros(5), torch.zeros(0, 3), torch.zeros(5, 0), 'abc', None, [['a', 'b']], np.array([[None, 1]], dtype=object)], ids=str)
+def test_what_is_no_features(name, wrong):
+    for pair in ((wrong, normal(20, 3)), (normal(20, 3), wrong)):
+        with pytest.raises(ValueError, match='need (at least|samples|as many)') as e: METRICS[name](*pair)
+        one_sentence(e.value)
 
 @pytest.mark.parametrize('n, m, d', [(200, 300, 1), (200, 150, 6), (500, 500, 20)])
 def test_frechet_as_scipy(n, m, d):

@@ -1,18 +1,14 @@
 "What the documentation site is made from: the sidebar, the links, the pages that nbdev prepares for Quarto."
-import json, re
+import json, re, shutil, sys
 from fnmatch import fnmatch
 from urllib.parse import unquote
 import pytest, yaml
-from project import ROOT, NBS, markdown, notebooks, read, source, words
+from project import ROOT, NBS, copy_project, markdown, notebooks, read, source, words
+
+sys.path.insert(0, str(ROOT/'tools'))
+import sidebar
 
 CONFIG = yaml.safe_load((ROOT/'_quarto.yml').read_text(encoding='utf-8'))
-
-def targets(contents):
-    "The files and globs that a sidebar names"
-    for o in [contents] if isinstance(contents, str) else contents:
-        if isinstance(o, str): yield o
-        elif 'contents' in o: yield from targets(o['contents'])
-        else: yield from targets(o.get('auto') or o['href'])
 
 def test_config():
     assert (NBS/'_quarto.yml').resolve() == ROOT/'_quarto.yml'
@@ -21,12 +17,33 @@ def test_config():
     assert 'url(' not in (NBS/'dark.scss').read_text() + (NBS/page['css']).read_text()
     assert page['html-math-method'] == 'mathml', 'the others load a script from the web'
 
+def entries(contents, path=()):
+    "(sections above it, entry) of all pages in a sidebar"
+    for o in contents:
+        if 'contents' in o: yield from entries(o['contents'], (*path, o['section']))
+        else: yield path, o
+
 def test_sidebar():
-    "Every page is in the sidebar, once, and every file that the sidebar names exists"
-    globs = list(targets(CONFIG['website']['sidebar']['contents']))
-    for g in globs: assert '*' in g or (NBS/g).exists(), g
-    def matches(page, g): return fnmatch(page, g) and page.count('/') == g.count('/')
-    for page in map(str, notebooks()): assert [matches(page, g) for g in globs].count(True) == 1, page
+    "Every page once, tutorials first; a trick under what it is for; a title in plain words with the module beneath it"
+    from ganlab.trick import find_tricks, purposes
+    found = list(entries(sidebar.sidebar()))
+    assert sorted(o['href'] for _, o in found) == sorted(nb.as_posix() for nb in notebooks())
+    assert [p[:1] for p, _ in found if p] == sorted((p[:1] for p, _ in found if p), key=[('Tutorials',), ('Tricks',), ('The library',)].index)
+    where = {o['href']: (p, o['text']) for p, o in found}
+    assert where['tutorials/quickstart.ipynb'] == (('Tutorials',), 'Quickstart') and where['08_learner.ipynb'][1] == 'The learner `learner`'
+    for t in find_tricks():
+        if t.__module__.startswith('ganlab.tricks.'):
+            assert where[f'tricks/{t.__module__.rpartition(".")[2]}.ipynb'][0] == ('Tricks', t.purpose) and t.purpose in purposes, t.name
+    assert CONFIG['metadata-files'] == ['nbdev.yml', 'sidebar.yml']
+
+def test_a_new_page_is_in_the_sidebar(monkeypatch, tmp_path):
+    "A notebook that nobody has listed stands at the end of its section"
+    copy_project(tmp_path/'copy', 'nbs')
+    monkeypatch.setattr(sidebar, 'NBS', tmp_path/'copy'/'nbs')
+    for name in ('new', 'tutorials/new', 'panels/new'): shutil.copy(NBS/'index.ipynb', sidebar.NBS/f'{name}.ipynb')
+    where = {o['href']: p for p, o in entries(sidebar.sidebar())}
+    assert where['new.ipynb'] == ('The library', 'Everything')
+    assert where['tutorials/new.ipynb'] == ('Tutorials',) and where['panels/new.ipynb'] == ('The library', 'The panel')
 
 def anchors(nb):
     "The ids that Quarto gives to headings"

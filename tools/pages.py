@@ -99,13 +99,16 @@ def show(cell, module):
     text = f'### {name} {{#{module.__name__}.{name}}}\n\n{signature(sym)}'
     cell.outputs = [dict(output_type='display_data', metadata={}, data={'text/markdown': text.splitlines(keepends=True)})]
 
-def only_imports(src): return all(isinstance(o, (ast.Import, ast.ImportFrom)) for o in ast.parse(src).body)
+def only_imports(cell):
+    "Does a cell nothing but import, and set the number of threads?"
+    try: body = ast.parse(cell.source).body
+    except SyntaxError: return False      # a magic
+    return bool(body) and all(isinstance(o, (ast.Import, ast.ImportFrom)) or ast.unparse(o).startswith('torch.set_num_threads') for o in body)
 
-def fold(cell):
-    "Code of the package: kept, folded away if it was not marked to be shown; nothing where it only imports"
-    if 'exports' in cell.directives_: return
+def fold(cell, summary):
+    "The code of a cell, folded away beneath one word"
     code = '\n'.join(l for l in cell.source.splitlines() if not l.startswith('#|'))
-    cell.source, cell.outputs = None if only_imports(code) else f'#| code-fold: true\n#| code-summary: "Source"\n{code}', []
+    cell.source, cell.outputs = f'#| code-fold: true\n#| code-summary: "{summary}"\n{code}', []
 
 def plain(output):
     "An output without a script: Quarto loads require.js and jQuery from the web for each output that is HTML, a table too"
@@ -131,7 +134,10 @@ class Page(Processor):
         said = c.directives_.keys()
         if said & {'hide', 'default_exp', 'exporti'}: c.source = None
         elif getattr(c, 'has_sd', False): show(c, module)
-        elif 'export' in said: fold(c)
+        elif 'export' in said and only_imports(c): c.source = None
+        elif 'export' in said: fold(c, 'Source')
+        elif only_imports(c): fold(c, 'Imports of the examples')
+        c.is_source = bool(said & {'export', 'exports'})
         for o in c.get('outputs', []): plain(o)
 
     def cell(self, c):
@@ -141,13 +147,14 @@ class Page(Processor):
             if 'text/markdown' in o.get('data', {}): o['data']['text/markdown'] = link(''.join(o['data']['text/markdown']), self.name, self.page)
 
 def in_order(cells):
-    "Documentation before the source that it documents"
-    source = None
-    for c in cells:
-        if source and not getattr(c, 'has_sd', False): yield source; source = None
-        if 'code-fold' in c.source: source = c
-        else: yield c
-    if source: yield source
+    "Documentation before the source that it documents, in its order; nbdev puts it after, the last name first"
+    source, docs = None, []
+    for c in [*cells, None]:
+        if c is not None and getattr(c, 'has_sd', False): docs.insert(0, c); continue
+        yield from docs
+        if source: yield source
+        source, docs = (c, []) if c is not None and getattr(c, 'is_source', False) else (None, [])
+        if c is not None and not source: yield c
 
 def with_subtitle(front, module):
     "The front matter of a page, with the name of its module"

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np, traitlets as T
 from fastcore.basics import patch
 from ..meters import Record
-from .state import CSS, JS, Part, PanelState, logit_losses
+from .state import CSS, JS, Part, PanelState
 
 # %% auto #0
 __all__ = ['series', 'windows', 'JS_DATA', 'JS_AXES', 'JS_FLAGS', 'JS_PLOT', 'JS_CURVES', 'CSS_CURVES', 'Thinned', 'Curves']
@@ -126,10 +126,26 @@ function curves(view, smooth, last, prob) {                      // one series: 
 # %% ../../nbs/panels/curves.ipynb #6cb1ad64
 JS_AXES = r'''
 function nice(span, most) { const e = 10 ** Math.floor(Math.log10(span / most)); return [1, 2, 5, 10].map(m => m * e).find(s => span / s <= most) }
-function range(p, lines, keep, prob) {                           // [lo, hi, ticks]; a log range grows by decades and never shrinks by itself
+function usual(own, others, keep) {                              // [least, greatest] of what is usual, of the latest of our own values and of `keep`; of everything, where that is not much more
+  const finite = s => [...s.y].filter(Number.isFinite), parts = own.map(finite), v = [...parts, ...others.map(finite)].flat().sort((a, b) => a - b);
+  if (!v.length) return [Math.min(...keep), Math.max(...keep)];
+  const at = q => { const i = q * (v.length - 1), k = Math.floor(i); return v[k] + (i - k) * ((v[k + 1] ?? v[k]) - v[k]) }, low = at(.25), high = at(.75), far = 3 * (high - low);
+  const near = v.filter(t => t >= low - far && t <= high + far), kept = [near[0], near[near.length - 1], ...parts.filter(p => p.length).map(p => p[p.length - 1]), ...keep].filter(Number.isFinite);
+  const whole = [Math.min(v[0], ...keep), Math.max(v[v.length - 1], ...keep)], part = [Math.min(...kept), Math.max(...kept)];
+  return whole[1] - whole[0] > 2.5 * (part[1] - part[0]) ? part : whole;
+}
+function beyond(x, p, lines, X, lo, hi, top, low, col) {         // a triangle at the edge where a line leaves the range, and what it reaches there
+  p.lines.forEach(([, , c, ct], i) => { const s = lines[i], y = s.y; let end = -1e9;
+    for (let k = 0; k < y.length; k++) { const up = y[k] > hi; if (!up && !(y[k] < lo)) continue;
+      let best = k; while (k + 1 < y.length && (up ? y[k + 1] > hi : y[k + 1] < lo)) { k++; if (up ? y[k] > y[best] : y[k] < y[best]) best = k }
+      const px = X(s.x[best]), py = up ? top : low, d = up ? 1 : -1; if (px < end) continue;
+      x.fillStyle = col(c); x.beginPath(); x.moveTo(px, py); x.lineTo(px + 4, py + 7 * d); x.lineTo(px - 4, py + 7 * d); x.fill();
+      const text = plain(+y[best].toPrecision(2)); x.textAlign = 'left'; x.textBaseline = 'middle'; x.fillStyle = col(ct); x.fillText(text, px + 7, py + 5 * d); end = px + 12 + x.measureText(text).width } });
+}
+function range(p, lines, keep, prob, others = []) {              // [lo, hi, ticks]; a log range grows by decades and never shrinks by itself; another shows what is usual
   if (p.score && prob) return [0, 1, [0, .5, 1]];
-  const vs = lines.flatMap(s => [...s.y]).filter(Number.isFinite);
   if (p.log) {
+    const vs = [...lines, ...others].flatMap(s => [...s.y]).filter(Number.isFinite);
     let lo = keep.lo ?? 1e-2, hi = keep.hi ?? 10;
     for (const v of vs) if (v > 0) { while (lo > v * .9 && lo > 1e-12) lo /= 10; while (hi < v && hi < 1e12) hi *= 10 }
     keep.lo = lo; keep.hi = hi;
@@ -137,7 +153,7 @@ function range(p, lines, keep, prob) {                           // [lo, hi, tic
     for (let i = 0; i <= n; i += by) t.push(lo * 10 ** i);
     return [lo, hi, t];
   }
-  let lo = Math.min(0, ...vs), hi = Math.max(p.score ? 0 : 1, ...vs), s = nice(Math.max(hi - lo, 1e-6), 3), t = [];
+  let [lo, hi] = usual(lines, others, p.score ? [0] : [0, 1]), s = nice(Math.max(hi - lo, 1e-6), 3), t = [];
   lo = Math.floor(lo / s + 1e-9) * s; hi = Math.ceil(hi / s - 1e-9) * s;
   for (let v = lo; v <= hi + s / 2; v += s) t.push(Math.abs(v) < s / 1e6 ? 0 : v);
   return [lo, hi, t];
@@ -153,7 +169,7 @@ function flagsOf(x, p, flags, X, w, H, top, bot, roomy, col) {
   const fs = flags.map(([t, kind, name]) => ({ kind, name, fx: Math.round(X(t)) + .5, tw: x.measureText(name).width }));
   if (p.top && roomy) [...fs].reverse().forEach(q => {
     const right = q.fx + q.tw > w - 2, a = right ? w - 2 - q.tw : q.fx - 4, b = a + q.tw + 6; q.lx = a;
-    for (const r of [1, 0]) if (q.name && free(r, a, b) && (r === 1 || right || free(1, q.fx - 2, q.fx + 2))) { q.row = r; q.right = right; rows[r].push([a - 4, b]); return }
+    for (const r of [1, 0]) if (q.name && free(r, a, b) && (r === 1 || right || free(1, q.fx - 2, q.fx + 2))) { q.row = r; q.right = right; rows[r].push([a - 4, b]); if (r === 0 && !right) rows[1].push([q.fx - 2, q.fx + 2]); return }
   });
   x.textBaseline = 'middle';
   fs.forEach(({ kind, name, fx, lx, row, right }) => {
@@ -176,7 +192,7 @@ function plot(cv, p, d, o) {                                     // o: {mode, fl
   const { col } = o, narrow = o.mode === 'narrow', top = p.top ? (narrow ? 20 : 44) : 6, alone = p.axis || narrow && p.top, bot = alone ? 18 : 5;
   const H = p.h[o.mode] + bot - 5, w = cv.parentNode.clientWidth, x = paper(cv, w, H, col), lines = p.lines.map(l => d.all[l[0]]);
   const x0 = d.first, was = o.ghost ? p.lines.map(l => o.ghost.all[l[0]]) : [], x1 = Math.max(d.n, o.ghost?.n ?? 0, x0 + 100), X = t => ML + (t - x0) / (x1 - x0) * (w - ML - MR);
-  const [lo, hi, ticks] = range(p, [...lines, ...was], o.keep, o.prob);
+  const [lo, hi, ticks] = range(p, lines, o.keep, o.prob, was);
   const Y = v => { const f = p.log ? Math.log(v / lo) / Math.log(hi / lo) : (v - lo) / (hi - lo); return top + (1 - Math.max(-.02, Math.min(1.04, f))) * (H - top - bot) };
   x.textAlign = 'right'; x.textBaseline = 'middle';
   ticks.forEach(t => { const y = Math.round(Y(t)) + .5; x.strokeStyle = col('--hair'); x.beginPath(); x.moveTo(ML, y); x.lineTo(w - MR, y); x.stroke(); x.fillStyle = col('--ink2'); x.fillText(p.log ? decade(t) : plain(t), ML - 6, y) });
@@ -191,7 +207,7 @@ function plot(cv, p, d, o) {                                     // o: {mode, fl
   was.forEach((s, i) => { x.strokeStyle = col(p.lines[i][2]); x.lineWidth = p.top ? 1.6 : 1.2; x.globalAlpha = .35; trace(s, s.y); x.globalAlpha = 1 });   // what was left, or the parent: dimmed
   p.lines.forEach(([, , c], i) => { const s = lines[i]; x.strokeStyle = col(c); x.lineWidth = 1; x.globalAlpha = o.smooth ? .22 : .8; trace(s, s.lo); x.globalAlpha = 1;
     if (o.smooth) { x.lineWidth = p.top ? 2.25 : 1.6; trace(s, s.y) } });
-  x.restore();
+  x.restore(); if (!p.log) beyond(x, p, lines, X, lo, hi, top, H - bot, col);
   ends(x, p, lines, X, Y, w, col);
   if (o.at != null) { const hx = Math.round(X(lines[0].x[o.at])) + .5; x.strokeStyle = col('--ink'); x.lineWidth = 1; x.beginPath(); x.moveTo(hx, p.top ? top - 8 : 0); x.lineTo(hx, H - bot); x.stroke();
     p.lines.forEach(([, , c], i) => { const v = lines[i].y[o.at]; if (Number.isNaN(v)) return; x.fillStyle = col(c); x.strokeStyle = col('--bg'); x.lineWidth = 2; x.beginPath(); x.arc(hx, Y(v), 4, 0, 7); x.fill(); x.stroke() }) }
@@ -212,7 +228,7 @@ function ends(x, p, lines, X, Y, w, col) {                       // the marks an
 JS_CURVES = r'''
 function render({ model, el }) {
   const root = panel(el, 'curves', 'Curves'), keep = PLOTS.map(() => ({})), out = {}, subs = [];
-  let at = null, d, open = false;
+  let at = null, d, open = false, far = 0;
   const set = (k, v) => { model.set(k, v); model.save_changes() };
   const smooth = radios('Smoothing, steps', [[0, 'Raw'], [20, '20'], [100, '100']], () => model.get('smooth'), v => set('smooth', v));
   const last = button('q small gl-last', 'Last 500'); last.onclick = () => set('last', model.get('last') ? 0 : 500);
@@ -220,19 +236,20 @@ function render({ model, el }) {
   const fold = button('fold', '', make('span', '', 'D score and losses'), icon('M3 1l6 5-6 5z')); fold.setAttribute('aria-expanded', false);
   fold.onclick = () => { open = !open; fold.setAttribute('aria-expanded', open); root.classList.toggle('open', open); w.ask() };
   const when = make('span', 'mut when'), canvases = PLOTS.map((p, i) => {
-    const vals = make('span', 'vals', ...p.lines.map(([k, label, , , chip]) => { out[k] = make('b', '', '–'); out[k].dataset.value = NAMES[k]; return make('span', 'val', make('i', chip), make('span', '', label), out[k]) }));
+    const vals = make('span', 'vals', ...p.lines.map(([k, label, , , chip]) => { out[k] = make('b', '', '–'); out[k].dataset.value = NAMES[k]; return marked('val', make('i', chip), make('span', '', label), out[k]) }));
     const cv = make('canvas'); cv.tabIndex = 0; cv.setAttribute('role', 'img');
     subs[i] = make('span', 'mut wide', p.sub);
     const head = make('div', 'ph', ...(p.top ? [vals, when] : [make('h4', '', p.title), subs[i], vals]));
     if (i === 1) root.append(fold);
     root.append(make('div', 'pl ' + (p.top ? 'top' : 'sub'), head, cv));
     cv.onpointermove = e => { const b = cv.getBoundingClientRect(), s = d?.all[0]; if (!s?.x.length) return;
-      const f = (e.clientX - b.left - ML) / (b.width - ML - MR), x0 = d.first, t = x0 + f * Math.max(d.n - x0, 100); move(f < 0 || f > 1 ? null : nearest(s.x, t)) };
+      const f = (e.clientX - b.left - ML) / (b.width - ML - MR), x0 = d.first, span = Math.max(Math.max(d.n, far) - x0, 100), t = x0 + f * span; cv.title = model.get('flags').filter(q => q[0] >= x0 && Math.abs(q[0] - t) / span * (b.width - ML - MR) < 7).map(flagSays).join('\n'); move(f < 0 || f > 1 ? null : nearest(s.x, t)) };
     cv.onpointerleave = () => move(null);
     cv.onkeydown = e => { const n = d?.all[0].x.length; if (!n) return; const i = at ?? n - 1, to = { ArrowLeft: i - 1, ArrowRight: i + 1, Home: 0, End: n - 1, PageUp: i - 20, PageDown: i + 20 }[e.key];
       if (e.key === 'Escape') move(null); else if (to != null) { e.preventDefault(); move(Math.max(0, Math.min(n - 1, to))) } };
     return cv;
   });
+  when.title = 'Faint: every step. Bold: the mean of the last steps. Pale: what a rewind left, or the run that this one was forked from';
   const nearest = (xs, t) => { let a = 0, b = xs.length - 1; while (b - a > 1) { const m = (a + b) >> 1; xs[m] < t ? a = m : b = m } return t - xs[a] < xs[b] - t ? a : b };
   const shown = () => { const xs = d.all[0].x, m = model.get('mark'); return at ?? (m >= 0 && xs.length && m >= xs[0] ? nearest(xs, m) : null) };   // under the pointer, or where the timeline looks
   const move = i => { if (i !== at) { at = i; w.ask() } };
@@ -241,7 +258,7 @@ function render({ model, el }) {
     if (at != null && at >= d.all[0].x.length) at = null;
     const here = shown(), got = {}; d.all.forEach((s, k) => { const i = here ?? lastOf(s); got[NAMES[k]] = here == null && !model.get('smooth') && s.newest?.length ? s.newest[0] : i < 0 ? NaN : s.y[i] });
     NAMES.forEach((n, k) => { out[k].textContent = d.n ? fmt(got[n]) : '–' });
-    when.textContent = !d.n ? '' : here == null ? 'latest' : 'step ' + thou(d.all[0].x[here]);
+    const mean = model.get('smooth') ? `mean of ${model.get('smooth')}` : ''; when.textContent = !d.n ? '' : here == null ? mean || 'latest' : [`step ${thou(d.all[0].x[here])}`, mean].filter(Boolean).join(', ');
     subs[1].textContent = prob ? '0.5 is undecided' : 'raw scores of D';
     el.dataset.step = d.n; el.dataset.width = d.width; el.dataset.smooth = model.get('smooth'); el.dataset.points = d.all[0].x.length;
     el.dataset.flags = JSON.stringify(model.get('flags').map(([step, kind, label, name]) => ({ step, kind, label, name })));
@@ -249,7 +266,7 @@ function render({ model, el }) {
     smooth.sync(); last.setAttribute('aria-pressed', !!model.get('last'));
   };
   const w = watch(root, model, ['frame', 'data', 'flags', 'smooth', 'last', 'prob', 'mark', 'ghost'], () => {
-    read(); const col = palette(root), m = mode(root), flags = model.get('flags'), old = model.get('ghost'), ghost = old?.byteLength && !model.get('last') ? curves(old, model.get('smooth'), 0, model.get('prob')) : null;
+    read(); const col = palette(root), m = mode(root), flags = model.get('flags'), old = model.get('ghost'), ghost = old?.byteLength && !model.get('last') ? curves(old, model.get('smooth'), 0, model.get('prob')) : null; far = ghost?.n ?? 0;
     PLOTS.forEach((p, i) => { if (!canvases[i].offsetParent) return;
       plot(canvases[i], p, d, { mode: m, flags, at: shown(), ghost, keep: keep[i], prob: model.get('prob'), smooth: model.get('smooth'), col, root });
       canvases[i].setAttribute('aria-label', `${p.title} against step: ` + p.lines.map(([k, l]) => `${l} ${out[k].textContent}`).join(', ')) });
@@ -279,6 +296,7 @@ CSS_CURVES = '''
  .gl-curves .b.fold{display:flex;width:100%;justify-content:space-between;border-width:1px 0 0;border-radius:0;padding:0;background:none}
  .gl-curves .open .fold svg{transform:rotate(90deg)}
  .gl-curves .sub{display:none}.gl-curves .open .sub{display:block}
+ .gl-curves .top .ph{min-height:30px;align-items:center}.gl-curves .top .when{white-space:normal;text-align:right;line-height:14px}
 }
 '''
 
@@ -297,6 +315,6 @@ class Curves(Part):
 
     def refresh(self, state:PanelState):
         "Show `state`."
-        new = dict(flags=list(state.flags), prob=state.loss in logit_losses, mark=state.at)
+        new = dict(flags=list(state.flags), prob=not state.raw, mark=state.at)
         if state.curves is not None: self.draw(data=state.curves, **new)
         else: self.put(**new)

@@ -25,13 +25,13 @@ class Reasons:
         self.turn(learn)
 
     def turn(self, learn):
-        "Ask about another learner."
+        "Ask about another learner; None: about none any more."
         self.learn, self.known = learn, {}           # name -> sentence or None, never changed in place
         self.forget()
 
     def forget(self):
         "What is known may no longer be so: ask again."
-        self._found, self._asked = self.learn.found, set()
+        self._found, self._asked = self.learn and self.learn.found, set()
 
     def look(self, names):
         "These rows are in sight."

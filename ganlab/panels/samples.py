@@ -5,7 +5,7 @@
 # %% ../../nbs/panels/samples.ipynb #c7066c00
 from __future__ import annotations
 import traitlets as T
-from .state import CSS, JS, Part, PanelState, logit_losses
+from .state import CSS, JS, Part, PanelState
 
 # %% auto #0
 __all__ = ['JS_IMAGES', 'JS_MAP', 'JS_SAMPLES', 'CSS_SAMPLES', 'JS_CARD', 'JS_PICK', 'Samples']
@@ -13,10 +13,8 @@ __all__ = ['JS_IMAGES', 'JS_MAP', 'JS_SAMPLES', 'CSS_SAMPLES', 'JS_CARD', 'JS_PI
 # %% ../../nbs/panels/samples.ipynb #034e80ed
 JS_IMAGES = r'''
 function tiles(cv, im, cols, rows, want, col, most = cols * rows) {   // `want`: how many columns to show
-  const w = cv.parentNode.clientWidth, gap = 2, s = (w - gap * (want - 1)) / want, n = Math.min(most, cols * rows), tall = Math.ceil(n / want);
-  const x = paper(cv, w, s * tall + gap * (tall - 1), col), a = im.width / cols, b = im.height / rows;
-  x.imageSmoothingEnabled = s * devicePixelRatio / a < 3; x.imageSmoothingQuality = 'high';
-  for (let i = 0; i < n; i++) x.drawImage(im, i % cols * a, Math.floor(i / cols) * b, a, b, i % want * (s + gap), Math.floor(i / want) * (s + gap), s, s);
+  const w = cv.parentNode.clientWidth, gap = 2, side = (w - gap * (want - 1)) / want, n = Math.min(most, cols * rows), lines = Math.ceil(n / want), tall = side * (im.height / rows) / (im.width / cols);
+  const x = paper(cv, w, tall * lines + gap * (lines - 1), col); sheet(x, im, { cols, rows, n, want, side, gap }, col);
 }
 function strip(cv, l, split, raw, col, narrow) {                 // D's scores of the last batch, as two histograms on one axis
   const w = cv.parentNode.clientWidth, H = l.length ? (narrow ? 112 : 130) : 60, x = paper(cv, w, H, col), L = 36, R = 6, y0 = H - 16;
@@ -94,7 +92,7 @@ function render({ model, el }) {
   const showing = make('span'), back = button('small', 'Back to live'), view = make('span', 'view', showing, back); back.onclick = () => model.send({ do: 'live' }); root.querySelector('.hd').append(view);
   const past = () => { const at = t('at'), then = at >= 0; view.hidden = !then; showing.textContent = then ? `Showing step ${thou(t('step'))}` : ''; root.querySelector('.hd').classList.toggle('past', then); el.dataset.at = at };
   const cv = name => { const c = make('canvas', name); c.setAttribute('role', 'img'); return c };
-  const chip = (cls, text, more = '') => make('span', 'cap', make('i', cls), make('b', '', text), make('span', 'more', more));
+  const chip = (cls, text, more = '') => marked('cap', make('i', cls), make('b', '', text), make('span', 'more', more));
   const fake = cv('fake'), real = cv('real'), hist = cv('hist'), plane = cv('plane'), fcap = chip('chipF', 'Fake', ''), note = make('p', 'mut note');
   const box = (...kids) => make('div', 'box', ...kids);
   const open = (i, keep) => { model.set('pick', i === t('pick') && !keep ? -1 : i); model.save_changes(); model.send({ do: 'look' }) };
@@ -103,7 +101,7 @@ function render({ model, el }) {
   const images = make('div', 'grid', box(fcap, make('div', 'box over', fake, grid)), box(chip('chipR', 'Real'), box(real)));
   const hint = make('span', 'mut hint'), scores = make('div', 'strip', make('div', 'cap', make('b', '', "D's scores"), hint), hist);
   const key = (html, text) => { const i = make('i'); i.style.cssText = html; return make('span', 'cap', i, text) };
-  const legend = make('div', 'legend', make('span', 'cap', make('i', 'chipR'), 'real'), make('span', 'cap', make('i', 'chipF'), "fake, with D's slope"),
+  const legend = make('div', 'legend', marked('cap', make('i', 'chipR'), 'real'), marked('cap', make('i', 'chipF'), "fake, with D's slope"),
     key('width:36px;height:9px;background:linear-gradient(90deg,var(--bg),var(--d));border:1px solid var(--hair)', 'D(x)'), key('width:14px;border-top:1.5px solid var(--dt)', 'D undecided'),
     key('width:11px;height:11px;border:1.5px dashed var(--warn);border-radius:50%', 'mode missed'));
   let was = '', im = {};
@@ -199,7 +197,7 @@ CSS_SAMPLES = '''
 # %% ../../nbs/panels/samples.ipynb #cdd36dce
 JS_CARD = r'''
 function film(cv, im, past, now, step, col) {                    // one sample through time, its steps below; `now`: the grid, and the square of it that it is
-  const steps = past[past.length - 1] < step ? [...past, step] : past, k = steps.length, n = past.length, w = cv.parentNode.clientWidth, gap = 2, s = Math.min(64, (w - gap * (k - 1)) / k), a = im.width / n, x = paper(cv, w, s + 16, col); let end = -9;
+  const steps = past[past.length - 1] < step ? [...past, step] : past, k = steps.length, n = past.length, w = cv.parentNode.clientWidth, gap = 2, s = Math.min(64, (w - gap * (k - 1)) / k), a = im.width / n, x = paper(cv, w, s + 16, col); let end = -9; x.fillStyle = col('--gap'); x.fillRect(0, 0, k * (s + gap) - gap, s);
   x.imageSmoothingEnabled = s * devicePixelRatio / a < 3; x.imageSmoothingQuality = 'high'; x.textAlign = 'center'; x.fillStyle = col('--ink2');
   const at = i => Math.max(x.measureText(thou(steps[i])).width / 2, Math.min(w - x.measureText(thou(steps[i])).width / 2, i * (s + gap) + s / 2)), last = k - 1;
   for (let i = 0; i < k; i++) { x.drawImage(...(i < n ? [im, i * a, 0, a, im.height] : now), i * (s + gap), 0, s, s);
@@ -216,7 +214,7 @@ function card(close) {
   const cv = name => { const c = make('canvas', name); c.setAttribute('role', 'img'); return c };
   const big = cv('big'), real = cv('nearest'), past = cv('film'), title = make('h4'), when = make('span', 'mut'), x = button('small q shut', 'Close'); x.onclick = () => close(true);
   const score = make('b'), prob = make('span', 'mut'), dist = make('b'), of = make('span', 'mut'), among = make('span'), note = make('p', 'mut note');
-  const fig = (c, cls, text) => make('div', 'fig', c, make('span', 'cap', make('i', cls), text)), one = fig(big, 'chipF', 'fake'), two = fig(real, 'chipR', 'nearest real');
+  const fig = (c, cls, text) => make('div', 'fig', c, marked('cap', make('i', cls), text)), one = fig(big, 'chipF', 'fake'), two = fig(real, 'chipR', 'nearest real');
   const fact = (cls, name, ...kids) => make('div', '', make('dt', 'cap', make('i', cls), name), make('dd', '', ...kids)), facts = make('dl', '', fact('chipD', "D's score", score, prob), fact('chipR', among, dist, of));
   const el = make('div', 'card', make('div', 'hd', title, when, make('span', 'sp'), x), make('div', 'pair', one, two, facts), make('div', 'past', past), note);
   el.setAttribute('role', 'region');
@@ -240,7 +238,7 @@ function card(close) {
 
 # %% ../../nbs/panels/samples.ipynb #a030623b
 JS_PICK = r'''
-function cells(open, close) {                                    // a button a cell, over the grid
+function cells(open, close) {                                    // a button per cell, over the grid
   const el = make('div', 'cells'); el.setAttribute('role', 'group'); let here = 0, cols = 1;
   const at = i => el.children[i], move = i => { if (!at(i)) return; at(here).tabIndex = -1; here = i; at(i).tabIndex = 0; at(i).focus() };
   el.onclick = e => { const i = [...el.children].indexOf(e.target); if (i >= 0) { move(i); open(i) } };
@@ -289,6 +287,5 @@ class Samples(Part):
 
     def refresh(self, state:PanelState):
         "Show `state`."
-        raw = state.loss not in logit_losses
-        if state.picture is not None: self.draw(raw=raw, at=state.at, **state.picture)
-        else: self.put(raw=raw, at=state.at, **(state.closeup or {}))
+        if state.picture is not None: self.draw(raw=state.raw, at=state.at, **state.picture)
+        else: self.put(raw=state.raw, at=state.at, **(state.closeup or {}))

@@ -6,15 +6,15 @@
 from __future__ import annotations
 from dataclasses import dataclass, field
 import anywidget, traitlets as T
+from ..losses import scores_of
+from .lifetime import Whole
 from ..trick import Trick
 
 # %% auto #0
-__all__ = ['logit_losses', 'CSS', 'JS', 'thou', 'show', 'values_of', 'words', 'flag', 'describe', 'trick_row', 'PanelState',
+__all__ = ['CSS', 'JS', 'thou', 'show', 'values_of', 'words_of_recipe', 'words', 'flag', 'describe', 'trick_row', 'PanelState',
            'make_state', 'any_shell', 'Part']
 
 # %% ../../nbs/panels/state.ipynb #23a27761
-logit_losses = ('non_saturating', 'minimax', 'relativistic')   # those whose scores are logits: sigmoid(score) is a probability
-
 def thou(n:int)->str: # '50 000', with narrow no-break spaces
     "A count as people write it."
     return f'{n:,}'.replace(',', '\u202f')
@@ -36,8 +36,18 @@ def values_of(change, learn)->str: # 'σ 0.05, share 0.5'
     label = (lambda k: learn.tricks[change.name].declared[k].label) if change.name in learn.tricks else str
     return ', '.join(f'{label(k)} {show(v)}' for k, v in change.params.items() if k not in ('loss', 'snapshot') and (change.kind != 'rates' or k == 'value'))
 
+def words_of_recipe(change)->tuple: # as `words` gives them
+    "What became of a preset, of which the change is a part."
+    parts = change.together
+    on, off = ([c.title + (' loss' if c.kind == 'loss' else '') for c in parts if (c.kind == 'off') == gone] for gone in (False, True))
+    names = ', '.join(on) + ('; ' if on and off else '') + (f"off: {', '.join(off)}" if off else '')
+    if change.error: return change.recipe, f'was not switched. {change.error}'
+    if change.step is None: return change.recipe, f'asked at {thou(change.asked)}, on with the next step: {names}.'
+    return change.recipe, ' '.join([f'on at step {thou(change.step)}: {names}.', *(c.caution for c in parts if c.caution)])
+
 def words(change, learn)->tuple: # the subject, in bold, and the rest of the sentence
     "What became of a change, for the announcement line."
+    if change.recipe: return words_of_recipe(change)
     c, vals = change, values_of(change, learn)
     if c.kind == 'phase': who, what = f'Half step of {c.name.upper()}', 'done'
     elif c.kind == 'loss': who, what = f'{c.title} loss', 'on'
@@ -93,6 +103,7 @@ class PanelState:
     say: tuple = ('', '')        # the announcement: subject and rest
     error: dict|None = None      # the error card: title, text, trace, actions
     loss: str = ''               # the loss's name
+    raw: bool = True             # are D's scores something else than logits, whose sigmoid is a probability?
     rates: str = ''              # the learning rates, where layers of a network differ in them
     rows: tuple = ()             # one `trick_row` per trick, in catalogue order
     flags: tuple = ()            # changes, applied and asked, for the curves
@@ -112,7 +123,7 @@ def make_state(
     **now, # status, total, rate, cost, say, error, curves, picture, closeup, timeline, busy, at
 )->PanelState:
     "The state of the panels at this step."
-    tr, now = learn.tricks, dict(rates=learn.rates.spread) | now
+    tr, now = learn.tricks, dict(rates=learn.rates.spread, raw=scores_of(learn.loss_now) != 'logits') | now
     log, pending, refused = tr.log, tr.pending, dict(tr.refused)
     moving = tuple(t.leaving for t in tr.values() if t.leaving)
     key = (len(log), pending, tuple(refused.values()), moving, len(tr), learn.loss_name, whys)
@@ -128,7 +139,7 @@ def any_shell(widget):
     if hasattr(widget.comm, '_reply_subshell_for'): widget.comm._reply_subshell_for = lambda data, default: default
     return widget
 
-class Part(anywidget.AnyWidget):
+class Part(Whole, anywidget.AnyWidget):
     "A panel: traits that the trainer writes, requests that its view sends."
     frame = T.Int(0, help='Count of the pictures sent').tag(sync=True)
 
@@ -163,7 +174,7 @@ CSS = '''
 --sunk:color-mix(in srgb,var(--fg) 4%,var(--bg));--hair:color-mix(in srgb,var(--fg) 11%,var(--bg));--edge:color-mix(in srgb,var(--fg) 48%,var(--bg));
 --ink:color-mix(in srgb,var(--fg) 90%,var(--bg));--ink2:color-mix(in srgb,var(--fg) 70%,var(--bg));--ink3:color-mix(in srgb,var(--fg) 62%,var(--bg));
 --g:#e06600;--gt:#a84600;--d:#1c4fc4;--dt:#1b4bb0;--real:var(--ink);
---ok:#1a7f37;--warn:#8a5a00;--warnbg:#fff6e0;--err:#b3261e;--errbg:#fdeeec;--focus:var(--jp-brand-color1,#1976d2);
+--gap:color-mix(in srgb,var(--fg) 20%,var(--bg));--ok:#1a7f37;--warn:#8a5a00;--warnbg:#fff6e0;--err:#b3261e;--errbg:#fdeeec;--focus:var(--jp-brand-color1,#1976d2);
 font:13px/18px var(--jp-ui-font-family,system-ui,sans-serif);color:var(--ink);font-variant-numeric:tabular-nums}
 [data-jp-theme-light="false"] .gl{--g:#ffb05c;--gt:#ffb05c;--d:#5a93f7;--dt:#86b3ff;--ok:#5fd38a;--warn:#f0b84a;--warnbg:#3a2f16;--err:#ff9c92;--errbg:#3d2422;
 --hair:color-mix(in srgb,var(--fg) 15%,var(--bg));--sunk:color-mix(in srgb,var(--fg) 6%,var(--bg))}
@@ -215,6 +226,7 @@ CSS += '''
 .gl-lab{background:var(--bg);border:1px solid var(--hair);border-radius:6px;overflow:hidden}
 .gl-lab .gl-body{display:grid;overflow:visible;margin:0}
 .gl-lab .gl-body>*{min-width:0;margin:0}
+.gl-lab.jupyter-widgets-disconnected:before,.gl-lab .jupyter-widgets-disconnected:before{display:none}
 .gl-lab .gl-body>*+*{border-top:1px solid var(--hair)}
 @container gl (min-width:640px){
  .gl-lab .gl-body{grid-template-columns:minmax(0,1fr) minmax(0,1fr)}
@@ -273,13 +285,23 @@ function palette(root) {
   col.font = (px = 11, weight = '') => `${weight} ${px}px ${getComputedStyle(root).fontFamily}`;
   return col;
 }
+const MARKS = { chipG: 'G, the generator: orange, a square', chipD: 'D, the discriminator: blue, a disc', chipR: 'Real: the data, in the colour of the text, a dot', chipF: 'Fake: made by G, orange, a plus' };
+const marked = (cls, ...kids) => { const e = make('span', cls, ...kids), i = e.querySelector('i'); if (i && MARKS[i.className]) e.title = MARKS[i.className]; return e };
+const flagSays = ([t, kind, name]) => `Step ${thou(t)}: ${name}${{ on: ' on', off: ' off', ask: ' asked for' }[kind] ?? ''}`;
+function sheet(x, im, o, col) {                                  // images out of one picture, apart. o: {cols, rows, n, want, side, gap, left, top}; `want`: how many in a row
+  const { cols, rows, n, want, side, gap, left = 0, top = 0 } = o, a = im.width / cols, b = im.height / rows, tall = side * b / a;
+  x.imageSmoothingEnabled = side * devicePixelRatio / a < 3; x.imageSmoothingQuality = 'high'; x.fillStyle = col('--gap');
+  const at = i => [left + i % want * (side + gap), top + Math.floor(i / want) * (tall + gap)];
+  for (let i = 0; i < n; i++) { const [px, py] = at(i); x.fillRect(px - (i % want ? gap : 0), py - (i >= want ? gap : 0), side + (i % want ? gap : 0), tall + (i >= want ? gap : 0)) }
+  for (let i = 0; i < n; i++) { const k = o.which ? o.which(i) : i; x.drawImage(im, k % cols * a, Math.floor(k / cols) * b, a, b, ...at(i), side, tall) }
+}
 function paper(cv, w, h, col) {
   const r = Math.max(1, devicePixelRatio || 1); cv.style.height = h + 'px'; cv.width = Math.round(w * r); cv.height = Math.round(h * r);
   const x = cv.getContext('2d'); x.scale(r, r); x.font = col.font(); return x;
 }
 function watch(root, model, names, draw, note = () => {}) {
   let asked = 0, width = 0, gone = false, shown = false;
-  const go = () => { asked = 0; if (gone || !shown || !root.clientWidth) return; width = root.clientWidth; draw(); if (names.includes('frame')) model.send({ seen: model.get('frame') }) };
+  const go = () => { asked = 0; if (gone || !shown || !root.clientWidth) return; width = root.clientWidth; draw(); if (names.includes('frame')) try { model.send({ seen: model.get('frame') }) } catch { } };   // a kernel that is gone hears nothing
   const ask = () => { if (!asked && !gone) asked = requestAnimationFrame(go) };
   const news = () => { note(); ask() };
   const size = new ResizeObserver(() => { if (root.clientWidth !== width) ask() }); size.observe(root);

@@ -4,15 +4,23 @@
 
 # %% ../../nbs/panels/steer.ipynb #d83a661a
 from __future__ import annotations
+import io
 import ipywidgets as W
-from ..pictures import jpeg_grid
+from PIL import Image
+from ..data import tile_images
+from .lifetime import Tenant
 from .state import any_shell
 
 # %% auto #0
 __all__ = ['Steer']
 
 # %% ../../nbs/panels/steer.ipynb #435c3f18
-class Steer(W.VBox):
+def _jpeg(pixels)->bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, 'JPEG', quality=85)
+    return out.getvalue()
+
+class Steer(Tenant, W.VBox):
     "Sliders for truncation and style mixing beside the samples that they make."
     def __init__(self,
         learn,       # a `GANLearner` of images with the trick 'style' on
@@ -21,6 +29,7 @@ class Steer(W.VBox):
     ):
         style = learn.tricks['style']
         if not style.enabled: raise ValueError("Steer needs the trick 'style'; learn.tricks.on('style') turns it on")
+        self.move_in()
         self.learn, self.n, places = learn, n, style.places()
         slim = dict(continuous_update=False, style=dict(description_width='7em'), layout=W.Layout(width=f'{size}px'))
         self.truncation = W.FloatSlider(1., min=-1, max=1.5, step=.05, description='truncation ψ', **slim)
@@ -40,5 +49,5 @@ class Steer(W.VBox):
             how = dict(truncation=self.truncation.value)
             if self.mixing.value: how |= dict(mix=self.learn._z(1, 'steer', 1 + self.other.value), layers=list(range(self.places.value[0], self.places.value[1] + 1)))
             x = self.learn.sample(z=self.learn._z(self.n, 'steer z', self.latents.value), **how)
-            self.picture.value, self.said.value = jpeg_grid(x, max(1, round(self.n**.5))), ''
+            self.picture.value, self.said.value = _jpeg(tile_images(x, max(1, round(self.n**.5)))), ''
         except ValueError as e: self.said.value = str(e)

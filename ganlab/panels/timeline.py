@@ -11,9 +11,12 @@ import ganlab.browse, ganlab.fork
 from .state import CSS, JS, Part, PanelState, thou
 
 # %% auto #0
-__all__ = ['JS_FILM', 'JS_LINE', 'JS_TIMELINE', 'CSS_TIMELINE', 'thumbnail', 'Film', 'on_the_line', 'rows_at', 'Timeline']
+__all__ = ['JS_FILM', 'JS_LINE', 'JS_TIMELINE', 'CSS_TIMELINE', 'across', 'thumbnail', 'Film', 'on_the_line', 'rows_at',
+           'Timeline']
 
 # %% ../../nbs/panels/timeline.ipynb #60bc332f
+def across(cols:int)->int: return min(4, cols//2 or 1) # images in a row of a thumbnail, of a grid of so many columns
+
 def thumbnail(
     frame:dict, # as `Run.frame_at` gives it
     side:int=112, # pixels, of images
@@ -23,7 +26,7 @@ def thumbnail(
     if frame['kind'] != 'images': return b''
     im = Image.open(io.BytesIO(frame['fake']))
     rows = -(-frame['count']//frame['cols'])
-    w, h, k = im.width//frame['cols'], im.height//rows, min(4, frame['cols']//2 or 1)
+    w, h, k = im.width//frame['cols'], im.height//rows, across(frame['cols'])
     im = im.crop((0, 0, k*w, k*h))
     im.thumbnail((side, side))
     out = io.BytesIO()
@@ -45,10 +48,10 @@ class Film:
         even = np.linspace(known[0], known[-1], self.most)
         shown = sorted({int(known[np.abs(known - t).argmin()]) for t in even})
         for s in shown:
-            if s not in self.made and (f := self.run.frame_at(s)): self.made[s] = (thumbnail(f), f['kind'], float(f.get('extent', 1)))
+            if s not in self.made and (f := self.run.frame_at(s)): self.made[s] = (thumbnail(f), f['kind'], float(f.get('extent', 1)), across(f.get('cols', 1)))
         shown = [s for s in shown if s in self.made]
-        kind, extent = self.made[shown[-1]][1:] if shown else ('none', 1.)
-        return dict(frames=known.tolist(), film_steps=shown, film=[self.made[s][0] for s in shown], kind=kind, extent=extent)
+        kind, extent, cols = self.made[shown[-1]][1:] if shown else ('none', 1., 1)
+        return dict(frames=known.tolist(), film_steps=shown, film=[self.made[s][0] for s in shown], kind=kind, extent=extent, cols=cols)
 
 # %% ../../nbs/panels/timeline.ipynb #bb539715
 def on_the_line(
@@ -83,15 +86,15 @@ def rows_at(
 JS_FILM = r'''
 const star = (x, sx, sy, R) => { x.beginPath(); for (let i = 0; i < 10; i++) { const a = -Math.PI / 2 + i * Math.PI / 5, q = i % 2 ? R * .45 : R; x.lineTo(sx + q * Math.cos(a), sy + q * Math.sin(a)) } x.closePath() };
 function frame(x, o, i, px, th, col) {                           // one picture of the strip
-  if (o.kind === 'images') { const b = o.pictures[i]; if (!b) return; const s = Math.min(th / b.width, th / b.height), w = b.width * s, h = b.height * s;
-    x.imageSmoothingEnabled = true; x.imageSmoothingQuality = 'high'; x.drawImage(b, px + (th - w) / 2, (th - h) / 2, w, h); return }
+  if (o.kind === 'images') { const b = o.pictures[i]; if (!b) return; const n = o.cols, gap = 1, s = Math.min(1, b.width / b.height), side = (th * s - gap * (n - 1)) / n, tall = side * b.height / b.width;
+    sheet(x, b, { cols: n, rows: n, n: n * n, want: n, side, gap, left: px + th * (1 - s) / 2, top: (th - n * tall - gap * (n - 1)) / 2 }, col); return }
   const f = o.pictures[i], s = th / (2 * o.extent); x.fillStyle = col('--sunk'); x.fillRect(px, 0, th, th); if (!f) return;
   x.save(); x.beginPath(); x.rect(px, 0, th, th); x.clip(); x.fillStyle = col('--g'); for (let k = 0; k + 1 < f.length; k += 2) x.fillRect(px + th / 2 + f[k] * s - .8, th / 2 - f[k + 1] * s - .8, 1.6, 1.6); x.restore();
 }
 function strip(x, o, X, w, th, col) {                            // as many pictures as fit, each above its place
   const n = Math.max(1, Math.floor((X(o.n) - X(0) + th + 8) / (th + 8))), steps = o.filmSteps, span = Math.max(o.n, 1); let end = -1e9;
   for (let k = 0; k < n; k++) { const t = k / Math.max(1, n - 1) * span; let i = 0; steps.forEach((s, j) => { if (Math.abs(s - t) < Math.abs(steps[i] - t)) i = j });
-    const px = Math.max(0, Math.min(w - th, X(steps[i]) - th / 2)); if (px < end + 4) continue; end = px + th; frame(x, o, i, px, th, col);
+    const px = Math.max(0, Math.min(w - th, X(steps[i]) - th / 2)); if (px < end + 4) continue; end = px + th; o.drawn.push([px, steps[i]]); frame(x, o, i, px, th, col);
     if (o.at >= 0 && steps[i] === o.near) { x.strokeStyle = col('--bg'); x.lineWidth = 4; x.strokeRect(px + 1, 1, th - 2, th - 2); x.strokeStyle = col('--ink'); x.lineWidth = 2; x.strokeRect(px + 1, 1, th - 2, th - 2); x.lineWidth = 1 } }
 }
 '''
@@ -140,7 +143,13 @@ function render({ model, el }) {
   const go = at => { if (at === t('at')) return; model.set('at', at); model.save_changes() };
   const nearest = (all, v) => all.reduce((a, b) => Math.abs(b - v) < Math.abs(a - v) ? b : a, all[0] ?? 0);
   const to = e => { const b = cv.getBoundingClientRect(), s = (e.clientX - b.left - geo.L) / geo.per, f = nearest(t('frames'), s); go(s > t('step') + 6 / geo.per ? -1 : Math.abs(f - s) * geo.per < 12 ? f : Math.max(0, Math.min(t('step'), Math.round(s)))) };
-  cv.onpointerdown = e => { if (!geo || !t('step')) return; drag = true; cv.setPointerCapture(e.pointerId); to(e) }; cv.onpointermove = e => { if (drag) to(e) }; cv.onpointerup = cv.onpointercancel = () => { drag = false };
+  const marks = () => [...t('flags').map(f => [f[0], 10, flagSays(f)]), ...t('snaps').map(([s, kept]) => [s, 0, `Step ${thou(s)}: a snapshot${{ pinned: ', kept for good', start: ', the beginning' }[kept] ?? ''}`]),
+    ...(t('best') >= 0 ? [[t('best'), 0, `Step ${thou(t('best'))}: the best samples of all snapshots`]] : []), ...t('ghosts').map(([a, b]) => [b, -28, `What a rewind to step ${thou(a)} left: it went up to step ${thou(b)}`]),
+    ...t('forks').map(([a, name, b]) => [b, -28, `${name}: forked at step ${thou(a)}, now at step ${thou(b)}`])];
+  const under = e => { const b = cv.getBoundingClientRect(), mx = e.clientX - b.left, my = e.clientY - b.top, near = marks().filter(([s, up]) => Math.abs(geo.L + geo.per * s - mx) < 8 && (up < 0 ? my > geo.y + 10 : Math.abs(geo.y - up / 2 - my) < 14));
+    const film = my < geo.th ? geo.drawn.find(([px]) => px <= mx && mx <= px + geo.th) : null, n = t('step'), knob = Math.abs(geo.L + geo.per * (t('at') < 0 ? n : t('at')) - mx) < 8 && my > geo.th;
+    return film ? `Samples of step ${thou(film[1])}` : [...near.map(m => m[2]), ...(knob ? ['The step that is shown: drag it to look back'] : [])].join('\n') };
+  cv.onpointerdown = e => { if (!geo || !t('step')) return; drag = true; cv.setPointerCapture(e.pointerId); to(e) }; cv.onpointermove = e => { if (drag) to(e); else if (geo) cv.title = under(e) }; cv.onpointerup = cv.onpointercancel = () => { drag = false };
   cv.onkeydown = e => { const n = t('step'), at = t('at') < 0 ? n : t('at'), next = (all, up) => up ? all.find(s => s > at) ?? -1 : [...all].reverse().find(s => s < at) ?? 0, up = e.key.endsWith('Right') || e.key.endsWith('Up');
     const snaps = t('snaps').map(s => s[0]); let to = null;
     if (e.key.startsWith('Arrow')) to = e.shiftKey ? Math.max(0, Math.min(n, at + (up ? 1 : -1))) : next(t('frames').filter(s => s <= n), up); else if (e.key === 'PageUp' || e.key === 'PageDown') to = next(snaps, up); else if (e.key === 'Home') to = 0; else if (e.key === 'End' || e.key === 'Escape') to = -1;
@@ -151,13 +160,13 @@ function render({ model, el }) {
     fork.lastChild.textContent = then ? `Fork at ${thou(at)}` : 'Fork'; fork.disabled = busy; fork.title = 'A second run that goes on from here; this one stays as it is'; snap.disabled = busy || then;
     undo.disabled = busy || !t('undo'); undo.title = t('undo') ? `Rewind to before the last change: ${t('undo')}` : 'No change to undo'; note.textContent = t('busy'); note.hidden = !busy;
     if (runs.options.length !== names.length) runs.replaceChildren(...names.map(s => new Option(s))); names.forEach((s, i) => { runs.options[i].text = s }); runs.selectedIndex = t('here'); runs.hidden = names.length < 2; runs.disabled = busy;
-    cv.setAttribute('aria-valuemin', 0); cv.setAttribute('aria-valuemax', n); cv.setAttribute('aria-valuenow', then ? at : n); cv.setAttribute('aria-valuetext', then ? `step ${at}` : `step ${n}, the latest`);
+    cv.setAttribute('aria-valuemin', 0); cv.setAttribute('aria-valuemax', n); cv.setAttribute('aria-valuenow', then ? at : n); const here = marks().filter(m => m[0] === (then ? at : n) && m[1] >= 0).map(m => m[2].slice(m[2].indexOf(':') + 2)); cv.setAttribute('aria-valuetext', [then ? `step ${at}` : `step ${n}, the latest`, ...here].join(', '));
     Object.assign(el.dataset, { step: n, at, frames: t('frames').length, shown: t('film_steps').length, snaps: JSON.stringify(t('snaps')), ghosts: t('ghosts').length, busy: t('busy'), undo: t('undo') }) };
   const draw = async () => {
     if (from !== t('film')) { const now = t('film'), kind = t('kind'); const got = await Promise.all(now.map(v => kind === 'images' ? decode(v) : floats(v))); if (now === t('film')) { from = now; pictures = got } }
     read(); const col = palette(root), m = mode(root), some = t('kind') !== 'none' && pictures.length, th = !some ? 0 : m === 'narrow' ? 44 : m === 'mid' ? 48 : 56, n = t('step'), twigs = t('ghosts').length + t('forks').length, two = twigs > 1;
-    const w = cv.parentNode.clientWidth, H = th + (n ? 52 + (twigs ? 18 : 0) + (two ? 16 : 0) : 42), x = paper(cv, w, H, col), L = (th || 20) / 2, far = Math.max(n, 100, ...t('ghosts').map(g => g[1]), ...t('forks').map(f => f[2])), per = (w - 2 * L) / far, X = s => L + s * per, y = th + 22; geo = { L, per };
-    const at = t('at'), filmSteps = t('film_steps'), o = { n, at, kind: t('kind'), extent: t('extent'), pictures, filmSteps, far, near: nearest(filmSteps, at), flags: t('flags'), snaps: t('snaps'), ghosts: t('ghosts'), forks: t('forks'), best: t('best') };
+    const w = cv.parentNode.clientWidth, H = th + (n ? 52 + (twigs ? 18 : 0) + (two ? 16 : 0) : 42), x = paper(cv, w, H, col), L = (th || 20) / 2, far = Math.max(n, 100, ...t('ghosts').map(g => g[1]), ...t('forks').map(f => f[2])), per = (w - 2 * L) / far, X = s => L + s * per, y = th + 22; geo = { L, per, y, th };
+    const at = t('at'), filmSteps = t('film_steps'), o = { n, at, kind: t('kind'), cols: t('cols'), extent: t('extent'), pictures, filmSteps, far, near: nearest(filmSteps, at), flags: t('flags'), snaps: t('snaps'), ghosts: t('ghosts'), forks: t('forks'), best: t('best'), drawn: [] }; geo.drawn = o.drawn;
     if (some) strip(x, o, X, w, th, col);
     x.font = col.font(); line(x, o, X, y, w, L, col);
     if (n) axis(x, o, X, w, H, col); else { x.fillStyle = col('--ink2'); x.textAlign = 'left'; x.fillText('Step 0. Frames, flags and snapshots collect here.', X(0) + 10, y + 16) }
@@ -192,6 +201,7 @@ class Timeline(Part):
     status, kind, undo, busy = (T.Unicode('').tag(sync=True) for _ in range(4))   # undo: the last change; busy: what is being done
     extent = T.Float(1.).tag(sync=True)
     frames, film_steps, film, flags, snaps, ghosts, forks, runs = (T.List().tag(sync=True) for _ in range(8))
+    cols = T.Int(1).tag(sync=True)                      # images in a row of a picture
     here, best = T.Int(0).tag(sync=True), T.Int(-1).tag(sync=True)   # which of the runs is shown; step of the best snapshot, -1: none
 
     def refresh(self, state:PanelState):

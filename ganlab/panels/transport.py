@@ -9,7 +9,25 @@ import traitlets as T
 from .state import CSS, JS, Part, PanelState, show, thou
 
 # %% auto #0
-__all__ = ['JS_TRANSPORT', 'CSS_TRANSPORT', 'JS_STATUS', 'CSS_STATUS', 'Transport', 'in_words', 'error_card', 'Status']
+__all__ = ['JS_PULSE', 'JS_TRANSPORT', 'CSS_TRANSPORT', 'JS_STATUS', 'CSS_STATUS', 'Transport', 'in_words', 'error_card',
+           'Status']
+
+# %% ../../nbs/panels/transport.ipynb #901e61d5
+JS_PULSE = r'''
+const BEAT = 800, MISSED = 5;                                    // ms; silent beats after which nobody is there
+function pulse(model, runs, tell) {                              // tell(when): nobody has been heard since then; tell(null): somebody is there again
+  let heard = true, silent = 0, last = Date.now(), cut = false, told = false;
+  const word = () => { heard = true; cut = false }, end = () => { cut = true };
+  const beat = () => {
+    if (heard || !runs() && !cut) { silent = 0; last = Date.now() } else silent++;
+    heard = false;
+    if (silent && runs()) try { model.send({ ping: silent }) } catch { }   // a long step is silent too: is the kernel there?
+    const gone = cut || silent >= MISSED; if (gone !== told) { told = gone; tell(gone ? new Date(last) : null) }
+  };
+  const timer = setInterval(beat, BEAT); model.on('change', word); model.on('msg:custom', word); model.on('comm_live_update', end);
+  return () => { clearInterval(timer); model.off('change', word); model.off('msg:custom', word); model.off('comm_live_update', end) };
+}
+'''
 
 # %% ../../nbs/panels/transport.ipynb #1c0189fd
 JS_TRANSPORT = r'''
@@ -33,23 +51,28 @@ function render({ model, el }) {
   bar.setAttribute('role', 'toolbar'); bar.setAttribute('aria-label', 'Training');
   const prog = make('div', 'prog', make('i')), card = make('div', 'er gl-error'); prog.setAttribute('role', 'progressbar'); prog.setAttribute('aria-label', 'Steps done'); card.setAttribute('role', 'alert');
   root.append(bar, prog, card);
-  let was = null, shown = null;
+  let was = null, shown = null, since = null;                    // since: when the kernel was heard last, where it is heard no more
   const error = e => { if (JSON.stringify(e) === shown) return; shown = JSON.stringify(e); card.replaceChildren(); card.hidden = !e?.title; if (card.hidden) return;
     const pre = make('pre', '', e.trace || ''), more = make('details', '', make('summary', '', 'Traceback'), pre); more.hidden = !e.trace;
     const btns = make('div', 'btns', ...e.actions.map((a, i) => { const b = button(i ? '' : 'pri', a.label); b.onclick = () => ask('remedy', { action: a }); return b }));
     card.append(icon(WARNING, 16), make('div', '', make('div', 'ti', e.title), ...(e.text ? [make('p', '', e.text)] : []), more), btns) };
+  const silence = () => ({ title: `Nothing runs: no word from the kernel since ${since.toLocaleTimeString()}.`, text: 'If it has died or was restarted, run the cell again. If only the connection was lost, the panel goes on by itself once it is back.', actions: [] });
   const read = () => {
-    const s = t('status'), going = s === 'running', step = t('step'), total = t('total'), r = t('rate');
-    if (s !== was) { was = s; run.replaceChildren(icon(going ? PAUSE : PLAY), going ? 'Pause' : 'Run'); pill.className = 'pill gl-state ' + s; pill.lastChild.textContent = NAMES[s]; el.dataset.status = s }
-    const held = t('busy') ? `${t('busy')}: wait until that is done` : s === 'error' ? 'Choose one of the answers below first' : '';
-    run.disabled = !!held; run.title = held; stop.disabled = s === 'idle'; steps.forEach(b => b.disabled = !!held);
+    const s = t('status'), going = s === 'running' && !since, step = t('step'), total = t('total'), r = t('rate');
+    if (going !== was) { was = going; run.replaceChildren(icon(going ? PAUSE : PLAY), going ? 'Pause' : 'Run') }
+    el.dataset.status = s;
+    const [look, word] = since ? ['error', 'Not running'] : t('busy') ? ['busy', t('busy') + (t('left') && ', ' + t('left'))] : [s, NAMES[s]];
+    pill.className = 'pill gl-state ' + look; if (pill.lastChild.textContent !== word) pill.lastChild.textContent = word;
+    const held = since ? 'No word from the kernel' : t('busy') ? `${t('busy')}: wait until that is done` : s === 'error' ? 'Choose one of the answers below first' : '';
+    run.disabled = !!held; run.title = held; stop.disabled = s === 'idle' || !!since; stop.title = since ? held : ''; steps.forEach(b => b.disabled = !!held);
     st.textContent = thou(step); of.textContent = total ? 'of ' + thou(total) : ''; its.textContent = going && r ? rate(r) : '–'; left.textContent = going && r && total ? clock((total - step) / r) : '–'; leftBox.hidden = !total;
     prog.firstChild.style.width = total ? Math.min(100, 100 * step / total) + '%' : '0'; prog.setAttribute('aria-valuemin', 0); prog.setAttribute('aria-valuemax', total || step); prog.setAttribute('aria-valuenow', step);
-    el.dataset.step = step; error(s === 'error' ? t('error') : null) };
-  const names = ['status', 'step', 'total', 'rate', 'error', 'busy']; let due = false;
+    el.dataset.step = step; error(since ? silence() : s === 'error' ? t('error') : null) };
+  const names = ['status', 'step', 'total', 'rate', 'error', 'busy', 'left']; let due = false;
   const later = () => { if (!due) { due = true; queueMicrotask(() => { due = false; read() }) } };
   names.forEach(k => model.on('change:' + k, later)); card.hidden = true; read();
-  return () => names.forEach(k => model.off('change:' + k, later));
+  const stopPulse = pulse(model, () => t('status') === 'running' || !!t('busy'), when => { since = when; el.closest('.gl-lab')?.classList.toggle('gl-gone', !!when); read() });
+  return () => { stopPulse(); names.forEach(k => model.off('change:' + k, later)) };
 }
 export default { render };
 '''
@@ -69,6 +92,7 @@ CSS_TRANSPORT = '''
 .gl-transport .pill i{width:8px;height:8px;border-radius:50%;background:var(--ok);flex:none}
 .gl-transport .paused i{border-radius:0;background:none;border:solid var(--ink);border-width:0 3px;height:9px}
 .gl-transport .idle i{background:none;border:1.5px solid var(--edge)}
+.gl-transport .busy i{background:none;border:2px solid var(--ok)}
 .gl-transport .pill.error{color:var(--err);border-color:var(--err)}.gl-transport .error i{border-radius:0;background:var(--err);clip-path:polygon(50% 0,100% 100%,0 100%);height:9px;width:10px}
 .gl-transport .prog{height:2px;background:var(--hair)}.gl-transport .prog i{display:block;height:2px;background:var(--ink2)}
 .gl-transport .er{display:grid;grid-template-columns:auto 1fr auto;gap:4px 12px;padding:12px var(--pad);background:var(--errbg);border-bottom:1px solid var(--hair);align-items:start}
@@ -87,12 +111,13 @@ CSS_TRANSPORT = '''
  .gl-transport .seg{flex:1}.gl-transport .seg .b{flex:1;justify-content:center}.gl-transport .gl-run{width:104px}
  .gl-transport .btns{grid-column:1/3}
 }
+.gl-gone .gl-body,.gl-gone .gl-versus{opacity:.6}.gl-gone .gl-live.going i{background:none!important;border:1.5px solid var(--edge)}
 '''
 
 # %% ../../nbs/panels/transport.ipynb #a18b92cc
 class Transport(Part):
     "Run, pause, stop and step; where the training stands; the error card."
-    _esm = JS + JS_TRANSPORT
+    _esm = JS + JS_PULSE + JS_TRANSPORT
     _css = CSS + CSS_TRANSPORT
     status = T.Enum(('idle', 'running', 'paused', 'error'), 'idle').tag(sync=True)
     step = T.Int(0).tag(sync=True)                               # steps done
@@ -100,6 +125,12 @@ class Transport(Part):
     rate = T.Float(None, allow_none=True).tag(sync=True)         # steps a second
     error = T.Dict().tag(sync=True)                              # title, text, trace, actions
     busy = T.Unicode().tag(sync=True)                            # what is being done while nothing can run, such as 'Rewinding'
+    left = T.Unicode().tag(sync=True)                            # how long that will take, such as '40 s left', where it is known
+
+    def heard(self, msg:dict):
+        "Answers whoever asks whether anybody is there."
+        if 'ping' in msg: self.send(dict(pong=msg['ping']))
+        else: super().heard(msg)
 
     def refresh(self, state:PanelState):
         "Show `state`."

@@ -6,9 +6,10 @@
 from __future__ import annotations
 import asyncio, math, threading, weakref
 import ipywidgets as W, traitlets as T
-from ..losses import get_loss, loss_title, losses
+from ..losses import get_loss, loss_name, loss_title, losses
 from ..presets import presets
 from ..trick import effect_words
+from .lifetime import Tenant
 from .reasons import Reasons
 from .state import CSS, JS, Part, PanelState, any_shell, describe, make_state, show
 
@@ -33,7 +34,7 @@ function moved(p, v, by, size) {                                   // size: 'fin
 }
 function numberField(p, title, send, complain) {
   const f = make('div', 'nf'), name = make('span', '', p.label), inp = make('input'), rs = make('button', 'rs'), rule = make('i');
-  f.append(name, inp, rs, rule); f.title = p.help + (p.unit ? ` (${p.unit})` : ''); f.dataset.param = p.name;
+  f.append(name, inp, rs, rule); f.title = p.help + (p.unit ? ` (${p.unit})` : ''); f.dataset.param = p.name; rule.title = `The place in the range from ${write(p.lo)} to ${write(p.hi)}${p.log ? ', logarithmic' : ''}; the notch is the default, ${write(p.default)}`;
   inp.inputMode = 'decimal'; inp.autocomplete = 'off'; inp.spellcheck = false; inp.setAttribute('aria-label', `${title}, ${p.label}`);
   rs.type = 'button'; rs.title = `Reset to ${write(p.default)}`; rs.setAttribute('aria-label', `Reset ${p.label} to ${write(p.default)}`); rs.append(icon('M6 2a4 4 0 1 1-3.8 2.8l1.2.4A2.75 2.75 0 1 0 6 3.25V5L2.8 2.6 6 .3z'));
   rule.style.setProperty('--q', place(p, p.default));
@@ -87,8 +88,8 @@ function trickRow(t, ask, pin, effects) {                          // effects: i
     row.className = `row ${state} ${state === 'asked' && !on ? 'to-off' : ''} ${state === 'refused' && r.to ? 'still-on' : ''}`; row.dataset.state = state;
     sw.checked = state === 'asked' ? on : state === 'on' || state === 'refused' && r.to > 0; sw.setAttribute('aria-checked', sw.checked); state === 'na' ? sw.setAttribute('aria-disabled', true) : sw.removeAttribute('aria-disabled');
     const [short, long] = state === 'off' ? effects[r.effect] : ['', ''], told = short && !r.text && (row.pinned || r.effect !== t.effect);   // elsewhere the group says it
-    st.textContent = held ? 'asked' : told ? short : r.text; st.classList.toggle('eff', !!told); st.title = told ? long : ''; sw.title = short && `${t.title} ${short}. ${long}`;
-    lv.hidden = state !== 'leaving'; lv.firstChild.style.width = 100 * r.to + '%';
+    st.textContent = held ? 'asked' : told ? short : r.text; st.classList.toggle('eff', !!told); st.classList.toggle('long', !!told && short.length > 16); st.title = told ? long : ''; sw.title = { off: `Turn on: ${short}. ${long}`, on: 'On. Turn off', asked: 'Asked for; done between two steps', leaving: 'Leaving gently, step by step', refused: 'Refused' }[state] ?? r.why;
+    lv.hidden = state !== 'leaving'; lv.title = r.text; lv.firstChild.style.width = 100 * r.to + '%';
     ps.hidden = !fields.length || !(open || row.pinned && state !== 'na' || ['on', 'asked', 'leaving', 'refused'].includes(state)); about.hidden = !open; nm.setAttribute('aria-expanded', open); words();
   };
   sw.onclick = e => { e.preventDefault(); if (row.dataset.state === 'na') { open = true; setTimeout(look); return }
@@ -120,10 +121,10 @@ function render({ model, el }) {
   const then = make('p', 'then'), lrs = make('p', 'mut lrs'), top = make('div', 'rows pinned'), none = make('p', 'mut none', 'No trick of that name.'); root.append(then, lrs, top);
   const effects = model.get('effects'), words = Object.fromEntries(effects.map(([effect, ...w]) => [effect, w]));
   const groups = effects.map(([effect, title, sub]) => { const h = make('button', 'gh', icon('M4 2l5 4-5 4z'), make('b', '', title[0].toUpperCase() + title.slice(1)), make('span', 'n'), make('span', 'mut', sub)), body = make('div', 'rows');
-    h.type = 'button'; h.dataset.group = effect; h.setAttribute('aria-expanded', false); h.onclick = () => { h.setAttribute('aria-expanded', h.getAttribute('aria-expanded') !== 'true'); show() }; root.append(h, body); return { effect, h, body } });
+    h.type = 'button'; h.dataset.group = effect; h.setAttribute('aria-expanded', false); h.onclick = () => { h.setAttribute('aria-expanded', h.getAttribute('aria-expanded') !== 'true'); show() }; h.title = 'Fold or unfold; what is on, asked for, leaving or refused is always shown'; root.append(h, body); return { effect, h, body } });
   root.append(none);
   let rows = {}, specOf = null, told = '', soon = 0;
-  const sight = new Set(), tell = () => { const names = specOf.map(t => t.name).filter(n => sight.has(n)), now = names.join(); if (now !== told) { told = now; ask({ do: 'sight', names }) } };   // whose reasons are wanted
+  const sight = new Set(), tell = () => { const names = specOf.map(t => t.name).filter(n => sight.has(n)), now = names.join(); if (now !== told) { told = now; try { ask({ do: 'sight', names }) } catch { } } };   // whose reasons are wanted
   const eye = new IntersectionObserver(es => { es.forEach(e => sight[e.isIntersecting ? 'add' : 'delete'](e.target.dataset.trick)); clearTimeout(soon); soon = setTimeout(tell, 200) });
   const pin = name => { const p = model.get('pins'); model.set('pins', p.includes(name) ? p.filter(n => n !== name) : [...p, name]); model.save_changes() };
   const planned = () => { const p = model.get('plan'), ls = model.get('recipes'); card.hidden = !p.name; card.replaceChildren();
@@ -174,17 +175,15 @@ CSS_TRICKS = '''
 .gl-tricks .gh{display:grid;grid-template-columns:16px 1fr auto;align-items:center;width:100%;min-height:32px;padding:6px 0;border:0;border-top:1px solid var(--hair);background:none;text-align:left;cursor:pointer;gap:0 4px}
 .gl-tricks .gh b{font-weight:600}.gl-tricks .gh .mut{font-size:11px;line-height:14px;grid-column:2/4}.gl-tricks .gh .n{font-size:12px;color:var(--ink2)}
 .gl-tricks .gh svg{transition:transform .12s}.gl-tricks .gh[aria-expanded=true] svg{transform:rotate(90deg)}
-.gl-tricks .row{display:grid;grid-template-columns:36px minmax(0,1fr) auto;align-items:center;gap:0 8px;padding:4px 0 6px;min-height:30px;position:relative}
+.gl-tricks .row{display:grid;grid-template-columns:36px minmax(0,auto) minmax(min-content,1fr);align-items:center;gap:0 8px;padding:4px 0 6px;min-height:30px;position:relative}
 .gl-tricks .row+.row{border-top:1px solid color-mix(in srgb,var(--hair) 60%,transparent)}
 .gl-tricks .nm{border:0;background:none;padding:0;text-align:left;cursor:pointer;font-weight:400;line-height:18px;min-height:24px}
 .gl-tricks .who{display:flex;align-items:center;gap:2px;min-width:0}
-.gl-tricks .st{font-size:11px;line-height:16px;color:var(--ink2);text-align:right;white-space:nowrap;justify-self:end}.gl-tricks .st.eff{white-space:normal;max-width:15ch;line-height:13px}
-.gl-tricks .pin{border:0;background:none;padding:0;width:24px;height:24px;flex:none;display:grid;place-items:center;color:var(--ink2);opacity:0;cursor:pointer;border-radius:4px}
-.gl-tricks .ab{border:0;background:none;padding:0 5px;height:24px;min-width:24px;flex:none;font-size:11px;line-height:14px;color:var(--ink2);opacity:0;cursor:pointer;border-radius:4px}.gl-tricks .ab:hover{background:color-mix(in srgb,var(--fg) 8%,transparent);color:var(--ink)}
+.gl-tricks .st{font-size:11px;line-height:16px;color:var(--ink2);text-align:right;white-space:nowrap;justify-self:end}.gl-tricks .st.eff{white-space:normal;line-height:13px}.gl-tricks .st.eff.long{min-width:12.5ch}
+.gl-tricks .pin{border:0;background:none;padding:0;width:24px;height:24px;flex:none;display:grid;place-items:center;color:var(--ink3);cursor:pointer;border-radius:4px}.gl-tricks .pin svg{fill:none;stroke:currentColor}.gl-tricks .pin[aria-pressed=true] svg{fill:currentColor}
+.gl-tricks .ab{border:0;background:none;padding:0 3px;height:24px;min-width:24px;flex:none;font-size:11px;line-height:14px;color:var(--ink3);cursor:pointer;border-radius:4px}.gl-tricks .pin:hover,.gl-tricks .ab:hover{background:color-mix(in srgb,var(--fg) 8%,transparent);color:var(--ink)}
 .gl-tricks .na .ab,.gl-tricks:not([data-compares=true]) .ab{display:none}
-.gl-tricks .row:hover .ab,.gl-tricks .ab:focus-visible{opacity:1}
-.gl-tricks .row:hover .pin,.gl-tricks .pin:focus-visible{opacity:1}.gl-tricks .pin[aria-pressed=true]{color:var(--ink)}
-@media (hover:none){.gl-tricks .pin,.gl-tricks .ab{opacity:1}}
+.gl-tricks .row:hover .pin,.gl-tricks .row:hover .ab,.gl-tricks .pin[aria-pressed=true]{color:var(--ink)}
 .gl-tricks .ps,.gl-tricks .why,.gl-tricks .about,.gl-tricks .lv{grid-column:2/4}
 .gl-tricks .ps{display:grid;grid-template-columns:1fr 1fr;gap:6px;margin-top:4px}
 .gl-tricks .about,.gl-tricks .why{font-size:12px;line-height:16px;color:var(--ink2);margin-top:2px}
@@ -217,7 +216,7 @@ CSS_TRICKS += '''
 .gl-tricks .nf>input:not([type=checkbox]){flex:1 1 4.2ch;min-width:4.2ch;width:4.2ch;border:0;background:none;text-align:right;padding:0 0 0 2px;outline-offset:-2px;height:24px;font-size:12px;box-shadow:none}
 .gl-tricks .nf .rs{width:24px;height:24px;border:0;background:none;padding:0;cursor:pointer;color:var(--ink2);display:grid;place-items:center;flex:none}
 .gl-tricks .nf .rs:disabled{opacity:.3;cursor:default}.gl-tricks .nf.ch>input,.gl-tricks .nf.ch>select{font-weight:600}
-.gl-tricks .nf>i{position:absolute;left:0;right:0;bottom:0;height:2px;pointer-events:none}
+.gl-tricks .nf>i{position:absolute;left:0;right:0;bottom:0;height:5px}
 .gl-tricks .nf>i:before{content:"";position:absolute;left:0;bottom:0;height:2px;width:calc(var(--p)*100%);background:color-mix(in srgb,var(--ink) 55%,var(--bg))}
 .gl-tricks .nf>i:after{content:"";position:absolute;bottom:0;left:calc(var(--q)*100%);width:1px;height:5px;background:var(--edge)}
 .gl-tricks .nf.bad{border-color:var(--err)}
@@ -241,7 +240,7 @@ def as_plan(
     lines = [(kind, loss_title(get_loss(n)), '') if kind == 'loss' else (kind, tr[n].title, values(n) if kind == 'on' else '') for kind, n, _ in p.plan(learn)]
     return dict(name=name, title=p.title, short=p.short, source=p.source, differs=p.differs, lines=lines)
 
-class TrickPanel(Part):
+class TrickPanel(Tenant, Part):
     "All tricks of a learner, as one list of switches."
     _esm = JS + JS_FIELD + JS_ROW + JS_TRICKS
     _css = CSS + CSS_TRICKS
@@ -260,18 +259,24 @@ class TrickPanel(Part):
         compare=None, # called with the name of a trick by the button A/B beside it; None: no such buttons
         reasons:Reasons=None, # asked on by whoever trains; None: by this panel, where nothing trains
     ):
+        if reasons is None: self.move_in()
         self.reasons = reasons or Reasons(learn)
         self.learn, self.after, self.compare, self.bad, self._turn = learn, after, compare, {}, threading.Lock()
-        super().__init__(self.request, compares=compare is not None, losses=[(n, getattr(l, 'title', n)) for n, l in losses.items()], recipes=[(n, p.title) for n, p in presets.items()],
+        super().__init__(self.request, compares=compare is not None, losses=self.known(), recipes=[(n, p.title) for n, p in presets.items()],
                          pins=[t.name for t in learn.tricks.values() if t.pinned])
         self._answer()
+
+    def known(self)->list: # (name, title)
+        "The losses that the menu offers: ganlab's, and the user's own that the learner has seen."
+        own = {loss_name(l): loss_title(l) for l in list(self.learn.known_losses.values())}
+        return [(n, loss_title(l)) for n, l in losses.items()] + [(n, t) for n, t in own.items() if n not in losses]
 
     def refresh(self, state:PanelState):
         "Show `state`."
         with self._turn:
             if len(self.spec) != len(self.learn.tricks): self.spec = [describe(t) for t in self.learn.tricks.values()]
             names = [s['name'] for s in self.spec]
-            self.put(loss=state.loss, rates=state.rates, at=state.at, rows=[{**r, 'bad': self.bad.get(n, '')} for n, r in zip(names, state.rows)])
+            self.put(losses=self.known(), loss=state.loss, rates=state.rates, at=state.at, rows=[{**r, 'bad': self.bad.get(n, '')} for n, r in zip(names, state.rows)])
 
     def request(self,
         msg:dict, # do: 'on', 'off', 'set', 'loss', 'plan', 'unplan', 'preset', 'dismiss', 'ab' or 'sight'; name; params; names
@@ -304,11 +309,16 @@ class TrickPanel(Part):
         self.learn, self.spec, self.bad, self.plan = learn, [], {}, {}
         self.reasons.turn(learn)
 
+    def close(self):
+        self.reasons.turn(None)
+        super().close()
+
 # %% ../../nbs/panels/tricks.ipynb #287f6401
-class TrickControl(W.Checkbox):
+class TrickControl(Tenant, W.Checkbox):
     "A trick as a checkbox; `value` is what was asked last."
     def __init__(self, learn, name):
         t = learn.tricks[name]
+        self.move_in()
         self.learn, self.name, self._quiet = learn, name, False
         super().__init__(value=self.wanted(), description=t.title, tooltip=t.short, indent=False)
         any_shell(self).observe(self._ask, 'value')
@@ -322,7 +332,7 @@ class TrickControl(W.Checkbox):
         return asked[-1] == 'on' if asked else t.enabled and not t.leaving
 
     def _ask(self, change):
-        if self._quiet or change['new'] == self.wanted(): return
+        if self._quiet or self.learn is None or change['new'] == self.wanted(): return
         try: (self.learn.tricks.on if change['new'] else self.learn.tricks.off)(self.name)
         except Exception as e: self.tooltip = str(e)
         self.follow()
@@ -333,7 +343,7 @@ class TrickControl(W.Checkbox):
         self._follow()
 
     def _follow(self):
-        if self.value == (want := self.wanted()): return
+        if self.learn is None or self.value == (want := self.wanted()): return
         self._quiet, self.value = True, want
         self._quiet = False
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 import torch
 from torch import Tensor
-from ..losses import loss_title
+from ..losses import loss_title, scores_of
 from ..trick import Flag, Int, Num, Trick
 from .diffaugment import augment, images_only, sometimes
 from .wgan_gp import sees_level
@@ -35,6 +35,7 @@ def blit(
 def undecided(loss, n:int, device='cpu')->float: # n: scores in a batch
     "The score at which a D that cannot tell reals from fakes has the least loss: 0 for cross-entropy, ½ for least squares; 0 where any will do."
     def at(c): l = torch.full((n,), c, device=device); return loss.d_loss(l, l).item()
+    if scores_of(loss) == 'probabilities': return min((i/100 for i in range(1, 100)), key=at)
     c = 0.
     for h in (1., .3, .1):      # the vertex of a parabola through three points
         a, b, d = at(c - h), at(c), at(c + h)
@@ -51,6 +52,7 @@ class ADA(Trick):
     short = 'As much augmentation of what D sees as it takes to keep D from learning the data by heart, and no more.'
     source = 'Karras 2020 (2006.06676) §3'
     acts = 'what D sees'
+    purpose = 'Learn from little data'
     order = -1     # before noise, which then lies on what has moved in, too
     target = Num(0.6, -1, 1, 'r_t that p is steered to: 0 for a D that guesses, 1 for one that knows every real')
     every = Int(4, 1, 1000, 'updates of D between changes of p')

@@ -45,6 +45,7 @@ class BatchSize(Trick):
     short = 'Another batch size, from the next step on; the data keeps its order.'
     source = 'Brock 2019 (1809.11096) §3.1; rates: Goyal 2017 (1706.02677), Malladi 2022 (2205.10287)'
     acts = 'batches'
+    purpose = 'Batches and memory'
     owns = ('bs',)
     bs = Int(32, 1, 4096, 'samples in a batch', label='batch size', log=True)
     rates = Choice('as they are', ('as they are', 'root', 'linear'), 'how both learning rates follow the batch size')
@@ -61,7 +62,7 @@ class BatchSize(Trick):
         usual = 32 if side >= 256 else 64 if side >= 128 else None
         if usual and self.bs > usual: return f"At {side} pixels a batch of {usual} is usual; {self.bs} takes {self.bs/usual:g} times its memory."
         if self.bs <= 16: return "In a batch so small gradients are noisy, and so are a BatchNorm's statistics."
-        if self.bs >= 128: return "A batch so large means fewer updates an epoch; its gradients bear a larger learning rate (rates)."
+        if self.bs >= 128: return "A batch so large means fewer updates per epoch; its gradients bear a larger learning rate (rates)."
     def factors(self, step, base):
         r = self.rows.bs/self.rows.source.bs
         f = {'as they are': 1., 'root': r**.5, 'linear': r}[self.rates]

@@ -78,6 +78,7 @@ class Checkpointing(Trick):
     short = 'Less memory for more time: what a block computed is forgotten, and computed again when the gradient needs it.'
     source = 'Chen 2016 (1604.06174)'
     acts = 'memory'
+    purpose = 'Batches and memory'
     net = Choice('both', ('both', 'G', 'D'), 'which network')
 
     def why_not(self, learn):

@@ -30,6 +30,7 @@ class Consistency(Trick):
     short = 'D pays where it changes its mind over a flip, a small shift or a small step of the latent.'
     source = 'Zhang 2020 (1910.12027); Zhao 2021 (2002.04724)'
     acts = 'both losses'
+    purpose = 'Learn from little data'
     lazy = True
     lambda_real = Num(10, 0, 1000, 'weight for reals (CR)', label='λ real')
     lambda_fake = Num(10, 0, 1000, 'weight for fakes (bCR)', label='λ fake')

@@ -84,6 +84,7 @@ class DiffAugment(Trick):
     short = 'D sees every image changed at random, reals and fakes alike, so that it cannot learn a small data set by heart.'
     source = 'Zhao 2020 (2006.10738)'
     acts = 'what D sees'
+    purpose = 'Learn from little data'
     instead_of = ('MixUp', 'CutMix', 'MixHandler')
     order = -1     # before noise, which then lies on what has moved in, too
     color = Flag(True, 'brightness, saturation and contrast')

@@ -31,6 +31,7 @@ class Dropout(Grafted):
     short = "A random share of D's units is silent in each pass, so that D cannot lean on a few of them."
     source = 'Srivastava 2014 (JMLR 15); maps: Tompson 2015 (1411.4280) §3.2'
     acts = "D's hidden layers"
+    purpose = 'Keep D unsure'
     p = Num(0.3, 0, 0.9, 'share of the units that is dropped')
     maps = Flag(False, 'whole feature maps, rather than single pixels of them')
     ramp = Int(200, 0, 100_000, 'steps that p takes from 0 to its value, and back when it leaves; 0 jumps', unit='steps')

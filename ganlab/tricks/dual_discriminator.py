@@ -69,7 +69,7 @@ def _carrier(D)->nn.Module:
     return next((m for n, m in D.named_modules() if not added(n) and not inner(m) and not isinstance(m, (nn.Sequential, nn.ModuleList, nn.ModuleDict))), None)
 
 def _scores(net, x)->str|None: # None, or what is wrong
-    "Does `net` give one score a sample?"
+    "Does `net` give one score per sample?"
     try:
         with torch.no_grad(), eval_mode(net): l = net(x)
     except Exception as e: return f"{type(e).__name__}: {str(e).splitlines()[0][:200]}"
@@ -82,6 +82,7 @@ class DualDiscriminator(Trick):
     short = 'A second D beside the first: one that loves fakes, or one for each scale of the image.'
     source = 'Nguyen 2017 (1709.03831) eq. 1; Durugkar 2017 (1611.01673); Wang 2018 (1711.11585)'
     acts = 'D and both losses'
+    purpose = 'Keep samples varied'
     order = 1000     # it sees what the other tricks let D see
     mode = Choice('d2gan', ('d2gan', 'multi_scale', 'second'), 'two opposed critics, a D for each scale, or a second D of your own')
     link = Choice('exp', ('exp', 'softplus'), 'd2gan: what makes a score positive; exp begins at the optimum of a trained D')
@@ -90,7 +91,7 @@ class DualDiscriminator(Trick):
     n_scales = Int(2, 2, 4, 'multi_scale: discriminators, each at half the size of the one before', label='scales')
 
     def __init__(self,
-        second:nn.Module=None, # a discriminator of the user's own: view(x) -> one score a sample
+        second:nn.Module=None, # a discriminator of the user's own: view(x) -> one score per sample
         view=None,             # what it sees of the samples (B, ...), differentiable; None: the samples
         **params,              # values of the parameters; with `second` the mode is 'second' where none is given
     ):

@@ -24,6 +24,7 @@ class Extragradient(Trick):
     short = 'Both players look one step ahead, take the gradient there, and make that step from where they stood; a step takes twice as long.'
     source = 'Korpelevich 1976; Gidel 2019 (1802.10551), ExtraAdam'
     acts = 'the whole step'
+    purpose = 'Stop the circling'
     together = True
     order = 1000     # around what others do in a step, and after what they do to the weights
     real, lead = None, None     # in the second half: 'd' or 'g' -> the weights, and how far ahead of them the gradients are taken

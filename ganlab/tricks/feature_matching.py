@@ -6,7 +6,7 @@
 from __future__ import annotations
 import torch
 from torch import Tensor, nn
-from ..losses import loss_name, loss_title
+from ..losses import loss_name, loss_title, scores_of
 from ..rng import borrowed_rng
 from ..surgery import at, held, sites, taken
 from ..trick import Choice, Int, Num, Text, Trick
@@ -44,7 +44,7 @@ class OnlyD:
     "A loss that keeps D's half and has nothing for G."
     g_uses_real = False
     def __init__(self, base):
-        self.base, self.name, self.title = base, loss_name(base), loss_title(base)
+        self.base, self.name, self.title, self.scores = base, loss_name(base), loss_title(base), scores_of(base)
         for k in ('floor', 'real', 'fake'):
             if hasattr(base, k): setattr(self, k, getattr(base, k))
         if hasattr(base, 'with_targets'): self.with_targets = lambda **targets: OnlyD(base.with_targets(**targets))
@@ -57,6 +57,7 @@ class FeatureMatching(Trick):
     short = 'G makes fakes whose mean features inside D are those of the reals, rather than fakes that fool D.'
     source = 'Salimans 2016 (1606.03498) §3.1'
     acts = "G's loss"
+    purpose = 'Keep samples varied'
     couples = True
     order = 100    # after those that set the loss: what they give G is left out
     mode = Choice('replace', ('replace', 'add'), "instead of G's loss, or in addition to it")

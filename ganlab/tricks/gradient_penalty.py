@@ -68,6 +68,7 @@ class GradientPenalty(Trick):
     short = 'D pays for its slope at reals (R1), fakes (R2), or between, so that it cannot become a cliff.'
     source = 'Mescheder 2018 (1801.04406) eq. 9; γ of StyleGAN2; Roth 2017 (1705.09367); Kodali 2017 (1705.07215); Thanh-Tung 2019 (1902.03984)'
     acts = "D's loss: its slope"
+    purpose = "Bound D's slope"
     asked = property(lambda self: self.center if self.center != 'auto' else int(self.points == 'dragan'))    # the slope
     lipschitz = property(lambda self: self.asked == 1)
     gamma = Num(10, 0, 100, 'weight: γ/2 times the square with center 0, γ times it with center 1', label='γ', log=True)

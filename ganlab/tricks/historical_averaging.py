@@ -15,6 +15,7 @@ class HistoricalAveraging(Trick):
     short = 'Each player pays for its distance from the mean of what it has been, so that the two stop circling.'
     source = 'Salimans 2016 (1606.03498) §3.3'
     acts = 'both losses'
+    purpose = 'Stop the circling'
     lam = Num(0.01, 0, 10, 'weight of the squared distance', label='λ', log=True)
     mean = Choice('all', ('all', 'recent'), 'of all weights since it was turned on, or an exponential mean of recent ones')
     decay = Num(0.999, 0, 0.99999, "for 'recent': share of the old mean kept at each update")

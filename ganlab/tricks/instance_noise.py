@@ -13,6 +13,7 @@ class InstanceNoise(Trick):
     short = 'Noise on what D sees, reals and fakes alike, so that the two are never trivially apart.'
     source = 'Sønderby 2016 (1610.04490) §3; Arjovsky & Bottou 2017 (1701.04862)'
     acts = 'what D sees'
+    purpose = 'Keep D unsure'
     sigma = Num(0.1, 0, 1, 'standard deviation of the noise', unit='data std', label='σ')
     share = Num(0.5, 0, 1, 'share of each batch that is noised')
     schedule = Choice('constant', ('constant', 'linear', 'cosine', 'exp'), 'how σ falls to 0')

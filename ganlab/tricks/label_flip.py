@@ -14,6 +14,7 @@ class LabelFlip(Trick):
     short = 'D is lied to now and then: a real called fake, a fake called real, so that it never grows certain.'
     source = 'ganhacks no. 6'
     acts = "D's targets"
+    purpose = 'Keep D unsure'
     p = Num(0.05, 0, 1, 'probability, for each sample')
 
     def why_not(self, learn):

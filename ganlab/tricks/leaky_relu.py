@@ -35,6 +35,7 @@ class LeakyReLU(Trick):
     short = 'A unit that is below zero still has a slope, so that a gradient always finds its way back to G.'
     source = 'Maas 2013; slope of Radford 2015 (1511.06434) §3; ganhacks #5'
     acts = "G's and D's activations"
+    purpose = 'Change the architecture'
     slope = Num(0.2, 0, 1, 'slope below zero', label='slope')
     over = Int(500, 0, 100_000, 'steps that the slope takes to its value, and back when it leaves; 0 jumps', unit='steps')
     net = Choice('both', ('both', 'G', 'D'), 'which network')

@@ -60,6 +60,7 @@ class MinibatchStddev(Grafted):
     short = 'D sees how much the samples of a batch differ, so that a G that always makes the same sample gives itself away.'
     source = 'Karras 2018 (1710.10196) §3; group 4 and ε 1e-8 as released'
     acts = "D's last layer"
+    purpose = 'Keep samples varied'
     couples = True
     group = Int(4, 2, 64, 'samples that are compared with each other')
     channels = Int(1, 1, 16, 'numbers a group, each from its share of the features')

@@ -11,11 +11,12 @@ class NCritic(Trick):
     name, title, number = 'n_critic', 'n critic', 20
     short = 'Several updates of D for each of G, or the other way round; off gives back the counts it found.'
     source = 'Arjovsky 2017 (1701.07875) Algorithm 1'
-    acts = 'updates a step'
+    acts = 'updates per step'
+    purpose = 'Rates and updates'
     instead_of = ('FixedGANSwitcher', 'AdaptiveGANSwitcher')
     owns = ('n_d',)
-    n_d = Int(5, 1, 100, 'updates of D a step', label='n D', log=True)
-    n_g = Int(1, 1, 100, 'updates of G a step', label='n G', log=True)
+    n_d = Int(5, 1, 100, 'updates of D per step', label='n D', log=True)
+    n_g = Int(1, 1, 100, 'updates of G per step', label='n G', log=True)
 
     def caution(self, learn):
         if (self.n_d, self.n_g) == (learn.n_d, 1): return f"That is what a step had already: {learn.n_d} of D, 1 of G."

@@ -28,6 +28,7 @@ class Optimistic(Trick):
     short = 'Each step is corrected by how much the direction has turned since the last, so that players who circle each other spiral inwards.'
     source = 'Daskalakis 2018 (1711.00141) Algorithm 1'
     acts = "both optimisers' steps"
+    purpose = 'Stop the circling'
     order = -100     # the step is whole before others look at the weights
     weight = Num(1, 0, 1, 'share of the correction; 0 is the plain step')
 

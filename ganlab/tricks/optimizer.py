@@ -67,6 +67,7 @@ class Optimizer(Trick):
     short = 'Another optimiser for D or G, which takes over what the old one remembers; off gives the old one back as it was.'
     source = 'Arjovsky 2017 (1701.07875); ganhacks #9; SGD after Adam: Keskar & Socher 2017 (1712.07628)'
     acts = 'optimisers'
+    purpose = 'Rates and updates'
     owns, rewrites = ('opt',), ('moments',)
     opt_d = Choice('rmsprop', ('keep', *makers), "D's optimiser", label='D')
     opt_g = Choice('rmsprop', ('keep', *makers), "G's optimiser", label='G')

@@ -43,6 +43,7 @@ class Orthogonal(Trick):
     short = 'The rows of each weight matrix are kept at right angles, so that a layer does not squash some directions of its input.'
     source = 'Brock 2019 (1809.11096) eq. 3; Brock 2017 (1609.07093)'
     acts = "G's loss (or D's)"
+    purpose = 'Steady G'
     strength = Num(1e-4, 0, 1, 'weight of the penalty', label='β', log=True)
     form = Choice('rows', ('rows', 'full'), 'orthogonal rows, or rows that have length 1 too')
     net = Choice('G', ('G', 'D', 'both'), 'which network')

@@ -40,6 +40,7 @@ class Packing(Grafted):
     short = 'D judges several samples of one kind at a time, so that a G that makes few different ones gives itself away.'
     source = 'Lin 2018 (1712.04086)'
     acts = "D's first layer"
+    purpose = 'Keep samples varied'
     couples = True
     m = Int(2, 2, 8, 'samples in a pack')
     leave_over = Int(200, 0, 10_000, 'steps over which it is faded out when turned off', label='fade out')

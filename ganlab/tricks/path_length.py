@@ -27,6 +27,7 @@ class PathLength(Trick):
     short = 'A step in the latent space changes the sample by the same amount everywhere.'
     source = 'Karras 2020, StyleGAN2 (1912.04958) §3.2 eq. 4; defaults of stylegan2-ada-pytorch'
     acts = "G's loss"
+    purpose = 'Steady G'
     couples = True   # the lengths' mean
     weight = Num(2, 0, 10, 'weight of the penalty', label='ω')
     decay = Num(0.01, 0, 1, 'share of the newest lengths in their running mean', label='δ')

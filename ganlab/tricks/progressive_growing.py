@@ -139,6 +139,7 @@ class ProgressiveGrowing(Trick):
     short = 'G and D begin small, on small images; new blocks are faded in while they train.'
     source = 'Karras 2018 (1710.10196) §2'
     acts = 'G, D and the reals'
+    purpose = 'Change the architecture'
     order = -100     # a blur comes before what other tricks do to D's inputs
     mode = Choice('auto', ('auto', 'resolution', 'capacity', 'curriculum'), 'what grows: image sizes, layers, or the detail that D sees; auto: sizes where the data is larger than G, else layers')
     stages = Int(1, 1, 6, 'how many times it grows (curriculum: halvings it begins with); raise it to grow again')

@@ -71,6 +71,7 @@ class Reinit(Trick):
     short = 'The weights of chosen layers are drawn anew, or moved part of the way to a fresh draw.'
     source = 'Radford 2015 (1511.06434); He 2015 (1502.01852); Glorot 2010; keep: Ash & Adams 2020 (1910.08475)'
     acts = "G's or D's weights, once"
+    purpose = 'Change the architecture'
     rewrites = 'weights', 'moments'
     which = Text('D', "'G', 'D', 'both', or modules, such as 'D.0, G.3'")
     scheme = Choice('normal', schemes, 'the distribution that weights are drawn from')

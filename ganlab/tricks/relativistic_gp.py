@@ -19,6 +19,7 @@ class RelativeLoss(Relativistic):
     "The relativistic losses: pairs or averages, and three ways to ask that a difference be large."
     form: str = 'rp'        # 'rp' or 'ra'
     base: str = 'softplus'  # one of `bases`
+    scores = 'raw'          # only differences mean something
     def above(self, c, up, down): # the differences, and the scores (B,) that they are of: up - down
         f = bases[self.base]
         return f(c).mean() if self.form == 'rp' else (f(up - down.mean()) + f(up.mean() - down)).mean()/2
@@ -31,6 +32,7 @@ class RelativisticGP(LevelFree):
     short = "D compares reals with fakes, and pays for the comparison's slope: R3GAN's loss."
     source = 'Jolicoeur-Martineau 2018 (1807.00734); Huang 2024 (2501.05441)'
     acts = "both losses, D's slope"
+    purpose = "Bound D's slope"
     lipschitz = property(lambda self: self.penalty == 'interp1' and self.lam > 0)
     gamma = Num(1, 0, 200, 'weight of R1 + R2, with the half: γ/2', label='γ', log=True)
     penalty = Choice('r1r2', ('r1r2', 'interp1', 'none'), 'zero-centred on reals and fakes, one-centred between them, or none')

@@ -13,6 +13,7 @@ class ReplayBuffer(Trick):
     short = 'D goes on being tested on fakes of the past, so that G cannot win by going back to what D has forgotten.'
     source = 'Shrivastava 2017 (1612.07828) §2.3'
     acts = "D's fakes"
+    purpose = 'Keep samples varied'
     size = Int(512, 1, 100_000, 'fakes in the buffer', log=True)
     fraction = Num(0.5, 0, 1, "share of D's fakes that come from it")
     past = None    # (entries, ...), or None while it is empty

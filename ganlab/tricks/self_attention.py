@@ -111,6 +111,7 @@ class SelfAttention(Grafted):
     short = 'Every place of a feature map can look at every other, so that far apart parts of an image agree.'
     source = 'Zhang 2019 (1805.08318) §3, in its released form'
     acts = 'feature maps of G and D'
+    purpose = 'Change the architecture'
     net = Choice('both', ('D', 'G', 'both'), 'which network')
     layer = Text('auto', "'auto' (a map of up to 32x32), or names of layers or blocks that it goes behind, such as 'D.3, G.8'")
     divisor = Int(8, 1, 64, 'queries and keys have the map\'s channels divided by this')

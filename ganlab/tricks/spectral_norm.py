@@ -14,7 +14,7 @@ from ..trick import Choice, Int, Num, Trick
 _transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 class SpectralScale(nn.Module):
-    "Parametrisation W -> κ W / σ̂, with one power iteration (or more) a training forward."
+    "Parametrisation W -> κ W / σ̂, with one power iteration (or more) per training forward."
     def __init__(self, w, dim, iterations):
         super().__init__()
         self.dim, self.iterations = dim, iterations
@@ -57,8 +57,9 @@ class SpectralNorm(Trick):
     short = "Each layer's largest singular value is held at a constant, so that D's slope is bounded."
     source = 'Miyato 2018 (1802.05957), Algorithm 1'
     acts = "D's weights (or G's)"
+    purpose = "Bound D's slope"
     lipschitz = property(lambda self: self.net != 'G')
-    iterations = Int(1, 1, 20, 'power iterations a forward pass')
+    iterations = Int(1, 1, 20, 'power iterations per forward pass')
     soft_start = Int(200, 0, 10_000, 'updates that κ takes from σ̂ to the target; 0 jumps', label='soft start')
     scale = Num(1, 0.01, 100, 'target of each largest singular value', log=True)
     net = Choice('D', ('D', 'G', 'both'), 'which network')

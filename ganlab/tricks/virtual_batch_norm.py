@@ -70,6 +70,7 @@ class VirtualBatchNorm(Grafted):
     short = 'BatchNorm against one fixed batch, so that a sample no longer depends on those it happens to be made with.'
     source = 'Salimans 2016 (1606.03498) §3.5'
     acts = 'BatchNorm in G (or D)'
+    purpose = 'Change the architecture'
     n = Int(64, 2, 512, 'samples in the reference batch; in D at most a batch', label='reference')
     over = Int(200, 0, 10_000, 'steps that the blend takes, in and out; 0 jumps')
     net = Choice('G', ('G', 'D', 'both'), 'which network')

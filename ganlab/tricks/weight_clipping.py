@@ -14,6 +14,7 @@ class WeightClipping(Trick):
     short = "Every weight of D is cut back to ±c after each of its updates, so that D's slope is bounded: the first WGAN."
     source = 'Arjovsky 2017 (1701.07875) Algorithm 1'
     acts = "D's weights"
+    purpose = "Bound D's slope"
     order = 500      # after whatever else moves weights
     lipschitz = True
     c = Num(0.01, 1e-4, 10, 'the largest value, up or down, that a weight of D may have', log=True)

@@ -21,11 +21,12 @@ class LevelFree(Trick):
         if self.recentre and learn.step > self.since and sees_level(learn.tricks.loss(without=self), learn.bs, learn.device): recentre(learn)
 
 class WGANGP(LevelFree):
-    "The Wasserstein loss, a penalty on slopes other than 1, and several updates of D a step."
+    "The Wasserstein loss, a penalty on slopes other than 1, and several updates of D per step."
     name, title, number, lazy = 'wgan_gp', 'WGAN-GP', 12, True
     short = 'D becomes a critic that measures a distance: Wasserstein loss, slope held at 1, five updates of D for one of G.'
     source = 'Gulrajani 2017 (1704.00028) Algorithm 1; drift: Karras 2018 (1710.10196)'
     acts = "both losses, D's slope, n_d"
+    purpose = "Bound D's slope"
     owns = ('loss', 'n_d')
     lipschitz = property(lambda self: self.lam > 0 and self.center == 1)
     lam = Num(10, 0, 100, 'weight of the penalty', label='λ', log=True)

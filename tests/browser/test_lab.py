@@ -1,5 +1,5 @@
 "The lab in a real JupyterLab in a real Chromium: what a person does with it, and what is shown."
-import json, re
+import json, os, re, signal
 import pytest
 from labdriver import Bench
 from project import NBS, code, read
@@ -164,11 +164,13 @@ def test_compare(ring):
     nb.page.fill('.gl-versus input[data-name=steps]', '10')
     nb.page.keyboard.press('Tab')
     nb.click('.gl-versus .pri')
+    nb.wait_text('.gl-state', 'Comparing')
+    assert nb.one('.gl-run').get_attribute('title').startswith('Comparing: wait')
     nb.until(lambda: nb.data('.gl-versus', 'phase'), lambda p: p == 'done', what='the verdict')
     assert nb.data('.gl-versus', 'verdict') and nb.page.locator('.gl-versus tbody tr').count() >= 4
     running(nb)                                              # goes on by itself
     assert ask(nb, 'print(len(learn.run.changes))') == '0'   # nothing of it is in the run
-    nb.page.locator('.gl-versus .acts .pri', has_text='Turn Instance noise on here').click()
+    nb.page.locator('.gl-versus .acts button', has_text='Turn Instance noise on here').click()
     nb.said('Instance noise on')
     nb.until(lambda: nb.data('.gl-versus', 'phase'), lambda p: p == 'closed', what='the card to close')
 
@@ -188,6 +190,21 @@ def test_preset(ring):
     ring.until(lambda: ring.data(ring.row('label_smoothing'), 'state'), lambda s: s in ('off', 'na'), what='label smoothing off')
     steps = ask(ring, "print(*{c.step for c in learn.tricks.log[-4:]})")
     assert len(steps.split()) == 1
+
+def test_reasons(ring):
+    "Why a trick does not apply is asked for the rows that can be seen: pinned ones at once, others when their group is unfolded; all while it trains"
+    asked = lambda: json.loads(ask(ring, 'import json; print(json.dumps([sorted(lab.tricks.reasons.sight), sorted(lab.tricks.reasons._asked)]))'))
+    state = lambda name: ring.data(ring.row(name), 'state')
+    ring.one(ring.row('label_smoothing')).scroll_into_view_if_needed()
+    ring.run_code("learn.set_loss('wasserstein')")
+    ring.one(ring.row('label_smoothing')).scroll_into_view_if_needed()
+    ring.until(lambda: state('label_smoothing'), lambda s: s == 'na', what='the reason of a row in sight')
+    sight, known = asked()
+    assert 'label_smoothing' in sight and 'one_sided_label_smoothing' not in sight + known and state('one_sided_label_smoothing') == 'off'
+    ring.click('[data-group="now"]')
+    ring.one(ring.row('one_sided_label_smoothing')).scroll_into_view_if_needed()
+    ring.until(lambda: state('one_sided_label_smoothing'), lambda s: s == 'na', what='the reason of a row that was unfolded')
+    running(ring)
 
 def to(nb, css):
     "Tab until the focus lies on the first element of `css` that is shown"
@@ -333,6 +350,42 @@ def test_bad_parameter(ring):
     ring.one(field).press('Enter')
     ring.said('Instance noise changed')
     assert ask(ring, "print(learn.tricks['instance_noise'].sigma)") == '0.2'
+
+LONG = """import threading
+go = threading.Event()
+learn.one_step = lambda own=learn.one_step: (go.wait(60), own())"""
+
+def test_long_step(ring):
+    "A step that takes long is no sign of a dead kernel: it is asked, and answers"
+    ring.run_code(LONG)
+    step = ring.step()
+    for _ in range(70):
+        ring.page.wait_for_timeout(100)
+        assert ring.status() == 'Running'
+    assert ring.step() <= step + 1
+    ring.run_code('go.set()')
+    running(ring)
+
+@pytest.mark.parametrize('state', ['Running', 'Paused'])
+def test_dead_kernel(bench, state):
+    "Killed while it trains, or while it waits: the panel says that nothing runs, and Run says why it does nothing; the cell run again, it trains"
+    with bench.open(['from ganlab.all import *', f'{RING}\nlab = Lab(learn)\nlab']) as nb:
+        nb.run_all()
+        nb.click('.gl-run')
+        running(nb)
+        if state == 'Paused': nb.click('.gl-run')
+        nb.wait_text('.gl-state', state)
+        os.kill(int(ask(nb, 'import os; print(os.getpid())')), signal.SIGKILL)
+        nb.wait_text('.gl-state', 'Not running')
+        assert nb.one('.gl-run').is_disabled() and nb.one('.gl-run').get_attribute('title') == 'No word from the kernel' and nb.one('.gl-stop').is_disabled()
+        assert 'no word from the kernel since' in nb.text('.gl-error') and nb.one('.gl-error').is_visible()
+        nb.until(nb.kernel, lambda k: k == 'idle', what='another kernel, which the server starts')
+        for button in nb.page.locator('.jp-Dialog button').all(): button.click()
+        nb.run_all()
+        nb.wait_text('.gl-state', 'Idle')
+        assert not nb.one('.gl-error').is_visible()
+        nb.click('.gl-run')
+        running(nb)
 
 def test_busy_cell(bench, ring):
     "Clicks are heard while another cell keeps the kernel busy"

@@ -1,0 +1,194 @@
+"The panel's views by themselves in Chromium, with the values that Python hands them and no JupyterLab: what stands on the canvases, the words, the tooltips."
+import numpy as np, pytest, torch
+from anywidget import AnyWidget
+from ganlab.compare import ab
+from ganlab.data import tensor_dls
+from ganlab.learner import GANLearner
+from ganlab.meters import Record
+from ganlab.nets import dcgan
+from ganlab.panels.curves import JS_AXES, Curves, Thinned, series
+from ganlab.panels.samples import Samples
+from ganlab.panels.state import PanelState, make_state
+from ganlab.panels.timeline import Film, Timeline, on_the_line
+from ganlab.panels.tricks import TrickPanel
+from ganlab.panels.versus import Versus, card, wish
+from ganlab.pictures import Pictures
+from ganlab.plots import usual_range
+
+HOST = '''
+class Model {
+  constructor(t) { this.t = t; this.heard = {}; this.sent = [] }
+  get(k) { return this.t[k] }
+  set(k, v) { this.t[k] = v; (this.heard['change:' + k] || []).forEach(f => f()) }
+  on(e, f) { (this.heard[e] ??= []).push(f) }
+  off(e, f) { this.heard[e] = (this.heard[e] || []).filter(g => g !== f) }
+  save_changes() {}
+  send(m) { this.sent.push(m) }
+}
+window.said = [];                                                // names that are written on canvases, and where
+const write = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, x, y) { const w = this.measureText(text).width; said.push([text, this.textAlign === 'center' ? x - w / 2 : this.textAlign === 'right' ? x - w : x, y, w]); write.call(this, text, x, y) };
+const plain = v => Array.isArray(v) ? v.map(plain) : v && typeof v === 'object' ? '$b' in v ? new DataView(Uint8Array.from(v.$b).buffer) : Object.fromEntries(Object.entries(v).map(([k, x]) => [k, plain(x)])) : v;
+window.show = async (esm, css, traits) => { const style = document.createElement('style'), el = document.getElementById('view'); style.textContent = css; document.head.append(style);
+  const url = URL.createObjectURL(new Blob([esm], { type: 'text/javascript' })); window.model = new Model(plain(traits)); (await import(url)).default.render({ model, el }) };
+'''
+
+def traits(part):
+    "As they are sent: bytes as lists of numbers"
+    def sent(v):
+        if isinstance(v, bytes): return {'$b': list(v)}
+        if isinstance(v, dict): return {k: sent(x) for k, x in v.items()}
+        return [sent(x) for x in v] if isinstance(v, (list, tuple)) else v
+    return {k: sent(getattr(part, k)) for k in part.trait_names(sync=True) if k not in AnyWidget.class_trait_names()}
+
+@pytest.fixture
+def shown(browser):
+    "shown(part, width) -> the page with its view, drawn; nothing is said on the console"
+    contexts, said = [], []
+    def go(part, width=700):
+        context = browser.new_context(viewport=dict(width=width, height=1200))
+        contexts.append(context)
+        page = context.new_page()
+        page.on('pageerror', lambda e: said.append(str(e)))
+        page.set_content('<style>body{margin:0}</style><body data-jp-theme-light="true"><div class="gl gl-lab"><div id="view"></div></div></body>')
+        page.add_script_tag(content=HOST)
+        page.evaluate('a => show(...a)', [str(part._esm), str(part._css), traits(part)])
+        page.wait_for_function('model.sent.length || !document.querySelector("canvas")')
+        return page
+    yield go
+    for c in contexts: c.close()
+    assert not said, said
+
+def small():
+    x = torch.full((40, 1, 16, 16), -1.)
+    x[..., 6:10] = 1                                             # a white stroke on black, from edge to edge
+    return GANLearner(tensor_dls(x, 8), *dcgan(16, 1, z_dim=4, width=2, seed=0), seed=0)
+
+def test_the_same_range_in_panel_and_figures(browser):
+    "The panel finds the usual range as the figures do"
+    rng = np.random.default_rng(0)
+    wave = 1 + .2*np.sin(np.arange(150)/9)
+    early, latest, two = wave.copy(), wave.copy(), rng.normal(size=300)
+    early[3] = latest[-1] = 80; two[[7, 8]] = 90, -90
+    page = browser.new_page()
+    page.add_script_tag(content=JS_AXES)
+    for curves in ([wave], [early], [latest], [two], [early, -wave], [np.array([np.nan, 2., np.nan])], [np.array([])]):
+        for keep in ([0, 1], [0]):
+            got = page.evaluate('([c, keep]) => usual(c.map(y => ({ y: y.map(v => v ?? NaN) })), [], keep)', [[[None if np.isnan(v) else float(v) for v in c] for c in curves], keep])
+            assert got == pytest.approx(usual_range(curves, tuple(keep))), (curves, keep)
+    page.close()
+
+def curves(smooth=20, flags=(), spike=False, n=400):
+    r = Record(['step', *series])
+    wave = 1 + .2*np.sin(np.arange(n)/9)
+    loss = wave.copy()
+    if spike: loss[10] = 4000
+    for i in range(n): r.append([i + 1, wave[i], wave[i], 0., 0., loss[i], wave[i]])
+    c = Curves(smooth=smooth)
+    c.refresh(PanelState(n, curves=Thinned(r).take().tobytes(), flags=tuple(flags), loss='non_saturating', raw=False))
+    return c, wave
+
+def test_what_a_readout_is(shown):
+    "The mean of the last steps is called that; with no smoothing it is the latest value, and a step has its number"
+    for smooth, word in ((20, 'mean of 20'), (0, 'latest')):
+        c, wave = curves(smooth)
+        page = shown(c)
+        assert page.text_content('.when') == word
+        want = wave[-1] if not smooth else np.exp(np.log(wave[-smooth:]).mean())
+        assert float(page.text_content('[data-value=g_grad_norm]')) == pytest.approx(want, rel=5e-3)
+        page.focus('.top canvas')
+        page.keyboard.press('Home')
+        page.wait_for_function(f"document.querySelector('.when').textContent === 'step 1{', mean of %d' % smooth if smooth else ''}'")
+
+def test_an_early_spike_in_the_panel(shown):
+    "The scale of the loss stays that of the rest; the edge says how far the spike went"
+    c, _ = curves(0, spike=True)
+    said = [t for t, *_ in shown(c, 1400).evaluate('said')]
+    assert '4000' in said and '1.5' in said and '2000' not in said and '5000' not in said
+
+@pytest.mark.parametrize('width', [1400, 700])
+def test_names_on_the_curves_do_not_touch(shown, width):
+    "However many changes there are: what is written is apart, and under no line of another name"
+    flags = [[s, k, f'A trick with number {i}', 'x'] for i, (s, k) in enumerate([(20, 'on'), (40, 'on'), (60, 'set'), (61, 'off'), (200, 'on'), (200, 'on'), (240, 'ask'), (395, 'off'), (398, 'on')])]
+    page = shown(curves(flags=flags)[0], width)
+    names = {tuple(q) for q in page.evaluate('said') if q[0].startswith('A trick')}
+    assert len(names) >= 3 and 'A trick with number 8' in {n[0] for n in names}
+    for a in names:
+        for b in names: assert a == b or abs(a[2] - b[2]) >= 11 or a[1] + a[3] <= b[1] or b[1] + b[3] <= a[1], (a, b)
+
+def title_at(page, css, x, y):
+    "What is said of the place that the pointer is over"
+    return page.evaluate("""([css, x, y]) => { const e = document.querySelector(css), r = e.getBoundingClientRect();
+      e.dispatchEvent(new PointerEvent('pointermove', { clientX: r.x + x, clientY: r.y + y })); return e.title }""", [css, x, y])
+
+def test_every_symbol_has_a_tooltip(shown):
+    "Flags, rings, the star, branches, pictures, chips: what is under the pointer says what it is"
+    learn = small()
+    learn.fit_steps(40, progress=False)
+    learn.tricks.on('instance_noise')
+    learn.fit_steps(10, progress=False); learn.pin(); learn.fit_steps(50, progress=False)
+    learn.rewind(80)
+    strip, film = Timeline(), Film(learn.run)
+    strip.refresh(make_state(learn, timeline={**on_the_line(learn, film), 'best': 70, 'runs': ['Run'], 'here': 0}))
+    page = shown(strip)
+    width = page.locator('.gl-film').bounding_box()['width']
+    at = lambda step: 24 + (width - 48)*step/100                   # pictures are 48 pixels wide at this width
+    y = 48 + 22
+    for step, dy, words in ((40, -10, 'Step 40: Instance noise on'), (50, 0, 'Step 50: a snapshot, kept for good'), (70, 0, 'Step 70: the best samples of all snapshots'), (0, 0, 'Step 0: a snapshot'),
+                            (80, 0, 'drag it to look back'), (100, 20, 'What a rewind to step 80 left: it went up to step 100'), (0, -60, 'Samples of step 0')):
+        assert words in (title_at(page, '.gl-film', at(step), y + dy) or ''), words
+    assert title_at(page, '.gl-film', at(25), y) == ''
+    page.evaluate("model.set('at', 50)")
+    assert page.get_attribute('.gl-film', 'aria-valuetext') == 'step 50, a snapshot, kept for good'
+    page = shown(curves(flags=[[200, 'off', 'TTUR', 'ttur']])[0])
+    wide = page.locator('.top canvas').bounding_box()['width']
+    assert title_at(page, '.top canvas', 38 + (wide - 76)*.5, 60) == 'Step 200: TTUR off' and title_at(page, '.top canvas', 60, 60) == ''
+    view = Samples()
+    view.refresh(PanelState(1, picture=Pictures(learn).take()))
+    for part in (view, curves()[0]):
+        page = shown(part)
+        assert not page.evaluate("[...document.querySelectorAll('[class^=chip]')].filter(e => e.offsetParent && !e.closest('[title]') && !e.closest('button, dl')).map(e => e.parentNode.textContent)")
+
+def test_images_are_apart(shown):
+    "A gap in a colour of its own between images, and a margin of their paper around each"
+    learn = small()
+    learn.fit_steps(1, progress=False)
+    view = Samples()
+    view.refresh(PanelState(1, picture=Pictures(learn).take()))
+    page = shown(view)
+    column = page.evaluate('''() => { const c = document.querySelector('.real'), r = c.getBoundingClientRect(), side = (r.width - 2) / 2, row = c.getContext('2d').getImageData(0, Math.round(side / 2), c.width, 1).data;
+      return { side, gap: [...row.slice(4 * Math.round(side + 1), 4 * Math.round(side + 1) + 3)], edges: [1, side - 2, side + 4, r.width - 2].map(x => row[4 * Math.round(x)]), middle: row[4 * Math.round(side / 2)] } }''')
+    assert all(150 < v < 240 for v in column['gap']) and max(column['edges']) < 60 and column['middle'] > 200, column
+    cells = page.evaluate("[...document.querySelectorAll('.cells button')].map(b => { const r = b.getBoundingClientRect(), c = document.querySelector('.fake').getBoundingClientRect(); return [r.x - c.x, r.y - c.y, r.width, r.height] })")
+    side = (page.locator('.fake').bounding_box()['width'] - 14)/8
+    for i, cell in enumerate(cells): assert cell == pytest.approx([i % 8*(side + 2), i//8*(side + 2), side, side], abs=.6)    # the button lies on the image that it opens
+
+def test_rows_say_what_a_switch_does(shown):
+    "Off says the effect and never 'Now'; A/B and the pin are seen without a pointer; groups carry the words of the table"
+    panel = TrickPanel(small(), compare=print)
+    page = shown(panel, 400)
+    row = page.locator('[data-trick=label_smoothing]')
+    assert row.locator('.st').text_content() == 'keeps outputs' and 'G(z) and D(x) stay the same' in row.locator('.sw').get_attribute('title')
+    assert [page.text_content(f'[data-group={g}] b') for g in ('now', 'reweights', 'grows')] == ['Keeps outputs', 'Changes outputs', 'Adds layers, keeps outputs']
+    for cls in ('.ab', '.pin'): assert row.locator(cls).evaluate('e => getComputedStyle(e).opacity') == '1' and row.locator(cls).is_visible()
+    assert not page.evaluate("[...document.querySelectorAll('.st')].some(e => e.textContent === 'Now')")
+    page.click('[data-group=now]')
+    assert page.text_content('[data-trick=gradient_penalty] .st') == ''      # the group says it
+    rows = [{**r, 'effect': 'reweights'} if s['name'] == 'gradient_penalty' else r for s, r in zip(panel.spec, traits(panel)['rows'])]
+    page.evaluate("rows => model.set('rows', rows)", rows)
+    page.wait_for_function("document.querySelector('[data-trick=gradient_penalty] .st').textContent === 'changes outputs'")   # with these values it is another than the group's
+
+def test_the_filled_button_follows_the_verdict(shown):
+    "Better: take it over; undecided: more seeds; worse, or nothing found: leave it. B has a name"
+    learn = small()
+    learn.fit_steps(3, progress=False)
+    args, what, here = wish(learn, 'instance_noise')
+    seen = card(ab(learn, **args, steps=2, seeds=1, progress=False))
+    assert (seen['changed'], seen['advice']) == ('Instance noise on', 'more') and 'comparison.' not in seen['verdict']
+    view = Versus()
+    view.draw(phase='done', what=what, here=here, **seen)
+    page = shown(view)
+    for advice, label in (('more', 'Run more seeds'), ('apply', 'Turn Instance noise on here'), ('close', 'Close')):
+        page.evaluate("a => model.set('advice', a)", advice)
+        assert page.eval_on_selector_all('.acts .pri', 'es => es.filter(e => e.offsetParent).map(e => e.textContent)') == [label]
+    assert page.text_content('.smp:nth-child(2) .cap') == 'B Instance noise on' and page.get_attribute('.both canvas', 'aria-label')
