@@ -63,7 +63,7 @@ def data_of(run, o):
     d = run.facts['data']
     shape, word, (_, args) = d['shape'], data_word(d['made_by']), own_maker(d['made_by'], 'data') or (None, {})
     ours = word in toys or word in pictures
-    if o.data and not (ours and o.data == word): return make_data(o.data, d['bs'], shape[-1], args.get('seed', 0), shape[0])
+    if o.data and not (ours and o.data == word): return make_data(o.data, d['bs'], _side(shape), args.get('seed', 0), shape[0])
     if word and not ours: raise ValueError(f"the run's data is a folder of images; name it again: --data {one_line(word)}")
     return made_again(d['made_by'], 'data', '--data')
 
@@ -159,12 +159,16 @@ def _begin(o, wanted)->GANLearner:
         raise
 
 # %% ../nbs/16_cli.ipynb #557edeb8
+def _side(shape): # of one sample -> its side, or (height, width); None: it is no image
+    if len(shape) < 3: return None
+    return shape[-1] if shape[-1] == shape[-2] else tuple(shape[-2:])
+
 def made_with(run)->dict: # words of the command line -> values; None: not known, or none
     "What a run was made with."
     facts = run.facts
     made, data, net = facts['made'], facts['data'], own_maker(facts['nets']['G']['made_by'], 'networks')
     return dict(data=data_word(data['made_by']), preset=facts.get('preset'), loss=made['loss'] or 'of your own', lr_g=made['lr_g'], lr_d=made['lr_d'], seed=made['seed'], bs=data['bs'],
-                size=data['shape'][-1] if len(data['shape']) == 3 else None, width=net[1].get('width') if net else None)
+                size=_side(data['shape']), width=net[1].get('width') if net else None)
 
 def same_as_made(run, o):
     "Raise where the command line says anything else than the run was made with."
@@ -269,7 +273,7 @@ def sample(o):
     may_write(*files, force=o.force, todo='--force')
     learn = run.learner_at(*parts_of(run, o))
     xs = torch.cat([learn.sample(z=z) for z in learn._z(n, 'sample', o.seed).split(256)])
-    with placed(*files) as parts: _save_samples(xs, parts)
+    with placed(*files) as parts: _save_samples(learn.shown(xs), parts)
     print(f'{n:,} points in {files[0]}' if points else f'{n:,} images in {out}')
 
 def _save_samples(xs, files):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 import io, math, time
 from collections import deque
+from functools import partial
 import numpy as np, torch
 from PIL import Image
 from fastcore.basics import patch
@@ -17,9 +18,9 @@ from .pictures import Pictures, fit_size, jpeg_grid
 __all__ = ['small', 'Search', 'Reals', 'spread', 'crop', 'Closeup']
 
 # %% ../nbs/closeup.ipynb #29b164eb
-def small(x:torch.Tensor)->torch.Tensor: # samples (n, ...), in bytes or floats -> (n, d), images at most 32 pixels wide
+def small(x:torch.Tensor, floats=as_float)->torch.Tensor: # samples (n, ...), in bytes (of which `floats` makes floats) or floats -> (n, d), images at most 32 pixels wide
     "Samples as they are compared."
-    x = as_float(x) if x.dtype == torch.uint8 else x.float()
+    x = floats(x) if x.dtype == torch.uint8 else x.float()
     return (fit_size(x, 32) if x.dim() == 4 else x).flatten(1)
 
 class Search:
@@ -72,8 +73,10 @@ class Reals:
     def get(self)->tuple: # reals (n, ...), 'training', 'held' or 'last', and how they are compared; None where there are none
         "All of the training data, or what there is of it."
         src = self.learn.source
-        base, view = (src.source, lambda x: small(src._sized(as_float(x) if x.dtype == torch.uint8 else x))) if isinstance(src, Halved) else (src, small)
+        base = src.source if isinstance(src, Halved) else src
         train = getattr(base, 'train', None)
+        floats = getattr(train, 'floats', as_float)
+        view = (lambda x: small(src._sized(floats(x)))) if isinstance(src, Halved) else partial(small, floats=floats)
         if isinstance(train, TensorDL) and torch.is_tensor(train.x): return train.x, 'training', view
         if self._held is None: self._held = base.valid(self.held_out)
         if self._held is not None: return self._held, 'held', view
@@ -194,6 +197,6 @@ def _tell(self:Closeup):
     if s.p is not None: self._apart = s.apart
     if s.index is None: self.found = None; return       # a sample that is not a number is near to none
     real = s.reals[s.index:s.index + 1]
-    if self.kind == 'images': real = jpeg_grid(fit_size((as_float(real) if real.dtype == torch.uint8 else real.float()).cpu(), 128 if self.big else 64), 1, self.paper)
+    if self.kind == 'images': real = jpeg_grid(fit_size((as_float(real) if real.dtype == torch.uint8 else self.learn.shown(real.float())).cpu(), 128 if self.big else 64), 1, self.paper)
     else: real = b''
     self.found = dict(self._about, index=s.index, distance=_num(s.distance), ratio=_num(s.distance/self._apart) if self._apart else None, real=real)

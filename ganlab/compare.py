@@ -167,6 +167,7 @@ class Comparison:
         self.by = 'metric' if own else metric
         if own: self.names['metric'] = (getattr(own, '__name__', 'metric').replace('<lambda>', 'metric'), better or 'less', False)
         elif better: self.names[metric] = (names[metric][0], better, names[metric][2])
+        self.range = learn.range
         self.pairs, self.judged, self.cancelled, self.real = [], [], False, None      # (A, B) of each seed; seeds at each look
         self._learn, self._apply, self._measure, self._nets = learn, apply, _Measure(learn, own), nets
         self._snap = learn.between_steps(take, learn)
@@ -396,8 +397,8 @@ def cost(self:Comparison)->str:
     return f"B takes {abs(100*(math.exp(l.mean) - 1)):.0f} % {'more' if l.mean > 0 else 'less'} time a step."
 
 # %% ../nbs/compare.ipynb #fd108cf0
-def _pane(ax, x, real, title):
-    if x.ndim == 4: ax.imshow(tile_images(x[:25], 5), cmap='gray', vmin=0, vmax=255, interpolation='nearest'); ax.axis('off')
+def _pane(ax, x, real, title, range):
+    if x.ndim == 4: ax.imshow(tile_images(x[:25], 5, range=range), cmap='gray', vmin=0, vmax=255, interpolation='nearest'); ax.axis('off')
     elif x.ndim == 2 and x.shape[1] > 1:
         ax.plot(*real.numpy()[:, :2].T, '.', ms=2, color=colors['real'], alpha=.4); ax.plot(*x.numpy()[:, :2].T, '+', ms=3, mew=.7, color=colors['g'])
         e = 1.3*float(real.abs().max()); ax.set(aspect='equal', xlim=(-e, e), ylim=(-e, e), xticks=[], yticks=[])
@@ -447,7 +448,7 @@ def plot(self:Comparison)->Plot:
     axes = top.subplots(1, 3, width_ratios=(1, 1, 1.7))
     shown = (self.whole_pairs or self.pairs)[0]
     changed = textwrap.fill(f'B: {textwrap.shorten(self.what, 76)}', 38)
-    for ax, x, name in zip(axes, shown, ('A: as it was', changed)): _pane(ax, x.samples, self.real, name)
+    for ax, x, name in zip(axes, shown, ('A: as it was', changed)): _pane(ax, x.samples, self.real, name, self.range)
     if self.whole_pairs: _over_time(self, axes[2]); _dots(low.subplots(), rows)
     else: axes[2].axis('off')
     return fig

@@ -136,7 +136,7 @@ def _fork(learn, step, name, G, D, progress):
     where = run.folder and _beside(run.folder, name)
     store = run.store.copy(where, run.line, step, last, parent=dict(path=str(run.folder) if run.folder else None, line=run.line, step=step), name=name or 'fork')
     own = learn.known_losses.values()
-    try: return GANLearner.resume(store, learn.dls, G, D, step=step, loss=list(own), opt=None if isinstance(learn.made['opt'], str) else learn.made['opt'],
+    try: return GANLearner.resume(store, learn.dls, G, D, step=step, loss=list(own), opt=None if isinstance(learn.made['opt'], str) else learn.made['opt'], x=learn.made['x'],
                                   tricks=[deepcopy(t) for t in learn.tricks.given.values()], device=learn.device, progress=progress)
     except BaseException:
         store.close()

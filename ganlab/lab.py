@@ -22,7 +22,7 @@ from .panels.lifetime import Tenant
 from .panels.pace import Clock, Pace
 from .panels.reasons import Reasons
 from .panels.samples import Samples
-from .panels.state import make_state, thou, words
+from .panels.state import make_state, thou, waits, words
 from .panels.timeline import Film, Timeline, on_the_line, rows_at
 from .panels.versus import Versus, card, wish
 from .panels.transport import Status, Transport, error_card, in_words
@@ -148,12 +148,17 @@ def _hold(self:Lab, learn):
             if self._want == 'run': return
         self._pause(learn)
 
+def _waits(learn)->str:
+    "What waits for a later step, behind another sentence."
+    waiting = waits(learn.tricks.pending, learn)
+    return ' ' + waiting if waiting else ''
+
 @patch
 def _pause(self:Lab, learn):
     "Show the state at this step, then wait for the next order; samples asked for meanwhile are taken."
     self._state = 'paused'
-    asked = [c for c in learn.tricks.pending]
-    more = f" {words(asked[-1], learn)[0]}, asked at {thou(asked[-1].asked)}, is applied with the next step." if asked else ''
+    asked = [c for c in learn.tricks.pending if c.at is None]
+    more = f" {words(asked[-1], learn)[0]}, asked at {thou(asked[-1].asked)}, is applied with the next step." if asked else _waits(learn)
     self._say = 'Paused', f'at step {thou(learn.step)}.{more}'
     self._draw(learn, full=True)
     idle = lambda: self._want == 'pause' and not self._todo
@@ -186,7 +191,7 @@ def _train(self:Lab):
     try: learn.fit_steps(None, gate=self._gate, progress=False)
     except BaseException as e: self.error = e
     step, ended = thou(learn.step), self._until is not None and learn.step >= self._until
-    self._say = ('Paused', f"at step {step}. {in_words(self.error)}") if self.error else ('Finished', f'at step {step}.') if ended else ('Stopped', f'at step {step}.')
+    self._say = ('Paused', f"at step {step}. {in_words(self.error)}") if self.error else ('Finished', f'at step {step}.{_waits(learn)}') if ended else ('Stopped', f'at step {step}.')
     self._state = 'error' if self.error else 'idle'
     if ended: self._until = None
     try: self._redraw(full=True)

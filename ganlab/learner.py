@@ -17,7 +17,7 @@ import numpy as np, torch
 from torch import nn
 from fastai.torch_core import default_device
 from fastai.callback.core import CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException
-from .data import Halved, as_source
+from .data import Halved, as_source, checked_range, standard
 from .files import may_write, placed
 from .draws import Lend, may_draw, out_of_sight
 from .fitting import Rates, StepError, StepLearner, TwoOptimizers
@@ -25,7 +25,7 @@ from .interrupt import heed, unbroken
 from .late import late
 from .losses import get_loss, loss_key, loss_name, loss_title, scores_of, sees_level
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
-from .probe import halvings, latent_shape, need_module, probe
+from .probe import find_range, halvings, latent_shape, need_module, probe
 from .rng import BorrowedRNG, Streams, borrowed_rng, whole
 from .surgery import enrol, held, laid_like, level_bias, recentre
 from .snapshots import Snapshot, load_tensors, named_params, opt_numbers, put_back, state_digest, take
@@ -88,17 +88,19 @@ class GANLearner(StepLearner):
         cbs=None, path=None,      # fastai's callbacks, and folder for save()
         device=None,              # where to train; None: fastai's default_device()
         amp=None,                 # 'bf16': forward passes in bfloat16, with no promise of equal bits
+        x=0,                      # where a batch has its samples: an index, a key such as 'image', or a function of the batch
+        range=None,               # of images: (black, white), such as (0, 1); None: as the data declares it, or found by looking at G and the data
         metrics=None,             # functions of (fakes, reals), or fastai Metrics: columns of the table of each epoch
     ):
         _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks)
         lr_g, lr_d, n_d, (betas_g, betas_d) = float(lr_g), float(lr_d), int(n_d), (tuple(map(float, b)) for b in (betas_g, betas_d))
-        self.made = dict(loss=loss, opt=opt, lr_g=lr_g, lr_d=lr_d, betas_g=betas_g, betas_d=betas_d, n_d=n_d, update=update, z_dim=z_dim, seed=seed, amp=amp)
+        self.made = dict(loss=loss, opt=opt, lr_g=lr_g, lr_d=lr_d, betas_g=betas_g, betas_d=betas_d, n_d=n_d, update=update, z_dim=z_dim, seed=seed, amp=amp, x=x, range=checked_range(range))
         need_module(G, 'G'), need_module(D, 'D')
         self.device = _device(device)
         self.streams, self.base_loss, self.n_d, self.update, self.amp = Streams(seed), get_loss(loss), n_d, update, amp
         self.loss_now = self.base_loss
         self.known_losses = {loss_key(self.base_loss): self.base_loss}      # all that it was ever on, for going back
-        self.source, self.z_shape = as_source(dls, self.streams), latent_shape(G, z_dim)
+        self.source, self.z_shape = as_source(dls, self.streams, x=x), latent_shape(G, z_dim)
         self.step, self.n_batches, self.half, self._said, self.promised = 0, 0, None, set(), True      # promised: the same bits, when steps are computed again
         self._rng = BorrowedRNG(self.streams, self.device, wary=True)
         G.to(self.device), D.to(self.device)
@@ -181,7 +183,9 @@ def _meet(self:GANLearner):
         if k := halvings(self.G, self.D, x, self.some_z):
             self.source = Halved(self.source, k)
             x, self.some_x = self.source.batch(0)[:n].to(self.device), self.source.some()
-        self.probabilities = probe(self.G, self.D, x, self.some_z, self.base_loss)
+        self.probabilities = probe(self.G, self.D, x, self.some_z, self.base_loss, self.source.places)
+        self.range, why = find_range(self.G, self.some_x.to(self.device), self.some_z, self._declared_range())
+    if why: warnings.warn(why, stacklevel=3)
     self._autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if self.amp else nullcontext
 
 @patch
@@ -192,6 +196,18 @@ def _averaged_down(self:GANLearner)->str:
     able = next((name for name, why in growers if why is None), None)
     then = f"{able} takes the networks up to the data's size" if able else f"they stay so. {' '.join(why for _, why in growers)}".strip()
     return f"the data is {full[1]}x{full[2]}, the networks are for {h}x{w}: reals are averaged down to {h}x{w}; {then}"
+
+@patch
+def _declared_range(self:GANLearner):
+    "What the user says of black and white: to the learner, or to the data."
+    mine, its = self.made['range'], getattr(getattr(getattr(self.source, 'source', self.source), 'train', None), 'range', None)
+    if mine and its and mine != its: raise ValueError(f"range={mine} was given to the learner, and range={its} to the data; give one")
+    return mine or its
+
+@patch
+def shown(self:GANLearner, x:torch.Tensor)->torch.Tensor: # in [-1, 1]
+    "Samples as they are drawn: black is -1, white 1, whatever the networks see."
+    return standard(x, self.range)
 
 @patch
 def _first(self:GANLearner, t):
@@ -375,6 +391,7 @@ def _ask(self:GANLearner, t, slot, *args):
 def _score(self:GANLearner, x, side, c, made=()): # made: (trick, what it was given) of those that had a hand in `x` before
     "D's raw scores (B,) of what the tricks let it see of `x`."
     given = c.x if side == 'real' else c.xf
+    if given is None: given = x     # asked outside an update
     x = laid_like(x, given)         # a trick may ask about samples of its own
     if ins := self.tricks.slots['inputs']:
         c.side = side
@@ -794,7 +811,7 @@ def plot_grad_norms(self:GANLearner): return self.plot('d_grad_norm', 'g_grad_no
 def show_samples(self:GANLearner, n:int=64):
     "Samples of the fixed latents beside as many reals."
     from ganlab.plots import plot_samples
-    return plot_samples(self.sample(n), self.some_x[:n], title=f'step {self.step}')
+    return plot_samples(self.sample(n), self.some_x[:n], title=f'step {self.step}', range=self.range)
 @patch
 def show_results(self:GANLearner, ds_idx=1, dl=None, max_n=9, shuffle=True, **kwargs):
     "fastai's name for `show_samples`."

@@ -15,7 +15,7 @@ __all__ = ['jpeg_grid', 'paper_of', 'fit_size', 'mode_shares', 'slopes', 'Pictur
 
 # %% ../nbs/pictures.ipynb #121e9711
 def jpeg_grid(
-    x:torch.Tensor, # (n, 1 or 3, H, W) in [-1, 1], on the CPU
+    x:torch.Tensor, # (n, C, H, W) in [-1, 1], on the CPU; a second or fourth channel is alpha, and not shown
     cols:int, # images in a row
     paper:torch.Tensor=None, # what the data is drawn on, from `paper_of`; each image gets a little more around it
 )->bytes: # one JPEG, without gaps; rows are filled up with black
@@ -27,7 +27,7 @@ def jpeg_grid(
     grid[:n] = x
     u = grid.view(rows, cols, c, h, w).permute(0, 3, 1, 4, 2).reshape(rows*h, cols*w, c).numpy()
     out = io.BytesIO()
-    Image.fromarray(u[..., 0] if c == 1 else u[..., :3]).save(out, 'JPEG', quality=85, subsampling=0)
+    Image.fromarray(u[..., 0] if c < 3 else u[..., :3]).save(out, 'JPEG', quality=85, subsampling=0)
     return out.getvalue()
 
 def paper_of(
@@ -106,8 +106,9 @@ class Pictures:
 # %% ../nbs/pictures.ipynb #e138e791
 @patch
 def _images(self:Pictures, x):
-    side = 128 if self.big else 64
+    side, x = 128 if self.big else 64, self.learn.shown(x)
     if self.real is None and (real := self.reals(4 if self.big else 16)) is not None:
+        real = self.learn.shown(real)
         self.paper = paper_of(real)
         self.real = jpeg_grid(fit_size(real, side), 1 if self.big else 2, self.paper)
     cols = int(math.sqrt(self.n))

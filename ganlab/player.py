@@ -12,7 +12,7 @@ from pathlib import Path
 from fastcore.basics import patch
 import numpy as np
 import ganlab.browse, ganlab.fork
-from .data import as_source
+from .data import as_source, standard
 from .fitting import StepError, StepLearner
 from .meters import Record
 from .panels.state import show, thou
@@ -40,10 +40,10 @@ def _recorded(run):
     rec.fill(columns, y, y.shape[1])
     return rec
 
-def reals_of(source)->'Tensor|None':
+def reals_of(source, range=(-1., 1.))->'Tensor|None': # images in [-1, 1]
     "Some held-out samples, on the CPU."
     x = source and source.valid(400)
-    return None if x is None else x.detach().float().cpu()
+    return None if x is None else standard(x.detach().float().cpu(), range)
 
 def _frames(run):
     try: return run.frames()
@@ -67,12 +67,12 @@ def scene_of(
     steps = learn.step if learn else run.step
     if learn and run.frame_every != 0 and (not frames or frames[-1]['step'] < steps): frames.append(_picture(learn))
     raw = raw_from(changes, *_first_loss(run))
-    source = learn.source if learn else as_source(dls, Streams(0)) if dls is not None else None
+    source = learn.source if learn else as_source(dls, Streams(0), x=run.facts['made'].get('x') or 0) if dls is not None else None
     if learn is None and source and tuple(source.shape) != (shape := tuple(run.facts['data']['shape'])): raise ValueError(f"dls gives samples of shape {tuple(source.shape)}, and the run was trained on {shape}; give the data of this run, or none")
     shown = [c for c in changes if c.kind not in ('phase', 'rates')][-most:]
     branch = dict(on=[], frames=frames, curves=curves_of(record), flags=[log_flag(c) for c in shown], raw=raw_at(raw), steps=int(steps))
     return Scene(title or (run.folder.name if run.folder else 'A run in memory'), _about(run, steps), [branch], log=[log_entry(c) for c in changes[-most:]], left_out=max(0, len(changes) - most),
-                 ghosts=sorted((b['from'], b['to']) for b in run.branches())[-6:], snapshots=sorted({int(s['step']) for s in run.snapshots}), prob=not raw[-1][1], real=reals_of(source))
+                 ghosts=sorted((b['from'], b['to']) for b in run.branches())[-6:], snapshots=sorted({int(s['step']) for s in run.snapshots}), prob=not raw[-1][1], real=reals_of(source, learn.range if learn else run.facts['data'].get('range', (-1., 1.))))
 
 def export_html(
     run, # a `GANLearner`, a `Run`, the folder of one, or what `what_if` gave
@@ -137,7 +137,7 @@ def _fork_here(learn, nets):
     if run.folder is None: return learn.fork(G=more[0], D=more[1])
     def fork():
         if not nets and learn.pristine is None: raise ValueError("the networks could not be copied when the learner was made; give a function that makes fresh ones: what_if(..., nets=...)")
-        return run.learner_at(learn.dls, *(more if nets else deepcopy(learn.pristine)), loss=list(learn.known_losses.values()), opt=None if isinstance(learn.made['opt'], str) else learn.made['opt'],
+        return run.learner_at(learn.dls, *(more if nets else deepcopy(learn.pristine)), loss=list(learn.known_losses.values()), opt=None if isinstance(learn.made['opt'], str) else learn.made['opt'], x=learn.made['x'],
                               tricks=[deepcopy(t) for t in learn.tricks.given.values()], device=learn.device, progress=False)
     return learn.between_steps(fork)
 
@@ -202,4 +202,4 @@ def scene(self:WhatIf, title=None)->Scene:
     titles = {n: self.learn.tricks[n] for n in self.switches}
     switches = [dict(name=n, title=titles[n].title, short=titles[n].short, values=', '.join(f'{titles[n].declared[k].label} {show(v)}' for k, v in titles[n].checked(params).items() if k in params)) for n, params in self.switches.items()]
     about = f'{len(branches)} branches of one run, {thou(self.steps)} steps each: the same networks, batches and latents'
-    return Scene(title or 'What if', about, branches, past=self.past, switches=switches, start=self.start, prob=all(b['prob'] for b in branches), real=reals_of(self.learn.source))
+    return Scene(title or 'What if', about, branches, past=self.past, switches=switches, start=self.start, prob=all(b['prob'] for b in branches), real=reals_of(self.learn.source, self.learn.range))

@@ -154,6 +154,7 @@ def plot_samples(
     fake,            # (n, C, h, w) in [-1, 1], or points (n, d)
     real=None,       # as many reals, for comparison; None: not shown
     title:str='',    # above the plot
+    range:tuple=None, # (black, white) of images; None: (-1, 1), or (0, 1) where none is negative
 )->Plot:
     "Samples beside the data."
     if np.ndim(fake) == 2:
@@ -165,6 +166,6 @@ def plot_samples(
     panes = [('fake', fake)] + ([('real', real)] if real is not None else [])
     fig = Plot(3.2*len(panes), 3.4)
     for ax, (name, x) in zip(np.ravel(fig.subplots(1, len(panes))), panes):
-        ax.imshow(tile_images(torch.as_tensor(x), 8), cmap='gray', vmin=0, vmax=255, interpolation='nearest')
+        ax.imshow(tile_images(torch.as_tensor(x), 8, range=range), cmap='gray', vmin=0, vmax=255, interpolation='nearest')
         ax.set_title(f'{name}{": " + title if title and name == "fake" else ""}', fontsize=9); ax.axis('off')
     return fig

@@ -43,7 +43,7 @@ class Preset:
         "What it would switch now; nothing is switched."
         tr = learn.tricks
         on, values, loss = {t.name for t in tr.enabled if not t.leaving}, {n: t.params for n, t in tr.items()}, learn.loss_name
-        for c in tr.pending:               # what was asked for and waits comes first
+        for c in [c for c in tr.pending if c.at is None]:      # what was asked for and waits comes first
             if c.kind == 'loss': loss = c.name
             if c.kind in ('on', 'off'): on = on | {c.name} if c.kind == 'on' else on - {c.name}
             if c.kind in ('on', 'set'): values[c.name] = values[c.name] | c.params
@@ -60,7 +60,7 @@ class Preset:
 
     def learner(self, dls, seed:int=0, sizes:dict={}, **kwargs)->GANLearner:
         "A learner on fresh networks of the recipe, all of it on from step 0; `sizes` goes to `networks`, the rest to `GANLearner`."
-        shape = tuple(as_source(dls, Streams(seed)).shape)
+        shape = tuple(as_source(dls, Streams(seed), x=kwargs.get('x', 0)).shape)
         learn = GANLearner(dls, *self.networks(shape, seed, **sizes), loss=self.loss or 'non_saturating', seed=seed, **kwargs)
         try: learn.tricks.preset(self.name)
         except Refused:

@@ -4,6 +4,7 @@
 
 # %% ../nbs/probe.ipynb #d25b6981
 from __future__ import annotations
+from inspect import Parameter, signature
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
@@ -11,7 +12,7 @@ from .losses import loss_title, losses, scores_of
 from .meters import eval_mode
 
 # %% auto #0
-__all__ = ['need_module', 'latent_shape', 'ends_in_sigmoid', 'halvings', 'probe']
+__all__ = ['need_module', 'latent_shape', 'ends_in_sigmoid', 'halvings', 'reach', 'find_range', 'probe']
 
 # %% ../nbs/probe.ipynb #7aa36dde
 def need_module(net, what):
@@ -84,7 +85,62 @@ def halvings(
             return k if k > 0 and all(n == m << k for n, m in zip(x.shape[2:], xf.shape[2:])) and D(xf.clone()).numel() == len(x) else 0
     except Exception: return 0      # `probe` says what is wrong
 
+# %% ../nbs/probe.ipynb #437697a6
+def reach(
+    G:nn.Module,
+    z:torch.Tensor, # some latents
+)->tuple: # (lowest, highest) value that it makes, with weights as large as can be
+    "How far G's output can go; where it ends in Tanh or a Sigmoid, no further than that."
+    ps, outs = list(G.parameters()), []
+    saved = [p.clone() for p in ps]
+    try:
+        for s in (1, 1000, -1000):
+            for p, w in zip(ps, saved): p.copy_(s*w)
+            outs.append(G(z).flatten())
+    finally:
+        for p, w in zip(ps, saved): p.copy_(w)
+    out = torch.cat(outs)
+    out = out[~out.isnan()]
+    return (float(out.min()), float(out.max())) if len(out) else (-torch.inf, torch.inf)
+
+def find_range(
+    G:nn.Module,
+    x:torch.Tensor, # some real samples (B, ...)
+    z:torch.Tensor, # some latents
+    declared:tuple=None, # (black, white), where the user says it
+)->tuple: # (black, white), and a warning or None
+    "What is black and what is white in the samples, and whether G and the data agree in it."
+    if x.ndim != 4: return (-1., 1.), None
+    with torch.no_grad(), eval_mode(G): low, high = reach(G, z)
+    lo, hi = float(x.min()), float(x.max())
+    said = f"the data has values from {lo:.3g} to {hi:.3g}, and G makes values from {low:.3g} to {high:.3g}"
+    alone = "so D would tell real from fake by the range alone"
+    bounded = high - low < 1e3
+    if declared:
+        slack = .05*(declared[1] - declared[0])
+        off = lo < declared[0] - slack or hi > declared[1] + slack or bounded and (abs(low - declared[0]) > slack or abs(high - declared[1]) > slack)
+        return declared, f"{said}, while range=({declared[0]:g}, {declared[1]:g}) was declared, {alone}" if off else None
+    if lo >= 0 and hi <= 1.001 and hi > lo:                # [0, 1], or a few bright images of [-1, 1]
+        if low >= 0 and high <= 1.001 or not bounded and hi - lo > .5: return (0., 1.), None
+        return (-1., 1.), f"{said}, {alone}: give x*2 - 1, or end G in a Sigmoid" if bounded else None
+    if lo < -.05 and low >= 0 and bounded: return (-1., 1.), f"{said}, {alone}: end G in Tanh, or give the data in [0, 1]"
+    return (-1., 1.), None
+
 # %% ../nbs/probe.ipynb #76b3903e
+def _takes_one(net, what):
+    "Refuse a network that cannot be called with one tensor."
+    kinds = Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD
+    try: names = [p.name for p in signature(net.forward).parameters.values() if p.default is Parameter.empty and p.kind in kinds]
+    except (TypeError, ValueError): return      # what is written in C does not tell
+    if len(names) < 2: return
+    more = ', '.join(names[1:])
+    raise ValueError(f"{what}.forward takes ({', '.join(names)}), and ganlab gives it {'latents' if what == 'G' else 'samples'} alone: conditional networks are not trained here. Give {more} a default, or wrap {what} in a module that supplies {more}")
+
+def _elsewhere(places, xf)->str:
+    "Where a batch has samples of G's shape, if it does."
+    at = next((k for k, shape in places.items() if shape == tuple(xf.shape[1:])), None)
+    return '' if at is None else f"the DataLoader's batches have such samples at x={at!r}: GANLearner(..., x={at!r})"
+
 def _run(net, x, what, shapes):
     try: y = net(x)
     except Exception as e: raise ValueError(f"{what} does not run on {tuple(x.shape)}: {type(e).__name__}: {e}. {shapes}") from e
@@ -96,17 +152,20 @@ def probe(
     x:torch.Tensor, # some real samples (B, ...)
     z:torch.Tensor, # as many latents
     loss=None, # the loss that they are to be trained on
+    places:dict={}, # shapes of what else a batch has, by where it is
 )->bool: # does D give probabilities, as its loss wants it?
     "Refuse networks that cannot be trained together, naming G's, D's and the data's shapes."
     for net, what in ((G, 'G'), (D, 'D')):
         need_module(net, what)
+        _takes_one(net, what)
         if not any(p.requires_grad for p in net.parameters()): raise ValueError(f"{what} has no parameter that can be trained; call {what}.requires_grad_(True)")
     mine = {id(p): n for n, p in G.named_parameters()}
     if both := next((n for n, p in D.named_parameters() if id(p) in mine), None): raise ValueError(f"D.{both} is also a parameter of G, and an update of one network would move the other; give each a copy of its own")
     data = f"One sample of the data is {tuple(x.shape[1:])}, one latent {tuple(z.shape[1:])}"
     with torch.no_grad(), eval_mode(G, D):
         xf = _run(G, z, 'G', data + '; check z_dim.')
-        if xf.shape != x.shape: raise ValueError(f"G makes samples of shape {tuple(xf.shape[1:])} from latents of {tuple(z.shape[1:])}, the data has {tuple(x.shape[1:])}, and D must take both; change G's output or the data's size and channels")
+        todo = _elsewhere(places, xf) or "change G's output or the data's size and channels"
+        if xf.shape != x.shape: raise ValueError(f"G makes samples of shape {tuple(xf.shape[1:])} from latents of {tuple(z.shape[1:])}, the data has {tuple(x.shape[1:])}, and D must take both; {todo}")
         l = _run(D, x.clone(), 'D', data + f", and G(z) {tuple(xf.shape[1:])}; change D's input or the data.")
     if l.numel() != len(x): raise ValueError(f"D gives {tuple(l.shape)} for {len(x)} samples of {tuple(x.shape[1:])}, such as G's {tuple(xf.shape[1:])}; need one score per sample: end D in a layer with one output, or take the mean of its scores")
     return _probabilities(ends_in_sigmoid(D, x), loss)

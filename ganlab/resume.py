@@ -187,7 +187,7 @@ def _made(store, key)->str:
     net = store.need('nets', 'G', 'D')[key.upper()]
     return call(net['made_by']) if net['made_by'] else f"a {net['kind']} with {net['weights']:,} weights"
 
-def _learner(store, dls, G, D, run, loss, opt, tricks, **more)->GANLearner:
+def _learner(store, dls, G, D, run, loss, opt, tricks, x=None, **more)->GANLearner:
     "A learner made like the one of the record."
     made, own = dict(store.need('made', 'loss', 'opt', 'seed')), list(loss) if isinstance(loss, (list, tuple)) else [] if loss is None else [loss]
     own = [get_loss(l) for l in own]
@@ -195,6 +195,8 @@ def _learner(store, dls, G, D, run, loss, opt, tricks, **more)->GANLearner:
         made['loss'] = next((l for l in own if loss_key(l) == store.need('first_loss')), None)
         if made['loss'] is None: raise ValueError(f"the run began with a loss of your own, {store.need('first_loss').split('/')[1]}, and no code is stored; give it: loss=...")
     if opt is not None: made['opt'] = opt
+    if x is not None: made['x'] = x
+    if made.get('x', 0) is None: raise ValueError("the samples were picked from a batch by a function of your own, and no code is stored; give it: x=...")
     if made['opt'] is None: raise ValueError("the run was made with an optimiser of your own, and no code is stored; give the same: opt=...")
     for name, *keys in (('nets', 'G', 'D'), ('data', 'first', 'name', 'n', 'bs'), ('threads',), ('versions', 'torch')): store.need(name, *keys)
     _initial(store, G, D, must=run is None)
@@ -226,7 +228,7 @@ def resume(cls:GANLearner,
     dls, G, D, # the data, and networks built as they were when the run began
     *,
     step:int=None, # where to go on, on a line of its own; None: at the last step that is known
-    loss=None, opt=None, # the user's own, if the run had such: no code is stored
+    loss=None, opt=None, x=None, # the user's own, if the run had such: no code is stored
     tricks=(), # classes of tricks of the user's own
     cbs=None, path=None, device=None, # as for a new learner
     progress:bool=True, # show a bar while steps are computed again
@@ -234,7 +236,7 @@ def resume(cls:GANLearner,
     "Go on with a run, bit for bit, whatever ended it. A change that waited for its step (`at=`) waits again."
     with unbroken():
         store = run if isinstance(run, Store) else _opened(getattr(run, 'folder', run))
-        try: return _taken_up(store, step, progress, dls, G, D, loss, opt, tricks, cbs=cbs, path=path, device=device)
+        try: return _taken_up(store, step, progress, dls, G, D, loss, opt, tricks, x, cbs=cbs, path=path, device=device)
         except BaseException:
             store.close()
             raise
@@ -243,12 +245,12 @@ def _opened(folder)->Store:
     if isinstance(folder, (str, os.PathLike)): Run.let_go(folder)
     return Store.open(folder, write=True)
 
-def _taken_up(store, step, progress, dls, G, D, loss, opt, tricks, **more)->GANLearner:
+def _taken_up(store, step, progress, dls, G, D, loss, opt, tricks, x, **more)->GANLearner:
     rec = Run(store)
     known = rec.steps_on(rec.line)
     _tell_of_more(store, known)
     step = known if step is None else whole(step, 'step', 0, known, ': that is how far the run is known')
-    learn = _learner(store, dls, G, D, rec, loss, opt, tricks, **more)
+    learn = _learner(store, dls, G, D, rec, loss, opt, tricks, x, **more)
     waiting = _able(learn, rec.waits(learn.known_losses.values()))
     if step < known: rec.leave(step, rec.last_before(step))
     rec.bring(learn, step, progress)
@@ -287,13 +289,13 @@ def replay(self:Run,
     dls, G, D, # the data, and networks built as they were when the run began
     *,
     step:int=None, # up to where; None: the last step that is known
-    loss=None, opt=None, tricks=(), # the user's own, if the run had such
+    loss=None, opt=None, x=None, tricks=(), # the user's own, if the run had such
     device=None, progress:bool=True,
 )->GANLearner: # a learner of its own, recorded in memory
     "Do the whole run again, from its seed and its changes."
     known = self.step
     step = known if step is None else whole(step, 'step', 0, known, ': that is how far the run is known')
-    learn = _learner(self.store, dls, G, D, None, loss, opt, tricks, device=device)
+    learn = _learner(self.store, dls, G, D, None, loss, opt, tricks, x, device=device)
     last = self.last_before(step) if step < known else None
     changes = self.changes_on(self.line, own=learn.known_losses.values())
     learn.carry_on([c for c in changes if last is None or c.id <= last], self, step, progress)

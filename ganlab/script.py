@@ -122,15 +122,15 @@ def _snapshot_files(store, number, stem)->dict: # path -> what writes it
 def _head(facts, steps, path, changes, mults)->list:
     "Up to the learner."
     made = facts['made']
-    own = [c for c in ('loss', 'opt') if made[c] is None]
-    args = _keywords({k: made[k] for k in _made if made[k] is not None})
+    own = [c for c in ('loss', 'opt', 'x') if made.get(c, 0) is None]
+    args = _keywords({k: made[k] for k in _made if made.get(k) is not None} | ({'x': made['x']} if made.get('x') else {}))
     return [f'"A run of {steps:,} steps, recorded with torch {one_line(facts["versions"]["torch"])}."', 'from pathlib import Path', *(['import json'] if mults else []), 'import torch', 'from ganlab.all import *', '',
             'here = Path(__file__).parent', f"torch.set_num_threads({int(facts['threads'])})      # sums of another number of threads differ in their last bits", *_data(facts), *_nets(facts),
             f"load_initial(G, D, here/{path.with_suffix('.safetensors').name!r})",
             f"learn = GANLearner(dls, G, D, {', '.join(args)})" + ''.join(f'      # and {k}=..., of your own: fill in' for k in own),
             *(_adding(n) for n in sorted({c.name for c in changes if c.kind in ('on', 'off', 'set')} - _known()))]
 
-_made = ('loss', 'opt', 'lr_g', 'lr_d', 'betas_g', 'betas_d', 'n_d', 'update', 'z_dim', 'seed', 'amp')      # of the arguments of a learner, those that are of the training
+_made = ('loss', 'opt', 'lr_g', 'lr_d', 'betas_g', 'betas_d', 'n_d', 'update', 'z_dim', 'seed', 'amp', 'range')      # of the arguments of a learner, those that are of the training
 
 def _story(run, path, changes, mults)->list:
     "From the first step to the last."

@@ -187,7 +187,6 @@ class Grafted(Trick):
         for i, (site, where, make) in enumerate(self.plan(learn)):
             with borrowed_rng(learn.streams, f'{self.name}/init', learn.step, i, learn.device): m = make()
             insert(site.module, self.name, m, where)
-            undo.callback(remove, site.module, self.name)
     def parts(self, learn)->list: # the modules that it added
         return [getattr(h, f'ganlab_{self.name}') for net in (learn.D, learn.G) for h in hosts(net, self.name)]
     def leave(self, learn)->int: return self.params.get('leave_over', 0)

@@ -4,9 +4,8 @@
 
 # %% ../nbs/05_switch.ipynb #28058809
 from __future__ import annotations
-import threading
+import threading, warnings
 from collections.abc import Mapping
-from contextlib import ExitStack
 from copy import deepcopy
 from functools import partial
 import torch
@@ -41,6 +40,7 @@ class Change:
         self.loss, self.cancelled, self.together = None, False, (self,)     # the loss that it changes to; was it taken back? the changes that stand or fall with it
         self.recipe = None # the title of the preset that it is part of
         self.title, self._done, self._why_never, self._tricks = name, threading.Event(), lambda: None, None
+        self._then, self.told = [], False                    # who wants to know; was it said that the training ended before its step?
 
     def wait(self, timeout:float=None)->Change: # seconds; None waits for ever
         "Block until applied; raise what refused it, or `TimeoutError`."
@@ -69,6 +69,22 @@ def sentence(self:Change)->str: # for the announcement line
         return f'{self.what}: asked at {self.asked}, applied {when}.'
     vals = ', '.join(f'{k} {v:g}' if isinstance(v, float) else f'{k} {v}' for k, v in self.params.items() if self.kind != 'rates' or k == 'value')
     return f"{self.what} at step {self.step}{': ' + vals if vals else ''}.{' ' + self.caution if self.caution else ''}"
+
+@patch
+def then(self:Change, f)->Change:
+    "Have `f(change)` called when it is applied, refused or cancelled, by whoever does that; at once, where it has been."
+    self._then.append(f)
+    if self._done.is_set(): self.answered()
+    return self
+
+@patch
+def answered(self:Change):
+    "Tell everyone who waits what became of it."
+    self._done.set()
+    while self._then:
+        try: self._then.pop()(self)
+        except IndexError: pass         # another thread was faster
+        except Exception as e: warnings.warn(f"{self.what}: who was to be told failed ({type(e).__name__}: {e})")
 
 @patch
 def cancel(self:Change)->Change:
@@ -145,6 +161,13 @@ def queue(self:Tricks, changes:list):
     with self._lock: self._queue += changes
 
 @patch
+def tell_waiting(self:Tricks):
+    "Say once which changes still wait when a training has ended."
+    new = [c for c in self.pending if c.at is not None and not c.told]
+    for c in new: c.told = True
+    if new: warnings.warn(f"the training ended at step {self.learn.step}, and this waits: {' '.join(c.sentence for c in new)} It is applied when the training gets there; change.cancel() takes it back, and learn.tricks.pending lists what waits")
+
+@patch
 def unqueue(self:Tricks, changes)->bool: # False: they did not wait, or no longer
     "Have changes wait no longer."
     with self._lock:
@@ -163,7 +186,7 @@ def take_back(self:Tricks, change:Change):
     for c in change.together:
         to = '' if c.at is None else f' for step {c.at}'
         c.cancelled, c.error = True, Refused(f"{c.what}: asked at {c.asked}{to}, cancelled at step {self.learn.step}.")
-        c._done.set()
+        c.answered()
 
 def _why_never(c, learn):
     if learn.on_training_thread(): return "wait() on the training thread would wait for itself; a change asked there is applied at the next step boundary"
@@ -240,7 +263,7 @@ def _apply(self:Tricks, *changes)->bool: # one change, or those that stand or fa
     except BaseException as e: error = e
     if error is None or recorded(): self._applied(changes)
     else: self._refused(changes, error)
-    for c in changes: c._done.set()
+    for c in changes: c.answered()
     if error and not isinstance(error, Exception): raise error      # an interrupt
     return changes[0].error is None
 
@@ -264,7 +287,7 @@ def _try(self:Tricks, c:Change, undo):
 def _applied(self:Tricks, changes):
     for c in changes:
         c.step = self.learn.step
-        self.refused.pop(c.name, None)
+        for n in [n for n, r in self.refused.items() if n == c.name or r.kind == c.kind == 'loss']: del self.refused[n]
         if not c.moot: self.log.append(c)
 
 @patch
@@ -344,10 +367,11 @@ def build(self:Tricks, events:list):
     for kind, name, values, step in events:
         t, learn.step = self[name], step
         if kind == 'on': t.params = dict(values)
-        if kind == 'on': t.attach(learn, ExitStack())
-        else:
-            t.refit(values)
-            t.detach(learn)
+        with all_or_nothing(learn) as undo:
+            if kind == 'on': t.attach(learn, undo)
+            else:
+                t.refit(values)
+                t.detach(learn)
         t.enabled, t.since, t.leaving = kind == 'on', step, None
         self.refresh()
         learn.rewire()
@@ -381,7 +405,7 @@ def _gone(self:Tricks, t:Trick, n:int)->bool:
         c = Change('off', t.name, asked=self.learn.step)
         c.title = t.title
         self._refused([c], e)
-        c._done.set()
+        c.answered()
         return False
     t.stuck = None
     return True

@@ -143,6 +143,8 @@ def any_request(learn, rng):
     if kind < .95: return lambda: [c.cancel() for c in tr.pending[:1]]
     return rng.choice([lambda: tr.on(name + 'x'), lambda: tr.set(name, no_such=1), lambda: learn.set_loss('no such'), lambda: tr.preset('no such'), lambda: learn.half_step('x'), lambda: tr.off(name, at=-1)])
 
+def too_many(learn, rng): return lambda: learn.tricks.off(rng.choice(learn.tricks.enabled).name, now=True)
+
 def refusals(kind, n, seed, monkeypatch):
     "`n` requests, some while idle and some while it trains; what was counted"
     counts, rng, learn = Counter(), random.Random(seed), make_learner(kind)
@@ -151,13 +153,12 @@ def refusals(kind, n, seed, monkeypatch):
     def some(k):
         for _ in range(k):
             before = everything(learn)
-            try: any_request(learn, rng)()
+            try: (too_many if len(learn.tricks.enabled) > 8 and rng.random() < .5 else any_request)(learn, rng)()
             except ValueError as e:
                 one_sentence(e)
                 counts['told'] += 1
                 same(before, everything(learn), e)
             counts['asked'] += 1
-            if len(learn.tricks.enabled) > 8: learn.tricks.off(rng.choice(learn.tricks.enabled).name, now=True) if rng.random() < .5 else None
     while counts['asked'] < n:
         some(6)
         learn.fit_steps(2, gate=lambda _: some(3), progress=False)

@@ -201,7 +201,7 @@ function plot(cv, p, d, o) {                                     // o: {mode, fl
   if (ref != null) { x.setLineDash([2, 3]); x.strokeStyle = col('--edge'); x.beginPath(); x.moveTo(ML, Y(ref)); x.lineTo(w - MR, Y(ref)); x.stroke(); x.setLineDash([]) }
   if (alone) { x.textAlign = 'center'; x.fillStyle = col('--ink2'); const s = Math.max(1, nice(x1 - x0, (w - ML - MR) / 70)); for (let t = Math.ceil(x0 / s) * s; t <= x1; t += s) x.fillText(thou(t), X(t), H - 6) }
   if (!d.n) { if (p.top) { x.font = col.font(13); x.textAlign = 'center'; x.fillStyle = col('--ink2'); x.fillText('Gradient norms appear after the first step.', (ML + w - MR) / 2, (top + H - bot) / 2) } return }
-  flagsOf(x, p, o.flags.filter(f => f[0] >= x0), X, w, H, top, bot, !narrow, col);
+  flagsOf(x, p, o.flags.filter(f => f[0] >= x0 && f[0] <= x1), X, w, H, top, bot, !narrow, col);
   const trace = (a, b) => { x.beginPath(); let pen = false; a.x.forEach((t, i) => { if (Number.isNaN(b[i])) return; x[pen ? 'lineTo' : 'moveTo'](X(t), Y(b[i])); pen = true; if (b === a.lo && a.hi[i] !== b[i]) x.lineTo(X(t), Y(a.hi[i])) }); x.stroke() };
   x.save(); x.beginPath(); x.rect(ML, top - 6, w - ML - MR, H - top - bot + 8); x.clip(); x.lineJoin = 'round';
   was.forEach((s, i) => { x.strokeStyle = col(p.lines[i][2]); x.lineWidth = p.top ? 1.6 : 1.2; x.globalAlpha = .35; trace(s, s.y); x.globalAlpha = 1 });   // what was left, or the parent: dimmed

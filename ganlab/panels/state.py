@@ -11,8 +11,8 @@ from .lifetime import Whole
 from ..trick import Trick
 
 # %% auto #0
-__all__ = ['CSS', 'JS', 'thou', 'show', 'values_of', 'words_of_recipe', 'words', 'flag', 'describe', 'trick_row', 'PanelState',
-           'make_state', 'any_shell', 'Part']
+__all__ = ['CSS', 'JS', 'thou', 'show', 'values_of', 'words_of_recipe', 'words', 'waits', 'flag', 'describe', 'trick_row',
+           'PanelState', 'make_state', 'any_shell', 'Part']
 
 # %% ../../nbs/panels/state.ipynb #23a27761
 def thou(n:int)->str: # '50 000', with narrow no-break spaces
@@ -59,12 +59,19 @@ def words(change, learn)->tuple: # the subject, in bold, and the rest of the sen
         return who, f"asked at {thou(c.asked)}, {what} {when}{': ' + vals if vals else ''}."
     return who, f"{what} at step {thou(c.step)}{': ' + vals if vals else ''}." + (f' Asked at {thou(c.asked)}.' if c.asked != c.step else '') + (f' {c.caution}' if c.caution else '')
 
+def waits(changes, learn)->str: # '' where none of them waits for a later step
+    "What waits for its step, in a sentence."
+    later = sorted((c for c in changes if c.at is not None), key=lambda c: c.at)
+    if not later: return ''
+    if len(later) == 1: return f'{words(later[0], learn)[0]} waits for step {thou(later[0].at)}.'
+    return f'{len(later)} changes wait for later steps, the first for step {thou(later[0].at)}: {words(later[0], learn)[0]}.'
+
 def flag(change, learn)->list: # [step, 'on' | 'off' | 'set' | 'ask', label, name]
     "A change as it is drawn on the curves."
     c, vals = change, values_of(change, learn)
     name = f'{c.title} loss' if c.kind == 'loss' else f"{c.title} {vals.split(', ')[0]}" if c.kind == 'set' and vals else c.title
     kind = 'ask' if c.step is None else c.kind if c.kind in ('on', 'off') else 'set'
-    return [c.asked if c.step is None else c.step, kind, name, c.name]
+    return [next(s for s in (c.step, c.at, c.asked) if s is not None), kind, name, c.name]
 
 # %% ../../nbs/panels/state.ipynb #d5fd3699
 def describe(t:Trick)->dict: # plain values, for JSON
@@ -73,6 +80,19 @@ def describe(t:Trick)->dict: # plain values, for JSON
           for p in t.declared.values()]
     return dict(name=t.name, title=t.title, short=t.short, source=t.source, pinned=bool(t.pinned), effect=t.effect(), params=ps)
 
+def _later(t, c)->str:
+    "A change that waits for its step, in a sentence."
+    vals = ', '.join(f'{t.declared[k].label} {show(v)}' for k, v in c.params.items())
+    what = dict(on='on', off='off', set='changed')[c.kind]
+    return f"Asked at {thou(c.asked)}: {what} at step {thou(c.at)}{': ' + vals if vals else ''}."
+
+def _turn(t, soon, later): # -> a `Change`, or None
+    "The next switch of a trick: the last word on the coming boundary, or the first of the later ones that makes a difference."
+    switches = lambda changes: [c for c in changes if c.kind in ('on', 'off')]
+    if found := switches(soon): return found[-1]
+    is_on = t.enabled and not t.leaving
+    return next((c for c in sorted(switches(later), key=lambda c: c.at) if (c.kind == 'on') != is_on), None)
+
 def trick_row(
     t:Trick, # the trick
     pending=(), # its changes asked for and not applied
@@ -80,14 +100,15 @@ def trick_row(
     why:str=None, # why it does not apply here
 )->dict: # state, words at its right, values, sentence below, and where it goes
     "A trick's row as it is now."
-    vals, asked = dict(t.params), [c for c in pending if c.kind in ('on', 'off')]
-    for c in pending: vals.update(c.params)
-    row = lambda state, text, why='', to=0.: dict(state=state, text=text, values=vals, why=why, to=to, effect=t.effect(t.params))
+    soon, later = [c for c in pending if c.at is None], [c for c in pending if c.at is not None]
+    vals, waits = dict(t.params), ' '.join(_later(t, c) for c in later)
+    for c in soon: vals.update(c.params)
+    row = lambda state, text, why='', to=0.: dict(state=state, text=text, values=vals, why=why, to=to, effect=t.effect(t.params), on=t.enabled, waits=waits)
     when = lambda c: f'asked at {thou(c.asked)}' if c.at is None else f'asked for {thou(c.at)}'
-    if asked: return row('asked', when(asked[-1]), to=float(asked[-1].kind == 'on'))
+    if turn := _turn(t, soon, later): return row('asked', when(turn), to=float(turn.kind == 'on'))
     if refused is not None: return row('refused', f'refused at {thou(refused.asked)}', str(refused.error), float(t.enabled))
     if t.leaving: return row('leaving', f'{t.leaving[1] - t.leaving[0]} of {t.leaving[1]} steps left', to=t.leaving[0]/t.leaving[1])
-    text = when(pending[-1]) if pending else ''
+    text = when(soon[-1]) if soon else ''
     if t.enabled: return row('on', text or f'since {thou(t.since)}', to=1.)
     return row('na', '', why) if why else row('off', text)
 

@@ -4,6 +4,7 @@
 
 # %% ../../nbs/panels/steer.ipynb #d83a661a
 from __future__ import annotations
+import html
 import io
 import ipywidgets as W
 from PIL import Image
@@ -49,5 +50,5 @@ class Steer(Tenant, W.VBox):
             how = dict(truncation=self.truncation.value)
             if self.mixing.value: how |= dict(mix=self.learn._z(1, 'steer', 1 + self.other.value), layers=list(range(self.places.value[0], self.places.value[1] + 1)))
             x = self.learn.sample(z=self.learn._z(self.n, 'steer z', self.latents.value), **how)
-            self.picture.value, self.said.value = _jpeg(tile_images(x, max(1, round(self.n**.5)))), ''
-        except ValueError as e: self.said.value = str(e)
+            self.picture.value, self.said.value = _jpeg(tile_images(x, max(1, round(self.n**.5)), range=self.learn.range)), ''
+        except ValueError as e: self.said.value = html.escape(str(e))

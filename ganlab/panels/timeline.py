@@ -79,7 +79,7 @@ def rows_at(
         since, values = on.get(t.name, (None, {}))
         values = {k: p.default for k, p in t.declared.items()} | values
         state = 'off' if since is None else 'on'
-        return dict(state=state, text=f'since {thou(since)}' if since is not None else '', values=values, why='', to=float(state == 'on'), effect=t.effect(values))
+        return dict(state=state, text=f'since {thou(since)}' if since is not None else '', values=values, why='', to=float(state == 'on'), effect=t.effect(values), on=state == 'on', waits='')
     return tuple(row(t) for t in learn.tricks.values())
 
 # %% ../../nbs/panels/timeline.ipynb #90027410
@@ -113,7 +113,7 @@ function line(x, o, X, y, w, L, col) {                           // the line its
   x.strokeStyle = col('--ink'); x.lineWidth = 2; x.beginPath(); x.moveTo(X(0), y); x.lineTo(X(o.n), y); x.stroke();
   const twigs = [...o.ghosts.map(g => [g, true]), ...o.forks.map(([a, name, b]) => [[a, b, name], false])], ends = [-1e9, -1e9];
   twigs.forEach(([g, dash]) => { const r = X(g[0]) > ends[0] ? 0 : X(g[0]) > ends[1] ? 1 : -1; if (r < 0) return; ends[r] = X(g[1]) + 16 + x.measureText(g[2]).width; branch(x, X, y, y + 20 + 16 * r, g, dash, w, col) });
-  o.flags.forEach(([t, kind]) => { const fx = Math.min(X(t), X(o.n)); x.strokeStyle = col('--ink'); x.lineWidth = 1.25; x.beginPath(); x.moveTo(fx, y); x.lineTo(fx, y - 12); x.stroke();
+  o.flags.filter(f => f[0] <= o.n).forEach(([t, kind]) => { const fx = Math.min(X(t), X(o.n)); x.strokeStyle = col('--ink'); x.lineWidth = 1.25; x.beginPath(); x.moveTo(fx, y); x.lineTo(fx, y - 12); x.stroke();
     x.fillStyle = kind === 'off' || kind === 'ask' ? col('--bg') : col('--ink'); x.beginPath(); (kind === 'set' ? [[0, -14], [4, -10], [0, -6], [-4, -10]] : [[0, -14], [7, -10], [0, -6]]).forEach(([a, b], i) => x[i ? 'lineTo' : 'moveTo'](fx + a, y + b)); x.closePath(); x.fill(); x.stroke() });
   o.snaps.forEach(([t, kept]) => { x.fillStyle = kept === 'pinned' ? col('--ink') : col('--bg'); x.strokeStyle = col('--ink'); x.lineWidth = 1.5; x.beginPath(); x.arc(X(t), y, 3.5, 0, 7); x.fill(); x.stroke() });
   if (o.best >= 0) { star(x, X(o.best), y, 8); x.fillStyle = col('--ink'); x.strokeStyle = col('--bg'); x.lineWidth = 2; x.stroke(); x.fill() }

@@ -4,7 +4,7 @@
 
 # %% ../../nbs/panels/tricks.ipynb #b13a3f34
 from __future__ import annotations
-import asyncio, math, threading, weakref
+import asyncio, html, math, threading, weakref
 import ipywidgets as W, traitlets as T
 from ..losses import get_loss, loss_name, loss_title, losses
 from ..presets import presets
@@ -73,14 +73,15 @@ JS_ROW = r'''
 let serial = 0;
 function trickRow(t, ask, pin, effects) {                          // effects: in words, and in a sentence
   const row = make('div', 'row off'), sw = make('input', 'sw'), nm = button('nm', t.title), st = make('span', 'st'), pn = button('pin', '', icon('M4 1h4v1l-.5.5V5l2 2v1H6.5v3L6 12l-.5-1V8h-3V7l2-2V2.5L4 2z'));
-  const ps = make('div', 'ps'), lv = make('div', 'lv', make('i')), why = make('div', 'why'), about = make('div', 'about'), id = 'gl-' + (++serial);
+  const ps = make('div', 'ps'), lv = make('div', 'lv', make('i')), why = make('div', 'why'), wait = make('div', 'why wait'), about = make('div', 'about'), id = 'gl-' + (++serial);
   row.dataset.trick = t.name; sw.type = 'checkbox'; sw.setAttribute('role', 'switch'); sw.setAttribute('aria-label', t.title); st.id = id + 's'; why.id = id + 'w'; sw.setAttribute('aria-describedby', `${st.id} ${why.id}`);
   nm.className = 'nm'; nm.title = [t.short, t.source].filter(Boolean).join('\n'); nm.setAttribute('aria-expanded', false);
   pn.className = 'pin'; about.append(t.short, t.source ? make('span', 'src', t.source) : '');
   const say = make('span'), shut = button('q small', 'Dismiss'); shut.onclick = () => ask({ do: 'dismiss', name: t.name }); why.append(say, shut); let wrong = '';
+  const until = make('span'), not = button('q small', 'Cancel'); not.setAttribute('aria-label', `Cancel: ${t.title}`); not.title = 'It will not be applied'; not.onclick = () => ask({ do: 'cancel', name: t.name }); wait.append(until, not);
   const fields = t.params.map(p => { const send = params => ask({ do: 'set', name: t.name, params }), f = p.kind === 'float' || p.kind === 'int' ? numberField(p, t.title, send, s => { wrong = s; words() }) : otherField(p, t.title, send); f.param = p.name; ps.append(f); return f });
   const ab = button('ab', 'A/B'); ab.className = 'ab'; ab.title = 'Does it help, or is it luck? Compare the run with and without this switch'; ab.setAttribute('aria-label', `A/B: ${t.title}`); ab.onclick = () => ask({ do: 'ab', name: t.name });
-  row.append(sw, make('span', 'who', nm, pn, ab), st, about, ps, lv, why);
+  row.append(sw, make('span', 'who', nm, pn, ab), st, about, ps, lv, why, wait);
   let r = null, held = null, open = false;                         // `held`: clicked here, and not yet heard of
   const words = () => { const s = wrong || (r && ['na', 'refused'].includes(r.state) ? r.why : '') || r?.bad || ''; say.textContent = s; why.hidden = !s; shut.hidden = !!wrong || !(r?.state === 'refused' || r?.bad); why.classList.toggle('err', !!(wrong || r?.bad || r?.state === 'refused')) };
   const look = () => {
@@ -91,6 +92,7 @@ function trickRow(t, ask, pin, effects) {                          // effects: i
     st.textContent = held ? 'asked' : told ? short : r.text; st.classList.toggle('eff', !!told); st.classList.toggle('long', !!told && short.length > 16); st.title = told ? long : ''; sw.title = { off: `Turn on: ${short}. ${long}`, on: 'On. Turn off', asked: 'Asked for; done between two steps', leaving: 'Leaving gently, step by step', refused: 'Refused' }[state] ?? r.why;
     lv.hidden = state !== 'leaving'; lv.title = r.text; lv.firstChild.style.width = 100 * r.to + '%';
     ps.hidden = !fields.length || !(open || row.pinned && state !== 'na' || ['on', 'asked', 'leaving', 'refused'].includes(state)); about.hidden = !open; nm.setAttribute('aria-expanded', open); words();
+    until.textContent = r.waits || ''; wait.hidden = !r.waits;
   };
   sw.onclick = e => { e.preventDefault(); if (row.dataset.state === 'na') { open = true; setTimeout(look); return }
     const is = row.dataset.state, to = is === 'on' ? false : is === 'asked' ? !sw.defaultTo : is === 'refused' ? !r.to : true; sw.defaultTo = to;
@@ -117,7 +119,8 @@ function render({ model, el }) {
   loss.setAttribute('aria-label', 'Loss'); loss.title = 'The loss; changed between two steps, like a trick'; loss.onchange = () => ask({ do: 'loss', name: loss.value });
   const recipe = make('select', 'inp pre'), card = make('div', 'plan'); recipe.setAttribute('aria-label', 'Preset'); recipe.title = 'A recipe of a paper, switched whole; first you see what it will switch';
   recipe.onchange = () => { ask({ do: recipe.value ? 'plan' : 'unplan', name: recipe.value }) };
-  root.append(make('div', 'hd', make('h3', '', 'Tricks'), count, find, make('span', 'two', loss, recipe)), card);
+  const denied = make('p', 'why err told'); denied.setAttribute('role', 'status');
+  root.append(make('div', 'hd', make('h3', '', 'Tricks'), count, find, make('span', 'two', loss, recipe)), denied, card);
   const then = make('p', 'then'), lrs = make('p', 'mut lrs'), top = make('div', 'rows pinned'), none = make('p', 'mut none', 'No trick of that name.'); root.append(then, lrs, top);
   const effects = model.get('effects'), words = Object.fromEntries(effects.map(([effect, ...w]) => [effect, w]));
   const groups = effects.map(([effect, title, sub]) => { const h = make('button', 'gh', icon('M4 2l5 4-5 4z'), make('b', '', title[0].toUpperCase() + title.slice(1)), make('span', 'n'), make('span', 'mut', sub)), body = make('div', 'rows');
@@ -141,17 +144,17 @@ function render({ model, el }) {
     Object.values(rows).forEach(r => { const g = groups.find(o => o.body === r.parentNode), open = !g || g.h.getAttribute('aria-expanded') === 'true'; r.hidden = q ? !r.matches(q) : !(open || r.active()); seen += !r.hidden });
     groups.forEach(({ h, body }) => { const all = [...body.children], off = all.filter(r => r.hidden).length; h.hidden = !all.length || !!q; h.querySelector('.n').textContent = h.getAttribute('aria-expanded') === 'true' ? all.length : off < all.length ? off + ' more' : all.length; body.classList.toggle('any', off < all.length) });
     none.hidden = !q || seen > 0 };
-  const read = () => { build(); put(); const now = model.get('rows'), pins = model.get('pins'), at = model.get('at');
+  const read = () => { build(); put(); denied.textContent = model.get('told'); denied.hidden = !denied.textContent; const now = model.get('rows'), pins = model.get('pins'), at = model.get('at');
     then.hidden = at < 0; then.textContent = at < 0 ? '' : `As they were at step ${thou(at)}. To switch, go back to live.`; [top, ...groups.map(g => g.body), loss, recipe].forEach(e => { e.inert = at >= 0 }); el.dataset.at = at;
     lrs.hidden = at >= 0 || !model.get('rates'); lrs.textContent = `Learning rates now: ${model.get('rates')}`;
     specOf.forEach((t, i) => now[i] && rows[t.name].sync(now[i], pins.includes(t.name)));
-    el.dataset.compares = model.get('compares'); const on = now.filter(r => r.state === 'on' || r.state === 'leaving').length; count.textContent = on + ' on'; el.dataset.on = on;
+    el.dataset.compares = model.get('compares'); const on = now.filter(r => r.on).length; count.textContent = on + ' on'; el.dataset.on = on;
     const ls = model.get('losses'); if (loss.options.length !== ls.length) loss.replaceChildren(...ls.map(([v, text]) => new Option(text, v))); if (document.activeElement !== loss || loss.value === el.dataset.loss) loss.value = model.get('loss'); el.dataset.loss = model.get('loss'); loss.hidden = !ls.length;
     show() };
   find.oninput = show; find.onkeydown = e => { if (e.key === 'Escape') { find.value = ''; show() } };
   el.onkeydown = e => { if (!e.target.classList.contains('sw') || !['ArrowUp', 'ArrowDown'].includes(e.key)) return; e.preventDefault();
     const all = [...root.querySelectorAll('.sw')].filter(s => s.offsetParent), i = all.indexOf(e.target) + (e.key === 'ArrowDown' ? 1 : -1); all[Math.max(0, Math.min(all.length - 1, i))].focus() };
-  const names = ['spec', 'rows', 'pins', 'loss', 'losses', 'rates', 'at']; let due = false;
+  const names = ['spec', 'rows', 'pins', 'loss', 'losses', 'rates', 'told', 'at']; let due = false;
   const later = () => { if (!due) { due = true; queueMicrotask(() => { due = false; read() }) } };
   names.forEach(n => model.on('change:' + n, later)); read();
   model.on('change:plan', planned); planned();
@@ -250,6 +253,7 @@ class TrickPanel(Tenant, Part):
     loss = T.Unicode('').tag(sync=True)
     rates = T.Unicode('').tag(sync=True)     # of layers that differ in them
     compares = T.Bool(False).tag(sync=True)  # is there a button A/B beside each trick?
+    told = T.Unicode('').tag(sync=True)      # why the loss or the preset that was asked for is not switched
     at = T.Int(-1).tag(sync=True)            # a step of the past that is looked at, where nothing can be switched; -1: the present
     effects = T.List([[effect, *said] for effect, said in effect_words.items()]).tag(sync=True)   # what a switch does at its instant, by which the rows are grouped
 
@@ -261,7 +265,7 @@ class TrickPanel(Tenant, Part):
     ):
         if reasons is None: self.move_in()
         self.reasons = reasons or Reasons(learn)
-        self.learn, self.after, self.compare, self.bad, self._turn = learn, after, compare, {}, threading.Lock()
+        self.learn, self.after, self.compare, self.bad, self.said, self._turn = learn, after, compare, {}, '', threading.Lock()
         super().__init__(self.request, compares=compare is not None, losses=self.known(), recipes=[(n, p.title) for n, p in presets.items()],
                          pins=[t.name for t in learn.tricks.values() if t.pinned])
         self._answer()
@@ -276,27 +280,42 @@ class TrickPanel(Tenant, Part):
         with self._turn:
             if len(self.spec) != len(self.learn.tricks): self.spec = [describe(t) for t in self.learn.tricks.values()]
             names = [s['name'] for s in self.spec]
-            self.put(losses=self.known(), loss=state.loss, rates=state.rates, at=state.at, rows=[{**r, 'bad': self.bad.get(n, '')} for n, r in zip(names, state.rows)])
+            self.put(losses=self.known(), loss=state.loss, rates=state.rates, at=state.at, told=self._told(), rows=[{**r, 'bad': self.bad.get(n, '')} for n, r in zip(names, state.rows)])
 
     def request(self,
-        msg:dict, # do: 'on', 'off', 'set', 'loss', 'plan', 'unplan', 'preset', 'dismiss', 'ab' or 'sight'; name; params; names
+        msg:dict, # do: 'on', 'off', 'set', 'cancel', 'loss', 'plan', 'unplan', 'preset', 'dismiss', 'ab' or 'sight'; name; params; names
     ):
         "What a click asked for."
         learn, do, name, change = self.learn, msg.get('do'), msg.get('name'), None
         if do == 'sight': return self.reasons.look(msg['names'])
         self.bad.pop(name, None)
+        self.said = ''
         try:
             if do in ('plan', 'unplan', 'preset'): self.plan = as_plan(learn, name) if do == 'plan' else {}
             if do == 'preset': change = next(reversed(learn.tricks.preset(name)), None)
             elif do == 'dismiss': learn.tricks.refused.pop(name, None)
+            elif do == 'cancel': change = self._cancel(name)
             elif do == 'ab': return self.compare(name)
             elif do == 'loss': change = learn.set_loss(name)
             elif do in ('on', 'off', 'set'): change = getattr(learn.tricks, do)(name, **msg.get('params', {}))
         except Exception as e:                               # a refusal stands in learn.tricks.refused
             change = e
-            if name not in learn.tricks.refused: self.bad[name] = str(e)
+            if name not in learn.tricks: self.said = str(e)
+            elif name not in learn.tricks.refused: self.bad[name] = str(e)
         if self.after: self.after(change)
         self._answer()
+
+    def _cancel(self, name): # -> the last `Change` that was cancelled
+        "Take back what was asked of a trick for a later step."
+        change = None
+        for c in self.learn.tricks.pending:
+            if c.name == name and c.at is not None: change = c.cancel()
+        return change
+
+    def _told(self)->str:
+        "What was refused and is no trick's, for the line below the menus: the loss, a preset."
+        of_loss = [c for c in list(self.learn.tricks.refused.values()) if c.kind == 'loss']
+        return self.said or (str(of_loss[-1].error) if of_loss else '')
 
     def _answer(self):
         "Show what became of a request, and then why a trick does not apply now, where that can be asked here."
@@ -306,7 +325,7 @@ class TrickPanel(Tenant, Part):
 
     def turn(self, learn):
         "Show the tricks of another learner."
-        self.learn, self.spec, self.bad, self.plan = learn, [], {}, {}
+        self.learn, self.spec, self.bad, self.said, self.plan = learn, [], {}, '', {}
         self.reasons.turn(learn)
 
     def close(self):
@@ -319,7 +338,7 @@ class TrickControl(Tenant, W.Checkbox):
     def __init__(self, learn, name):
         t = learn.tricks[name]
         self.move_in()
-        self.learn, self.name, self._quiet = learn, name, False
+        self.learn, self.name, self._quiet, self._failed, self._plain = learn, name, False, '', None
         super().__init__(value=self.wanted(), description=t.title, tooltip=t.short, indent=False)
         any_shell(self).observe(self._ask, 'value')
         try: self._loop = asyncio.get_running_loop()
@@ -328,13 +347,14 @@ class TrickControl(Tenant, W.Checkbox):
         _controls.setdefault(learn, weakref.WeakSet()).add(self)
 
     def wanted(self)->bool:
-        t, asked = self.learn.tricks[self.name], [c.kind for c in self.learn.tricks.pending if c.name == self.name and c.kind in ('on', 'off')]
+        t, asked = self.learn.tricks[self.name], [c.kind for c in self.learn.tricks.pending if c.name == self.name and c.kind in ('on', 'off') and c.at is None]
         return asked[-1] == 'on' if asked else t.enabled and not t.leaving
 
     def _ask(self, change):
         if self._quiet or self.learn is None or change['new'] == self.wanted(): return
-        try: (self.learn.tricks.on if change['new'] else self.learn.tricks.off)(self.name)
-        except Exception as e: self.tooltip = str(e)
+        self._failed, ask = '', self.learn.tricks.on if change['new'] else self.learn.tricks.off
+        try: ask(self.name).then(lambda _: self.follow())
+        except Exception as e: self._failed = str(e)
         self.follow()
 
     def follow(self):
@@ -343,9 +363,28 @@ class TrickControl(Tenant, W.Checkbox):
         self._follow()
 
     def _follow(self):
-        if self.learn is None or self.value == (want := self.wanted()): return
+        if self.learn is None: return
+        refused = self.learn.tricks.refused.get(self.name)
+        self._tell(str(refused.error) if refused else self._failed)
+        if self.value == (want := self.wanted()): return
         self._quiet, self.value = True, want
         self._quiet = False
+
+    def _tell(self, text:str): # '': nothing was refused
+        "Say beside the box why it was refused; with the next success, its own words stand there again."
+        own = 'description', 'tooltip', 'description_allow_html'
+        if text == (self.tooltip if self._plain else ''): return
+        if self._plain is None: self._plain = {k: getattr(self, k) for k in own}, (self.layout.width, self.layout.height)
+        plain, (width, height) = self._plain
+        if not text:
+            self._plain, self.layout.width, self.layout.height = None, width, height
+            self.remove_class('gl-refused')
+            for k in reversed(own): setattr(self, k, plain[k])
+            return
+        label = plain['description'] if plain['description_allow_html'] else html.escape(plain['description'])
+        self.description_allow_html, self.tooltip, self.layout.width, self.layout.height = True, text, 'auto', 'auto'
+        self.description = f'{label}: <span style="color:var(--jp-error-color1,#b3261e);white-space:normal">{html.escape(text)}</span>'
+        self.add_class('gl-refused')
 
 _controls = weakref.WeakKeyDictionary()   # learner -> its controls
 

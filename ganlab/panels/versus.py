@@ -8,6 +8,7 @@ import math, re
 import traitlets as T
 from ..compare import Comparison
 from .state import CSS, JS, Part, PanelState, show, thou
+from ..data import standard
 from ..pictures import fit_size, jpeg_grid, paper_of
 from .samples import JS_IMAGES
 
@@ -49,8 +50,8 @@ def card(
     hint = {'less': 'less is better', 'more': 'more is better'}
     rows = [dict(title=r['title'], hint=hint.get(r['better'], ''), a=_number(r['a']), b=_number(r['b']), diffs=r['diffs'], low=r['low'] if math.isfinite(r['low']) else None,
                  high=r['high'] if math.isfinite(r['high']) else None, decides=r['decides'], words=r['words']) for r in c.rows]
-    paper = paper_of(c.real)
-    a, b = [_picture(arm.samples, paper) for arm in pair] if pair else [dict(kind='none', data=b'')]*2
+    paper = paper_of(c.real if c.real is None else standard(c.real, c.range))
+    a, b = [_picture(standard(arm.samples, c.range), paper) for arm in pair] if pair else [dict(kind='none', data=b'')]*2
     real = c.real is not None and a['kind'] == 'points'
     note = f"from step {thou(c.step)}, {thou(c.steps)} steps each, {len(c.pairs)} seed{'s' if len(c.pairs) != 1 else ''}, same batches and latents{'; cancelled' if c.cancelled else ''}{c.survivors}"
     return dict(note=note, verdict=re.sub(r'([:.]) comparison\.more\(\d*\)( adds \w+)?\.', '.', c.verdict), cost=c.cost, rows=rows, kind=a['kind'], a=a['data'], b=b['data'], outcome=c.outcome if c.pairs else '', advice=advice(c), count=a.get('count', 0),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 import torch
 from torch import Tensor
+from ..data import back_to, standard
 from ..losses import loss_title, scores_of
 from ..trick import Flag, Int, Num, Trick
 from .diffaugment import augment, images_only, sometimes
@@ -56,7 +57,7 @@ class ADA(Trick):
     order = -1     # before noise, which then lies on what has moved in, too
     target = Num(0.6, -1, 1, 'r_t that p is steered to: 0 for a D that guesses, 1 for one that knows every real')
     every = Int(4, 1, 1000, 'updates of D between changes of p')
-    images = Int(500_000, 100, 100_000_000, 'how many it takes p from 0 to 1', unit='images', log=True)
+    images = Int(500_000, 100, 100_000_000, 'how many p takes from 0 to 1', unit='images', log=True)
     p_max = Num(0.8, 0, 1, 'largest p', label='p max')
     start = Num(0, 0, 1, 'p at the switch; set while it is on, p jumps there', label='p')
     adapt = Flag(True, 'steer p; otherwise it stays where it is')
@@ -76,7 +77,6 @@ class ADA(Trick):
         if not any(self.params[k] for k in ('flip', 'rotate', 'translation', 'color', 'cutout')): return "With no change chosen, D sees the images as they are."
         if not self.adapt and not self.start: return "With adapt off and p = 0, D sees the images as they are."
     def attach(self, learn, undo):
-        undo.callback(self.__dict__.update, {k: getattr(self, k) for k in ('p', 'seen', 'signs')})
         self.p, self.seen, self.signs = min(self.start, self.p_max), (0, 0), None
     def detach(self, learn): self.p, self.seen, self.signs = 0., (0, 0), None
     def changed(self, learn, old): self.p = min(self.start if self.start != old['start'] else self.p, self.p_max)
@@ -84,7 +84,8 @@ class ADA(Trick):
     def inputs(self, x, ctx):
         if not self.p: return x
         g = ctx.rng()
-        return augment(blit(x, g, self.p, self.flip, self.rotate), g, self.color, self.translation, self.cutout, p=self.p)
+        x = blit(standard(x, ctx.learn.range), g, self.p, self.flip, self.rotate)
+        return back_to(augment(x, g, self.color, self.translation, self.cutout, p=self.p), ctx.learn.range)
     def after_d(self, ctx):
         if self.adapt: self.steer(ctx)
         ctx.terms['ada_p'] = ctx.l_real.new_tensor(self.p)

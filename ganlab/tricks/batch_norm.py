@@ -145,28 +145,18 @@ def attach(self:BatchNorm, learn, undo):
     D, before = learn.D, fed(learn)
     x = torch.cat([learn.some_x[:16].to(learn.device), learn._look(learn.G, learn.some_z).to(learn.device)])
     was = learn._look(D, x)
-    for n, layer in [(n, D.get_submodule(l)) for n, l in before.items()]: self.take_out(learn, D.get_submodule(n), layer, undo)
+    for n, layer in [(n, D.get_submodule(l)) for n, l in before.items()]: self.take_out(learn, D.get_submodule(n), layer)
     now = learn._look(D, x)
     if not torch.allclose(was, now, rtol=1e-4, atol=1e-4*was.abs().max().clamp(min=1).item()):
         raise ValueError(f"{self.title}: D uses what goes into a BatchNorm elsewhere too, so it cannot be folded")
 
 @patch
-def take_out(self:BatchNorm, learn, bn, layer, undo):
+def take_out(self:BatchNorm, learn, bn, layer):
     "Fold `bn` into `layer` and empty it."
-    opt, ps = learn.opt_d, [layer.weight, layer.bias, bn.weight, bn.bias]
-    kept = [(p, p.detach().clone(), {k: v.clone() if torch.is_tensor(v) else v for k, v in opt.state[p].items()} if p in opt.state else None) for p in ps if p is not None]
-    stats = {k: b.clone() for k, b in bn._buffers.items()}
-    def back():
-        self.fill(bn, *self.gone.pop()[1:4])
-        for k, b in stats.items(): bn._buffers[k].copy_(b)
-        for p, v, s in kept:
-            p.data.copy_(v)
-            if s is not None: opt.state[p] = s
-        if ps[1] is None: unbias(layer, opt)
-    undo.callback(back)
-    self.gone.append((bn, type(bn), dict(bn._parameters), dict(bn._buffers), layer, ps[1] is not None))
+    opt, unbiased = learn.opt_d, layer.bias is None
+    self.gone.append((bn, type(bn), dict(bn._parameters), dict(bn._buffers), layer, not unbiased))
     fold(layer, bn, opt)
-    if ps[1] is None: learn.rates.home('d', layer.weight)['params'].append(layer.bias)
+    if unbiased: learn.rates.home('d', layer.weight)['params'].append(layer.bias)
     self.fill(bn, nn.Identity, {}, {})
 
 @patch

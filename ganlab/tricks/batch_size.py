@@ -92,27 +92,21 @@ def _put(learn, old:Source, new:Source):
 def attach(self:BatchSize, learn, undo):
     inner = _sources(learn)[-1]
     self.rows = Rebatched(inner, learn.n_batches, self.bs)
-    def back(): _put(learn, self.rows, inner); self.rows = None
-    undo.callback(back)
     _put(learn, inner, self.rows)
 
 @patch
 def detach(self:BatchSize, learn):
     rows = self.rows
     _put(learn, rows, rows.source)
-    try: learn.tricks.objections(skip=self)
-    except Exception: _put(learn, rows.source, rows); raise     # somebody needs the size that it has now
     learn.n_batches, self.rows = -(-rows.place(learn.n_batches)//rows.source.bs), None
 
 @patch
 def changed(self:BatchSize, learn, old):
     if why := self.why_not(learn): raise ValueError(why)
-    rows, was = self.rows, (self.rows.bs, self.rows.start)
+    rows = self.rows
     if self.bs == rows.bs: return
     rows.resize(self.bs, (learn.n_batches, rows.place(learn.n_batches)))
     _tell(learn)
-    try: learn.tricks.objections(skip=self)
-    except Exception: rows.resize(*was), _tell(learn); raise
 
 @patch
 def load_state_dict(self:BatchSize, s):

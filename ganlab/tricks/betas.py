@@ -47,7 +47,7 @@ class Betas(Trick):
     def sets(self, step, base): return {f'beta{i}_{k}': self.params[f'beta{i}_{k}'] for k in self.keys for i in (1, 2)}
 
     def attach(self, learn, undo):
-        for moment, was in self.switch(learn, True): undo.callback(moment.copy_, was)
+        self.switch(learn, True)
     def detach(self, learn): self.switch(learn, False)
     def changed(self, learn, old):
         if why := self.why_not(learn): raise ValueError(why)      # before any moment is touched
@@ -57,11 +57,11 @@ class Betas(Trick):
 __all__ = ['rescale', 'Betas', 'switch']
 
 # %% ../../nbs/tricks/betas.ipynb #07b553e6
-def switch(self, learn, on:bool)->list: # moments and what they were, to take it back
+def switch(self, learn, on:bool):
     "Let the learner write the betas as they are with the trick on or off, and bring the moments along."
     groups = [(o, g, g['betas']) for o in learn.rates.opts.values() for g in o.param_groups if isinstance(o, torch.optim.Adam)]    # AdamW is one
     self.enabled = on
     learn.tricks.refresh()
     learn.settle()
-    return [m for o, g, was in groups for m in rescale(o, g, was, g['betas'])] if self.rescale else []
+    for o, g, was in groups if self.rescale else (): rescale(o, g, was, g['betas'])
 Betas.switch = switch

@@ -85,7 +85,6 @@ class Checkpointing(Trick):
         if (why := next((n for k, n in (('G', learn.G), ('D', learn.D)) if self.net in (k, 'both') and not self.enabled and (n._compiled_call_impl is not None or 'forward' in vars(n))), None)) is not None:
             return f"{self.title}: {'G' if why is learn.G else 'D'} is compiled, or has a forward that was put over its own; give the network as it is."
     def attach(self, learn, undo):
-        undo.callback(self.detach, learn)
         for m in [m for key in dict(both='gd', G='g', D='d')[self.net] for m in blocks(learn, key)]:
             if type(m).forward is nn.Sequential.forward and m in (learn.G, learn.D): m.forward = Runs(m)
             else: m._compiled_call_impl = partial(run, m._call_impl, [m])

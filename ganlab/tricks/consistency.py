@@ -6,6 +6,7 @@
 from __future__ import annotations
 import torch
 from torch import Tensor
+from ..data import back_to, standard
 from ..rng import borrowed_rng
 from ..surgery import held
 from ..trick import Flag, Int, Num, Trick
@@ -45,7 +46,9 @@ class Consistency(Trick):
     std = 1.    # the data's
 
     def attach(self, learn, undo): self.std = learn.source.batch(learn.n_batches).std().item()
-    def changed_sample(self, x, ctx, tag): return same_meaning(x, ctx.rng(tag), self.shift, self.flip, self.jitter*self.std)
+    def changed_sample(self, x, ctx, tag):
+        x = same_meaning(standard(x, ctx.learn.range), ctx.rng(tag), self.shift, self.flip, self.jitter*self.std)
+        return back_to(x, ctx.learn.range)
     def neighbours(self, ctx)->tuple: # (G(z), G(z + δ))
         "Samples of neighbouring latents; G's masks are equal, and nothing that it keeps advances."
         step = self.sigma*torch.randn(ctx.z.shape, generator=ctx.rng('z'), device=ctx.z.device)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 import torch
 from torch import Tensor
+from ..data import back_to, standard
 from ..trick import Flag, Num, Trick
 
 def spread(
@@ -95,4 +96,7 @@ class DiffAugment(Trick):
     def why_not(self, learn): return images_only(self.title, learn)
     def caution(self, learn):
         if not (self.color or self.translation or self.cutout) or not self.strength: return "With no family chosen, or at strength 0, D sees the images as they are."
-    def inputs(self, x, ctx): return augment(x, ctx.rng(), self.color, self.translation, self.cutout, self.strength) if self.strength else x
+    def inputs(self, x, ctx):
+        if not self.strength: return x
+        x = augment(standard(x, ctx.learn.range), ctx.rng(), self.color, self.translation, self.cutout, self.strength)
+        return back_to(x, ctx.learn.range)

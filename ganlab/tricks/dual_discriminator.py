@@ -153,7 +153,6 @@ def attach(self:DualDiscriminator, learn, undo):
         except Exception as e: raise Refused(f"D cannot be copied ({type(e).__name__}: {str(e).splitlines()[0][:200]}); give a second D of your own: DualDiscriminator(second=my_D)") from e
     host = _carrier(learn.D)
     insert(host, _name, Others(nets), 'after')
-    undo.callback(remove, host, _name)
     learn.found.pop(_name, None)
 
 @patch

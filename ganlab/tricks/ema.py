@@ -28,7 +28,6 @@ class EMA(Trick):
     rampup = Num(0.05, 0, 1, 'the half-life is at most this share of the images seen since it was turned on; 0: no such limit')
 
     def attach(self, learn, undo):
-        undo.callback(self.detach, learn)
         self.learn, self.weights = learn, {n: p.detach().clone() for n, p in named_params(learn.G).items()}
     def detach(self, learn): self.learn, self.weights, self.seen, self.ps, self.images = None, {}, None, None, 0
 

@@ -39,7 +39,6 @@ class HistoricalAveraging(Trick):
             self.means[n].lerp_(p, 1/self.counts[n] if self.mean == 'all' else 1 - self.decay)
 
     def attach(self, learn, undo):
-        undo.callback(self.forget)
         for key in 'dg': self.meet(learn, key)
     def detach(self, learn): self.forget()
     def d_term(self, ctx): return self.lam*self.distance(ctx.learn, 'd')

@@ -156,7 +156,6 @@ def attach(self:Optimizer, learn, undo):
     with self.whole(learn):
         for key in 'dg':
             if new := self.wanted(learn, key): self.turn(learn, key, new)
-    undo.callback(self.detach, learn)
 
 @patch
 def detach(self:Optimizer, learn):

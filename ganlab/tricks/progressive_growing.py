@@ -5,7 +5,6 @@
 # %% ../../nbs/tricks/progressive_growing.ipynb #cba2c72d
 from __future__ import annotations
 import math, torch
-from contextlib import ExitStack
 from fastcore.basics import patch
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate
@@ -143,7 +142,7 @@ class ProgressiveGrowing(Trick):
     order = -100     # a blur comes before what other tricks do to D's inputs
     mode = Choice('auto', ('auto', 'resolution', 'capacity', 'curriculum'), 'what grows: image sizes, layers, or the detail that D sees; auto: sizes where the data is larger than G, else layers')
     stages = Int(1, 1, 6, 'how many times it grows (curriculum: halvings it begins with); raise it to grow again')
-    fade = Int(2000, 1, 1_000_000, 'steps in which a stage is faded in, and out when turned off', log=True)
+    fade = Int(2000, 1, 1_000_000, 'steps over which a stage is faded in, and out when turned off', log=True)
     hold = Int(2000, 0, 1_000_000, 'steps between the end of one fade and the next stage')
     width = Int(32, 1, 1024, 'channels or units of what is added', log=True)
 
@@ -191,17 +190,15 @@ def caution(self:ProgressiveGrowing, learn):
 # %% ../../nbs/tricks/progressive_growing.ipynb #4186a2b2
 @patch
 def attach(self:ProgressiveGrowing, learn, undo):
-    undo.callback(self.rest)
-    self.place(learn, self.what(learn), undo)
+    self.place(learn, self.what(learn))
     if self.kind == 'curriculum': self.done = [0]
     else: self.grow()
 
 @patch
-def place(self:ProgressiveGrowing, learn, kind, undo):
+def place(self:ProgressiveGrowing, learn, kind):
     "Put the parts in, without a stage yet."
     self.learn, self.kind = learn, kind
     if kind == 'curriculum': return
-    undo.callback(_take_out, learn)
     if self.kind == 'capacity':
         for s, shape in _hidden(learn): insert(s.module, _name, Wider(s.module, shape), 'around')
     else:
@@ -211,7 +208,6 @@ def place(self:ProgressiveGrowing, learn, kind, undo):
         insert(g.module, _name, GrownG(g.x[0], channels, act), 'around')
         learn.D.register_forward_pre_hook(Door(d.name))
         learn.G.register_forward_hook(Door(g.name))
-        undo.callback(lambda: _resize(learn, len(self.done)))
 
 def _parts(learn)->list: return [(h, getattr(h, f'ganlab_{_name}')) for net in (learn.D, learn.G) for h in hosts(net, _name)]
 
@@ -306,12 +302,7 @@ def changed(self:ProgressiveGrowing, learn, old):
         fresh = [a*self.fade for a in (min(1., d/old['fade'])*(1 if self.leaving else self.left) for d in self.done)]
         self.done = [round(f) if f < self.fade else self.fade + max(0, d - old['fade']) for f, d in zip(fresh, self.done)]   # α stays
         if not self.leaving: self.left = 1.
-        if self.ripe() and not self.leaving:
-            with ExitStack() as undo:
-                self.grow()
-                undo.callback(self.shrink)
-                learn.tricks.objections()
-                undo.pop_all()
+        if self.ripe() and not self.leaving: self.grow()
         self.show()
 
 @patch
@@ -329,7 +320,7 @@ def refit(self:ProgressiveGrowing, s):
     if (kind, widths) == (self.kind, self.widths): return
     if kind != self.kind:
         self.detach(learn)
-        self.place(learn, kind, ExitStack())
+        self.place(learn, kind)
     while self.widths != widths[:len(self.widths)]: self.shrink()
     for n in widths[len(self.widths):]: self.grow(n)
     learn.rewire()

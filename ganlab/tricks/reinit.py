@@ -84,7 +84,7 @@ class Reinit(Trick):
         return f'{self.title}: {found}' if isinstance(found, str) else None
     def caution(self, learn):
         return "With keep=1 nothing is drawn." if self.keep == 1 else "Turning it off brings nothing back; what the optimiser knew of these weights is gone too."
-    def attach(self, learn, undo): undo.callback(self.draw(learn))
+    def attach(self, learn, undo): self.draw(learn)
     def changed(self, learn, old):
         if self.params == old: return
         if why := self.why_not(learn): raise Refused(why)
@@ -92,20 +92,14 @@ class Reinit(Trick):
 
 @patch
 @torch.no_grad()
-def draw(self:Reinit, learn): # -> a function that takes it back
+def draw(self:Reinit, learn):
     "Draw the chosen weights."
-    taken = []
-    def back():
-        for p, v, opt, state in taken:
-            p.copy_(v)
-            if state is not None: opt.state[p] = state
-    if self.keep == 1: return back
+    if self.keep == 1: return
     for i, (n, m, ps) in enumerate(chosen(learn, self.which)):
         opt = learn.opt_g if n[0] == 'G' else learn.opt_d
         with borrowed_rng(learn.streams, f'{self.name}/draw', learn.step, i, learn.device):
             for k, p in ps.items():
-                taken.append((p, p.clone(), opt, opt.state.pop(p, None)))
+                opt.state.pop(p, None)
                 p.copy_(self.keep*p + (1 - self.keep)*fresh(m, k, p, self.scheme, self.std, self.slope))
         if is_parametrized(m, 'weight'):
             for _ in range(15): m.weight          # spectral norm's vectors find their new directions as they are read
-    return torch.no_grad()(back)

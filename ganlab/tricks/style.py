@@ -192,7 +192,6 @@ def layers(self:Style, learn)->list: # of (site, is it the last?)
 def attach(self:Style, learn, undo):
     G, home, n = learn.G, sites(learn, 'g')[0], math.prod(learn.z_shape)
     found = self.layers(learn)
-    undo.callback(self.take_out, G)
     for i, (s, last) in enumerate(found):
         with borrowed_rng(learn.streams, f'{self.name}/init', learn.step, i, learn.device): part = Styled(s.module, i, n, self.modulation, self.demodulation and not last, self.noise and not last)
         insert(s.module, self.name, part, 'before')

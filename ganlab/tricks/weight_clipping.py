@@ -37,9 +37,7 @@ class WeightClipping(Trick):
 
     def attach(self, learn, undo):
         self.begin(learn)
-        if self.soft_start: return
-        for p in self.weights(learn): undo.callback(p.data.copy_, p.detach().clone())
-        self.clip(learn)
+        if not self.soft_start: self.clip(learn)
     def changed(self, learn, old):
         if old != self.params: self.begin(learn)      # from where the weights are now
     def after_d(self, ctx):
