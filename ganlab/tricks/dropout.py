@@ -34,8 +34,8 @@ class Dropout(Grafted):
     purpose = 'Keep D unsure'
     p = Num(0.3, 0, 0.9, 'share of the units that is dropped')
     maps = Flag(False, 'whole feature maps, rather than single pixels of them')
-    ramp = Int(200, 0, 100_000, 'steps that p takes from 0 to its value, and back when it leaves; 0 jumps', unit='steps')
-    layer = Text('auto', "the layers that it goes behind, such as '0, 3'; 'auto' is all hidden ones")
+    ramp = Int(200, 0, 100_000, 'steps over which p rises from 0, and falls back when turned off; 0: at once', unit='steps')
+    layer = Text('auto', "the layers it goes behind, such as '0, 3'; 'auto' is all hidden ones")
 
     def plan(self, learn):
         found = hidden(learn, 'd', self.layer)

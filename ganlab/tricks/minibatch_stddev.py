@@ -17,7 +17,7 @@ def group_size(n:int, group:int)->int: # the largest divisor of `n` up to `group
 def batch_stddev(
     x:torch.Tensor, # features (N, C, ...)
     group:int=4,    # samples that are compared
-    channels:int=1, # numbers a group, each from its share of the C features; divides C
+    channels:int=1, # numbers per group, each from its share of the C features; divides C
     eps:float=1e-8, # inside the root
 )->torch.Tensor: # (N, channels)
     "The mean standard deviation of the features over each group, given to all of its members."
@@ -63,7 +63,7 @@ class MinibatchStddev(Grafted):
     purpose = 'Keep samples varied'
     couples = True
     group = Int(4, 2, 64, 'samples that are compared with each other')
-    channels = Int(1, 1, 16, 'numbers a group, each from its share of the features')
+    channels = Int(1, 1, 16, 'numbers per group, each from its share of the features')
     layer = Text('auto', "the layer of D that it goes before: 'auto' is the last linear or convolutional one")
     leave_over = Int(100, 0, 10_000, 'steps over which it is faded out when turned off', label='fade out')
 

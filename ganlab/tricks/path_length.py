@@ -31,8 +31,8 @@ class PathLength(Trick):
     couples = True   # the lengths' mean
     weight = Num(2, 0, 10, 'weight of the penalty', label='ω')
     decay = Num(0.01, 0, 1, 'share of the newest lengths in their running mean', label='δ')
-    shrink = Int(2, 1, 16, 'it looks at one in so many samples of a batch')
-    every = Int(4, 1, 64, 'one in so many steps is penalised, so many times as strongly')
+    shrink = Int(2, 1, 16, 'use one sample in this many of a batch')
+    every = Int(4, 1, 64, 'penalise one step in this many, this many times as strongly')
     latent = Text('z', "where a path begins: z, or the name of G's layer whose output counts as latent, such as mapping")
     ramp = Int(0, 0, 100_000, 'steps over which the weight rises from 0', unit='steps')
     a = None   # the running mean of lengths, once there is one

@@ -23,7 +23,7 @@ class ResidualBlocks(Grafted):
     purpose = 'Change the architecture'
     net = Choice('both', ('both', 'G', 'D'), 'which network')
     width = Int(32, 1, 2048, 'units, or channels, inside a block', log=True)
-    layer = Text('auto', "the layers that one goes behind, such as 'D.2, G.0'; 'auto' is all hidden ones")
+    layer = Text('auto', "the layers one goes behind, such as 'D.2, G.0'; 'auto' is all hidden ones")
     leave_over = Int(200, 0, 10_000, 'steps over which they are faded out when turned off', label='fade out')
 
     def plan(self, learn):

@@ -60,8 +60,8 @@ class SpectralNorm(Trick):
     purpose = "Bound D's slope"
     lipschitz = property(lambda self: self.net != 'G')
     iterations = Int(1, 1, 20, 'power iterations per forward pass')
-    soft_start = Int(200, 0, 10_000, 'updates that κ takes from σ̂ to the target; 0 jumps', label='soft start')
-    scale = Num(1, 0.01, 100, 'target of each largest singular value', log=True)
+    soft_start = Int(200, 0, 10_000, 'updates over which κ goes from σ̂ to its target; 0: at once', label='soft start')
+    scale = Num(1, 0.01, 100, 'where each largest singular value is held', log=True)
     net = Choice('D', ('D', 'G', 'both'), 'which network')
 
     def effect(self, params=None): return 'now' if (params or self.params)['soft_start'] else 'reweights'
