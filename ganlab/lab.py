@@ -92,7 +92,7 @@ class Lab(Tenant, W.VBox):
 def _ready(learn)->tuple:
     "The first announcement: what there is to train."
     n, size = learn.source.n, [sum(p.numel() for p in net.parameters()) for net in (learn.G, learn.D)]
-    return '', f"Ready: {'' if n is None else thou(n) + ' samples to train on; '}G has {thou(size[0])} weights, D {thou(size[1])}. Press Run, then flip a trick while it trains."
+    return '', f"Ready: {'' if n is None else thou(n) + ' samples to train on; '}G has {thou(size[0])} weights, D {thou(size[1])}. Press Run, then flip a trick while it trains.{learn.lent and f' {learn.lent}.'}"
 
 # %% ../nbs/13_lab.ipynb #3ab31969
 class Drawn(NamedTuple):
