@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from torch.nn.utils.parametrize import is_parametrized
+from ..draws import current
 from ..layers import raw_weight, usual
 from ..rng import borrowed_rng, stream_seed
 from ..surgery import Grafted, Joint, hosts, insert, instead, layers, remove, scale_moments, sites, unheard
@@ -42,7 +43,7 @@ __all__ = ['weight_in_use', 'norms', 'own_stream', 'spread', 'Styled', 'Out', 'p
 # %% ../../nbs/tricks/style.ipynb #33779740
 def own_stream(name, device)->torch.Generator:
     g = torch.Generator(device)
-    g.manual_seed(stream_seed(torch.initial_seed(), f'style/{name}'))
+    g.manual_seed(stream_seed(current().initial_seed(), f'style/{name}'))
     return g
 
 def spread(s, y, linear): # (B, C) laid out to multiply y (B, C, ...), or (B, ..., C) where linear
