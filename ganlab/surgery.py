@@ -217,7 +217,7 @@ def instead(learn, key:str)->str: # '', or what to add to a refusal
         for h in handles: h.remove()
     weigh = [m for m in own.values() if is_layer(m)]
     unowned = [m for m in own.values() if m not in weigh and not isinstance(m, no_layers) and any(p.ndim > 1 for p in m.parameters(recurse=False))]
-    said = [f"its {_kinds(ms)} {what}" for ms, what in (([m for m in weigh if not calls[m]], "are never called: its forward uses their weights by itself"),
+    said = [f"its {_kinds(ms)} {what}" for ms, what in (([m for m in weigh if not calls[m]], "are never called as modules: its forward uses their weights, or their own forward, directly"),
             ([m for m in weigh if calls[m] > 1], "run more than once in a pass"), (unowned, "compute with weights that no layer owns by the name of weight")) if ms]
     return f"; {', '.join(said)}" if said else ''
 
