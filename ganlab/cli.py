@@ -11,6 +11,7 @@ from .closeup import crop
 from .data import as_bytes, digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls, tile_images
 from .files import may_write, placed
 from .fitting import StepError
+from .interrupt import unbroken
 from .learner import GANLearner
 from .nets import dcgan, mlp
 from .player import export_html
@@ -188,20 +189,25 @@ def train(o):
         same_as_made(run, o)
         learn = GANLearner.resume(run, *parts_of(run, o))
         print(f"{o.run}: going on from step {learn.step:,}" if steps > learn.step else f"{o.run}: stands at step {learn.step:,} already, and nothing is done")
-    stopped = False
+    with unbroken() as block:      # Ctrl-C is heard while it trains
+        stopped = _trained(learn, steps, wanted, o)
+        if stopped: print(f'\nstopped at step {learn.run.steps_on(learn.run.line):,}; the same command goes on from there')
+        print(f'{o.run}: {learn.step:,} steps, hash {learn.state_hash()[:16]}')
+        block.forget()             # there is nothing left to stop
+    return 130 if stopped else 0
+
+def _trained(learn, steps, wanted, o)->bool: # was it stopped?
+    "Train, and close the run."
     try:
         if steps > learn.step:
             turn_on(learn, wanted)
             learn.fit_steps(steps - learn.step)
-    except KeyboardInterrupt:
-        stopped = True
-        print(f'\nstopped at step {learn.step:,}; the same command goes on from there')
+        return False
+    except KeyboardInterrupt: return True
     except StepError as e:
         print()      # below the bar
         raise RunError(_failed(e, o)) from e
     finally: learn.run.close()
-    print(f'{o.run}: {learn.step:,} steps, hash {learn.state_hash()[:16]}')
-    return 130 if stopped else 0
 
 def _failed(e, o)->str:
     todo = "go on with another value, such as --trick ttur:lr_g=1e-5,lr_d=1e-5, or with --trick grad_clip, or begin in another folder with lower rates" if e.term else "mend it, and the same command goes on from there"

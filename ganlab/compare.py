@@ -14,6 +14,7 @@ from fastcore.basics import patch
 from scipy.stats import fisher_exact, t as student
 from .data import LoaderSource, tile_images
 from .fitting import StepError
+from .interrupt import breakable, unbroken
 from .learner import GANLearner
 from .losses import get_loss, losses
 from .metrics import measures, quality, real_samples
@@ -120,7 +121,7 @@ def _train(fork, steps, measure, tick)->Arm:
     "Train `fork`, and look at it."
     checks, seen, failed, n0 = _checks(steps), [], '', fork.record.n
     try:
-        with fork.claim():
+        with fork.claim(), breakable():
             fork.model.train()
             for i in range(steps):
                 tick()
@@ -177,7 +178,7 @@ class Comparison:
 @patch
 def _try_metric(self:Comparison):
     "Call the user's metric once before anything is trained, on a sibling of its own."
-    with sibling(self._learn, self._snap, self.seeds.int('compare', self.step, 0), self._nets) as fork, fork.claim():
+    with sibling(self._learn, self._snap, self.seeds.int('compare', self.step, 0), self._nets) as fork, fork.claim(), breakable():
         fork.model.train()
         self._measure.mine(fork)
 
@@ -206,20 +207,24 @@ def more(self:Comparison,
         if callback is not None and callback(done, total) is False: raise _Cancel
         done += 1
     self.cancelled = False
-    try:
-        if self._measure.own and not have: self._try_metric()
-        for k in range(have, have + n):
-            first = k % 2 == 0       # by turns, so that neither arm has the warmer machine; B first, so that a change that is refused costs nothing
-            one, other = self._arm(k, first, tick), self._arm(k, not first, tick)
-            self.pairs.append((other, one) if first else (one, other))
-        if bar is not None: next(bar, None)
-    except _Cancel: self.cancelled = True
-    except KeyboardInterrupt:
-        if not self.pairs: raise
-        self.cancelled = True
-    finally: _readable(self._learn, again=True)
-    if len(self.pairs) > (self.judged or [0])[-1]: self.judged.append(len(self.pairs))
+    with unbroken():         # Ctrl-C is heard while the arms train
+        try:
+            if self._measure.own and not have: self._try_metric()
+            for k in range(have, have + n): self._pair(k, tick)
+            if bar is not None: next(bar, None)
+        except _Cancel: self.cancelled = True
+        except KeyboardInterrupt:
+            if not self.pairs: raise
+            self.cancelled = True
+        finally: _readable(self._learn, again=True)
+        if len(self.pairs) > (self.judged or [0])[-1]: self.judged.append(len(self.pairs))
     return self
+
+@patch
+def _pair(self:Comparison, k, tick):
+    first = k % 2 == 0       # by turns, so that neither arm has the warmer machine; B first, so that a change that is refused costs nothing
+    one, other = self._arm(k, first, tick), self._arm(k, not first, tick)
+    self.pairs.append((other, one) if first else (one, other))
 
 @patch
 def lost(self:Comparison, arm:Arm)->bool: return bool(arm.failed) or not math.isfinite(arm.values.get(self.by, math.nan)) # it failed, or cannot be measured

@@ -17,12 +17,14 @@ import numpy as np, torch
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
-from torch.utils.data import DataLoader, Dataset, SequentialSampler
+from torch.utils.data import DataLoader, Dataset, SequentialSampler, default_collate
+from torch.utils.data.dataloader import _DatasetKind, _SingleProcessDataLoaderIter
 from matplotlib.figure import Figure
 from fastcore.basics import patch
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader as FastaiDataLoader
 from .decoding import deep_span, load_image, sides
+from .draws import begin, end
 from .progress import progress_bar
 from .remains import room_left
 from .rng import Streams
@@ -554,9 +556,10 @@ def image_dls(
 def lent_rngs(
     seed:int, # 32 bits
 ):
-    "Within the block the generators of PyTorch, NumPy and Python are seeded; after it, they stand where they stood."
-    gens = [torch.default_generator] + ([torch.cuda.default_generators[torch.cuda.current_device()]] if torch.cuda.is_initialized() else [])
+    "Within the block what draws from the generators of PyTorch, NumPy and Python draws from seeded ones; after it, they stand where they stood. On the CPU PyTorch's is not touched at all."
+    gens = [torch.cuda.default_generators[torch.cuda.current_device()]] if torch.cuda.is_initialized() else []
     saved, np_state, py_state = [g.get_state() for g in gens], np.random.get_state(), random.getstate()
+    mode = begin(torch.Generator().manual_seed(seed))
     try:
         for g in gens: g.manual_seed(seed)
         np.random.seed(seed); random.seed(seed)
@@ -564,6 +567,7 @@ def lent_rngs(
     finally:
         for g, o in zip(gens, saved): g.set_state(o)
         np.random.set_state(np_state); random.setstate(py_state)
+        end(mode)
 
 def _parts_of(b)->dict: # place -> what is there
     "What a batch is made of."
@@ -674,6 +678,7 @@ def _len(o):
 # %% ../nbs/01_data.ipynb #8141ae45
 class LoaderSource(Source):
     "Numbered batches from a fastai or PyTorch DataLoader."
+    room = 256*2**20      # bytes of batches that are kept, for going back
     def __init__(self, train, held, streams:Streams, device=None, x=0):
         fa = isinstance(train, FastaiDataLoader)
         bs = (train.bs if fa else getattr(train, 'batch_size', None)) or 0
@@ -682,9 +687,12 @@ class LoaderSource(Source):
         if nb == 0: raise ValueError(f"the DataLoader has {n or 0} samples and a batch size of {bs}, so no full batch; need a batch size of at most the number of samples")
         super().__init__(n, nb or 1000, bs, (), type(getattr(train, 'dataset', train)).__name__.lower(), held, streams, device, x)
         self.train, self._endless = train, nb is None  # a stream that does not tell its length: 1000 batches count as an epoch
+        self._short, self._read, self._kept, self._size = {}, {}, {}, 0
+        if getattr(train, 'num_workers', 0) and getattr(train, 'in_order', True) is False: warnings.warn("the DataLoader gives batches in the order in which its workers finish (in_order=False), so that no run has the same bits as another; give in_order=True")
         self._start(0)
         x = self._pull()
-        self.bs, self.shape, self._next, self._last = len(x), tuple(x.shape[1:]), 1, (0, x)
+        self.bs, self.shape, self._next = len(x), tuple(x.shape[1:]), 1
+        self._keep(0, x)
         _range(x, 'the DataLoader')
         self._all_come()
 
@@ -692,15 +700,26 @@ class LoaderSource(Source):
     def seekable(self): return not self._endless
 
     def batch(self, i:int)->Tensor: # float32, (bs, ...)
-        "Batch `i`; where it is not the next one, the epoch is walked up to it."
-        if self._last[0] == i: return self._last[1]
+        "Batch `i`; one that is neither kept nor the next is gone to."
+        x, version = self._kept.get(i, (None, 0))
+        if x is not None and x._version == version: return x       # nobody wrote into it
         e = 0 if self._endless else i//self.n_batches
         try:
             if e != self._epoch or i < self._next: self._start(e); self._next = e*self.n_batches
-            while self._next <= i: x = self._pull(); self._next += 1
+            while self._next <= i:
+                x = self._pull() if self._next == i or not self._knows_order() else self._skip()
+                self._next += 1
         except BaseException: self._epoch = -1; raise  # whatever is left of the iterator is not trusted
-        self._last = i, x
+        self._keep(i, x)
         return x
+
+    def _keep(self, i, x):
+        self._forget(i)
+        if x.is_inference(): return
+        self._kept[i], self._size = (x, x._version), self._size + x.nbytes
+        while len(self._kept) > 1 and (self._size > self.room or len(self._kept) > 1000): self._forget(next(iter(self._kept)))
+
+    def _forget(self, i): self._size -= self._kept.pop(i, (torch.empty(0),))[0].nbytes
 
 # %% ../nbs/01_data.ipynb #d34f8743
 @patch
@@ -709,7 +728,8 @@ def _start(self:LoaderSource, epoch, again=0):
     self._epoch, self._pass, self._drawn, self._full, self._it = epoch, again, 0, 0, None
     seed = self._seed()
     _reseed(self.train, seed, epoch)
-    with lent_rngs(seed): self._it = iter(self.train)
+    fresh = isinstance(self.train, DataLoader) and self.train.persistent_workers      # they would bring their random states along
+    with lent_rngs(seed): self._it = self.train._get_iterator() if fresh else iter(self.train)
 
 @patch
 def _seed(self:LoaderSource): return self.streams.int('data', self._epoch, self._pass*1_000_000 + self._drawn)
@@ -726,8 +746,11 @@ def _pull(self:LoaderSource):
             self._start(self._epoch, self._pass+1)
             continue
         if not self.shape and not self.places: self.places = _usable(b)
-        x = _image_of(b, self.x)
-        if len(x) < self.bs: continue                  # the short one at the end
+        x, at = _image_of(b, self.x), (self._epoch, self._pass)
+        self._read[at] = max(self._drawn, self._read.get(at, 0))
+        if len(x) < self.bs:                           # the short one at the end
+            self._short.setdefault(at, set()).add(self._drawn)
+            continue
         if self.shape and tuple(x.shape[1:]) != self.shape:
             raise ValueError(f"the DataLoader gave samples of shape {tuple(x.shape[1:])} after {self.shape}; need one shape: resize and crop in the dataset")
         self._full += 1
@@ -740,6 +763,28 @@ def _all_come(self:LoaderSource):
     if isinstance(dl, FastaiDataLoader): in_order = not dl.shuffle and type(dl).get_idxs is FastaiDataLoader.get_idxs
     else: in_order = isinstance(getattr(dl, 'sampler', None), SequentialSampler)
     if left and in_order: warnings.warn(f"{left} of {self.n} samples never come: the DataLoader gives them in order, and the last batch, which is not full, is left out; give it shuffle=True")
+
+# %% ../nbs/01_data.ipynb #baec702a
+@patch
+def _knows_order(self:LoaderSource)->bool:
+    "Can the next batch be passed over without being read? Its length must be known: by its indices, or because it was read before."
+    it, read = self._it, self._read.get((self._epoch, self._pass), 0)
+    plain = isinstance(it, _SingleProcessDataLoaderIter) and it._dataset_kind == _DatasetKind.Map and it._auto_collation
+    return plain and (self.train.collate_fn is default_collate or self._drawn < read)
+
+@patch
+def _skip(self:LoaderSource):
+    "Pass over the next full batch of the epoch."
+    while True:
+        self._drawn += 1
+        try:
+            with lent_rngs(self._seed()): n = len(self._it._next_index())
+        except StopIteration:
+            self._start(self._epoch, self._pass+1)
+            continue
+        if n < self.bs or self._drawn in self._short.get((self._epoch, self._pass), ()): continue
+        self._full += 1
+        return
 
 # %% ../nbs/01_data.ipynb #a59d4e15
 def as_source(

@@ -19,6 +19,7 @@ from fastai.learner import Learner, Metric, Recorder, SkipToEpoch
 from fastcore.basics import noop, patch
 from fastcore.foundation import L
 import numpy as np, torch
+from .interrupt import breakable, heed, unbroken
 from .progress import LogMaster, on_screen, progress_bar
 from .rng import whole
 from .trick import nearest
@@ -283,25 +284,29 @@ class StepLearner(Learner):
     def claim(self):
         busy = RuntimeError(_busy)
         if self.training_now: raise busy
-        while not self._claim.acquire(timeout=0.02):   # a sample or a change of another thread holds it for a moment
-            if self.training_now: raise busy
-        threads = torch.get_num_threads()
-        try:
-            if threads != self.n_threads: torch.set_num_threads(self.n_threads)
-            self._trainer = threading.get_ident()
-            self._ring.clear()      # while idle, anyone may have touched the weights
-            self.run.met(self)
-            yield
-        finally:
-            with self.tricks._lock:
-                try: self.boundary()
-                except StepError: pass        # a trick that fails outside a step has been named; the next start names it again
-                finally:
-                    try: self.run.left(self)
-                    finally:                  # whatever the record says: the learner is free again
-                        self._trainer = None
-                        self._claim.release()
-            if threads != self.n_threads: torch.set_num_threads(threads)
+        with unbroken():
+            while not self._claim.acquire(timeout=0.02):   # a sample or a change of another thread holds it for a moment
+                if self.training_now: raise busy
+                heed()
+            threads = torch.get_num_threads()
+            try:
+                if threads != self.n_threads: torch.set_num_threads(self.n_threads)
+                self._trainer = threading.get_ident()
+                self._ring.clear()      # while idle, anyone may have touched the weights
+                self.run.met(self)
+                yield
+            finally: self._release(threads)
+
+    def _release(self, threads):
+        with self.tricks._lock:
+            try: self.boundary()
+            except StepError: pass        # a trick that fails outside a step has been named; the next start names it again
+            finally:
+                try: self.run.left(self)
+                finally:                  # whatever the record says: the learner is free again
+                    self._trainer = None
+                    self._claim.release()
+                    if threads != self.n_threads: torch.set_num_threads(threads)
 
 # %% ../nbs/fitting.ipynb #ddef6812
 @patch
@@ -311,19 +316,21 @@ def when_idle(self:StepLearner,
 )->bool: # False: it trains, and `fn` was not called
     "Call `fn()` here while no step is under way; leave it where some thread trains (the training thread included)."
     while not self.training_now:
-        if self._claim.acquire(timeout=0.02):
-            try:
-                if self.training_now: return False
-                fn()
-                return True
-            finally: self._claim.release()
-        elif not wait: return False
+        with unbroken():
+            if self._claim.acquire(timeout=0.02):
+                try:
+                    if self.training_now: return False
+                    fn()
+                    return True
+                finally: self._claim.release()
+        if not wait: return False
     return False
 
 @patch
 def between_steps(self:StepLearner, fn, *args, **kwargs):
     "Run `fn(*args, **kwargs)` where no step is under way: on the training thread, or here while idle. Returns its result."
-    if self.on_training_thread(): return fn(*args, **kwargs)
+    if self.on_training_thread():
+        with unbroken(): return fn(*args, **kwargs)
     job = Future()
     while True:
         if self.when_idle(lambda: self._jobs.append((job, fn, args, kwargs)) or self.run_jobs()): break
@@ -339,7 +346,9 @@ def run_jobs(self:StepLearner):
     while self._jobs:
         job, fn, args, kwargs = self._jobs.popleft()
         try: job.set_result(fn(*args, **kwargs))
-        except BaseException as e: job.set_exception(e)
+        except BaseException as e:
+            job.set_exception(e)
+            if not isinstance(e, Exception) and threading.current_thread() is threading.main_thread(): raise      # Ctrl-C is meant for who runs them, too
 
 # %% ../nbs/fitting.ipynb #4c7745d2
 _inner = {'after_pred', 'after_loss', 'before_backward', 'after_backward', 'before_step', 'after_step'}
@@ -451,7 +460,8 @@ def _fit(self:StepLearner, n_epoch, steps, gate=None, lr=None, cbs=None, validat
         self.model.train()
         if validates is None: validates = any(isinstance(cb, TrackerCallback) for cb in self.cbs)
         self.n_epoch, self._steps, self._gate, self.validates, self.train_iter = n_epoch, steps, gate, validates and self.has_valid, 0
-        try: self._with_events(self._do_fit, 'fit', CancelFitException, self._end_cleanup)
+        try:
+            with breakable(): self._with_events(self._do_fit, 'fit', CancelFitException, self._end_cleanup)
         finally: self.rates.mult = 1.
     if steps is not None and not self.run._asleep: self.tricks.tell_waiting()
 
@@ -482,7 +492,7 @@ def fit_steps(self:StepLearner,
     progress:bool=True, # show a progress bar
     cbs=None,        # more callbacks, for this call
 ):
-    "Train for `n` steps, blocking. `fit_steps(a); fit_steps(b)` is `fit_steps(a + b)`, bit for bit."
+    "Train for `n` steps, blocking. `fit_steps(a); fit_steps(b)` is `fit_steps(a + b)`, bit for bit. Ctrl-C ends it after the step under way; a second one undoes that step. Other threads may draw random numbers meanwhile: see `learn.lent`."
     if n is not None or gate is None: n = whole(n, 'n')
     if gate is not None and not callable(gate): raise TypeError(f"gate={gate!r}; need a function of the learner")
     self._fit(1, n, gate, cbs=cbs, validates=None, progress=progress and n is not None)
@@ -554,8 +564,8 @@ def lr_find(self:StepLearner, start_lr=1e-7, end_lr=1., num_it=100, stop_div=Tru
     if not 0 < start_lr < end_lr: raise ValueError(f"start_lr={start_lr!r}, end_lr={end_lr!r}; need 0 < start_lr < end_lr")
     num_it = whole(num_it, 'num_it', 20)
     snap = self.snapshot()
-    with self.tricks._lock: waiting, self.tricks._queue = self.tricks._queue, []     # changes that wait go on waiting
-    with self.run.asleep():                  # the steps of the search are no part of the run
+    with unbroken(), self.run.asleep():      # the steps of the search are no part of the run
+        with self.tricks._lock: waiting, self.tricks._queue = self.tricks._queue, []     # changes that wait go on waiting
         try: self._fit(1, num_it, cbs=_GANLRFinder(start_lr, end_lr, num_it, stop_div), validates=False, progress=False)
         except StepError: pass               # it broke: that is what we wanted to see
         finally:

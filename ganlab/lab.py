@@ -59,18 +59,20 @@ class Lab(Tenant, W.VBox):
     def __init__(self,
         learn, # a `GANLearner`
         refresh:float=0.5, # seconds between two refreshes
-        share:float=0.02, # of the training thread's CPU time, at most, that pictures of samples take; the rest takes at most 1.5 times as much
+        share:float=0.02, # of the training thread's CPU time that pictures take; the rest takes 1.5 times as much
         clock=Clock, # has `wall()` and `cpu()`, in seconds
     ):
         if not isinstance(learn, StepLearner): raise TypeError(f"Lab({learn!r}): need a GANLearner")
         if not refresh > 0 or not 0 < share <= 1: raise ValueError(f"refresh={refresh!r}, share={share!r}; need seconds above 0, and a share of the time above 0 and up to 1")
         self.move_in()
         self.learn, self.clock, self.error = learn, clock, None
-        self.family, self._busy, self._doing, self._past = [Member(learn, None, 0, _folder(learn) or 'Run', 0)], '', None, None
+        self.family = [Member(learn, None, 0, _folder(learn) or 'Run', 0)]
+        self._busy, self._doing, self._past = '', None, None
         self._cond, self._quiet, self._drawing, self._thread = threading.Condition(), threading.Event(), threading.RLock(), None
         self._showing = threading.RLock()
         self._want, self._state, self._todo, self._until = 'pause', 'idle', deque(), None
-        self._marks, self._cost, self._news, self._look_now, self._next = deque(maxlen=24), None, self._news_now(), False, 0.
+        self._marks, self._cost, self._next = deque(maxlen=24), None, 0.
+        self._news, self._look_now = self._news_now(), False
         self._say = _ready(learn)
         self._quiet.set()
         self._make_parts(refresh, share)
@@ -90,7 +92,7 @@ class Lab(Tenant, W.VBox):
 def _ready(learn)->tuple:
     "The first announcement: what there is to train."
     n, size = learn.source.n, [sum(p.numel() for p in net.parameters()) for net in (learn.G, learn.D)]
-    return '', f"Ready: {'' if n is None else thou(n) + ' samples to train on; '}G has {thou(size[0])} weights, D {thou(size[1])}. Press Run, then flip a trick while it trains."
+    return '', f"Ready: {'' if n is None else thou(n) + ' samples to train on; '}G has {thou(size[0])} weights, D {thou(size[1])}. Press Run, then flip a trick while it trains.{learn.lent and f' {learn.lent}.'}"
 
 # %% ../nbs/13_lab.ipynb #3ab31969
 class Drawn(NamedTuple):
@@ -102,20 +104,26 @@ class Drawn(NamedTuple):
 @patch
 def _make_parts(self:Lab, refresh, share):
     "The panels, and when each is drawn."
-    self.transport, self.announcement, self.curves = Transport(self._request), Status(self._request, saves=True), Curves()
-    self.samples, self.timeline = Samples(self._request), Timeline(self._request)
+    self.transport, self.announcement = Transport(self._request), Status(self._request, saves=True)
+    self.samples, self.curves, self.timeline = Samples(self._request), Curves(), Timeline(self._request)
     self.tricks = TrickPanel(self.learn, self._asked, self._wish, Reasons(self.learn, share/2, self.clock))
     self.versus, self._comparing, self._cancel = Versus(self._request), None, False
     self.timeline.observe(self._look_back, 'at')
     self._meet()
     pace = lambda part: Pace(refresh, part*share, self.clock)
-    self._drawn = dict(numbers=Drawn(pace(.25), self._measure), curves=Drawn(pace(.25), self._bend, self.curves), strip=Drawn(pace(.25), self._line, self.timeline),
-                       picture=Drawn(pace(1.), self._look, self.samples), closeup=Drawn(pace(.25), self._closer, self.samples))
+    self._drawn = dict(
+        numbers=Drawn(pace(.25), self._measure),
+        curves=Drawn(pace(.25), self._bend, self.curves),
+        strip=Drawn(pace(.25), self._line, self.timeline),
+        picture=Drawn(pace(1.), self._look, self.samples),
+        closeup=Drawn(pace(.25), self._closer, self.samples))
 
 @patch
 def _meet(self:Lab):
     "What is remembered of the run that is shown."
-    self._thin, self._film, self._pictures, self._shot, self._before = Thinned(self.learn.record), Film(self.learn.run), Closeup(self.learn), None, None
+    learn = self.learn
+    self._thin, self._film, self._pictures = Thinned(learn.record), Film(learn.run), Closeup(learn)
+    self._shot = self._before = None         # the last picture, and the last state
 
 # %% ../nbs/13_lab.ipynb #708c830c
 @patch
@@ -284,7 +292,8 @@ def close(self:Lab):
         if t is not None and t is not threading.current_thread(): t.join(60)
     _labs.discard(self)
     self._drawn, self.family, self._until = {}, [], None
-    self._thin = self._film = self._pictures = self._shot = self._before = self._news = self._past = self._comparing = self.error = None
+    self._thin = self._film = self._pictures = self._shot = self._before = None
+    self._news = self._past = self._comparing = self.error = None
     Tenant.close(self)
 
 # %% ../nbs/13_lab.ipynb #5640c6f1
@@ -525,8 +534,10 @@ def _draw(self:Lab, learn, full=False):
     "Refresh the parts that are due, between two steps of `learn`; `full`: all. Nothing, where another run is shown by now."
     with self._drawing:
         if learn is not self.learn: return
-        idle, news, look, self._look_now = not learn.on_training_thread(), self._hear(full), self._look_now, False
-        if full or idle or news or look or self.clock.wall() >= self._next: self._draw_due(full or idle and news, idle, look)
+        idle, news = not learn.on_training_thread(), self._hear(full)
+        look, self._look_now = self._look_now, False
+        if full or idle or news or look or self.clock.wall() >= self._next:
+            self._draw_due(full or idle and news, idle, look)
         if full: self.tricks.reasons.forget()
         if news: tell_controls(learn)
         if self.tricks.reasons.go(math.inf if idle else None): self._show()
@@ -556,19 +567,29 @@ def _redraw(self:Lab, full=False):
     self._look_now = self._look_now or full
     self._show()
 
+# %% ../nbs/13_lab.ipynb #c5871bb7
 @patch
 def _show(self:Lab, **drawn):
     "Hand one state to all parts."
     with self._showing:
         if self._closed: return
-        state = self._before = make_state(self.learn, self._before, self.tricks.reasons.known, status=self._state, total=self._until, rate=self._rate(), cost=self._cost, say=self._say,
-                                          busy=self._busy, error=self._card() if self._state == 'error' else None, **drawn)
+        error = self._card() if self._state == 'error' else None
+        state = self._before = make_state(
+            self.learn, self._before, self.tricks.reasons.known, status=self._state, total=self._until, rate=self._rate(),
+            cost=self._cost, say=self._say, busy=self._busy, error=error, **drawn)
         if self._past is not None: state = replace(state, **self._past)
         for part in (self.transport, self.tricks, self.samples, self.curves, self.timeline, self.announcement): part.refresh(state)
 
 @patch
 def _card(self:Lab)->dict: return error_card(self.error, self.learn, self.learn.run.last_healthy(self.learn.step))
 
+@patch
+def _say_news(self:Lab, known):
+    "Announce what was refused (and is not `known`), or applied last."
+    new = [c for c in self.learn.tricks.refused.values() if c not in known] or self.learn.tricks.log[-1:]
+    if new and new[-1].kind != 'phase': self._say = words(new[-1], self.learn)
+
+# %% ../nbs/13_lab.ipynb #26e025a3
 @patch
 def _bend(self:Lab)->dict: return dict(curves=self._thin.take().tobytes())
 
@@ -588,14 +609,9 @@ def _look(self:Lab)->dict:
 def _closer(self:Lab)->dict:
     "One sample closer, of a picture of this step."
     if self._past is not None or self._shot is None or self._shot['step'] != self.learn.step: return {}
-    shown = self._pictures.closer(self._shot, self.samples.pick, self.samples.z, self.samples.ema, hurry=self._state == 'running')
+    view, hurry = self.samples, self._state == 'running'
+    shown = self._pictures.closer(self._shot, view.pick, view.z, view.ema, hurry)
     return dict(closeup={k: shown[k] for k in ('card', 'near', 'strip')})
-
-@patch
-def _say_news(self:Lab, known):
-    "Announce what was refused (and is not `known`), or applied last."
-    new = [c for c in self.learn.tricks.refused.values() if c not in known] or self.learn.tricks.log[-1:]
-    if new and new[-1].kind != 'phase': self._say = words(new[-1], self.learn)
 
 # %% ../nbs/13_lab.ipynb #a7cc2172
 class Mark(NamedTuple):
@@ -620,4 +636,5 @@ def _measure(self:Lab)->dict: # nothing more to show
 def _rate(self:Lab): # steps a second, over the last few refreshes
     if self._state != 'running' or len(self._marks) < 2: return None
     then, now = self._marks[max(-6, -len(self._marks))], self._marks[-1]
-    return (now.step - then.step)/(now.wall - then.wall) if now.wall - then.wall > 0.2 and now.step > then.step else None
+    known = now.wall - then.wall > 0.2 and now.step > then.step
+    return (now.step - then.step)/(now.wall - then.wall) if known else None

@@ -19,7 +19,9 @@ from fastai.torch_core import default_device
 from fastai.callback.core import CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException
 from .data import Halved, as_source, checked_range, standard
 from .files import may_write, placed
+from .draws import Lend, may_draw, out_of_sight
 from .fitting import Rates, StepError, StepLearner, TwoOptimizers
+from .interrupt import heed, unbroken
 from .late import late
 from .losses import get_loss, loss_key, loss_name, loss_title, scores_of, sees_level
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
@@ -99,8 +101,8 @@ class GANLearner(StepLearner):
         self.loss_now = self.base_loss
         self.known_losses = {loss_key(self.base_loss): self.base_loss}      # all that it was ever on, for going back
         self.source, self.z_shape = as_source(dls, self.streams, x=x), latent_shape(G, z_dim)
-        self.step, self.n_batches, self.half = 0, 0, None
-        self._rng = BorrowedRNG(self.streams, self.device)
+        self.step, self.n_batches, self.half, self._said, self.promised = 0, 0, None, set(), True      # promised: the same bits, when steps are computed again
+        self._rng = BorrowedRNG(self.streams, self.device, wary=True)
         G.to(self.device), D.to(self.device)
         super().__init__(dls, GAN(G, D), path=path)
         self.metrics = metrics
@@ -220,6 +222,10 @@ def rewire(self:GANLearner):
     "Note what is trained: called whenever modules may have changed."
     self.found = {}                 # sites of the networks, looked for when somebody asks
     enrol(self)
+    nets, own = (self.G, self.D), [self.base_loss, self.opt_d, self.opt_g, *(t for t in self.tricks.enabled if t.name in self.tricks.given)]
+    self.draws = may_draw(nets, own)
+    self.streams.lends = self.draws and out_of_sight(nets)
+    if self.streams.lends: self._say(_lent)
     self._ps = {k: named_params(net) for k, net in (('d', self.D), ('g', self.G))}
     self._trained = {k: [p for p in ps.values() if p.requires_grad] for k, ps in self._ps.items()}
     names = {k: [n for n, p in ps.items() if p.requires_grad] for k, ps in self._ps.items()}
@@ -235,22 +241,54 @@ class DataError(RuntimeError):
 
 @patch
 def one_step(self:GANLearner):
-    "One step: `n_d` updates of D, then one of G. A step that fails is undone, and says so."
+    "One step: `n_d` updates of D, then one of G. A step that fails is undone, and says so; Ctrl-C waits for its end, and a second one undoes it, too."
+    with unbroken(second=True):
+        self._attempt()
+        with unbroken(): self.run.stepped(self)
+
+@patch
+def _attempt(self:GANLearner):
+    "A step, or none."
     t0 = time.perf_counter()
     self._row, self._mults[self.step] = {}, self.rates.mult
     try:
         n_d, n_g = {'d': (1, 0), 'g': (0, 1), None: (self.n_d_now, self.n_g_now)}[self.half]
-        with self._rng:
+        with self._rng if self.draws else nullcontext():
+            self._rng.seed('step', self.step)
             self._at, updates = Ctx(self, self.step, 0, ''), partial(self._updates, n_d, n_g)
             for t in self.tricks.slots['around_step']: updates = partial(self._ask, t, 'around_step', updates, self._at)
             c = updates()
         self._note(c, t0)
     except StepError: raise
+    except Lend: self._lend()
     except Exception as e:
         if not isinstance(e, Cancelled): raise self._recover(e) from e
         self._recompute(self.step); raise
     except BaseException: self._recompute(self.step); raise      # an interrupt leaves no half step behind
-    self.run.stepped(self)
+
+@patch
+def _lend(self:GANLearner):
+    "What draws cannot be given a generator: from here on the default one is lent; the step again."
+    if self.streams.lends: raise RuntimeError("torch.utils.checkpoint: the default generator is lent already, and is drawn from out of turn")
+    self._recompute(self.step)
+    self.streams.lends = True
+    self._say(_lent)
+    self._attempt()
+
+@patch(as_prop=True)
+def lent(self:GANLearner)->str: # one sentence, or ''
+    "What default generator is lent while a step runs, so that others should not draw from it."
+    if not self.draws or not (self.streams.lends or self._rng.cuda): return ''
+    return _lent if self.streams.lends else "G or D draws random numbers on the GPU: while a step runs, its default generator is lent to it. Whatever else draws there meanwhile should draw from a torch.Generator of its own"
+
+@patch
+def _say(self:GANLearner, text):
+    "Warn, once."
+    if text not in self._said: warnings.warn(text)
+    self._said.add(text)
+
+_lent = ("G or D draws random numbers where it cannot be given a generator (it is compiled or scripted, or draws within torch.utils.checkpoint): "
+         "while a step runs, PyTorch's default generator is lent to it. Whatever else draws meanwhile should draw from a torch.Generator of its own")
 
 @patch
 def _updates(self:GANLearner, n_d, n_g)->Ctx: # of the D update whose fakes G's first update uses
@@ -287,7 +325,7 @@ def _d_gradient(self:GANLearner, c):
             fakes = laid_like(fakes, c.xf)
         c.l_real, c.l_fake = self._score(c.x, 'real', c), self._score(fakes, 'fake', c, made)
         total = self._sum(self.loss_now.d_loss(c.l_real, c.l_fake), 'd', c)
-    total.backward()
+    torch.autograd.backward(total)      # what it draws is seen, too
     c.who = who
 
 @patch
@@ -319,7 +357,7 @@ def _g_gradient(self:GANLearner, c):
             c.l_fake = self._ask(t, 'scores', c.l_fake, c)
             _need(t, 'scores', c, torch.is_tensor(c.l_fake) and c.l_fake.ndim == 1 and len(c.l_fake), c.l_fake, "scores (n,)")
         total = self._sum(self.loss_now.g_loss(c.l_fake, c.l_real), 'g', c)
-    total.backward()
+    torch.autograd.backward(total)      # what it draws is seen, too
     c.who = who
 
 # %% ../nbs/08_learner.ipynb #b2446c5e
@@ -353,6 +391,7 @@ def _ask(self:GANLearner, t, slot, *args):
 def _score(self:GANLearner, x, side, c, made=()): # made: (trick, what it was given) of those that had a hand in `x` before
     "D's raw scores (B,) of what the tricks let it see of `x`."
     given = c.x if side == 'real' else c.xf
+    if given is None: given = x     # asked outside an update
     x = laid_like(x, given)         # a trick may ask about samples of its own
     if ins := self.tricks.slots['inputs']:
         c.side = side
@@ -478,7 +517,11 @@ GANLearner.slope_every, GANLearner.snap_every = 50, 50   # steps between measure
 # %% ../nbs/08_learner.ipynb #b9b849da
 @patch
 def boundary(self:GANLearner):
-    "What happens between two steps."
+    "What happens between two steps; Ctrl-C waits until it has."
+    with unbroken(): self._between()
+
+@patch
+def _between(self:GANLearner):
     self.run_jobs()
     if self.training_now: self.run.check(self)
     else: self.run.met(self)
@@ -599,21 +642,50 @@ def _word(v): return 'NaN' if v != v else 'infinite'
 
 @patch
 def _recompute(self:GANLearner, step):
-    "From the last snapshot forward to `step`, with the rates that the steps had."
+    "From the last snapshot forward to `step`, with the rates that the steps had; where that cannot be, the learner stands at the snapshot."
     if not self._ring: return
-    snap, mults, mult = self._ring[-1], dict(self._mults), self.rates.mult
+    with unbroken():
+        snap, mults, mult, ring = self._ring[-1], dict(self._mults), self.rates.mult, self._ring
+        was = list(self.record.columns), self.record._data[snap.rows:self.record.n].T.copy()
+        self._ring = deque(maxlen=3)       # a failure here must not come back here
+        try:
+            if any(self._forward(snap, step, mults, mult) for _ in range(3)): self.same_again(*was, snap.rows)     # an interrupt may come in here, too
+            else:
+                self._back_to(snap)
+                self.run.back(self)
+        finally:
+            self._ring, self.rates.mult = ring, mult
+            self.settle()
+
+@patch
+def _forward(self:GANLearner, snap, step, mults, mult)->bool: # did it get there?
+    "One try."
     self._back_to(snap)
     for p in (*self.D.parameters(), *self.G.parameters()): p.grad = None
-    ring, self._ring = self._ring, deque(maxlen=3)       # a failure here must not come back here
     try:
         while self.step < step:
             self.rates.mult = mults.get(self.step, mult)
             self.settle()
             self.one_step()
-    except StepError: self._back_to(snap)
-    finally:
-        self._ring, self.rates.mult = ring, mult
-        self.settle()
+    except BaseException: return False      # whatever began this is raised by who began it
+    return True
+
+@patch
+def same_again(self:GANLearner,
+    columns, y, # what is known of the rows of steps that were computed again: names, (columns, rows)
+    first:int,  # the first of these rows
+):
+    "Say it, once, where they came out otherwise."
+    n = min(y.shape[1], self.record.n - first)
+    if n <= 0 or not self.promised or self.device.type != 'cpu' or self.amp: return
+    bad = np.zeros(n, bool)
+    for c, was in zip(columns, y):
+        now = self.record.array(c, first)[:n]
+        if c in _columns[1:-1] or '/' in c: bad |= (was[:n] != now) & ~(np.isnan(was[:n]) & np.isnan(now))
+    if bad.any(): self._say(_otherwise.format(first + 1 + int(bad.argmax())))
+
+_otherwise = ("Step {} was computed again, and came out otherwise than it is recorded: something in the networks or in the data remembers by itself, such as a counter or a generator of its own, or draws where ganlab cannot seed it. "
+              "From here on the same bits are not promised. What counts should be a buffer; what draws in a network should draw from torch without a generator of its own, and in a dataset from torch, NumPy or random")
 
 @patch
 def _back_to(self:GANLearner, snap):
@@ -686,11 +758,19 @@ def score(self:GANLearner, x:torch.Tensor)->torch.Tensor: # (n,) raw scores on t
 @patch
 def _look(self:GANLearner, net, x):
     with borrowed_rng(self.streams, 'look', device=self.device), torch.no_grad(), eval_mode(net), held(net):
-        return torch.cat([net(b.to(self.device, copy=True)) for b in x.split(256)]).float().cpu()
+        return torch.cat([_seen(net, b.to(self.device, copy=True)) for b in x.split(256)]).float().cpu()
+
+def _seen(net, x):
+    heed()      # many samples of a large network take long
+    return net(x)
 
 @patch
 def _validate(self:GANLearner):
     "D's loss on held-out reals and as many fakes; fastai's `valid_loss`."
+    with unbroken(): return self._held_out_loss()
+
+@patch
+def _held_out_loss(self:GANLearner):
     x = self.source.valid(512)
     z = self._z(len(x), 'valid')
     xf = self._look(self.G, z)
@@ -772,8 +852,9 @@ def save(self:GANLearner,
         on = {t.name: t.state_dict() for t in self.tricks.enabled}
         ts = {n: t.detach().cpu().contiguous().clone() for n, t in named_state(self).items() if (with_opt or not n.startswith('opt_')) and (not n.startswith('trick/') or n.split('/')[1] in on)}
         numbers = {n: {k: v for k, v in s.items() if not torch.is_tensor(v)} for n, s in on.items()}
+        params = {t.name: t.params for t in sorted(self.tricks.enabled, key=lambda t: t.since)}
         opts = [type(o).__name__ for o in (self.opt_d, self.opt_g)] if with_opt else None
-        with placed(file) as (part,): save_file(ts, part, metadata=dict(format='ganlab 1', step=str(self.step), tricks=json.dumps(numbers), opts=json.dumps(opts), remembered=json.dumps(opt_numbers(self) if with_opt else {})))
+        with placed(file) as (part,): save_file(ts, part, metadata=dict(format='ganlab 1', step=str(self.step), tricks=json.dumps(numbers), params=json.dumps(params), opts=json.dumps(opts), remembered=json.dumps(opt_numbers(self) if with_opt else {})))
     self.between_steps(go)
     return file
 
@@ -786,18 +867,17 @@ def _is_saved(file)->bool:
 
 @patch
 def load(self:GANLearner, file, with_opt:bool=True, **kwargs):
-    "Read what `save` wrote into the networks as they are; a weight that does not fit is named, and nothing is changed."
+    "Read what `save` wrote into the networks; tricks that its weights need are turned on, a weight that does not fit is named, and nothing is changed."
     from fastai.learner import join_path_file
     from safetensors import SafetensorError, safe_open
-    from ganlab.snapshots import named_state
     file = join_path_file(file, self.path/self.model_dir, ext='.safetensors')
     try:
         with safe_open(file, 'pt') as f: ts, meta = {n: f.get_tensor(n) for n in f.keys()}, f.metadata() or {}
     except FileNotFoundError: raise FileNotFoundError(f"there is no {file}; learn.save({file.stem!r}) writes it") from None
     except SafetensorError as e: raise ValueError(f"{file} is not a whole safetensors file ({e}); save it again") from None
+    turned = [] if self.training_now else self._turn_on_for(ts, meta)
     def go():
-        nets = {n: t for n, t in named_state(self).items() if n[:2] in ('d/', 'g/')}
-        wrong = [n for n, t in nets.items() if n not in ts or ts[n].shape != t.shape] + [n for n in ts if n[:2] in ('d/', 'g/') and n not in nets]
+        wrong = self._misfits(ts)
         saved, opts = json.loads(meta.get('tricks', '{}')), json.loads(meta.get('opts', 'null'))
         missing = [n for n in saved if n not in self.tricks or not self.tricks[n].enabled]
         if wrong: raise ValueError(f"{file.name} does not fit these networks: {', '.join(wrong[:3])}{' ...' if len(wrong) > 3 else ''} differ; build them as they were when it was saved" + (f", and turn on {', '.join(missing)}" if missing else ''))
@@ -810,5 +890,33 @@ def load(self:GANLearner, file, with_opt:bool=True, **kwargs):
         self._ring.clear()
         self.run.edited(self)
         if not self.training_now: self.run.left(self)
-    self.between_steps(go)
+    try: self.between_steps(go)
+    except Exception:
+        for name in reversed(turned): self.tricks.off(name, now=True)
+        raise
     return self
+
+@patch
+def _of_nets(self:GANLearner)->dict: # name -> tensor
+    from ganlab.snapshots import named_state
+    return {n: t for n, t in named_state(self).items() if n[:2] in ('d/', 'g/')}
+
+@patch
+def _misfits(self:GANLearner, ts)->list: # names
+    "What of the networks a file has not, or has otherwise, and what it has beside them."
+    nets = self._of_nets()
+    return [n for n, t in nets.items() if n not in ts or ts[n].shape != t.shape] + [n for n in ts if n[:2] in ('d/', 'g/') and n not in nets]
+
+@patch
+def _turn_on_for(self:GANLearner, ts, meta)->list: # names of what was turned on
+    "Turn on what was on when a file was written, where that is all that its weights have beside these networks'."
+    wrong, turned, saved = self._misfits(ts), [], json.loads(meta.get('tricks', '{}'))
+    if not wrong or set(wrong) & set(self._of_nets()): return []
+    params = json.loads(meta.get('params', 'null')) or dict.fromkeys(saved, {})
+    for name in params:
+        if name not in self.tricks or self.tricks[name].enabled or self.tricks[name].plain: continue
+        try: self.tricks.on(name, **params[name])
+        except ValueError: continue         # what does not fit is named by the caller
+        turned.append(name)
+        self.tricks[name].refit(saved[name])
+    return turned

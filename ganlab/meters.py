@@ -25,8 +25,9 @@ def layer_norms(
 def eval_mode(*nets):
     "Within the block all modules of `nets` are in eval mode; after it, each is as it was."
     was = [m for net in nets for m in net.modules() if m.training]
-    for m in was: m.training = False
-    try: yield
+    try:
+        for m in was: m.training = False
+        yield
     finally:
         for m in was: m.training = True
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from fastcore.basics import patch
 import hashlib, os, torch
+from .interrupt import breakable, unbroken
 from .learner import GANLearner
 from .losses import get_loss, loss_key, losses
 from .progress import progress_bar
@@ -49,6 +50,10 @@ def make_again(self:GANLearner,
     source:Run, # the record that they come from
 ):
     "Apply the recorded changes of this step."
+    with unbroken(): self._make_again(todo, source)
+
+@patch
+def _make_again(self:GANLearner, todo, source):
     some = False
     while todo and todo[0].step <= self.step:
         c, some = todo.popleft(), True
@@ -77,15 +82,17 @@ def carry_on(self:GANLearner,
 ):
     "Train up to a step as the record says."
     todo, mults, mult = deque(changes), source.mults(self.step), self.rates.mult
+    steps = range(self.step, until)
     with nullcontext() if self.on_training_thread() else self.claim():
         self.model.train()
-        steps = range(self.step, until)
-        for s in progress_bar(steps) if progress and len(steps) > 20 else steps:
-            if s in mults: self.rates.mult = mults[s]
-            self.make_again(todo, source)
-            if not self._ring: self.keep()
-            self.one_step()
-        self.rates.mult = mult
+        try:
+            with breakable():      # whoever asked for it puts things back
+                for s in progress_bar(steps) if progress and len(steps) > 20 else steps:
+                    if s in mults: self.rates.mult = mults[s]
+                    self.make_again(todo, source)
+                    if not self._ring: self.keep()
+                    self.one_step()
+        finally: self.rates.mult = mult
         self.make_again(todo, source)
         self._ring.clear()
 
@@ -135,6 +142,8 @@ def bring(self:Run,
         self.fill(learn)
         learn.rates.mult = mult      # what a fit that is under way has set is its own
         learn.carry_on([c for c in changes if c.id > s['last']], self, step, progress)
+    columns, y = self._stored(self.line, '')
+    learn.same_again(columns, y[:, snap.step:step], snap.step)
 
 # %% ../nbs/resume.ipynb #6b556c44
 def load_initial(
@@ -210,6 +219,7 @@ def _same_data(learn, store):
     elif was['first'] != now: warnings.warn(f"the data is not that of the run ({was['name']}, {was['n']} samples in batches of {was['bs']}): its first batch is another one. From here on no bits are promised")
     if learn.n_threads != store.fact('threads'): warnings.warn(f"the run was trained with {store.fact('threads')} threads, this is with {learn.n_threads}: sums are taken in another order, and no bits are promised; torch.set_num_threads({store.fact('threads')}) first")
     then = store.fact('versions')
+    learn.promised = learn.source.seekable and was['first'] == now and learn.n_threads == store.fact('threads') and then['torch'] == torch.__version__
     if then['torch'] != torch.__version__: warnings.warn(f"the run was trained with torch {then['torch']}, this is {torch.__version__}: no bits are promised")
 
 @patch(cls_method=True)
@@ -224,28 +234,31 @@ def resume(cls:GANLearner,
     progress:bool=True, # show a bar while steps are computed again
 )->GANLearner:
     "Go on with a run, bit for bit, whatever ended it. A change that waited for its step (`at=`) waits again."
-    if not isinstance(run, Store):
-        folder = getattr(run, 'folder', run)
-        if isinstance(folder, (str, os.PathLike)): Run.let_go(folder)
-        run = Store.open(folder, write=True)
-    store = run
-    try:
-        rec = Run(store)
-        known = rec.steps_on(rec.line)
-        _tell_of_more(store, known)
-        step = known if step is None else whole(step, 'step', 0, known, ': that is how far the run is known')
-        learn = _learner(store, dls, G, D, rec, loss, opt, tricks, x, cbs=cbs, path=path, device=device)
-        waiting = _able(learn, rec.waits(learn.known_losses.values()))
-        if step < known: rec.leave(step, rec.last_before(step))
-        rec.bring(learn, step, progress)
-        rec.settled()
-        rec.going_on(learn)
-        rec.left(learn)
-        learn.tricks.queue(waiting)
-        return learn
-    except BaseException:
-        store.close()
-        raise
+    with unbroken():
+        store = run if isinstance(run, Store) else _opened(getattr(run, 'folder', run))
+        try: return _taken_up(store, step, progress, dls, G, D, loss, opt, tricks, x, cbs=cbs, path=path, device=device)
+        except BaseException:
+            store.close()
+            raise
+
+def _opened(folder)->Store:
+    if isinstance(folder, (str, os.PathLike)): Run.let_go(folder)
+    return Store.open(folder, write=True)
+
+def _taken_up(store, step, progress, dls, G, D, loss, opt, tricks, x, **more)->GANLearner:
+    rec = Run(store)
+    known = rec.steps_on(rec.line)
+    _tell_of_more(store, known)
+    step = known if step is None else whole(step, 'step', 0, known, ': that is how far the run is known')
+    learn = _learner(store, dls, G, D, rec, loss, opt, tricks, x, **more)
+    waiting = _able(learn, rec.waits(learn.known_losses.values()))
+    if step < known: rec.leave(step, rec.last_before(step))
+    rec.bring(learn, step, progress)
+    rec.settled()
+    rec.going_on(learn)
+    rec.left(learn)
+    learn.tricks.queue(waiting)
+    return learn
 
 def _able(learn, waiting:list)->list:
     "Changes that wait, if the learner knows what they are about."
@@ -286,6 +299,8 @@ def replay(self:Run,
     last = self.last_before(step) if step < known else None
     changes = self.changes_on(self.line, own=learn.known_losses.values())
     learn.carry_on([c for c in changes if last is None or c.id <= last], self, step, progress)
+    columns, y = self.table()
+    learn.same_again(columns, y[:, :step], 0)
     learn.run.left(learn)
     return learn
 

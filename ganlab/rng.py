@@ -11,6 +11,8 @@ from hashlib import blake2b
 from numbers import Integral
 from threading import RLock
 import torch
+from .draws import begin, current, end, lent
+from .interrupt import unbroken
 
 # %% ../nbs/00_rng.ipynb #8081f3d1
 _SPREAD = 0x9E3779B97F4A7C15
@@ -39,6 +41,7 @@ class Streams:
     ):
         if isinstance(seed, bool) or not isinstance(seed, Integral): raise ValueError(f"seed={seed!r}; need an int, such as seed=0")
         self.seed = int(seed)
+        self.lends = False      # is PyTorch's default generator lent to what draws, because that cannot be given another?
 
     def int(self, name:str, step:int=0, k:int=0)->int: # in [0, 2**32)
         "A whole number for whoever seeds something else (NumPy, `random`)."
@@ -54,34 +57,47 @@ class Streams:
 
 # %% ../nbs/00_rng.ipynb #59b3530d
 class BorrowedRNG:
-    "PyTorch's default generator, lent to a run's streams: after the block it stands where it stood."
-    turn = RLock()   # there is one default generator for all threads
+    "Within the block, what draws on this thread without a generator of its own draws from a run's streams."
+    turn = RLock()   # there is one default generator for all threads, and one for each GPU
     def __init__(self,
-        streams:Streams, # the run's streams
-        device=None, # a CUDA device whose default generator is borrowed too
+        streams:Streams, # the run's streams; None: the block draws what would have been drawn now, and then it is drawn again
+        device=None, # a CUDA device whose default generator is lent, too
+        wary:bool=False, # will a gradient be taken of what is drawn?
     ):
-        self.streams, self.gens = streams, [torch.default_generator]
-        if device is not None and torch.device(device).type == 'cuda': self.gens.append(torch.cuda.default_generators[torch.device(device).index or 0])
+        self.streams, self.wary, self.own, self.inside = streams, wary, torch.Generator(), False
+        cuda = device is not None and torch.device(device).type == 'cuda'
+        self.cuda = [torch.cuda.default_generators[torch.device(device).index or 0]] if cuda else []
 
     def seed(self, name:str, step:int=0, k:int=0): # the address to draw from
-        "Put it at the start of the stream (name, step, k)."
+        "Put it at the start of the stream (name, step, k); outside of the block nothing happens."
+        if not self.inside: return
         seed = stream_seed(self.streams.seed, name, step, k)
         for g in self.gens: g.manual_seed(seed)
 
     def __enter__(self):
-        self.turn.acquire()
-        self.saved = [g.get_state() for g in self.gens]
+        with unbroken():
+            lends = lent() if self.streams is None else self.streams.lends
+            self.lent = [*([torch.default_generator] if lends else []), *self.cuda]
+            self.gens = self.lent if lends else [self.own, *self.cuda]
+            if self.lent: self.turn.acquire()
+            self.saved = [g.get_state() for g in self.lent]
+            if self.streams is None and not lends: self.own.set_state(current().get_state())
+            self.mode, self.inside = begin(None if lends else self.own, self.wary), True
+
     def __exit__(self, *exc):
-        for g, st in zip(self.gens, self.saved): g.set_state(st)
-        self.turn.release()
+        with unbroken():
+            end(self.mode)
+            self.inside = False
+            for g, st in zip(self.lent, self.saved): g.set_state(st)
+            if self.lent: self.turn.release()
 
 @contextmanager
 def borrowed_rng(
     streams:Streams, # the run's streams
     name:str, step:int=0, k:int=0, # the address to draw from
-    device=None, # a CUDA device whose default generator is borrowed too
+    device=None, # a CUDA device whose default generator is lent, too
 ):
-    "Within the block PyTorch's default generator draws from (name, step, k); after it, it stands where it stood."
+    "Within the block, what draws on this thread without a generator of its own draws from (name, step, k)."
     rng = BorrowedRNG(streams, device)
     with rng:
         rng.seed(name, step, k)

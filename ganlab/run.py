@@ -12,6 +12,7 @@ from pathlib import Path
 from fastcore.basics import patch
 import numpy as np, torch
 from .fitting import StepError
+from .interrupt import unbroken
 from .keeping import fingerprint, pace, pack_frame, superfluous, unpack_frame
 from .late import late
 from .losses import loss_key, losses, scores_of
@@ -30,7 +31,8 @@ _open = weakref.WeakSet()     # runs that are being recorded to a folder
 
 @atexit.register
 def _close_all():
-    for run in list(_open): run.close()
+    with unbroken():
+        for run in list(_open): run.close()
 
 def this_cell()->tuple: # (cell, execution), or (None, None) outside a notebook
     "The cell that is running."
@@ -63,18 +65,19 @@ def begins(cls:Run,
 ):  # -> yields the run
     "The record of `learn`; if the block fails, there is none."
     if isinstance(where, Run): where.attach(learn); yield where; return
-    run = cls(Store.new(where))
-    try:
-        run.attach(learn)
-        run.store.note(**_facts(learn))
-        run.keep(learn, 'start')
-        run.store.note(begun=time.time())
-        run._frame(learn)
-        yield run
-        run.left(learn)
-    except BaseException:
-        run.discard()
-        raise
+    with unbroken():
+        run = cls(Store.new(where))
+        try:
+            run.attach(learn)
+            run.store.note(**_facts(learn))
+            run.keep(learn, 'start')
+            run.store.note(begun=time.time())
+            run._frame(learn)
+            yield run
+            run.left(learn)
+        except BaseException:
+            run.discard()
+            raise
 
 @patch
 def attach(self:Run, learn):
@@ -451,9 +454,20 @@ def restored(self:Run, learn, snap):
     self.left(learn)
 
 @patch
+def back(self:Run, learn):
+    "The learner stands at an earlier step of the line, and cannot go forward again to where it was: begin another line there."
+    if self._asleep or not self.store.writes: return
+    self.sync()
+    if learn.record.n > self._flushed: self.flush(learn, wait=True)
+    self.leave(learn.step, max((c.id or 0 for c in learn.tricks.log), default=0))
+    self.settled()
+
+@patch
 def leave(self:Run, step:int, last:int):
     "Begin another line, that shares the past up to `step` and change `last`; `settled` makes it the live one for whoever opens the run."
+    self.mults(step)      # those that are not written yet are of the line that is left
     self.line = self.store.branch(self.line, step, last)
+    self._mult = self.mults(step)[step]
     self._start = self._flushed = step
     self._due = self._frame_due = self._snap_due = self._framed = step
 
@@ -481,10 +495,11 @@ def close(self:Run):
     "Write what is left, and let go of the folder; the learner can still be looked at, and not be trained."
     learn = self.learner
     if not self.store.writes: return
-    try:
-        if learn is not None and self.folder: learn.between_steps(self._last, learn)
-    except Exception as e: warnings.warn(f"{self.store.where} was closed without its last steps: {e}")
-    finally: self._stop()
+    with unbroken():
+        try:
+            if learn is not None and self.folder: learn.between_steps(self._last, learn)
+        except Exception as e: warnings.warn(f"{self.store.where} was closed without its last steps: {e}")
+        finally: self._stop()
 
 @patch
 def _last(self:Run, learn):

@@ -146,11 +146,12 @@ def _rebuilt(learn, snap):
     try:
         if learn.tricks.built != snap.built: learn.rebuild(snap.built)
         wrong, cause = misfits(learn, snap), None
-    except Exception as e: wrong, cause = [f'{type(e).__name__}: {e}'], e
+    except BaseException as e: wrong, cause = [f'{type(e).__name__}: {e}'], e
     if not wrong: return
     if learn.tricks.built is not mine.built:
         learn.rebuild(mine.built)
         put_back(learn, mine)
+    if cause is not None and not isinstance(cause, Exception): raise cause      # an interrupt
     raise ValueError(f"the snapshot is of other networks: {', '.join(wrong[:3])} differ") from cause
 
 def _like(v, p, old=None):

@@ -106,7 +106,7 @@ def test_constraints():
 
 # Modules
 
-LAYERS = [{'rng'}, {'data', 'nets', 'losses'}, {'trick', 'switch', 'surgery', 'meters'}, {'tricks'}, {'learner'}, {'run', 'metrics', 'verdict'}, {'fork', 'compare', 'doctor'},
+LAYERS = [{'rng', 'draws', 'interrupt'}, {'data', 'nets', 'losses'}, {'trick', 'switch', 'surgery', 'meters'}, {'tricks'}, {'learner'}, {'run', 'metrics', 'verdict'}, {'fork', 'compare', 'doctor'},
           {'panels'}, {'page', 'scene'}, {'lab', 'player', 'sweep'}, {'cli', 'all'}]
 LEVEL = {o: i for i, layer in enumerate(LAYERS) for o in layer}
 

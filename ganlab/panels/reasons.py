@@ -6,6 +6,7 @@
 from __future__ import annotations
 import math
 from contextlib import nullcontext
+from fastcore.basics import patch
 from .pace import Clock, Pace
 
 # %% auto #0
@@ -37,24 +38,26 @@ class Reasons:
         "These rows are in sight."
         self.sight = tuple(n for n in names if n in self.learn.tricks)
 
-    def go(self,
-        seconds:float=None, # ask for so long; infinite: all tricks, in sight or not. None: a slice for those in sight, where the pace allows it
-    )->bool: # has an answer changed?
-        "Ask on; only where no step is under way."
-        if self._found is not self.learn.found: self.forget()
-        names = self.learn.tricks if seconds == math.inf else self.sight
-        left = [n for n in names if n not in self._asked]
-        if not left or seconds is None and not self.pace.due(): return False
-        before, end = self.known, self.pace.clock.cpu() + (self.slice if seconds is None else seconds)
-        with self.pace.spend() if seconds is None else nullcontext():
-            for n in left:
-                self._ask(n)
-                if self.pace.clock.cpu() >= end: break
-        return self.known != before
-
     def _ask(self, name):
         t = self.learn.tricks[name]
         try: why = None if t.enabled else t.why_not(self.learn)
         except Exception as e: why = f'{t.title} could not be tried here ({type(e).__name__}: {e}).'
         self._asked.add(name)
         self.known = {**self.known, name: why}
+
+# %% ../../nbs/panels/reasons.ipynb #521262c6
+@patch
+def go(self:Reasons,
+    seconds:float=None, # for so long; infinite: all, in sight or not. None: a slice, where the pace allows it
+)->bool: # has an answer changed?
+    "Ask on; only where no step is under way."
+    if self._found is not self.learn.found: self.forget()
+    names = self.learn.tricks if seconds == math.inf else self.sight
+    left = [n for n in names if n not in self._asked]
+    if not left or seconds is None and not self.pace.due(): return False
+    before, end = self.known, self.pace.clock.cpu() + (self.slice if seconds is None else seconds)
+    with self.pace.spend() if seconds is None else nullcontext():
+        for n in left:
+            self._ask(n)
+            if self.pace.clock.cpu() >= end: break
+    return self.known != before

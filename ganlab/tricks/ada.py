@@ -57,7 +57,7 @@ class ADA(Trick):
     order = -1     # before noise, which then lies on what has moved in, too
     target = Num(0.6, -1, 1, 'r_t that p is steered to: 0 for a D that guesses, 1 for one that knows every real')
     every = Int(4, 1, 1000, 'updates of D between changes of p')
-    images = Int(500_000, 100, 100_000_000, 'how many it takes p from 0 to 1', unit='images', log=True)
+    images = Int(500_000, 100, 100_000_000, 'how many p takes from 0 to 1', unit='images', log=True)
     p_max = Num(0.8, 0, 1, 'largest p', label='p max')
     start = Num(0, 0, 1, 'p at the switch; set while it is on, p jumps there', label='p')
     adapt = Flag(True, 'steer p; otherwise it stays where it is')

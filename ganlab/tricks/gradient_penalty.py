@@ -74,7 +74,7 @@ class GradientPenalty(Trick):
     gamma = Num(10, 0, 100, 'weight: γ/2 times the square with center 0, γ times it with center 1', label='γ', log=True)
     points = Choice('real', where, 'where the slope is looked at')
     center = Choice('auto', ('auto', 0, 1), 'the slope asked for; auto: 1 for dragan, else 0')
-    every = Int(1, 1, 64, 'one in so many steps is penalised, so many times as strongly')
+    every = Int(1, 1, 64, 'penalise one step in this many, this many times as strongly')
     ramp = Int(0, 0, 100_000, 'steps over which the weight rises from 0', unit='steps')
 
     def why_not(self, learn): return twice_differentiable(learn)

@@ -17,7 +17,7 @@ class InstanceNoise(Trick):
     sigma = Num(0.1, 0, 1, 'standard deviation of the noise', unit='data std', label='σ')
     share = Num(0.5, 0, 1, 'share of each batch that is noised')
     schedule = Choice('constant', ('constant', 'linear', 'cosine', 'exp'), 'how σ falls to 0')
-    over = Int(5000, 1, 1_000_000, 'steps that σ takes to fall', log=True)
+    over = Int(5000, 1, 1_000_000, 'steps over which σ falls', log=True)
 
     def attach(self, learn, undo):
         x = learn.source.batch(learn.n_batches)

@@ -13,8 +13,8 @@ class LazyReg(Trick):
     source = 'Karras 2020, StyleGAN2 (1912.04958) §3.2, appendix B'
     acts = 'penalties of other tricks'
     purpose = "Bound D's slope"
-    k_d = Int(16, 1, 64, "D's penalties: one step in so many", label='k D')
-    k_g = Int(4, 1, 64, "G's penalties: one step in so many", label='k G')
+    k_d = Int(16, 1, 64, "D's penalties: one step in this many", label='k D')
+    k_g = Int(4, 1, 64, "G's penalties: one step in this many", label='k G')
     correct = Flag(False, "scale rates and betas by k/(k + 1) as StyleGAN2 does, where a penalty has an update of its own")
     learn = None
 

@@ -36,8 +36,9 @@ class LeakyReLU(Trick):
     source = 'Maas 2013; slope of Radford 2015 (1511.06434) §3; ganhacks #5'
     acts = "G's and D's activations"
     purpose = 'Change the architecture'
+    within = 'net'
     slope = Num(0.2, 0, 1, 'slope below zero', label='slope')
-    over = Int(500, 0, 100_000, 'steps that the slope takes to its value, and back when it leaves; 0 jumps', unit='steps')
+    over = Int(500, 0, 100_000, 'steps over which the slope goes to its value, and back when turned off; 0: at once', unit='steps')
     net = Choice('both', ('both', 'G', 'D'), 'which network')
     done, back = 0, False     # steps of the way; is it the way back?
 

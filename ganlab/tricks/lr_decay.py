@@ -16,9 +16,9 @@ class LRDecay(Trick):
     purpose = 'Rates and updates'
     shape = Choice('cosine', ('linear', 'cosine', 'exponential', 'step'), 'how they fall')
     steps = Int(10_000, 1, 10_000_000, 'over how many steps', log=True)
-    end = Num(0.25, 0, 1, 'where they end, as a share of where they begin')
+    end = Num(0.25, 0, 1, 'where they end, as a share of the start')
     stairs = Int(4, 1, 100, 'number of equal falls, for the shape step')
-    skip = Int(0, 0, 10_000_000, 'steps of the curve that count as done when it is turned on')
+    skip = Int(0, 0, 10_000_000, 'steps of the curve that count as done at the switch')
     nets = Choice('both', ('both', 'D', 'G'), 'whose rate')
     learn, start, done = None, 0, 0     # start: the step at which the curve begins, skip aside
 

@@ -1,0 +1,183 @@
+"Going back in the data: what is read again, what is not, and what cannot be repeated is told."
+import random, warnings
+import numpy as np, pytest, torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, IterableDataset, WeightedRandomSampler
+from ganlab.data import LoaderSource, as_source
+from ganlab.learner import GANLearner
+from ganlab.rng import Streams
+from ganlab.run import Run
+import ganlab.fork
+
+class Pictures(Dataset):
+    "Augmented with all three generators; counts what is read"
+    def __init__(self, n=50): self.n, self.reads = n, 0
+    def __len__(self): return self.n
+    def __getitem__(self, i):
+        self.reads += 1
+        return torch.tensor([i/50, torch.rand(()), np.random.rand(), random.random()])
+
+class Own(DataLoader):
+    "A loader that leaves samples out when it puts a batch together, as some do"
+
+def some_of(items): return torch.stack([o for o in items if o[0] != .1])      # the batch that holds number 5 is short
+
+LOADERS = dict(
+    shuffled=lambda d: DataLoader(d, 4, shuffle=True), in_order=lambda d: DataLoader(d, 4), dropped=lambda d: DataLoader(d, 4, shuffle=True, drop_last=True), generator=lambda d: DataLoader(d, 4, shuffle=True, generator=torch.Generator()),
+    weighted=lambda d: DataLoader(d, 4, sampler=WeightedRandomSampler([1.]*d.n, d.n)), collated=lambda d: DataLoader(d, 4, shuffle=True, collate_fn=torch.stack), subclass=lambda d: Own(d, 4, shuffle=True), filtered=lambda d: DataLoader(d, 4, shuffle=True, collate_fn=some_of))
+
+@pytest.fixture
+def forgetful(monkeypatch): monkeypatch.setattr(LoaderSource, 'room', 0)      # the last batch alone is kept
+
+@pytest.mark.parametrize('kind', LOADERS)
+def test_a_batch_is_the_same_however_one_comes_to_it(kind, forgetful):
+    d = Pictures()
+    src = as_source(LOADERS[kind](d), Streams(0))
+    want = [src.batch(i) for i in range(30)]
+    for i in (20, 3, 4, 13, 11, 25, 2, 29):
+        d.reads = 0
+        assert torch.equal(src.batch(i), want[i])
+        if kind != 'filtered': assert d.reads == 4, 'one batch is read, and no other'
+    for i in (17, 5):      # another process has read nothing yet
+        d.reads = 0
+        fresh = as_source(LOADERS[kind](d), Streams(0))
+        assert torch.equal(fresh.batch(i), want[i])
+        if kind not in ('filtered', 'collated'): assert d.reads == 8, 'the first batch, and the one that is asked for'
+
+class Stream(IterableDataset):
+    def __init__(self): self.reads = 0
+    def __iter__(self):
+        g = torch.Generator().manual_seed(0)
+        while True:
+            self.reads += 1
+            yield torch.randn(4, generator=g)
+
+def nets(): return nn.Linear(4, 4), nn.Linear(4, 1)
+def learner(dl, G=None, D=None, **kw):
+    torch.manual_seed(0)
+    g, d = nets()
+    return GANLearner(dl, G or g, D or d, seed=0, **kw)
+
+@pytest.mark.parametrize('make', [lambda: DataLoader(Stream(), 4), lambda: DataLoader(Pictures(400), 4, shuffle=True)], ids=['stream', 'map'])
+def test_going_back_a_little_reads_nothing(make):
+    "The batches of the last steps are kept"
+    dl = make()
+    learn = learner(dl)
+    learn.fit_steps(60, progress=False)
+    h, dl.dataset.reads = learn.state_hash(), 0
+    learn.rewind(50)
+    learn.fit_steps(10, progress=False)
+    assert (learn.state_hash(), dl.dataset.reads) == (h, 0)
+
+def test_going_back_where_nothing_is_kept(forgetful):
+    "As many batches are read as steps are computed"
+    d = Pictures(400)
+    learn = learner(DataLoader(d, 4, shuffle=True))
+    learn.run.snap_every = 10
+    learn.fit_steps(90, progress=False)
+    h, d.reads = learn.state_hash(), 0
+    learn.rewind(80)
+    learn.fit_steps(10, progress=False)
+    assert learn.state_hash() == h and d.reads <= 4*20      # at most ten from the snapshot to 80, and ten from there
+
+def test_a_stream_is_walked_from_its_start_beyond_what_is_kept(forgetful):
+    src = as_source(DataLoader(Stream(), 4), Streams(0))
+    want = [src.batch(i) for i in range(9)]
+    assert torch.equal(src.batch(2), want[2]) and torch.equal(src.batch(8), want[8])
+
+def test_a_batch_that_was_written_into_is_read_again():
+    src = as_source(DataLoader(Pictures(), 4, shuffle=True), Streams(0))
+    x = src.batch(3)
+    want = x.clone()
+    x.zero_()
+    assert torch.equal(src.batch(3), want)
+
+def test_what_is_kept_has_bounds(monkeypatch):
+    monkeypatch.setattr(LoaderSource, 'room', 4*4*4*5)
+    src = as_source(DataLoader(Pictures(), 4, shuffle=True), Streams(0))
+    for i in range(20): src.batch(i)
+    assert list(src._kept) == [15, 16, 17, 18, 19] and src._size == 4*4*4*5
+
+@pytest.mark.parametrize('persistent', [True, False])
+def test_workers_that_draw(persistent):
+    "Each epoch begins with random states of its own, whatever the workers did before"
+    def make(): return as_source(DataLoader(Pictures(16), 4, shuffle=True, num_workers=2, persistent_workers=persistent), Streams(0))
+    src = make()
+    src.room = 0
+    want = [src.batch(i) for i in range(10)]
+    assert all(torch.equal(src.batch(i), want[i]) for i in (5, 1, 9, 2))
+    assert torch.equal(make().batch(6), want[6]), 'in another process, too'
+    assert len({tuple(x[:, 1].tolist()) for x in want}) == 10
+
+def test_batches_in_the_order_of_the_workers():
+    with pytest.warns(UserWarning, match='in_order=True'): as_source(DataLoader(Pictures(16), 4, num_workers=1, in_order=False), Streams(0))
+
+# What cannot be repeated is told
+
+class Counts(nn.Module):
+    "Remembers by itself how often it was asked"
+    def __init__(self): super().__init__(); self.l, self.n = nn.Linear(4, 1), 0
+    def forward(self, x):
+        self.n += 1
+        return self.l(x)*(1 + .01*self.n)
+
+class Hidden(nn.Module):
+    "A generator of its own"
+    def __init__(self): super().__init__(); self.l, self.g = nn.Linear(4, 1), torch.Generator().manual_seed(0)
+    def forward(self, x): return self.l(x + .1*torch.randn(x.shape, generator=self.g))
+
+class Remembers(Pictures):
+    "A dataset with a generator of its own"
+    def __init__(self): super().__init__(); self.rng = np.random.default_rng(0)
+    def __getitem__(self, i): return super().__getitem__(i) + float(self.rng.random())
+
+class Plain(nn.Module):
+    def __init__(self): super().__init__(); self.l = nn.Linear(4, 1)
+    def forward(self, x): return self.l(x)
+
+def fails_at(learn, n):
+    "D raises in its n-th call while it trains"
+    calls = [0]
+    def hook(m, args):
+        calls[0] += m.training
+        if calls[0] == n: calls[0] += 1; raise KeyboardInterrupt
+    return learn.D.register_forward_pre_hook(hook)
+
+def failed(learn, folder, dl):
+    hook = fails_at(learn, 3*25)
+    with pytest.raises(KeyboardInterrupt): learn.fit_steps(40, progress=False)
+    hook.remove()
+def rewound(learn, folder, dl): learn.fit_steps(15, progress=False); learn.rewind(13)
+def resumed(learn, folder, dl):
+    learn.fit_steps(15, progress=False)
+    learn.run._stop()      # as a kill would
+    again = GANLearner.resume(folder, dl, nn.Linear(4, 4), type(learn.D)(), progress=False)
+    again.run.close()
+def replayed(learn, folder, dl):
+    learn.fit_steps(15, progress=False)
+    learn.run.close()
+    Run.open(folder).replay(dl, nn.Linear(4, 4), type(learn.D)(), progress=False)
+def forked(learn, folder, dl): learn.fit_steps(15, progress=False); learn.fork(step=13)
+
+acts = dict(failed=failed, rewound=rewound, resumed=resumed, replayed=replayed, forked=forked)
+told = [('counts', a) for a in acts if a != 'replayed'] + [('hidden', a) for a in ('failed', 'rewound')] + [('data', 'rewound'), ('data', 'failed')]
+
+def what_is_told(kind, act, folder, monkeypatch):
+    monkeypatch.setattr(LoaderSource, 'room', 0)
+    dl = DataLoader(Remembers() if kind == 'data' else Pictures(), 4, shuffle=True)
+    learn = learner(dl, D=dict(counts=Counts, hidden=Hidden).get(kind, Plain)(), run=folder)
+    learn.snap_every, learn.run.snap_every, learn.run.frame_every = 100, 10, 0
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter('always')
+        acts[act](learn, folder, dl)
+        if act == 'rewound': learn.fit_steps(3, progress=False); learn.rewind(12)      # once more: it is told once
+    return [str(w.message) for w in seen if 'came out otherwise' in str(w.message)]
+
+@pytest.mark.parametrize('kind, act', told)
+def test_what_does_not_come_out_again_is_told(kind, act, tmp_path, monkeypatch):
+    said = what_is_told(kind, act, tmp_path/'a', monkeypatch)
+    assert len(said) == 1 and 'was computed again' in said[0] and 'same bits are not promised' in said[0]
+
+@pytest.mark.parametrize('act', acts)
+def test_what_comes_out_again_is_not_told(act, tmp_path, monkeypatch):
+    assert what_is_told('plain', act, tmp_path/'a', monkeypatch) == []

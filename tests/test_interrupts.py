@@ -1,0 +1,234 @@
+"Ctrl-C, once or three times, at any place: a whole step or a whole change, in the learner and in the record."
+import importlib, importlib.util, inspect, os, re, signal, subprocess, sys, threading, time
+from functools import wraps
+import pytest, torch
+from torch import nn
+from ganlab.compare import ab
+from ganlab.data import ring_dls
+from ganlab.fitting import StepError
+from ganlab.learner import GANLearner
+from ganlab.nets import mlp
+from ganlab.run import Run
+import ganlab.browse, ganlab.fork
+
+def dls(): return ring_dls(n=2048, bs=16)
+def nets(): return mlp(dim=2, z_dim=2, width=8, depth=1, seed=0)
+def make(run=None, **kw):
+    learn = GANLearner(dls(), *nets(), seed=0, run=run, **kw)
+    learn.snap_every, learn.run.snap_every, learn.run.frame_every = 7, 10, 6
+    return learn
+
+@pytest.fixture(scope='module')
+def undisturbed():
+    "The hash of each step of a run that nobody touches"
+    learn = make()
+    hashes = [learn.state_hash()]
+    learn.fit_steps(60, gate=lambda l: l.step == len(hashes) and hashes.append(l.state_hash()), progress=False)
+    return hashes
+
+# Where Ctrl-C comes
+
+class Points:
+    "Presses Ctrl-C before the given calls of ganlab's functions on the main thread, counted from 1"
+    modules = [f'ganlab.{m}' for m in 'learner fitting run resume fork browse snapshots switch compare records data meters surgery rates rng'.split()]
+    def __init__(self, monkeypatch):
+        self.n, self.at = None, set()
+        mods = [importlib.import_module(m) for m in self.modules if importlib.util.find_spec(m)]
+        for mod in mods:
+            for name, o in list(vars(mod).items()):
+                if inspect.isclass(o) and o.__module__ == mod.__name__:
+                    for k, f in list(vars(o).items()):
+                        if inspect.isfunction(f): monkeypatch.setattr(o, k, self.watched(f))
+                elif inspect.isfunction(o) and o.__module__ == mod.__name__:
+                    w = self.watched(o)
+                    for other in [m for m in list(sys.modules.values()) if m and m.__name__.startswith('ganlab.') and vars(m).get(name) is o]: monkeypatch.setattr(other, name, w)
+
+    def watched(self, f):
+        @wraps(f)
+        def g(*args, **kwargs):
+            if self.n is not None and threading.current_thread() is threading.main_thread():
+                self.n += 1
+                if self.n in self.at: signal.raise_signal(signal.SIGINT)
+            return f(*args, **kwargs)
+        return g
+
+    def run(self, f, *at):
+        "Call `f()`, interrupted there: its result, or None where it was; and how many calls there were"
+        self.n, self.at = 0, set(at)
+        try: out = f()
+        except KeyboardInterrupt: out = None
+        finally: n, self.n = self.n, None
+        return out, n
+
+@pytest.fixture
+def points(monkeypatch):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield Points(monkeypatch)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+def spread(n, k): return sorted({1 + i*(n - 1)//max(1, k - 1) for i in range(k)})
+
+# What must be so afterwards
+
+def check(learn, folder, hashes=None):
+    "The learner stands at a whole step, goes on from there, and its record says the same"
+    assert len(learn.history) == learn.step and learn.history.step.tolist() == list(range(1, learn.step + 1))
+    assert learn.tricks._lock.acquire(timeout=1) and not learn.training_now
+    learn.tricks._lock.release()
+    if hashes: assert learn.state_hash() == hashes[learn.step]
+    learn.fit_steps(5, progress=False)
+    if hashes: assert learn.state_hash() == hashes[learn.step]
+    agrees(learn, folder)
+
+def agrees(learn, folder):
+    "What is on disk leads to where the learner is, by replay and by resume"
+    learn.run.close()
+    done = [c.sentence for c in learn.tricks.log]
+    run = Run.open(folder)
+    assert [c.sentence for c in run.changes] == done
+    again = run.replay(dls(), *nets(), progress=False)
+    assert (again.step, again.state_hash()) == (learn.step, learn.state_hash())
+    more = GANLearner.resume(folder, dls(), *nets(), progress=False)
+    assert (more.step, more.state_hash(), [c.sentence for c in more.tricks.log]) == (learn.step, learn.state_hash(), done)
+    assert more.history.g_loss.tolist() == learn.history.g_loss.tolist()
+    more.run.close()
+
+def trained(folder):
+    learn = make(folder)
+    learn.fit_steps(20, progress=False)
+    return learn
+
+def switched(folder):
+    learn = trained(folder)
+    learn.tricks.on('spectral_norm')
+    learn.fit_steps(5, progress=False)
+    return learn
+
+def fit(learn):
+    learn.tricks.on('minibatch_stddev', at=24)
+    learn.fit_steps(9, progress=False)
+
+acts = dict(
+    fit_steps=(trained, lambda learn: learn.fit_steps(9, progress=False)), fit_and_switch=(trained, fit), switch=(switched, lambda learn: learn.tricks.off('spectral_norm', now=True)),
+    rewind=(trained, lambda learn: learn.rewind(13)), rewind_before_a_change=(switched, lambda learn: learn.rewind(13)), undo=(switched, lambda learn: learn.undo()), fork=(switched, lambda learn: learn.fork(step=22)),
+    pin=(trained, lambda learn: learn.pin()), restore=(switched, lambda learn: learn.restore(learn.at_18)), ab=(trained, lambda learn: ab(learn, on='label_smoothing', steps=4, seeds=2, progress=False)))
+
+@pytest.mark.parametrize('act', acts)
+def test_ctrl_c_at_any_place(act, points, undisturbed, tmp_path, k=int(os.environ.get('KK', 8))):
+    "One, and three in a row, at places all over an act"
+    prepare, f = acts[act]
+    def new(name):
+        learn = prepare(tmp_path/name)
+        if act == 'restore': learn.at_18 = learn.fork(step=18, name=f'{name}-other').snapshot()
+        return learn
+    dry = new('dry')
+    _, n = points.run(lambda: f(dry))
+    for i, at in enumerate(spread(n, k)):
+        folder = tmp_path/str(i)
+        learn = new(folder.name)
+        points.run(lambda: f(learn), *([at] if i % 3 == 0 else [at, at + i % 7, at + 20 + i]))
+        check(learn, folder, undisturbed if act in ('fit_steps', 'rewind', 'pin', 'ab') else None)
+
+# An interrupt that a network raises by itself, while steps are computed again
+
+class Presses:
+    "A hook that raises at some calls while the network trains; `...` at the end: from then on"
+    def __init__(self, *at, error=KeyboardInterrupt): self.n, self.at, self.error = 0, at, error
+    def __call__(self, module, args):
+        self.n += module.training
+        if module.training and (self.n in self.at or self.at[-1] is ... and self.n >= self.at[-2]): raise self.error
+
+def pressed(learn, *at, **kw): return learn.D.register_forward_pre_hook(Presses(*at, **kw))
+
+@pytest.mark.parametrize('at', [(20,), (20, 21), (20, 27), (20, 24, 29), (4, 5, 6), (37, 38, 40)])
+def test_interrupts_while_steps_are_computed_again(at, undisturbed, tmp_path):
+    "The second one comes while what the first one left is put right, and the third one, too"
+    learn = trained(tmp_path/'a')
+    hook = pressed(learn, *at)
+    with pytest.raises(KeyboardInterrupt): learn.fit_steps(20, progress=False)
+    hook.remove()
+    assert learn.step == 20 + (at[0] - 1)//3, 'three calls of D a step: the steps before the interrupted one stand'
+    check(learn, tmp_path/'a', undisturbed)
+
+@pytest.mark.parametrize('error', [KeyboardInterrupt, MemoryError])
+def test_steps_that_cannot_be_computed_again(error, undisturbed, tmp_path):
+    "A network that fails from now on: the learner stands at the snapshot, and the record goes on from there on a line of its own"
+    folder = tmp_path/'a'
+    learn = trained(folder)
+    hook = pressed(learn, 20, ..., error=error)
+    with pytest.raises((error, StepError)) as e: learn.fit_steps(20, progress=False)
+    hook.remove()
+    assert learn.step == 21 and getattr(e.value, 'at', 21) == 21, 'the snapshot in memory; the failing step was 27'
+    learn.run.flush(learn, wait=True)
+    assert Run.open(folder).step == 21
+    learn.tricks.on('label_smoothing')
+    check(learn, folder)
+
+def test_an_interrupt_in_a_switch_and_after_it(undisturbed, tmp_path):
+    "A trick that is being attached is not on; one that is on is logged"
+    learn = trained(tmp_path/'a')
+    def at_once(*_): raise KeyboardInterrupt
+    hook = learn.D.register_forward_pre_hook(at_once)
+    with pytest.raises(KeyboardInterrupt): learn.tricks.on('minibatch_stddev')      # it looks at D's layers
+    hook.remove()
+    assert not learn.tricks['minibatch_stddev'].enabled and learn.state_hash() == undisturbed[20]
+    learn.tricks.on('minibatch_stddev', at=23)
+    hook = pressed(learn, 3*3 + 5, 3*3 + 7, 3*3 + 8)
+    with pytest.raises(KeyboardInterrupt): learn.fit_steps(9, progress=False)
+    hook.remove()
+    assert learn.tricks['minibatch_stddev'].enabled and learn.step == 24
+    check(learn, tmp_path/'a')
+
+def test_an_interrupt_on_the_way_back(tmp_path):
+    "A rewind that cannot be finished leaves everything as it was"
+    learn = switched(tmp_path/'a')
+    before, log = learn.state_hash(), [c.sentence for c in learn.tricks.log]
+    steps, one = [], learn._updates
+    def tired(*args):
+        steps.append(learn.step)
+        if len(steps) in (2, 3): raise KeyboardInterrupt
+        return one(*args)
+    learn._updates = tired
+    with pytest.raises(KeyboardInterrupt): learn.rewind(17)
+    assert (learn.step, learn.state_hash(), [c.sentence for c in learn.tricks.log]) == (25, before, log)
+    del learn._updates
+    check(learn, tmp_path/'a')
+
+def test_back_to_a_snapshot_with_the_rates_of_its_time(tmp_path):
+    "The multiplier of a schedule that is over is none of the steps after it"
+    learn = make(tmp_path/'a')
+    learn.fit_steps(8, progress=False)
+    snap = learn.snapshot()
+    def half(l): l.rates.mult = .5
+    learn.fit_steps(3, gate=half, progress=False)
+    learn.restore(snap)
+    check(learn, tmp_path/'a')
+
+# The command, with real signals
+
+def stands(folder): # the last step that is recorded; 0 where there is no run yet
+    try: return Run.open(folder).step
+    except (ValueError, RuntimeError): return 0
+
+def test_ctrl_c_twice_at_the_command(tmp_path):
+    "Whenever the two come: the step that is named is the one that a resume finds, and it is whole"
+    folder, env = tmp_path/'r', {**os.environ, 'PYTHONUNBUFFERED': '1'}
+    command = [sys.executable, '-c', 'from ganlab.cli import main; raise SystemExit(main())', 'train', '--run', str(folder), '--data', 'ring', '--bs', '16', '--width', '8', '--steps', '1000000']
+    for gap in (0, .003):
+        before = stands(folder)
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+        try:
+            while child.poll() is None and stands(folder) <= before: time.sleep(.05)
+            child.send_signal(signal.SIGINT)
+            time.sleep(gap)
+            child.send_signal(signal.SIGINT)
+            said, _ = child.communicate(timeout=300)
+        finally: child.kill()
+        assert child.returncode == 130, said
+        named = int(re.search(r'stopped at step ([\d,]+)', said)[1].replace(',', ''))
+        assert named == stands(folder) and 'Traceback' not in said
+        run = Run.open(folder)
+        learn = run.replay(ring_dls(bs=16), *mlp(dim=2, width=8, seed=0), progress=False)
+        assert (learn.step, learn.state_hash()) == (named, run.hash_at(named))
+        assert f'hash {learn.state_hash()[:16]}' in said
