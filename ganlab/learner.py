@@ -852,8 +852,9 @@ def save(self:GANLearner,
         on = {t.name: t.state_dict() for t in self.tricks.enabled}
         ts = {n: t.detach().cpu().contiguous().clone() for n, t in named_state(self).items() if (with_opt or not n.startswith('opt_')) and (not n.startswith('trick/') or n.split('/')[1] in on)}
         numbers = {n: {k: v for k, v in s.items() if not torch.is_tensor(v)} for n, s in on.items()}
+        params = {t.name: t.params for t in sorted(self.tricks.enabled, key=lambda t: t.since)}
         opts = [type(o).__name__ for o in (self.opt_d, self.opt_g)] if with_opt else None
-        with placed(file) as (part,): save_file(ts, part, metadata=dict(format='ganlab 1', step=str(self.step), tricks=json.dumps(numbers), opts=json.dumps(opts), remembered=json.dumps(opt_numbers(self) if with_opt else {})))
+        with placed(file) as (part,): save_file(ts, part, metadata=dict(format='ganlab 1', step=str(self.step), tricks=json.dumps(numbers), params=json.dumps(params), opts=json.dumps(opts), remembered=json.dumps(opt_numbers(self) if with_opt else {})))
     self.between_steps(go)
     return file
 
@@ -866,18 +867,17 @@ def _is_saved(file)->bool:
 
 @patch
 def load(self:GANLearner, file, with_opt:bool=True, **kwargs):
-    "Read what `save` wrote into the networks as they are; a weight that does not fit is named, and nothing is changed."
+    "Read what `save` wrote into the networks; tricks that its weights need are turned on, a weight that does not fit is named, and nothing is changed."
     from fastai.learner import join_path_file
     from safetensors import SafetensorError, safe_open
-    from ganlab.snapshots import named_state
     file = join_path_file(file, self.path/self.model_dir, ext='.safetensors')
     try:
         with safe_open(file, 'pt') as f: ts, meta = {n: f.get_tensor(n) for n in f.keys()}, f.metadata() or {}
     except FileNotFoundError: raise FileNotFoundError(f"there is no {file}; learn.save({file.stem!r}) writes it") from None
     except SafetensorError as e: raise ValueError(f"{file} is not a whole safetensors file ({e}); save it again") from None
+    turned = [] if self.training_now else self._turn_on_for(ts, meta)
     def go():
-        nets = {n: t for n, t in named_state(self).items() if n[:2] in ('d/', 'g/')}
-        wrong = [n for n, t in nets.items() if n not in ts or ts[n].shape != t.shape] + [n for n in ts if n[:2] in ('d/', 'g/') and n not in nets]
+        wrong = self._misfits(ts)
         saved, opts = json.loads(meta.get('tricks', '{}')), json.loads(meta.get('opts', 'null'))
         missing = [n for n in saved if n not in self.tricks or not self.tricks[n].enabled]
         if wrong: raise ValueError(f"{file.name} does not fit these networks: {', '.join(wrong[:3])}{' ...' if len(wrong) > 3 else ''} differ; build them as they were when it was saved" + (f", and turn on {', '.join(missing)}" if missing else ''))
@@ -890,5 +890,33 @@ def load(self:GANLearner, file, with_opt:bool=True, **kwargs):
         self._ring.clear()
         self.run.edited(self)
         if not self.training_now: self.run.left(self)
-    self.between_steps(go)
+    try: self.between_steps(go)
+    except Exception:
+        for name in reversed(turned): self.tricks.off(name, now=True)
+        raise
     return self
+
+@patch
+def _of_nets(self:GANLearner)->dict: # name -> tensor
+    from ganlab.snapshots import named_state
+    return {n: t for n, t in named_state(self).items() if n[:2] in ('d/', 'g/')}
+
+@patch
+def _misfits(self:GANLearner, ts)->list: # names
+    "What of the networks a file has not, or has otherwise, and what it has beside them."
+    nets = self._of_nets()
+    return [n for n, t in nets.items() if n not in ts or ts[n].shape != t.shape] + [n for n in ts if n[:2] in ('d/', 'g/') and n not in nets]
+
+@patch
+def _turn_on_for(self:GANLearner, ts, meta)->list: # names of what was turned on
+    "Turn on what was on when a file was written, where that is all that its weights have beside these networks'."
+    wrong, turned, saved = self._misfits(ts), [], json.loads(meta.get('tricks', '{}'))
+    if not wrong or set(wrong) & set(self._of_nets()): return []
+    params = json.loads(meta.get('params', 'null')) or dict.fromkeys(saved, {})
+    for name in params:
+        if name not in self.tricks or self.tricks[name].enabled or self.tricks[name].plain: continue
+        try: self.tricks.on(name, **params[name])
+        except ValueError: continue         # what does not fit is named by the caller
+        turned.append(name)
+        self.tricks[name].refit(saved[name])
+    return turned

@@ -9,14 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 import torch
 from torch import nn
+from .layers import channels_last, form, is_layer, is_usual, no_layers, sealed
 from .meters import eval_mode
 from .rng import borrowed_rng
 from .trick import Trick
 
 # %% auto #0
 __all__ = ['wheres', 'Site', 'added', 'held', 'taken', 'trace', 'laid_like', 'Joint', 'insert', 'remove', 'hosts', 'enrol',
-           'sites', 'at', 'hidden', 'Grafted', 'Branch', 'Residual', 'wider', 'deeper', 'scale_moments', 'fold',
-           'swapped', 'level_bias', 'recentre']
+           'sites', 'at', 'layers', 'hidden', 'unheard', 'instead', 'Grafted', 'Branch', 'Residual', 'wider', 'deeper',
+           'scale_moments', 'fold', 'swapped', 'level_bias', 'recentre']
 
 # %% ../nbs/06_surgery.ipynb #6fb5e5fc
 @dataclass(frozen=True)
@@ -26,6 +27,12 @@ class Site:
     module: nn.Module # the layer
     x: tuple          # shape of one sample that goes in
     y: tuple          # shape of one sample that comes out
+    @property
+    def weighs(self)->bool: return is_layer(self.module) # has it a weight?
+    @property
+    def last(self)->bool: return channels_last(self.module, self.x, self.y) # do its channels stand last?
+    @property
+    def channels(self)->tuple: return (self.x[-1], self.y[-1]) if self.last else (self.x[0], self.y[0]) # in and out
     def __repr__(self): return f'{self.name}: {type(self.module).__name__} {self.x} -> {self.y}'
 
 def added(name:str)->bool: return any(p.startswith('ganlab_') or p == 'parametrizations' for p in name.split('.')) # is it ganlab's, or a parametrisation?
@@ -45,7 +52,7 @@ def taken(args, kwargs): return args[0] if args else next(iter(kwargs.values()),
 def trace(
     net:nn.Module, # G or D
     x:torch.Tensor, # an input of it (B, ...)
-    parts:dict=None, # name -> module: which to look at; None: the layers, modules without children of their own
+    parts:dict=None, # name -> module: which to look at; None: modules without children of their own, and all that own a weight
 )->list: # of `Site`, in the order in which they finish
     "The layers of `net` with what goes in and out, found by one forward pass in eval mode."
     calls, found = Counter(), {}
@@ -54,7 +61,7 @@ def trace(
             calls[name] += 1
             if torch.is_tensor(x := taken(args, kwargs)) and torch.is_tensor(y): found[name] = Site(name, m, tuple(x.shape[1:]), tuple(y.shape[1:]))
         return hook
-    if parts is None: parts = {n: m for n, m in net.named_modules() if n and not added(n) and all(added(c) for c, _ in m.named_children())}
+    if parts is None: parts = {n: m for n, m in net.named_modules() if n and not added(n) and (is_layer(m) or all(added(c) for c, _ in m.named_children()))}
     handles = [m.register_forward_hook(note(n), with_kwargs=True) for n, m in parts.items()]
     handles.append(net.register_forward_pre_hook(lambda *_: (calls.clear(), found.clear()) and None))  # what the network's own hooks ran first is no part of the pass
     try:
@@ -147,7 +154,8 @@ def sites(
     if key not in learn.found:
         with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G), held(learn.G):
             z = learn.some_z
-            learn.found[key] = trace(learn.G, z) if key == 'g' else trace(learn.D, learn.G(z).clone())
+            net = learn.G if key == 'g' else learn.D
+            learn.found[key] = [] if sealed(net) else trace(net, z if key == 'g' else learn.G(z).clone())
     return learn.found[key]
 
 def at(
@@ -156,27 +164,66 @@ def at(
 )->Site|str: # the site, or a sentence saying that there is none
     "The site of that name."
     found = {s.name: s for s in sites(learn, key)}
-    return found.get(name) or f"{key.upper()} has no layer {name!r} that is used once; it has: {', '.join(found)}."
+    return found.get(name) or found.get(name.removeprefix(f'{key.upper()}.')) or f"{key.upper()} has no layer {name!r} that is used once; it has: {', '.join(found)}."
+
+def layers(learn, key:str)->list: # of `Site`
+    "The layers of G or D that have a weight and are used once."
+    return [s for s in sites(learn, key) if s.weighs]
 
 def hidden(
     learn, key:str,    # 'g' or 'd'
     names:str='auto',  # or the layers, by name: '0, 3' or 'D.0, G.3', of which the other network's are left out
 )->list|str: # of `Site`, or a sentence saying that there is none
-    "The linear and convolutional layers of G or D, but for those that make its output."
-    which, other, weighted = key.upper(), 'GD'[key == 'g'], (nn.Linear, nn.modules.conv._ConvNd)
+    "The layers of G or D that have a weight, but for those that make its output."
+    which, other = key.upper(), 'GD'[key == 'g']
     if names == 'auto':
-        found = [s for s in sites(learn, key) if isinstance(s.module, weighted)]
-        return [s for s in found[:-1] if s.y != found[-1].y] or found[:-1] or f"{which} has no hidden linear or convolutional layer that is used once."
+        found = layers(learn, key)
+        return [s for s in found[:-1] if s.y != found[-1].y] or found[:-1] or f"{which} has no hidden linear or convolutional layer that is used once{instead(learn, key)}."
     found = [at(learn, key, n.removeprefix(f'{which}.')) for n in names.replace(',', ' ').split() if not n.startswith(f'{other}.')]
     if not found: return f"{names!r} names no layer of {which}."
     for s in found:
         if isinstance(s, str): return s
-        if not isinstance(s.module, weighted): return f"{which}.{s.name} is a {type(s.module).__name__}; name linear or convolutional layers."
+        if not s.weighs: return f"{which}.{s.name} is a {type(s.module).__name__}; name linear or convolutional layers, or others with a weight."
     return found
+
+def unheard(learn, key:str)->list: # names
+    "Layers of classes that are not PyTorch's whose weight may be doubled and nothing comes of it, such as those that normalise it: found by trying."
+    if ('unheard', key) in learn.found: return learn.found['unheard', key]
+    net, out = learn.G if key == 'g' else learn.D, []
+    with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G, learn.D), held(learn.G, learn.D):
+        x = learn.some_z if key == 'g' else learn.G(learn.some_z)
+        was = net(x.clone())
+        for s in layers(learn, key):
+            if is_usual(s.module) or not isinstance(w := s.module._parameters.get('weight'), nn.Parameter): continue
+            with swapped(net, {n: 2*w for n, p in net.named_parameters() if p is w}): now = net(x.clone())
+            if torch.allclose(was, now, rtol=1e-3, atol=1e-3*was.std().item()): out.append(s.name)
+    learn.found['unheard', key] = out
+    return out
+
+def _kinds(ms)->str: # '6 EqualConv2d and 1 EqualLinear'
+    found = Counter(type(m).__name__.removeprefix('Parametrized') for m in ms)
+    return ' and '.join(f'{n} {k}' for k, n in found.items())
+
+def instead(learn, key:str)->str: # '', or what to add to a refusal
+    "What G or D has in place of layers that are used once, where a trick finds none."
+    net = learn.G if key == 'g' else learn.D
+    own = {n: m for n, m in net.named_modules() if not added(n)}
+    calls = Counter()
+    handles = [m.register_forward_hook(lambda m, *_: calls.update([m])) for m in own.values()]
+    try:
+        with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G, learn.D), held(learn.G, learn.D):
+            net(learn.some_z if key == 'g' else learn.G(learn.some_z).clone())
+    finally:
+        for h in handles: h.remove()
+    weigh = [m for m in own.values() if is_layer(m)]
+    unowned = [m for m in own.values() if m not in weigh and not isinstance(m, no_layers) and any(p.ndim > 1 for p in m.parameters(recurse=False))]
+    said = [f"its {_kinds(ms)} {what}" for ms, what in (([m for m in weigh if not calls[m]], "are never called: its forward uses their weights by itself"),
+            ([m for m in weigh if calls[m] > 1], "run more than once in a pass"), (unowned, "compute with weights that no layer owns by the name of weight")) if ms]
+    return f"; {', '.join(said)}" if said else ''
 
 class Grafted(Trick):
     "A trick that puts modules into G or D and takes them out again."
-    changes = 'grows'
+    changes, within = 'grows', 'GD'
     def plan(self, learn)->list|str: # (site, where, make) for each place, or one sentence saying why not
         "What goes where; `make()` builds a module with a buffer `gate`."
         raise NotImplementedError
@@ -223,16 +270,14 @@ class Residual(Branch):
 _convs = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
 def wider(
-    layer:nn.Module, # a Linear, Conv or ConvTranspose layer
-    n:int,           # units, or channels, of the new path
-)->Branch|None:      # None: no such layer
-    "A path beside `layer`, of the same shapes."
-    if isinstance(layer, nn.Linear): return Branch(nn.Linear(layer.in_features, n), nn.Linear(n, layer.out_features))
-    if not isinstance(layer, nn.modules.conv._ConvNd): return None
-    opts = dict(kernel_size=layer.kernel_size, stride=layer.stride, padding=layer.padding, dilation=layer.dilation)
-    if layer.transposed: opts |= dict(output_padding=layer.output_padding)
-    kind = next(c for c in type(layer).__mro__ if c.__module__ == 'torch.nn.modules.conv')
-    return Branch(kind(layer.in_channels, n, **opts), _convs[len(layer.kernel_size)](n, layer.out_channels, 1))
+    site:Site,  # of a layer
+    n:int,      # units, or channels, of the new path
+)->Branch|None: # None: what form the layer has cannot be told
+    "A path beside a layer, of the same shapes."
+    if not site.weighs or (found := form(site.module, site.x, site.y)) is None: return None
+    (kind, opts), (a, b) = found, site.channels
+    if kind is nn.Linear: return Branch(nn.Linear(a, n), nn.Linear(n, b))
+    return Branch(kind(a, n, **opts), _convs[len(site.y) - 1](n, b, 1))
 
 def deeper(
     shape:tuple, # of one sample: (features,) or (channels, height, width)
@@ -293,8 +338,9 @@ def swapped(
 
 # %% ../nbs/06_surgery.ipynb #3b9e56fb
 def level_bias(learn)->nn.Parameter|None:
-    "D's last bias, if it is one number: what all its scores have in common."
-    return next((s.module.bias for s in reversed(sites(learn, 'd')) if getattr(s.module, 'bias', None) is not None and s.module.bias.numel() == 1), None)
+    "D's last bias, if it is one number that is trained: what all its scores have in common."
+    biases = (getattr(s.module, 'bias', None) for s in reversed(sites(learn, 'd')))
+    return next((b for b in biases if isinstance(b, nn.Parameter) and b.numel() == 1 and b.requires_grad), None)
 
 @torch.no_grad()
 def recentre(learn)->float: # what was taken off every score

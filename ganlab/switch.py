@@ -14,7 +14,7 @@ from .late import late
 from .losses import loss_name
 from .rng import whole
 from .rollback import all_or_nothing
-from .trick import Trick, find_tricks, inside, nearest, slots
+from .trick import Trick, asks_first, find_tricks, inside, nearest, slots
 
 # %% auto #0
 __all__ = ['Refused', 'Change', 'Tricks']
@@ -122,6 +122,7 @@ class Tricks(Mapping):
         t = cls() if isinstance(cls, type) else cls
         if not isinstance(t, Trick) or not t.name: raise TypeError(f"{cls!r} is no trick; need a subclass of Trick with a name")
         if self._tricks.get(t.name, t).enabled: raise ValueError(f"{t.name} is on; turn it off before replacing it")
+        asks_first(type(t))
         self._tricks[t.name] = t
         try: self.given[t.name] = cls if isinstance(cls, type) else deepcopy(t)
         except Exception: self.given[t.name] = type(t)

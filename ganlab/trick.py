@@ -8,12 +8,13 @@ import importlib, math, pkgutil
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.metadata import entry_points
-from functools import cache
+from functools import cache, wraps
 from fastcore.basics import patch
+from .layers import sealed
 
 # %% auto #0
 __all__ = ['effect_words', 'slots', 'effects', 'purposes', 'Param', 'Num', 'Int', 'Choice', 'Flag', 'Text', 'Trick', 'inside',
-           'nearest', 'Ctx', 'find_tricks']
+           'nearest', 'Ctx', 'asks_first', 'find_tricks']
 
 # %% ../nbs/04_trick.ipynb #cacc39c6
 @dataclass
@@ -107,6 +108,7 @@ class Trick:
     bystander = False                    # does it leave every bit of the training as it is?
     lazy = False                         # is its term a regulariser, which one step in k may have at k times the weight?
     lipschitz = False                    # does it hold D's slope under a bound? two such devices pull against each other; may depend on parameters
+    within = ''                          # whose insides it changes or looks at: 'G', 'D', 'GD', or 'net', which is what its parameter `net` says; may be a property
     instead_of: tuple = ()               # callbacks of fastai whose work it does in a GAN
     couples = False                      # does what it makes of a sample depend on the others of its batch?
     stuck = None                         # how many changes had been made when it should have gone and could not
@@ -180,6 +182,23 @@ class Ctx:
         "D's raw scores of what the tricks let it see of `x`."
         return self.learn._score(x, side, self)
 
+# %% ../nbs/04_trick.ipynb #b94f1a46
+@patch
+def sealed_off(self:Trick, learn)->str|None: # one sentence, or None
+    "Why it cannot reach into a network, where that was compiled or scripted."
+    for which in self.params['net'].replace('both', 'GD') if self.within == 'net' else self.within:
+        if how := sealed(getattr(learn, which)):
+            return f"{self.title}: {which} is {how}, and nothing can be put into it or read inside it; give GANLearner the network as it was before that."
+
+def asks_first(cls:type)->type: # a trick's class, and itself again
+    "Have `why_not` ask first whether the trick can reach into the networks."
+    own = cls.why_not
+    if getattr(own, 'asks', False): return cls
+    @wraps(own)
+    def why_not(self, learn): return self.sealed_off(learn) or own(self, learn)
+    why_not.asks, cls.why_not = True, why_not
+    return cls
+
 # %% ../nbs/04_trick.ipynb #1e37460f
 @cache
 def find_tricks()->tuple: # classes, in catalogue order
@@ -188,4 +207,4 @@ def find_tricks()->tuple: # classes, in catalogue order
     mods = [importlib.import_module(f'{pkg.__name__}.{m.name}') for m in pkgutil.iter_modules(pkg.__path__)]
     found = [o for m in mods for o in vars(m).values() if isinstance(o, type) and issubclass(o, Trick) and o.name and o.__module__ == m.__name__]
     found += [ep.load() for ep in entry_points(group='ganlab.tricks')]
-    return tuple(sorted(dict.fromkeys(found), key=lambda c: (c.number, c.name)))
+    return tuple(sorted(map(asks_first, dict.fromkeys(found)), key=lambda c: (c.number, c.name)))

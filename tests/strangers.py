@@ -1,4 +1,5 @@
 "Networks as strangers write them, small data, and the questions that many tests ask of a learner."
+import os, sys, tempfile, traceback
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -33,6 +34,20 @@ class LoopNet(nn.Module):
             out = out + head(x)
         return out
 
+class PathsNet(nn.Module):
+    "What the two above do, in one: a loop over a ModuleList, outputs summed, a layer used twice, a parameter that belongs to no layer"
+    def __init__(self, a, b, w=16):
+        super().__init__()
+        self.layers, self.heads = nn.ModuleList([nn.Linear(a, w), nn.Linear(w, w)]), nn.ModuleList([nn.Linear(w, b) for _ in range(2)])
+        self.mid, self.gain = nn.Linear(w, w), nn.Parameter(torch.ones(w))
+    def forward(self, x):
+        out = 0
+        for layer, head in zip(self.layers, self.heads):
+            x = F.leaky_relu(layer(x), .2)
+            x = x + F.leaky_relu(self.mid(x), .2)*self.gain
+            out = out + head(x)
+        return out
+
 class TiedNet(nn.Module):
     "Two layers that share one weight, and a weight used both ways round"
     def __init__(self, a, b, w=16):
@@ -53,6 +68,61 @@ def bn_g(w=8):
     return nn.Sequential(nn.ConvTranspose2d(6, w, 4), nn.BatchNorm2d(w), nn.ReLU(True), nn.Upsample(scale_factor=2), nn.Conv2d(w, w, 3, 1, 1),
         nn.BatchNorm2d(w), nn.ReLU(True), nn.ConvTranspose2d(w, 1, 4, 2, 1), nn.Tanh())
 
+class Equal(nn.Module):
+    "A layer as in ports of StyleGAN: of a class of its own, linear or a convolution, its weight scaled when it is used"
+    def __init__(self, a, b, k=0, **how):
+        super().__init__()
+        self.weight, self.bias, self.how = nn.Parameter(torch.randn(b, a, *[k]*2 if k else [])), nn.Parameter(torch.zeros(b)), how
+        self.scale = self.weight[0].numel()**-.5
+    def forward(self, x): return (F.conv2d if self.weight.ndim == 4 else F.linear)(x, self.weight*self.scale, self.bias, **self.how)
+
+class Normalising(Equal):
+    "One that divides its weight by its length, so that the weight's size is of no matter"
+    def forward(self, x): return F.conv2d(x, F.normalize(self.weight.flatten(1), dim=1).view_as(self.weight), self.bias, **self.how)
+
+class EqualG(nn.Module):
+    "Colour; the latent normalised, reshaped and permuted as einops does; pixels shuffled; a mean taken out; a tanh that is a function"
+    def __init__(self, z=6, w=4):
+        super().__init__()
+        self.body, self.start, self.to_rgb = nn.ModuleDict(dict(one=Equal(w, 4*w, 3, padding=1), two=Normalising(w, w, 3, padding=1))), Equal(z, 16*w), Equal(w, 3, 1)
+        self.norm = nn.InstanceNorm2d(w, affine=True)
+    def forward(self, z):
+        z = z*torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
+        h = self.start(z).reshape(len(z), 4, 4, -1).permute(0, 3, 1, 2)
+        h = self.norm(F.leaky_relu(F.pixel_shuffle(self.body['one'](h), 2), .2))
+        return torch.tanh(self.to_rgb(F.interpolate(F.leaky_relu(self.body['two'](h), .2), scale_factor=2)))
+
+class EqualD(nn.Module):
+    "Colour; a first layer that is frozen, a statistic of the batch of its own, features flattened by `.view`"
+    def __init__(self, w=4):
+        super().__init__()
+        self.first, self.second, self.third, self.head = nn.Conv2d(3, w, 3, 1, 1), Equal(w, w, 4, stride=2, padding=1), Equal(w + 1, w, 4, stride=2, padding=1), Equal(w*16, 1)
+        self.first.requires_grad_(False)
+    def forward(self, x):
+        h = F.leaky_relu(self.second(self.first(x)), .2)
+        std = (h.view(2, len(h)//2, *h.shape[1:]).var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3)).repeat(2) if len(h) % 2 == 0 else h.new_zeros(len(h))
+        h = F.leaky_relu(self.third(torch.cat([h, std.view(-1, 1, 1, 1).expand(-1, 1, *h.shape[2:])], 1)), .2)
+        return self.head(h.view(h.size(0), -1))
+
+def worn_g(w=4):
+    "Latents of shape (6, 1, 1), a GroupNorm, weight norm of old, and a layer that is frozen"
+    old, still = nn.utils.weight_norm(nn.ConvTranspose2d(6, w, 4, bias=False)), nn.ConvTranspose2d(w, w, 4, 2, 1).requires_grad_(False)
+    return nn.Sequential(old, nn.GroupNorm(2, w), nn.ReLU(), still, nn.BatchNorm2d(w), nn.ReLU(), nn.ConvTranspose2d(w, 1, 4, 2, 1), nn.Tanh())
+
+class FunctionalD(nn.Module):
+    "Weights in a ParameterDict and of a layer that is never called; spectral norm, an attention and a LayerNorm of its own"
+    def __init__(self, w=4):
+        super().__init__()
+        self.ws, self.lent = nn.ParameterDict(dict(a=.2*torch.randn(w, 1, 4, 4), b=.2*torch.randn(w, w, 4, 4))), nn.Conv2d(w, w, 1)
+        self.norm, self.qk, self.head = nn.LayerNorm((w, 4, 4)), nn.utils.parametrizations.spectral_norm(nn.Conv1d(w, 2*w, 1)), nn.utils.spectral_norm(nn.Linear(w*16, 1))
+        self.gamma = nn.Parameter(torch.zeros(1))
+    def forward(self, x):
+        h = F.leaky_relu(F.conv2d(x, self.ws['a'], stride=2, padding=1), .2)
+        h = self.norm(F.conv2d(F.leaky_relu(F.conv2d(h, self.ws['b'], stride=2, padding=1), .2), self.lent.weight))
+        q, k = self.qk(h.flatten(2)).chunk(2, 1)
+        h = h + self.gamma*(h.flatten(2) @ torch.softmax(q.mT @ k, -1).mT).view_as(h)
+        return self.head(h.view(len(h), -1))
+
 class Named(nn.Sequential):
     "Layers that are called by keyword"
     def forward(self, x):
@@ -62,9 +132,12 @@ class Named(nn.Sequential):
 MAKERS = dict(  # name -> (networks, side of the images or None for points)
     mlp=(lambda: mlp(2, 3, 16, 2), None), dcgan=(lambda: dcgan(16, 1, 6, 4), 16), resnet=(lambda: resnet(32, 1, 6, 2), 32),
     skip=(lambda: (SkipNet(3, 2), SkipNet(2, 1)), None), loop=(lambda: (LoopNet(3, 2), LoopNet(2, 1)), None), tied=(lambda: (TiedNet(3, 2), TiedNet(2, 1)), None),
-    dropout=(lambda: (bn_g(), conv_d(dropout=.3)), 16), inplace=(lambda: (bn_g(), conv_d(inplace=True)), 16), named=(lambda: (Named(*bn_g()), Named(*conv_d())), 16))
-Z_DIMS = dict(skip=3, loop=3, tied=3)
+    equal=(lambda: (EqualG(), EqualD()), (3, 16)), functional=(lambda: (worn_g(), FunctionalD()), 16),
+    dropout=(lambda: (bn_g(), conv_d(dropout=.3)), 16), inplace=(lambda: (bn_g(), conv_d(inplace=True)), 16), named=(lambda: (Named(*bn_g()), Named(*conv_d())), 16),
+    mixed=(lambda: (Named(*bn_g()), Named(*conv_d(inplace=True, dropout=.3))), 16), paths=(lambda: (PathsNet(3, 2), PathsNet(2, 1)), None))
+Z_DIMS = dict(skip=3, loop=3, paths=3, tied=3, equal=6, functional=(6, 1, 1))
 STRANGERS = ('skip', 'loop', 'tied', 'dropout', 'inplace', 'named')
+EACH = ('paths', 'tied', 'mixed', 'equal', 'functional')     # the habits of all strangers in fewer networks, for what is asked of every trick
 
 def nets(kind):
     "A fresh pair, always the same weights"
@@ -73,9 +146,10 @@ def nets(kind):
         return MAKERS[kind][0]()
 
 def data(side=None, n=120):
-    "Points, or grey images, always the same"
+    "Points, grey images, or (channels, side) images, always the same"
     g = torch.Generator().manual_seed(2)
-    return torch.randn(n, 2, generator=g) if side is None else torch.rand(n, 1, side, side, generator=g)*2 - 1
+    c, side = side if isinstance(side, tuple) else (1, side)
+    return torch.randn(n, 2, generator=g) if side is None else torch.rand(n, c, side, side, generator=g)*2 - 1
 
 def make_learner(kind='mlp', bs=None, n=120, G=None, D=None, cls=GANLearner, **kwargs):
     "A learner on a fresh pair of networks"
@@ -100,6 +174,24 @@ def unequal(a, b):
 
 def same(a, b): return a.shape == b.shape and (torch.equal(a, b) or torch.equal(a.isnan(), b.isnan()) and torch.equal(a.nan_to_num(), b.nan_to_num()))
 
+def in_a_child(f, *args)->tuple: # exit status, and what it said
+    "`f(*args)` in a process of its own, which has all of ganlab already"
+    sys.stdout.flush(); sys.stderr.flush()
+    with tempfile.TemporaryFile('w+') as said:
+        pid = os.fork()
+        if pid:
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            said.seek(0)
+            return status, said.read()
+        status = 1
+        try:
+            for fd in (1, 2): os.dup2(said.fileno(), fd)
+            sys.stdout, sys.stderr = (open(fd, 'w', closefd=False, buffering=1) for fd in (1, 2))
+            f(*args)
+            status = 0
+        except BaseException: traceback.print_exc()
+        finally: os._exit(status)
+
 def one_sentence(e):
     "The words of an error: one short line of prose"
     s = str(e.args[0] if isinstance(e, KeyError) else e)
@@ -107,10 +199,10 @@ def one_sentence(e):
     return s
 
 def groups_hold(learn):
-    "Every parameter in exactly one group of its own network's optimiser, nothing else there, no state without a parameter"
+    "Every parameter that is trained in exactly one group of its own network's optimiser, no others but the network's there, no state without a parameter"
     for net, opt in ((learn.D, learn.opt_d), (learn.G, learn.opt_g)):
         held = [id(p) for g in opt.param_groups for p in g['params']]
-        assert sorted(held) == sorted(id(p) for p in net.parameters())
+        assert len(held) == len(set(held)) and {id(p) for p in net.parameters() if p.requires_grad} <= set(held) <= set(map(id, net.parameters()))
         assert {id(p) for p in opt.state} <= set(held)
 
 # Tricks for tests

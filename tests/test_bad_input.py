@@ -160,7 +160,7 @@ def test_odd_data():
     refused(lambda: tensor_dls(data(16)[:, 0], 8), r'\(120, 16, 16\)', r'x\[:, None\]')
     refused(lambda: tensor_dls((data(16)*100).long(), 8), 'int64', 'float')
     refused(lambda: tensor_dls((data(16)+1)*127.5, 8), '127.5', r'\[-1, 1\]')
-    with pytest.warns(UserWarning, match=r'x\*2 - 1'): tensor_dls((data(16)+1)/2, 8)
+    with pytest.warns(UserWarning, match=r'x\*2 - 1'): GANLearner(tensor_dls((data(16)+1)/2, 8), *nets('dcgan'))
 
 # Names and numbers
 

@@ -22,9 +22,10 @@ def running(tmp_path_factory):
     "running(notebook) -> exit code, what it said; on a copy: what it writes is thrown away"
     work = copy_project(tmp_path_factory.mktemp('notebooks'), 'nbs', 'benchmarks', 'pyproject.toml')
     (work/'ganlab').symlink_to(ROOT/'ganlab')
-    # Importing torch and fastai takes longer than most notebooks: a server does it once, and each notebook's process is a fork of it
+    # Importing torch and fastai takes longer than most notebooks (and the first optimiser imports torch._dynamo): a server does it once, and each notebook's process is a fork of it
+    if str(ROOT) not in sys.path: sys.path.insert(0, str(ROOT))
     fresh = multiprocessing.get_context('forkserver')
-    fresh.set_forkserver_preload(['torch', 'fastai.basics', 'matplotlib.pyplot', 'nbdev.test', 'project', 'test_notebooks'])
+    fresh.set_forkserver_preload(['torch', 'fastai.basics', 'matplotlib.pyplot', 'nbdev.test', 'torch._dynamo', 'sklearn.datasets', 'ganlab.all', 'project', 'test_notebooks'])
     def job(nb):
         log = work/f'{nb.as_posix().replace("/", "-")}.log'
         p = fresh.Process(target=run, args=(work/'nbs'/nb, log), daemon=False)

@@ -1,17 +1,18 @@
 "The record on disk: a run resumes, rewinds, forks and is repeated to the same bits, and a damaged, hostile or full folder costs a sentence."
-import ast, hashlib, os, pickle, re, shutil, sqlite3, subprocess, sys, tempfile
+import ast, hashlib, os, pickle, re, shutil, signal, sqlite3, tempfile
 from pathlib import Path
 import pytest, torch
 from torch.utils.data import DataLoader, TensorDataset
 from ganlab.data import ring_dls, tensor_dls
+from ganlab.fitting import StepError
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
-from ganlab.records import RunError, pack
+from ganlab.records import RunError, Store, pack
 from ganlab.run import Run
 from ganlab.switch import Refused
 from ganlab.trick import Num, Trick, find_tricks
 import ganlab.fork, ganlab.script
-from strangers import MAKERS, STRANGERS, Z_DIMS, data, go, groups_hold, make_learner, nets, one_sentence
+from strangers import MAKERS, STRANGERS, Z_DIMS, data, go, groups_hold, in_a_child, make_learner, nets, one_sentence
 
 TRICKS = [pytest.param(c.name, id=c.name) for c in find_tricks()]
 
@@ -256,8 +257,11 @@ def test_two_writers(tmp_path):
     learn = recorded('mlp', tmp_path/'a'); go(learn, 3)
     with pytest.raises(RunError, match='another learner or process') as e: again('mlp', tmp_path/'a')
     one_sentence(e.value)
-    out = subprocess.run([sys.executable, '-c', f'from ganlab.records import Store\ntry: Store.open({str(tmp_path/"a")!r}, write=True)\nexcept RuntimeError as e: print(e)'], capture_output=True, text=True, cwd=Path(__file__).parent.parent)
-    assert 'another learner or process' in out.stdout
+    def other():
+        try: Store.open(tmp_path/'a', write=True)
+        except RuntimeError as e: print(e)
+    status, said = in_a_child(other)
+    assert status == 0 and 'another learner or process' in said, said
     go(learn, 3); learn.run.close()
     assert again('mlp', tmp_path/'a').step == 6
 
@@ -267,54 +271,42 @@ def test_reading_while_it_is_written(tmp_path):
     assert [c.name for c in run.changes] == ['ttur'] and run.scalars().step.tolist() == list(range(1, 31))
     with pytest.raises(RunError, match='opened for reading'): run.store.note(a=1)
 
-LIMIT = '''
-import resource, sys, signal
-sys.path[:0] = {paths!r}
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-import torch; torch.set_num_threads(1)
-from ganlab.fitting import StepError
-from ganlab.switch import Refused
-from test_runs import recorded, go
-from pathlib import Path
-learn = recorded('mlp', Path({where!r}), snap_every=20)
-go(learn, 30)
-resource.setrlimit(resource.RLIMIT_FSIZE, (8192, resource.RLIM_INFINITY))
-try: learn.fit_steps(100, progress=False); print('went on')
-except StepError as e: print('paused:', e)
-step, at = learn.step, learn.state_hash()
-try: learn.tricks.on('ttur'); print('switched')
-except Refused as e: print('refused:', e)
-assert learn.state_hash() == at and not learn.tricks['ttur'].enabled
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-learn.tricks.on('ttur'); go(learn, 10)
-print('end', learn.step, learn.state_hash())
-learn.run.close()
-'''
+def limited(where):
+    "A training for which the disk is full for a while"
+    import resource
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    learn = recorded('mlp', where, snap_every=20)
+    go(learn, 30)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, resource.RLIM_INFINITY))
+    try: learn.fit_steps(100, progress=False); print('went on')
+    except StepError as e: print('paused:', e)
+    step, at = learn.step, learn.state_hash()
+    try: learn.tricks.on('ttur'); print('switched')
+    except Refused as e: print('refused:', e)
+    assert learn.state_hash() == at and not learn.tricks['ttur'].enabled
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    learn.tricks.on('ttur'); go(learn, 10)
+    print('end', learn.step, learn.state_hash())
+    learn.run.close()
 
 def test_a_full_disk(tmp_path):
     "The training pauses at a whole step, a change is refused; with room again all goes on, and nothing is missing"
-    here = Path(__file__).parent
-    out = subprocess.run([sys.executable, '-c', LIMIT.format(paths=[str(here), str(here.parent)], where=str(tmp_path/'a'))], capture_output=True, text=True)
-    assert out.returncode == 0, out.stderr
-    assert 'paused:' in out.stdout and 'no room left' in out.stdout and 'refused: Not turned on' in out.stdout, out.stdout
-    step, end = out.stdout.split('end ')[1].split()
+    status, said = in_a_child(limited, tmp_path/'a')
+    assert status == 0, said
+    assert 'paused:' in said and 'no room left' in said and 'refused: Not turned on' in said, said
+    step, end = said.split('end ')[1].split()
     more = again('mlp', tmp_path/'a')
     assert (more.step, more.state_hash()) == (int(step), end) and more.history.step.tolist() == list(range(1, int(step) + 1))
 
-READ = '''
-import os, sys
-sys.path[:0] = {paths!r}
-import pandas, encodings.idna
-from ganlab.run import Run
-from ganlab.records import RunError, Store
-os.setuid(65534)
-run = Run.open({where!r})
-print('read', run.step, len(run.changes))
-try: Store.open({where!r}, write=True); print('OPENED')
-except (RunError, ValueError) as e: print('refused:', e)
-try: Store.new({where!r} + '/inner'); print('MADE')
-except (RunError, ValueError) as e: print('refused:', e)
-'''
+def as_nobody(where):
+    import pandas, encodings.idna      # nobody may not read where these are
+    os.setuid(65534)
+    run = Run.open(where)
+    print('read', run.step, len(run.changes))
+    try: Store.open(where, write=True); print('OPENED')
+    except (RunError, ValueError) as e: print('refused:', e)
+    try: Store.new(where/'inner'); print('MADE')
+    except (RunError, ValueError) as e: print('refused:', e)
 
 def test_a_read_only_folder():
     if os.name != 'posix' or os.getuid() != 0: pytest.skip('needs to be root, to become nobody')
@@ -325,10 +317,9 @@ def test_a_read_only_folder():
 def read_only(tmp_path):
     learn = recorded('mlp', tmp_path/'a'); go(learn, 10); learn.tricks.on('ttur'); killed(learn)
     for p in [tmp_path/'a', *(tmp_path/'a').rglob('*')]: p.chmod(0o555 if p.is_dir() else 0o444)
-    here = Path(__file__).parent
-    out = subprocess.run([sys.executable, '-c', READ.format(paths=[str(here), str(here.parent)], where=str(tmp_path/'a'))], capture_output=True, text=True)
-    assert out.returncode == 0, out.stderr
-    assert 'read 10 1' in out.stdout and out.stdout.count('refused:') == 2 and 'OPENED' not in out.stdout and 'MADE' not in out.stdout, out.stdout
+    status, said = in_a_child(as_nobody, tmp_path/'a')
+    assert status == 0, said
+    assert 'read 10 1' in said and said.count('refused:') == 2 and 'OPENED' not in said and 'MADE' not in said, said
 
 # Folders that mean harm
 

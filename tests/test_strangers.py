@@ -7,11 +7,11 @@ from ganlab.data import tensor_dls
 from ganlab.fitting import StepError
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
-from ganlab.surgery import insert, laid_like
+from ganlab.surgery import at, instead, insert, laid_like, layers, sites, unheard
 from ganlab.switch import Refused
 from ganlab.trick import Trick
 from ganlab.tricks.diffaugment import augment
-from strangers import go, make_learner, one_sentence
+from strangers import Equal, FunctionalD, Normalising, conv_d, data, go, make_learner, moved, net_state, one_sentence
 
 # What a trick makes lies in memory as what it stands for
 
@@ -168,6 +168,132 @@ def test_growth_is_promised_where_it_can_be_had(which):
     assert 'images keep their size' in c.caution and 'no larger images' not in c.caution and learn.sample(1).shape[-1] == side
     learn.tricks.off('progressive_growing', now=True)
     with pytest.raises(Refused, match='has no convolution'): learn.tricks.on('progressive_growing', mode='resolution')
+
+# Layers of classes of their own
+
+def test_whatever_owns_a_weight_is_a_layer():
+    "Found by a pass, with their shapes; a name may begin with the network's letter, everywhere"
+    learn = make_learner('equal')
+    assert [(s.name, s.channels) for s in layers(learn, 'd')] == [('first', (3, 4)), ('second', (4, 4)), ('third', (5, 4)), ('head', (64, 1))]
+    assert [s.name for s in layers(learn, 'g')] == ['start', 'body.one', 'body.two', 'to_rgb']        # the norm is none
+    assert at(learn, 'd', 'D.third') is at(learn, 'd', 'third') and at(learn, 'g', 'G.body.one') is at(learn, 'g', 'body.one')
+    for name, params in (('feature_matching', dict(layer='D.third')), ('minibatch_stddev', dict(layer='D.head')), ('dropout', dict(layer='D.second')), ('residual', dict(layer='D.second, G.body.one')),
+                         ('self_attention', dict(layer='D.first, G.body.one')), ('path_length', dict(latent='G.start')), ('reinit', dict(which='D.second'))):
+        learn.tricks.on(name, **params); go(learn, 1)
+
+def test_what_there_is_instead():
+    "Functional weights, layers that run twice, weights without a layer: a refusal names them"
+    learn = make_learner('functional')
+    said = instead(learn, 'd')
+    assert '1 Conv2d are never called' in said and '1 ParameterDict compute with weights that no layer owns' in said
+    class Bare(nn.Module):
+        def __init__(self): super().__init__(); self.w, self.twice = nn.Parameter(torch.randn(1, 2)), nn.Linear(2, 2)
+        def forward(self, x): return F.linear(self.twice(self.twice(x)), self.w)
+    bare = make_learner(D=Bare(), z_dim=3)
+    for name in ('feature_matching', 'minibatch_stddev', 'dropout', 'packing', 'progressive_growing'):
+        why = bare.tricks.why_not(name)
+        assert '1 Linear run more than once' in why and '1 Bare compute with weights' in why and why.endswith('.')
+        with pytest.raises(Refused) as e: bare.tricks.on(name)
+        assert one_sentence(e.value)
+
+def test_spectral_norm_measures_what_it_cannot_derive():
+    "A weight that is scaled when it is used: what D will give is tried out, and comes true. One that is normalised: nothing changes"
+    learn = make_learner('equal', lr_d=0.)
+    x = data((3, 16))
+    was = learn.score(x)
+    c = learn.tricks.on('spectral_norm', soft_start=0)
+    said = float(c.caution.split('spread ')[1].split(' times')[0])
+    own = learn.score(torch.cat([learn.some_x[:8], learn.sample(8, z=learn.some_z)])).std()
+    learn.tricks.off('spectral_norm', now=True)
+    fresh = make_learner('equal', lr_d=0.)
+    before = fresh.score(torch.cat([fresh.some_x[:8], fresh.sample(8, z=fresh.some_z)])).std()
+    assert said == pytest.approx((own/before).item(), rel=.1) and 'Equal' in c.caution and not torch.equal(was, fresh.score(x)*0)
+    D = nn.Sequential(Normalising(1, 4, 4, stride=4), nn.LeakyReLU(.2), Normalising(4, 1, 4), nn.Flatten())
+    learn = make_learner('dropout', D=D, z_dim=None)
+    was = learn.score(data(16)); c = learn.tricks.on('spectral_norm', soft_start=0)
+    assert 'bound their weights themselves' in c.caution and torch.allclose(was, learn.score(data(16)), atol=1e-5)
+    assert unheard(learn, 'd') == []            # parametrised by now
+    learn.tricks.off('spectral_norm', now=True); assert unheard(learn, 'd') == ['0', '2']
+    with pytest.raises(Refused, match='makes no difference'): learn.tricks.on('weight_clipping')
+
+def test_a_layer_of_an_unknown_class_is_drawn_as_it_was_made():
+    learn = make_learner('equal', lr_d=.1); go(learn, 5)
+    first = learn.pristine[1].second.weight
+    learn.tricks.on('reinit', which='D.second', scheme='he_normal')
+    assert learn.D.second.weight.std().item() == pytest.approx(first.std().item(), rel=.3) and not torch.equal(learn.D.second.weight, first)
+    assert (learn.D.second.bias == 0).all()
+
+# Layers that start at zero, and files
+
+class Residual(nn.Module):
+    "A branch whose last layer starts at zero"
+    def __init__(self, n): super().__init__(); self.a, self.b = nn.Linear(n, n), nn.Linear(n, n); nn.init.zeros_(self.b.weight)
+    def forward(self, x): return x + self.b(torch.relu(self.a(x)))
+
+def residual_d():
+    torch.manual_seed(5)
+    return nn.Sequential(nn.Linear(2, 8), Residual(8), nn.Linear(8, 1))
+
+def test_spectral_norm_where_a_layer_starts_at_zero():
+    "It moves nothing at the switch, lets the layer grow, and holds it at the target; off leaves D as it is"
+    learn = make_learner(D=residual_d(), lr_d=.02)
+    was = learn.score(data()); c = learn.tricks.on('spectral_norm', soft_start=10)
+    assert 'D.1.b is all zeros' in c.caution and torch.allclose(was, learn.score(data()), atol=1e-5)
+    b = learn.D[1].b.parametrizations.weight
+    go(learn, 1); assert b.original.any() and torch.equal(b[0].kappa, torch.ones(()))
+    sizes = []
+    for _ in range(40):
+        go(learn, 5)
+        learn.D.eval(); sizes.append(torch.linalg.matrix_norm(learn.D[1].b.weight, 2).item()); learn.D.train()
+    assert 0 < sizes[0] < .9 and max(sizes) < 1.02 and sizes[-1] > .9
+    was = learn.score(data()); learn.tricks.off('spectral_norm'); assert torch.allclose(was, learn.score(data()), atol=1e-5)
+
+@pytest.mark.parametrize('name, params', [('spectral_norm', dict(soft_start=3)), ('minibatch_stddev', {}), ('style', dict(depth=1)), ('residual', dict(width=3)), ('progressive_growing', dict(stages=2, fade=1, hold=0, width=4)),
+                                          ('self_attention', dict(divisor=2)), ('dual_discriminator', dict(alpha=.5)), ('virtual_batch_norm', dict(n=8))])
+def test_weights_of_a_trick_load_where_it_is_off(name, params, tmp_path):
+    "It is turned on, with the values that it had; both learners then go on alike"
+    kind = 'dropout' if name in ('self_attention', 'virtual_batch_norm') else 'mlp'
+    make = lambda: make_learner(kind, **({} if kind == 'dropout' else dict(D=residual_d(), z_dim=3)), path=tmp_path)
+    learn = make(); go(learn, 2); learn.tricks.on(name, **params); go(learn, 4); learn.save('w')
+    fresh = make(); fresh.load('w')
+    assert fresh.tricks[name].enabled and fresh.tricks[name].params == learn.tricks[name].params
+    assert net_state(fresh.D).keys() == net_state(learn.D).keys() and not any(not torch.equal(v, net_state(learn.D)[k]) for k, v in net_state(fresh.D).items())
+    fresh.step, fresh.n_batches, fresh.tricks[name].since = learn.step, learn.n_batches, learn.tricks[name].since
+    go(learn, 2); go(fresh, 2)
+    assert not moved(fresh.D, net_state(learn.D)) and not moved(fresh.G, net_state(learn.G))
+
+def test_a_file_that_does_not_fit_changes_nothing(tmp_path):
+    learn = make_learner(D=residual_d(), z_dim=3, path=tmp_path); learn.tricks.on('spectral_norm'); learn.save('w')
+    other = make_learner(path=tmp_path); was = other.state_hash()
+    with pytest.raises(ValueError, match='does not fit these networks') as e: other.load('w')
+    assert 'turn on spectral_norm' in one_sentence(e.value) and other.state_hash() == was and not other.tricks.enabled and not other.tricks.log
+
+# Frozen layers, beyond what the contract asks
+
+def test_nothing_frozen_is_drawn_folded_or_recentred():
+    learn = make_learner('dropout', D=conv_d())
+    learn.D.requires_grad_(False); learn.D[-1].weight.requires_grad_(True)
+    was = net_state(learn.D)
+    with pytest.raises(Refused, match='stays as it is'): learn.tricks.on('reinit', which='D.0')
+    for name in ('spectral_norm', 'wgan_gp', 'weight_clipping', 'reinit'):
+        if learn.tricks.why_not(name): continue
+        learn.tricks.on(name, **({'n_critic': 1} if name == 'wgan_gp' else {})); go(learn, 3); learn.tricks.off(name, now=True)
+    assert moved(learn.D, was) == [n for n in was if n.endswith('8.weight') or n == f'{len(learn.D) - 1}.weight']
+
+# Compiled and scripted networks
+
+@pytest.mark.parametrize('how', ['script', 'trace', 'compile', 'compile itself'])
+def test_a_network_that_cannot_be_looked_into(how):
+    "It trains; what reaches into it says why not, by its name, and the rest works"
+    G, D = dcgan(16, 1, 6, 4, seed=0)
+    if how == 'compile itself': D.compile(backend='eager')
+    else: D = dict(script=torch.jit.script, trace=lambda net: torch.jit.trace(net, data(16)[:8]), compile=lambda net: torch.compile(net, backend='eager'))[how](D)
+    learn = make_learner('dcgan', G=G, D=D); go(learn, 1)
+    by = 'torch.compile' if 'compile' in how else 'torch.jit'
+    for name in ('spectral_norm', 'feature_matching', 'minibatch_stddev', 'unrolled', 'dual_discriminator', 'dropout', 'packing', 'reinit', 'checkpointing', 'self_attention'):
+        with pytest.raises(Refused, match=by) as e: learn.tricks.on(name)
+        assert 'D is ' in one_sentence(e.value)
+    for name in ('label_smoothing', 'instance_noise', 'diffaugment', 'ema', 'weight_clipping', 'style'): learn.tricks.on(name); go(learn, 1)
 
 # Defaults
 

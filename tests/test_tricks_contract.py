@@ -2,11 +2,11 @@
 import pytest, torch
 from ganlab.switch import Refused
 from ganlab.trick import effects, find_tricks, slots
-from strangers import MAKERS, STRANGERS, copies, data, go, groups_hold, make_learner, net_state, one_sentence, unequal
+from strangers import EACH, MAKERS, copies, data, go, groups_hold, make_learner, net_state, one_sentence, unequal
 
 TRICKS = [pytest.param(c, id=c.name) for c in find_tricks()]
 each_trick = pytest.mark.parametrize('cls', TRICKS)
-each_net = pytest.mark.parametrize('kind', ['mlp', 'dcgan', 'resnet', *STRANGERS])
+each_net = pytest.mark.parametrize('kind', ['mlp', 'dcgan', 'resnet', *EACH])
 some_nets = pytest.mark.parametrize('kind', ['mlp', 'dcgan'])
 WARM = 3    # steps before a switch, so that the optimisers have something to lose
 
@@ -139,8 +139,9 @@ def test_u1_off_again_draws_nothing(cls):
 @each_trick
 @each_net
 def test_switch_in_mid_training(cls, kind):
-    "On, on again, off: functions as the effect says, parameters the same objects with their memory, all groups whole"
+    "On, on again, off: functions as the effect says, parameters the same objects with their memory, all groups whole; what is frozen never moves"
     learn = ready(cls, kind)
+    still = {n: (p, p.clone()) for n, p in learn.model.named_parameters() if not p.requires_grad}
     t, before, was = learn.tricks[cls.name], held(learn), outputs(learn, kind)
     effect = t.effect()                        # what is told before the click
     change = learn.tricks.on(cls.name)
@@ -161,6 +162,9 @@ def test_switch_in_mid_training(cls, kind):
     groups_hold(learn)
     go(learn, 2)
     learn.tricks.on(cls.name); go(learn, 1); groups_hold(learn)
+    learn.tricks.off(cls.name, now=True)
+    now = dict(learn.model.named_parameters())
+    for n, (p, value) in still.items(): assert now[n] is p and not p.requires_grad and torch.equal(p, value), n
 
 @each_trick
 @some_nets
@@ -241,7 +245,7 @@ def test_effect_on_training(cls):
 
 FRUGAL = dict(unrolled=dict(steps=1), n_critic=dict(n_d=2), wgan_gp=dict(n_critic=2), grad_accumulation=dict(n=2))    # their costs multiply
 
-@pytest.mark.parametrize('kind', ['mlp', 'dcgan', *STRANGERS])
+@pytest.mark.parametrize('kind', ['mlp', 'dcgan', *EACH])
 def test_all_together(kind):
     "All that go together at once, then off in another order"
     learn = make_learner(kind); go(learn, 2)

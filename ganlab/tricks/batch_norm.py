@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrize import is_parametrized
 from fastcore.basics import patch
+from ..layers import is_layer
 from ..meters import eval_mode
 from ..rng import borrowed_rng
 from ..surgery import Grafted, added, fold, held, hidden, hosts, insert, remove, sites, taken
 from ..trick import Flag, Int
 
-_norms, _weighted = {1: nn.BatchNorm1d, 2: nn.BatchNorm1d, 3: nn.BatchNorm2d, 4: nn.BatchNorm3d}, (nn.Linear, nn.modules.conv._ConvNd)
+_norms = {1: nn.BatchNorm1d, 2: nn.BatchNorm1d, 3: nn.BatchNorm2d, 4: nn.BatchNorm3d}
 
 class Normed(nn.Module):
     "y -> (1 - gate)·y + gate·BN(y)."
@@ -66,7 +67,7 @@ def fed(learn)->dict: # name of a BatchNorm -> name of the layer before it, or N
         x = taken(args, kwargs)
         if isinstance(m, _BatchNorm): out[names[m]] = next((names[o] for o, v in given.items() if v is x), None)
         given[m] = y
-    handles = [m.register_forward_hook(note, with_kwargs=True) for m in names if isinstance(m, (*_weighted, _BatchNorm))]
+    handles = [m.register_forward_hook(note, with_kwargs=True) for m in names if is_layer(m) or isinstance(m, _BatchNorm)]
     try:
         with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G, learn.D):
             learn.D(learn.G(learn.some_z).clone())
@@ -81,15 +82,17 @@ def bare(learn)->list|str: # of `Site`, or a sentence
     if isinstance(found, str): return found
     behind, last = set(), None
     for s in order:
-        if isinstance(s.module, _weighted): last = s.name
+        if s.weighs: last = s.name
         elif isinstance(s.module, _BatchNorm): behind.add(last)
-    free = [s for s in found if s.name not in behind and len(s.y) in _norms and not (isinstance(s.module, nn.Linear) and len(s.y) > 1)]
+    free = [s for s in found if s.name not in behind and len(s.y) in _norms and not (s.last and len(s.y) > 1)]
     return free or "G has a BatchNorm behind each of its hidden layers already."
 
 # %% ../../nbs/tricks/batch_norm.ipynb #1f8d739d
 def rigid(net, layer, *hooked)->str|None: # the reason, or None
     "Why the weight of `layer` cannot take a BatchNorm in."
     if is_parametrized(layer, 'weight') or not isinstance(layer.weight, nn.Parameter): return 'its weight is parametrised'
+    if not all(p.requires_grad for m in (layer, *hooked) for p in m.parameters(recurse=False)): return 'it is frozen'
+    if not hasattr(layer, 'bias'): return 'the layer before it has no bias to take the level'
     mine = {id(p) for p in layer.parameters(recurse=False)}
     if sum(id(p) in mine for m in net.modules() for p in m._parameters.values()) > len(mine): return 'its weight is shared with another layer'
     if any(m._forward_hooks or m._forward_pre_hooks for m in hooked): return 'another trick acts between the two'
@@ -101,6 +104,7 @@ class BatchNorm(Grafted):
     source = 'Ioffe & Szegedy 2015 (1502.03167); Radford 2015 (1511.06434)'
     acts = "G's and D's hidden layers"
     purpose = 'Change the architecture'
+    within = property(lambda self: 'G'*self.params['to_g'] + 'D'*self.params['from_d'])
     rewrites = 'weights', 'moments'
     to_g = Flag(True, "put BatchNorm behind those of G's hidden layers that have none", label='into G')
     from_d = Flag(False, "fold D's BatchNorms into the layers before them", label='out of D')
@@ -133,7 +137,7 @@ def unfit(self:BatchNorm, learn)->str|None: # one sentence, or None
     before = fed(learn)
     for n in norms:
         bn, layer = D.get_submodule(n), before.get(n) and D.get_submodule(before[n])
-        why = 'it is not used exactly once' if n not in before else 'no linear or convolutional layer is directly before it' if not isinstance(layer, _weighted) \
+        why = 'it is not used exactly once' if n not in before else 'no linear or convolutional layer is directly before it' if layer is None or not is_layer(layer) \
             else 'it keeps no running statistics, or has no scale and level of its own, and could not be put back' if bn.running_mean is None or not bn.affine else rigid(D, layer, layer, bn)
         if why: return f"{self.title}: D.{n} cannot be folded, as {why}."
 
@@ -176,7 +180,7 @@ def unbias(layer, opt):
 def folds(self:BatchNorm, learn, layer, keep:bool)->bool: # keep the fold, where it is right?
     "Can `layer`, in G, take in what stands behind it? Tried on some latents, as a forward may use its weight elsewhere too."
     part, hooks = layer.ganlab_batch_norm, list(layer._forward_hooks.values())
-    if layer.bias is None or len(hooks) > 1 or rigid(learn.G, layer): return False
+    if len(hooks) > 1 or rigid(learn.G, layer) or layer.bias is None: return False
     was, opt, bn, g = learn._look(learn.G, learn.some_z), learn.opt_g, nn.BatchNorm1d(len(part.bn.weight), device=learn.device), part.gate
     s = part.bn.weight/(part.bn.running_var + bn.eps).sqrt()
     calibrate(bn, 0., 1 - bn.eps)

@@ -79,11 +79,12 @@ class Checkpointing(Trick):
     source = 'Chen 2016 (1604.06174)'
     acts = 'memory'
     purpose = 'Batches and memory'
+    within = 'net'
     net = Choice('both', ('both', 'G', 'D'), 'which network')
 
     def why_not(self, learn):
         if (why := next((n for k, n in (('G', learn.G), ('D', learn.D)) if self.net in (k, 'both') and not self.enabled and (n._compiled_call_impl is not None or 'forward' in vars(n))), None)) is not None:
-            return f"{self.title}: {'G' if why is learn.G else 'D'} is compiled, or has a forward that was put over its own; give the network as it is."
+            return f"{self.title}: {'G' if why is learn.G else 'D'} has a forward that was put over its own; give the network as it is."
     def attach(self, learn, undo):
         for m in [m for key in dict(both='gd', G='g', D='d')[self.net] for m in blocks(learn, key)]:
             if type(m).forward is nn.Sequential.forward and m in (learn.G, learn.D): m.forward = Runs(m)

@@ -32,6 +32,7 @@ class Dropout(Grafted):
     source = 'Srivastava 2014 (JMLR 15); maps: Tompson 2015 (1411.4280) §3.2'
     acts = "D's hidden layers"
     purpose = 'Keep D unsure'
+    within = 'D'
     p = Num(0.3, 0, 0.9, 'share of the units that is dropped')
     maps = Flag(False, 'whole feature maps, rather than single pixels of them')
     ramp = Int(200, 0, 100_000, 'steps over which p rises from 0, and falls back when turned off; 0: at once', unit='steps')
@@ -40,7 +41,7 @@ class Dropout(Grafted):
     def plan(self, learn):
         found = hidden(learn, 'd', self.layer)
         if isinstance(found, str): return f'{self.title}: {found}'
-        return [(s, 'after', lambda s=s: Drop(isinstance(s.module, nn.Linear), self.maps, learn.device)) for s in found]
+        return [(s, 'after', lambda s=s: Drop(s.weighs and s.last, self.maps, learn.device)) for s in found]
     def caution(self, learn):
         own = next((n for n, m in learn.D.named_modules() if isinstance(m, nn.modules.dropout._DropoutNd) and m.p), None)
         if own is not None: return f"D.{own} drops units already; the two shares add up."

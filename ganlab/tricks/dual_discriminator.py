@@ -83,6 +83,7 @@ class DualDiscriminator(Trick):
     source = 'Nguyen 2017 (1709.03831) eq. 1; Durugkar 2017 (1611.01673); Wang 2018 (1711.11585)'
     acts = 'D and both losses'
     purpose = 'Keep samples varied'
+    within = 'D'
     order = 1000     # it sees what the other tricks let D see
     mode = Choice('d2gan', ('d2gan', 'multi_scale', 'second'), 'two opposed critics, a D for each scale, or a second D of your own')
     link = Choice('exp', ('exp', 'softplus'), 'd2gan: what makes a score positive; exp begins at the optimum of a trained D')

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from ..losses import loss_name, loss_title, scores_of
 from ..rng import borrowed_rng
-from ..surgery import at, held, sites, taken
+from ..surgery import at, held, instead, layers, taken
 from ..trick import Choice, Int, Num, Text, Trick
 
 def feature_gap(
@@ -58,6 +58,7 @@ class FeatureMatching(Trick):
     source = 'Salimans 2016 (1606.03498) §3.1'
     acts = "G's loss"
     purpose = 'Keep samples varied'
+    within = 'D'
     couples = True
     order = 100    # after those that set the loss: what they give G is left out
     mode = Choice('replace', ('replace', 'add'), "instead of G's loss, or in addition to it")
@@ -69,8 +70,8 @@ class FeatureMatching(Trick):
     def layers(self, learn)->list|str: # modules, or one sentence saying that there are none
         "The layers of D whose input is matched."
         if self.layer == 'auto':
-            last = next((s.module for s in reversed(sites(learn, 'd')) if isinstance(s.module, (nn.Linear, nn.modules.conv._ConvNd))), None)
-            return [last] if last is not None else "Feature matching: D has no linear or convolutional layer that is used once; name one of its layers."
+            found = layers(learn, 'd')
+            return [found[-1].module] if found else f"Feature matching: D has no linear or convolutional layer that is used once{instead(learn, 'd')}; name one of its layers."
         found = [at(learn, 'd', n.strip()) for n in self.layer.split(',')]
         return next((f'Feature matching: {s}' for s in found if isinstance(s, str)), None) or [s.module for s in found]
     def why_not(self, learn):

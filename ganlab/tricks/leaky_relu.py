@@ -36,6 +36,7 @@ class LeakyReLU(Trick):
     source = 'Maas 2013; slope of Radford 2015 (1511.06434) §3; ganhacks #5'
     acts = "G's and D's activations"
     purpose = 'Change the architecture'
+    within = 'net'
     slope = Num(0.2, 0, 1, 'slope below zero', label='slope')
     over = Int(500, 0, 100_000, 'steps over which the slope goes to its value, and back when turned off; 0: at once', unit='steps')
     net = Choice('both', ('both', 'G', 'D'), 'which network')

@@ -7,7 +7,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 from fastcore.basics import patch
-from ..surgery import Grafted, at, sites
+from ..layers import form
+from ..surgery import Grafted, at, instead, layers
 from ..trick import Int, Text
 
 def group_size(n:int, group:int)->int: # the largest divisor of `n` up to `group`
@@ -26,15 +27,15 @@ def batch_stddev(
     return (y.var(0, correction=0) + eps).sqrt().mean(-1).repeat(g, 1).to(x.dtype)
 
 # %% auto #0
-__all__ = ['group_size', 'batch_stddev', 'StddevSlice', 'MinibatchStddev']
+__all__ = ['group_size', 'batch_stddev', 'StddevSlice', 'like', 'MinibatchStddev']
 
 # %% ../../nbs/tricks/minibatch_stddev.ipynb #a8bf06df
 class StddevSlice(nn.Module):
     "x -> gate · extra(s(x)); `extra` starts at zero."
-    def __init__(self, layer:nn.Module, group:int, channels:int): # the layer it stands beside
+    def __init__(self, site, group:int, channels:int): # of the layer it stands beside
         super().__init__()
-        self.group, self.channels, self.linear = group, channels, isinstance(layer, nn.Linear)
-        self.extra = _like(layer, channels)
+        self.group, self.channels, self.linear = group, channels, site.last
+        self.extra = like(site, channels)
         nn.init.zeros_(self.extra.weight)
         self.register_buffer('gate', torch.ones(()))
     def forward(self, x):
@@ -43,17 +44,15 @@ class StddevSlice(nn.Module):
         else: s = s.reshape(*s.shape, *[1]*(x.ndim - 2)).expand(-1, -1, *x.shape[2:])
         return self.gate.clone()*self.extra(s)
 
-def _like(layer, n):
-    "A layer as `layer`, for `n` channels of input and with no bias."
-    if isinstance(layer, nn.Linear): return nn.Linear(n, layer.out_features, bias=False)
-    opts = {k: getattr(layer, k) for k in ('kernel_size', 'stride', 'padding', 'dilation', 'padding_mode')}
-    if layer.transposed: opts['output_padding'] = layer.output_padding
-    kind = next(c for c in type(layer).__mro__ if c.__module__ == 'torch.nn.modules.conv')
-    return kind(n, layer.out_channels, bias=False, **opts)
+def like(
+    site, # of a layer
+    n:int, # channels of input
+)->nn.Module|None: # None: what form the layer has cannot be told
+    "A layer of that form, with no bias."
+    found = form(site.module, site.x, site.y)
+    return found and found[0](n, site.channels[1], bias=False, **found[1])
 
 # %% ../../nbs/tricks/minibatch_stddev.ipynb #bfb8f537
-_weighted = (nn.Linear, nn.modules.conv._ConvNd)
-
 class MinibatchStddev(Grafted):
     "One more channel for D: how much the samples of a batch differ."
     name, title, number = 'minibatch_stddev', 'Minibatch standard deviation', 9
@@ -61,6 +60,7 @@ class MinibatchStddev(Grafted):
     source = 'Karras 2018 (1710.10196) §3; group 4 and ε 1e-8 as released'
     acts = "D's last layer"
     purpose = 'Keep samples varied'
+    within = 'D'
     couples = True
     group = Int(4, 2, 64, 'samples that are compared with each other')
     channels = Int(1, 1, 16, 'numbers per group, each from its share of the features')
@@ -71,9 +71,10 @@ class MinibatchStddev(Grafted):
         site = self.place(learn)
         if isinstance(site, str): return f'{self.title}: {site}'
         if group_size(learn.bs, self.group) == 1: return f"{self.title}: a batch of {learn.bs} has no divisor from 2 to group={self.group}; choose a larger group or another batch size."
-        features = site.x[-1] if isinstance(site.module, nn.Linear) else site.x[0]
+        features, _ = site.channels
+        if form(site.module, site.x, site.y) is None: return f"{self.title}: how {site} is made cannot be told, and no slice can be put beside it; name another layer."
         if features % self.channels: return f"{self.title}: channels={self.channels} must divide the {features} features that go into D.{site.name}."
-        return [(site, 'beside', lambda: StddevSlice(site.module, self.group, self.channels))]
+        return [(site, 'beside', lambda: StddevSlice(site, self.group, self.channels))]
 
 # %% ../../nbs/tricks/minibatch_stddev.ipynb #15a193b6
 @patch
@@ -81,8 +82,9 @@ def place(self:MinibatchStddev, learn): # -> the site, or a sentence
     "The layer of D that the statistic goes before."
     if self.layer != 'auto':
         site = at(learn, 'd', self.layer)
-        return site if isinstance(site, str) or isinstance(site.module, _weighted) else f"D.{site.name} is a {type(site.module).__name__}; name a linear or convolutional layer."
-    return next((s for s in reversed(sites(learn, 'd')) if isinstance(s.module, _weighted)), "D has no linear or convolutional layer that is used once.")
+        return site if isinstance(site, str) or site.weighs else f"D.{site.name} is a {type(site.module).__name__}; name a linear or convolutional layer, or another with a weight."
+    found = layers(learn, 'd')
+    return found[-1] if found else f"D has no linear or convolutional layer that is used once{instead(learn, 'd')}."
 
 @patch
 def caution(self:MinibatchStddev, learn):

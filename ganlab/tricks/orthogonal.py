@@ -7,6 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
+from ..layers import is_layer, raw_weight
 from ..meters import eval_mode
 from ..trick import Choice, Int, Num, Trick
 
@@ -44,6 +45,7 @@ class Orthogonal(Trick):
     source = 'Brock 2019 (1809.11096) eq. 3; Brock 2017 (1609.07093)'
     acts = "G's loss (or D's)"
     purpose = 'Steady G'
+    within = 'net'
     strength = Num(1e-4, 0, 1, 'weight of the penalty', label='β', log=True)
     form = Choice('rows', ('rows', 'full'), 'orthogonal rows, or rows that have length 1 too')
     net = Choice('G', ('G', 'D', 'both'), 'which network')
@@ -55,8 +57,8 @@ class Orthogonal(Trick):
         "What is penalised in a network."
         found = {}
         for m in net.modules():
-            if not isinstance(m, (nn.Linear, _conv)): continue
-            out, groups = (m.out_features, 1) if isinstance(m, nn.Linear) else (m.out_channels, m.groups)
+            if not is_layer(m): continue
+            out, groups = (m.out_channels, m.groups) if isinstance(m, _conv) else (m.out_features if isinstance(m, nn.Linear) else len(raw_weight(m)), 1)
             if out//groups > 1: found.setdefault(id(m) if is_parametrized(m, 'weight') else id(m.weight), (m, groups, isinstance(m, _transposed)))
         return list(found.values())
     def why_not(self, learn):

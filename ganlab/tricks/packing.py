@@ -6,11 +6,12 @@
 from __future__ import annotations
 import torch
 from torch import Tensor, nn
+from ..layers import form
 from ..meters import eval_mode
 from ..rng import borrowed_rng
-from ..surgery import Grafted, sites
+from ..surgery import Grafted, instead, layers
 from ..trick import Int
-from .minibatch_stddev import _like
+from .minibatch_stddev import like
 
 def others(
     x:Tensor,    # samples (B, C, ...), or (B, ..., C)
@@ -22,10 +23,10 @@ def others(
 
 class PackSlice(nn.Module):
     "x -> gate · extra(the others of each pack); `extra` starts at zero."
-    def __init__(self, layer:nn.Module, m:int): # the layer it stands beside
+    def __init__(self, site, m:int): # of the layer it stands beside
         super().__init__()
-        self.m, self.linear = m, isinstance(layer, nn.Linear)
-        self.extra = _like(layer, (m - 1)*(layer.in_features if self.linear else layer.in_channels))
+        self.m, self.linear = m, site.last
+        self.extra = like(site, (m - 1)*site.channels[0])
         nn.init.zeros_(self.extra.weight)
         self.register_buffer('gate', torch.ones(()))
     def forward(self, x): return self.gate.clone()*self.extra(others(x, self.m, -1 if self.linear else 1))
@@ -41,16 +42,18 @@ class Packing(Grafted):
     source = 'Lin 2018 (1712.04086)'
     acts = "D's first layer"
     purpose = 'Keep samples varied'
+    within = 'D'
     couples = True
     m = Int(2, 2, 8, 'samples in a pack')
     leave_over = Int(200, 0, 10_000, 'steps over which it is faded out when turned off', label='fade out')
 
     def plan(self, learn):
-        site = next((s for s in sites(learn, 'd') if isinstance(s.module, (nn.Linear, nn.modules.conv._ConvNd))), None)
-        if site is None: return f"{self.title}: D has no linear or convolutional layer that is used once."
+        site = next(iter(layers(learn, 'd')), None)
+        if site is None: return f"{self.title}: D has no linear or convolutional layer that is used once{instead(learn, 'd')}."
+        if form(site.module, site.x, site.y) is None: return f"{self.title}: how {site}, D's first layer, is made cannot be told, and no slice can be put beside it."
         if learn.bs < self.m: return f"{self.title}: a batch of {learn.bs} has no pack of {self.m}; choose a smaller m or a larger batch."
         if not self.whole(learn, site): return f"{self.title}: D.{site.name}, D's first layer, sees samples in pieces (other axes are folded into the batch), and packs cannot be told apart there."
-        return [(site, 'beside', lambda: PackSlice(site.module, self.m))]
+        return [(site, 'beside', lambda: PackSlice(site, self.m))]
     def whole(self, learn, site)->bool:
         "Is the batch that goes into the layer the batch that goes into D?"
         key = 'packing', site.name

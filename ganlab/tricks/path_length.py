@@ -28,6 +28,7 @@ class PathLength(Trick):
     source = 'Karras 2020, StyleGAN2 (1912.04958) §3.2 eq. 4; defaults of stylegan2-ada-pytorch'
     acts = "G's loss"
     purpose = 'Steady G'
+    within = property(lambda self: '' if self.params['latent'] == 'z' else 'G')
     couples = True   # the lengths' mean
     weight = Num(2, 0, 10, 'weight of the penalty', label='ω')
     decay = Num(0.01, 0, 1, 'share of the newest lengths in their running mean', label='δ')
@@ -37,19 +38,20 @@ class PathLength(Trick):
     ramp = Int(0, 0, 100_000, 'steps over which the weight rises from 0', unit='steps')
     a = None   # the running mean of lengths, once there is one
 
+    begins = property(lambda self: self.latent.removeprefix('G.'))    # z, or the layer's name in G
     def lengths(self, learn, z:Tensor, rng)->Tensor: # (B,)
         "The path lengths at `z`, in float32; nothing that G keeps advances."
         seen = []
         with held(learn.G), torch.autocast(learn.device.type, enabled=False), torch.enable_grad():
             z = z.clone().requires_grad_(True)
-            if self.latent == 'z': w, x = z, learn.G(z.clone())            # clones, for a G that works in place
+            if self.begins == 'z': w, x = z, learn.G(z.clone())            # clones, for a G that works in place
             else:
-                hook = learn.G.get_submodule(self.latent).register_forward_hook(lambda m, args, y: seen.append(y) or y.clone())
+                hook = learn.G.get_submodule(self.begins).register_forward_hook(lambda m, args, y: seen.append(y) or y.clone())
                 try: x = learn.G(z.clone())
                 finally: hook.remove()
                 w = seen[-1]
             y = torch.randn(x.shape, generator=rng, device=x.device)/math.sqrt(math.prod(x.shape[2:]))
-            return path_lengths(x, w, y, self.latent != 'z' and w.ndim == 3)
+            return path_lengths(x, w, y, self.begins != 'z' and w.ndim == 3)
 
     def g_term(self, ctx):
         w, learn = self.weight*self.risen(ctx.step), ctx.learn
@@ -71,7 +73,7 @@ __all__ = ['path_lengths', 'PathLength']
 # %% ../../nbs/tricks/path_length.ipynb #3feca832
 def _try(self, learn)->str|None: # one sentence, or None
     "Why G's path lengths cannot be trained, if they cannot."
-    if self.latent != 'z' and self.latent not in dict(learn.G.named_modules()):
+    if self.begins != 'z' and self.begins not in dict(learn.G.named_modules()):
         return f"Path length: G has no layer {self.latent!r}; need z or one of {', '.join(s.name for s in sites(learn, 'g'))}."
     try:
         with borrowed_rng(learn.streams, 'path_length/try', device=learn.device):

@@ -9,9 +9,10 @@ from fastcore.basics import patch
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate
 from ..data import Halved, blend, doubled, halved
+from ..layers import form
 from ..meters import eval_mode
 from ..rng import borrowed_rng
-from ..surgery import deeper, hosts, insert, remove, sites, wider
+from ..surgery import deeper, hosts, insert, instead, layers, remove, sites, wider
 from ..switch import Change, Refused
 from ..trick import Choice, Int, Trick
 
@@ -90,10 +91,10 @@ class Door:
 # %% ../../nbs/tricks/progressive_growing.ipynb #d1bffac9
 class Wider(nn.Module):
     "Branches beside a layer, and, at the last hidden one, residual blocks after it."
-    def __init__(self, layer, shape):
+    def __init__(self, site, shape):
         super().__init__()
-        self.like, self.shape, self.stages = [layer], shape, nn.ModuleList()   # in a list: no child of its own child
-    def stage(self, n): return nn.ModuleList([wider(self.like[0], n)] + ([deeper(self.shape, n)] if self.shape else []))
+        self.like, self.shape, self.stages = site, shape, nn.ModuleList()   # within the site: no child of its own child
+    def stage(self, n): return nn.ModuleList([wider(self.like, n)] + ([deeper(self.shape, n)] if self.shape else []))
     def forward(self, x, y):
         for wide, *deep in self.stages:
             y = y + wide(x)
@@ -104,16 +105,17 @@ def _hidden(learn)->list|str: # (site, shape for a residual block or None)
     "Where G and D can grow at a fixed size."
     out = []
     for key in 'dg':
-        found = [s for s in sites(learn, key) if isinstance(s.module, (nn.Linear, nn.modules.conv._ConvNd))]
-        if not found: return f"Progressive growing: {key.upper()} has no linear or convolutional layer that is used once, and nothing to grow."
-        found = found[:-1] or found
-        out += [(s, s.y if s is found[-1] and (len(s.y) == 1 or not isinstance(s.module, nn.Linear)) else None) for s in found]
+        found = layers(learn, key)
+        if not found: return f"Progressive growing: {key.upper()} has no linear or convolutional layer that is used once{instead(learn, key)}, and nothing to grow."
+        found = [s for s in found[:-1] or found if form(s.module, s.x, s.y)]
+        if not found: return f"Progressive growing: how {key.upper()}'s layers are made cannot be told, and no path can be put beside them."
+        out += [(s, s.y if s is found[-1] and (len(s.y) == 1 or not s.last) else None) for s in found]
     return out
 
 # %% ../../nbs/tricks/progressive_growing.ipynb #e7dbd87c
 def _ends(learn)->tuple|str: # (site in D, site in G)
     "D's first and G's last convolution."
-    image = lambda s: isinstance(s.module, (nn.Conv2d, nn.ConvTranspose2d)) and len(s.x) == len(s.y) == 3
+    image = lambda s: s.weighs and len(s.x) == len(s.y) == 3 and not s.last
     d, g = next(filter(image, sites(learn, 'd')), None), next(filter(image, reversed(sites(learn, 'g'))), None)
     if d is None or g is None: return f"Progressive growing: {'G' if g is None else 'D'} has no convolution that is used once, and its images cannot grow; mode='capacity' grows its layers."
     return d, g
@@ -139,6 +141,7 @@ class ProgressiveGrowing(Trick):
     source = 'Karras 2018 (1710.10196) §2'
     acts = 'G, D and the reals'
     purpose = 'Change the architecture'
+    within = property(lambda self: '' if self.params['mode'] == 'curriculum' else 'GD')
     order = -100     # a blur comes before what other tricks do to D's inputs
     mode = Choice('auto', ('auto', 'resolution', 'capacity', 'curriculum'), 'what grows: image sizes, layers, or the detail that D sees; auto: sizes where the data is larger than G, else layers')
     stages = Int(1, 1, 6, 'how many times it grows (curriculum: halvings it begins with); raise it to grow again')
@@ -200,7 +203,7 @@ def place(self:ProgressiveGrowing, learn, kind):
     self.learn, self.kind = learn, kind
     if kind == 'curriculum': return
     if self.kind == 'capacity':
-        for s, shape in _hidden(learn): insert(s.module, _name, Wider(s.module, shape), 'around')
+        for s, shape in _hidden(learn): insert(s.module, _name, Wider(s, shape), 'around')
     else:
         d, g = _ends(learn)
         act, channels = _act(learn, g), learn.source.shape[0]
@@ -289,7 +292,8 @@ def after_g(self:ProgressiveGrowing, ctx):
     if self.leaving: self.left = max(0., 1 - (self.leaving[0] + 1)/self.leaving[1])
     else:
         self.done = [d + 1 for d in self.done]
-        if self.kind != 'curriculum' and self.done[-1] == self.fade + self.hold: self.ask(ctx.learn)     # once: a stage that is refused waits for a hand
+        due = self.fade + max(self.hold, self.kind == 'capacity')      # layers begin at the end of their fade
+        if self.kind != 'curriculum' and self.done[-1] == due: self.ask(ctx.learn)     # once: a stage that is refused waits for a hand
     self.show()
 
 @patch

@@ -8,13 +8,17 @@ import math, torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from fastcore.basics import patch
+from ..layers import is_layer, is_usual, raw_weight
 from ..rng import borrowed_rng
 from ..surgery import added
 from ..switch import Refused
 from ..trick import Choice, Num, Text, Trick
 
 schemes = ('normal', 'he_normal', 'he_uniform', 'xavier_normal', 'xavier_uniform', 'orthogonal')
-_weighted, _norms = (nn.Linear, nn.Bilinear, nn.modules.conv._ConvNd), (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+_norms = nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm
+
+def _known(m)->bool: return is_usual(m) or isinstance(m, (nn.Bilinear, *_norms)) # is it PyTorch's?
+def _drawn(m)->bool: return is_layer(m) or isinstance(m, _norms) # has it first values?
 
 def fans(layer:nn.Module, w:Tensor)->tuple: # numbers that go into one number of the output, and that one number of the input goes into
     "Fan in and fan out of a layer with weight `w`."
@@ -32,9 +36,12 @@ def spread(
     return std if scheme == 'normal' else math.sqrt(2/((1 + slope**2)*a)) if scheme.startswith('he') else math.sqrt(2/(a + b))
 
 @torch.no_grad()
-def fresh(layer:nn.Module, name:str, p:Tensor, scheme:str='normal', std:float=0.02, slope:float=0.)->Tensor: # name: 'weight' or 'bias'
-    "A first value for a parameter of a layer or norm."
+def fresh(layer:nn.Module, name:str, p:Tensor, scheme:str='normal', std:float=0.02, slope:float=0., first:Tensor|None=None)->Tensor: # name: 'weight' or 'bias'; first: what it was made with
+    "A first value for a parameter of a layer or norm; a layer of a class that is not PyTorch's is drawn as it was made, as what it does with its weight is not known."
     new = torch.zeros_like(p)
+    if not _known(layer):
+        first = p if first is None else first
+        return nn.init.normal_(new, first.mean().item(), first.std(correction=0).item())
     if name == 'bias': return new
     if isinstance(layer, _norms): return nn.init.normal_(new, 1, 0.02) if scheme == 'normal' else new.fill_(1.)
     if scheme == 'orthogonal': return nn.init.orthogonal_(new.transpose(0, 1).contiguous()).transpose(0, 1).contiguous() if getattr(layer, 'transposed', False) else nn.init.orthogonal_(new)
@@ -42,7 +49,7 @@ def fresh(layer:nn.Module, name:str, p:Tensor, scheme:str='normal', std:float=0.
     return nn.init.uniform_(new, -math.sqrt(3)*s, math.sqrt(3)*s) if scheme.endswith('uniform') else nn.init.normal_(new, 0, s)
 
 # %% auto #0
-__all__ = ['schemes', 'fans', 'spread', 'fresh', 'chosen', 'Reinit']
+__all__ = ['schemes', 'fans', 'spread', 'fresh', 'chosen', 'Reinit', 'as_made']
 
 # %% ../../nbs/tricks/reinit.ipynb #a74ab523
 def chosen(learn, which:str)->list|str: # of (name, module, {'weight': Parameter, ...}), or a sentence
@@ -52,17 +59,17 @@ def chosen(learn, which:str)->list|str: # of (name, module, {'weight': Parameter
         net, _, name = item.partition('.')
         if net not in nets: return f"{item!r} begins with neither G nor D; give 'G', 'D', 'both', or modules such as 'D.0, G.3'."
         try: root = nets[net].get_submodule(name)
-        except AttributeError: return f"{net} has no module {name!r}; it has: {', '.join(n for n, m in nets[net].named_modules() if isinstance(m, (*_weighted, *_norms)) and not added(n))}."
+        except AttributeError: return f"{net} has no module {name!r}; it has: {', '.join(n for n, m in nets[net].named_modules() if _drawn(m) and not added(n))}."
         before = len(out)
         for n, m in root.named_modules(prefix=item):
-            if added(n) or not isinstance(m, (*_weighted, *_norms)): continue
+            if added(n) or not _drawn(m): continue
             if hasattr(m, 'weight_g') or hasattr(m, 'weight_orig') or any(not hasattr(q, 'original') for q in getattr(m, 'parametrizations', {}).values()):
                 return f"{n} computes its weight from others (weight norm, or a spectral norm of old); it cannot be drawn as one."
             ps = {k: m.parametrizations[k].original if is_parametrized(m, k) else getattr(m, k) for k in ('weight', 'bias') if k in m._parameters or is_parametrized(m, k)}
-            ps = {k: p for k, p in ps.items() if p is not None and id(p) not in shared}
+            ps = {k: p for k, p in ps.items() if p is not None and id(p) not in shared and p.requires_grad}
             shared |= {id(p) for p in ps.values()}
             if ps: out.append((n, m, ps))
-        if len(out) == before: return f"{item} has no linear or convolutional layer, and no norm, to draw anew."
+        if len(out) == before: return f"{item} has no linear or convolutional layer, and no norm, to draw anew (what is frozen stays as it is)."
     return out or f"{which!r} names no module."
 
 class Reinit(Trick):
@@ -72,6 +79,7 @@ class Reinit(Trick):
     source = 'Radford 2015 (1511.06434); He 2015 (1502.01852); Glorot 2010; keep: Ash & Adams 2020 (1910.08475)'
     acts = "G's or D's weights, once"
     purpose = 'Change the architecture'
+    within = property(lambda self: 'GD' if 'both' in self.params['which'] else ''.join(k for k in 'GD' if k in self.params['which']))
     rewrites = 'weights', 'moments'
     which = Text('D', "'G', 'D', 'both', or modules, such as 'D.0, G.3'")
     scheme = Choice('normal', schemes, 'the distribution that weights are drawn from')
@@ -83,12 +91,23 @@ class Reinit(Trick):
         found = chosen(learn, self.which)
         return f'{self.title}: {found}' if isinstance(found, str) else None
     def caution(self, learn):
-        return "With keep=1 nothing is drawn." if self.keep == 1 else "Turning it off brings nothing back; what the optimiser knew of these weights is gone too."
+        if self.keep == 1: return "With keep=1 nothing is drawn."
+        own = next((f'{n} is of the class {type(m).__name__}' for n, m, _ in chosen(learn, self.which) if not _known(m)), None)
+        drawn = f" {own}: layers that are not PyTorch's are drawn with the mean and spread that they were made with, whatever the scheme." if own else ''
+        return f"Turning it off brings nothing back; what the optimiser knew of these weights is gone too.{drawn}"
     def attach(self, learn, undo): self.draw(learn)
     def changed(self, learn, old):
         if self.params == old: return
         if why := self.why_not(learn): raise Refused(why)
         self.draw(learn)
+
+def as_made(learn, name:str, k:str)->Tensor|None: # 'D.0', 'weight'
+    "What a parameter was when the learner was made, where a copy was kept."
+    if learn.pristine is None: return None
+    net, _, path = name.partition('.')
+    m = learn.pristine['GD'.index(net)].get_submodule(path)
+    w = raw_weight(m) if k == 'weight' else m._parameters.get(k)
+    return None if w is None else w.to(learn.device)
 
 @patch
 @torch.no_grad()
@@ -100,6 +119,6 @@ def draw(self:Reinit, learn):
         with borrowed_rng(learn.streams, f'{self.name}/draw', learn.step, i, learn.device):
             for k, p in ps.items():
                 opt.state.pop(p, None)
-                p.copy_(self.keep*p + (1 - self.keep)*fresh(m, k, p, self.scheme, self.std, self.slope))
+                p.copy_(self.keep*p + (1 - self.keep)*fresh(m, k, p, self.scheme, self.std, self.slope, as_made(learn, n, k)))
         if is_parametrized(m, 'weight'):
             for _ in range(15): m.weight          # spectral norm's vectors find their new directions as they are read

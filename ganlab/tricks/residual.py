@@ -11,7 +11,7 @@ from ..trick import Choice, Int, Text
 
 def block(site, n:int)->Residual: # n: units, or channels, inside
     "A residual block for what the layer gives; behind a Linear layer it acts on the last axis, whatever stands before."
-    if isinstance(site.module, nn.Linear): return Residual(nn.Linear(site.y[-1], n), nn.Linear(n, site.y[-1]))
+    if site.last: return Residual(nn.Linear(site.y[-1], n), nn.Linear(n, site.y[-1]))
     return deeper(site.y, n)
 
 class ResidualBlocks(Grafted):
@@ -21,6 +21,7 @@ class ResidualBlocks(Grafted):
     source = 'He 2016 (1512.03385); zero at first: Goyal 2017 (1706.02677) §5.1, R3GAN (2501.05441)'
     acts = "G's and D's hidden layers"
     purpose = 'Change the architecture'
+    within = 'net'
     net = Choice('both', ('both', 'G', 'D'), 'which network')
     width = Int(32, 1, 2048, 'units, or channels, inside a block', log=True)
     layer = Text('auto', "the layers one goes behind, such as 'D.2, G.0'; 'auto' is all hidden ones")

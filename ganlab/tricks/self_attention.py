@@ -112,6 +112,7 @@ class SelfAttention(Grafted):
     source = 'Zhang 2019 (1805.08318) §3, in its released form'
     acts = 'feature maps of G and D'
     purpose = 'Change the architecture'
+    within = 'net'
     net = Choice('both', ('D', 'G', 'both'), 'which network')
     layer = Text('auto', "'auto' (a map of up to 32x32), or names of layers or blocks that it goes behind, such as 'D.3, G.8'")
     divisor = Int(8, 1, 64, 'the map\'s channels, divided by this, are those of queries and keys')

@@ -8,13 +8,21 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from torch.nn.utils import parametrize
-from ..surgery import added, scale_moments
+from ..layers import is_layer, is_usual
+from ..surgery import added, instead, scale_moments, swapped
 from ..trick import Choice, Int, Num, Trick
 
 _transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
+def as_matrix(
+    w:torch.Tensor, # a weight
+    dim:int,        # the axis that counts what comes out: 0, or 1
+)->torch.Tensor:    # (out, rest)
+    "A weight as the matrix whose singular values are meant."
+    return (w if dim == 0 else w.transpose(0, 1)).flatten(1)
+
 class SpectralScale(nn.Module):
-    "Parametrisation W -> κ W / σ̂, with one power iteration (or more) per training forward."
+    "Parametrisation W -> κ W / σ̂, with one power iteration (or more) per training forward; a W that begins at zero may grow up to σ̂ = κ first."
     def __init__(self, w, dim, iterations):
         super().__init__()
         self.dim, self.iterations = dim, iterations
@@ -25,28 +33,37 @@ class SpectralScale(nn.Module):
         self.register_buffer('v', v[0].to(w))
         self.register_buffer('kappa', s[0].to(w).clone())
         self.register_buffer('first', s[0].to(w).clone())
-    def matrix(self, w): return (w if self.dim == 0 else w.transpose(0, 1)).flatten(1)
-    def sigma(self, w): m = self.matrix(w); return torch.dot(self.u.clone(), m @ self.v.clone())
+        self.note()
+    def note(self): self.free = bool(self.first == 0)  # did W begin at zero? asked of the buffer, which is what a file or snapshot brings
+    def matrix(self, w): return as_matrix(w, self.dim)
+    def sigma(self, w):
+        s = torch.dot(self.u.clone(), self.matrix(w) @ self.v.clone())
+        return torch.maximum(s, self.kappa) if self.free else s
     @torch.no_grad()
     def iterate(self, w):
         m = self.matrix(w)
         self.used.fill_(True)
         for _ in range(self.iterations):
-            self.v.copy_(nn.functional.normalize(m.t() @ self.u, dim=0, eps=1e-12))
-            self.u.copy_(nn.functional.normalize(m @ self.v, dim=0, eps=1e-12))
+            self.turn(self.v, nn.functional.normalize(m.t() @ self.u, dim=0, eps=1e-12))
+            self.turn(self.u, nn.functional.normalize(m @ self.v, dim=0, eps=1e-12))
+    def turn(self, old, new): old.copy_(torch.where(new.any(), new, old) if self.free else new)    # zeros have no direction
     def forward(self, w):
         with torch.autocast(w.device.type, enabled=False):
             if self.training: self.iterate(w.detach())
             return w*(self.kappa.clone()/self.sigma(w))
 
 # %% auto #0
-__all__ = ['SpectralScale', 'normable', 'SpectralNorm']
+__all__ = ['as_matrix', 'SpectralScale', 'normable', 'SpectralNorm']
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #208fe3e6
 def normable(net:nn.Module)->dict: # name -> module
-    "The layers of `net` whose weight is a matrix or a kernel, but for those that other tricks added (zeros, at first)."
-    kinds = (nn.Linear, nn.Bilinear, nn.modules.conv._ConvNd)
-    return {n: m for n, m in net.named_modules() if not added(n) and (_ours(m) or isinstance(m, kinds) and isinstance(m.weight, nn.Parameter))}   # reading a weight of ours would advance it
+    "The layers of `net`, of whatever class, whose weight is a matrix or a kernel, but for those that are frozen or that other tricks added (zeros, at first)."
+    own = lambda m: is_layer(m) and isinstance(w := m._parameters.get('weight'), nn.Parameter) and w.requires_grad
+    return {n: m for n, m in net.named_modules() if not added(n) and (_ours(m) or own(m))}
+
+def _rows(m)->int: # which axis of the weight counts what comes out
+    w = m._parameters['weight']
+    return int(isinstance(m, _transposed) or w.ndim == 5 and len(w) == 1 and not isinstance(m, nn.Conv3d))     # (1, out, in, h, w): a modulated convolution's
 
 def _ours(m): return parametrize.is_parametrized(m, 'weight') and isinstance(m.parametrizations.weight[-1], SpectralScale)
 def _foreign(m): return (parametrize.is_parametrized(m) and not _ours(m)) or hasattr(m, 'weight_u') or hasattr(m, 'weight_g')
@@ -58,6 +75,7 @@ class SpectralNorm(Trick):
     source = 'Miyato 2018 (1802.05957), Algorithm 1'
     acts = "D's weights (or G's)"
     purpose = "Bound D's slope"
+    within = 'net'
     lipschitz = property(lambda self: self.net != 'G')
     iterations = Int(1, 1, 20, 'power iterations per forward pass')
     soft_start = Int(200, 0, 10_000, 'updates over which κ goes from σ̂ to its target; 0: at once', label='soft start')
@@ -71,8 +89,7 @@ class SpectralNorm(Trick):
         for net in self.nets(learn):
             which = 'D' if net is learn.D else 'G'
             if bad := next((n for n, m in net.named_modules() if _foreign(m)), None): return f"Spectral norm: layer {which}.{bad} has a parametrisation of its own already."
-            if bad := next((n for n, m in normable(net).items() if not _ours(m) and not m.weight.any()), None): return f"Spectral norm: layer {which}.{bad} is all zeros and has no singular value to divide by; train a few steps first."
-            if not normable(net): return f"Spectral norm: {which} has no linear or convolutional layer."
+            if not normable(net): return f"Spectral norm: {which} has no linear or convolutional layer that owns its weight and is not frozen{instead(learn, which.lower())}."
     def caution(self, learn):
         for net in self.nets(learn):
             which, opt = ('D', learn.opt_d) if net is learn.D else ('G', learn.opt_g)
@@ -81,13 +98,16 @@ class SpectralNorm(Trick):
             layers = normable(net).values()
             known = {id(m.parametrizations.weight.original if _ours(m) else m.weight) for m in layers}
             left = [n for n, p in net.named_parameters() if p.ndim > 1 and id(p) not in known]
-            if left: return f"{which}.{left[0]}{f' and {len(left) - 1} more' if left[1:] else ''} keep their size: spectral norm takes the weights of linear and convolutional layers, but for those that tricks have added."
+            zeros = next((n for n, m in normable(net).items() if not _ours(m) and not m.weight.any()), None)
+            if zeros is not None: return f"{which}.{zeros} is all zeros: it may grow until its largest singular value is at the target, and is held there."
+            if said := self.measured(learn, net): return said
+            if left: return f"{which}.{left[0]}{f' and {len(left) - 1} more' if left[1:] else ''} keep their size: spectral norm takes the weights of layers, but for those that are frozen or that tricks have added."
             if any(g.get('weight_decay') for g in opt.param_groups): return f"Weight decay shrinks {which}'s raw weights, whose scale means nothing now."
     def attach(self, learn, undo):
         self.done = 0
         for net in self.nets(learn):
             for m in normable(net).values():
-                p = SpectralScale(m.weight, int(isinstance(m, _transposed)), self.iterations).train(m.training)
+                p = SpectralScale(m.weight, _rows(m), self.iterations).train(m.training)
                 parametrize.register_parametrization(m, 'weight', p, unsafe=True)
         self.anneal(learn)
     def detach(self, learn):
@@ -108,10 +128,27 @@ def _remove(m:nn.Module, bake:bool, opt=None):
     if bake: scale_moments(opt, m.weight, c)
 
 @patch
+@torch.no_grad()
+def measured(self:SpectralNorm, learn, net)->str|None: # one sentence; None: all layers are PyTorch's
+    "What a network of other layers gives once every σ is at its target: found by trying, as nobody knows what they do with their weights."
+    layers, which = {n: m for n, m in normable(net).items() if not _ours(m)}, 'D' if net is learn.D else 'G'
+    own = [m for m in layers.values() if not is_usual(m)]
+    if not own: return None
+    z = learn.some_z
+    x = z if which == 'G' else torch.cat([learn.some_x[:len(z)].to(learn.device), learn._look(learn.G, z).to(learn.device)])
+    ends = {id(m.weight): m.weight*self.scale/torch.linalg.matrix_norm(as_matrix(m.weight, _rows(m)).float(), 2).to(m.weight) for m in layers.values() if m.weight.any()}
+    was = learn._look(net, x)
+    with swapped(net, {n: ends[id(p)] for n, p in net.named_parameters() if id(p) in ends}): then = learn._look(net, x)
+    spread = then.std().item()/max(was.std().item(), 1e-12)
+    kind = type(own[0]).__name__
+    if abs(spread - 1) < .01 and torch.allclose(was, then, rtol=.05, atol=.05*was.std().item()): return f"{which}'s {kind} layers bound their weights themselves: at the target {which} gives what it gives now (measured)."
+    return f"{which}'s {kind} layers do more with a weight than multiply by it: at the target {'its scores' if which == 'D' else 'its samples'} spread {spread:.2g} times as far as now (measured); scale sets the target."
+
+@patch
 def anneal(self:SpectralNorm, learn):
     "κ goes geometrically from where σ̂ began to the target."
     t = min(1., self.done/self.soft_start) if self.soft_start else 1.
-    for p in self.layers(learn): p.kappa.copy_(p.first**(1 - t)*self.scale**t)
+    for p in self.layers(learn): p.kappa.copy_(torch.full_like(p.first, self.scale) if p.free else p.first**(1 - t)*self.scale**t)
 
 @patch
 def after_d(self:SpectralNorm, ctx):
@@ -124,12 +161,15 @@ def changed(self:SpectralNorm, learn, old):
     if old['net'] != self.net: raise ValueError("spectral_norm: net cannot change while it is on; turn it off first")
     for p in self.layers(learn): p.iterations = self.iterations
     if (old['scale'], old['soft_start']) != (self.scale, self.soft_start):      # on from where κ stands now
-        for p in self.layers(learn): p.first.copy_(p.kappa)
+        for p in self.layers(learn):
+            if not p.free: p.first.copy_(p.kappa)
         self.done = 0
     self.anneal(learn)
 
 @patch
 def restored(self:SpectralNorm, learn):
-    for p in self.layers(learn): p.iterations = self.iterations
+    for p in self.layers(learn):
+        p.iterations = self.iterations
+        p.note()
 SpectralNorm.state_dict = lambda self: dict(done=getattr(self, 'done', 0))
 SpectralNorm.load_state_dict = lambda self, s: setattr(self, 'done', s['done'])

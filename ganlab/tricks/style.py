@@ -11,12 +11,11 @@ from torch import nn
 from fastcore.basics import patch
 from torch.nn.utils.parametrize import is_parametrized
 from ..draws import current
+from ..layers import raw_weight, usual
 from ..rng import borrowed_rng, stream_seed
-from ..surgery import Grafted, Joint, hosts, insert, remove, scale_moments, sites
+from ..surgery import Grafted, Joint, hosts, insert, instead, layers, remove, scale_moments, sites, unheard
 from ..switch import Refused
 from ..trick import Flag, Int, Num
-
-_weighted = (nn.Linear, nn.modules.conv._ConvNd)
 
 def weight_in_use(layer): # what the layer multiplies by; a spectral norm is read, and not advanced
     ps = layer.parametrizations.weight if is_parametrized(layer, 'weight') else None
@@ -26,7 +25,7 @@ def weight_in_use(layer): # what the layer multiplies by; a spectral norm is rea
     finally: ps.train()
 
 def norms(
-    layer:nn.Module, # Linear or convolution
+    layer:nn.Module, # one with a weight (out, in, ...), or (in, out, ...) where it says that it is transposed
     s:torch.Tensor,  # (B, channels in), scales of what goes in
     eps:float=1e-8,
 )->torch.Tensor: # (B, channels out)
@@ -53,10 +52,9 @@ def spread(s, y, linear): # (B, C) laid out to multiply y (B, C, ...), or (B, ..
 
 class Styled(nn.Module):
     "What stands at one layer: the scales of its channels, its demodulation, its noise."
-    def __init__(self, layer:nn.Module, i:int, n_w:int, modulation:bool, demodulation:bool, noise:bool): # i: place in the order of the forward pass
+    def __init__(self, site, i:int, n_w:int, modulation:bool, demodulation:bool, noise:bool): # i: place in the order of the forward pass
         super().__init__()
-        self.i, self.s, self.linear = i, None, isinstance(layer, nn.Linear)
-        self.channels = layer.in_features if self.linear else layer.in_channels
+        layer, self.i, self.s, self.linear, self.channels = site.module, i, None, site.last, site.channels[0]
         self.affine = nn.Linear(n_w, self.channels) if modulation else None
         if modulation: nn.init.zeros_(self.affine.weight), nn.init.ones_(self.affine.bias)
         self.strength = nn.Parameter(torch.zeros(())) if noise else None
@@ -79,7 +77,8 @@ def out(self:Styled, layer, y):
     "Demodulation and noise, on what the layer gave."
     if self.target is not None:
         f = spread(self.loudness(layer, self.s), y, self.linear).to(y.dtype)
-        b = 0 if layer.bias is None else spread(layer.bias[None], y, self.linear)
+        b = getattr(layer, 'bias', None)
+        b = 0 if b is None or b.shape != self.target.shape else spread(b[None], y, self.linear)
         y = (y - b)*f + b
     if self.strength is not None:
         shape = y.shape if y.ndim == 2 or self.linear else (len(y), 1, *y.shape[2:])
@@ -157,6 +156,7 @@ class Style(Grafted):
     source = 'Karras 2019 (1812.04948), 2020 (1912.04958) §2.2; stylegan2-ada-pytorch'
     acts = "G's layers and latents"
     purpose = 'Change the architecture'
+    within = 'G'
     mapping = Flag(True, 'G takes w = z + M(z) in place of z')
     modulation = Flag(True, 'w scales the channels that go into each layer')
     demodulation = Flag(True, 'a style changes proportions of channels and not loudness')
@@ -173,27 +173,30 @@ class Style(Grafted):
         if not sites(learn, 'g'): return 'Style: G has no layer that is used once, such as it could be put into.'
         if (self.modulation or self.demodulation or self.noise) and not self.layers(learn):
             between = 'behind the first layer' if self.modulation else 'between the first layer and the last'
-            return f'Style: {between} G has none with a weight of its own that is used once; turn modulation, demodulation, noise and mixing off, and the mapping alone remains.'
+            return f'Style: {between} G has none with a weight of its own that is used once and not frozen{instead(learn, "g")}; turn modulation, demodulation, noise and mixing off, and the mapping alone remains.'
     def caution(self, learn):
         if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in learn.G.modules()): return 'BatchNorm in G takes away what the styles of a batch have in common.'
 
 # %% ../../nbs/tricks/style.ipynb #d1a6e056
 @patch
 def layers(self:Style, learn)->list: # of (site, is it the last?)
-    "The layers of G with a style: all with a weight that is theirs alone, but for the first."
-    shared, seen = set(), {}
+    "The layers of G with a style: all with a weight that is theirs alone, heard and not frozen, but for the first."
+    shared, seen = {id(p) for p in learn.G.parameters() if not p.requires_grad}, {}
     for n, p in learn.G.named_parameters(remove_duplicate=False):
         if seen.setdefault(id(p), n) != n: shared.add(id(p))
-    found = [s for s in sites(learn, 'g') if isinstance(s.module, _weighted)]
-    out = [(s, s is found[-1]) for s in found[1:] if not {id(p) for p in s.module.parameters()} & shared]
+    found, deaf = layers(learn, 'g'), unheard(learn, 'g')
+    out = [(s, s is found[-1]) for s in found[1:] if not {id(p) for p in s.module.parameters()} & shared and s.name not in deaf and _fits(s)]
     return [(s, last) for s, last in out if self.modulation or (self.demodulation or self.noise) and not last]
+
+def _fits(site)->bool: # of a class that is not PyTorch's: is its weight (out, in, ...)?
+    return isinstance(site.module, usual) or tuple(raw_weight(site.module).shape[1::-1]) == site.channels
 
 @patch
 def attach(self:Style, learn, undo):
     G, home, n = learn.G, sites(learn, 'g')[0], math.prod(learn.z_shape)
     found = self.layers(learn)
     for i, (s, last) in enumerate(found):
-        with borrowed_rng(learn.streams, f'{self.name}/init', learn.step, i, learn.device): part = Styled(s.module, i, n, self.modulation, self.demodulation and not last, self.noise and not last)
+        with borrowed_rng(learn.streams, f'{self.name}/init', learn.step, i, learn.device): part = Styled(s, i, n, self.modulation, self.demodulation and not last, self.noise and not last)
         insert(s.module, self.name, part, 'before')
         s.module.register_forward_hook(Out('ganlab_style', 'out'), with_kwargs=True)
     with borrowed_rng(learn.streams, f'{self.name}/mapping', learn.step, device=learn.device):

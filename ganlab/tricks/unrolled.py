@@ -84,6 +84,7 @@ class Unrolled(Trick):
     source = 'Metz 2017 (1611.02163) §2'
     acts = "G's update"
     purpose = 'Keep samples varied'
+    within = 'D'
     steps = Int(5, 0, 20, 'updates of D that G looks ahead; 0 is the ordinary step', label='K')
     rate = Num(1, 0.01, 100, "their learning rate, as a multiple of D's", label='η', log=True)
     inner = Choice('own', ('own', 'sgd'), "D's own optimiser from its present state, or plain SGD")

@@ -71,6 +71,7 @@ class VirtualBatchNorm(Grafted):
     source = 'Salimans 2016 (1606.03498) §3.5'
     acts = 'BatchNorm in G (or D)'
     purpose = 'Change the architecture'
+    within = 'net'
     n = Int(64, 2, 512, 'samples in the reference batch; for D at most one batch', label='reference')
     over = Int(200, 0, 10_000, 'steps over which it is blended in and out; 0: at once')
     net = Choice('G', ('G', 'D', 'both'), 'which network')

@@ -6,6 +6,7 @@
 from __future__ import annotations
 import torch
 from torch.nn.utils import parametrize
+from ..surgery import unheard
 from ..trick import Flag, Int, Num, Trick
 
 class WeightClipping(Trick):
@@ -56,6 +57,7 @@ def _why_not(self, learn):
     if not self.weights(learn): return f"Weight clipping: D has no weights to clip{'' if self.biases else ' but biases and gains; set biases=True'}."
     bad = next((n for n, m in learn.D.named_modules() if parametrize.is_parametrized(m) or hasattr(m, 'weight_g') or hasattr(m, 'weight_u')), None)
     if bad is not None: return f"Weight clipping: layer D.{bad} computes its weight from other parameters, and clipping those does not bound it."
+    if deaf := unheard(learn, 'd'): return f"Weight clipping: the size of D.{deaf[0]}'s weight makes no difference to D's scores (tried: doubled), so that clipping it does not bound D's slope."
 
 def _caution(self, learn):
     loss, norm = learn.tricks.loss(), next((n for n, m in learn.D.named_modules() if isinstance(m, torch.nn.modules.batchnorm._NormBase) and m.affine), None)
