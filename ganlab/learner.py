@@ -681,7 +681,7 @@ def same_again(self:GANLearner,
     bad = np.zeros(n, bool)
     for c, was in zip(columns, y):
         now = self.record.array(c, first)[:n]
-        if c in _columns[1:-1] or '/' in c: bad |= (was[:n] != now) & ~(np.isnan(was[:n]) & np.isnan(now))
+        if c in _columns[1:-1] or '/' in c: bad |= (was[:n] != now) & ~np.isnan(was[:n])      # NaN: not known
     if bad.any(): self._say(_otherwise.format(first + 1 + int(bad.argmax())))
 
 _otherwise = ("Step {} was computed again, and came out otherwise than it is recorded: something in the networks or in the data remembers by itself, such as a counter or a generator of its own, or draws where ganlab cannot seed it. "

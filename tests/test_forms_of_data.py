@@ -9,7 +9,6 @@ from ganlab.compare import ab
 from ganlab.data import FileRows, image_dls, load_image, tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.lab import Lab
-from ganlab.nets import mlp
 from ganlab.player import export_html, what_if
 from ganlab.run import Run
 from ganlab.switch import Refused

@@ -115,7 +115,7 @@ acts = dict(
     pin=(trained, lambda learn: learn.pin()), restore=(switched, lambda learn: learn.restore(learn.at_18)), ab=(trained, lambda learn: ab(learn, on='label_smoothing', steps=4, seeds=2, progress=False)))
 
 @pytest.mark.parametrize('act', acts)
-def test_ctrl_c_at_any_place(act, points, undisturbed, tmp_path, k=int(os.environ.get('KK', 8))):
+def test_ctrl_c_at_any_place(act, points, undisturbed, tmp_path, k=8):
     "One, and three in a row, at places all over an act"
     prepare, f = acts[act]
     def new(name):

@@ -1,6 +1,6 @@
 "Folders of runs that lost a part, or were made to harm: nothing that can be read is deleted, and nothing waits for ever."
 import os, shutil, sqlite3, time
-import pytest, torch
+import pytest
 from ganlab.cli import main
 from ganlab.data import ring_dls
 from ganlab.learner import GANLearner
