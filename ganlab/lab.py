@@ -573,6 +573,7 @@ def _show(self:Lab, **drawn):
     "Hand one state to all parts."
     with self._showing:
         if self._closed: return
+        if self._past is not None: drawn = {k: v for k, v in drawn.items() if v is not self._shot}   # taken just before the scrubber was moved
         error = self._card() if self._state == 'error' else None
         state = self._before = make_state(
             self.learn, self._before, self.tricks.reasons.known, status=self._state, total=self._until, rate=self._rate(),

@@ -261,7 +261,8 @@ def test_files(tmp_path):
     fresh = small(path=tmp_path); grow(fresh); fresh.load('a')
     assert not unequal(copies(learn), copies(fresh)) and fresh.tricks[GROW].alphas() == learn.tricks[GROW].alphas()
     assert torch.equal(fresh.sample(4), learn.sample(4))
-    with pytest.raises(ValueError): small(path=tmp_path).load('a')
+    plain = small(path=tmp_path).load('a')          # the growing is turned on as it was
+    assert plain.tricks[GROW].enabled and torch.equal(plain.sample(4), learn.sample(4))
 
 def test_copies_are_whole():
     learn = small(); grow(learn); go(learn, 3)
