@@ -39,13 +39,17 @@ def added(name:str)->bool: return any(p.startswith('ganlab_') or p == 'parametri
 
 @contextmanager
 def held(*nets):
-    "Within the block the networks write into copies of their buffers; after it, their own are as they were."
+    "Within the block the networks write into copies of their buffers; after it, their own are as they were. So are frozen parameters, which spectral norms of old overwrite."
     own = [(m, n, b) for net in nets for m in net.modules() for n, b in m._buffers.items() if b is not None]
+    training = [net for net in nets if any(p.requires_grad for p in net.parameters())]     # while G learns, all of D stands still
+    still = [(p, p.data) for net in training for p in net.parameters() if not p.requires_grad and p.is_leaf]
     try:
         for m, n, b in own: m._buffers[n] = b.clone()
+        for p, data in still: p.data = data.clone()
         yield
     finally:
         for m, n, b in own: m._buffers[n] = b
+        for p, data in still: p.data = data
 
 def taken(args, kwargs): return args[0] if args else next(iter(kwargs.values()), None) # what goes into a layer, by position or by name
 

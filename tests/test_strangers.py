@@ -280,6 +280,21 @@ def test_nothing_frozen_is_drawn_folded_or_recentred():
         learn.tricks.on(name, **({'n_critic': 1} if name == 'wgan_gp' else {})); go(learn, 3); learn.tricks.off(name, now=True)
     assert moved(learn.D, was) == [n for n in was if n.endswith('8.weight') or n == f'{len(learn.D) - 1}.weight']
 
+class OwnNorm(nn.Module):
+    "A spectral norm as it was written in 2018: its vector is a frozen parameter that each forward overwrites"
+    def __init__(self, a, b): super().__init__(); self.bar, self.u = nn.Parameter(torch.randn(b, a)), nn.Parameter(torch.randn(b), requires_grad=False)
+    def forward(self, x):
+        v = F.normalize(self.bar.t() @ self.u, dim=0).detach()
+        self.u.data = F.normalize(self.bar @ v, dim=0).detach()
+        return F.linear(x, self.bar/(self.u @ (self.bar @ v)))
+
+def test_looking_moves_no_frozen_parameter_either():
+    learn = make_learner(G=nn.Sequential(OwnNorm(3, 8), nn.ReLU(), nn.Linear(8, 2)), D=nn.Sequential(OwnNorm(2, 8), nn.ReLU(), nn.Linear(8, 1)), z_dim=3); go(learn, 2)
+    was, u = learn.state_hash(), learn.D[0].u
+    learn.sample(8); learn.score(data()[:8]); learn.tricks.why_not('feature_matching'); learn.tricks.why_not('gradient_penalty')
+    assert learn.state_hash() == was and learn.D[0].u is u
+    go(learn, 1); assert learn.state_hash() != was
+
 # Compiled and scripted networks
 
 @pytest.mark.parametrize('how', ['script', 'trace', 'compile', 'compile itself'])
