@@ -25,7 +25,7 @@ from .interrupt import heed, unbroken
 from .late import late
 from .losses import get_loss, loss_key, loss_name, loss_title, scores_of, sees_level
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
-from .probe import find_range, halvings, latent_shape, need_module, probe
+from .probe import find_range, halvings, latent_shape, need_module, probe, whole_batches
 from .rng import BorrowedRNG, Streams, borrowed_rng, whole
 from .surgery import enrol, held, laid_like, level_bias, recentre
 from .snapshots import Snapshot, load_tensors, named_params, opt_numbers, put_back, state_digest, take
@@ -180,13 +180,22 @@ def _meet(self:GANLearner):
     self.bs, self.some_x = self.source.bs, self.source.batch(0)[:64].cpu()
     self.some_z = self._z(n, 'probe', 0)
     with borrowed_rng(self.streams, 'probe', device=self.device), held(self.G, self.D):
+        wired = self._wired()
         if k := halvings(self.G, self.D, x, self.some_z):
             self.source = Halved(self.source, k)
             x, self.some_x = self.source.batch(0)[:n].to(self.device), self.source.some()
         self.probabilities = probe(self.G, self.D, x, self.some_z, self.base_loss, self.source.places)
         self.range, why = find_range(self.G, self.some_x.to(self.device), self.some_z, self._declared_range())
-    if why: warnings.warn(why, stacklevel=3)
+    for said in filter(None, (wired, why)): warnings.warn(said, stacklevel=3)
     self._autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if self.amp else nullcontext
+
+@patch
+def _wired(self:GANLearner)->str: # one sentence, or ''
+    "Have networks whose code names a batch size take any number of samples."
+    whole = dict(G=self._z(self.bs, 'probe', 0), D=self.source.batch(0).to(self.device))
+    wired = [name for name, batch in whole.items() if whole_batches(getattr(self, name), batch)]
+    if not wired: return ''
+    return f"the code of {' and '.join(wired)} names a batch of {self.bs}: fewer samples are filled up to that number and what comes out is cut, more are taken in parts; training sees whole batches as they are"
 
 @patch
 def _averaged_down(self:GANLearner)->str:

@@ -12,7 +12,8 @@ from .losses import loss_title, losses, scores_of
 from .meters import eval_mode
 
 # %% auto #0
-__all__ = ['need_module', 'latent_shape', 'ends_in_sigmoid', 'halvings', 'reach', 'find_range', 'probe']
+__all__ = ['need_module', 'latent_shape', 'ends_in_sigmoid', 'halvings', 'Filled', 'whole_batches', 'reach', 'find_range',
+           'probe']
 
 # %% ../nbs/probe.ipynb #7aa36dde
 def need_module(net, what):
@@ -84,6 +85,41 @@ def halvings(
             k = (x.shape[-1]//xf.shape[-1]).bit_length() - 1
             return k if k > 0 and all(n == m << k for n, m in zip(x.shape[2:], xf.shape[2:])) and D(xf.clone()).numel() == len(x) else 0
     except Exception: return 0      # `probe` says what is wrong
+
+# %% ../nbs/probe.ipynb #b58f20d3
+class Filled:
+    "Hooks of a network that takes batches of one size only."
+    def __init__(self, bs:int): self.bs, self.calls = bs, []
+
+    def fill(self, net, args):
+        "Hand the network a batch of its size; the last of several, where there are more samples."
+        x, *more = args
+        *parts, last = x.split(self.bs)
+        self.calls.append(([net(part, *more) for part in parts], len(last)))
+        return torch.cat([last, last[:1].expand(self.bs - len(last), *last.shape[1:])]), *more
+
+    def cut(self, net, args, y):
+        "Give back as many results as there were samples."
+        made, n = self.calls.pop()
+        return None if y is None else torch.cat([*made, y[:n]]) if made or n < self.bs else y
+
+def _runs(net, x)->bool:
+    try: net(x.clone())
+    except Exception: return False
+    return True
+
+def whole_batches(
+    net:nn.Module, # G or D
+    x:torch.Tensor, # a whole batch of what goes into it
+)->bool:
+    "Does `net` take whole batches only? Then it is hooked, to be asked about any number of samples."
+    few = max(1, min(8, len(x))//2)
+    with torch.no_grad(), eval_mode(net):
+        if len(x) < 2 or _runs(net, x[:few]) or not _runs(net, x): return False
+    filled = Filled(len(x))
+    net.register_forward_pre_hook(filled.fill)
+    net.register_forward_hook(filled.cut, always_call=True)
+    return True
 
 # %% ../nbs/probe.ipynb #437697a6
 def reach(

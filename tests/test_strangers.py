@@ -324,3 +324,40 @@ def test_the_mapping_matters_by_step_300():
     learn = make_learner(); learn.tricks.on('style'); go(learn, 300)
     z, m = learn.fixed_z(64), learn.tricks['style'].map
     assert .02 < (m.w(z) - z).square().mean().sqrt() < .5
+
+class WiredG(nn.Module):
+    "A batch size of 8 written into the code, as tutorials do"
+    def __init__(self): super().__init__(); self.a, self.b = nn.Linear(6, 64), nn.ConvTranspose2d(4, 3, 4, 4)
+    def forward(self, z): return torch.tanh(self.b(F.relu(self.a(z)).view(8, 4, 4, 4)))
+
+class WiredD(nn.Module):
+    def __init__(self): super().__init__(); self.a, self.b = nn.Conv2d(3, 4, 4, 4), nn.Linear(64, 1)
+    def forward(self, x): return self.b(F.leaky_relu(self.a(x), .2).view(8, 64)).view(8)
+
+def wired(run=None):
+    torch.manual_seed(1)
+    x = torch.rand(64, 3, 16, 16, generator=torch.Generator().manual_seed(2))*2 - 1
+    with pytest.warns(UserWarning, match='the code of G and D names a batch of 8'): return GANLearner(tensor_dls(x, 8), WiredG(), WiredD(), z_dim=6, run=run)
+
+def test_a_batch_size_in_the_code(tmp_path):
+    "Trains, is looked at in any number, is recorded, resumed and forked"
+    learn = wired(tmp_path/'r'); go(learn, 3)
+    z = learn.fixed_z(20)
+    x = learn.sample(z=z)
+    assert x.shape == (20, 3, 16, 16) and torch.allclose(x[:5], learn.sample(z=z[:5]), atol=1e-6)
+    assert torch.allclose(learn.score(x)[16:], learn.score(x[16:]), atol=1e-6) and learn.validate() is not None
+    fork = learn.fork(2); go(fork, 3); go(learn, 2); h = learn.state_hash(); learn.run.close()
+    assert fork.step == 5 and fork.state_hash() == h
+    torch.manual_seed(1)
+    with pytest.warns(UserWarning, match='names a batch of 8'): again = GANLearner.resume(tmp_path/'r', learn.dls, WiredG(), WiredD())
+    assert again.state_hash() == h
+
+def test_every_trick_on_a_batch_size_in_the_code():
+    "On, a step, off: or refused with a sentence, and nothing moved"
+    on = 0
+    for name in wired().tricks:
+        learn = wired(); go(learn, 1); was = learn.state_hash()
+        try: learn.tricks.on(name)
+        except ValueError as e: one_sentence(e); assert learn.state_hash() == was; continue
+        go(learn, 2); learn.tricks.off(name, now=True); go(learn, 1); on += 1
+    assert on > 30
