@@ -494,7 +494,7 @@ def _stop(self:Run):
 def close(self:Run):
     "Write what is left, and let go of the folder; the learner can still be looked at, and not be trained."
     learn = self.learner
-    if not self.store.writes: return
+    if not self.store.writes: return self._stop()
     with unbroken():
         try:
             if learn is not None and self.folder: learn.between_steps(self._last, learn)
