@@ -489,6 +489,7 @@ def _request(self:Lab, msg:dict):
     "A click on the transport, on the error card, or on the latents."
     do = msg.get('do')
     try:
+        self._open()
         if do == 'start': self.start()
         elif do == 'pause': self._order('pause')
         elif do == 'stop': self._order('stop')

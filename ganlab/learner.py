@@ -599,7 +599,7 @@ def note_change(self:GANLearner, c:Change, caution:str=None):
     c.step, c.caution = self.step, caution
     self.run.write(c)
     c._done.set()
-    self.tricks.log.append(c)
+    self.tricks.made(c)
 
 # %% ../nbs/08_learner.ipynb #48d9dc82
 @patch
