@@ -228,6 +228,16 @@ def test_one_that_was_caught_and_the_next(points, tmp_path):
     assert learn.step == 3 and caught == ['gate']
     check(learn, tmp_path/'a')
 
+def test_the_end_of_a_record_is_deaf(tmp_path):
+    "Ctrl-C while the last steps and samples are written: they are written, and then it is told"
+    learn, pressed = make(tmp_path/'a'), []
+    learn.fit_steps(30, progress=False)
+    def press(*_):
+        if not pressed: pressed.append(signal.raise_signal(signal.SIGINT))
+    learn.G.register_forward_pre_hook(press)
+    with pytest.raises(KeyboardInterrupt): learn.run.close()
+    assert pressed and Run.open(tmp_path/'a').step == 30 and Run.open(tmp_path/'a').frame_steps()[-1] == 30
+
 # The command, with real signals
 
 def stands(folder): # the last step that is recorded; 0 where there is no run yet
