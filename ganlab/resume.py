@@ -61,7 +61,7 @@ def _make_again(self:GANLearner, todo, source):
         mine = source if self.run is source else None
         if c.kind == 'edited':
             put_back(self, replace(source.snapshot(c.params['snapshot'], self), log=tuple(self.tricks.log)))
-            if mine: self.tricks.log.append(c)
+            if mine: self.tricks.made(c)
             else: self.run.edited(self)
             continue
         new = _again(c, mine)

@@ -495,7 +495,7 @@ def close(self:Run):
     "Write what is left, and let go of the folder; the learner can still be looked at, and not be trained."
     learn = self.learner
     if not self.store.writes: return
-    with unbroken():
+    with unbroken(deaf=True):
         try:
             if learn is not None and self.folder: learn.between_steps(self._last, learn)
         except Exception as e: warnings.warn(f"{self.store.where} was closed without its last steps: {e}")
