@@ -8,7 +8,7 @@ import threading
 import _signal as signal      # of the standard library's `signal`, which spends 20 µs on turning numbers into words
 
 # %% auto #0
-__all__ = ['unbroken', 'heed', 'breakable']
+__all__ = ['unbroken', 'heed', 'listen', 'breakable']
 
 # %% ../nbs/interrupt.ipynb #b17097d1
 class _Handler:
@@ -71,6 +71,12 @@ def heed():
     "In a whole block: a point at which it may be left."
     if threading.current_thread() is not threading.main_thread() or not _handler.stands: return
     if _handler.noted and 'deaf' not in _handler.modes: _handler.tell()
+
+def listen():
+    "In a part that may be left, between two rounds of it: whoever caught the last Ctrl-C went on, and the next one is heard."
+    if threading.current_thread() is not threading.main_thread() or not _handler.stands: return
+    _handler.modes[-1] = 'now'
+    heed()
 
 class breakable:
     "In a whole block: a part that may be left at any instruction."
