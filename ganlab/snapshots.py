@@ -12,8 +12,8 @@ from .losses import loss_key
 from .trick import Trick
 
 # %% auto #0
-__all__ = ['canonical', 'named_params', 'named_state', 'opt_numbers', 'named_numbers', 'numbers_text', 'digest', 'state_digest',
-           'Snapshot', 'take', 'misfits', 'put_back', 'load_tensors']
+__all__ = ['canonical', 'named_params', 'named_state', 'opt_numbers', 'stuck', 'named_numbers', 'numbers_text', 'digest',
+           'state_digest', 'Snapshot', 'take', 'misfits', 'put_back', 'load_tensors']
 
 # %% ../nbs/snapshots.ipynb #fc56789d
 def canonical(name:str)->str:
@@ -49,13 +49,16 @@ def opt_numbers(learn)->dict: # 'd/name' -> {key: value}
             if nums := {k: v for k, v in opt.state.get(p, {}).items() if not torch.is_tensor(v)}: out[f'{key}/{n}'] = nums
     return out
 
+def stuck(learn)->list: return [t.name for t in learn.tricks.enabled if t.stuck] # names of the tricks that should have gone and could not
+
 def named_numbers(learn)->dict: # json-able
     "Every number that the next step depends on."
     groups = lambda opt: [{k: v for k, v in g.items() if k != 'params'} for g in opt.param_groups]
     tricks = {t.name: dict(params=t.params, leaving=t.leaving, state={k: v for k, v in t.state_dict().items() if not torch.is_tensor(v)})
               for t in learn.tricks.values() if t.enabled}
-    return dict(seed=learn.streams.seed, step=learn.step, batches=learn.n_batches, n_d=learn.n_d, update=learn.update, loss=loss_key(learn.base_loss),
-                half=learn.half, rates=learn.rates.state(), opt_d=groups(learn.opt_d), opt_g=groups(learn.opt_g), remembered=opt_numbers(learn), tricks=tricks)
+    out = dict(seed=learn.streams.seed, step=learn.step, batches=learn.n_batches, n_d=learn.n_d, update=learn.update, loss=loss_key(learn.base_loss),
+               half=learn.half, rates=learn.rates.state(), opt_d=groups(learn.opt_d), opt_g=groups(learn.opt_g), remembered=opt_numbers(learn), tricks=tricks)
+    return {**out, 'stuck': names} if (names := stuck(learn)) else out
 
 def numbers_text(learn)->str: return json.dumps(named_numbers(learn), sort_keys=True, default=str)
 
@@ -97,7 +100,7 @@ def take(
             o = old.get(n)
             tensors[n] = o.copy_(t) if o is not None and (o.shape, o.dtype, o.device) == (t.shape, t.dtype, t.device) else t.detach().clone()
     tricks = {t.name: (t.enabled, dict(t.params), t.since, t.leaving, deepcopy({k: v for k, v in t.state_dict().items() if not torch.is_tensor(v)})) for t in learn.tricks.values()}
-    numbers = dict(batches=learn.n_batches, n_d=learn.n_d, update=learn.update, half=learn.half, rates=learn.rates.state(), loss=learn.base_loss, remembered=deepcopy(opt_numbers(learn)),
+    numbers = dict(batches=learn.n_batches, n_d=learn.n_d, update=learn.update, half=learn.half, rates=learn.rates.state(), loss=learn.base_loss, remembered=deepcopy(opt_numbers(learn)), stuck=stuck(learn),
                    groups=[[{k: v for k, v in g.items() if k != 'params'} for g in o.param_groups] for o in (learn.opt_d, learn.opt_g)])
     run = getattr(learn, 'run', None)
     return Snapshot(learn.step, tensors, numbers, tricks, learn.record.n, learn.tricks.built, tuple(learn.tricks.log), run and (run, run.line))
@@ -128,7 +131,7 @@ def put_back(learn, snap:Snapshot):
     for t in learn.tricks.values():
         if t.name not in snap.tricks: continue
         _, params, t.since, t.leaving, state = snap.tricks[t.name]
-        t.params = dict(params)
+        t.params, t.stuck = dict(params), t.name in snap.numbers.get('stuck', ())
         t.load_state_dict({**deepcopy(state), **{n.split('/', 2)[2]: v.clone() for n, v in snap.tensors.items() if n.startswith(f'trick/{t.name}/')}})
     nums = snap.numbers
     learn.step, learn.n_batches, learn.n_d, learn.update, learn.half, learn.base_loss = snap.step, *(nums[k] for k in ('batches', 'n_d', 'update', 'half', 'loss'))

@@ -289,7 +289,13 @@ def _applied(self:Tricks, changes):
     for c in changes:
         c.step = self.learn.step
         for n in [n for n, r in self.refused.items() if n == c.name or r.kind == c.kind == 'loss']: del self.refused[n]
-        if not c.moot: self.log.append(c)
+        if not c.moot: self.made(c)
+
+@patch
+def made(self:Tricks, c:Change):
+    "Log a change that has been made; it may have made room for a trick that could not go."
+    self.log.append(c)
+    for t in self._tricks.values(): t.stuck = False
 
 @patch
 def _refused(self:Tricks, changes, error):
@@ -393,7 +399,7 @@ def tick(self:Tricks)->bool: # has one gone?
 @patch
 def _gone(self:Tricks, t:Trick, n:int)->bool:
     "Take a trick out that has left; where that is refused, it stays at its last step, and goes as soon as another change has made room."
-    if getattr(t, 'stuck', None) == len(self.log):
+    if t.stuck:
         t.leaving = (n - 1, n)
         return False
     try:
@@ -402,11 +408,10 @@ def _gone(self:Tricks, t:Trick, n:int)->bool:
             if not t.plain: self.learn.found = {}
             self.objections()
     except Exception as e:
-        t.leaving, t.stuck = (n - 1, n), len(self.log)
+        t.leaving, t.stuck = (n - 1, n), True
         c = Change('off', t.name, asked=self.learn.step)
         c.title = t.title
         self._refused([c], e)
         c.answered()
         return False
-    t.stuck = None
     return True

@@ -111,7 +111,7 @@ class Trick:
     within = ''                          # whose insides it changes or looks at: 'G', 'D', 'GD', or 'net', which is what its parameter `net` says; may be a property
     instead_of: tuple = ()               # callbacks of fastai whose work it does in a GAN
     couples = False                      # does what it makes of a sample depend on the others of its batch?
-    stuck = None                         # how many changes had been made when it should have gone and could not
+    stuck = False                        # should it have gone, and could not? it is asked again after another change
     declared: dict = {}                  # name -> Param, gathered from the class body
 
     def __init_subclass__(cls, **kw):

@@ -144,8 +144,57 @@ def test_a_trick_that_cannot_go_at_its_last_step():
     slow.may = True
     go(learn, 1); assert slow.enabled, 'not asked again at every step'
     learn.tricks.on('ema'); go(learn, 1)
-    assert not slow.enabled and slow.leaving is None and slow.stuck is None
+    assert not slow.enabled and slow.leaving is None and not slow.stuck
     go(learn, 1); groups_hold(learn)
+
+class Clings(Trick):
+    "From step 3 on it stands on `lasting`"
+    name, title, number = 'clings', 'Clings', 2023
+    def why_not(self, learn): return 'Clings wants it lasting.' if learn.step >= 3 and not learn.tricks['lasting'].enabled else None
+
+class Lasting(Trick):
+    "Leaves over three steps"
+    name, title, number = 'lasting', 'Lasting', 2024
+    def leave(self, learn): return 3
+    def loss(self, loss): return loss
+
+def clinging(**kw):
+    "A trick that could not go at step 5, and was not asked again"
+    learn = make_learner(**kw); learn.tricks.add(Clings); learn.tricks.add(Lasting)
+    learn.tricks.on('lasting'); go(learn, 1); learn.tricks.on('clings'); go(learn, 1); learn.tricks.off('lasting'); go(learn, 6)
+    assert learn.tricks['lasting'].leaving == (2, 3) and learn.tricks['lasting'].stuck
+    return learn
+
+@pytest.mark.parametrize('back', [1, 2, 4, 7])
+def test_a_rewound_trick_leaves_when_asked_again(tmp_path, back):
+    "What could not go in a future that was left says nothing about the one that came instead"
+    learn = clinging(run=tmp_path/'r'); learn.rewind(back)
+    if back <= 2: learn.tricks.off('lasting')
+    learn.tricks.on('ttur'); go(learn, 5)
+    assert learn.tricks['lasting'].enabled is (back > 1)
+    if back > 1:
+        learn.tricks.off('clings'); go(learn, 1)
+        assert not learn.tricks['lasting'].enabled, 'there is room now'
+    replayed(tmp_path/'r', learn)
+
+@pytest.mark.parametrize('how', ['rewind', 'restore', 'resume'])
+def test_a_stuck_trick_is_stuck_in_its_snapshot(tmp_path, how):
+    learn = clinging(run=tmp_path/'r'); snap, was = learn.snapshot(), learn.state_hash()
+    if how == 'resume':
+        learn.run.close()
+        learn = GANLearner.resume(tmp_path/'r', tensor_dls(data(), 8), *nets('mlp'), tricks=[Clings, Lasting], progress=False)
+    else:
+        go(learn, 2)
+        learn.rewind(8) if how == 'rewind' else learn.restore(snap)
+    assert learn.tricks['lasting'].stuck and learn.state_hash() == was
+    learn.tricks.off('clings'); go(learn, 1)
+    assert not learn.tricks['lasting'].enabled and not learn.tricks['lasting'].stuck
+    replayed(tmp_path/'r', learn)
+
+def replayed(where, learn):
+    learn.run.close()
+    again = Run.open(where).replay(tensor_dls(data(), 8), *nets('mlp'), tricks=[Clings, Lasting], progress=False)
+    assert again.state_hash() == learn.state_hash()
 
 def test_a_trick_that_others_came_to_need_while_it_left():
     learn = make_learner()
@@ -170,10 +219,23 @@ class Pressed(Trick):
 
 @pytest.mark.skipif(os.name != 'posix', reason='needs SIGINT')
 def test_an_interrupt():
-    "While a change is made: nothing of it is left, and the interrupt goes through"
+    "While a change is made: it waits until the change stands whole, in the record too, and goes through then"
     learn = make_learner(); learn.tricks.add(Pressed); go(learn, 2)
-    before = everything(learn)
     with pytest.raises(KeyboardInterrupt): learn.tricks.on('pressed')
+    assert learn.tricks['pressed'].enabled and hasattr(learn.D[0], 'more')
+    assert [c.name for c in learn.tricks.log] == [c.name for c in learn.run.changes] == ['pressed']
+    go(learn, 1)
+
+def test_an_interrupt_that_does_not_wait():
+    "Raised by what is switched itself: nothing of it is left"
+    class Raised(Pressed):
+        name = 'raised'
+        def attach(self, learn, undo):
+            learn.D[0].more = nn.Linear(1, 1)
+            raise KeyboardInterrupt
+    learn = make_learner(); learn.tricks.add(Raised); go(learn, 2)
+    before = everything(learn)
+    with pytest.raises(KeyboardInterrupt): learn.tricks.on('raised')
     same(before, everything(learn), 'interrupt')
     go(learn, 1)
 
@@ -240,15 +302,18 @@ def damaged(where, name, kind='on', step=12, then=0):
     db.commit(); db.close()
     return state
 
-@pytest.mark.parametrize('kind, name, words', [('on', 'self_attention', 'no feature map'), ('on', 'batch_size', 'already' ), ('set', 'gone_by_now', None)])
-def test_a_change_that_was_never_made(tmp_path, kind, name, words):
+@pytest.mark.parametrize('kind, name, words, values', [
+    ('on', 'self_attention', 'no feature map', {}),
+    ('on', 'batch_size', 'already', dict(bs=8)),                # the data has batches of that size
+    ('set', 'instance_noise', 'has no parameter', dict(gone_by_now=1.)),
+    ('set', 'instance_noise', 'need a number', dict(sigma=-1.)),  # out of what the trick allows by now
+])
+def test_a_change_that_was_never_made(tmp_path, kind, name, words, values):
     "The run resumes where it was, the row struck, and one sentence says so"
     where = tmp_path/'r'
-    if words is None: name, kind, words = 'batch_size', 'on', 'already'
-    if name == 'batch_size':      # refused for its value: the data has batches of that size
-        state = damaged(where, name)
-        db = sqlite3.connect(where/'run.sqlite'); db.execute("update changes set params=? where name='batch_size'", (pack(dict(bs=8)),)); db.commit(); db.close()
-    else: state = damaged(where, name)
+    state = damaged(where, name, kind)
+    with sqlite3.connect(where/'run.sqlite') as db: db.execute('update changes set params=? where id=(select max(id) from changes)', (pack(values),))
+    db.close()
     with pytest.warns(UserWarning, match='was never made') as said: learn = GANLearner.resume(where, tensor_dls(data(), 8), *nets('mlp'), progress=False)
     text = one_sentence(next(w.message for w in said if 'never made' in str(w.message)))
     assert name in text and words in text and 'step 12' in text

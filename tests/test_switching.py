@@ -394,3 +394,23 @@ def test_wait_for_a_step_that_nothing_brings():
     with pytest.raises(RuntimeError, match='nothing trains') as e: c.wait()
     one_sentence(e.value); go(learn, 6)
     assert c.wait().step == 5
+
+@pytest.mark.parametrize('msg', [dict(do='sight', names=['ema']), dict(do='on', name='ema'), dict(do='off', name='ema'), dict(do='set', name='ema', params=dict(decay=.9)), dict(do='plan', name='dcgan'),
+                                 dict(do='preset', name='dcgan'), dict(do='loss', name='wgan'), dict(do='dismiss', name='ema'), dict(do='cancel', name='ema'), dict(do='ab', name='ema')], ids=lambda m: m['do'])
+@pytest.mark.parametrize('within', ['lab', 'alone'])
+def test_a_late_message_to_a_closed_panel(msg, within):
+    "What the page sent before it heard of the closing changes nothing, and nothing fails"
+    from ganlab.lab import Lab
+    from ganlab.panels.tricks import TrickPanel
+    learn = make_learner(); panel = Lab(learn) if within == 'lab' else TrickPanel(learn)
+    tricks, was = getattr(panel, 'tricks', panel), learn.state_hash()
+    panel.close(); tricks.heard(msg)
+    assert learn.state_hash() == was and not learn.tricks.log and not learn.tricks.pending
+
+@pytest.mark.parametrize('do', ['start', 'look', 'live', 'remedy', 'ab-apply', 'ab-close'])
+def test_a_late_click_on_a_closed_lab(do):
+    "It says in one sentence that the lab is closed"
+    from ganlab.lab import Lab
+    lab = Lab(make_learner()); lab.close()
+    lab.transport.heard(dict(do=do, action=dict(kind='without', name='ema')))
+    assert lab._say == ('', 'this lab is closed; make another: Lab(learn)')

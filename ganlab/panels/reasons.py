@@ -36,7 +36,7 @@ class Reasons:
 
     def look(self, names):
         "These rows are in sight."
-        self.sight = tuple(n for n in names if n in self.learn.tricks)
+        self.sight = tuple(n for n in names if n in self.learn.tricks) if self.learn else ()
 
     def _ask(self, name):
         t = self.learn.tricks[name]
@@ -51,6 +51,7 @@ def go(self:Reasons,
     seconds:float=None, # for so long; infinite: all, in sight or not. None: a slice, where the pace allows it
 )->bool: # has an answer changed?
     "Ask on; only where no step is under way."
+    if self.learn is None: return False
     if self._found is not self.learn.found: self.forget()
     names = self.learn.tricks if seconds == math.inf else self.sight
     left = [n for n in names if n not in self._asked]

@@ -286,6 +286,7 @@ class TrickPanel(Tenant, Part):
         msg:dict, # do: 'on', 'off', 'set', 'cancel', 'loss', 'plan', 'unplan', 'preset', 'dismiss', 'ab' or 'sight'; name; params; names
     ):
         "What a click asked for."
+        if self.learn is None: return       # it was sent before the page heard of the closing
         learn, do, name, change = self.learn, msg.get('do'), msg.get('name'), None
         if do == 'sight': return self.reasons.look(msg['names'])
         self.bad.pop(name, None)
