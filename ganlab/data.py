@@ -25,8 +25,8 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader as FastaiDataLoader
 from .decoding import deep_span, load_image, sides
 from .draws import begin, end
+from .files import room_left
 from .progress import progress_bar
-from .remains import room_left
 from .rng import Streams
 
 # %% ../nbs/01_data.ipynb #39864952

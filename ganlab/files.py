@@ -4,12 +4,12 @@
 
 # %% ../nbs/files.ipynb #df92d844
 from __future__ import annotations
-import os, re, secrets
+import math, os, re, secrets
 from contextlib import contextmanager
 from pathlib import Path
 
 # %% auto #0
-__all__ = ['snapshot_stem', 'run_around', 'may_write', 'placed']
+__all__ = ['snapshot_stem', 'run_around', 'may_write', 'placed', 'room_left']
 
 # %% ../nbs/files.ipynb #4be6a584
 snapshot_stem = re.compile(r'\d{1,9}-\d{1,12}-\d{1,9}') # line, step and number: what a snapshot's files are called
@@ -58,3 +58,9 @@ def placed(
         for part, path in zip(parts, paths): os.replace(part, path)
     finally:
         for part in parts: part.unlink(missing_ok=True)
+
+# %% ../nbs/files.ipynb #5d20be94
+def room_left()->float: # bytes; infinite where the system does not tell
+    "Memory that is free."
+    try: return next(int(o.split()[1])*1024 for o in Path('/proc/meminfo').read_text().splitlines() if o.startswith('MemAvailable'))
+    except (OSError, StopIteration, ValueError): return math.inf

@@ -19,7 +19,7 @@ from fastai.learner import Learner, Metric, Recorder, SkipToEpoch
 from fastcore.basics import noop, patch
 from fastcore.foundation import L
 import numpy as np, torch
-from .interrupt import breakable, heed, unbroken
+from .interrupt import breakable, heed, listen, unbroken
 from .progress import LogMaster, on_screen, progress_bar
 from .rng import whole
 from .trick import nearest
@@ -429,6 +429,7 @@ def _all_steps(self:StepLearner, n, gate=None):
     "`n` steps (`None`: until `gate` ends it), each a fastai batch."
     i = 0
     while n is None or i < n:
+        listen()
         if gate: gate(self)
         self.iter = i
         try:

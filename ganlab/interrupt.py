@@ -8,7 +8,7 @@ import threading
 import _signal as signal      # of the standard library's `signal`, which spends 20 µs on turning numbers into words
 
 # %% auto #0
-__all__ = ['unbroken', 'heed', 'breakable']
+__all__ = ['unbroken', 'heed', 'listen', 'breakable']
 
 # %% ../nbs/interrupt.ipynb #b17097d1
 class _Handler:
@@ -50,14 +50,14 @@ _handler = _Handler()
 
 # %% ../nbs/interrupt.ipynb #65dd2272
 class unbroken:
-    "Within the block Ctrl-C waits for its end; with `second`, the second one goes through, unless a block around it is whole."
-    def __init__(self, second:bool=False): self.second = second
+    "Within the block Ctrl-C waits for its end; with `second`, the second one goes through, unless a block around it is whole; with `deaf`, it is not heard at the points of `heed` either."
+    def __init__(self, second:bool=False, deaf:bool=False): self.second, self.deaf = second, deaf
 
     def __enter__(self):
         self.modes = modes = _handler.begin()
         if modes is None: return self
         self.depth = len(modes)
-        modes.append('second' if self.second and (self.depth == 1 or modes[-1] == 'now') else 'later')
+        modes.append('deaf' if self.deaf else 'second' if self.second and (self.depth == 1 or modes[-1] == 'now') else 'later')
         return self
 
     def __exit__(self, *exc):
@@ -69,7 +69,14 @@ class unbroken:
 
 def heed():
     "In a whole block: a point at which it may be left."
-    if threading.current_thread() is threading.main_thread() and _handler.stands and _handler.noted: _handler.tell()
+    if threading.current_thread() is not threading.main_thread() or not _handler.stands: return
+    if _handler.noted and 'deaf' not in _handler.modes: _handler.tell()
+
+def listen():
+    "In a part that may be left, between two rounds of it: whoever caught the last Ctrl-C went on, and the next one is heard."
+    if threading.current_thread() is not threading.main_thread() or not _handler.stands: return
+    _handler.modes[-1] = 'now'
+    heed()
 
 class breakable:
     "In a whole block: a part that may be left at any instruction."

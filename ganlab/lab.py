@@ -609,11 +609,14 @@ def _look(self:Lab)->dict:
 
 @patch
 def _closer(self:Lab)->dict:
-    "One sample closer, of a picture of this step."
-    if self._past is not None or self._shot is None or self._shot['step'] != self.learn.step: return {}
+    "One sample closer, of a picture of this step: of a new one, where none was taken."
     view, hurry = self.samples, self._state == 'running'
+    if self._past is not None: return {}
+    old = self._shot is None or self._shot['step'] != self.learn.step
+    drawn = self._look() if old and view.pick >= 0 else {}
+    if self._shot is None or self._shot['step'] != self.learn.step: return {}
     shown = self._pictures.closer(self._shot, view.pick, view.z, view.ema, hurry)
-    return dict(closeup={k: shown[k] for k in ('card', 'near', 'strip')})
+    return dict(**drawn, closeup={k: shown[k] for k in ('card', 'near', 'strip')})
 
 # %% ../nbs/13_lab.ipynb #a7cc2172
 class Mark(NamedTuple):

@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['losses', 'bce_real', 'bce_fake', 'entropy', 'Minimax', 'NonSaturating', 'Hinge', 'Wasserstein', 'LSGAN',
-           'Relativistic', 'loss_name', 'loss_title', 'scores_of', 'sees_level', 'loss_key', 'get_loss']
+           'Relativistic', 'loss_name', 'loss_title', 'scores_of', 'sees_level', 'loss_key', 'by_key', 'get_loss']
 
 # %% ../nbs/03_losses.ipynb #4d5aff1a
-import math, re
+import hashlib, math, re
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-import torch
+import numpy as np, torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
@@ -145,10 +145,28 @@ def sees_level(
     l = torch.linspace(low, high, n, device=device)
     return not torch.allclose(loss.d_loss(l, l), loss.d_loss(l + up, l + up), atol=1e-4)
 
+def _bits(v):
+    "A tensor or an array, also inside of a list, tuple or dict, by all its bits: printed, it is rounded and shortened."
+    if type(v) is dict: return {k: _bits(o) for k, o in v.items()}
+    if type(v) in (list, tuple): return type(v)(map(_bits, v))
+    if isinstance(v, Tensor) and v.layout == torch.strided: data = v.detach().cpu().flatten().view(torch.uint8).numpy()
+    elif isinstance(v, np.ndarray) and not v.dtype.hasobject: data = v
+    else: return v
+    return f'{v.dtype} {tuple(v.shape)} {hashlib.sha256(data.tobytes()).hexdigest()}'
+
+def _key(loss, written)->str:
+    values = sorted((k, re.sub(' at 0x[0-9a-fA-F]+', '', str(written(v)))) for k, v in getattr(loss, '__dict__', {}).items())
+    return f'{type(loss).__qualname__}/{loss_name(loss)}/{values}'
+
 def loss_key(loss)->str:
     "What tells two losses apart: kind, name and numbers, but no address in memory."
-    values = sorted((k, re.sub(' at 0x[0-9a-fA-F]+', '', str(v))) for k, v in getattr(loss, '__dict__', {}).items())
-    return f'{type(loss).__qualname__}/{loss_name(loss)}/{values}'
+    return _key(loss, _bits)
+
+def by_key(
+    known, # losses; of two of one key the last counts
+)->dict: # key -> loss
+    "Losses by their keys, and by those of older records, in which a tensor stands as it prints."
+    return {_key(l, str): l for l in known} | {loss_key(l): l for l in known}
 
 # %% ../nbs/03_losses.ipynb #a1db4aed
 losses = {o.name: o for o in (NonSaturating(), Minimax(), Hinge(), LSGAN(), Wasserstein(), Relativistic())}

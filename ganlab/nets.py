@@ -8,7 +8,6 @@ __all__ = ['LatentMap', 'mlp', 'relu_mlp', 'init_dcgan', 'dcgan', 'Res', 'SumPoo
 # %% ../nbs/02_nets.ipynb #bf419bdf
 import math
 from contextlib import nullcontext
-import torch
 from torch import nn
 from .rng import Streams, borrowed_rng, whole
 

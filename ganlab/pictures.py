@@ -5,7 +5,7 @@
 # %% ../nbs/pictures.ipynb #8e047a40
 from __future__ import annotations
 import io, math
-import numpy as np, torch
+import torch
 from PIL import Image
 from fastcore.basics import patch
 from .data import as_bytes, plain_edge, with_margin

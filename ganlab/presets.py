@@ -10,6 +10,7 @@ from functools import partial
 from fastcore.basics import patch
 from .data import as_source
 from .learner import GANLearner
+from .losses import loss_key, losses
 from .nets import dcgan, mlp, relu_mlp, resnet
 from .rng import Streams
 from .switch import Refused, Tricks
@@ -42,15 +43,16 @@ class Preset:
     def plan(self, learn)->Plan:
         "What it would switch now; nothing is switched."
         tr = learn.tricks
-        on, values, loss = {t.name for t in tr.enabled if not t.leaving}, {n: t.params for n, t in tr.items()}, learn.loss_name
+        on, values, loss = {t.name for t in tr.enabled if not t.leaving}, {n: t.params for n, t in tr.items()}, learn.base_loss
         for c in [c for c in tr.pending if c.at is None]:      # what was asked for and waits comes first
-            if c.kind == 'loss': loss = c.name
+            if c.kind == 'loss': loss = c.loss
             if c.kind in ('on', 'off'): on = on | {c.name} if c.kind == 'on' else on - {c.name}
             if c.kind in ('on', 'set'): values[c.name] = values[c.name] | c.params
         leaving = {t.name for t in tr.enabled if t.leaving}
         off = [('off', n, {}) for n in tr if n in on | leaving and n not in self.tricks and not tr[n].bystander]
         as_is = lambda n: n in on and values[n] == self.values(learn, n)
-        return Plan(off + ([('loss', self.loss, {})] if self.loss not in (None, loss) else []) + [('on', n, self.values(learn, n)) for n in tr if n in self.tricks and not as_is(n)])
+        other = self.loss is not None and loss_key(losses[self.loss]) != loss_key(loss)
+        return Plan(off + ([('loss', self.loss, {})] if other else []) + [('on', n, self.values(learn, n)) for n in tr if n in self.tricks and not as_is(n)])
 
     def networks(self, shape:tuple, seed=0, **sizes)->tuple: # (G, D)
         "Fresh networks as the recipe has them, for samples of `shape`; `sizes` such as width=16 go to what makes them."

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 from fastcore.basics import patch
 from filelock import FileLock, Timeout
-import numpy as np, torch
+import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from .files import snapshot_stem

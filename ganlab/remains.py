@@ -4,13 +4,13 @@
 
 # %% ../nbs/remains.ipynb #7d602aac
 from __future__ import annotations
-import json, math
+import json
 from pathlib import Path
 from safetensors import SafetensorError, safe_open
-from .files import snapshot_stem
+from .files import room_left, snapshot_stem
 
 # %% auto #0
-__all__ = ['longest_text', 'plain_files', 'short_enough', 'text_of', 'room_left', 'long_enough', 'whole_snapshots', 'remains_of']
+__all__ = ['longest_text', 'plain_files', 'short_enough', 'text_of', 'long_enough', 'whole_snapshots', 'remains_of']
 
 # %% ../nbs/remains.ipynb #1c3a333a
 def plain_files(
@@ -33,11 +33,6 @@ def text_of(path:Path)->str:
     "What a text file of a run says."
     short_enough(path)
     return path.read_text()
-
-def room_left()->float: # bytes; infinite where the system does not tell
-    "Memory that is free."
-    try: return next(int(o.split()[1])*1024 for o in Path('/proc/meminfo').read_text().splitlines() if o.startswith('MemAvailable'))
-    except (OSError, StopIteration, ValueError): return math.inf
 
 def long_enough(
     path:Path, # a safetensors file

@@ -189,3 +189,14 @@ def test_between_steps():
         lab.samples.pick = -1
         lab._request(dict(do='look'))
         assert lab.samples.card == {}
+
+def test_a_card_follows_the_training():
+    "Where the last picture is of another step, the card brings one of its own"
+    learn = GANLearner(digits_dls(bs=16, size=16), *dcgan(16, 1, z_dim=8, width=8, seed=0), seed=0)
+    with Lab(learn) as lab:
+        lab.samples.pick = 3
+        lab._show(**lab._closer())
+        assert lab.samples.card['step'] == 0
+        learn.fit_steps(2, progress=False)
+        lab._show(**lab._closer())
+        assert lab.samples.card['step'] == lab.samples.step == 2 and lab.samples.card['index'] == 3

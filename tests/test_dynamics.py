@@ -102,7 +102,7 @@ def test_clip_refuses_another_bound():
         learn = make_learner(tricks=['weight_clipping', (name, kw)]); go(learn, 1)
     learn = make_learner(tricks=['weight_clipping', 'gradient_penalty'])
     with pytest.raises(Refused, match='each bounds'): learn.tricks.set('gradient_penalty', center=1)
-    assert learn.tricks['gradient_penalty'].center == 0
+    assert (learn.tricks['gradient_penalty'].center, learn.tricks['gradient_penalty'].asked) == ('auto', 0)
 
 def test_clip_refuses_computed_weights():
     D = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.utils.parametrizations.weight_norm(nn.Linear(8, 1)))

@@ -3,6 +3,7 @@ import importlib, importlib.util, inspect, os, re, signal, subprocess, sys, thre
 from functools import wraps
 import pytest, torch
 from torch import nn
+from fastai.callback.core import Callback
 from ganlab.compare import ab
 from ganlab.data import ring_dls
 from ganlab.fitting import StepError
@@ -204,6 +205,38 @@ def test_back_to_a_snapshot_with_the_rates_of_its_time(tmp_path):
     learn.fit_steps(3, gate=half, progress=False)
     learn.restore(snap)
     check(learn, tmp_path/'a')
+
+def test_one_that_was_caught_and_the_next(points, tmp_path):
+    "A gate or a callback that catches Ctrl-C goes on training, and the next Ctrl-C is heard, wherever it comes"
+    def swallowing(where, upto=4):
+        def f(*_):
+            try:
+                if learn.step < upto: signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt: caught.append(where)
+        return f
+    class Swallows(Callback): after_batch = swallowing('callback')
+    for more, times in ((dict(gate=swallowing('gate')), 4), (dict(cbs=Swallows()), 3)):
+        learn, caught = make(), []
+        learn.fit_steps(8, progress=False, **more)
+        assert len(caught) == times and learn.step == 8
+    learn, caught = make(tmp_path/'a'), []
+    catches = swallowing('gate', upto=1)
+    def gate(l):
+        catches()
+        if l.step == 3: signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt): learn.fit_steps(8, gate=gate, progress=False)
+    assert learn.step == 3 and caught == ['gate']
+    check(learn, tmp_path/'a')
+
+def test_the_end_of_a_record_is_deaf(tmp_path):
+    "Ctrl-C while the last steps and samples are written: they are written, and then it is told"
+    learn, pressed = make(tmp_path/'a'), []
+    learn.fit_steps(30, progress=False)
+    def press(*_):
+        if not pressed: pressed.append(signal.raise_signal(signal.SIGINT))
+    learn.G.register_forward_pre_hook(press)
+    with pytest.raises(KeyboardInterrupt): learn.run.close()
+    assert pressed and Run.open(tmp_path/'a').step == 30 and Run.open(tmp_path/'a').frame_steps()[-1] == 30
 
 # The command, with real signals
 

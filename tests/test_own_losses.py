@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 from ganlab.lab import Lab
 from ganlab.learner import GANLearner
-from ganlab.losses import losses, scores_of
+from ganlab.losses import LSGAN, by_key, loss_key, losses, scores_of
 from ganlab.nets import mlp
 from ganlab.panels.state import make_state
 from ganlab.player import scene_of
@@ -179,3 +179,49 @@ def test_recorded_forked_and_resumed(tmp_path):
     G, D = nets('mlp')
     again = GANLearner.resume(tmp_path/'a', learn.dls, G, nn.Sequential(D, nn.Sigmoid()), loss=BCE())
     assert again.state_hash() == other.state_hash() and again.probabilities
+
+# Two that print alike
+
+near, far = torch.arange(2000.), torch.arange(2000.)
+far[1000] = -1
+ALIKE = dict(rounded=(torch.tensor(1.00001), torch.tensor(1.00002)), half=(torch.ones(()).bfloat16(), torch.ones(())), shortened=(near.numpy(), far.numpy()),
+             inside=([near.mean(), {'far': near}], [near.mean(), {'far': far}]))
+
+class Held(Gap):
+    name = 'held'
+    def __init__(self, held): super().__init__(); self.held = held
+
+@pytest.mark.parametrize('one, other', ALIKE.values(), ids=[*ALIKE])
+def test_two_that_print_alike(one, other):
+    "They are two, in the hash and on the way back"
+    learn = make_learner(loss=Held(one)); go(learn, 2)
+    was = learn.state_hash()
+    learn.set_loss(Held(other))
+    assert learn.state_hash() != was and learn.base_loss.held is other
+    learn.set_loss(Held(one)); assert learn.state_hash() == was
+    learn.set_loss(Held(other)); go(learn, 1)
+    learn.rewind(1); assert learn.base_loss.held is one
+
+def test_keys_of_older_records():
+    "Without tensors they are what they were; with tensors both are known"
+    assert loss_key(Gap(2.)) == "Gap/Gap/[('a', '2.0')]" and loss_key(losses['hinge']) == 'Hinge/hinge/[]'
+    assert loss_key(LSGAN(.5)) == "LSGAN/lsgan/[('fake', '0.0'), ('gen', '1.0'), ('real', '0.5')]"
+    own, nested = Held(torch.tensor(1.)), Gap([1, (2., {'b': None})])
+    assert loss_key(nested) == """Gap/Gap/[('a', "[1, (2.0, {'b': None})]")]"""
+    known = by_key([own])
+    assert known["Held/held/[('a', '1.0'), ('held', 'tensor(1.)')]"] is own is known[loss_key(own)]
+
+def test_an_older_record_with_a_tensor_in_its_loss(tmp_path, monkeypatch):
+    "It was recorded when a tensor stood in the key as it prints: resumed, and gone back in"
+    with monkeypatch.context() as m:
+        m.setattr('ganlab.losses._bits', lambda v: v)
+        learn = make_learner(loss=Held(torch.tensor(1.5)), run=tmp_path/'a'); go(learn, 2)
+        learn.set_loss('hinge'); go(learn, 2)
+        learn.set_loss(Held(torch.tensor(2.5))); go(learn, 2)
+        learn.run.close()
+    own = [Held(torch.tensor(1.5)), Held(torch.tensor(2.5))]
+    again = GANLearner.resume(tmp_path/'a', learn.dls, *nets('mlp'), loss=own)
+    assert again.base_loss is own[1] and again.history.g_loss.tolist() == learn.history.g_loss.tolist()
+    go(again, 1)
+    again.rewind(1); assert again.base_loss is own[0]
+    again.run.close()

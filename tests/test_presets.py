@@ -81,3 +81,15 @@ def test_names():
     with pytest.raises(ValueError, match="Did you mean 'wgan_gp'") as e: make_learner().tricks.preset('wgan-gp')
     one_sentence(e.value)
     assert list(make_learner().tricks.presets) == ['dcgan', 'wgan', 'wgan_gp', 'wgan_gp_toy', 'wgan_gp_numpy_ml', 'asymmetric', 'ttur', 'sngan', 'sagan', 'stylegan2_lite', 'r3gan', 'progressive']
+
+class OwnHinge:
+    name = 'hinge'
+    def d_loss(self, r, f): return (f - r).mean() + .01*(r**2 + f**2).mean()
+    def g_loss(self, f, r=None): return -f.mean()
+
+def test_a_loss_that_is_only_called_so():
+    "A recipe's loss is the recipe's, not one of its name, nor one of other numbers"
+    learn = make_learner(loss=OwnHinge())
+    assert ('loss', 'hinge', {}) in presets['sngan'].plan(learn)
+    learn.tricks.preset('sngan'); assert learn.base_loss is losses['hinge']
+    assert not presets['sngan'].plan(learn)

@@ -219,10 +219,23 @@ class Pressed(Trick):
 
 @pytest.mark.skipif(os.name != 'posix', reason='needs SIGINT')
 def test_an_interrupt():
-    "While a change is made: nothing of it is left, and the interrupt goes through"
+    "While a change is made: it waits until the change stands whole, in the record too, and goes through then"
     learn = make_learner(); learn.tricks.add(Pressed); go(learn, 2)
-    before = everything(learn)
     with pytest.raises(KeyboardInterrupt): learn.tricks.on('pressed')
+    assert learn.tricks['pressed'].enabled and hasattr(learn.D[0], 'more')
+    assert [c.name for c in learn.tricks.log] == [c.name for c in learn.run.changes] == ['pressed']
+    go(learn, 1)
+
+def test_an_interrupt_that_does_not_wait():
+    "Raised by what is switched itself: nothing of it is left"
+    class Raised(Pressed):
+        name = 'raised'
+        def attach(self, learn, undo):
+            learn.D[0].more = nn.Linear(1, 1)
+            raise KeyboardInterrupt
+    learn = make_learner(); learn.tricks.add(Raised); go(learn, 2)
+    before = everything(learn)
+    with pytest.raises(KeyboardInterrupt): learn.tricks.on('raised')
     same(before, everything(learn), 'interrupt')
     go(learn, 1)
 

@@ -1,5 +1,5 @@
 "What is generated agrees with what it is generated from, and the notebooks are clean."
-import os, re, subprocess, sys
+import ast, os, re, subprocess, sys
 from copy import deepcopy
 import pytest
 from project import ROOT, NBS, code, copy_project, exports_to, markdown, notebooks, read, settings, lines, source
@@ -77,3 +77,14 @@ def test_readme():
 def test_copies(path):
     "The quickstart that the package brings is the one of the documentation, and its players are on the page as it is"
     assert path.read_text(encoding='utf-8') == copies.copies()[path], 'run `make export`'
+
+def unused(path):
+    tree = ast.parse(path.read_text(encoding='utf-8'))
+    imports = [n for n in ast.walk(tree) if isinstance(n, (ast.Import, ast.ImportFrom)) and getattr(n, 'module', '') != '__future__']
+    names = {a.asname or a.name for n in imports for a in n.names if '.' not in a.name}        # `import a.b` is there for what it does
+    return sorted(names - {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)})
+
+def test_imports_are_used():
+    "A module imports what it uses; what its notebook shows beside that imports for itself"
+    paths = [p for p in (ROOT/'ganlab').rglob('*.py') if p.name not in ('__init__.py', 'all.py', '_modidx.py')]
+    assert len(paths) > 60 and {p.name: u for p in paths if (u := unused(p))} == {}

@@ -16,7 +16,9 @@ def close_whole(
     w:W.Widget, # any widget; one that is closed already stays so
 ):
     "Close a widget with its children, its layout and its style."
-    for child in getattr(w, 'children', ()): (child.close if isinstance(child, Whole) else lambda: close_whole(child))()
+    for child in getattr(w, 'children', ()):
+        if isinstance(child, Whole): child.close()
+        else: close_whole(child)
     for name in ('layout', 'style'):
         if isinstance(part := getattr(w, name, None), W.Widget): W.Widget.close(part)
     W.Widget.close(w)

@@ -60,7 +60,7 @@ def latest(self:Pace)->float: # seconds after the last drawing
 
 @patch(as_prop=True)
 def next(self:Pace)->float: # on the wall
-    "Not before: no CPU clock is faster than the wall's."
+    "Not before."
     if self.owed: return self.last + self.gaps[self.owed - 1]
     return self.last + min(max(self.every, self.took/self.share), self.latest)
 
@@ -70,6 +70,7 @@ def due(self:Pace,
 )->bool:
     "Is it time to draw?"
     now = self.clock.wall()
-    if now < self.next or self.owed: return now >= self.next
+    if now < self.next: return False
+    if self.owed: return True
     rested = self.clock.cpu() >= self.free and (looked is None or looked())
     return rested or now >= self.last + self.latest

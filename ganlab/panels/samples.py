@@ -287,5 +287,6 @@ class Samples(Part):
 
     def refresh(self, state:PanelState):
         "Show `state`."
-        if state.picture is not None: self.draw(raw=state.raw, at=state.at, **state.picture)
-        else: self.put(raw=state.raw, at=state.at, **(state.closeup or {}))
+        traits = dict(raw=state.raw, at=state.at) | (state.closeup or {})
+        if state.picture is not None: self.draw(**traits, **state.picture)
+        else: self.put(**traits)

@@ -5,7 +5,7 @@
 # %% ../../nbs/tricks/dropout.ipynb #dbd7741e
 from __future__ import annotations
 import torch
-from torch import Tensor, nn
+from torch import nn
 from ..surgery import Grafted, hidden
 from ..trick import Flag, Int, Num, Text
 

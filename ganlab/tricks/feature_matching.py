@@ -5,7 +5,7 @@
 # %% ../../nbs/tricks/feature_matching.ipynb #d1df2a9e
 from __future__ import annotations
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from ..losses import loss_name, loss_title, scores_of
 from ..rng import borrowed_rng
 from ..surgery import at, held, instead, layers, taken

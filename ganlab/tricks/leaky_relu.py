@@ -4,7 +4,6 @@
 
 # %% ../../nbs/tricks/leaky_relu.ipynb #d9475fe3
 from __future__ import annotations
-import torch
 from torch import nn
 from torch.nn import functional as F
 from ..surgery import added

@@ -8,7 +8,7 @@ import math, torch
 from fastcore.basics import patch
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate
-from ..data import Halved, blend, doubled, halved
+from ..data import blend, doubled, halved
 from ..layers import form
 from ..meters import eval_mode
 from ..rng import borrowed_rng

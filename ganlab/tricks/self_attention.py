@@ -6,7 +6,6 @@
 from __future__ import annotations
 import torch
 from torch import nn
-from fastcore.basics import patch
 from ..meters import eval_mode
 from ..rng import borrowed_rng
 from ..surgery import Grafted, Site, added, held, trace

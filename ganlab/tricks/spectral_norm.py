@@ -142,7 +142,7 @@ def measured(self:SpectralNorm, learn, net)->str|None: # one sentence; None: all
     spread = then.std().item()/max(was.std().item(), 1e-12)
     kind = type(own[0]).__name__
     if abs(spread - 1) < .01 and torch.allclose(was, then, rtol=.05, atol=.05*was.std().item()): return f"{which}'s {kind} layers bound their weights themselves: at the target {which} gives what it gives now (measured)."
-    return f"{which}'s {kind} layers do more with a weight than multiply by it: at the target {'its scores' if which == 'D' else 'its samples'} spread {spread:.2g} times as far as now (measured); scale sets the target."
+    return f"{which}'s {kind} layers are of a kind of its own, so what comes of it is measured: at the target {'its scores' if which == 'D' else 'its samples'} spread {spread:.2g} times as far as now; scale sets the target."
 
 @patch
 def anneal(self:SpectralNorm, learn):

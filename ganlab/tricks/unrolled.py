@@ -7,7 +7,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from copy import deepcopy
 import torch
-from torch import Tensor
 from torch.nn.functional import softplus
 from torch.nn.utils.parametrize import ParametrizationList
 from ..meters import eval_mode, no_way_back, plain_ops

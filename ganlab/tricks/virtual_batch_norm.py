@@ -6,7 +6,7 @@
 from __future__ import annotations
 from functools import partial
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from ..rng import BorrowedRNG
 from ..surgery import Grafted, added, held, hosts, sites
