@@ -15,7 +15,7 @@ from .fitting import StepError
 from .interrupt import unbroken
 from .keeping import fingerprint, pace, pack_frame, superfluous, unpack_frame
 from .late import late
-from .losses import loss_key, losses, scores_of
+from .losses import by_key, loss_key, losses, scores_of
 from .metrics import quality
 from .pictures import Pictures
 from .records import RunError, Store, brief_of, files_of, pack, rows_in_brief, rows_in_chunk, unpack
@@ -190,7 +190,7 @@ def changes_on(self:Run,
     own=(), # losses of the user's own, as objects
 )->list: # of `Change`, as they were applied
     "The changes that led to where the line is."
-    known = {loss_key(l): l for l in (*losses.values(), *own)}
+    known = by_key([*losses.values(), *own])
     rows = []
     for l, _, _, cut in self.store.path(line):
         rows += self.store.rows('select id, step, kind, name, params, more from changes where line=? and id<=? and id>? order by id', l, min(cut, 2**62), after)
@@ -224,7 +224,7 @@ def waits(self:Run,
     own=(), # losses of the user's own, as objects
 )->list: # of `Change`, in the order asked
     "The changes that wait for their step."
-    known = {loss_key(l): l for l in (*losses.values(), *own)}
+    known = by_key([*losses.values(), *own])
     return [_waiting(known, **facts) for facts in self.store.fact('waiting', [])]
 
 def _waiting(known, kind, name, params, at, now, asked, title)->Change:
@@ -501,7 +501,7 @@ def close(self:Run):
     "Write what is left, and let go of the folder; the learner can still be looked at, and not be trained."
     learn = self.learner
     if not self.store.writes: return
-    with unbroken():
+    with unbroken(deaf=True):
         try:
             if learn is not None and self.folder: learn.between_steps(self._last, learn)
         except Exception as e: warnings.warn(f"{self.store.where} was closed without its last steps: {e}")
