@@ -136,11 +136,18 @@ _usual = dict(data='digits', bs=64, size=32, seed=0, loss='non_saturating', lr_g
 def _clash(o, has, words, why):
     if found := [f"--{w.replace('_', '-')}" for w in words if getattr(o, w) is not None]: raise ValueError(f"{has} {why}: leave {' and '.join(found)} out")
 
+def _suits(preset, data):
+    "Raise where a recipe has no networks for such data."
+    kind = 'points' if data in toys else 'images'
+    have = [n for n, p in presets.items() if getattr(p, kind)]
+    if preset not in have: raise ValueError(f"--preset {preset} has no networks for {kind}, and --data {data} is made of them: take one of {', '.join(have)}, or bring networks of your own: --nets module:function")
+
 def _begin(o, wanted)->GANLearner:
     v = {k: u if getattr(o, k) is None else getattr(o, k) for k, u in _usual.items()}
     if o.preset: _clash(o, f'--preset {o.preset}', ('loss', 'lr_g', 'lr_d'), "has a loss and rates of its own")
     if o.nets: _clash(o, f'--nets {o.nets}', ('width',), "brings networks that are as wide as they are")
     if o.data in toys: _clash(o, f'--data {o.data}', ('size',), "has points, and no images")
+    if o.preset and not o.nets: _suits(o.preset, v['data'])
     dls, sizes = make_data(v['data'], v['bs'], v['size'], v['seed']), {} if o.width is None else dict(width=o.width)
     if o.preset and not o.nets: learn = presets[o.preset].learner(dls, seed=v['seed'], sizes=sizes, run=o.run)
     else:
@@ -182,12 +189,11 @@ def same_as_made(run, o):
 def train(o):
     "Begin a run, or go on with it."
     steps, wanted = whole(o.steps, '--steps', 0), wanted_tricks(o.trick)
-    if o.preset and o.preset not in presets: raise ValueError(f"--preset {o.preset}: need one of {', '.join(presets)}")
+    if o.preset and o.preset not in presets: raise ValueError(f"--preset {o.preset}: need one of {', '.join(presets)}.{nearest(o.preset, presets)}")
     try: run = Run.open(o.run)
     except ValueError: learn = _begin(o, wanted)
     else:
-        same_as_made(run, o)
-        learn = GANLearner.resume(run, *parts_of(run, o))
+        learn = _gone_on(run, o)
         print(f"{o.run}: going on from step {learn.step:,}" if steps > learn.step else f"{o.run}: stands at step {learn.step:,} already, and nothing is done")
     with unbroken() as block:      # Ctrl-C is heard while it trains
         stopped = _trained(learn, steps, wanted, o)
@@ -195,6 +201,13 @@ def train(o):
         print(f'{o.run}: {learn.step:,} steps, hash {learn.state_hash()[:16]}')
         block.forget()             # there is nothing left to stop
     return 130 if stopped else 0
+
+def _gone_on(run, o)->GANLearner:
+    "The learner of a run that is there, as it was made."
+    with run:
+        same_as_made(run, o)
+        parts = parts_of(run, o)
+    return GANLearner.resume(run, *parts)
 
 def _trained(learn, steps, wanted, o)->bool: # was it stopped?
     "Train, and close the run."
@@ -216,7 +229,9 @@ def _failed(e, o)->str:
 # %% ../nbs/16_cli.ipynb #673de798
 def show(o):
     "A run in some lines, and its last samples."
-    run = Run.open(o.run)
+    with Run.open(o.run) as run: _tell(run, o)
+
+def _tell(run, o):
     facts, rows, frames = run.facts, run.scalars(), run.frames()
     d, nets = facts['data'], facts['nets']
     name = lambda n: call(n['made_by']) if n['made_by'] else f"{n['kind']} with {n['weights']:,} weights"
@@ -256,7 +271,9 @@ def _draw(frame, path):
 # %% ../nbs/16_cli.ipynb #a01c1b34
 def replay(o):
     "The whole run again; exit status 1 where it ends otherwise."
-    run = Run.open(o.run)
+    with Run.open(o.run) as run: return _replayed(run, o)
+
+def _replayed(run, o)->int: # exit status
     known = [s for s in run.snapshots if s['step']]
     if not known: raise ValueError(f"{o.run} has no snapshot to compare with but that of step 0")
     learn = run.replay(*parts_of(run, o), step=known[-1]['step'])
@@ -266,7 +283,10 @@ def replay(o):
 
 def sample(o):
     "Samples of the last step, of G's averaged weights where there are any."
-    run, out, n = Run.open(o.run), Path(o.out), whole(o.n, '-n')
+    with Run.open(o.run) as run: _sampled(run, o)
+
+def _sampled(run, o):
+    out, n = Path(o.out), whole(o.n, '-n')
     if out.exists() and not out.is_dir(): raise ValueError(f"-o {out} is a file; give a folder, new or not")
     points = len(run.facts['data']['shape']) == 1
     files = [out/'samples.csv'] if points else [out/f'{i:0{len(str(n))}}.png' for i in range(n)]
@@ -286,7 +306,9 @@ def _save_samples(xs, files):
 # %% ../nbs/16_cli.ipynb #b09f5f24
 def export(o):
     "A run as one HTML file, which needs neither a kernel nor a network."
-    run = Run.open(o.run)
+    with Run.open(o.run) as run: _exported(run, o)
+
+def _exported(run, o):
     if not Path(o.out).is_dir(): may_write(o.out, force=o.force, todo='--force')
     try: dls = data_of(run, o)
     except ValueError:
@@ -386,3 +408,5 @@ def _do(o)->int:
         return 130
     print(f'ganlab: {why}', file=sys.stderr)
     return 2
+
+if __name__ == '__main__' and globals().get('__spec__'): sys.exit(main())      # python -m; a notebook has no such

@@ -4,7 +4,7 @@
 
 # %% ../nbs/files.ipynb #df92d844
 from __future__ import annotations
-import math, os, re, secrets
+import math, os, re, secrets, stat
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +29,9 @@ def run_around(
 def _is_database(path:Path)->bool:
     with path.open('rb') as f: return f.read(16) == b'SQLite format 3\0'
 
+def _target(path:Path)->Path: # what is written: of a link, what it leads to
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
 def may_write(
     *paths, # of files that are about to be written
     force:bool=False, # may files be replaced that are there?
@@ -36,7 +39,7 @@ def may_write(
 ):
     "Raise where a file would be lost, or a run's folder written to."
     paths = [Path(p) for p in paths]
-    for folder in {p.parent for p in paths}:
+    for folder in {p.parent for p in (*paths, *map(_target, paths))}:
         if run := run_around(folder/'file'): raise FileExistsError(f"{folder} belongs to {run}, a run's folder, in which nothing else is written; give a path outside it")
     for path in filter(os.path.lexists, paths):
         if path.is_dir(): raise ValueError(f"{path} is a folder; give the name of a file")
@@ -45,17 +48,24 @@ def may_write(
         if not force: raise FileExistsError(f"{path} is there already, and stays as it is; give another name, or {todo} to replace it")
 
 # %% ../nbs/files.ipynb #d30000a4
+def _mode(part:Path, path:Path)->int: # permissions: of the file that is there, or those of any new one
+    part.touch()
+    return stat.S_IMODE((path if path.exists() else part).stat().st_mode)
+
 @contextmanager
 def placed(
     *paths, # of files, whose folders are made where there are none
 ):  # -> yields as many paths, of the same suffixes, to write to
     "Files that get their names when the block has gone well."
-    paths, parts = [Path(p) for p in paths], []
+    paths = [_target(Path(p)) for p in paths]
     for folder in {p.parent for p in paths}: folder.mkdir(parents=True, exist_ok=True)
     parts = [p.with_name(f'.{secrets.token_hex(8)}.part{p.suffix}') for p in paths]
     try:
+        modes = [_mode(*pair) for pair in zip(parts, paths)]
         yield parts
-        for part, path in zip(parts, paths): os.replace(part, path)
+        for part, path, mode in zip(parts, paths, modes):
+            part.chmod(mode)
+            os.replace(part, path)
     finally:
         for part in parts: part.unlink(missing_ok=True)
 

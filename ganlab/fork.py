@@ -30,7 +30,7 @@ def rewind(self:GANLearner,
 
 @patch
 def undo(self:GANLearner):
-    "Rewind to before the last change; those made before it at the same step stay. What was set by hand is a change, too."
+    "Rewind to before the last change; those made before it at the same step stay. What was asked together, such as a preset, is one change; what was set by hand is one, too."
     self.between_steps(_undo, self)
     return self
 
@@ -41,7 +41,7 @@ def _undo(learn):
     changes = run.changes
     last = next((c for c in reversed(changes) if not c.own), None)
     if last is None: raise ValueError("there is no change to undo; learn.rewind(step) goes back to any step")
-    _back(learn, last.step, max((c.id for c in changes if c.id < last.id), default=0), False)
+    _back(learn, last.step, max((c.id for c in changes if c.id < last.first), default=0), False)
 
 def _back(learn, step, last, progress):
     "To a step and a change; where that fails, everything is as before."

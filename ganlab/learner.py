@@ -29,6 +29,7 @@ from .probe import find_range, halvings, latent_shape, need_module, probe, whole
 from .rng import BorrowedRNG, Streams, borrowed_rng, whole
 from .surgery import enrol, held, laid_like, level_bias, recentre
 from .snapshots import Snapshot, load_tensors, named_params, opt_numbers, put_back, state_digest, take
+from .rollback import all_or_nothing
 from .switch import Change, Tricks
 from .trick import Ctx, nearest
 
@@ -884,26 +885,40 @@ def load(self:GANLearner, file, with_opt:bool=True, **kwargs):
         with safe_open(file, 'pt') as f: ts, meta = {n: f.get_tensor(n) for n in f.keys()}, f.metadata() or {}
     except FileNotFoundError: raise FileNotFoundError(f"there is no {file}; learn.save({file.stem!r}) writes it") from None
     except SafetensorError as e: raise ValueError(f"{file} is not a whole safetensors file ({e}); save it again") from None
-    turned = [] if self.training_now else self._turn_on_for(ts, meta)
+    made = []
     def go():
-        wrong = self._misfits(ts)
-        saved, opts = json.loads(meta.get('tricks', '{}')), json.loads(meta.get('opts', 'null'))
-        missing = [n for n in saved if n not in self.tricks or not self.tricks[n].enabled]
-        if wrong: raise ValueError(f"{file.name} does not fit these networks: {', '.join(wrong[:3])}{' ...' if len(wrong) > 3 else ''} differ; build them as they were when it was saved" + (f", and turn on {', '.join(missing)}" if missing else ''))
-        mine = [type(o).__name__ for o in (self.opt_d, self.opt_g)]
-        if with_opt and opts and opts != mine: raise ValueError(f"{file.name} holds the state of {', '.join(opts)}, and this learner uses {', '.join(mine)}; load it with with_opt=False")
-        load_tensors(self, ts, with_opt and opts is not None, json.loads(meta.get('remembered', '{}')))
-        for n in saved.keys() - set(missing):
-            self.tricks[n].load_state_dict({**saved[n], **{k.split('/', 2)[2]: v for k, v in ts.items() if k.startswith(f'trick/{n}/')}})
-            self.tricks[n].restored(self)
+        with unbroken(), all_or_nothing(self, lambda: self.run.has(made)) as undo:
+            if not self.training_now: self._turn_on_for(ts, meta, made, undo)
+            self._take_in(file, ts, meta, with_opt)
+            self.run.write(*made)
+        self.tricks._applied(made)
+        for c in made: c.answered()
         self._ring.clear()
         self.run.edited(self)
         if not self.training_now: self.run.left(self)
-    try: self.between_steps(go)
-    except Exception:
-        for name in reversed(turned): self.tricks.off(name, now=True)
-        raise
+    self.between_steps(go)
     return self
+
+@patch
+def _take_in(self:GANLearner, file, ts, meta, with_opt):
+    "Put a file's tensors in place, and what its tricks have counted."
+    wrong, saved, opts = self._misfits(ts), json.loads(meta.get('tricks', '{}')), json.loads(meta.get('opts', 'null'))
+    missing = [n for n in saved if n not in self.tricks or not self.tricks[n].enabled]
+    if wrong: raise ValueError(f"{file.name} does not fit these networks: {', '.join(wrong[:3])}{' ...' if len(wrong) > 3 else ''} differ; {self._remedy(ts, saved, missing)}")
+    mine = [type(o).__name__ for o in (self.opt_d, self.opt_g)]
+    if with_opt and opts and opts != mine: raise ValueError(f"{file.name} holds the state of {', '.join(opts)}, and this learner uses {', '.join(mine)}; load it with with_opt=False")
+    load_tensors(self, ts, with_opt and opts is not None, json.loads(meta.get('remembered', '{}')))
+    for n in saved.keys() - set(missing):
+        self.tricks[n].load_state_dict({**saved[n], **{k.split('/', 2)[2]: v for k, v in ts.items() if k.startswith(f'trick/{n}/')}})
+        self.tricks[n].restored(self)
+
+@patch
+def _remedy(self:GANLearner, ts, saved, missing)->str:
+    "What to do where a file's weights do not fit."
+    more = set(self._of_nets()) - set(ts)
+    beside = [t.name for t in self.tricks.enabled if t.within and not t.plain and t.name not in saved] if more else []
+    if beside and not missing: return f"turn {', '.join(beside)} off first"
+    return 'build them as they were when it was saved' + (f", and turn on {', '.join(missing)}" if missing else '') + (f", and turn {', '.join(beside)} off" if beside else '')
 
 @patch
 def _of_nets(self:GANLearner)->dict: # name -> tensor
@@ -917,15 +932,20 @@ def _misfits(self:GANLearner, ts)->list: # names
     return [n for n, t in nets.items() if n not in ts or ts[n].shape != t.shape] + [n for n in ts if n[:2] in ('d/', 'g/') and n not in nets]
 
 @patch
-def _turn_on_for(self:GANLearner, ts, meta)->list: # names of what was turned on
-    "Turn on what was on when a file was written, where that is all that its weights have beside these networks'."
-    wrong, turned, saved = self._misfits(ts), [], json.loads(meta.get('tricks', '{}'))
-    if not wrong or set(wrong) & set(self._of_nets()): return []
+def _turn_on_for(self:GANLearner, ts, meta, made:list, undo):
+    "Turn on what was on when a file was written, where that is all that its weights have beside these networks'; `made` takes the changes, which are not recorded yet."
+    wrong, saved = self._misfits(ts), json.loads(meta.get('tricks', '{}'))
+    if not wrong or set(wrong) & set(self._of_nets()): return
+    self.run.met(self)
     params = json.loads(meta.get('params', 'null')) or dict.fromkeys(saved, {})
     for name in params:
         if name not in self.tricks or self.tricks[name].enabled or self.tricks[name].plain: continue
-        try: self.tricks.on(name, **params[name])
-        except ValueError: continue         # what does not fit is named by the caller
-        turned.append(name)
+        try:
+            with all_or_nothing(self) as mine:
+                c = self.tricks.change('on', name, params[name])
+                c.asked = self.step
+                self.tricks._try(c, mine)
+                undo.push(mine.pop_all())
+        except Exception: continue          # what does not fit is named by the caller
+        made.append(c)
         self.tricks[name].refit(saved[name])
-    return turned

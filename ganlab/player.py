@@ -6,6 +6,7 @@
 from __future__ import annotations
 import itertools, math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,12 +89,15 @@ def export_html(
     if hasattr(run, 'scene'): return write_page(fit_page(run.scene(title), max_mb, frames), path)
     learn = run if isinstance(run, StepLearner) else run.learner if isinstance(run, Run) else None
     if learn is not None: run = learn.run
-    elif not isinstance(run, Run): run = Run.open(run)
-    if not run.store.is_open:
-        if run.folder is None: raise ValueError("this run was in memory, and is closed: it is gone")
-        run = Run.open(run.folder)
-    scene = learn.between_steps(scene_of, run, learn, title, dls) if learn is not None else scene_of(run, None, title, dls)
-    return write_page(fit_page(scene, max_mb, frames), path)
+    with _open_run(run) as run:
+        scene = learn.between_steps(scene_of, run, learn, title, dls) if learn is not None else scene_of(run, None, title, dls)
+        return write_page(fit_page(scene, max_mb, frames), path)
+
+def _open_run(run): # a `Run` or a folder -> what a `with` gives an open `Run`, and closes it unless it was open before
+    if not isinstance(run, Run): return Run.open(run)
+    if run.store.is_open: return nullcontext(run)
+    if run.folder is None: raise ValueError("this run was in memory, and is closed: it is gone")
+    return Run.open(run.folder)
 
 # %% ../nbs/14_player.ipynb #4e2a7842
 class WhatIf:

@@ -179,7 +179,7 @@ def _elsewhere(places, xf)->str:
 
 def _run(net, x, what, shapes):
     try: y = net(x)
-    except Exception as e: raise ValueError(f"{what} does not run on {tuple(x.shape)}: {type(e).__name__}: {e}. {shapes}") from e
+    except Exception as e: raise ValueError(f"{what} does not run on {tuple(x.shape)}: {type(e).__name__}: {str(e).rstrip('. ')}. {shapes}") from e
     if not torch.is_tensor(y): raise ValueError(f"{what} returns a {type(y).__name__}; need one tensor: {'the samples' if what == 'G' else 'a raw score for each sample'}. Wrap it in a module that returns that")
     return y
 

@@ -5,7 +5,7 @@
 # %% ../nbs/records.ipynb #8ead157d
 from __future__ import annotations
 import errno, hashlib, json, math, os, re, shutil, sqlite3, tempfile, threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from .files import snapshot_stem
+from .files import run_around, snapshot_stem
 from .remains import long_enough, plain_files, remains_of, short_enough, text_of, whole_snapshots
 from .snapshots import Snapshot
 
@@ -128,9 +128,21 @@ class Store:
     def close(self):
         "Let go of the files."
         with self.guard:
-            if self.folder: self.db.close()
+            if not self.is_open: return
+            if self.folder: _let_go(self.db, self.folder, self.writes)
             self.writes = self.is_open = False
             if self.lock: self.lock.release()
+
+def _let_go(db, folder:Path, wrote:bool):
+    "Close a connection so that what SQLite keeps beside the file goes when nobody needs it: one that only reads cannot take it away itself."
+    if wrote:
+        with suppress(sqlite3.Error): db.execute('pragma wal_checkpoint(truncate)')      # also where another still reads
+    db.close()
+    with suppress(OSError, sqlite3.Error):
+        if wrote or (folder/'run.sqlite-wal').stat().st_size: return      # what a killed one left stays as it is
+        last = _connect(f"file:{quote(str(folder/'run.sqlite'))}?mode=rw", uri=True)
+        try: last.execute('select 1 from sqlite_master').fetchone()
+        finally: last.close()
 
 def _file_id(folder)->tuple|None: # which file the record is; None: there is none
     if folder is None: return None
@@ -157,9 +169,11 @@ def new(cls:Store,
     folder = _folder(path)
     with telling(folder):
         made, what = [p for p in (folder/'snapshots', folder) if not p.exists()], _holds(folder)
-        mixed = folder.exists() and (not folder.is_dir() or not {*folder.iterdir(), *(folder/'snapshots').glob('*')} <= set(files_of(folder)))
+        mixed = folder.is_dir() and not {*folder.iterdir(), *(folder/'snapshots').glob('*')} <= set(files_of(folder))
     if what == 'a run': raise ValueError(f"{folder} holds a run already: go on with it by GANLearner.resume({str(folder)!r}, dls, G, D), or give another folder")
     if what == 'remains': raise ValueError(f"{folder} holds a run without its record, and stays as it is. {remains_of(folder)}")
+    if folder.exists() and not folder.is_dir(): raise ValueError(f"{folder} is a file; give a folder that is new or empty")
+    if outer := run_around(folder.resolve()): raise ValueError(f"{folder} lies in {outer}, a run's folder, in which nothing else is written; give a folder outside it")
     if what == 'others' or mixed: raise ValueError(f"{folder} holds other files; give a folder that is new or empty")
     with telling(folder):
         (folder/'snapshots').mkdir(parents=True, exist_ok=True)

@@ -149,8 +149,13 @@ def write(self:Run, *changes):
 @patch
 def _put_change(self:Run, db, c):
     c.id = db.execute('insert into changes(line, step, kind, name, params, more) values(?, ?, ?, ?, ?, ?)',
-                      (self.line, self.learner.step, c.kind, c.name, pack(_params(c)), pack(dict(now=c.now, own=c.own, title=c.title, caution=c.caution)))).lastrowid
+                      (self.line, self.learner.step, c.kind, c.name, pack(_params(c)), pack(_more(c)))).lastrowid
     if c.kind == 'edited': db.execute('update snapshots set last=? where id=?', (c.id, c.params['snapshot']))     # it stands behind this change, not before it
+
+def _more(c)->dict:
+    first = next((o.id for o in c.together if o is not c and o.id), None)       # of those asked together, which are undone together
+    more = dict(now=c.now, own=c.own, title=c.title, caution=c.caution)
+    return more if first is None else {**more, 'first': first}
 
 def _params(c)->dict: return dict(loss=loss_key(c.loss), scores=scores_of(c.loss)) if c.kind == 'loss' else c.params
 
@@ -172,6 +177,7 @@ def _change(row, losses_known)->Change:
     try:
         c = Change(kind, name, dict(params), now=more['now'], asked=step)
         c.step, c.id, c.title, c.own, c.caution = step, number, *(more[k] for k in ('title', 'own', 'caution'))
+        c.first = more.get('first', number)
         if kind == 'loss': c.params, c.loss, c.scores = {}, losses_known.get(params['loss']), params.get('scores')
     except (KeyError, TypeError, ValueError) as e: raise RunError(f"the record is damaged: change {number}, {kind} {name} at step {step}, is not whole") from e
     c._done.set()
@@ -494,7 +500,7 @@ def _stop(self:Run):
 def close(self:Run):
     "Write what is left, and let go of the folder; the learner can still be looked at, and not be trained."
     learn = self.learner
-    if not self.store.writes: return
+    if not self.store.writes: return self._stop()
     with unbroken(deaf=True):
         try:
             if learn is not None and self.folder: learn.between_steps(self._last, learn)

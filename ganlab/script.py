@@ -11,6 +11,7 @@ from fastcore.basics import patch
 from safetensors.torch import save_file
 from .data import digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls
 from .files import may_write, placed
+from .losses import losses
 from .nets import dcgan, mlp, relu_mlp, resnet
 from .records import RunError
 from .run import Run
@@ -61,11 +62,17 @@ def _line(c, stem)->str:
     "A change as code."
     if c.kind in ('on', 'set'): return f"learn.tricks.{c.kind}({', '.join([repr(c.name), *_keywords(c.params)])})"
     if c.kind == 'off': return f"learn.tricks.off({c.name!r}{', now=True' if c.now else ''})"
-    if c.kind == 'loss': return f'learn.set_loss({c.name!r})' if c.loss is None or c.loss.__class__.__module__ == 'ganlab.losses' else f'learn.set_loss({c.loss.__class__.__name__}(...))      # a loss of your own: fill in'
+    if c.kind == 'loss': return _going_over(c)
     if c.kind == 'phase': return f'learn.half_step({c.name!r})'
     if c.kind == 'rates': return f"learn.{dict(g='opt_g', d='opt_d')[c.params['net']]}.param_groups[{int(c.params['group'])}][{_literal(c.params['key'])}] = {_literal(c.params['value'])}"
     if c.kind == 'edited': return f"learn.restore(read_snapshot(here/{_by_hand(stem, c)!r}, learn))      # set by hand"
     raise ValueError(f"a change of the kind {c.kind!r}")
+
+def _going_over(c)->str:
+    "To another loss; of one that is none of ganlab's, a run's folder has no more than the name."
+    if c.loss is not None and c.loss.__class__.__module__ != 'ganlab.losses': return f'learn.set_loss({c.loss.__class__.__name__}(...))      # a loss of your own: fill in'
+    if c.name in losses: return f'learn.set_loss({c.name!r})'
+    return f'learn.set_loss(...)      # a loss of your own, {one_line(c.name)}: fill in'
 
 def _by_hand(stem, c)->str: return f"{stem}.edited-{int(c.params['snapshot'])}" # no name of a script that one would choose beside it
 

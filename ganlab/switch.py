@@ -39,6 +39,7 @@ class Change:
         self.id, self.again, self.own = None, None, False    # its number in a run's record; the run that it is made again from; did a trick ask for it by itself?
         self.loss, self.cancelled, self.together = None, False, (self,)     # the loss that it changes to; was it taken back? the changes that stand or fall with it
         self.recipe = None # the title of the preset that it is part of
+        self.first = None  # in a record: the number of the first of those that were asked together
         self.title, self._done, self._why_never, self._tricks = name, threading.Event(), lambda: None, None
         self._then, self.told = [], False                    # who wants to know; was it said that the training ended before its step?
 

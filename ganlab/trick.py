@@ -154,7 +154,8 @@ def inside(title:str)->str: # 'spectral norm', 'TTUR', "Adam's betas"
 
 def nearest(name, names)->str: # ' Did you mean ...?' or ''
     "A suggestion for a mistyped name."
-    near = get_close_matches(str(name).lower().replace(' ', '_').replace('-', '_'), list(names), 1, 0.5)
+    if not isinstance(name, str): return ''
+    near = get_close_matches(name.lower().replace(' ', '_').replace('-', '_'), list(names), 1, 0.6)
     return f" Did you mean {near[0]!r}?" if near else ''
 
 @patch

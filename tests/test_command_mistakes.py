@@ -142,3 +142,31 @@ def test_on_a_screen_the_bar_is_drawn(monkeypatch):
     learn = GANLearner(data(), *nets(), seed=0)
     with redirect_stdout(Screen()) as said: learn.fit_steps(50)
     assert '\r' in said.getvalue() and '100.00% [50/50' in said.getvalue()
+
+# Words
+
+def test_words_of_a_mistake(tmp_path, capsys, monkeypatch):
+    "A command line is answered in its own words; a guess is made of a near name only"
+    monkeypatch.chdir(tmp_path)
+    def err(line):
+        assert main(line.split()) == 2 and not (tmp_path/'a').exists()
+        return capsys.readouterr().err
+    said = err('train --data ring --preset dcgan --steps 2 --run a')
+    assert '--preset dcgan has no networks for points' in said and 'wgan_gp_toy' in said and '--nets' in said and 'learn.' not in said
+    said = err('train --preset wgan_gp_toy --steps 2 --run a')
+    assert '--preset wgan_gp_toy has no networks for images, and --data digits' in said and 'learn.' not in said
+    assert "Did you mean 'sngan'?" in err('train --data ring --preset sngn --steps 2 --run a')
+    learn = GANLearner(data(), *nets(), seed=0)
+    for wrong in ('nope', None, 'xyz'):
+        with pytest.raises(ValueError) as e: learn.tricks.on(wrong)
+        assert 'Did you mean' not in str(e.value)
+    for typo, name in (('emma', 'ema'), ('spectralnorm', 'spectral_norm'), ('label-smooting', 'label_smoothing'), ('gradient_penality', 'gradient_penalty')):
+        with pytest.raises(ValueError, match=f"Did you mean '{name}'"): learn.tricks.on(typo)
+
+def test_an_error_of_pytorch_within_a_sentence():
+    from torch import nn
+    class Flat(nn.Module):
+        def __init__(self): super().__init__(); self.line = nn.Linear(2, 1)
+        def forward(self, x): return self.line(x.permute(1, 0).view(-1, 2))
+    with pytest.raises(ValueError, match='D does not run') as e: GANLearner(data(), nets()[0], Flat(), seed=0)
+    assert 'reshape' in str(e.value) and '..' not in str(e.value).replace('(...)', '')

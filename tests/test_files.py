@@ -134,3 +134,21 @@ def test_a_run_is_known_by_its_snapshots(told, tmp_path):
     for p in (told.folder/'snapshots').glob('*.safetensors'): (tmp_path/'r'/'snapshots'/p.name).write_bytes(p.read_bytes())
     assert files.run_around(tmp_path/'r'/'snapshots'/'x.safetensors') == files.run_around(tmp_path/'r'/'x') == (tmp_path/'r').resolve()
     assert files.run_around(tmp_path/'x') is None
+
+def test_a_link_and_permissions_stay(told, tmp_path):
+    "What a link leads to is replaced, with the permissions that it had; a new file has those of any other"
+    (tmp_path/'real').mkdir()
+    page = tmp_path/'real'/'page.html'
+    page.write_text('mine'); page.chmod(0o640)
+    (tmp_path/'link.html').symlink_to(page)
+    export_html(told, tmp_path/'link.html', force=True)
+    assert (tmp_path/'link.html').is_symlink() and page.read_bytes() != b'mine' and page.stat().st_mode & 0o777 == 0o640
+    (tmp_path/'inside.html').symlink_to(told.folder/'page.html')
+    with pytest.raises(FileExistsError, match="a run's folder"): export_html(told, tmp_path/'inside.html', force=True)
+    usual = tmp_path/'usual'
+    usual.touch()
+    told.to_python(tmp_path/'s'/'a.py')
+    assert {p.stat().st_mode for p in (tmp_path/'s').iterdir()} == {usual.stat().st_mode}
+    (tmp_path/'s'/'a.safetensors').chmod(0o664)
+    told.to_python(tmp_path/'s'/'a.py', force=True)
+    assert (tmp_path/'s'/'a.safetensors').stat().st_mode & 0o777 == 0o664

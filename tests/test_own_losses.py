@@ -180,6 +180,20 @@ def test_recorded_forked_and_resumed(tmp_path):
     again = GANLearner.resume(tmp_path/'a', learn.dls, G, nn.Sequential(D, nn.Sigmoid()), loss=BCE())
     assert again.state_hash() == other.state_hash() and again.probabilities
 
+@pytest.mark.parametrize('loss,name', [(Softer(), 'softer'), (Gap(), 'Gap')])
+def test_a_script_asks_for_a_loss_of_ones_own(loss, name, tmp_path):
+    "From the folder as from the learner: to fill in, and never a name that no learner knows"
+    learn = GANLearner(tensor_dls(torch.randn(64, 2), bs=16), *mlp(width=8, depth=1, seed=0), seed=0, run=tmp_path/'a')
+    learn.set_loss(loss)
+    learn.fit_steps(2, progress=False)
+    learn.set_loss('hinge')
+    learn.fit_steps(2, progress=False)
+    learn.run.close()
+    with Run.open(tmp_path/'a') as run: text = run.to_python(tmp_path/'a.py').read_text()
+    assert "learn.set_loss('hinge')\n" in text
+    assert 'learn.set_loss(...)      # a loss of your own, ' in text and name in text and f"set_loss('{name}')" not in text
+    compile(text, 'a.py', 'exec')
+
 # Two that print alike
 
 near, far = torch.arange(2000.), torch.arange(2000.)

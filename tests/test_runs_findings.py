@@ -2,7 +2,7 @@
 import os, shutil, sqlite3, threading, time, warnings
 import numpy as np, pytest, torch
 from torch import nn
-from ganlab.data import ring_dls
+from ganlab.data import ring_dls, tensor_dls
 from ganlab.fitting import StepError
 from ganlab.lab import Lab
 from ganlab.learner import GANLearner
@@ -13,7 +13,8 @@ from ganlab.run import Run
 from ganlab.switch import Refused
 from ganlab.trick import Trick
 import ganlab.fork, ganlab.presets
-from strangers import go, one_sentence
+import strangers
+from strangers import go, make_learner, one_sentence
 
 def data(): return ring_dls(n=500, bs=16)
 def nets(): return mlp(width=8, depth=2, seed=0)
@@ -408,3 +409,16 @@ def test_no_snapshot_is_taken_twice(tmp_path):
     assert [s['step'] for s in Run.open(tmp_path/'a').snapshots] == [0, 20, 40, 60]
     learn = _on(tmp_path/'a'); learn.tricks.on('ttur'); at = learn.state_hash(); learn.run.close()      # another state of that step
     assert [s['step'] for s in Run.open(tmp_path/'a').snapshots] == [0, 20, 40, 60, 60] and _on(tmp_path/'a').state_hash() == at
+
+@pytest.mark.parametrize('resumed', [False, True])
+@pytest.mark.parametrize('preset', ['wgan_gp_toy', 'r3gan'])
+def test_undo_takes_back_a_whole_preset(tmp_path, preset, resumed):
+    "What was asked together is undone together, and what was switched before it at the same step stays"
+    learn = make_learner(run=tmp_path/'r'); go(learn, 3); learn.tricks.on('label_smoothing' if preset != 'r3gan' else 'instance_noise'); was = learn.state_hash()
+    on = [t.name for t in learn.tricks.enabled]
+    assert len(learn.tricks.preset(preset)) > 2; go(learn, 2)
+    if resumed:
+        learn.run.close(); learn = GANLearner.resume(tmp_path/'r', tensor_dls(strangers.data(), 8), *strangers.nets('mlp'), progress=False)
+    learn.undo()
+    assert learn.step == 3 and learn.state_hash() == was and [t.name for t in learn.tricks.enabled] == on == [c.name for c in learn.run.changes]
+    learn.undo(); assert learn.step == 3 and not learn.tricks.enabled and not learn.run.changes

@@ -361,3 +361,25 @@ def test_every_trick_on_a_batch_size_in_the_code():
         except ValueError as e: one_sentence(e); assert learn.state_hash() == was; continue
         go(learn, 2); learn.tricks.off(name, now=True); go(learn, 1); on += 1
     assert on > 30
+
+@pytest.mark.parametrize('name, params', [('spectral_norm', {}), ('self_attention', {})])
+def test_a_load_that_fails_leaves_no_trace(tmp_path, name, params):
+    "What was turned on for a file's weights is in no log and in no record where another optimiser refuses its state"
+    kind = 'dropout' if name == 'self_attention' else 'mlp'
+    learn = make_learner(kind, path=tmp_path); learn.tricks.on(name, **params); learn.save('w')
+    other = make_learner(kind, path=tmp_path, opt='sgd', run=tmp_path/'r'); other.tricks.on('label_smoothing'); go(other, 1)
+    was, log, rows = other.state_hash(), list(other.tricks.log), [c.id for c in other.run.changes]
+    with pytest.raises(ValueError, match='with_opt=False') as e: other.load('w')
+    one_sentence(e.value)
+    assert (other.tricks.log, [c.id for c in other.run.changes], other.state_hash()) == (log, rows, was) and not other.tricks.refused and not other.tricks[name].enabled
+    go(other, 1); other.load('w', with_opt=False)
+    assert [(c.kind, c.name) for c in other.run.changes] == [('on', 'label_smoothing'), ('on', name), ('edited', 'state')] and [c.name for c in other.tricks.log] == ['label_smoothing', name, 'state']
+    go(other, 1)
+
+def test_plain_weights_for_a_learner_with_a_trick_on(tmp_path):
+    "The sentence names the trick to turn off"
+    learn = make_learner(path=tmp_path); learn.save('plain')
+    learn.tricks.on('spectral_norm'); learn.tricks.on('ema'); was = learn.state_hash()
+    with pytest.raises(ValueError, match='turn spectral_norm off first') as e: learn.load('plain')
+    one_sentence(e.value); assert learn.state_hash() == was
+    learn.tricks.off('spectral_norm', now=True); learn.load('plain')

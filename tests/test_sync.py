@@ -16,7 +16,7 @@ def test_export(tmp_path):
     "Exporting the notebooks again gives the package as it stands"
     work = copy_project(tmp_path/'copy', 'nbs', 'pyproject.toml', 'settings.ini', 'README.md')
     (work/'ganlab').mkdir()
-    (work/'ganlab'/'__init__.py').write_text((ROOT/'ganlab'/'__init__.py').read_text(encoding='utf-8'), encoding='utf-8')
+    for own in ('__init__.py', '__main__.py'): (work/'ganlab'/own).write_text((ROOT/'ganlab'/own).read_text(encoding='utf-8'), encoding='utf-8')      # in no notebook
     env = {k: v for k, v in os.environ.items() if k != 'IN_TEST'}
     subprocess.run([sys.executable, '-c', 'from nbdev.doclinks import nbdev_export; nbdev_export()'], cwd=work, env=env, check=True)
     made, here = modules(work/'ganlab'), modules(ROOT/'ganlab')
