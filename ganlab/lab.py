@@ -117,6 +117,7 @@ def _make_parts(self:Lab, refresh, share):
         strip=Drawn(pace(.25), self._line, self.timeline),
         picture=Drawn(pace(1.), self._look, self.samples),
         closeup=Drawn(pace(.25), self._closer, self.samples))
+    self._drawn['picture'].pace.oldest = .8      # the samples are what is looked at after a flip
 
 @patch
 def _meet(self:Lab):
