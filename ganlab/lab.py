@@ -59,7 +59,7 @@ class Lab(Tenant, W.VBox):
     def __init__(self,
         learn, # a `GANLearner`
         refresh:float=0.5, # seconds between two refreshes
-        share:float=0.02, # of the training thread's CPU time that pictures take; the rest takes 1.5 times as much
+        share:float=0.02, # of the training thread's CPU time that pictures aim at (more where they would get older than .8 s); the rest takes 1.5 times as much
         clock=Clock, # has `wall()` and `cpu()`, in seconds
     ):
         if not isinstance(learn, StepLearner): raise TypeError(f"Lab({learn!r}): need a GANLearner")
