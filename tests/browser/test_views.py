@@ -156,6 +156,8 @@ def test_images_are_apart(shown):
     view = Samples()
     view.refresh(PanelState(1, picture=Pictures(learn).take()))
     page = shown(view)
+    painted = "document.querySelector('.real').getContext('2d').getImageData(2, 2, 1, 1).data[3]"     # pictures are decoded first
+    page.wait_for_function(painted)
     column = page.evaluate('''() => { const c = document.querySelector('.real'), r = c.getBoundingClientRect(), side = (r.width - 2) / 2, row = c.getContext('2d').getImageData(0, Math.round(side / 2), c.width, 1).data;
       return { side, gap: [...row.slice(4 * Math.round(side + 1), 4 * Math.round(side + 1) + 3)], edges: [1, side - 2, side + 4, r.width - 2].map(x => row[4 * Math.round(x)]), middle: row[4 * Math.round(side / 2)] } }''')
     assert all(150 < v < 240 for v in column['gap']) and max(column['edges']) < 60 and column['middle'] > 200, column
