@@ -90,28 +90,27 @@ def make_again(self:GANLearner,
     source:Run, # the record that they come from
 ):
     "Apply the recorded changes of this step."
-    with unbroken(): self._make_again(todo, source)
+    with unbroken(): _made_again(self, todo, source)
 
-@patch
-def _make_again(self:GANLearner, todo, source):
+def _made_again(learn, todo, source):
     some = False
-    while todo and todo[0].step <= self.step:
+    while todo and todo[0].step <= learn.step:
         c, some = todo.popleft(), True
         if c.own: continue
-        mine = source if self.run is source else None
+        mine = source if learn.run is source else None
         if c.kind == 'edited':
-            put_back(self, replace(source.snapshot(c.params['snapshot'], self), log=tuple(self.tricks.log)))
-            if mine: self.tricks.made(c)
-            else: self.run.edited(self)
+            put_back(learn, replace(source.snapshot(c.params['snapshot'], learn), log=tuple(learn.tricks.log)))
+            if mine: learn.tricks.made(c)
+            else: learn.run.edited(learn)
             continue
         new = _again(c, mine)
-        if self.tricks._apply(new) and not new.moot: continue
-        self.tricks.refused.pop(new.name, None)
+        if learn.tricks._apply(new) and not new.moot: continue
+        learn.tricks.refused.pop(new.name, None)
         _never_made(c, new, source)
     if some:
-        self._ring.clear()
-        self.rewire()
-    self.settle()
+        learn._ring.clear()
+        learn.rewire()
+    learn.settle()
 
 @patch
 def carry_on(self:GANLearner,
