@@ -25,7 +25,7 @@ from .interrupt import heed, unbroken
 from .late import late
 from .losses import get_loss, loss_key, loss_name, loss_title, scores_of, sees_level
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
-from .probe import find_range, halvings, latent_shape, need_module, probe, whole_batches
+from .probe import find_range, halvings, latent_shape, need_module, probe, unrecorded, whole_batches
 from .rng import BorrowedRNG, Streams, borrowed_rng, whole
 from .surgery import enrol, held, laid_like, level_bias, recentre
 from .snapshots import Snapshot, load_tensors, named_params, opt_numbers, put_back, state_digest, take
@@ -187,8 +187,21 @@ def _meet(self:GANLearner):
             x, self.some_x = self.source.batch(0)[:n].to(self.device), self.source.some()
         self.probabilities = probe(self.G, self.D, x, self.some_z, self.base_loss, self.source.places)
         self.range, why = find_range(self.G, self.some_x.to(self.device), self.some_z, self._declared_range())
-    for said in filter(None, (wired, why)): warnings.warn(said, stacklevel=3)
+    loose = map(self._kept_loose, 'GD', (self.some_z, x))
+    for said in filter(None, (wired, why, *loose)): warnings.warn(said, stacklevel=3)
     self._autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if self.amp else nullcontext
+
+@patch
+def _kept_loose(self:GANLearner, name:str, x:torch.Tensor)->str: # one sentence, or ''
+    "What G or D keeps where no snapshot finds it."
+    net = getattr(self, name)
+    found = unrecorded(net, lambda: self._look(net, x))
+    if not found: return ''
+    where, _, attr = f'{name}.{found[0]}'.rpartition('.')
+    more = f' (and {len(found) - 1} more)' if found[1:] else ''
+    return (f"{where} keeps its tensor {attr}{more} in a plain attribute, and each pass depends on what the last one left "
+            "there: it is not recorded, so a resumed run goes another way, and so does one that is looked at; "
+            f"make it a buffer: register_buffer({attr!r}, ...) in place of the first assignment")
 
 @patch
 def _wired(self:GANLearner)->str: # one sentence, or ''
