@@ -181,7 +181,8 @@ def get_loss(
         named = {loss_name(l): l for l in known} | losses
         if loss in named: return named[loss]
         plain = {n.lower(): n for n in named}
-        near = get_close_matches(loss.lower().replace('-', '_'), plain, n=1, cutoff=.8)
+        word = loss.lower().replace('-', '_').removesuffix('loss').strip(' _')
+        near = get_close_matches(word, plain, n=1, cutoff=.8)
         hint = f"; did you mean {plain[near[0]]!r}?" if near else ""
         raise ValueError(f"loss={loss!r}; need one of {', '.join(named)}, or {own}{hint}")
     if isinstance(loss, type): raise ValueError(f"loss={loss.__name__} is a class; give an instance: loss={loss.__name__}()")

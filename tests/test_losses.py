@@ -129,7 +129,7 @@ def test_hinge():
     assert all((g == 0).all() for g in grads(h.d_loss, right, -right))
     for a, b in zip(grads(h.d_loss, wrong, -wrong), grads(w.d_loss, wrong, -wrong)): assert torch.equal(a, b)
 
-@pytest.mark.parametrize('given,meant', [('hing', 'hinge'), ('non-saturating', 'non_saturating'), ('Wasserstien', 'wasserstein'), ('ls_gan', 'lsgan')])
+@pytest.mark.parametrize('given,meant', [('hing', 'hinge'), ('non-saturating', 'non_saturating'), ('Wasserstien', 'wasserstein'), ('ls_gan', 'lsgan'), ('Hinge loss', 'hinge')])
 def test_a_misspelt_loss(given, meant):
     with pytest.raises(ValueError, match=f"did you mean '{meant}'"): get_loss(given)
 
