@@ -23,7 +23,7 @@ def rewind(self:GANLearner,
     step:int, # where to stand again; its own changes are not made yet
     progress:bool=False, # show a bar while steps are computed again
 ):
-    "Go back to a step, bit for bit; what came after it stays in the record as a ghost branch."
+    "Go back to a step, bit for bit; what came after it stays in the record as a ghost branch. A change that waits for its step (`at=`) goes on waiting."
     step = whole(step, 'step', 0, self.step, ': a step that was done')
     self.between_steps(_back, self, step, None, progress)
     return self
@@ -105,7 +105,7 @@ def fork(self:GANLearner,
     G=None, D=None, # networks built as they were given to this learner, where those could not be copied
     progress:bool=False, # show a bar while steps are computed again
 )->GANLearner:
-    "A second learner that goes on from here, or from an earlier step."
+    "A second learner that goes on from here, or from an earlier step. A change that waits for its step (`at=`) waits there, too."
     if step is not None: step = whole(step, 'step', 0, self.step, ': a step that was done')
     if (G is None) != (D is None): raise ValueError("give both G and D, or neither")
     if G is None:
@@ -134,7 +134,8 @@ def _fork(learn, step, name, G, D, progress):
     else: last = run.last_before(step)
     run.sync()
     where = run.folder and _beside(run.folder, name)
-    store = run.store.copy(where, run.line, step, last, parent=dict(path=str(run.folder) if run.folder else None, line=run.line, step=step), name=name or 'fork')
+    parent = dict(path=str(run.folder) if run.folder else None, line=run.line, step=step)
+    store = run.store.copy(where, run.line, step, last, parent=parent, name=name or 'fork', waiting=run.store.fact('waiting', []))
     own = learn.known_losses.values()
     try: return GANLearner.resume(store, learn.dls, G, D, step=step, loss=list(own), opt=None if isinstance(learn.made['opt'], str) else learn.made['opt'], x=learn.made['x'],
                                   tricks=[deepcopy(t) for t in learn.tricks.given.values()], device=learn.device, progress=progress)

@@ -216,7 +216,8 @@ def note_waiting(self:Run):
 @patch
 def _put_waiting(self:Run, db):
     waiting = [c for c in self.learner.tricks.pending if c.at is not None]
-    facts = [dict(kind=c.kind, name=c.name, params=_params(c), at=c.at, now=c.now, asked=c.asked, title=c.title) for c in waiting]
+    group = lambda c: next(i for i, o in enumerate(waiting) if o in c.together)      # the first of those that stand or fall together
+    facts = [dict(kind=c.kind, name=c.name, params=_params(c), at=c.at, now=c.now, asked=c.asked, title=c.title, recipe=c.recipe, group=group(c)) for c in waiting]
     db.execute("insert or replace into meta values('waiting', ?)", (pack(facts),))
 
 @patch
@@ -225,11 +226,15 @@ def waits(self:Run,
 )->list: # of `Change`, in the order asked
     "The changes that wait for their step."
     known = by_key([*losses.values(), *own])
-    return [_waiting(known, **facts) for facts in self.store.fact('waiting', [])]
+    facts = self.store.fact('waiting', [])
+    changes, groups = [_waiting(known, **f) for f in facts], [f.get('group') for f in facts]
+    for c, group in zip(changes, groups):
+        if group is not None: c.together = tuple(o for o, g in zip(changes, groups) if g == group)
+    return changes
 
-def _waiting(known, kind, name, params, at, now, asked, title)->Change:
+def _waiting(known, kind, name, params, at, now, asked, title, recipe=None, group=None)->Change: # before there was `recipe`, each stood for itself
     c = Change(kind, name, {} if kind == 'loss' else params, at, now, asked)
-    c.title, c.loss = title, known.get(params.get('loss'))
+    c.title, c.recipe, c.loss = title, recipe, known.get(params.get('loss'))
     return c
 
 @patch(as_prop=True)
