@@ -1085,6 +1085,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                             'ganlab.run.__exit__': ('run.html#__exit__', 'ganlab/run.py'),
                             'ganlab.run._change': ('run.html#_change', 'ganlab/run.py'),
                             'ganlab.run._close_all': ('run.html#_close_all', 'ganlab/run.py'),
+                            'ganlab.run._fact': ('run.html#_fact', 'ganlab/run.py'),
                             'ganlab.run._facts': ('run.html#_facts', 'ganlab/run.py'),
                             'ganlab.run._more': ('run.html#_more', 'ganlab/run.py'),
                             'ganlab.run._params': ('run.html#_params', 'ganlab/run.py'),

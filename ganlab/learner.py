@@ -118,7 +118,7 @@ class GANLearner(StepLearner):
         from ganlab.run import Run
         with Run.begins(self, run) as self.run:
             for t in (tricks.items() if isinstance(tricks, Mapping) else tricks): self._first(t)
-        self('after_create')
+            self('after_create')
 
     G = property(lambda self: self.model.G, doc="The generator.")
     D = property(lambda self: self.model.D, doc="The discriminator.")

@@ -123,7 +123,8 @@ def preset(self:Tricks,
     if name not in presets: raise ValueError(f"no preset called {name!r}.{nearest(name, presets)} learn.tricks.presets lists them all.")
     done, learn, at = Switched(), self.learn, self.step_of(at)
     for kind, what, values in presets[name].plan(learn, at):
-        done.append(learn.loss_change(what, at) if kind == 'loss' else self.change(kind, what, values, at, now=kind == 'off'))
+        if kind == 'loss': done.append(learn.loss_change(what, at))
+        else: done.append(self.change(kind, what, values, at, now=kind == 'off'))
     for c in done: c.together, c.recipe = tuple(done), presets[name].title
     self.ask_all(done)
     if not learn.training_now and (refused := next((c for c in done if c.error), None)): raise refused.error

@@ -6,7 +6,7 @@
 from __future__ import annotations
 import warnings
 from collections import deque
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from fastcore.basics import patch
@@ -234,19 +234,24 @@ def resume(cls:GANLearner,
     progress:bool=True, # show a bar while steps are computed again
 )->GANLearner:
     "Go on with a run, bit for bit, whatever ended it. A change that waited for its step (`at=`) waits again."
-    with unbroken():
-        store = run if isinstance(run, Store) else _opened(getattr(run, 'folder', run))
-        try: return _taken_up(store, step, progress, dls, G, D, loss, opt, tricks, x, cbs=cbs, path=path, device=device)
-        except BaseException:
-            store.close()
-            raise
+    held = ExitStack()
+    try:
+        with unbroken():
+            more = dict(cbs=cbs, path=path, device=device)
+            return _taken_up(held, run, step, progress, dls, G, D, loss, opt, tricks, x, **more)
+    except BaseException:      # also a Ctrl-C that waited for the end: nobody gets the learner
+        with unbroken(): held.close()
+        raise
 
 def _opened(folder)->Store:
     if isinstance(folder, (str, os.PathLike)): Run.let_go(folder)
     return Store.open(folder, write=True)
 
-def _taken_up(store, step, progress, dls, G, D, loss, opt, tricks, x, **more)->GANLearner:
+def _taken_up(held, run, step, progress, dls, G, D, loss, opt, tricks, x, **more)->GANLearner: # held: lets go of the run
+    store = run if isinstance(run, Store) else _opened(getattr(run, 'folder', run))
+    held.callback(store.close)
     rec = Run(store)
+    held.callback(rec._stop)
     known = rec.steps_on(rec.line)
     _tell_of_more(store, known)
     step = known if step is None else whole(step, 'step', 0, known, ': that is how far the run is known')

@@ -62,7 +62,8 @@ def words(change, learn)->tuple: # the subject, in bold, and the rest of the sen
 
 def waits(changes, learn)->str: # '' where none of them waits for a later step
     "What waits for its step, in a sentence."
-    later = sorted({c.together: c for c in changes if c.at is not None}.values(), key=lambda c: c.at)      # a preset is one
+    later = {c.together: c for c in changes if c.at is not None}      # a preset is one
+    later = sorted(later.values(), key=lambda c: c.at)
     if not later: return ''
     if len(later) == 1: return f'{words(later[0], learn)[0]} waits for step {thou(later[0].at)}.'
     return f'{len(later)} changes wait for later steps, the first for step {thou(later[0].at)}: {words(later[0], learn)[0]}.'
