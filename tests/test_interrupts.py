@@ -270,7 +270,7 @@ def test_ctrl_c_while_a_run_is_opened(act, points, tmp_path): let_in(act, points
 
 @pytest.mark.slow
 @pytest.mark.parametrize('act', opened)
-def test_ctrl_c_at_many_places_while_a_run_is_opened(act, points, tmp_path): let_in(act, points, tmp_path, 80)
+def test_ctrl_c_at_many_places_while_a_run_is_opened(act, points, tmp_path): let_in(act, points, tmp_path, 40)
 
 # An interrupt that a network raises by itself, while steps are computed again
 
