@@ -54,8 +54,10 @@ def _back(learn, step, last, progress):
     run.sync()
     here, line, mine = take(learn), run.line, [(r, r.columns, r._data, r.n) for r in (learn.record, *learn.layers.values())]
     counters = {k: getattr(run, k) for k in ('_start', '_flushed', '_due', '_frame_due', '_snap_due', '_framed', '_mult')}
-    run.leave(step, run.last_before(step) if last is None else last)
-    try: run.bring(learn, step, progress)
+    last = run.last_before(step) if last is None else last
+    stood = here if (step, last) == (here.step, run.last_change()) else None
+    run.leave(step, last)
+    try: run.bring(learn, step, progress, stood)
     except BaseException:
         run.line = line
         for k, v in counters.items(): setattr(run, k, v)

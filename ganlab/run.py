@@ -131,7 +131,7 @@ def wipe(
         except OSError: pass
 
 late(Run, browse='frame_steps frame_at switches_at branches last_healthy', fork='learner_at', script='to_python',
-     resume='mults snapshot bring last_before going_on replay hash_at')
+     resume='mults snapshot bring last_before going_on replay hash_at otherwise')
 
 # %% ../nbs/09_run.ipynb #8eb0dc8e
 @patch(as_prop=True)
