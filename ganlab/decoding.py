@@ -4,7 +4,7 @@
 
 # %% ../nbs/decoding.ipynb #f93deb53
 from __future__ import annotations
-import math, os, warnings
+import math, os, re, sys, warnings
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np, torch
 from PIL import Image, ImageOps
@@ -27,11 +27,18 @@ def span_of(
 # %% ../nbs/decoding.ipynb #53152263
 def _is_deep(im)->bool: return im.mode[0] in 'IF' # 16 or 32 bits per pixel, grey
 
+def _order(im)->str: # how the file's bytes become pixels, such as 'RGB;16B'; '' where they are not decoded yet
+    args = im.tile[0].args if im.tile else ''
+    return str(args[0] if isinstance(args, tuple) and args else args)
+
+def _has_deep_colours(im)->bool: return re.fullmatch('(LA|RGB|RGBX|RGBA);16[BLN]', _order(im)) is not None # 16 bits per channel
+
 def _values(path)->tuple|None: # least, greatest, are they floats; None: 8 bits, or a file that cannot be read
     try:
         with Image.open(path) as im:
-            if not _is_deep(im): return None
-            a = np.asarray(im)
+            if _has_deep_colours(im): a = _deep_colours(path)[0]
+            elif _is_deep(im): a = np.asarray(im)
+            else: return None
             return float(a.min()), float(a.max()), im.mode == 'F'
     except Exception: return None      # whoever decodes it says what is wrong
 
@@ -46,16 +53,51 @@ def deep_span(
     lo, hi, floats = min(v[0] for v in found), max(v[1] for v in found), all(v[2] for v in found)
     span = span_of(lo, hi, floats)
     if span != (0, 65535) and not (floats and span in ((0, 1), (0, 255))):
-        warnings.warn(f"{len(found)} of {len(files)} images have more than 8 bits per pixel, and values from {lo:,g} to {hi:,g}: {span[0]:,g} becomes black and {span[1]:,g} white", stacklevel=3)
+        warnings.warn(f"{len(found)} of {len(files)} images have more than 8 bits per channel, and values from {lo:,g} to {hi:,g}: {span[0]:,g} becomes black and {span[1]:,g} white", stacklevel=3)
     return span
 
-def _eight_bits(im, span):
-    a = np.asarray(im).astype(np.float64)
+def _bytes_of(a, span, floats=False)->np.ndarray: # uint8
+    "Deep values, as black and white are agreed upon."
+    a = a.astype(np.float64)
     lo, hi = float(a.min()), float(a.max())
     if span is None or lo < span[0] or hi > span[1]:
         if span: warnings.warn("an image has values outside the range of those that were looked at, and is scaled by its own")
-        span = span_of(lo, hi, im.mode == 'F')
-    return Image.fromarray(((a - span[0])*(255/(span[1] - span[0]))).round().astype(np.uint8))
+        span = span_of(lo, hi, floats)
+    return ((a - span[0])*(255/(span[1] - span[0]))).round().astype(np.uint8)
+
+
+# %% ../nbs/decoding.ipynb #5d2c81f4
+_other_order = {'B': 'L', 'L': 'B', 'N': 'B' if sys.byteorder == 'little' else 'L'}
+
+def _halves(path)->tuple: # (high, low), each uint8, (height, width, bands)
+    "The upper and the lower bytes of a file with 16 bits per channel."
+    with Image.open(path) as im, Image.open(path) as other:
+        order = _order(im)
+        if order == 'LA;16B':                          # Pillow reads it as colour, and its four bytes are what is wanted
+            other.tile = [t._replace(args='RGBA') for t in other.tile]
+            both = np.asarray(ImageOps.exif_transpose(other))
+            return both[..., [0, 0, 0, 2]], both[..., [1, 1, 1, 3]]
+        low = order[:-1] + _other_order[order[-1]]
+        other.tile = [t._replace(args=(low, *t.args[1:]) if isinstance(t.args, tuple) else low) for t in other.tile]
+        return tuple(np.asarray(ImageOps.exif_transpose(o)) for o in (im, other))
+
+def _deep_colours(path)->tuple: # uint16 (height, width, colours), and alpha, uint8 (height, width) or None
+    "The values of a file with 16 bits per channel."
+    high, low = _halves(path)
+    values = high.astype(np.uint16)*256 + low
+    with Image.open(path) as im:
+        if im.mode == 'RGBA': return values[..., :3], high[..., 3]
+        clear = im.info.get('transparency')            # of a PNG, the one colour that is not seen
+        alpha = None if clear is None else np.where((values == np.array(clear)).all(-1), 0, 255).astype(np.uint8)
+        return values, alpha
+
+def _shallow_colours(path, span):
+    "A file with 16 bits per channel as an image with 8; as it was taken, upright."
+    values, alpha = _deep_colours(path)
+    span = span or span_of(float(values.min()), float(values.max()))
+    a = (values >> 8).astype(np.uint8) if span == (0, 65535) else _bytes_of(values, span)       # all sixteen bits: what Pillow gives
+    return Image.fromarray(a if alpha is None else np.dstack([a, alpha]))
+
 
 # %% ../nbs/decoding.ipynb #259b1c65
 def sides(
@@ -69,7 +111,7 @@ def sides(
 
 def _colours(im, channels, span):
     "`im` in mode L, LA, RGB or RGBA, whatever mode it came in."
-    if _is_deep(im): im = _eight_bits(im, span)
+    if _is_deep(im): im = Image.fromarray(_bytes_of(np.asarray(im), span, im.mode == 'F'))
     if channels in (2, 4): return im.convert('RGBA').convert('LA' if channels == 2 else 'RGBA')
     if im.has_transparency_data:
         im = im.convert('RGBA')
@@ -86,6 +128,7 @@ def load_image(
     h, w = sides(size)
     with Image.open(path) as im:
         im.draft('L' if channels < 3 else 'RGB', (2*w, 2*h))    # a JPEG can be decoded at a fraction of its size
-        im = ImageOps.fit(_colours(ImageOps.exif_transpose(im), channels, span), (w, h), Image.Resampling.BICUBIC)
+        im = _shallow_colours(path, span) if _has_deep_colours(im) else ImageOps.exif_transpose(im)
+        im = ImageOps.fit(_colours(im, channels, span), (w, h), Image.Resampling.BICUBIC)
     a = torch.from_numpy(np.array(im))
     return a[None] if channels == 1 else a.permute(2, 0, 1).contiguous()

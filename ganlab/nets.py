@@ -75,33 +75,57 @@ def init_dcgan(m):
     elif isinstance(m, nn.BatchNorm2d): nn.init.normal_(m.weight, 1, .02)
     if getattr(m, 'bias', None) is not None: nn.init.zeros_(m.bias)
 
-def _image_args(size, channels, z_dim, width):
+def _image_args(n, channels, z_dim, width):
+    "Of networks that double their maps `n` times."
     for k, v, hi in (('channels', channels, 64), ('z_dim', z_dim, 65_536), ('width', width, 4_096)): whole(v, k, 1, hi)
-    n = _sides(size)
     return [width * min(2**i, 8) for i in range(n)]   # channels of the maps, from the largest map to the smallest
+
+# %% ../nbs/02_nets.ipynb #0e9d35b8
+def _doubled_from(h, w):
+    "The smallest map from which (h, w) is reached, and how many doublings it takes; None: there is none."
+    for n in range(6, 1, -1):
+        first = h >> n, w >> n
+        if all(3 <= a <= 16 and a << n == side <= 256 for a, side in zip(first, (h, w))): return first, n
+
+def _nearest(h, w):
+    "The size that can be reached with the least change of both sides."
+    near = [tuple(min(max(round(v/2**n), 3), 16, 256 >> n) << n for v in (h, w)) for n in range(2, 7)]
+    return min(near, key=lambda s: abs(s[0] - h) + abs(s[1] - w))
+
+def _first_map(size):
+    "As `_doubled_from`, of a side or a pair (height, width)."
+    pair = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
+    need = "two sides of 3 to 16 times the same power of two, from 4 up, and at most 256, such as (48, 64), or one side such as 32"
+    if len(pair) != 2 or any(isinstance(v, bool) or not isinstance(v, int) for v in pair): raise ValueError(f"size={size!r}; need {need}")
+    found = _doubled_from(*pair)
+    if found: return found
+    raise ValueError(f"size={size!r}; need {need}: the nearest is {_nearest(*pair)}; choose that and give the data the same size")
+
 
 # %% ../nbs/02_nets.ipynb #e05935d3
 def dcgan(
-    size:int=32, # side of the images in pixels: 16, 32, 64, 128 or 256
+    size:int|tuple=32, # side of the images in pixels, or (height, width): 3 to 16 times a power of two, from 4 to 64
     channels:int=1, # colour channels: 1 grey, 3 RGB
     z_dim:int=64, # numbers per latent vector
     width:int=64, # channels of the largest feature map
     bn_d:bool=False, # BatchNorm in D, except in its first layer
     seed:int|None=None, # of the initial weights; None: drawn from PyTorch's own generator
-)->tuple: # (G, D): (N, z_dim) -> (N, channels, size, size) in [-1, 1], and back to (N,)
+)->tuple: # (G, D): (N, z_dim) -> (N, channels, height, width) in [-1, 1], and back to (N,)
     "DCGAN: strided convolutions, BatchNorm in G only."
-    ws = _image_args(size, channels, z_dim, width)
+    first, n = _first_map(size)
+    ws = _image_args(n, channels, z_dim, width)
+    h, w = (a << n for a in first)
     def up(a, b, *geometry): return [nn.ConvTranspose2d(a, b, *geometry, bias=False), nn.BatchNorm2d(b), nn.ReLU()]
     def down(a, b, bn): return [nn.Conv2d(a, b, 4, 2, 1, bias=not bn), *([nn.BatchNorm2d(b)] if bn else []), nn.LeakyReLU(.2)]
     with _init_from(seed):
-        g = [LatentMap(), *up(z_dim, ws[-1], 4, 1, 0)]
+        g = [LatentMap(), *up(z_dim, ws[-1], first, 1, 0)]
         for a, b in zip(ws[:0:-1], ws[-2::-1]): g += up(a, b, 4, 2, 1)
         G = nn.Sequential(*g, nn.ConvTranspose2d(ws[0], channels, 4, 2, 1), nn.Tanh())
         d = down(channels, ws[0], False)
         for a, b in zip(ws, ws[1:]): d += down(a, b, bn_d)
-        D = nn.Sequential(*d, nn.Conv2d(ws[-1], 1, 4, 1, 0), nn.Flatten(0))
+        D = nn.Sequential(*d, nn.Conv2d(ws[-1], 1, first, 1, 0), nn.Flatten(0))
         G.apply(init_dcgan); D.apply(init_dcgan)
-    return _finish('dcgan', G, D, z_dim, size=size, channels=channels, width=width, bn_d=bool(bn_d))
+    return _finish('dcgan', G, D, z_dim, size=h if h == w else (h, w), channels=channels, width=width, bn_d=bool(bn_d))
 
 # %% ../nbs/02_nets.ipynb #ccc10315
 class Res(nn.Module):
@@ -139,7 +163,7 @@ def resnet(
     seed:int|None=None, # of the initial weights; None: drawn from PyTorch's own generator
 )->tuple: # (G, D): (N, z_dim) -> (N, channels, size, size) in [-1, 1], and back to (N,)
     "SNGAN's residual networks: BatchNorm in G, none in D."
-    ws = _image_args(size, channels, z_dim, width)
+    ws = _image_args(_sides(size), channels, z_dim, width)
     with _init_from(seed):
         wide = [ws[-1], *ws[::-1]]                     # the 4x4 map has as many channels as the first block's output
         G = nn.Sequential(nn.Linear(z_dim, wide[0]*16), nn.Unflatten(1, (wide[0], 4, 4)),

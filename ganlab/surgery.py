@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 from .layers import channels_last, form, is_layer, is_usual, no_layers, sealed
 from .meters import eval_mode
 from .rng import borrowed_rng
@@ -16,8 +17,8 @@ from .trick import Trick
 
 # %% auto #0
 __all__ = ['wheres', 'Site', 'added', 'held', 'taken', 'trace', 'laid_like', 'Joint', 'insert', 'remove', 'hosts', 'enrol',
-           'sites', 'at', 'layers', 'hidden', 'unheard', 'instead', 'Grafted', 'Branch', 'Residual', 'wider', 'deeper',
-           'scale_moments', 'fold', 'swapped', 'level_bias', 'recentre']
+           'sites', 'at', 'layers', 'hidden', 'unheard', 'resting', 'instead', 'Grafted', 'Branch', 'Residual', 'wider',
+           'deeper', 'scale_moments', 'fold', 'swapped', 'level_bias', 'recentre']
 
 # %% ../nbs/06_surgery.ipynb #6fb5e5fc
 @dataclass(frozen=True)
@@ -204,6 +205,21 @@ def unheard(learn, key:str)->list: # names
     learn.found['unheard', key] = out
     return out
 
+def resting(learn, key:str)->list: # of modules
+    "Layers that make their weight of other parameters whenever they run, and that no pass runs: theirs is not up to date."
+    if ('resting', key) in learn.found: return learn.found['resting', key]
+    net = learn.G if key == 'g' else learn.D
+    makes = lambda m: is_layer(m) and 'weight' not in m._parameters and not is_parametrized(m, 'weight')
+    was = {m: m.__dict__.get('weight') for m in net.modules() if makes(m)}
+    if was:
+        with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), \
+             eval_mode(learn.G, learn.D), held(learn.G, learn.D):
+            net(learn.some_z if key == 'g' else learn.G(learn.some_z).clone())
+    learn.found['resting', key] = [m for m, w in was.items() if m.__dict__.get('weight') is w]
+    for m, w in was.items():
+        if w is not None: m.weight = w      # it may be about to be differentiated
+    return learn.found['resting', key]
+
 def _kinds(ms)->str: # '6 EqualConv2d and 1 EqualLinear'
     found = Counter(type(m).__name__.removeprefix('Parametrized') for m in ms)
     return ' and '.join(f'{n} {k}' for k, n in found.items())
@@ -341,10 +357,26 @@ def swapped(
         for m, leaf, p in places: m._parameters[leaf] = p
 
 # %% ../nbs/06_surgery.ipynb #3b9e56fb
+@torch.no_grad()
+def _lifts(
+    learn,             # the learner
+    bias:nn.Parameter, # of a layer of D, one number
+)->bool:
+    "Is what is added to `bias` added to every score? Found by trying."
+    name = next(n for n, p in learn.D.named_parameters() if p is bias)
+    def scores(**lent):
+        with borrowed_rng(learn.streams, 'trace', device=learn.device), eval_mode(learn.G, learn.D), \
+             held(learn.G, learn.D), swapped(learn.D, lent):
+            return learn.D(learn.G(learn.some_z).clone())
+    was = scores()
+    more = 1 + was.abs().max()
+    return torch.allclose(scores(**{name: bias + more}) - was, more.expand_as(was), rtol=1e-3)
+
 def level_bias(learn)->nn.Parameter|None:
-    "D's last bias, if it is one number that is trained: what all its scores have in common."
+    "The last bias of D that is one number, is trained, and is added to every score: what all scores have in common."
     biases = (getattr(s.module, 'bias', None) for s in reversed(sites(learn, 'd')))
-    return next((b for b in biases if isinstance(b, nn.Parameter) and b.numel() == 1 and b.requires_grad), None)
+    ones = [b for b in biases if isinstance(b, nn.Parameter) and b.numel() == 1 and b.requires_grad]
+    return next((b for b in ones if _lifts(learn, b)), None)
 
 @torch.no_grad()
 def recentre(learn)->float: # what was taken off every score

@@ -1,5 +1,5 @@
 "Networks as strangers write them, small data, and the questions that many tests ask of a learner."
-import os, sys, tempfile, traceback
+import os, re, sys, tempfile, traceback
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -104,10 +104,24 @@ class EqualD(nn.Module):
         h = F.leaky_relu(self.third(torch.cat([h, std.view(-1, 1, 1, 1).expand(-1, 1, *h.shape[2:])], 1)), .2)
         return self.head(h.view(h.size(0), -1))
 
+class Rescaled:
+    "A hook that makes a layer's weight of another parameter just before the layer runs; until then there is none"
+    def __init__(self, m): m.stored = nn.Parameter(m._parameters.pop('weight').data); m.register_forward_pre_hook(self)
+    def __call__(self, m, args): m.weight = m.stored*m.stored[0].numel()**-.5
+
+class Stages(nn.Module):
+    "Grows by itself: of its stages one runs now, the next only later"
+    def __init__(self, w):
+        super().__init__()
+        self.stages, self.at = nn.ModuleList([nn.Conv2d(w, w, 3, 1, 1) for _ in range(2)]), 0
+        for m in self.stages: Rescaled(m)
+    def forward(self, x): return self.stages[self.at](x)
+
 def worn_g(w=4):
-    "Latents of shape (6, 1, 1), a GroupNorm, weight norm of old, and a layer that is frozen"
+    "Latents of shape (6, 1, 1), a GroupNorm, weight norm of old, a layer that is frozen, and one of two stages"
     old, still = nn.utils.weight_norm(nn.ConvTranspose2d(6, w, 4, bias=False)), nn.ConvTranspose2d(w, w, 4, 2, 1).requires_grad_(False)
-    return nn.Sequential(old, nn.GroupNorm(2, w), nn.ReLU(), still, nn.BatchNorm2d(w), nn.ReLU(), nn.ConvTranspose2d(w, 1, 4, 2, 1), nn.Tanh())
+    return nn.Sequential(old, nn.GroupNorm(2, w), nn.ReLU(), still, Stages(w), nn.BatchNorm2d(w), nn.ReLU(),
+        nn.ConvTranspose2d(w, 1, 4, 2, 1), nn.Tanh())
 
 class FunctionalD(nn.Module):
     "Weights in a ParameterDict and of a layer that is never called; spectral norm, an attention and a LayerNorm of its own"
@@ -193,8 +207,9 @@ def in_a_child(f, *args)->tuple: # exit status, and what it said
         finally: os._exit(status)
 
 def one_sentence(e):
-    "The words of an error: one short line of prose"
+    "The words of an error: one short line of prose, that does not begin with the name of an exception of Python's"
     s = str(e.args[0] if isinstance(e, KeyError) else e)
+    assert not re.match(r'(Not turned on: )?\w*(Error|Exception): ', s), s
     assert s and '\n' not in s.strip() and len(s) < 500, s
     return s
 

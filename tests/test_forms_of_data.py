@@ -1,5 +1,5 @@
 "Data of forms that the references do not have: rectangles, alpha channels, deep images, batches that are dicts or begin with something else."
-import warnings
+import struct, warnings, zlib
 import numpy as np, pytest, torch
 from PIL import Image
 from torch import nn
@@ -137,6 +137,96 @@ def test_a_brighter_one_among_many(tmp_path):
     Image.fromarray(a).save(tmp_path/'a.png')
     with pytest.warns(UserWarning, match='scaled by its own'): x = load_image(tmp_path/'a.png', 9, 1, (0., 1023.))
     assert x.unique().tolist() == [187, 249] == load_image(tmp_path/'a.png', 9, 1).unique().tolist() == load_image(tmp_path/'a.png', 9, 1, (0., 4095.)).unique().tolist()
+
+# Deep colours
+
+def png16(path, a, *more):
+    "A PNG with 16 bits per channel; `more` are chunks before the pixels"
+    def part(kind, data): return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+    head = struct.pack('>IIBBBBB', a.shape[1], a.shape[0], 16, {2: 4, 3: 2, 4: 6}[a.shape[2]], 0, 0, 0)
+    rows = b''.join(b'\0' + row.astype('>u2').tobytes() for row in a)
+    middle = b''.join(part(kind, data) for kind, data in more)
+    path.write_bytes(b'\x89PNG\r\n\x1a\n' + part(b'IHDR', head) + middle + part(b'IDAT', zlib.compress(rows)) + part(b'IEND', b''))
+
+def tiff16(path, a, order='<', packed=False, turned=1):
+    "A TIFF with 16 bits per channel in either order of bytes, deflated or not; `turned` is its orientation"
+    h, w, c = a.shape
+    data = a.astype(order + 'u2').tobytes()
+    if packed: data = zlib.compress(data)
+    fields = [(256, 4, w), (257, 4, h), (258, 3, None), (259, 3, 8 if packed else 1), (262, 3, 2), (273, 4, None), (274, 3, turned), (277, 3, c), (278, 4, h), (279, 4, len(data))]
+    if c == 4: fields.append((338, 3, 2))
+    end = 8 + 2 + 12*len(fields) + 4
+    out = (b'II*\0' if order == '<' else b'MM\0*') + struct.pack(order + 'IH', 8, len(fields))
+    for tag, kind, v in fields:
+        if tag == 258: out += struct.pack(order + 'HHII', tag, kind, c, end)
+        elif tag == 273: out += struct.pack(order + 'HHII', tag, kind, 1, end + 2*c)
+        else: out += struct.pack(order + 'HHI', tag, kind, 1) + (struct.pack(order + 'HH', v, 0) if kind == 3 else struct.pack(order + 'I', v))
+    path.write_bytes(out + bytes(4) + struct.pack(f'{order}{c}H', *[16]*c) + data)
+
+def tiff(**kw): return 'tif', lambda path, a: tiff16(path, a, **kw)
+WRITERS = dict(png=('png', png16), tiff=tiff(), other_order=tiff(order='>'), deflated=tiff(packed=True), deflated_other=tiff(packed=True, order='>'))
+
+@pytest.mark.parametrize('ext,write', WRITERS.values(), ids=WRITERS)
+@pytest.mark.parametrize('gb', [1, 0])
+def test_few_bits_in_forty_eight(tmp_path, ext, write, gb):
+    "A camera's twelve bits in each of three channels: by one range, with one warning, no value rounded before it is scaled"
+    colours = [np.array([v, v//2, 4000 - v], np.uint16) for v in np.linspace(0, 4000, 20).astype(int)]
+    (tmp_path/'d').mkdir()
+    for i, v in enumerate(colours): write(tmp_path/'d'/f'{i:02}.{ext}', np.full((9, 12, 3), v))
+    with pytest.warns(UserWarning, match='20 of 20 images .* from 0 to 4,000: 0 becomes black and 4,095 white') as w: dls = image_dls(tmp_path/'d', size=8, bs=4, memory_gb=gb)
+    assert len(w) == 1
+    got = sorted(x[:, 0, 0].tolist() for part in (dls.train, dls.valid) for x in part.x.index_select(0, torch.arange(part.n)))
+    assert got == sorted([round(int(o)*255/4095) for o in v] for v in colours)
+
+def test_all_sixteen_bits_of_colour(tmp_path):
+    "Those that use them say nothing; grey and colour, deep and not, lie in one folder"
+    (tmp_path/'d').mkdir()
+    for i in range(6): png16(tmp_path/'d'/f'a{i}.png', np.full((9, 9, 3), (65535, 25700 + 128, 257*i)))     # what is between two bytes stays what Pillow makes of it
+    tiff16(tmp_path/'d'/'b.tif', np.full((9, 9, 3), (65535, 25700, 0)))
+    save_deep(tmp_path/'d', [np.full((9, 9), 25700, np.uint16)]*3)
+    Image.new('RGB', (9, 9), (255, 100, 0)).save(tmp_path/'d'/'c.png')
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        dls = image_dls(tmp_path/'d', size=8, bs=4)
+    seen = {tuple(x[:, 0, 0].tolist()) for part in (dls.train, dls.valid) for x in part.x}
+    assert seen == {(255, 100, i) for i in range(6)} | {(100, 100, 100)}
+
+@pytest.mark.parametrize('write,ext', [(png16, 'png'), (tiff16, 'tif')])
+def test_alpha_is_no_light(tmp_path, write, ext):
+    "Twelve bits of colour, and sixteen of what is seen through"
+    a = np.full((8, 8, 4), (4000, 1000, 250, 65535))
+    a[:, 4:, 3] = 0
+    write(tmp_path/f'a.{ext}', a)
+    x, white = load_image(tmp_path/f'a.{ext}', 8, 4), load_image(tmp_path/f'a.{ext}', 8, 3)
+    assert x[:, 0, 0].tolist() == [249, 62, 16, 255] and x[3, 0, 7] == 0
+    assert white[:, 0, 0].tolist() == [249, 62, 16] and white[:, 0, 7].tolist() == [255]*3
+
+def test_grey_with_alpha_and_one_clear_colour(tmp_path):
+    a = np.full((8, 8, 2), (4000, 65535))
+    a[0, 0, 0] = 1000
+    png16(tmp_path/'la.png', a)
+    assert load_image(tmp_path/'la.png', 8, 2)[:, 0, :2].tolist() == [[62, 249], [255, 255]]
+    b = np.full((8, 8, 3), (4000, 1000, 250))
+    b[:, 4:] = 4000, 1000, 251                                            # another colour, by the lowest bit
+    png16(tmp_path/'key.png', b, (b'tRNS', struct.pack('>HHH', 4000, 1000, 250)))
+    x = load_image(tmp_path/'key.png', 8, 4)
+    assert x[3, 0, 0] == 0 and x[3, 0, 7] == 255 and x[:3, 0, 7].tolist() == [249, 62, 16]
+
+def test_deep_colours_stand_upright(tmp_path):
+    a = np.zeros((8, 8, 3), int)
+    a[4:] = 4000
+    tiff16(tmp_path/'a.tif', a, turned=3)                                 # upside down
+    png16(tmp_path/'a.png', a, (b'eXIf', b'MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x03\0\0\0\0\0\0'))
+    for name in ('a.tif', 'a.png'):
+        x = load_image(tmp_path/name, 8)
+        assert (x[:, 0] == 249).all() and (x[:, 7] == 0).all(), name
+
+def test_five_bits_are_not_sixteen(tmp_path):
+    "A bitmap with 16 bits per pixel has 5 or 6 per colour"
+    rows = np.full((8, 8), 0b11111_100000_00000, '<u2').tobytes()
+    head = struct.pack('<IiiHHIIiiII', 40, 8, 8, 1, 16, 3, len(rows), 0, 0, 0, 0) + struct.pack('<III', 0xF800, 0x7E0, 0x1F)
+    (tmp_path/'a.bmp').write_bytes(b'BM' + struct.pack('<IHHI', 14 + len(head) + len(rows), 0, 0, 14 + len(head)) + head + rows)
+    assert load_image(tmp_path/'a.bmp', 8)[:, 0, 0].tolist() == [255, 129, 0]
 
 # Batches
 

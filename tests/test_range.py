@@ -1,11 +1,13 @@
 "Networks and data in [0, 1]: declared or found, drawn, augmented, recorded and warned about as those in [-1, 1] are."
 import io, re, warnings
+from pathlib import Path
+from types import SimpleNamespace
 import numpy as np, pytest, torch
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from ganlab.closeup import Closeup
-from ganlab.data import back_to, standard, tensor_dls, tile_images
+from ganlab.data import back_to, digits_dls, image_dls, photos_dls, standard, tensor_dls, tile_images
 from ganlab.learner import GANLearner
 from ganlab.pictures import Pictures
 from ganlab.player import reals_of
@@ -122,3 +124,54 @@ def test_resumed_and_as_a_script(tmp_path):
     learn.run.to_python(tmp_path/'a.py'); learn.run.close()
     assert 'range=(0.0, 1.0)' in (tmp_path/'a.py').read_text()
     again = GANLearner.resume(tmp_path/'a', dls, *pair(nn.Sigmoid())); assert again.range == (0, 1) and again.state_hash() == was
+
+# The data that ganlab makes itself
+
+def folder_of_squares(folder):
+    "Twenty files, black with a white square"
+    folder.mkdir()
+    for i, x in enumerate(squares(20)): Image.fromarray((x[0]*255).byte().numpy()).save(folder/f'{i:02}.png')
+    return folder
+
+@pytest.mark.parametrize('make', [lambda tmp, **kw: digits_dls(bs=16, size=16, **kw), lambda tmp, **kw: photos_dls(bs=16, size=16, n=100, **kw),
+                                  lambda tmp, **kw: image_dls(folder_of_squares(tmp/'in'), 16, 4, **kw), lambda tmp, **kw: image_dls(folder_of_squares(tmp/'in'), 16, 4, memory_gb=0, **kw)],
+                         ids=['digits', 'photos', 'folder', 'streamed'])
+def test_asked_of_ours(make, tmp_path):
+    "The same images for networks of [0, 1], held-out ones too, and no word about it"
+    (tmp_path/'a').mkdir()
+    (tmp_path/'b').mkdir()
+    usual, unit = make(tmp_path/'a'), make(tmp_path/'b', range=(0, 1))
+    for a, b in ((usual.train, unit.train), (usual.valid, unit.valid)): torch.testing.assert_close(b.one_batch()*2 - 1, a.one_batch(), atol=1e-6, rtol=0)
+    assert unit.train.range == (0, 1) and unit.made_by[1]['range'] == (0, 1) and 'range' not in usual.made_by[1]
+    c, h, w = unit.train.shape
+    with warnings.catch_warnings(record=True) as ws:
+        warnings.simplefilter('always')
+        G = nn.Sequential(nn.Linear(8, c*h*w), nn.Sigmoid(), nn.Unflatten(1, (c, h, w)))
+        learn = GANLearner(unit, G, nn.Sequential(nn.Flatten(), nn.Linear(c*h*w, 1)), seed=0)
+        learn.tricks.on('diffaugment')
+        go(learn, 2)
+    assert not [str(w.message) for w in ws if 'range' in str(w.message) or 'values from' in str(w.message)]
+    assert learn.range == (0, 1)
+    shown = learn.shown(learn.some_x)
+    assert shown.min() < -.9 and shown.max() > .5 and learn.some_x.min() >= 0
+    assert Pictures(learn).take()['fake']
+
+@pytest.mark.parametrize('make', [digits_dls, photos_dls, lambda **kw: image_dls(folder_of_squares(Path('in')), 16, 4, **kw)], ids=['digits', 'photos', 'folder'])
+def test_no_range_of_ours(make):
+    with pytest.raises(ValueError, match='what is black and what is white') as e: make(range=(1, 0))
+    one_sentence(e.value)
+
+def test_ours_resumed_by_the_command(tmp_path):
+    "`ganlab train --resume` and a script make the data of the run again, range and all"
+    from ganlab.cli import data_of
+    import ganlab.script
+    where = folder_of_squares(tmp_path/'in')
+    for name, dls, word in (('digits', digits_dls(bs=16, size=16, range=(0, 1)), None), ('folder', image_dls(where, 16, 4, channels=1, range=(0, 1)), str(where))):
+        learn = GANLearner(dls, *pair(nn.Sigmoid()), seed=0, run=tmp_path/name)
+        go(learn, 2)
+        learn.run.to_python(tmp_path/f'{name}.py')
+        learn.run.close()
+        run = Run.open(tmp_path/name)
+        again = data_of(run, SimpleNamespace(data=word))
+        assert again.train.range == (0, 1) and torch.equal(again.one_batch(), dls.one_batch())
+        assert 'range=' in (tmp_path/f'{name}.py').read_text()

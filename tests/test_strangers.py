@@ -7,7 +7,7 @@ from ganlab.data import tensor_dls
 from ganlab.fitting import StepError
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
-from ganlab.surgery import at, instead, insert, laid_like, layers, sites, unheard
+from ganlab.surgery import at, instead, insert, laid_like, layers, level_bias, resting, sites, unheard
 from ganlab.switch import Refused
 from ganlab.trick import Trick
 from ganlab.tricks.diffaugment import augment
@@ -294,6 +294,70 @@ def test_looking_moves_no_frozen_parameter_either():
     learn.sample(8); learn.score(data()[:8]); learn.tricks.why_not('feature_matching'); learn.tricks.why_not('gradient_penalty')
     assert learn.state_hash() == was and learn.D[0].u is u
     go(learn, 1); assert learn.state_hash() != was
+
+class Nudged(OwnNorm):
+    "One that writes into its vector instead of giving it another"
+    def forward(self, x):
+        with torch.no_grad(): self.u.data.copy_(F.normalize(self.bar @ F.normalize(self.bar.t() @ self.u, dim=0), dim=0))
+        return F.linear(x, self.bar/self.u.norm())
+
+@pytest.mark.parametrize('norm', [OwnNorm, Nudged])
+def test_samples_of_an_average_write_nothing_into_it(norm, tmp_path):
+    "G overwrites a frozen parameter whenever it runs: a run whose frames are of its average resumes with the same hash"
+    def nets():
+        torch.manual_seed(1)
+        return nn.Sequential(norm(3, 8), nn.ReLU(), nn.Linear(8, 2)), nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1))
+    dls = tensor_dls(data(), 8)
+    learn = GANLearner(dls, *nets(), z_dim=3, run=tmp_path/'r'); go(learn, 1)
+    learn.tricks.on('ema', beta=.5, rampup=0); go(learn, 3)
+    was = learn.state_hash(); learn.sample(8); assert learn.state_hash() == was
+    learn.run.close()
+    assert GANLearner.resume(tmp_path/'r', dls, *nets()).state_hash() == was
+
+# Weights that are made of other parameters, or not heard
+
+def test_a_stage_that_is_not_in_use_has_no_weight_yet():
+    "What makes its weight as it runs is penalised while it runs, and nothing is said of it in Python's words"
+    learn = make_learner('functional', loss='hinge'); now, later = learn.G[4].stages
+    assert resting(learn, 'g') == [later] and resting(learn, 'd') == []
+    stored = later.stored.clone()
+    learn.tricks.on('orthogonal', strength=1.); go(learn, 2)
+    assert torch.equal(later.stored, stored) and not learn.opt_g.state.get(later.stored)
+    calm = make_learner('functional', loss='hinge'); go(calm, 2)
+    assert not torch.equal(now.stored, calm.G[4].stages[0].stored)
+    learn.G[4].at = 1; learn.found.clear()
+    assert resting(learn, 'g') == [now]
+    go(learn, 1); assert not torch.equal(later.stored, stored)
+
+class Rebuilds(nn.Module):
+    "Scores by how well it rebuilds a grey image, so that its last bias is the image's; with a head, the level is elsewhere"
+    def __init__(self, head):
+        super().__init__()
+        self.level = nn.Linear(1, 1) if head else None
+        self.rebuild = nn.Conv2d(1, 1, 3, 1, 1)
+    def forward(self, x):
+        level = 0. if self.level is None else self.level(x.mean((2, 3)))
+        return level - (self.rebuild(x) - x).abs().mean((2, 3))
+
+@pytest.mark.parametrize('head', [False, True])
+def test_the_level_is_what_every_score_has_in_common(head):
+    "Found by trying, not by the order of layers; a bias that is something else is never moved"
+    learn = make_learner('dropout', D=Rebuilds(head), z_dim=None, loss='non_saturating'); go(learn, 1)
+    bias = learn.D.level.bias if head else None
+    assert level_bias(learn) is bias
+    c = learn.tricks.on('wgan_gp', n_critic=1); go(learn, 2)
+    assert ('cannot be recentred' in (c.caution or '')) is not head
+    was, own = learn.D.rebuild.bias.clone(), bias.clone() if head else None
+    learn.tricks.off('wgan_gp'); assert torch.equal(learn.D.rebuild.bias, was)
+    if head: assert not torch.equal(bias, own)
+
+def test_style_says_that_weights_are_not_heard():
+    G = nn.Sequential(nn.ConvTranspose2d(6, 4, 4), nn.ReLU(), nn.Upsample(scale_factor=2), Normalising(4, 4, 3, padding=1),
+        nn.ReLU(), nn.Upsample(scale_factor=2), Normalising(4, 1, 3, padding=1), nn.Tanh())
+    learn = make_learner('dropout', G=G, z_dim=(6, 1, 1))
+    with pytest.raises(Refused, match='G.3 and 1 more divide their weight by its size') as e: learn.tricks.on('style')
+    assert 'mapping alone remains' in one_sentence(e.value)
+    learn.tricks.on('style', modulation=False, demodulation=False, noise=False, mixing=0); go(learn, 1)
 
 # Compiled and scripted networks
 

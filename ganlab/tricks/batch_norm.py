@@ -90,7 +90,7 @@ def bare(learn)->list|str: # of `Site`, or a sentence
 # %% ../../nbs/tricks/batch_norm.ipynb #1f8d739d
 def rigid(net, layer, *hooked)->str|None: # the reason, or None
     "Why the weight of `layer` cannot take a BatchNorm in."
-    if is_parametrized(layer, 'weight') or not isinstance(layer.weight, nn.Parameter): return 'its weight is parametrised'
+    if is_parametrized(layer, 'weight') or not isinstance(layer._parameters.get('weight'), nn.Parameter): return 'its weight is parametrised'
     if not all(p.requires_grad for m in (layer, *hooked) for p in m.parameters(recurse=False)): return 'it is frozen'
     if not hasattr(layer, 'bias'): return 'the layer before it has no bias to take the level'
     mine = {id(p) for p in layer.parameters(recurse=False)}

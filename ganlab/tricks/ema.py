@@ -107,4 +107,6 @@ def _until_still(weight, most=300):
 def averaged(self:EMA, learn):
     "Within the block G computes with the averages."
     ws = self.now(named_params(learn.G))
-    with borrowed_rng(learn.streams, 'ema/averaged', learn.step, 0, learn.device), swapped(learn.G, {n: ws[canonical(n)] for n, _ in learn.G.named_parameters()}), renormed(learn.G): yield
+    lent = {n: ws[canonical(n)] if p.requires_grad else ws[canonical(n)].clone() for n, p in learn.G.named_parameters()}
+    with borrowed_rng(learn.streams, 'ema/averaged', learn.step, 0, learn.device), \
+         swapped(learn.G, lent), renormed(learn.G): yield

@@ -9,9 +9,14 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from ..layers import is_layer, raw_weight
 from ..meters import eval_mode
+from ..surgery import resting
 from ..trick import Choice, Int, Num, Trick
 
 _conv, _transposed = nn.modules.conv._ConvNd, nn.modules.conv._ConvTransposeNd
+
+def _outs(m)->tuple: # units or channels that go out of a layer, and groups
+    if isinstance(m, _conv): return m.out_channels, m.groups
+    return (m.out_features if isinstance(m, nn.Linear) else len(raw_weight(m))), 1
 
 def rows(
     w:Tensor, # a Linear's or Conv's weight
@@ -53,23 +58,27 @@ class Orthogonal(Trick):
 
     @property
     def slots(self): return tuple(s for s in super().slots if s not in {'G': ('d_term',), 'D': ('g_term',), 'both': ()}[self.net])
-    def matrices(self, net)->list: # of (module, groups, transposed): each weight once
-        "What is penalised in a network."
+    def matrices(self, net, rest=())->list: # of (module, groups, transposed): each weight once
+        "What is penalised in a network, but for the layers in `rest`."
         found = {}
         for m in net.modules():
-            if not is_layer(m): continue
-            out, groups = (m.out_channels, m.groups) if isinstance(m, _conv) else (m.out_features if isinstance(m, nn.Linear) else len(raw_weight(m)), 1)
-            if out//groups > 1: found.setdefault(id(m) if is_parametrized(m, 'weight') else id(m.weight), (m, groups, isinstance(m, _transposed)))
+            if not is_layer(m) or m in rest: continue
+            n, groups = _outs(m)
+            own = id(m.weight) if 'weight' in m._parameters else id(m)
+            if n//groups > 1: found.setdefault(own, (m, groups, isinstance(m, _transposed)))
         return list(found.values())
     def why_not(self, learn):
         for which in {'G': 'G', 'D': 'D', 'both': 'GD'}[self.net]:
-            if not self.matrices(getattr(learn, which)): return f"Orthogonal regularisation: {which} has no linear or convolutional layer with more than one row."
-    def penalty(self, net)->Tensor: # scalar, float32
+            if self.matrices(getattr(learn, which), resting(learn, which.lower())): continue
+            return f"Orthogonal regularisation: {which} has no linear or convolutional layer with more than one row."
+    def penalty(self, net, rest=())->Tensor: # scalar, float32
         "The sum over the network's matrices."
-        found = self.matrices(net)
+        found = self.matrices(net, rest)
         lists = [m.parametrizations for m, *_ in found if is_parametrized(m, 'weight')]
         with torch.autocast(next(net.parameters()).device.type, enabled=False), eval_mode(*lists):
             return sum(orthogonality(rows(m.weight.float(), groups, transposed), self.form == 'full') for m, groups, transposed in found)
-    def term(self, net, ctx): return self.strength*self.risen(ctx.step)*self.penalty(net)
-    def d_term(self, ctx): return self.term(ctx.learn.D, ctx)
-    def g_term(self, ctx): return self.term(ctx.learn.G, ctx)
+    def term(self, key, ctx):
+        net = ctx.learn.G if key == 'g' else ctx.learn.D
+        return self.strength*self.risen(ctx.step)*self.penalty(net, resting(ctx.learn, key))
+    def d_term(self, ctx): return self.term('d', ctx)
+    def g_term(self, ctx): return self.term('g', ctx)

@@ -64,7 +64,7 @@ def chosen(learn, which:str)->list|str: # of (name, module, {'weight': Parameter
         for n, m in root.named_modules(prefix=item):
             if added(n) or not _drawn(m): continue
             if hasattr(m, 'weight_g') or hasattr(m, 'weight_orig') or any(not hasattr(q, 'original') for q in getattr(m, 'parametrizations', {}).values()):
-                return f"{n} computes its weight from others (weight norm, or a spectral norm of old); it cannot be drawn as one."
+                return f"{n} computes its weight from other parameters, as weight norm does; it cannot be drawn as one, so name other layers."
             ps = {k: m.parametrizations[k].original if is_parametrized(m, k) else getattr(m, k) for k in ('weight', 'bias') if k in m._parameters or is_parametrized(m, k)}
             ps = {k: p for k, p in ps.items() if p is not None and id(p) not in shared and p.requires_grad}
             shared |= {id(p) for p in ps.values()}

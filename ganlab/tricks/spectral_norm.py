@@ -101,7 +101,7 @@ class SpectralNorm(Trick):
             zeros = next((n for n, m in normable(net).items() if not _ours(m) and not m.weight.any()), None)
             if zeros is not None: return f"{which}.{zeros} is all zeros: it may grow until its largest singular value is at the target, and is held there."
             if said := self.measured(learn, net): return said
-            if left: return f"{which}.{left[0]}{f' and {len(left) - 1} more' if left[1:] else ''} keep their size: spectral norm takes the weights of layers, but for those that are frozen or that tricks have added."
+            if left: return f"{which}.{left[0]}{f' and {len(left) - 1} more' if left[1:] else ''} keep their size: spectral norm takes what a layer owns by the name of weight, but for what is frozen or what tricks have added."
             if any(g.get('weight_decay') for g in opt.param_groups): return f"Weight decay shrinks {which}'s raw weights, whose scale means nothing now."
     def attach(self, learn, undo):
         self.done = 0

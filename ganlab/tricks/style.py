@@ -38,7 +38,8 @@ def norms(
     return (torch.einsum('bgi,goi->bgo', s.float().square().unflatten(1, (g, -1)), w2).flatten(1) + eps).sqrt()
 
 # %% auto #0
-__all__ = ['weight_in_use', 'norms', 'own_stream', 'spread', 'Styled', 'Out', 'pixel_norm', 'Mapping', 'AtG', 'Style', 'bake']
+__all__ = ['weight_in_use', 'norms', 'own_stream', 'spread', 'Styled', 'Out', 'pixel_norm', 'Mapping', 'AtG', 'Style',
+           'normalised', 'bake']
 
 # %% ../../nbs/tricks/style.ipynb #33779740
 def own_stream(name, device)->torch.Generator:
@@ -173,7 +174,9 @@ class Style(Grafted):
         if not sites(learn, 'g'): return 'Style: G has no layer that is used once, such as it could be put into.'
         if (self.modulation or self.demodulation or self.noise) and not self.layers(learn):
             between = 'behind the first layer' if self.modulation else 'between the first layer and the last'
-            return f'Style: {between} G has none with a weight of its own that is used once and not frozen{instead(learn, "g")}; turn modulation, demodulation, noise and mixing off, and the mapping alone remains.'
+            what = f"{instead(learn, 'g')}{normalised(unheard(learn, 'g'))}"
+            only = 'turn modulation, demodulation, noise and mixing off, and the mapping alone remains.'
+            return f'Style: {between} G has none with a weight of its own that is used once and not frozen{what}; {only}'
     def caution(self, learn):
         if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in learn.G.modules()): return 'BatchNorm in G takes away what the styles of a batch have in common.'
 
@@ -187,6 +190,10 @@ def layers(self:Style, learn)->list: # of (site, is it the last?)
     found, deaf = layers(learn, 'g'), unheard(learn, 'g')
     out = [(s, s is found[-1]) for s in found[1:] if not {id(p) for p in s.module.parameters()} & shared and s.name not in deaf and _fits(s)]
     return [(s, last) for s, last in out if self.modulation or (self.demodulation or self.noise) and not last]
+
+def normalised(names:list)->str: # '', or what to add to a refusal
+    more = f' and {len(names) - 1} more' if names[1:] else ''
+    return f'; G.{names[0]}{more} divide their weight by its size (tried: doubled)' if names else ''
 
 def _fits(site)->bool: # of a class that is not PyTorch's: is its weight (out, in, ...)?
     return isinstance(site.module, usual) or tuple(raw_weight(site.module).shape[1::-1]) == site.channels
@@ -216,7 +223,7 @@ def take_out(self:Style, G):
 @torch.no_grad()
 def bake(layer:nn.Module, part:Styled, w:torch.Tensor, opt=None): # w: (1, n_w), the style to keep
     "Put the style of `w` into the layer's weight, moments included."
-    if is_parametrized(layer, 'weight'): return          # spectral norm would undo it
+    if 'weight' not in layer._parameters: return          # whatever makes the weight, spectral norm say, would undo it
     s, dim = part.scale(w), 0 if getattr(layer, 'transposed', False) else 1
     c = _along(layer, s[0], dim)
     if part.target is not None: c = c*_along(layer, part.loudness(layer, s)[0], 1 - dim)

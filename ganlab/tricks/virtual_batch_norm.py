@@ -82,7 +82,7 @@ class VirtualBatchNorm(Grafted):
         places = []
         for key in dict(G='g', D='d', both='gd')[self.net]:
             norms = [n for n, m in (learn.G if key == 'g' else learn.D).named_modules() if isinstance(m, _BatchNorm) and not added(n)]
-            if not norms: return f"Virtual batch norm takes the place of BatchNorm, and {key.upper()} has none."
+            if not norms: return f"Virtual batch norm takes the place of PyTorch's BatchNorm, and {key.upper()} has none."
             if key == 'd' and any(getattr(m, 'resizes', False) for m in learn.D.modules()): return "Virtual batch norm holds a reference batch for D, and D's inputs change their size while it grows; use net='G'."
             found = {s.name: s for s in sites(learn, key)}
             if odd := next((n for n in norms if n not in found), None): return f"Virtual batch norm: {key.upper()}.{odd} is not used exactly once in a pass."
