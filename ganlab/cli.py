@@ -37,11 +37,12 @@ pictures = dict(digits=digits_dls, photos=photos_dls)
 def make_data(
     name:str, # ring, grid, swissroll, digits, photos, or a folder of images
     bs:int, size:int, seed:int=0, channels:int=3, # the last for a folder
+    range:tuple|None=None, # (black, white) of images; None: (-1, 1)
 ):
     "DataLoaders by the words of the command line."
     if name in toys: return toys[name](bs=bs, seed=seed)
-    if name in pictures: return pictures[name](bs=bs, size=size, seed=seed)
-    if Path(name).is_dir(): return image_dls(name, size=size, bs=bs, seed=seed, channels=channels)
+    if name in pictures: return pictures[name](bs=bs, size=size, seed=seed, range=range)
+    if Path(name).is_dir(): return image_dls(name, size=size, bs=bs, seed=seed, channels=channels, range=range)
     raise ValueError(f"--data {name}: need {', '.join([*toys, *pictures])}, or a folder of images")
 
 def made_again(made_by, what:str, todo:str):
@@ -63,7 +64,7 @@ def data_of(run, o):
     d = run.facts['data']
     shape, word, (_, args) = d['shape'], data_word(d['made_by']), own_maker(d['made_by'], 'data') or (None, {})
     ours = word in toys or word in pictures
-    if o.data and not (ours and o.data == word): return make_data(o.data, d['bs'], _side(shape), args.get('seed', 0), shape[0])
+    if o.data and not (ours and o.data == word): return make_data(o.data, d['bs'], _side(shape), args.get('seed', 0), shape[0], args.get('range'))
     if word and not ours: raise ValueError(f"the run's data is a folder of images; name it again: --data {one_line(word)}")
     return made_again(d['made_by'], 'data', '--data')
 

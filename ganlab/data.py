@@ -312,7 +312,8 @@ def _dls(train, valid, bs, seed, name, path='.', **kwargs):
     return DataLoaders(*dls, path=path, device=torch.device('cpu'))
 
 def _noted(dls, fn, **args):
-    "Note what made it, for the script of a run."
+    "Note what made it, for the script of a run; a range only where one was declared."
+    if args.get('range', 0) is None: del args['range']
     dls.made_by = fn, args
     return dls
 
@@ -400,13 +401,16 @@ def digits_dls(
     bs:int=64, # images per batch
     size:int=32, # side in pixels, 8 to 256
     seed:int=0, # of the choice of held-out images
-)->DataLoaders: # of (bs, 1, size, size) in [-1, 1]
+    range:tuple|None=None, # (black, white) that networks are to see, such as (0, 1) for a G that ends in a Sigmoid; None: (-1, 1)
+)->DataLoaders: # of (bs, 1, size, size) in [-1, 1], or in `range`
     "scikit-learn's bundled handwritten digits."
     from sklearn.datasets import load_digits
     _whole('size', size, 8, 256)
     x = torch.from_numpy(load_digits().images).float()[:, None]*(255/16)
     if size != 8: x = interpolate(x, (size, size), mode='bilinear', antialias=True)
-    return _noted(tensor_dls(x.round().clamp(0, 255).to(torch.uint8), bs, seed=seed, name='digits'), 'digits_dls', bs=bs, size=size, seed=seed)
+    range = checked_range(range)
+    dls = tensor_dls(x.round().clamp(0, 255).to(torch.uint8), bs, seed=seed, name='digits', range=range)
+    return _noted(dls, 'digits_dls', bs=bs, size=size, seed=seed, range=range)
 
 # %% ../nbs/01_data.ipynb #9b80c210
 def _patches(im, size, n, seed, k):
@@ -429,14 +433,17 @@ def photos_dls(
     size:int=32, # side in pixels, 8 to 128
     n:int=5_000, # patches, a tenth of them held out
     seed:int=0, # of their places
-)->DataLoaders: # of (bs, 3, size, size) in [-1, 1]
+    range:tuple|None=None, # (black, white) that networks are to see, such as (0, 1) for a G that ends in a Sigmoid; None: (-1, 1)
+)->DataLoaders: # of (bs, 3, size, size) in [-1, 1], or in `range`
     "Colour patches of scikit-learn's two bundled photographs."
     from sklearn.datasets import load_sample_images
-    _whole('size', size, 8, 128); _whole('n', n, 20)
+    _whole('size', size, 8, 128)
+    _whole('n', n, 20)
+    range = checked_range(range)
     ims = [torch.from_numpy(np.array(o)).permute(2, 0, 1) for o in load_sample_images().images]
     parts = [_patches(o, size, n//2, seed, k) for k, o in enumerate(ims)]
     train, valid = (torch.cat(o) for o in zip(*parts))
-    return _noted(_dls(train, valid, bs, seed, 'photos'), 'photos_dls', bs=bs, size=size, n=n, seed=seed)
+    return _noted(_dls(train, valid, bs, seed, 'photos', range=range), 'photos_dls', bs=bs, size=size, n=n, seed=seed, range=range)
 
 # %% ../nbs/01_data.ipynb #e2ba1d0b
 IMAGE_SUFFIXES = tuple('.jpg .jpeg .jfif .png .bmp .gif .tif .tiff .webp .avif .jp2 .ppm .pgm .pbm .pnm .tga'.split())
@@ -538,18 +545,21 @@ def image_dls(
     channels:int=3, # 1 grey, 2 grey and alpha, 3 colour, 4 colour and alpha; with 1 and 3 what is transparent is laid on white
     seed:int=0, # of the choice of held-out images
     memory_gb:float=4., # decoded images may take this much, else they are streamed; 0 always streams
-)->DataLoaders: # of (bs, channels, height, width) in [-1, 1]
+    range:tuple|None=None, # (black, white) that networks are to see, such as (0, 1) for a G that ends in a Sigmoid; None: (-1, 1)
+)->DataLoaders: # of (bs, channels, height, width) in [-1, 1], or in `range`
     "DataLoaders of a folder of images."
     h, w = sides(size)
     size = h if h == w else (h, w)
     _whole('bs', bs, 1)
     _number('memory_gb', memory_gb, 0)
+    range = checked_range(range)
     if isinstance(channels, bool) or channels not in (1, 2, 3, 4): raise ValueError(f"channels={channels!r}; need 1 (grey), 2 (grey and alpha), 3 (colour) or 4 (colour and alpha)")
     path = Path(path)
     files, cut = _parts(path, find_images(path), seed)
     x, good = _rows(files, size, channels, len(files)*channels*h*w <= _room(memory_gb), deep_span(files))
     cut = sum(i < cut for i in good)
-    return _noted(_dls(x[:cut], x[cut:], bs, seed, path.resolve().name or 'images', path=path), 'image_dls', path=str(path), size=size, bs=bs, channels=channels, seed=seed, memory_gb=memory_gb)
+    dls = _dls(x[:cut], x[cut:], bs, seed, path.resolve().name or 'images', path=path, range=range)
+    return _noted(dls, 'image_dls', path=str(path), size=size, bs=bs, channels=channels, seed=seed, memory_gb=memory_gb, range=range)
 
 # %% ../nbs/01_data.ipynb #3cd0c00f
 @contextmanager

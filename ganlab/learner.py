@@ -118,7 +118,7 @@ class GANLearner(StepLearner):
         from ganlab.run import Run
         with Run.begins(self, run) as self.run:
             for t in (tricks.items() if isinstance(tricks, Mapping) else tricks): self._first(t)
-        self('after_create')
+            self('after_create')
 
     G = property(lambda self: self.model.G, doc="The generator.")
     D = property(lambda self: self.model.D, doc="The discriminator.")
@@ -659,7 +659,8 @@ def _recompute(self:GANLearner, step):
         was = list(self.record.columns), self.record._data[snap.rows:self.record.n].T.copy()
         self._ring = deque(maxlen=3)       # a failure here must not come back here
         try:
-            if any(self._forward(snap, step, mults, mult) for _ in range(3)): self.same_again(*was, snap.rows)     # an interrupt may come in here, too
+            if any(self._forward(snap, step, mults, mult) for _ in range(3)):      # an interrupt may come in here, too
+                self.same_again(*was, snap.rows, self.run.otherwise(self) if step > snap.step else None)
             else:
                 self._back_to(snap)
                 self.run.back(self)
@@ -684,17 +685,23 @@ def _forward(self:GANLearner, snap, step, mults, mult)->bool: # did it get there
 def same_again(self:GANLearner,
     columns, y, # what is known of the rows of steps that were computed again: names, (columns, rows)
     first:int,  # the first of these rows
+    state:int=None, # a step after which the state is another than the recorded one; None: no such step is known
 ):
     "Say it, once, where they came out otherwise."
-    n = min(y.shape[1], self.record.n - first)
-    if n <= 0 or not self.promised or self.device.type != 'cpu' or self.amp: return
+    if not self.repeats: return
+    n = max(0, min(y.shape[1], self.record.n - first))
     bad = np.zeros(n, bool)
     for c, was in zip(columns, y):
         now = self.record.array(c, first)[:n]
         if c in _columns[1:-1] or '/' in c: bad |= (was[:n] != now) & ~np.isnan(was[:n])      # NaN: not known
-    if bad.any(): self._say(_otherwise.format(first + 1 + int(bad.argmax())))
+    if bad.any(): self._say(_otherwise.format(f'Step {first + 1 + int(bad.argmax())}'))
+    elif state is not None: self._say(_otherwise.format(f'The state after step {state}'))
 
-_otherwise = ("Step {} was computed again, and came out otherwise than was recorded: something in the networks or in the data remembers by itself, such as a counter or a generator of its own, or draws where ganlab cannot seed it. "
+@patch(as_prop=True)
+def repeats(self:GANLearner)->bool: # are the same bits promised, when steps are computed again?
+    return self.promised and self.device.type == 'cpu' and not self.amp
+
+_otherwise = ("{} was computed again, and came out otherwise than was recorded: something in the networks or in the data remembers by itself, such as a counter or a generator of its own, or draws where ganlab cannot seed it. "
               "From here on the same bits are not promised. What counts should be a buffer; what draws in a network should draw from torch without a generator of its own, and in a dataset from torch, NumPy or random")
 
 @patch

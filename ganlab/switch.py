@@ -145,8 +145,7 @@ def ask_all(self:Tricks, changes:list):
     "Queue several, to be applied at one boundary in their order; or apply them now where nothing trains."
     learn = self.learn
     for c in changes:
-        if c.at is not None: c.at = whole(c.at, 'at', learn.step, todo=' on: the learner stands there')
-        c.asked = learn.step
+        c.at, c.asked = self.step_of(c.at), learn.step
     self.queue(changes)
     try:
         if any(c.at is not None for c in changes): learn.run.note_waiting()
@@ -155,6 +154,11 @@ def ask_all(self:Tricks, changes:list):
     except BaseException:          # they were not applied, and do not wait
         self.unqueue(changes)
         raise
+
+@patch
+def step_of(self:Tricks, at:int=None)->int|None: # None: the next boundary
+    "The step that is asked for, if it can still come."
+    return None if at is None else whole(at, 'at', self.learn.step, todo=' on: the learner stands there')
 
 @patch
 def queue(self:Tricks, changes:list):

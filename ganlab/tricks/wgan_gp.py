@@ -16,7 +16,9 @@ class LevelFree(Trick):
     def why_not(self, learn): return twice_differentiable(learn)
     def caution(self, learn):
         level = self.recentre and level_bias(learn) is None
-        return ' '.join(s for s in (mixes_samples(learn), level and "D has no last bias, so its level cannot be recentred on leaving.") if s) or None
+        stays = ("D has no last bias of one number that is trained and that every score has in common, "
+                 "so its level cannot be recentred on leaving.")
+        return ' '.join(s for s in (mixes_samples(learn), level and stays) if s) or None
     def detach(self, learn):
         if self.recentre and learn.step > self.since and sees_level(learn.tricks.loss(without=self), learn.bs, learn.device): recentre(learn)
 
