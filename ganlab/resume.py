@@ -6,11 +6,11 @@
 from __future__ import annotations
 import warnings
 from collections import deque
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from fastcore.basics import patch
-import hashlib, os, torch
+import hashlib, json, math, os, torch
 from .interrupt import breakable, unbroken
 from .learner import GANLearner
 from .losses import by_key, get_loss, loss_key, losses
@@ -20,12 +20,52 @@ from .remains import remains_of, whole_snapshots
 from .rng import borrowed_rng, whole
 from .run import Run
 from safetensors.torch import load_file
-from .snapshots import Snapshot, canonical, named_params, put_back
+from .snapshots import Snapshot, canonical, digest, named_params, put_back, state_digest, take
 from .switch import Change
 from .trick import Trick
 
 # %% auto #0
-__all__ = ['with_loss', 'load_initial', 'read_snapshot', 'call']
+__all__ = ['Compared', 'with_loss', 'load_initial', 'read_snapshot', 'call']
+
+# %% ../nbs/resume.ipynb #94be17d0
+def _inside(snap:Snapshot)->str:
+    "A digest of what the networks, the optimisers and the tricks are, without the rates."
+    numbers = dict(tricks=snap.tricks, remembered=snap.numbers['remembered'])
+    return digest(json.dumps(numbers, sort_keys=True, default=str), snap.tensors)
+
+def _differs(learn, run, row)->bool: # row: of `run.snapshots`
+    "Is the learner another one than the record says?"
+    if state_digest(learn) == row['hash']: return False
+    try: snap = run.store.get_snapshot(row['id'])
+    except RunError: return True                       # damaged: its hash is all that is known
+    return _inside(take(learn)) != _inside(snap)
+
+class Compared:
+    "Steps that are computed again, beside the snapshots that were taken of them."
+    def __init__(self, learn, source, changes, until):
+        self.learn, self.source, self.step = learn, source, None      # the first step after which the state was another one
+        self.ids = [c.id for c in changes]
+        rows = source.snapshots if learn.repeats else []
+        self.rows = [s for s in rows if learn.step < s['step'] <= until]
+
+    def look(self, left): # how many of the changes are still to be made
+        "Compare with the snapshots of this step that have just these changes behind them."
+        made = len(self.ids) - left
+        last, next = self.ids[made - 1] if made else 0, self.ids[made] if left else math.inf
+        here = [s for s in self.rows if s['step'] == self.learn.step and last <= s['last'] < next]
+        self.rows = [s for s in self.rows if s not in here]
+        if self.step is None and any(_differs(self.learn, self.source, s) for s in here): self.step = self.learn.step
+
+@patch
+def otherwise(self:Run, learn)->int|None: # the step
+    "Was a snapshot taken of the step at which the learner stands, and is it another state?"
+    if not learn.repeats: return None
+    try: self.sync()
+    except Exception: return None                      # what could not be written is told at the next boundary
+    last = self.last_change()
+    here = [s for s in self.snapshots if (s['step'], s['last']) == (learn.step, last)]
+    return learn.step if any(_differs(learn, self, s) for s in here) else None
+
 
 # %% ../nbs/resume.ipynb #d15e5f55
 def _again(c:Change, run)->Change:
@@ -79,10 +119,10 @@ def carry_on(self:GANLearner,
     source:Run,   # the record
     until:int,    # step
     progress=False, # show a bar
-):
-    "Train up to a step as the record says."
+)->int|None:
+    "Train up to a step as the record says; the first step after which the state was not the recorded one, or None."
     todo, mults, mult = deque(changes), source.mults(self.step), self.rates.mult
-    steps = range(self.step, until)
+    steps, compared = range(self.step, until), Compared(self, source, changes, until)
     with nullcontext() if self.on_training_thread() else self.claim():
         self.model.train()
         try:
@@ -90,11 +130,15 @@ def carry_on(self:GANLearner,
                 for s in progress_bar(steps) if progress and len(steps) > 20 else steps:
                     if s in mults: self.rates.mult = mults[s]
                     self.make_again(todo, source)
+                    compared.look(len(todo))
                     if not self._ring: self.keep()
                     self.one_step()
+                    compared.look(len(todo))
         finally: self.rates.mult = mult
         self.make_again(todo, source)
+        compared.look(len(todo))
         self._ring.clear()
+    return compared.step
 
 @patch
 def mults(self:Run, step:int)->dict: # step -> multiplier, from there on; what is in force at `step` is in it
@@ -124,6 +168,7 @@ def bring(self:Run,
     learn,    # a learner whose record this is
     step:int, # of the live line
     progress=False,
+    stood:Snapshot=None, # how things stood there a moment ago, where that is known
 ):
     "Have `learn` stand at a recorded step: from the last whole snapshot before it, forward."
     damaged = []
@@ -141,9 +186,10 @@ def bring(self:Run,
         learn._ring.clear()
         self.fill(learn)
         learn.rates.mult = mult      # what a fit that is under way has set is its own
-        learn.carry_on([c for c in changes if c.id > s['last']], self, step, progress)
+        differs = learn.carry_on([c for c in changes if c.id > s['last']], self, step, progress)
+    if stood and differs is None and step > snap.step and _inside(take(learn)) != _inside(stood): differs = step
     columns, y = self._stored(self.line, '')
-    learn.same_again(columns, y[:, snap.step:step], snap.step)
+    learn.same_again(columns, y[:, snap.step:step], snap.step, differs)
 
 # %% ../nbs/resume.ipynb #6b556c44
 def load_initial(
@@ -215,12 +261,12 @@ def _tell_of_more(store, known):
 
 def _same_data(learn, store):
     was, now = store.fact('data'), hashlib.sha256(learn.some_x.contiguous().numpy().tobytes()).hexdigest()
-    if not learn.source.seekable: warnings.warn("the data is a stream, which cannot be taken up where it was left: from here on the batches are others than in an undisturbed run, and no bits are promised")
-    elif was['first'] != now: warnings.warn(f"the data is not that of the run ({was['name']}, {was['n']} samples in batches of {was['bs']}): its first batch is another one. From here on no bits are promised")
-    if learn.n_threads != store.fact('threads'): warnings.warn(f"the run was trained with {store.fact('threads')} threads, this is with {learn.n_threads}: sums are taken in another order, and no bits are promised; torch.set_num_threads({store.fact('threads')}) first")
+    if not learn.source.seekable: warnings.warn("the data is a stream, which cannot be taken up where it was left: from here on the batches are others than in an undisturbed run, and the same bits are not promised")
+    elif was['first'] != now: warnings.warn(f"the data is not that of the run ({was['name']}, {was['n']} samples in batches of {was['bs']}): its first batch is another one. From here on the same bits are not promised")
+    if learn.n_threads != store.fact('threads'): warnings.warn(f"the run was trained with {store.fact('threads')} threads, this is with {learn.n_threads}: sums are taken in another order, and the same bits are not promised; torch.set_num_threads({store.fact('threads')}) first")
     then = store.fact('versions')
     learn.promised = learn.source.seekable and was['first'] == now and learn.n_threads == store.fact('threads') and then['torch'] == torch.__version__
-    if then['torch'] != torch.__version__: warnings.warn(f"the run was trained with torch {then['torch']}, this is {torch.__version__}: no bits are promised")
+    if then['torch'] != torch.__version__: warnings.warn(f"the run was trained with torch {then['torch']}, this is {torch.__version__}: the same bits are not promised")
 
 @patch(cls_method=True)
 def resume(cls:GANLearner,
@@ -234,19 +280,24 @@ def resume(cls:GANLearner,
     progress:bool=True, # show a bar while steps are computed again
 )->GANLearner:
     "Go on with a run, bit for bit, whatever ended it. A change that waited for its step (`at=`) waits again."
-    with unbroken():
-        store = run if isinstance(run, Store) else _opened(getattr(run, 'folder', run))
-        try: return _taken_up(store, step, progress, dls, G, D, loss, opt, tricks, x, cbs=cbs, path=path, device=device)
-        except BaseException:
-            store.close()
-            raise
+    held = ExitStack()
+    try:
+        with unbroken():
+            more = dict(cbs=cbs, path=path, device=device)
+            return _taken_up(held, run, step, progress, dls, G, D, loss, opt, tricks, x, **more)
+    except BaseException:      # also a Ctrl-C that waited for the end: nobody gets the learner
+        with unbroken(): held.close()
+        raise
 
 def _opened(folder)->Store:
     if isinstance(folder, (str, os.PathLike)): Run.let_go(folder)
     return Store.open(folder, write=True)
 
-def _taken_up(store, step, progress, dls, G, D, loss, opt, tricks, x, **more)->GANLearner:
+def _taken_up(held, run, step, progress, dls, G, D, loss, opt, tricks, x, **more)->GANLearner: # held: lets go of the run
+    store = run if isinstance(run, Store) else _opened(getattr(run, 'folder', run))
+    held.callback(store.close)
     rec = Run(store)
+    held.callback(rec._stop)
     known = rec.steps_on(rec.line)
     _tell_of_more(store, known)
     step = known if step is None else whole(step, 'step', 0, known, ': that is how far the run is known')
@@ -298,9 +349,9 @@ def replay(self:Run,
     learn = _learner(self.store, dls, G, D, None, loss, opt, tricks, x, device=device)
     last = self.last_before(step) if step < known else None
     changes = self.changes_on(self.line, own=learn.known_losses.values())
-    learn.carry_on([c for c in changes if last is None or c.id <= last], self, step, progress)
+    differs = learn.carry_on([c for c in changes if last is None or c.id <= last], self, step, progress)
     columns, y = self.table()
-    learn.same_again(columns, y[:, :step], 0)
+    learn.same_again(columns, y[:, :step], 0, differs)
     learn.run.left(learn)
     return learn
 

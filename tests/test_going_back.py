@@ -181,3 +181,113 @@ def test_what_does_not_come_out_again_is_told(kind, act, tmp_path, monkeypatch):
 @pytest.mark.parametrize('act', acts)
 def test_what_comes_out_again_is_not_told(act, tmp_path, monkeypatch):
     assert what_is_told('plain', act, tmp_path/'a', monkeypatch) == []
+
+# What shows in no row: only the state says it
+
+class Shaken(nn.Module):
+    "Its rows are those of a plain one: what NumPy draws is in a buffer that no score depends on"
+    def __init__(self):
+        super().__init__()
+        self.l = nn.Linear(4, 1)
+        self.register_buffer('seen', torch.zeros(()))
+    def forward(self, x):
+        if self.training: self.seen.add_(float(np.random.default_rng().random()))
+        return self.l(x)
+
+class Astray(nn.Module):
+    "A weight that no score depends on, and whose gradient is drawn by the system: its rows are those of a plain one"
+    def __init__(self):
+        super().__init__()
+        self.l = nn.Linear(4, 1)
+        self.idle = nn.Parameter(torch.zeros(()))
+    def forward(self, x): return self.l(x) + Idle.apply(self.idle)
+
+class Idle(torch.autograd.Function):
+    "Nought; its gradient is a number that is drawn by itself, too small to show in a norm"
+    @staticmethod
+    def forward(ctx, w): return w*0
+    @staticmethod
+    def backward(ctx, g): return g.new_tensor(random.SystemRandom().uniform(1e-12, 2e-12))
+
+KINDS = dict(buffer=Shaken, weight=Astray)
+
+def state_told(seen): return [str(w.message) for w in seen if 'came out otherwise' in str(w.message)]
+
+def hidden_run(kind, folder, steps=15):
+    dl = DataLoader(Pictures(), 4, shuffle=True)
+    learn = learner(dl, D=KINDS[kind](), run=folder)
+    learn.run.snap_every, learn.run.frame_every = 10, 0
+    learn.fit_steps(steps, progress=False)
+    return dl, learn
+
+def replays(dl, learn, folder):
+    learn.run.close()
+    Run.open(folder).replay(dl, nn.Linear(4, 4), type(learn.D)(), progress=False)
+def rewinds_to_where_it_stands(dl, learn, folder): learn.rewind(15)
+def resumes_over_damage(dl, learn, folder):
+    "The last snapshots are lost: they are computed again from the first"
+    learn.run.close()
+    for p in folder.rglob('*.safetensors'):
+        if int(p.stem.split('-')[1]) > 0: p.write_bytes(p.read_bytes()[:-8] + bytes(8))
+    GANLearner.resume(folder, dl, nn.Linear(4, 4), type(learn.D)(), progress=False).run.close()
+def fails_after_a_snapshot(dl, learn, folder):
+    "The step after one of which the record has a snapshot fails: what is computed again ends just there"
+    learn.snap_every = 100
+    at = learn.run._snap_due
+    def fail(m, args):
+        if learn.step == at: raise ZeroDivisionError
+    hook = learn.G.register_forward_pre_hook(fail)
+    with pytest.raises(Exception, match='ZeroDivisionError'): learn.fit_steps(at, progress=False)
+    hook.remove()
+    assert learn.step == at > 15 and learn.run.hash_at(at)
+
+hidden_acts = [replays, rewinds_to_where_it_stands, resumes_over_damage, fails_after_a_snapshot]
+
+@pytest.mark.parametrize('act', hidden_acts, ids=lambda f: f.__name__)
+@pytest.mark.parametrize('kind', KINDS)
+def test_what_is_in_no_row_is_told(kind, act, tmp_path):
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter('always')
+        act(*hidden_run(kind, tmp_path/'a'), tmp_path/'a')
+    said = state_told(seen)
+    assert len(said) == 1 and 'The state after step' in said[0] and 'same bits are not promised' in said[0], said
+
+@pytest.mark.parametrize('act', hidden_acts, ids=lambda f: f.__name__)
+def test_the_same_state_is_not_told(act, tmp_path, monkeypatch):
+    monkeypatch.setitem(KINDS, 'plain', Plain)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter('always')
+        act(*hidden_run('plain', tmp_path/'a'), tmp_path/'a')
+    assert state_told(seen) == []
+
+def test_schedules_and_changes_are_not_told(tmp_path):
+    "Rates that a schedule left, switches before and after a snapshot, weights set by hand: every recorded state comes out again, and each is compared"
+    from ganlab.resume import Compared
+    dl = DataLoader(Pictures(), 4, shuffle=True)
+    learn = learner(dl, run=tmp_path/'a')
+    learn.run.snap_every, learn.run.frame_every, learn.run.spread = 5, 0, 100
+    learn.fit_one_cycle(2, 1e-3)
+    learn.tricks.on('ema')
+    learn.pin()
+    learn.tricks.on('instance_noise')
+    learn.fit_steps(7, progress=False)
+    learn.tricks.set('instance_noise', sigma=.2)
+    with torch.no_grad(): learn.D.weight.mul_(1.5)
+    learn.fit_steps(6, progress=False)
+    learn.pin()
+    learn.tricks.off('ema')
+    learn.fit_steps(2, progress=False)
+    end = learn.state_hash()
+    learn.run.close()
+    looked = []
+    run, look = Run.open(tmp_path/'a'), Compared.look
+    def watched(self, left):
+        n = len(self.rows)
+        look(self, left)
+        looked.append(n - len(self.rows))
+    with pytest.MonkeyPatch.context() as m, warnings.catch_warnings():
+        warnings.simplefilter('error', UserWarning)
+        warnings.filterwarnings('ignore', 'You are shadowing')
+        m.setattr(Compared, 'look', watched)
+        again = run.replay(dl, *nets(), progress=False)
+    assert again.state_hash() == end and sum(looked) == sum(s['step'] > 0 for s in run.snapshots) - 1 > 5      # all but the one between two changes of one step
