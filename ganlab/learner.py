@@ -118,7 +118,7 @@ class GANLearner(StepLearner):
         from ganlab.run import Run
         with Run.begins(self, run) as self.run:
             for t in (tricks.items() if isinstance(tricks, Mapping) else tricks): self._first(t)
-        self('after_create')
+            self('after_create')
 
     G = property(lambda self: self.model.G, doc="The generator.")
     D = property(lambda self: self.model.D, doc="The discriminator.")
@@ -134,13 +134,13 @@ late(GANLearner, resume='resume make_again _make_again carry_on', fork='rewind u
 # %% ../nbs/08_learner.ipynb #a9cd5cc2
 def _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks):
     for k, v in dict(lr_g=lr_g, lr_d=lr_d).items():
-        if isinstance(v, bool) or not isinstance(v, Real) or not 0 <= v < math.inf: raise ValueError(f"{k}={v!r}; need a number from 0, such as 2e-4")
+        if isinstance(v, bool) or not isinstance(v, Real) or not 0 <= v < math.inf: raise ValueError(f"{k}={v!r}; need a number >= 0, such as 2e-4")
     for k, v in dict(betas_g=betas_g, betas_d=betas_d).items():
         if not isinstance(v, (tuple, list)) or len(v) != 2 or not all(isinstance(b, Real) and 0 <= b < 1 for b in v):
-            raise ValueError(f"{k}={v!r}; need two numbers from 0 to below 1, such as (0.5, 0.999)")
+            raise ValueError(f"{k}={v!r}; need two numbers, each >= 0 and < 1, such as (0.5, 0.999)")
     if isinstance(tricks, str): raise ValueError(f"tricks={tricks!r}; need a list: tricks=[{tricks!r}]")
     if not isinstance(tricks, (Mapping, list, tuple, set)): raise ValueError(f"tricks={tricks!r}; need a list of names, (name, params) pairs, Trick classes or instances")
-    whole(n_d, 'n_d', todo=': updates of D for each of G')
+    whole(n_d, 'n_d', todo=': the updates of D per step')
     if update not in ('alternating', 'simultaneous'): raise ValueError(f"update={update!r}; need 'alternating' or 'simultaneous'")
     if amp not in (None, 'bf16'): raise ValueError(f"amp={amp!r}; need None or 'bf16'")
     if run is not None and not isinstance(run, (str, os.PathLike)):
@@ -209,7 +209,7 @@ def _wired(self:GANLearner)->str: # one sentence, or ''
     whole = dict(G=self._z(self.bs, 'probe', 0), D=self.source.batch(0).to(self.device))
     wired = [name for name, batch in whole.items() if whole_batches(getattr(self, name), batch)]
     if not wired: return ''
-    return f"the code of {' and '.join(wired)} names a batch of {self.bs}: fewer samples are filled up to that number and what comes out is cut, more are taken in parts; training sees whole batches as they are"
+    return f"the code of {' and '.join(wired)} names a batch of {self.bs}: fewer samples are filled up to that number and the output is cut, more are taken in parts; training batches pass as they are"
 
 @patch
 def _averaged_down(self:GANLearner)->str:
@@ -605,7 +605,7 @@ def keep(self:GANLearner):
 @patch
 def _log_rate(self:GANLearner, name, edit):
     act = [t.title for t in (*self.tricks.slots['sets'], *self.tricks.slots['factors'])]
-    self.note_change(Change('rates', name, edit, asked=self.step), f"It is the base; {' and '.join(act)} may set or scale what is in force." if act else None)
+    self.note_change(Change('rates', name, edit, asked=self.step), f"It is the base; {' and '.join(act)} may set or scale the rate in force." if act else None)
 
 @patch
 def note_change(self:GANLearner, c:Change, caution:str=None):
@@ -672,7 +672,8 @@ def _recompute(self:GANLearner, step):
         was = list(self.record.columns), self.record._data[snap.rows:self.record.n].T.copy()
         self._ring = deque(maxlen=3)       # a failure here must not come back here
         try:
-            if any(self._forward(snap, step, mults, mult) for _ in range(3)): self.same_again(*was, snap.rows)     # an interrupt may come in here, too
+            if any(self._forward(snap, step, mults, mult) for _ in range(3)):      # an interrupt may come in here, too
+                self.same_again(*was, snap.rows, self.run.otherwise(self) if step > snap.step else None)
             else:
                 self._back_to(snap)
                 self.run.back(self)
@@ -697,17 +698,23 @@ def _forward(self:GANLearner, snap, step, mults, mult)->bool: # did it get there
 def same_again(self:GANLearner,
     columns, y, # what is known of the rows of steps that were computed again: names, (columns, rows)
     first:int,  # the first of these rows
+    state:int=None, # a step after which the state is another than the recorded one; None: no such step is known
 ):
     "Say it, once, where they came out otherwise."
-    n = min(y.shape[1], self.record.n - first)
-    if n <= 0 or not self.promised or self.device.type != 'cpu' or self.amp: return
+    if not self.repeats: return
+    n = max(0, min(y.shape[1], self.record.n - first))
     bad = np.zeros(n, bool)
     for c, was in zip(columns, y):
         now = self.record.array(c, first)[:n]
         if c in _columns[1:-1] or '/' in c: bad |= (was[:n] != now) & ~np.isnan(was[:n])      # NaN: not known
-    if bad.any(): self._say(_otherwise.format(first + 1 + int(bad.argmax())))
+    if bad.any(): self._say(_otherwise.format(f'Step {first + 1 + int(bad.argmax())}'))
+    elif state is not None: self._say(_otherwise.format(f'The state after step {state}'))
 
-_otherwise = ("Step {} was computed again, and came out otherwise than it is recorded: something in the networks or in the data remembers by itself, such as a counter or a generator of its own, or draws where ganlab cannot seed it. "
+@patch(as_prop=True)
+def repeats(self:GANLearner)->bool: # are the same bits promised, when steps are computed again?
+    return self.promised and self.device.type == 'cpu' and not self.amp
+
+_otherwise = ("{} was computed again, and came out otherwise than was recorded: something in the networks or in the data remembers by itself, such as a counter or a generator of its own, or draws where ganlab cannot seed it. "
               "From here on the same bits are not promised. What counts should be a buffer; what draws in a network should draw from torch without a generator of its own, and in a dataset from torch, NumPy or random")
 
 @patch
@@ -724,7 +731,7 @@ def snapshot(self:GANLearner)->Snapshot:
 def restore(self:GANLearner, snap:Snapshot):
     "Go back to `snap`; the record ends there too."
     def go():
-        if not isinstance(snap, Snapshot): raise TypeError(f"{snap!r} is no snapshot; learn.snapshot() takes one")
+        if not isinstance(snap, Snapshot): raise TypeError(f"{snap!r} is not a snapshot; learn.snapshot() takes one")
         self.run.flush(self, wait=True)
         self._back_to(snap)
         self._ring.clear()
@@ -751,7 +758,7 @@ def sample(self:GANLearner,
 )->torch.Tensor: # samples on the CPU, float32
     "Samples of G, from any thread, at any time."
     if z is None:
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1: raise ValueError(f"n={n!r}; need a whole number from 1")
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1: raise ValueError(f"n={n!r}; need a whole number >= 1")
         z = self.fixed_z(n)
     if not torch.is_tensor(z) or tuple(z.shape[1:]) != self.z_shape: raise ValueError(f"z is {tuple(getattr(z, 'shape', ())) or type(z).__name__}; need a tensor (n, {', '.join(map(str, self.z_shape))})")
     if ema and not self._averagers(): raise ValueError("sample(ema=True) needs a trick that averages G's weights: learn.tricks.on('ema')")
