@@ -7,6 +7,7 @@ from __future__ import annotations
 from copy import deepcopy
 from pathlib import Path
 from fastcore.basics import patch
+from .interrupt import unbroken
 from .learner import GANLearner
 from .records import RunError, Store
 import ganlab.resume
@@ -23,7 +24,9 @@ def rewind(self:GANLearner,
     step:int, # where to stand again; its own changes are not made yet
     progress:bool=False, # show a bar while steps are computed again
 ):
-    "Go back to a step, bit for bit; what came after it stays in the record as a ghost branch."
+    """Go back to a step, bit for bit; what came after it stays in the record as a ghost branch.
+
+    A change that waits for its step (`at=`) goes on waiting."""
     step = whole(step, 'step', 0, self.step, ': a step that was done')
     self.between_steps(_back, self, step, None, progress)
     return self
@@ -107,13 +110,21 @@ def fork(self:GANLearner,
     G=None, D=None, # networks built as they were given to this learner, where those could not be copied
     progress:bool=False, # show a bar while steps are computed again
 )->GANLearner:
-    "A second learner that goes on from here, or from an earlier step."
+    """A second learner that goes on from here, or from an earlier step.
+
+    A change that waits for its step (`at=`) waits there, too."""
     if step is not None: step = whole(step, 'step', 0, self.step, ': a step that was done')
     if (G is None) != (D is None): raise ValueError("give both G and D, or neither")
     if G is None:
         if self.pristine is None: raise ValueError("the networks could not be copied when the learner was made; give fresh ones: learn.fork(G=..., D=...)")
         G, D = deepcopy(self.pristine)
-    return self.between_steps(_fork, self, step, name, G, D, progress)
+    made = []
+    try: self.between_steps(lambda: made.append(_fork(self, step, name, G, D, progress)))
+    except BaseException:      # also a Ctrl-C that waited for the end: nobody gets the fork
+        with unbroken():
+            for fork in made: fork.run.discard()
+        raise
+    return made[0]
 
 @patch
 def learner_at(self:Run,
@@ -136,7 +147,9 @@ def _fork(learn, step, name, G, D, progress):
     else: last = run.last_before(step)
     run.sync()
     where = run.folder and _beside(run.folder, name)
-    store = run.store.copy(where, run.line, step, last, parent=dict(path=str(run.folder) if run.folder else None, line=run.line, step=step), name=name or 'fork')
+    parent = dict(path=str(run.folder) if run.folder else None, line=run.line, step=step)
+    waiting = run.store.fact('waiting', [])
+    store = run.store.copy(where, run.line, step, last, parent=parent, name=name or 'fork', waiting=waiting)
     own = learn.known_losses.values()
     try: return GANLearner.resume(store, learn.dls, G, D, step=step, loss=list(own), opt=None if isinstance(learn.made['opt'], str) else learn.made['opt'], x=learn.made['x'],
                                   tricks=[deepcopy(t) for t in learn.tricks.given.values()], device=learn.device, progress=progress)
@@ -147,6 +160,6 @@ def _fork(learn, step, name, G, D, progress):
 
 def _beside(folder:Path, name)->Path:
     if name is not None:
-        if not isinstance(name, str) or Path(name).name != name or name in ('', '.', '..'): raise ValueError(f"name={name!r}; need a plain name, for a folder beside {folder}")
+        if not isinstance(name, str) or Path(name).name != name or name in ('', '.', '..'): raise ValueError(f"name={name!r}; need a name with no path in it, for a folder beside {folder}")
         return folder.parent/name
     return next(p for n in range(1, 10_000) if not (p := folder.parent/f'{folder.name}-fork{n}').exists())

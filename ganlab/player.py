@@ -138,12 +138,17 @@ def export_html(self:WhatIf, path, max_mb:float=8, frames:int=200, title:str=Non
 def _fork_here(learn, nets):
     "A fork in memory, wherever the learner's own run is recorded."
     run, more = learn.run, nets() if nets else (None, None)
-    if run.folder is None: return learn.fork(G=more[0], D=more[1])
+    if run.folder is None: return _unplanned(learn.fork(G=more[0], D=more[1]))
     def fork():
         if not nets and learn.pristine is None: raise ValueError("the networks could not be copied when the learner was made; give a function that makes fresh ones: what_if(..., nets=...)")
         return run.learner_at(learn.dls, *(more if nets else deepcopy(learn.pristine)), loss=list(learn.known_losses.values()), opt=None if isinstance(learn.made['opt'], str) else learn.made['opt'], x=learn.made['x'],
                               tricks=[deepcopy(t) for t in learn.tricks.given.values()], device=learn.device, progress=False)
     return learn.between_steps(fork)
+
+def _unplanned(learn):
+    "What waits for a later step is no part of the comparison."
+    for c in learn.tricks.pending: c.cancel()
+    return learn
 
 def _note_here(learn):
     "One snapshot, in the run's folder, for all the forks that are made from it."

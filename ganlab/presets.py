@@ -22,7 +22,7 @@ __all__ = ['presets', 'Plan', 'Preset', 'Switched']
 # %% ../nbs/presets.ipynb #637de0a6
 class Plan(list):
     "What a recipe would switch: ('off', 'loss' or 'on', name, values), in this order."
-    def __repr__(self): return '\n'.join(f"{kind:4} {name} {', '.join(f'{k}={v!r}' for k, v in values.items())}".rstrip() for kind, name, values in self) or 'Everything is so already.'
+    def __repr__(self): return '\n'.join(f"{kind:4} {name} {', '.join(f'{k}={v!r}' for k, v in values.items())}".rstrip() for kind, name, values in self) or 'Everything is set so already.'
 
 @dataclass(frozen=True)
 class Preset:
@@ -40,11 +40,12 @@ class Preset:
     def values(self, learn, name:str)->dict: # all values of a trick: the recipe's, and defaults
         return {k: p.default for k, p in learn.tricks[name].declared.items()} | self.tricks[name]
 
-    def plan(self, learn)->Plan:
-        "What it would switch now; nothing is switched."
+    def plan(self, learn, at:int=None)->Plan: # at: a later step; what waits until then is taken as made
+        "What it would switch now, or at that step; nothing is switched."
         tr = learn.tricks
         on, values, loss = {t.name for t in tr.enabled if not t.leaving}, {n: t.params for n, t in tr.items()}, learn.base_loss
-        for c in [c for c in tr.pending if c.at is None]:      # what was asked for and waits comes first
+        due = lambda c: c.at is None or at is not None and c.at <= at
+        for c in filter(due, tr.pending):      # what was asked for and waits comes first
             if c.kind == 'loss': loss = c.loss
             if c.kind in ('on', 'off'): on = on | {c.name} if c.kind == 'on' else on - {c.name}
             if c.kind in ('on', 'set'): values[c.name] = values[c.name] | c.params
@@ -109,17 +110,21 @@ presets = {p.name: p for p in (
 # %% ../nbs/presets.ipynb #726cd90e
 class Switched(list):
     "The changes of a preset, in their order."
-    def __repr__(self): return '\n'.join(c.sentence for c in self) or 'Everything was so already.'
+    def __repr__(self): return '\n'.join(c.sentence for c in self) or 'Everything was set so already.'
 
 Tricks.presets = property(lambda self: presets, doc="The recipes, by name.")
 
 @patch
-def preset(self:Tricks, name:str)->Switched:
+def preset(self:Tricks,
+    name:str, # one of `presets`
+    at:int=None, # the step to wait for; what is to be switched there is settled now. None: the next boundary
+)->Switched:
     "Switch a whole recipe, or nothing of it: what it does not have goes off, then its loss comes, then its tricks."
     if name not in presets: raise ValueError(f"no preset called {name!r}.{nearest(name, presets)} learn.tricks.presets lists them all.")
-    done, learn = Switched(), self.learn
-    for kind, what, values in presets[name].plan(learn):
-        done.append(learn.loss_change(what) if kind == 'loss' else self.change(kind, what, values, now=kind == 'off'))
+    done, learn, at = Switched(), self.learn, self.step_of(at)
+    for kind, what, values in presets[name].plan(learn, at):
+        if kind == 'loss': done.append(learn.loss_change(what, at))
+        else: done.append(self.change(kind, what, values, at, now=kind == 'off'))
     for c in done: c.together, c.recipe = tuple(done), presets[name].title
     self.ask_all(done)
     if not learn.training_now and (refused := next((c for c in done if c.error), None)): raise refused.error

@@ -1,5 +1,5 @@
 "Ctrl-C, once or three times, at any place: a whole step or a whole change, in the learner and in the record."
-import importlib, importlib.util, inspect, os, re, signal, subprocess, sys, threading, time
+import gc, importlib, importlib.util, inspect, os, re, shutil, signal, subprocess, sys, threading, time, warnings
 from functools import wraps
 import pytest, torch
 from torch import nn
@@ -7,6 +7,7 @@ from fastai.callback.core import Callback
 from ganlab.compare import ab
 from ganlab.data import ring_dls
 from ganlab.fitting import StepError
+from ganlab.lab import Lab
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
 from ganlab.run import Run
@@ -31,18 +32,22 @@ def undisturbed():
 
 class Points:
     "Presses Ctrl-C before the given calls of ganlab's functions on the main thread, counted from 1"
-    modules = [f'ganlab.{m}' for m in 'learner fitting run resume fork browse snapshots switch compare records data meters surgery rates rng'.split()]
+    names = 'learner fitting run resume fork browse snapshots switch presets rollback compare records data meters surgery rates rng lab'
+    modules = [f'ganlab.{name}' for name in names.split()]
     def __init__(self, monkeypatch):
         self.n, self.at = None, set()
         mods = [importlib.import_module(m) for m in self.modules if importlib.util.find_spec(m)]
         for mod in mods:
             for name, o in list(vars(mod).items()):
                 if inspect.isclass(o) and o.__module__ == mod.__name__:
-                    for k, f in list(vars(o).items()):
-                        if inspect.isfunction(f): monkeypatch.setattr(o, k, self.watched(f))
+                    for k, f in list(vars(o).items()): self.watch(monkeypatch, o, k, f)
                 elif inspect.isfunction(o) and o.__module__ == mod.__name__:
                     w = self.watched(o)
                     for other in [m for m in list(sys.modules.values()) if m and m.__name__.startswith('ganlab.') and vars(m).get(name) is o]: monkeypatch.setattr(other, name, w)
+
+    def watch(self, monkeypatch, cls, name, f):
+        if inspect.isfunction(f): monkeypatch.setattr(cls, name, self.watched(f))
+        elif isinstance(f, classmethod): monkeypatch.setattr(cls, name, classmethod(self.watched(f.__func__)))
 
     def watched(self, f):
         @wraps(f)
@@ -69,6 +74,8 @@ def points(monkeypatch):
     signal.signal(signal.SIGINT, before)
 
 def spread(n, k): return sorted({1 + i*(n - 1)//max(1, k - 1) for i in range(k)})
+def presses(i, at): # one at every third place, two at the next, three at the next
+    return [at, at + i % 7, at + 20 + i][:1 + i % 3]
 
 # What must be so afterwards
 
@@ -78,22 +85,29 @@ def check(learn, folder, hashes=None):
     assert learn.tricks._lock.acquire(timeout=1) and not learn.training_now
     learn.tricks._lock.release()
     if hashes: assert learn.state_hash() == hashes[learn.step]
-    learn.fit_steps(5, progress=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', message='the training ended')      # what waits is for a later step
+        learn.fit_steps(5, progress=False)
     if hashes: assert learn.state_hash() == hashes[learn.step]
     agrees(learn, folder)
 
 def agrees(learn, folder):
     "What is on disk leads to where the learner is, by replay and by resume"
     learn.run.close()
-    done = [c.sentence for c in learn.tricks.log]
+    done, waits = [c.sentence for c in learn.tricks.log], [c.sentence for c in learn.tricks.pending]
     run = Run.open(folder)
-    assert [c.sentence for c in run.changes] == done
-    again = run.replay(dls(), *nets(), progress=False)
-    assert (again.step, again.state_hash()) == (learn.step, learn.state_hash())
+    assert [c.sentence for c in run.changes] == done and [c.sentence for c in run.waiting] == waits
+    if not any(c.kind == 'edited' for c in learn.tricks.log):
+        again = run.replay(dls(), *nets(), progress=False)
+        assert (again.step, again.state_hash()) == (learn.step, learn.state_hash())
     more = GANLearner.resume(folder, dls(), *nets(), progress=False)
     assert (more.step, more.state_hash(), [c.sentence for c in more.tricks.log]) == (learn.step, learn.state_hash(), done)
-    assert more.history.g_loss.tolist() == learn.history.g_loss.tolist()
+    assert [c.sentence for c in more.tricks.pending] == waits and more.history.g_loss.tolist() == learn.history.g_loss.tolist()
     more.run.close()
+
+def stand(learn): return learn.step, learn.state_hash(), [c.sentence for c in learn.tricks.log], [c.sentence for c in learn.tricks.pending]
+
+# The acts: what is prepared, and what is interrupted
 
 def trained(folder):
     learn = make(folder)
@@ -106,30 +120,157 @@ def switched(folder):
     learn.fit_steps(5, progress=False)
     return learn
 
+def forked(folder):
+    learn = switched(folder)
+    learn.at_18 = learn.fork(step=18, name=f'{folder.name}-other').snapshot()
+    return learn
+
+def saved(folder):
+    learn = switched(folder)
+    learn.path = folder.parent
+    learn.save(f'{folder.name}-weights')
+    learn.tricks.off('spectral_norm', now=True)
+    learn.fit_steps(2, progress=False)
+    return learn
+
+def waiting(folder):
+    learn = trained(folder)
+    learn.waits = learn.tricks.on('ttur', at=40)
+    return learn
+
+def shown(folder):
+    learn = trained(folder)
+    learn.lab = Lab(learn)
+    return learn
+
 def fit(learn):
     learn.tricks.on('minibatch_stddev', at=24)
     learn.fit_steps(9, progress=False)
 
+def later(learn):
+    learn.tricks.on('minibatch_stddev', at=40)
+    learn.tricks.on('ttur', at=50)
+
+def cell(learn):
+    "What a cell may do while the lab trains in its thread"
+    lab = learn.lab
+    lab.start()
+    learn.tricks.on('spectral_norm').wait(60)
+    learn.set_loss('hinge').wait(60)
+    learn.pin()
+    lab.pause()
+    learn.rewind(13)
+    lab.step(2)
+    lab.wait(60)
+    lab.stop()
+
+def ended(learn):
+    learn.lab.stop()
+    learn.lab.close()
+
 acts = dict(
-    fit_steps=(trained, lambda learn: learn.fit_steps(9, progress=False)), fit_and_switch=(trained, fit), switch=(switched, lambda learn: learn.tricks.off('spectral_norm', now=True)),
-    rewind=(trained, lambda learn: learn.rewind(13)), rewind_before_a_change=(switched, lambda learn: learn.rewind(13)), undo=(switched, lambda learn: learn.undo()), fork=(switched, lambda learn: learn.fork(step=22)),
-    pin=(trained, lambda learn: learn.pin()), restore=(switched, lambda learn: learn.restore(learn.at_18)), ab=(trained, lambda learn: ab(learn, on='label_smoothing', steps=4, seeds=2, progress=False)))
+    fit_steps=(trained, lambda learn: learn.fit_steps(9, progress=False)),
+    fit_and_switch=(trained, fit),
+    switch=(switched, lambda learn: learn.tricks.off('spectral_norm', now=True)),
+    rewind=(trained, lambda learn: learn.rewind(13)),
+    rewind_before_a_change=(switched, lambda learn: learn.rewind(13)),
+    undo=(switched, lambda learn: learn.undo()),
+    fork=(switched, lambda learn: learn.fork(step=22)),
+    pin=(trained, lambda learn: learn.pin()),
+    restore=(forked, lambda learn: learn.restore(learn.at_18)),
+    ab=(trained, lambda learn: ab(learn, on='label_smoothing', steps=4, seeds=2, progress=False)),
+    preset=(switched, lambda learn: learn.tricks.preset('ttur')),
+    set=(switched, lambda learn: learn.tricks.set('spectral_norm', soft_start=9)),
+    set_loss=(switched, lambda learn: learn.set_loss('hinge')),
+    load=(saved, lambda learn: learn.load(f'{learn.run.folder.name}-weights')),
+    lr_find=(trained, lambda learn: learn.lr_find(num_it=20, show_plot=False)),
+    later=(trained, later),
+    cancel=(waiting, lambda learn: learn.waits.cancel()),
+    lab=(shown, cell))
+undisturbed_by = {'fit_steps', 'rewind', 'pin', 'ab', 'lr_find'}      # each step has the bits of a run that nobody touches
+at_once = set(acts) - {'fit_steps', 'fit_and_switch', 'later', 'lab', 'restore'}      # done whole, or not at all
+
+def explore(act, points, undisturbed, tmp_path, k):
+    "Ctrl-C at `k` places all over an act"
+    prepare, f = acts[act]
+    dry = prepare(tmp_path/'dry')
+    before = stand(dry)
+    _, n = points.run(lambda: f(dry))
+    after, idle = stand(dry), set(threading.enumerate()) - {threading.main_thread()}
+    for i, at in enumerate(spread(n, k)):
+        folder, keys = tmp_path/str(i), presses(i, at)
+        learn = prepare(folder)
+        points.run(lambda: f(learn), *keys)
+        if act == 'lab': ended(learn)
+        try:
+            if act in at_once: assert stand(learn) in (before, after), 'half done'
+            check(learn, folder, undisturbed if act in undisturbed_by else None)
+            free(tmp_path, idle)
+        except BaseException as e:
+            e.add_note(f'{act}, Ctrl-C at {keys} of {n}')
+            raise
+        shutil.rmtree(folder)
+
+def free(tmp_path, idle):
+    "Nothing runs on, and no folder is held"
+    gc.collect()
+    assert threads() <= idle
 
 @pytest.mark.parametrize('act', acts)
-def test_ctrl_c_at_any_place(act, points, undisturbed, tmp_path, k=8):
-    "One, and three in a row, at places all over an act"
-    prepare, f = acts[act]
-    def new(name):
-        learn = prepare(tmp_path/name)
-        if act == 'restore': learn.at_18 = learn.fork(step=18, name=f'{name}-other').snapshot()
-        return learn
-    dry = new('dry')
-    _, n = points.run(lambda: f(dry))
+def test_ctrl_c_at_any_place(act, points, undisturbed, tmp_path):
+    "One, two and three in a row, at places all over an act"
+    explore(act, points, undisturbed, tmp_path, 8)
+
+@pytest.mark.slow
+@pytest.mark.parametrize('act', acts)
+def test_ctrl_c_at_many_places(act, points, undisturbed, tmp_path): explore(act, points, undisturbed, tmp_path, 80)
+
+# While a learner is made, whom nobody gets
+
+def kept(folder): trained(folder).run.close()
+
+opened = dict(
+    begin=(lambda folder: None, lambda folder, _: GANLearner(dls(), *nets(), seed=0, run=folder, tricks=['ema'])),
+    resume=(kept, lambda folder, _: GANLearner.resume(folder, dls(), *nets(), progress=False)),
+    resume_from=(kept, lambda folder, _: GANLearner.resume(folder, dls(), *nets(), step=13, progress=False)),
+    fork=(trained, lambda folder, learn: learn.fork(name=f'{folder.name}-other')))
+
+def let_in(act, points, tmp_path, k):
+    "Ctrl-C while a run is begun, taken up or forked leaves no thread and no lock; the same can be asked again at once"
+    prepare, f = opened[act]
+    prepared = prepare(tmp_path/'dry')
+    learn, n = points.run(lambda: f(tmp_path/'dry', prepared))
+    right = stand(learn)
+    learn.run.close()
     for i, at in enumerate(spread(n, k)):
-        folder = tmp_path/str(i)
-        learn = new(folder.name)
-        points.run(lambda: f(learn), *([at] if i % 3 == 0 else [at, at + i % 7, at + 20 + i]))
-        check(learn, folder, undisturbed if act in ('fit_steps', 'rewind', 'pin', 'ab') else None)
+        folder, keys = tmp_path/str(i), presses(i, at)
+        prepared, before = prepare(folder), threads()
+        gc.disable()
+        try:
+            out, _ = points.run(lambda: f(folder, prepared), *keys)
+            if out is not None:      # a little less was done than in the first one: the last place lies behind the end
+                assert at > .98*n
+                out.run.close()
+                continue
+            assert threads() == before, 'a thread is left'
+            learn = f(folder, prepared)
+            assert stand(learn) == right
+            learn.run.close()
+            assert threads() == before
+            agrees(learn, learn.run.folder)
+        except BaseException as e:
+            e.add_note(f'{act}, Ctrl-C at {keys} of {n}')
+            raise
+        finally: gc.enable()
+
+def threads(): return {t for t in threading.enumerate() if t.name.startswith('ganlab')}
+
+@pytest.mark.parametrize('act', opened)
+def test_ctrl_c_while_a_run_is_opened(act, points, tmp_path): let_in(act, points, tmp_path, 8)
+
+@pytest.mark.slow
+@pytest.mark.parametrize('act', opened)
+def test_ctrl_c_at_many_places_while_a_run_is_opened(act, points, tmp_path): let_in(act, points, tmp_path, 40)
 
 # An interrupt that a network raises by itself, while steps are computed again
 
@@ -240,6 +381,73 @@ def test_the_end_of_a_record_is_deaf(tmp_path):
 
 # The command, with real signals
 
+imports = """
+import os, signal, sys
+class Presses:
+    "Ctrl-C when a module is looked for"
+    def find_spec(self, name, path=None, target=None):
+        if name == {!r}: os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Presses())
+from ganlab.__main__ import main
+sys.exit(main())
+"""
+
+@pytest.mark.parametrize('module', ['ganlab.cli', 'torch', 'numpy._core.multiarray', 'torch._C', 'fastai.basics', 'ganlab.fork'])
+def test_ctrl_c_while_the_command_is_loaded(module, tmp_path):
+    "No traceback, and the exit status of what was stopped"
+    done = subprocess.run([sys.executable, '-c', imports.format(module), 'train', '--run', str(tmp_path/'r'), '--data', 'ring', '--steps', '9'], capture_output=True, text=True, preexec_fn=deaf_no_more)
+    assert (done.returncode, done.stdout, done.stderr) == (130, '', '') and not (tmp_path/'r').exists()
+
+def deaf_no_more(): signal.signal(signal.SIGINT, signal.default_int_handler)      # whoever runs the tests may ignore Ctrl-C
+
+def test_the_command_leaves_ctrl_c_alone_where_it_is_ignored(tmp_path):
+    "As in the background of a shell: the command goes on"
+    done = subprocess.run([sys.executable, '-c', imports.format('ganlab.cli'), 'show', 'nowhere'], capture_output=True, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    assert done.returncode == 2 and done.stderr.startswith('ganlab: nowhere holds no run')
+
+def told_to(said, folder, steps):
+    "The command in a process of its own, which has all of ganlab already; it says `go` when it begins"
+    if pid := os.fork(): return pid
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        out = os.open(said, os.O_WRONLY | os.O_CREAT)
+        os.dup2(out, 1); os.dup2(out, 2)
+        sys.stdout, sys.stderr = open(1, 'w', buffering=1, closefd=False), open(2, 'w', buffering=1, closefd=False)
+        sys.argv = ['ganlab', 'train', '--run', str(folder), '--data', 'ring', '--bs', '16', '--width', '8', '--steps', str(steps)]
+        from ganlab.__main__ import main
+        print('go')
+        status = main()
+        ganlab.run._close_all()
+        os._exit(status)
+    except BaseException: sys.excepthook(*sys.exc_info())
+    finally: os._exit(1)
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs os.fork')
+def test_ctrl_c_at_the_command_at_many_moments(tmp_path):
+    "Two and three real signals: exit status 130, no traceback, and what is there goes on from the step that was named"
+    torch.set_num_threads(1)
+    moments = [.01*i for i in range(10)] + [.15*i for i in range(1, 15)]
+    for i, delay in enumerate(moments):
+        folder, said, presses = tmp_path/f'r{i}', tmp_path/f'said{i}', 2 + i % 2
+        pid = told_to(said, folder, 10**6)
+        while not said.exists() or 'go' not in said.read_text(): time.sleep(.001)
+        time.sleep(delay)
+        for k in range(presses):
+            os.kill(pid, signal.SIGINT)
+            time.sleep((0, .001, .01)[i % 3])
+        _, status = os.waitpid(pid, 0)
+        text = said.read_text()
+        assert os.waitstatus_to_exitcode(status) == 130 and 'Traceback' not in text and 'Exception ignored' not in text, (delay, text)
+        step, named = stands(folder), re.search(r'stopped at step ([\d,]+)', text)
+        if named: assert int(named[1].replace(',', '')) == step
+        if not folder.exists() or not list(folder.iterdir()): continue
+        learn = GANLearner.resume(folder, ring_dls(bs=16), *mlp(dim=2, width=8, seed=0), progress=False)
+        assert learn.step == step
+        if (recorded := learn.run.hash_at(step)): assert learn.state_hash() == recorded
+        learn.fit_steps(2, progress=False)
+        learn.run.close()
+
 def stands(folder): # the last step that is recorded; 0 where there is no run yet
     try: return Run.open(folder).step
     except (ValueError, RuntimeError): return 0
@@ -247,10 +455,10 @@ def stands(folder): # the last step that is recorded; 0 where there is no run ye
 def test_ctrl_c_twice_at_the_command(tmp_path):
     "Whenever the two come: the step that is named is the one that a resume finds, and it is whole"
     folder, env = tmp_path/'r', {**os.environ, 'PYTHONUNBUFFERED': '1'}
-    command = [sys.executable, '-c', 'from ganlab.cli import main; raise SystemExit(main())', 'train', '--run', str(folder), '--data', 'ring', '--bs', '16', '--width', '8', '--steps', '1000000']
+    command = [sys.executable, '-m', 'ganlab', 'train', '--run', str(folder), '--data', 'ring', '--bs', '16', '--width', '8', '--steps', '1000000']
     for gap in (0, .003):
         before = stands(folder)
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, preexec_fn=deaf_no_more)
         try:
             while child.poll() is None and stands(folder) <= before: time.sleep(.05)
             child.send_signal(signal.SIGINT)

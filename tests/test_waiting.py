@@ -109,7 +109,7 @@ def test_cancel_too_late():
     assert 'undo' in one_sentence(e.value)
     with pytest.raises(Refused): learn.tricks.on('batch_size', bs=8)
     with pytest.raises(ValueError, match='nothing to cancel'): learn.tricks.refused['batch_size'].cancel()
-    with pytest.raises(ValueError, match='not asked for yet'): learn.tricks.change('on', 'ema').cancel()
+    with pytest.raises(ValueError, match='has not been asked for yet'): learn.tricks.change('on', 'ema').cancel()
     assert learn.tricks['ttur'].enabled
 
 def test_cancel_of_a_preset_cancels_all_of_it():
@@ -226,13 +226,71 @@ def test_what_is_the_users_own(tmp_path):
     assert learn.tricks['drift'].enabled and learn.loss_name == 'ramp'
     learn.run.close()
 
+def test_a_preset_at_a_step():
+    "Whole at that step, or not at all; cancelled as one; what waits until then is taken into account"
+    learn, calm = make_learner(tricks=['label_smoothing']), make_learner(tricks=['label_smoothing'])
+    learn.tricks.on('instance_noise', at=3); go_still(learn, 1)
+    cs = learn.tricks.preset('ttur', at=4)
+    assert len(cs) > 3 and {c.at for c in cs} == {4} and ('off', 'instance_noise') in [(c.kind, c.name) for c in cs]
+    assert waits(cs, learn) == 'TTUR waits for step 4.' and words(cs[0], learn)[1].startswith('asked at 1, on at step 4: ')
+    go(learn, 5)
+    assert {c.step for c in cs} == {4} and {t.name for t in learn.tricks.enabled} == set(learn.tricks.presets['ttur'].tricks) and not learn.tricks.presets['ttur'].plan(learn)
+    calm.tricks.on('instance_noise', at=3); go_still(calm, 4); calm.tricks.preset('ttur'); go(calm, 2)
+    assert learn.state_hash() == calm.state_hash()
+    cs = learn.tricks.preset('wgan', at=9); cs[-1].cancel()
+    assert all(c.cancelled for c in cs) and not learn.tricks.pending
+    for at in (2, 2.5, 'soon'):
+        with pytest.raises(ValueError, match='at='): learn.tricks.preset('ttur', at=at)
+    assert not learn.tricks.pending
+
+def test_a_preset_that_is_refused_at_its_step():
+    "Nothing of it is switched there, and each of its changes says so"
+    learn = make_learner(tricks=['label_smoothing']); cs = learn.tricks.preset('sagan', at=3)
+    go(learn, 5)
+    assert len(cs) > 3 and all(c.error and c.step is None for c in cs) and 'no feature map' in one_sentence(cs[0].error)
+    assert [t.name for t in learn.tricks.enabled] == ['label_smoothing'] and not learn.tricks.pending and learn.run.waiting == []
+
+@pytest.mark.parametrize('resumed', [False, True])
+def test_a_preset_that_waits_in_the_record(resumed, tmp_path):
+    "Resumed or forked, it is one still: cancelled whole, applied whole, undone whole, called by its name"
+    learn = recorded(tmp_path/'a'); learn.tricks.preset('ttur', at=6); learn.tricks.on('ema', at=6); go_still(learn, 2)
+    n, sentences = len(learn.tricks.pending), [c.sentence for c in learn.tricks.pending]
+    if resumed: learn.run.close()
+    other = again(tmp_path/'a') if resumed else learn.fork(name='b')
+    assert [c.sentence for c in other.tricks.pending] == sentences and waits(other.tricks.pending, other) == '2 changes wait for later steps, the first for step 6: TTUR.'
+    assert [len(c.together) for c in other.tricks.pending] == [n - 1]*(n - 1) + [1] and other.tricks.pending[0].recipe == 'TTUR'
+    go(other, 5); on = {t.name for t in other.tricks.enabled}
+    assert 'ema' in on and {c.step for c in other.tricks.log} == {6}
+    other.undo(); other.undo()
+    assert not other.tricks.enabled and other.step == 6
+    other.tricks.preset('wgan', at=9); other.run.close()
+    last = GANLearner.resume(other.run.folder, dls(), *nets('mlp'), progress=False)
+    last.tricks.pending[1].cancel()
+    assert not last.tricks.pending and last.run.waiting == []
+    last.run.close(); learn.run.close()
+
+def test_rewind_and_fork_keep_what_waits(tmp_path):
+    "A plan is no part of the past: back at a step, and in a second learner, it waits as it did; each takes its own back"
+    learn = recorded(tmp_path/'a'); go(learn, 3)
+    learn.tricks.on('ttur', at=9); learn.set_loss(Ramp(), at=8); go_still(learn, 2)
+    sentences = [c.sentence for c in learn.tricks.pending]
+    forks = [learn.fork(), learn.fork(step=2)]
+    for l in (learn.rewind(1), *forks):
+        assert [c.sentence for c in l.tricks.pending] == sentences and [c.sentence for c in l.run.waiting] == [c.sentence for c in Run.open(l.run.folder).waiting] == sentences
+    kept = forks[0].tricks.pending; forks[1].tricks.pending[0].cancel()
+    assert forks[0].tricks.pending == kept and len(learn.tricks.pending) == 2 and len(forks[1].tricks.pending) == 1
+    for l in (learn, forks[0]): go(l, 11 - l.step)
+    assert learn.state_hash() == forks[0].state_hash() and [(c.name, c.step) for c in forks[0].tricks.log] == [('ramp', 8), ('ttur', 9)]
+    go(forks[1], 11 - forks[1].step); assert forks[1].loss_name == 'ramp' and not forks[1].tricks['ttur'].enabled
+    for l in (learn, *forks): l.run.close()
+
 def test_rewind_fork_and_search():
-    "A rewind leaves it waiting, and does not bring back one that was made after that step; a fork begins with none; a search for a rate leaves it waiting"
+    "A rewind leaves it waiting, and does not bring back one that was made after that step; a fork has it waiting, too; a search for a rate leaves it waiting"
     learn = make_learner(); learn.tricks.on('ttur', at=4); c = learn.tricks.on('ema', at=30)
     go_still(learn, 8); learn.rewind(2)
     assert learn.tricks.pending == (c,) and [w.name for w in learn.run.waiting] == ['ema'] and not learn.tricks['ttur'].enabled
     go_still(learn, 4); assert not learn.tricks['ttur'].enabled
-    fork = learn.fork(); assert not fork.tricks.pending and fork.run.waiting == []
+    fork = learn.fork(); assert [c.name for c in fork.tricks.pending] == [w.name for w in fork.run.waiting] == ['ema'] and fork.tricks.pending != learn.tricks.pending
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         learn.lr_find(num_it=20, show_plot=False)

@@ -42,7 +42,8 @@ def words_of_recipe(change)->tuple: # as `words` gives them
     on, off = ([c.title + (' loss' if c.kind == 'loss' else '') for c in parts if (c.kind == 'off') == gone] for gone in (False, True))
     names = ', '.join(on) + ('; ' if on and off else '') + (f"off: {', '.join(off)}" if off else '')
     if change.error: return change.recipe, f'was not switched. {change.error}'
-    if change.step is None: return change.recipe, f'asked at {thou(change.asked)}, on with the next step: {names}.'
+    when = 'with the next step' if change.at is None else f'at step {thou(change.at)}'
+    if change.step is None: return change.recipe, f'asked at {thou(change.asked)}, on {when}: {names}.'
     return change.recipe, ' '.join([f'on at step {thou(change.step)}: {names}.', *(c.caution for c in parts if c.caution)])
 
 def words(change, learn)->tuple: # the subject, in bold, and the rest of the sentence
@@ -61,7 +62,8 @@ def words(change, learn)->tuple: # the subject, in bold, and the rest of the sen
 
 def waits(changes, learn)->str: # '' where none of them waits for a later step
     "What waits for its step, in a sentence."
-    later = sorted((c for c in changes if c.at is not None), key=lambda c: c.at)
+    later = {c.together: c for c in changes if c.at is not None}      # a preset is one
+    later = sorted(later.values(), key=lambda c: c.at)
     if not later: return ''
     if len(later) == 1: return f'{words(later[0], learn)[0]} waits for step {thou(later[0].at)}.'
     return f'{len(later)} changes wait for later steps, the first for step {thou(later[0].at)}: {words(later[0], learn)[0]}.'
