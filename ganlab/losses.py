@@ -118,7 +118,7 @@ class Relativistic:
     def diff(self, l_real, l_fake):
         if l_real is None: raise ValueError("the relativistic loss of G compares fakes with real images: call g_loss(l_fake, l_real) with both scores")
         if l_real.shape != l_fake.shape:
-            raise ValueError(f"the relativistic loss pairs scores, but got {tuple(l_real.shape)} real and {tuple(l_fake.shape)} fake ones; give equally many")
+            raise ValueError(f"the relativistic loss pairs scores, but got {tuple(l_real.shape)} real and {tuple(l_fake.shape)} fake ones; give as many of one as of the other")
         return l_real - l_fake
 
     def d_loss(self, l_real:Tensor, l_fake:Tensor)->Tensor: return softplus(-self.diff(l_real, l_fake)).mean()
@@ -205,8 +205,10 @@ def get_loss(
     if isinstance(loss, str):
         named = {loss_name(l): l for l in known} | losses
         if loss in named: return named[loss]
-        near = get_close_matches(loss.lower().replace('-', '_'), named, n=1, cutoff=.4)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        plain = {n.lower(): n for n in named}
+        word = loss.lower().replace('-', '_').removesuffix('loss').strip(' _')
+        near = get_close_matches(word, plain, n=1, cutoff=.8)
+        hint = f"; did you mean {plain[near[0]]!r}?" if near else ""
         raise ValueError(f"loss={loss!r}; need one of {', '.join(named)}, or {own}{hint}")
     if isinstance(loss, type): raise ValueError(f"loss={loss.__name__} is a class; give an instance: loss={loss.__name__}()")
     missing = [m for m in ('d_loss', 'g_loss') if not callable(getattr(loss, m, None))]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 import warnings
 from collections import deque
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from fastcore.basics import patch
@@ -260,12 +260,12 @@ def _tell_of_more(store, known):
 
 def _same_data(learn, store):
     was, now = store.fact('data'), hashlib.sha256(learn.some_x.contiguous().numpy().tobytes()).hexdigest()
-    if not learn.source.seekable: warnings.warn("the data is a stream, which cannot be taken up where it was left: from here on the batches are others than in an undisturbed run, and no bits are promised")
-    elif was['first'] != now: warnings.warn(f"the data is not that of the run ({was['name']}, {was['n']} samples in batches of {was['bs']}): its first batch is another one. From here on no bits are promised")
-    if learn.n_threads != store.fact('threads'): warnings.warn(f"the run was trained with {store.fact('threads')} threads, this is with {learn.n_threads}: sums are taken in another order, and no bits are promised; torch.set_num_threads({store.fact('threads')}) first")
+    if not learn.source.seekable: warnings.warn("the data is a stream, which cannot be taken up where it was left: from here on the batches are others than in an undisturbed run, and the same bits are not promised")
+    elif was['first'] != now: warnings.warn(f"the data is not that of the run ({was['name']}, {was['n']} samples in batches of {was['bs']}): its first batch is another one. From here on the same bits are not promised")
+    if learn.n_threads != store.fact('threads'): warnings.warn(f"the run was trained with {store.fact('threads')} threads, this is with {learn.n_threads}: sums are taken in another order, and the same bits are not promised; torch.set_num_threads({store.fact('threads')}) first")
     then = store.fact('versions')
     learn.promised = learn.source.seekable and was['first'] == now and learn.n_threads == store.fact('threads') and then['torch'] == torch.__version__
-    if then['torch'] != torch.__version__: warnings.warn(f"the run was trained with torch {then['torch']}, this is {torch.__version__}: no bits are promised")
+    if then['torch'] != torch.__version__: warnings.warn(f"the run was trained with torch {then['torch']}, this is {torch.__version__}: the same bits are not promised")
 
 @patch(cls_method=True)
 def resume(cls:GANLearner,
@@ -279,19 +279,24 @@ def resume(cls:GANLearner,
     progress:bool=True, # show a bar while steps are computed again
 )->GANLearner:
     "Go on with a run, bit for bit, whatever ended it. A change that waited for its step (`at=`) waits again."
-    with unbroken():
-        store = run if isinstance(run, Store) else _opened(getattr(run, 'folder', run))
-        try: return _taken_up(store, step, progress, dls, G, D, loss, opt, tricks, x, cbs=cbs, path=path, device=device)
-        except BaseException:
-            store.close()
-            raise
+    held = ExitStack()
+    try:
+        with unbroken():
+            more = dict(cbs=cbs, path=path, device=device)
+            return _taken_up(held, run, step, progress, dls, G, D, loss, opt, tricks, x, **more)
+    except BaseException:      # also a Ctrl-C that waited for the end: nobody gets the learner
+        with unbroken(): held.close()
+        raise
 
 def _opened(folder)->Store:
     if isinstance(folder, (str, os.PathLike)): Run.let_go(folder)
     return Store.open(folder, write=True)
 
-def _taken_up(store, step, progress, dls, G, D, loss, opt, tricks, x, **more)->GANLearner:
+def _taken_up(held, run, step, progress, dls, G, D, loss, opt, tricks, x, **more)->GANLearner: # held: lets go of the run
+    store = run if isinstance(run, Store) else _opened(getattr(run, 'folder', run))
+    held.callback(store.close)
     rec = Run(store)
+    held.callback(rec._stop)
     known = rec.steps_on(rec.line)
     _tell_of_more(store, known)
     step = known if step is None else whole(step, 'step', 0, known, ': that is how far the run is known')

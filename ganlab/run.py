@@ -65,9 +65,10 @@ def begins(cls:Run,
 ):  # -> yields the run
     "The record of `learn`; if the block fails, there is none."
     if isinstance(where, Run): where.attach(learn); yield where; return
-    with unbroken():
-        run = cls(Store.new(where))
-        try:
+    run = None
+    try:
+        with unbroken():
+            run = cls(Store.new(where))
             run.attach(learn)
             run.store.note(**_facts(learn))
             run.keep(learn, 'start')
@@ -75,9 +76,10 @@ def begins(cls:Run,
             run._frame(learn)
             yield run
             run.left(learn)
-        except BaseException:
-            run.discard()
-            raise
+    except BaseException:      # also a Ctrl-C that waited for the end: nobody gets the learner
+        with unbroken():
+            if run is not None: run.discard()
+        raise
 
 @patch
 def attach(self:Run, learn):
@@ -216,8 +218,13 @@ def note_waiting(self:Run):
 @patch
 def _put_waiting(self:Run, db):
     waiting = [c for c in self.learner.tricks.pending if c.at is not None]
-    facts = [dict(kind=c.kind, name=c.name, params=_params(c), at=c.at, now=c.now, asked=c.asked, title=c.title) for c in waiting]
+    facts = [_fact(c, next(i for i, o in enumerate(waiting) if o in c.together)) for c in waiting]
     db.execute("insert or replace into meta values('waiting', ?)", (pack(facts),))
+
+def _fact(c, group)->dict: # group: the place of the first of those that stand or fall together
+    "A change that waits, as it is written down."
+    plain = {k: getattr(c, k) for k in ('kind', 'name', 'at', 'now', 'asked', 'title', 'recipe')}
+    return dict(plain, params=_params(c), group=group)
 
 @patch
 def waits(self:Run,
@@ -225,11 +232,16 @@ def waits(self:Run,
 )->list: # of `Change`, in the order asked
     "The changes that wait for their step."
     known = by_key([*losses.values(), *own])
-    return [_waiting(known, **facts) for facts in self.store.fact('waiting', [])]
+    facts = self.store.fact('waiting', [])
+    changes, groups = [_waiting(known, **f) for f in facts], [f.get('group') for f in facts]
+    for c, group in zip(changes, groups):
+        if group is not None: c.together = tuple(o for o, g in zip(changes, groups) if g == group)
+    return changes
 
-def _waiting(known, kind, name, params, at, now, asked, title)->Change:
+def _waiting(known, kind, name, params, at, now, asked, title, recipe=None, group=None)->Change:
+    # records of before have no `recipe` and no `group`: each change stands for itself
     c = Change(kind, name, {} if kind == 'loss' else params, at, now, asked)
-    c.title, c.loss = title, find_loss(known, params.get('loss'))
+    c.title, c.recipe, c.loss = title, recipe, find_loss(known, params.get('loss'))
     return c
 
 @patch(as_prop=True)
