@@ -47,7 +47,7 @@ def make_data(
 
 def made_again(made_by, what:str, todo:str):
     "What a run's folder says was made by one of ganlab's functions."
-    if not made_by: raise ValueError(f"the run's {what} are none of ganlab's; name them: {todo}")
+    if not made_by: raise ValueError(f"the run's {what} are not ganlab's own; name them: {todo}")
     make, args = own_maker(made_by, what) or (None, {})
     if make in (None, image_dls): raise ValueError(f"the run's {what} were made by {one_line(made_by)}, which a run's folder may not call; name them: {todo}")
     return make(**args)

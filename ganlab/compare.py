@@ -306,7 +306,7 @@ def _seeds(n): return '1 seed' if n == 1 else f'{n} seeds'
 def _why(self:Comparison, i)->str:
     "The first reason for which an arm failed."
     arm = next(p[i] for p in self.pairs if self.lost(p[i]))
-    return arm.failed.rstrip('.') or f'the {self._subject} cannot be measured, it was not finite'
+    return arm.failed.rstrip('.') or f'the {self._subject} cannot be measured: it was not finite'
 
 @patch(as_prop=True)
 def _subject(self:Comparison)->str:
@@ -329,12 +329,12 @@ _back = 'From here there is nothing to compare: go back to a healthy snapshot (l
 def verdict(self:Comparison)->str:
     "What may be said, in a few sentences; first, what failed."
     out, n, k, subject = self.outcome, len(self.pairs), self.failures, self._subject
-    if not n: return 'Nothing was compared: it was cancelled before the first pair of runs was whole.'
+    if not n: return 'Nothing was compared: it was cancelled before the first pair of runs was finished.'
     failed = any(x.failed for p in self.pairs for x in p)
     if out == 'same' and all(a.hash == b.hash for a, b in self.pairs):
         if not failed: return f"No difference: in {_seeds(n)} the change did nothing in {self.steps} steps, to the bit."
         return f"No difference: in {_seeds(n)} the change did nothing, to the bit. A and B fail alike, in {k[0]} of {n}: {self._why(0)}." + (' ' + _back if k[0] == n else '')
-    if out == 'same': return f"No difference seen: in {_seeds(n)} the {subject} of B is A's, though the runs differ."
+    if out == 'same': return f"No difference seen: in {_seeds(n)} the {subject} is the same in A and B, though the runs differ."
     if out == 'both fail':
         if not failed: return f"Nothing can be said: the {subject} cannot be measured in any run; it was not finite."
         a, b = self._why(0), self._why(1)
@@ -344,7 +344,7 @@ def verdict(self:Comparison)->str:
     if out == 'too few': return f"{self._lead()} Too few to say: {_seeds(n)}, and a verdict needs three. comparison.more() adds some.".lstrip()
     m = enough(n) if l.smallest == math.inf else 0
     test = f"p = {l.p:.2g}{', by the exact permutation test of ranks' if l.exact else ', by a t test of ranks'}"
-    never = f"the p of the exact permutation test is {least(n):.2g} at the least, and has to be below {l.level:.2g}. {m} seeds can: comparison.more({m - n})."
+    never = f"the p of the exact permutation test is at least {least(n):.2g}, and has to be below {l.level:.2g}. {m} seeds can: comparison.more({m - n})."
     if l.ranked:
         say = {'within noise': f"With failed runs counted as the worst, the rest is within noise ({test}).",
                'undecided': f"With failed runs counted as the worst, {_seeds(n)} " + (f"can never decide: {never}" if m else f'cannot decide ({test}). comparison.more() adds seeds.')}

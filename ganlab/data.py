@@ -507,7 +507,7 @@ class FileRows:
             f = self.files[(i+k) % len(self.files)]
             try: return load_image(f, self.size, self.channels, self.span)
             except Exception as e:
-                if not self._warned: warnings.warn(f"{f} cannot be decoded ({e}); its neighbour in the folder takes its place, and so for others like it")
+                if not self._warned: warnings.warn(f"{f} cannot be decoded ({e}); the next file takes its place, here and for any other such file")
                 self._warned = True
         raise ValueError(f"none of the {len(self.files)} images can be decoded any more; is the folder {str(self.files[0].parent)!r} still there?")
     def _futures(self, idx): return {i: self._ahead.get(i) or self._pool.submit(self._row, i) for i in idx.tolist()}
@@ -752,7 +752,7 @@ def _pull(self:LoaderSource):
         try:
             with lent_rngs(self._seed()): b = next(self._it)
         except StopIteration:
-            if not self._full: raise ValueError(f"the DataLoader ended without a full batch of {self.bs or 'any number of'} samples; need one that can be looped over again and again") from None
+            if not self._full: raise ValueError(f"the DataLoader ended without a full batch{f' of {self.bs} samples' if self.bs else ''}; need one that can be looped over again and again") from None
             self._start(self._epoch, self._pass+1)
             continue
         if not self.shape and not self.places: self.places = _usable(b)
@@ -772,7 +772,7 @@ def _all_come(self:LoaderSource):
     dl, left = self.train, self.n % self.bs if self.n else 0
     if isinstance(dl, FastaiDataLoader): in_order = not dl.shuffle and type(dl).get_idxs is FastaiDataLoader.get_idxs
     else: in_order = isinstance(getattr(dl, 'sampler', None), SequentialSampler)
-    if left and in_order: warnings.warn(f"{left} of {self.n} samples never come: the DataLoader gives them in order, and the last batch, which is not full, is left out; give it shuffle=True")
+    if left and in_order: warnings.warn(f"{left} of {self.n} samples are never used: the DataLoader gives them in order, and the last batch, which is not full, is left out; give it shuffle=True")
 
 # %% ../nbs/01_data.ipynb #baec702a
 @patch

@@ -43,7 +43,7 @@ def may_write(
         if run := run_around(folder/'file'): raise FileExistsError(f"{folder} belongs to {run}, a run's folder, in which nothing else is written; give a path outside it")
     for path in filter(os.path.lexists, paths):
         if path.is_dir(): raise ValueError(f"{path} is a folder; give the name of a file")
-        if path.exists() and not path.is_file(): raise FileExistsError(f"{path} is no plain file, and is not replaced; give another name")
+        if path.exists() and not path.is_file(): raise FileExistsError(f"{path} is not a regular file, and is not replaced; give another name")
         if path.is_file() and _is_database(path): raise FileExistsError(f"{path} is a database, and is not replaced; give another name")
         if not force: raise FileExistsError(f"{path} is there already, and stays as it is; give another name, or {todo} to replace it")
 

@@ -142,11 +142,11 @@ class TwoOptimizers:
     @property
     def hypers(self)->list: return [Hyper(self)] # one, as for one group
     def multiplier(self, lr)->float: # of all base rates, so that the larger of the two networks' becomes `lr`
-        "What fastai's `lr` stands for: a number from 0, or several (a list, an array, a slice), of which the last counts."
+        "What fastai's `lr` stands for: a number >= 0, or several (a list, an array, a slice), of which the last counts."
         if isinstance(lr, slice): lr = lr.stop
         try: v = float(np.ravel(lr)[-1])
         except (TypeError, ValueError, IndexError): v = math.nan
-        if not 0 <= v < math.inf: raise ValueError(f"lr={lr!r}; need a number from 0, such as 2e-4")
+        if not 0 <= v < math.inf: raise ValueError(f"lr={lr!r}; need a number >= 0, such as 2e-4")
         if not self.reference: raise ValueError("lr scales lr_g and lr_d, and both are 0; set the 'lr' in learn.opt_g.param_groups first")
         return v/self.reference
     def zero_grad(self):
@@ -362,7 +362,7 @@ _ours = {ProgressCallback: GANProgress, ShowGraphCallback: GANGraph}      # fast
 def suited(cb)->Callback:
     "A callback as the learner takes it, or an error that says what to use instead."
     cb = cb() if isinstance(cb, type) else cb
-    if not isinstance(cb, Callback): raise TypeError(f"{cb!r} is no fastai Callback")
+    if not isinstance(cb, Callback): raise TypeError(f"{cb!r} is not a fastai Callback")
     if not type(cb).__module__.startswith('ganlab.') and (why := refusal(cb)): raise ValueError(why)
     return _ours[type(cb)]() if type(cb) in _ours else cb
 
@@ -544,7 +544,7 @@ def measure(self:StepLearner,
         for m in self.metrics:
             m.reset()
             try: m.accumulate(self)
-            except Exception as e: raise RuntimeError(f"the metric {m.name} failed, which is called with fakes and reals, {tuple(xf.shape)} each: {type(e).__name__}: {e}") from e
+            except Exception as e: raise RuntimeError(f"the metric {m.name} failed; it is called with fakes and reals, of shape {tuple(xf.shape)} each: {type(e).__name__}: {e}") from e
             v = m.value
             values.append(v.item() if hasattr(v, 'item') else v)
     finally: self._seen = before

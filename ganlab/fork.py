@@ -160,6 +160,6 @@ def _fork(learn, step, name, G, D, progress):
 
 def _beside(folder:Path, name)->Path:
     if name is not None:
-        if not isinstance(name, str) or Path(name).name != name or name in ('', '.', '..'): raise ValueError(f"name={name!r}; need a plain name, for a folder beside {folder}")
+        if not isinstance(name, str) or Path(name).name != name or name in ('', '.', '..'): raise ValueError(f"name={name!r}; need a name with no path in it, for a folder beside {folder}")
         return folder.parent/name
     return next(p for n in range(1, 10_000) if not (p := folder.parent/f'{folder.name}-fork{n}').exists())

@@ -25,7 +25,7 @@ from .interrupt import heed, unbroken
 from .late import late
 from .losses import get_loss, loss_key, loss_name, loss_title, scores_of, sees_level
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
-from .probe import find_range, halvings, latent_shape, need_module, probe, whole_batches
+from .probe import find_range, halvings, latent_shape, need_module, probe, unrecorded, whole_batches
 from .rng import BorrowedRNG, Streams, borrowed_rng, whole
 from .surgery import enrol, held, laid_like, level_bias, recentre
 from .snapshots import Snapshot, load_tensors, named_params, opt_numbers, put_back, state_digest, take
@@ -129,18 +129,18 @@ class GANLearner(StepLearner):
 
 _columns = ['step', 'd_loss', 'g_loss', 'd_grad_norm', 'g_grad_norm', 'd_real', 'd_fake', 'ms']
 
-late(GANLearner, resume='resume make_again _make_again carry_on', fork='rewind undo fork', browse='pin unpin')      # as every method of a learner, wherever it stands
+late(GANLearner, resume='resume make_again carry_on', fork='rewind undo fork', browse='pin unpin')      # as every method of a learner, wherever it stands
 
 # %% ../nbs/08_learner.ipynb #a9cd5cc2
 def _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks):
     for k, v in dict(lr_g=lr_g, lr_d=lr_d).items():
-        if isinstance(v, bool) or not isinstance(v, Real) or not 0 <= v < math.inf: raise ValueError(f"{k}={v!r}; need a number from 0, such as 2e-4")
+        if isinstance(v, bool) or not isinstance(v, Real) or not 0 <= v < math.inf: raise ValueError(f"{k}={v!r}; need a number >= 0, such as 2e-4")
     for k, v in dict(betas_g=betas_g, betas_d=betas_d).items():
         if not isinstance(v, (tuple, list)) or len(v) != 2 or not all(isinstance(b, Real) and 0 <= b < 1 for b in v):
-            raise ValueError(f"{k}={v!r}; need two numbers from 0 to below 1, such as (0.5, 0.999)")
+            raise ValueError(f"{k}={v!r}; need two numbers, each >= 0 and < 1, such as (0.5, 0.999)")
     if isinstance(tricks, str): raise ValueError(f"tricks={tricks!r}; need a list: tricks=[{tricks!r}]")
     if not isinstance(tricks, (Mapping, list, tuple, set)): raise ValueError(f"tricks={tricks!r}; need a list of names, (name, params) pairs, Trick classes or instances")
-    whole(n_d, 'n_d', todo=': updates of D for each of G')
+    whole(n_d, 'n_d', todo=': the updates of D per step')
     if update not in ('alternating', 'simultaneous'): raise ValueError(f"update={update!r}; need 'alternating' or 'simultaneous'")
     if amp not in (None, 'bf16'): raise ValueError(f"amp={amp!r}; need None or 'bf16'")
     if run is not None and not isinstance(run, (str, os.PathLike)):
@@ -187,8 +187,21 @@ def _meet(self:GANLearner):
             x, self.some_x = self.source.batch(0)[:n].to(self.device), self.source.some()
         self.probabilities = probe(self.G, self.D, x, self.some_z, self.base_loss, self.source.places)
         self.range, why = find_range(self.G, self.some_x.to(self.device), self.some_z, self._declared_range())
-    for said in filter(None, (wired, why)): warnings.warn(said, stacklevel=3)
+    loose = map(self._kept_loose, 'GD', (self.some_z, x))
+    for said in filter(None, (wired, why, *loose)): warnings.warn(said, stacklevel=3)
     self._autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if self.amp else nullcontext
+
+@patch
+def _kept_loose(self:GANLearner, name:str, x:torch.Tensor)->str: # one sentence, or ''
+    "What G or D keeps where no snapshot finds it."
+    net = getattr(self, name)
+    found = unrecorded(net, lambda: self._look(net, x))
+    if not found: return ''
+    where, _, attr = f'{name}.{found[0]}'.rpartition('.')
+    more = f' (and {len(found) - 1} more)' if found[1:] else ''
+    return (f"{where} keeps its tensor {attr}{more} in a plain attribute, and each pass depends on what the last one left "
+            "there: it is not recorded, so a resumed run goes another way, and so does one that is looked at; "
+            f"make it a buffer: register_buffer({attr!r}, ...) in place of the first assignment")
 
 @patch
 def _wired(self:GANLearner)->str: # one sentence, or ''
@@ -196,7 +209,7 @@ def _wired(self:GANLearner)->str: # one sentence, or ''
     whole = dict(G=self._z(self.bs, 'probe', 0), D=self.source.batch(0).to(self.device))
     wired = [name for name, batch in whole.items() if whole_batches(getattr(self, name), batch)]
     if not wired: return ''
-    return f"the code of {' and '.join(wired)} names a batch of {self.bs}: fewer samples are filled up to that number and what comes out is cut, more are taken in parts; training sees whole batches as they are"
+    return f"the code of {' and '.join(wired)} names a batch of {self.bs}: fewer samples are filled up to that number and the output is cut, more are taken in parts; training batches pass as they are"
 
 @patch
 def _averaged_down(self:GANLearner)->str:
@@ -592,7 +605,7 @@ def keep(self:GANLearner):
 @patch
 def _log_rate(self:GANLearner, name, edit):
     act = [t.title for t in (*self.tricks.slots['sets'], *self.tricks.slots['factors'])]
-    self.note_change(Change('rates', name, edit, asked=self.step), f"It is the base; {' and '.join(act)} may set or scale what is in force." if act else None)
+    self.note_change(Change('rates', name, edit, asked=self.step), f"It is the base; {' and '.join(act)} may set or scale the rate in force." if act else None)
 
 @patch
 def note_change(self:GANLearner, c:Change, caution:str=None):
@@ -701,7 +714,7 @@ def same_again(self:GANLearner,
 def repeats(self:GANLearner)->bool: # are the same bits promised, when steps are computed again?
     return self.promised and self.device.type == 'cpu' and not self.amp
 
-_otherwise = ("{} was computed again, and came out otherwise than it is recorded: something in the networks or in the data remembers by itself, such as a counter or a generator of its own, or draws where ganlab cannot seed it. "
+_otherwise = ("{} was computed again, and came out otherwise than was recorded: something in the networks or in the data remembers by itself, such as a counter or a generator of its own, or draws where ganlab cannot seed it. "
               "From here on the same bits are not promised. What counts should be a buffer; what draws in a network should draw from torch without a generator of its own, and in a dataset from torch, NumPy or random")
 
 @patch
@@ -718,7 +731,7 @@ def snapshot(self:GANLearner)->Snapshot:
 def restore(self:GANLearner, snap:Snapshot):
     "Go back to `snap`; the record ends there too."
     def go():
-        if not isinstance(snap, Snapshot): raise TypeError(f"{snap!r} is no snapshot; learn.snapshot() takes one")
+        if not isinstance(snap, Snapshot): raise TypeError(f"{snap!r} is not a snapshot; learn.snapshot() takes one")
         self.run.flush(self, wait=True)
         self._back_to(snap)
         self._ring.clear()
@@ -745,7 +758,7 @@ def sample(self:GANLearner,
 )->torch.Tensor: # samples on the CPU, float32
     "Samples of G, from any thread, at any time."
     if z is None:
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1: raise ValueError(f"n={n!r}; need a whole number from 1")
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1: raise ValueError(f"n={n!r}; need a whole number >= 1")
         z = self.fixed_z(n)
     if not torch.is_tensor(z) or tuple(z.shape[1:]) != self.z_shape: raise ValueError(f"z is {tuple(getattr(z, 'shape', ())) or type(z).__name__}; need a tensor (n, {', '.join(map(str, self.z_shape))})")
     if ema and not self._averagers(): raise ValueError("sample(ema=True) needs a trick that averages G's weights: learn.tricks.on('ema')")

@@ -19,7 +19,7 @@ __all__ = ['measures', 'Coverage', 'mode_coverage', 'frechet_distance', 'kernel_
 def _rows(x, name, least=1)->Tensor: # float64, (N, d), on the CPU
     "Samples or features as rows of finite numbers."
     try: x = torch.as_tensor(x).detach().cpu()
-    except (TypeError, ValueError, RuntimeError): raise ValueError(f"{name} is a {type(x).__name__} that is no array of numbers; need samples (N, d) or (N, ...)") from None
+    except (TypeError, ValueError, RuntimeError): raise ValueError(f"{name} is a {type(x).__name__}, not an array of numbers; need samples (N, d) or (N, ...)") from None
     if x.ndim < 2 or len(x) < least or not x.numel(): raise ValueError(f"{name} has shape {tuple(x.shape)}; need at least {least} samples, (N, d) or (N, ...)")
     x = x.double().flatten(1)
     wrong = (~x.isfinite().all(1)).nonzero().flatten()
@@ -28,7 +28,7 @@ def _rows(x, name, least=1)->Tensor: # float64, (N, d), on the CPU
 
 def _pair(a, b, least=1, names=('a', 'b'))->tuple:
     a, b = (_rows(x, name, least) for x, name in zip((a, b), names))
-    if a.shape[1] != b.shape[1]: raise ValueError(f"{names[0]} has samples of {a.shape[1]} numbers, {names[1]} of {b.shape[1]}; need as many in both")
+    if a.shape[1] != b.shape[1]: raise ValueError(f"{names[0]} has samples of {a.shape[1]} numbers, {names[1]} of {b.shape[1]}; need the same number in both")
     return a, b
 
 # %% ../nbs/11_metrics.ipynb #75032716

@@ -362,5 +362,5 @@ def make_page(
 def read_page(text:str)->tuple: # what `make_page` was given
     "The story and the bytes of a player's file."
     found = [re.search(rf'<script type="{kind}" id="{name}">([^<]*)</script>', text) for kind, name in (('application/json', 'story'), ('text/plain', 'blob'))]
-    if not all(found): raise ValueError("this is no file of a player: it has no data that make_page could have written")
+    if not all(found): raise ValueError("this is not a player's file: it holds no data written by make_page")
     return json.loads(found[0][1]), base64.b64decode(found[1][1])

@@ -22,7 +22,7 @@ __all__ = ['presets', 'Plan', 'Preset', 'Switched']
 # %% ../nbs/presets.ipynb #637de0a6
 class Plan(list):
     "What a recipe would switch: ('off', 'loss' or 'on', name, values), in this order."
-    def __repr__(self): return '\n'.join(f"{kind:4} {name} {', '.join(f'{k}={v!r}' for k, v in values.items())}".rstrip() for kind, name, values in self) or 'Everything is so already.'
+    def __repr__(self): return '\n'.join(f"{kind:4} {name} {', '.join(f'{k}={v!r}' for k, v in values.items())}".rstrip() for kind, name, values in self) or 'Everything is set so already.'
 
 @dataclass(frozen=True)
 class Preset:
@@ -110,7 +110,7 @@ presets = {p.name: p for p in (
 # %% ../nbs/presets.ipynb #726cd90e
 class Switched(list):
     "The changes of a preset, in their order."
-    def __repr__(self): return '\n'.join(c.sentence for c in self) or 'Everything was so already.'
+    def __repr__(self): return '\n'.join(c.sentence for c in self) or 'Everything was set so already.'
 
 Tricks.presets = property(lambda self: presets, doc="The recipes, by name.")
 

@@ -71,7 +71,7 @@ def _full(e)->bool: # is it a disk with no room left, or a limit on sizes?
 
 def _damaged(folder, e)->str:
     left = remains_of(Path(folder))
-    return f"{Path(folder)/'run.sqlite'} is no record of ganlab, or damaged ({e}){'. ' if left else ''}{left}"
+    return f"{Path(folder)/'run.sqlite'} is not a record of ganlab, or is damaged ({e}){'. ' if left else ''}{left}"
 
 @contextmanager
 def telling(folder):
@@ -195,11 +195,11 @@ def new(cls:Store,
 def _folder(path)->Path:
     "A folder that the user named; `~` is the home folder."
     short = repr(str(path) if len(str(path)) < 100 else f'{str(path)[:100]}...')
-    if '\0' in str(path): raise ValueError(f"{short} is no name of a folder: it has a null character in it")
+    if '\0' in str(path): raise ValueError(f"{short} is not the name of a folder: it has a null character in it")
     try:
         folder = Path(path).expanduser()
         folder.exists()
-    except RuntimeError as e: raise ValueError(f"{short} is no folder here: {e}") from None
+    except RuntimeError as e: raise ValueError(f"{short} is not a folder: {e}") from None
     except OSError as e:
         if e.errno != errno.ENAMETOOLONG: raise RunError(f"{short} cannot be read or written ({e.strerror})") from None
         raise ValueError(f"{short} is longer than names of folders may be here") from None
@@ -249,13 +249,13 @@ def open(cls:Store,
     write:bool=False, # to go on with it
 )->Store:
     "A record that is there."
-    if not isinstance(path, (str, os.PathLike)): raise ValueError(f"{path!r} is no folder; a run in memory ends with its learner, which has learn.fork() and learn.rewind(step)")
+    if not isinstance(path, (str, os.PathLike)): raise ValueError(f"{path!r} is not a folder; a run in memory ends with its learner, which has learn.fork() and learn.rewind(step)")
     folder = _folder(path)
     for p in (folder/'run.sqlite', folder/'snapshots'):
         if p.is_symlink(): raise RunError(f"{p} is a link, which a run does not contain; nothing was read")
     with telling(folder): there = _holds(folder)
     if there == 'remains': raise RunError(f"{folder} has lost its record ({_lost(folder)}). {remains_of(folder)}")
-    if there == 'others': raise RunError(f"{folder/'run.sqlite'} is no record of ganlab; nothing was read")
+    if there == 'others': raise RunError(f"{folder/'run.sqlite'} is not a record of ganlab; nothing was read")
     if not there: raise ValueError(f"{folder} holds no run; GANLearner(..., run={str(folder)!r}) records one there")
     with telling(folder):
         lock = _locked(folder) if write else None
@@ -294,7 +294,7 @@ def _is_ours(db, folder):
         kinds = {k for k, in db.execute('select type from sqlite_master')}
         found = db.execute("select value from meta where key='version'").fetchone()
     except sqlite3.DatabaseError as e: raise RunError(_damaged(folder, e)) from None
-    if not kinds <= {'table', 'index'}: raise RunError(f"{folder/'run.sqlite'} brings {', '.join(sorted(kinds - {'table', 'index'}))}s, which a record does not have; nothing was read")
+    if not kinds <= {'table', 'index'}: raise RunError(f"{folder/'run.sqlite'} brings {', '.join(sorted(kinds - {'table', 'index'}))}s, which a record does not contain; nothing was read")
     if found is None or found[0] != str(version): raise RunError(f"{folder} was written in format {found and found[0]}, and this ganlab reads {version}; use the ganlab that wrote it, or a newer one")
 
 _most = 10**9, 10**8, 10**7 # steps of a run, steps without scalars before the first, and steps since scalars were last written
@@ -305,7 +305,7 @@ def _is_possible(db, folder):
     rows = db.execute("select coalesce(sum(rows), 0) from chunks where series='' and typeof(rows)='integer'").fetchone()[0]
     known = max(top('start+rows', 'chunks'), top('step', 'lines'))
     far = max(known, *(top('step', table) for table in ('changes', 'snapshots', 'frames', 'mults')))
-    if far > _most[0] or known - rows > _most[1] or far - known > _most[2]: raise RunError(f"{folder} is damaged: it speaks of step {far:,}, and has the scalars of {rows:,} steps; nothing was read")
+    if far > _most[0] or known - rows > _most[1] or far - known > _most[2]: raise RunError(f"{folder} is damaged: it mentions step {far:,}, and has the scalars of {rows:,} steps; nothing was read")
 
 # %% ../nbs/records.ipynb #b75f5515
 @patch
@@ -323,7 +323,7 @@ def fact(self:Store, name:str, default=None):
 def need(self:Store, name:str, *keys):
     "A fact that every run has, and that has these keys."
     found = self.fact(name)
-    if found is None or keys and not (isinstance(found, dict) and found.keys() >= set(keys)): raise RunError(f"{self.where} is damaged: what it says of {name!r} is missing or not whole")
+    if found is None or keys and not (isinstance(found, dict) and found.keys() >= set(keys)): raise RunError(f"{self.where} is damaged: what it says of {name!r} is missing or incomplete")
     return found
 
 # %% ../nbs/records.ipynb #e2dbf6eb
@@ -335,7 +335,7 @@ def path(self:Store,
     out, to, last = [], math.inf, math.inf
     while line is not None:
         found = self.rows('select parent, step, last from lines where id=?', line)
-        if not found or len(out) > 10_000: raise RunError(f"{self.where} is damaged: its lines do not hang together")
+        if not found or len(out) > 10_000: raise RunError(f"{self.where} is damaged: its lines of steps do not fit together")
         parent, step, cut = found[0]
         out.append((line, min(step, to), to, last))
         line, to, last = parent, min(to, step), min(last, cut)
@@ -372,7 +372,7 @@ def put_chunk(self:Store, db, line:int, series:str, start:int, columns:list, y:n
 @cache
 def _columns(text:str)->list:
     columns = unpack(text)
-    if not isinstance(columns, list) or not all(isinstance(c, str) for c in columns): raise RunError(f"the record is damaged: {str(text)[:40]!r} are no names of columns")
+    if not isinstance(columns, list) or not all(isinstance(c, str) for c in columns): raise RunError(f"the record is damaged: {str(text)[:40]!r} are not names of columns")
     return columns
 
 @patch
@@ -391,7 +391,7 @@ def chunks(self:Store,
 
 def _floats(data:bytes, shape:tuple, where:str)->np.ndarray:
     try: return np.frombuffer(data, np.float32).reshape(shape)
-    except (TypeError, ValueError) as e: raise RunError(f"{where} is damaged: some of its scalars are not whole ({e})") from None
+    except (TypeError, ValueError) as e: raise RunError(f"{where} is damaged: some of its scalars are incomplete ({e})") from None
 
 # %% ../nbs/records.ipynb #82b65db8
 @patch

@@ -19,7 +19,7 @@ def plain_files(
     "Is what a run's folder consists of what it should be?"
     names = ('run.sqlite', 'run.sqlite-wal', 'run.sqlite-shm', 'run.sqlite-journal', 'writer.lock')
     for p in (*(folder/n for n in names), *(folder/'snapshots').glob('*-*-*.*')):
-        if p.exists() and not p.is_file(): return f"{p} is no plain file, and a run consists of such"
+        if p.exists() and not p.is_file(): return f"{p} is not a regular file, and a run consists of such"
     return ''
 
 # %% ../nbs/remains.ipynb #ce027145

@@ -20,7 +20,7 @@ _SPREAD = 0x9E3779B97F4A7C15
 def whole(n, what:str, lo:int=1, hi:int=None, todo:str='')->int:
     "`n` as an int (NumPy's are welcome), or a `ValueError` that says what is allowed."
     if isinstance(n, bool) or not isinstance(n, Integral) or n < lo or hi is not None and n > hi:
-        raise ValueError(f"{what}={n!r}; need a whole number from {lo}{'' if hi is None else f' to {hi}'}{todo}")
+        raise ValueError(f"{what}={n!r}; need a whole number {f'>= {lo}' if hi is None else f'from {lo} to {hi}'}{todo}")
     return int(n)
 
 def stream_seed(

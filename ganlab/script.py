@@ -43,14 +43,14 @@ def _literal(
     if isinstance(v, tuple): return f"({', '.join(map(_literal, v))}{',' if len(v) == 1 else ''})"
     if isinstance(v, list): return f"[{', '.join(map(_literal, v))}]"
     if isinstance(v, dict): return f"{{{', '.join(f'{_literal(k)}: {_literal(x)}' for k, x in v.items())}}}"
-    raise ValueError(f"a {type(v).__name__} is no plain value")
+    raise ValueError(f"a {type(v).__name__} is not a plain value")
 
 def _keywords(
     values:dict, # by name
 )->list: # of texts, 'name=value'
     "Arguments as code."
     for k in values:
-        if not isinstance(k, str) or not k.isidentifier() or keyword.iskeyword(k): raise ValueError(f"{k!r} is no name of an argument")
+        if not isinstance(k, str) or not k.isidentifier() or keyword.iskeyword(k): raise ValueError(f"{k!r} is not the name of an argument")
     return [f'{k}={_literal(v)}' for k, v in values.items()]
 
 def one_line(text)->str: # at most 300 characters

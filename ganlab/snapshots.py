@@ -119,7 +119,7 @@ def misfits(learn, snap:Snapshot)->list: # names; empty: it goes in as things st
 
 def put_back(learn, snap:Snapshot):
     "Restore `snap`, in place where the architecture is the same."
-    if not isinstance(snap, Snapshot): raise TypeError(f"{snap!r} is no snapshot; learn.snapshot() takes one")
+    if not isinstance(snap, Snapshot): raise TypeError(f"{snap!r} is not a snapshot; learn.snapshot() takes one")
     if unknown := [n for n, s in snap.tricks.items() if s[0] and n not in learn.tricks]: raise ValueError(f"the snapshot of step {snap.step} has {', '.join(unknown)} on, which this learner does not know; learn.tricks.add(...) it first, or give tricks=[...] where a run is resumed or replayed")
     if misfits(learn, snap): _rebuilt(learn, snap)
     for t in learn.tricks.values():

@@ -85,14 +85,14 @@ def answered(self:Change):
     while self._then:
         try: self._then.pop()(self)
         except IndexError: pass         # another thread was faster
-        except Exception as e: warnings.warn(f"{self.what}: who was to be told failed ({type(e).__name__}: {e})")
+        except Exception as e: warnings.warn(f"{self.what}: what was to be called then failed ({type(e).__name__}: {e})")
 
 @patch
 def cancel(self:Change)->Change:
     "Take it back before it is applied; whoever waits for it is told."
     if self.cancelled: return self
     if self.step is not None: raise ValueError(f"{self.what}: it was applied at step {self.step}, and cannot be cancelled; learn.undo() goes back to before the last change")
-    if self.error or self._tricks is None: raise ValueError(f"{self.what}: {'it was refused' if self.error else 'it was not asked for yet'}, so there is nothing to cancel")
+    if self.error or self._tricks is None: raise ValueError(f"{self.what}: {'it was refused' if self.error else 'it has not been asked for yet'}, so there is nothing to cancel")
     self._tricks.take_back(self)
     return self
 
@@ -121,7 +121,7 @@ class Tricks(Mapping):
     def add(self, cls)->Trick: # a `Trick` subclass or instance, written outside the package
         "Make a trick of the user's own switchable here."
         t = cls() if isinstance(cls, type) else cls
-        if not isinstance(t, Trick) or not t.name: raise TypeError(f"{cls!r} is no trick; need a subclass of Trick with a name")
+        if not isinstance(t, Trick) or not t.name: raise TypeError(f"{cls!r} is not a trick; need a subclass of Trick with a name")
         if self._tricks.get(t.name, t).enabled: raise ValueError(f"{t.name} is on; turn it off before replacing it")
         asks_first(type(t))
         self._tricks[t.name] = t

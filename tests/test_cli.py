@@ -211,7 +211,7 @@ def test_mistakes_of_where(tmp_path, capsys, monkeypatch):
     assert said(capsys, *TOY, '--run', tmp_path/'a', '--steps', 3)[0] == 0
     monkeypatch.chdir(tmp_path)
     (tmp_path/'h.py').write_text('mine')
-    for args, word in ((('sample', 'a', '-n', -4), 'need a whole number from 1'), (('sample', 'a', '-n', 0), 'need a whole number from 1'), (('sample', 'a', '-o', 'h.py'), 'is a file'), (('sample', 'a', '-o', 'h.py/x'), 'h.py'),
+    for args, word in ((('sample', 'a', '-n', -4), 'need a whole number >= 1'), (('sample', 'a', '-n', 0), 'need a whole number >= 1'), (('sample', 'a', '-o', 'h.py'), 'is a file'), (('sample', 'a', '-o', 'h.py/x'), 'h.py'),
                        (('show', 'a', '--png', 'a'), 'is a folder'), (('show', 'a', '--png', 'h.py/x.png'), 'h.py'), (('show', 'a', '--png', 'x.nopng'), 'nopng'), (('export', 'a', 'h.py/x.html'), 'h.py')):
         status, _, err = said(capsys, *args)
         assert status == 2 and word in err and err.startswith('ganlab: ') and err.count('\n') == 1

@@ -290,7 +290,7 @@ def test_no_bar_twice():
 @pytest.mark.parametrize('lr', [-1, float('nan'), 'fast', []])
 def test_wrong_rate(lr):
     learn = make_learner(); was = learn.state_hash()
-    with pytest.raises(ValueError, match='number from 0') as e: learn.fit(1, lr=lr)
+    with pytest.raises(ValueError, match='number >= 0') as e: learn.fit(1, lr=lr)
     one_sentence(e.value)
     assert learn.state_hash() == was
 

@@ -58,7 +58,7 @@ def test_a_path_that_is_a_database_or_no_file(told, tmp_path):
     (tmp_path/'link.html').symlink_to(tmp_path/'nowhere')
     (tmp_path/'away').symlink_to(told.folder)
     was = everything(tmp_path)
-    for name, word in (('songs.html', 'a database'), ('copy.html', 'a database'), ('pipe.html', 'no plain file'), ('away/a.html', "a run's folder")):
+    for name, word in (('songs.html', 'a database'), ('copy.html', 'a database'), ('pipe.html', 'not a regular file'), ('away/a.html', "a run's folder")):
         with pytest.raises(FileExistsError, match=word): export_html(told, tmp_path/name, force=True)
     with pytest.raises(FileExistsError, match='there already'): export_html(told, tmp_path/'link.html')
     assert everything(tmp_path) == was and not (tmp_path/'nowhere').exists()

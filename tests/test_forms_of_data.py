@@ -307,7 +307,7 @@ def test_networks_with_a_condition():
         assert word in one_sentence(e.value) and 'z_dim' not in str(e.value)
     go(GANLearner(loader(x, y), Kind(), pair()[1], z_dim=4, seed=0), 2)
 
-# Samples that never come
+# Samples that are never used
 
 class Backwards(torch.utils.data.Sampler):
     def __init__(self, n): self.n = n
@@ -322,5 +322,5 @@ def test_samples_that_never_come(make, left):
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter('always')
         learn = learner(make()); go(learn, 20)
-    told = [one_sentence(w.message) for w in said if 'never come' in str(w.message)]
+    told = [one_sentence(w.message) for w in said if 'never used' in str(w.message)]
     assert len(told) == bool(left) and (not left or told[0].startswith(f'{left} of '))

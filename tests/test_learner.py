@@ -541,7 +541,7 @@ def test_log_ends_with_the_restored_step():
 @pytest.mark.parametrize('snap', [None, 'x'])
 def test_restore_of_what_is_no_snapshot(snap):
     learn = make_learner(); was = learn.state_hash()
-    with pytest.raises(TypeError, match='no snapshot') as e: learn.restore(snap)
+    with pytest.raises(TypeError, match='not a snapshot') as e: learn.restore(snap)
     one_sentence(e.value); assert learn.state_hash() == was
 
 def test_restore_of_another_learners_snapshot():

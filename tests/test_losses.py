@@ -129,12 +129,22 @@ def test_hinge():
     assert all((g == 0).all() for g in grads(h.d_loss, right, -right))
     for a, b in zip(grads(h.d_loss, wrong, -wrong), grads(w.d_loss, wrong, -wrong)): assert torch.equal(a, b)
 
+@pytest.mark.parametrize('given,meant', [('hing', 'hinge'), ('non-saturating', 'non_saturating'), ('Wasserstien', 'wasserstein'), ('ls_gan', 'lsgan'), ('Hinge loss', 'hinge')])
+def test_a_misspelt_loss(given, meant):
+    with pytest.raises(ValueError, match=f"did you mean '{meant}'"): get_loss(given)
+
+@pytest.mark.parametrize('given', ['bce', 'mse', 'wgan', 'logistic', 'least_squares', 'vanilla', 'gan'])
+def test_another_word_is_not_guessed_at(given):
+    "All that is known is named; a name that is near to none of them is not turned into one"
+    with pytest.raises(ValueError, match='need one of') as e: get_loss(given)
+    assert 'did you mean' not in str(e.value)
+
 def test_relativistic():
     r, f = scores(); loss = losses['relativistic']
     assert float(loss.d_loss(r, r)) == float(loss.g_loss(r, r)) == pytest.approx(math.log(2))
     torch.testing.assert_close(loss.d_loss(r + 7, f + 7), loss.d_loss(r, f))
     torch.testing.assert_close(loss.d_loss(r, f), loss.g_loss(r, f))                       # sides swapped
-    with pytest.raises(ValueError, match='equally many'): loss.d_loss(r[:, None], f)        # would broadcast to a square
+    with pytest.raises(ValueError, match='as many of one as of the other'): loss.d_loss(r[:, None], f)        # would broadcast to a square
     with pytest.raises(ValueError, match='both scores'): loss.g_loss(f)
     assert [n for n in NAMES if losses[n].g_uses_real] == ['relativistic']
 

@@ -151,7 +151,7 @@ def test_sizes_refused(told, tmp_path, kw, word):
     with pytest.raises(ValueError, match=re.escape(word)) as e: export_html(told, tmp_path/'a.html', **kw)
     assert '\n' not in str(e.value) and not list(tmp_path.iterdir())
 
-@pytest.mark.parametrize('run,path,word', [('nowhere', 'a.html', 'holds no run'), (7, 'a.html', 'is no folder')])
+@pytest.mark.parametrize('run,path,word', [('nowhere', 'a.html', 'holds no run'), (7, 'a.html', 'is not a folder')])
 def test_mistakes(run, path, word):
     with pytest.raises(ValueError, match=word): export_html(run, path)
 

@@ -236,7 +236,7 @@ def test_a_loss_with_a_function_in_it(tmp_path):
 
 def test_no_folder():
     for wrong in (new().run, None, 3):
-        with pytest.raises(ValueError, match='no folder') as e: Run.open(wrong)
+        with pytest.raises(ValueError, match='not a folder') as e: Run.open(wrong)
         one_sentence(e.value)
 
 def _on(folder, **kw): return GANLearner.resume(folder, data(), *nets(), progress=False, **kw)

@@ -57,7 +57,7 @@ def heading_ids(line):
 def links(md):
     "Targets of links and images in a markdown cell, code left out"
     md = re.sub(r'```.*?```|~~~.*?~~~|`[^`\n]*`', '', md, flags=re.S)
-    return re.findall(r'\]\(\s*<?([^)\s>]+)', md) + re.findall(r'<(?:a|img|iframe|video|source)\b[^>]*?\b(?:href|src)="([^"]+)"', md)
+    return re.findall(r'\]\(\s*<?([^)\s>]+)', md) + re.findall(r'<(?:a|img|iframe|video|source)\b[^>]*?\b(?:href|srcset|src)="([^"]+)"', md)
 
 def find_page(folder, name):
     "The file that a link names; a page may be named by its notebook or by its .html, which has no number in front"
@@ -154,3 +154,22 @@ def test_players():
     players = sorted((NBS/'tutorials'/'players').glob('*.html'))
     assert players and all(any(fnmatch(p.relative_to(NBS).as_posix(), g) for g in CONFIG['project']['resources']) for p in players)
     for p in players: assert any(re.search(rf'<iframe src="[^"]*{re.escape(p.name)}"[^>]* title="', md) for nb in notebooks() for md in markdown(read(nb))), p
+
+PANEL = [f'images/{name}' for name in ('panel.png', 'panel-dark.png')]
+
+def pictures(md, root):
+    "The images of a page's `<picture>`, light first, as paths from nbs/; each with its words"
+    found = re.search(r'<picture>\n<source media="\(prefers-color-scheme: dark\)" srcset="([^"]+)">\n<img src="([^"]+)" alt="[^"]{40,}">\n</picture>', md)
+    return [(root/o).resolve().relative_to(NBS).as_posix() for o in (found[2], found[1])]
+
+@pytest.mark.parametrize('page', ['index.ipynb', 'tutorials/quickstart.ipynb'])
+def test_the_panel_is_pictured(page, site):
+    "In light and dark, each small, in the notebook and on the site, which takes them along"
+    assert pictures('\n'.join(markdown(read(page))), (NBS/page).parent) == PANEL == pictures('\n'.join(prepared(site, page)[1]), (NBS/page).parent)
+    for name in PANEL:
+        assert (site/name).read_bytes() == (NBS/name).read_bytes() and (NBS/name).stat().st_size <= 120_000
+        assert any(fnmatch(name, g) for g in CONFIG['project']['resources'])
+
+def test_the_panel_is_pictured_in_the_readme():
+    assert pictures((ROOT/'README.md').read_text(encoding='utf-8'), ROOT) == PANEL
+    assert not re.search('<picture|<img', (ROOT/'ganlab'/'quickstart.ipynb').read_text(encoding='utf-8')), 'the package brings no picture'

@@ -109,7 +109,7 @@ def test_cancel_too_late():
     assert 'undo' in one_sentence(e.value)
     with pytest.raises(Refused): learn.tricks.on('batch_size', bs=8)
     with pytest.raises(ValueError, match='nothing to cancel'): learn.tricks.refused['batch_size'].cancel()
-    with pytest.raises(ValueError, match='not asked for yet'): learn.tricks.change('on', 'ema').cancel()
+    with pytest.raises(ValueError, match='has not been asked for yet'): learn.tricks.change('on', 'ema').cancel()
     assert learn.tricks['ttur'].enabled
 
 def test_cancel_of_a_preset_cancels_all_of_it():

@@ -1,6 +1,6 @@
 """Makes again what is a copy of something else: `python tools/copies.py`.
 
-ganlab/quickstart.ipynb: the quickstart as `ganlab lab` hands it out, without outputs, directives and links into this project.
+ganlab/quickstart.ipynb: the quickstart as `ganlab lab` hands it out, without outputs, directives, pictures and links into this project.
 nbs/tutorials/players/*.html: the recorded data that is in them, on the player's page as it is now."""
 import json, re, sys
 from pathlib import Path
@@ -9,11 +9,16 @@ ROOT = Path(__file__).resolve().parent.parent
 START, COPY = ROOT/'nbs'/'tutorials'/'quickstart.ipynb', ROOT/'ganlab'/'quickstart.ipynb'
 PLAYERS = ROOT/'nbs'/'tutorials'/'players'
 
+def standalone(md):
+    "Markdown without pictures and links that lead into this project"
+    md = re.sub(r'<picture>.*?</picture>\n*', '', md, flags=re.S)
+    return re.sub(r'\[([^\]]+)\]\((?![a-z]+:|#)[^)]*\)', r'\1', md)
+
 def quickstart(nb):
     "The notebook for somebody who has only the package, as text"
     for c in nb['cells']:
-        lines = [l for l in c['source'] if not l.startswith('#|')]
-        c['source'] = [re.sub(r'\[([^\]]+)\]\((?![a-z]+:|#)[^)]*\)', r'\1', l) for l in lines] if c['cell_type'] == 'markdown' else lines
+        text = ''.join(l for l in c['source'] if not l.startswith('#|'))
+        c['source'] = (standalone(text) if c['cell_type'] == 'markdown' else text).splitlines(keepends=True)
         if c['cell_type'] == 'code': c['outputs'] = []
     return json.dumps(nb, indent=1, ensure_ascii=False, sort_keys=True) + '\n'
 

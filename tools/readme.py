@@ -10,7 +10,7 @@ INDEX, README = ROOT/'nbs'/'index.ipynb', ROOT/'README.md'
 def relink(md):
     "Links and images as seen from the repository's root, not from nbs/."
     def f(m): return m[1] + (m[2][3:] if m[2].startswith('../') else m[2] if re.match(r'[a-z]+:|#|/', m[2]) else f'nbs/{m[2]}')
-    return re.sub(r'(\]\()([^)\s]+)', f, md)
+    return re.sub(r'(\]\(|\b(?:src|srcset)=")([^)\s"]+)', f, md)
 
 def directives(src): return [l[2:].strip() for l in src.splitlines() if l.startswith('#|')]
 

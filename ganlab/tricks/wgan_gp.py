@@ -32,7 +32,7 @@ class WGANGP(LevelFree):
     owns = ('loss', 'n_d')
     lipschitz = property(lambda self: self.lam > 0 and self.center == 1)
     lam = Num(10, 0, 100, 'weight of the penalty', label='λ', log=True)
-    n_critic = Int(5, 1, 100, 'updates of D for each of G', label='n critic')
+    n_critic = Int(5, 1, 100, 'updates of D per step', label='n critic')
     center = Choice(1, (1, 0), 'the slope asked for')
     one_sided = Flag(False, 'only slopes above the centre cost')
     points = Choice('interp', where, 'where the slope is looked at')

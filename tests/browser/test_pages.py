@@ -14,7 +14,7 @@ def html(site, tmp_path_factory):
     "html(name) -> the page of a notebook, as a file"
     to, made = tmp_path_factory.mktemp('html'), {}
     shutil.copy(NBS/'styles.css', to)
-    shutil.copytree(NBS/'tutorials'/'players', to/'tutorials'/'players')
+    for folder in ('tutorials/players', 'images'): shutil.copytree(site/folder, to/folder)
     def page(name):
         if name not in made: made[name] = render(next(p for p in notebooks() if p.as_posix() == f'{name}.ipynb'), site, to)
         return made[name]
