@@ -129,7 +129,7 @@ class GANLearner(StepLearner):
 
 _columns = ['step', 'd_loss', 'g_loss', 'd_grad_norm', 'g_grad_norm', 'd_real', 'd_fake', 'ms']
 
-late(GANLearner, resume='resume make_again _make_again carry_on', fork='rewind undo fork', browse='pin unpin')      # as every method of a learner, wherever it stands
+late(GANLearner, resume='resume make_again carry_on', fork='rewind undo fork', browse='pin unpin')      # as every method of a learner, wherever it stands
 
 # %% ../nbs/08_learner.ipynb #a9cd5cc2
 def _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks):
