@@ -110,14 +110,13 @@ def _make_parts(self:Lab, refresh, share):
     self.versus, self._comparing, self._cancel = Versus(self._request), None, False
     self.timeline.observe(self._look_back, 'at')
     self._meet()
-    pace = lambda part: Pace(refresh, part*share, self.clock)
+    pace = lambda part, **kw: Pace(refresh, part*share, self.clock, **kw)
     self._drawn = dict(
         numbers=Drawn(pace(.25), self._measure),
         curves=Drawn(pace(.25), self._bend, self.curves),
         strip=Drawn(pace(.25), self._line, self.timeline),
-        picture=Drawn(pace(1.), self._look, self.samples),
+        picture=Drawn(pace(1., oldest=.8), self._look, self.samples),      # it is what is looked at after a flip
         closeup=Drawn(pace(.25), self._closer, self.samples))
-    self._drawn['picture'].pace.oldest = .8      # the samples are what is looked at after a flip
 
 @patch
 def _meet(self:Lab):

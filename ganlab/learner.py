@@ -25,9 +25,9 @@ from .interrupt import heed, unbroken
 from .late import late
 from .losses import get_loss, loss_key, loss_name, loss_title, scores_of, sees_level
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
-from .probe import find_range, halvings, latent_shape, need_module, probe, whole_batches
+from .probe import find_range, halvings, latent_shape, need_module, probe, unrecorded, whole_batches
 from .rng import BorrowedRNG, Streams, borrowed_rng, whole
-from .surgery import enrol, held, laid_like, level_bias, recentre
+from .surgery import enrol, held, laid_like, recentre
 from .snapshots import Snapshot, load_tensors, named_params, opt_numbers, put_back, state_digest, take
 from .rollback import all_or_nothing
 from .switch import Change, Tricks
@@ -129,7 +129,7 @@ class GANLearner(StepLearner):
 
 _columns = ['step', 'd_loss', 'g_loss', 'd_grad_norm', 'g_grad_norm', 'd_real', 'd_fake', 'ms']
 
-late(GANLearner, resume='resume make_again _make_again carry_on', fork='rewind undo fork', browse='pin unpin')      # as every method of a learner, wherever it stands
+late(GANLearner, resume='resume make_again carry_on', fork='rewind undo fork', browse='pin unpin')      # as every method of a learner, wherever it stands
 
 # %% ../nbs/08_learner.ipynb #a9cd5cc2
 def _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks):
@@ -187,8 +187,21 @@ def _meet(self:GANLearner):
             x, self.some_x = self.source.batch(0)[:n].to(self.device), self.source.some()
         self.probabilities = probe(self.G, self.D, x, self.some_z, self.base_loss, self.source.places)
         self.range, why = find_range(self.G, self.some_x.to(self.device), self.some_z, self._declared_range())
-    for said in filter(None, (wired, why)): warnings.warn(said, stacklevel=3)
+    loose = map(self._kept_loose, 'GD', (self.some_z, x))
+    for said in filter(None, (wired, why, *loose)): warnings.warn(said, stacklevel=3)
     self._autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if self.amp else nullcontext
+
+@patch
+def _kept_loose(self:GANLearner, name:str, x:torch.Tensor)->str: # one sentence, or ''
+    "What G or D keeps where no snapshot finds it."
+    net = getattr(self, name)
+    found = unrecorded(net, lambda: self._look(net, x))
+    if not found: return ''
+    where, _, attr = f'{name}.{found[0]}'.rpartition('.')
+    more = f' (and {len(found) - 1} more)' if found[1:] else ''
+    return (f"{where} keeps its tensor {attr}{more} in a plain attribute, and each pass depends on what the last one left "
+            "there: it is not recorded, so a resumed run goes another way, and so does one that is looked at; "
+            f"make it a buffer: register_buffer({attr!r}, ...) in place of the first assignment")
 
 @patch
 def _wired(self:GANLearner)->str: # one sentence, or ''
@@ -620,9 +633,8 @@ def loss_change(self:GANLearner, loss, at:int=None)->Change: # not asked for yet
 @patch
 def relevel(self:GANLearner, before, after):
     "From a loss that does not see D's level to one that does: take the level off D's scores."
-    bias = level_bias(self)
-    if bias is None or not self.step or self.probabilities or sees_level(before, self.bs, self.device) or not sees_level(after, self.bs, self.device): return
-    recentre(self)
+    if not self.step or self.probabilities: return
+    if sees_level(after, self.bs, self.device) and not sees_level(before, self.bs, self.device): recentre(self)
 
 @patch
 def half_step(self:GANLearner, phase:str, at:int=None)->Change: # 'd' or 'g'

@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['losses', 'bce_real', 'bce_fake', 'entropy', 'Minimax', 'NonSaturating', 'Hinge', 'Wasserstein', 'LSGAN',
-           'Relativistic', 'loss_name', 'loss_title', 'scores_of', 'sees_level', 'loss_key', 'by_key', 'get_loss']
+           'Relativistic', 'loss_name', 'loss_title', 'scores_of', 'sees_level', 'loss_key', 'by_key', 'find_loss',
+           'get_loss']
 
 # %% ../nbs/03_losses.ipynb #4d5aff1a
-import hashlib, math, re
+import hashlib, math, re, warnings
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 import numpy as np, torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import relu, softplus
 
 # %% ../nbs/03_losses.ipynb #596f334c
@@ -145,14 +146,26 @@ def sees_level(
     l = torch.linspace(low, high, n, device=device)
     return not torch.allclose(loss.d_loss(l, l), loss.d_loss(l + up, l + up), atol=1e-4)
 
-def _bits(v):
-    "A tensor or an array, also inside of a list, tuple or dict, by all its bits: printed, it is rounded and shortened."
-    if type(v) is dict: return {k: _bits(o) for k, o in v.items()}
-    if type(v) in (list, tuple): return type(v)(map(_bits, v))
+
+# %% ../nbs/03_losses.ipynb #e85f3b16
+def _written(v, whole):
+    "A tensor or an array, also inside of a list, tuple or dict, by all its bits; with `whole`, sparse ones and the weights of modules, too."
+    if type(v) is dict: return {k: _written(o, whole) for k, o in v.items()}
+    if type(v) in (list, tuple): return type(v)(_written(o, whole) for o in v)
+    if whole and isinstance(v, nn.Module): return _with_weights(v)
     if isinstance(v, Tensor) and v.layout == torch.strided: data = v.detach().cpu().flatten().view(torch.uint8).numpy()
+    elif whole and isinstance(v, Tensor): return f'{v.layout} {_bits(v.detach().to_dense())}'
     elif isinstance(v, np.ndarray) and not v.dtype.hasobject: data = v
     else: return v
     return f'{v.dtype} {tuple(v.shape)} {hashlib.sha256(data.tobytes()).hexdigest()}'
+
+def _with_weights(m):
+    "A module as it prints, and what tells its weights from others; one without any as it prints."
+    state = str(_bits(dict(m.state_dict())))
+    return f'{m} weights {hashlib.sha256(state.encode()).hexdigest()}' if state != '{}' else m
+
+def _bits(v): return _written(v, True)
+def _older(v): return _written(v, False)      # as keys were before: a module and a sparse tensor as they print
 
 def _key(loss, written)->str:
     values = sorted((k, re.sub(' at 0x[0-9a-fA-F]+', '', str(written(v)))) for k, v in getattr(loss, '__dict__', {}).items())
@@ -165,8 +178,20 @@ def loss_key(loss)->str:
 def by_key(
     known, # losses; of two of one key the last counts
 )->dict: # key -> loss
-    "Losses by their keys, and by those of older records, in which a tensor stands as it prints."
-    return {_key(l, str): l for l in known} | {loss_key(l): l for l in known}
+    "Losses by their keys, and by those of older records, in which a tensor, or at least a sparse one or a module, stands as it prints."
+    return {_key(l, how): l for how in (str, _older, _bits) for l in known}
+
+def find_loss(
+    known:dict, # of `by_key`
+    key:str|None, # of a record
+): # the loss; None where it is none of these
+    "The loss that was recorded; where only the weights of a network in it are others now, that one, with a warning."
+    if key is None or key in known: return known.get(key)
+    plain = lambda k: re.sub(' weights [0-9a-f]{64}', '', k)
+    found = next((l for k, l in reversed(known.items()) if plain(k) == plain(key)), None)
+    if found is not None: warnings.warn(f"the network that the loss {loss_name(found)} holds has other weights now than when it was recorded: no bits are promised; give it the weights that it had")
+    return found
+
 
 # %% ../nbs/03_losses.ipynb #a1db4aed
 losses = {o.name: o for o in (NonSaturating(), Minimax(), Hinge(), LSGAN(), Wasserstein(), Relativistic())}

@@ -12,8 +12,8 @@ from .losses import loss_title, losses, scores_of
 from .meters import eval_mode
 
 # %% auto #0
-__all__ = ['need_module', 'latent_shape', 'ends_in_sigmoid', 'halvings', 'Filled', 'whole_batches', 'reach', 'find_range',
-           'probe']
+__all__ = ['need_module', 'latent_shape', 'ends_in_sigmoid', 'halvings', 'Filled', 'whole_batches', 'unrecorded', 'reach',
+           'find_range', 'probe']
 
 # %% ../nbs/probe.ipynb #7aa36dde
 def need_module(net, what):
@@ -120,6 +120,38 @@ def whole_batches(
     net.register_forward_pre_hook(filled.fill)
     net.register_forward_hook(filled.cut, always_call=True)
     return True
+
+# %% ../nbs/probe.ipynb #3f8ab0d7
+def _loose(net)->dict: # 'conv.u' -> (module, attribute, tensor)
+    return {f'{n}.{k}'.lstrip('.'): (m, k, v) for n, m in net.named_modules() for k, v in m.__dict__.items()
+            if isinstance(v, torch.Tensor)}
+
+def _other(v:torch.Tensor)->torch.Tensor: # of the same shape, pointing elsewhere
+    return v.logical_not() if v.dtype == torch.bool else v + torch.arange(1, v.numel() + 1, device=v.device).view_as(v).to(v)
+
+@torch.no_grad()
+def unrecorded(
+    net:nn.Module, # G or D
+    look,          # gives what the network makes of always the same samples, and leaves its buffers as they were
+)->list: # names such as 'conv.u'
+    "Tensors that are neither parameters nor buffers, that a pass writes, and that the next pass depends on."
+    first = {name: (m, k, v, v.detach().clone(), v._version) for name, (m, k, v) in _loose(net).items()}
+    if not first: return []
+    def back():
+        for m, k, v, value, _ in first.values():
+            m.__dict__[k] = v
+            if not torch.equal(v, value): v.data.copy_(value)
+    try:
+        was, now = look(), _loose(net)
+        kept = {name for name, (_, _, v, _, version) in first.items() if now.get(name, [None])[-1] is v and v._version == version}
+        back()
+        def matters(name):
+            m, k, v, value, _ = first[name]
+            m.__dict__[k] = _other(value)
+            try: return not torch.equal(look(), was)
+            finally: back()
+        return [name for name in first if name not in kept and was.isfinite().all() and matters(name)]
+    finally: back()
 
 # %% ../nbs/probe.ipynb #437697a6
 def reach(

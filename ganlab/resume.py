@@ -13,7 +13,7 @@ from fastcore.basics import patch
 import hashlib, json, math, os, torch
 from .interrupt import breakable, unbroken
 from .learner import GANLearner
-from .losses import by_key, get_loss, loss_key, losses
+from .losses import by_key, find_loss, get_loss, loss_key, losses
 from .progress import progress_bar
 from .records import RunError, Store, read_files
 from .remains import remains_of, whole_snapshots
@@ -90,28 +90,27 @@ def make_again(self:GANLearner,
     source:Run, # the record that they come from
 ):
     "Apply the recorded changes of this step."
-    with unbroken(): self._make_again(todo, source)
+    with unbroken(): _made_again(self, todo, source)
 
-@patch
-def _make_again(self:GANLearner, todo, source):
+def _made_again(learn, todo, source):
     some = False
-    while todo and todo[0].step <= self.step:
+    while todo and todo[0].step <= learn.step:
         c, some = todo.popleft(), True
         if c.own: continue
-        mine = source if self.run is source else None
+        mine = source if learn.run is source else None
         if c.kind == 'edited':
-            put_back(self, replace(source.snapshot(c.params['snapshot'], self), log=tuple(self.tricks.log)))
-            if mine: self.tricks.made(c)
-            else: self.run.edited(self)
+            put_back(learn, replace(source.snapshot(c.params['snapshot'], learn), log=tuple(learn.tricks.log)))
+            if mine: learn.tricks.made(c)
+            else: learn.run.edited(learn)
             continue
         new = _again(c, mine)
-        if self.tricks._apply(new) and not new.moot: continue
-        self.tricks.refused.pop(new.name, None)
+        if learn.tricks._apply(new) and not new.moot: continue
+        learn.tricks.refused.pop(new.name, None)
         _never_made(c, new, source)
     if some:
-        self._ring.clear()
-        self.rewire()
-    self.settle()
+        learn._ring.clear()
+        learn.rewire()
+    learn.settle()
 
 @patch
 def carry_on(self:GANLearner,
@@ -158,9 +157,9 @@ def snapshot(self:Run, number:int, learn):
 def with_loss(snap, learn)->Snapshot:
     "A snapshot from a file, its loss an object that the learner knows."
     key = snap.numbers['loss']
-    known = by_key([*losses.values(), *learn.known_losses.values()])
-    if key not in known: raise ValueError(f"the run was on a loss of your own at step {snap.step}, {key.split('/')[1]}, and no code is stored; give it: loss=[...]")
-    return replace(snap, numbers={**snap.numbers, 'loss': known[key]})
+    loss = find_loss(by_key([*losses.values(), *learn.known_losses.values()]), key)
+    if loss is None: raise ValueError(f"the run was on a loss of your own at step {snap.step}, {key.split('/')[1]}, and no code is stored; give it: loss=[...]")
+    return replace(snap, numbers={**snap.numbers, 'loss': loss})
 
 # %% ../nbs/resume.ipynb #5d3f6f4f
 @patch
@@ -238,7 +237,7 @@ def _learner(store, dls, G, D, run, loss, opt, tricks, x=None, **more)->GANLearn
     made, own = dict(store.need('made', 'loss', 'opt', 'seed')), list(loss) if isinstance(loss, (list, tuple)) else [] if loss is None else [loss]
     own = [get_loss(l) for l in own]
     if made['loss'] is None:
-        made['loss'] = by_key(own).get(store.need('first_loss'))
+        made['loss'] = find_loss(by_key(own), store.need('first_loss'))
         if made['loss'] is None: raise ValueError(f"the run began with a loss of your own, {store.need('first_loss').split('/')[1]}, and no code is stored; give it: loss=...")
     if opt is not None: made['opt'] = opt
     if x is not None: made['x'] = x

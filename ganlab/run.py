@@ -15,7 +15,7 @@ from .fitting import StepError
 from .interrupt import unbroken
 from .keeping import fingerprint, pace, pack_frame, superfluous, unpack_frame
 from .late import late
-from .losses import by_key, loss_key, losses, scores_of
+from .losses import by_key, find_loss, loss_key, losses, scores_of
 from .metrics import quality
 from .pictures import Pictures
 from .records import RunError, Store, brief_of, files_of, pack, rows_in_brief, rows_in_chunk, unpack
@@ -180,7 +180,7 @@ def _change(row, losses_known)->Change:
         c = Change(kind, name, dict(params), now=more['now'], asked=step)
         c.step, c.id, c.title, c.own, c.caution = step, number, *(more[k] for k in ('title', 'own', 'caution'))
         c.first = more.get('first', number)
-        if kind == 'loss': c.params, c.loss, c.scores = {}, losses_known.get(params['loss']), params.get('scores')
+        if kind == 'loss': c.params, c.loss, c.scores = {}, find_loss(losses_known, params['loss']), params.get('scores')
     except (KeyError, TypeError, ValueError) as e: raise RunError(f"the record is damaged: change {number}, {kind} {name} at step {step}, is not whole") from e
     c._done.set()
     return c
@@ -241,7 +241,7 @@ def waits(self:Run,
 def _waiting(known, kind, name, params, at, now, asked, title, recipe=None, group=None)->Change:
     # records of before have no `recipe` and no `group`: each change stands for itself
     c = Change(kind, name, {} if kind == 'loss' else params, at, now, asked)
-    c.title, c.recipe, c.loss = title, recipe, known.get(params.get('loss'))
+    c.title, c.recipe, c.loss = title, recipe, find_loss(known, params.get('loss'))
     return c
 
 @patch(as_prop=True)

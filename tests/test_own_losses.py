@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 from ganlab.lab import Lab
 from ganlab.learner import GANLearner
-from ganlab.losses import LSGAN, by_key, loss_key, losses, scores_of
+from ganlab.losses import LSGAN, by_key, find_loss, loss_key, losses, scores_of
 from ganlab.nets import mlp
 from ganlab.panels.state import make_state
 from ganlab.player import scene_of
@@ -239,3 +239,84 @@ def test_an_older_record_with_a_tensor_in_its_loss(tmp_path, monkeypatch):
     go(again, 1)
     again.rewind(1); assert again.base_loss is own[0]
     again.run.close()
+
+# Networks and sparse tensors in a loss
+
+def features(seed):
+    "A network that compares features, as a perceptual loss has one"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Linear(1, 3), nn.Tanh())
+
+def sparse(at): return torch.sparse_coo_tensor([[0, at]], [1., 1.], (3000,))
+
+class Perceptual(nn.Module):
+    "A loss that is a module itself"
+    name = 'perceptual'
+    def __init__(self, seed):
+        super().__init__()
+        self.net = features(seed)
+    def d_loss(self, r, f): return (self.net(f[:, None]) - self.net(r[:, None])).mean() + .01*(r**2 + f**2).mean()
+    def g_loss(self, f, r=None): return -self.net(f[:, None]).mean()
+
+UNLIKE = dict(network=lambda i: Held(features(i)), inside=lambda i: Held([{'net': features(i)}]), module=Perceptual, sparse=lambda i: Held(sparse(i + 1)), rows=lambda i: Held(sparse(i + 1).to_dense()[None].to_sparse_csr()))
+
+@pytest.mark.filterwarnings('ignore:Sparse CSR')
+@pytest.mark.parametrize('make', UNLIKE.values(), ids=UNLIKE)
+def test_two_that_differ_in_what_they_hold(make, tmp_path):
+    "Equal where the values are, two where they are not: in the key, the hash, a rewind and a resume"
+    a, b = make(0), make(1)
+    assert loss_key(a) == loss_key(make(0)) != loss_key(b)
+    learn = make_learner(loss=a, run=tmp_path/'a')
+    go(learn, 2)
+    was = learn.state_hash()
+    learn.set_loss(b)
+    assert learn.state_hash() != was
+    go(learn, 2)
+    learn.rewind(1)
+    assert learn.base_loss is a
+    learn.set_loss(b)
+    go(learn, 1)
+    end = learn.state_hash()
+    learn.run.close()
+    own = [make(0), make(1)]
+    again = GANLearner.resume(tmp_path/'a', learn.dls, *nets('mlp'), loss=own)
+    assert again.base_loss is own[1] and again.state_hash() == end
+    again.run.close()
+
+def test_sparse_values_are_what_counts():
+    "However they are stored"
+    twice = torch.sparse_coo_tensor([[0, 1, 1]], [1., .5, .5], (3000,))
+    assert loss_key(Held(twice)) == loss_key(Held(sparse(1))) != loss_key(Held(sparse(2)))
+
+def test_modules_without_weights_keep_their_key():
+    assert loss_key(Held(nn.BCEWithLogitsLoss())) == "Held/held/[('a', '1.0'), ('held', 'BCEWithLogitsLoss()')]"
+
+@pytest.mark.parametrize('make', [UNLIKE['network'], UNLIKE['sparse']], ids=['network', 'sparse'])
+def test_an_older_record_of_what_a_loss_holds(make, tmp_path, monkeypatch):
+    "It was recorded when modules and sparse tensors stood in the key as they print: resumed, without a word"
+    import ganlab.losses
+    with monkeypatch.context() as m:
+        m.setattr('ganlab.losses._bits', ganlab.losses._older)
+        learn = make_learner(loss=make(0), run=tmp_path/'a')
+        go(learn, 3)
+        learn.run.close()
+    own = make(0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('error', 'the network that|.*came out otherwise')
+        again = GANLearner.resume(tmp_path/'a', learn.dls, *nets('mlp'), loss=own)
+    assert again.base_loss is own and again.step == 3
+    again.run.close()
+
+def test_weights_that_have_changed_since(tmp_path):
+    "The loss is found, and one sentence says that its network is another; a loss of another kind is not taken for it"
+    learn = make_learner(loss=Held(features(0)), run=tmp_path/'a')
+    go(learn, 3)
+    learn.run.close()
+    own = Held(features(1))
+    with pytest.warns(UserWarning, match='the loss held holds has other weights now') as ws: again = GANLearner.resume(tmp_path/'a', learn.dls, *nets('mlp'), loss=own)
+    said = {str(w.message) for w in ws if 'other weights' in str(w.message)}
+    assert len(said) == 1 and one_sentence(said.pop()) and again.base_loss is own
+    again.run.close()
+    with pytest.raises(ValueError, match='no code is stored'): GANLearner.resume(tmp_path/'a', learn.dls, *nets('mlp'), loss=Gap())
+    assert find_loss(by_key([Gap(), Held(nn.Linear(1, 1))]), loss_key(Held(features(0)))) is None

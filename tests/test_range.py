@@ -114,6 +114,19 @@ def test_augmented_alike(trick):
     torch.testing.assert_close(seen['unit']*2 - 1, seen['usual'], atol=1e-5, rtol=1e-5)
     assert not torch.equal(seen['unit'], squares(16))
 
+def test_noise_is_measured_by_the_data():
+    "The same sigma is half the noise in half the range; a recipe that has some needs no other"
+    seen = {}
+    for name, x, end in (('unit', squares(), nn.Sigmoid()), ('usual', squares()*2 - 1, nn.Tanh())):
+        learn, _ = made(loader(x), end)
+        learn.tricks.on('instance_noise', share=1.)
+        t, c = learn.tricks['instance_noise'], learn._open(0, 'd')
+        c.who, c.side = 'instance_noise', 'real'
+        learn._at = c
+        seen[name] = t.inputs(c.x, c)
+        assert t.sigma_at(0) == pytest.approx(.1*float(x.std()), rel=.1)
+    torch.testing.assert_close(seen['unit']*2 - 1, seen['usual'], atol=1e-5, rtol=1e-5)
+
 # Recorded
 
 def test_resumed_and_as_a_script(tmp_path):

@@ -1,5 +1,5 @@
 "What strangers' networks do that ganlab's own do not: colour and `.view`, layers and weights of their own kinds, parts that are frozen."
-import pytest, torch
+import pytest, torch, warnings
 import torch.nn.functional as F
 from torch import nn
 from torch.autograd.function import once_differentiable
@@ -313,6 +313,39 @@ def test_samples_of_an_average_write_nothing_into_it(norm, tmp_path):
     was = learn.state_hash(); learn.sample(8); assert learn.state_hash() == was
     learn.run.close()
     assert GANLearner.resume(tmp_path/'r', dls, *nets()).state_hash() == was
+
+class Loose(nn.Module):
+    "A spectral norm whose vector is a plain attribute, or a buffer as it should be"
+    def __init__(self, a, b, buffer=False, inplace=False):
+        super().__init__()
+        self.bar, self.inplace = nn.Parameter(torch.randn(b, a)), inplace
+        if buffer: self.register_buffer('u', torch.randn(b))
+        else: self.u = torch.randn(b)
+    def forward(self, x):
+        v = F.normalize(self.bar.t() @ self.u, dim=0).detach()
+        u = F.normalize(self.bar @ v, dim=0).detach()
+        if self.inplace: self.u.copy_(u)
+        else: self.u = u
+        return F.linear(x, self.bar/(u @ (self.bar @ v)))
+
+@pytest.mark.parametrize('inplace', [False, True])
+def test_what_no_snapshot_holds_is_said(inplace):
+    "A tensor outside of the buffers that the next pass depends on: one sentence, with what to write; nothing of it has moved"
+    D = nn.Sequential(Loose(2, 8, inplace=inplace), nn.ReLU(), Loose(8, 4, inplace=inplace), nn.Linear(4, 1)); u = D[0].u
+    with pytest.warns(UserWarning, match=r"D.0 keeps its tensor u \(and 1 more\) in a plain attribute") as w: make_learner(D=D, z_dim=3)
+    assert len(w) == 1 and "register_buffer('u', ...)" in one_sentence(w[0].message) and (D[0].u is u or not inplace)
+
+class Notes(nn.Module):
+    "Plain tensors that no later pass depends on: a constant, and what the last pass saw"
+    def __init__(self): super().__init__(); self.lin, self.half, self.seen = nn.Linear(2, 1), torch.tensor(.5), None
+    def forward(self, x): self.seen = x*self.half; return self.lin(self.seen)
+
+@pytest.mark.parametrize('D', [lambda: nn.Sequential(Loose(2, 8, buffer=True), nn.ReLU(), nn.Linear(8, 1)), Notes])
+def test_plain_tensors_as_such_are_nothing_to_speak_of(D):
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        learn = make_learner(D=D(), z_dim=3)
+    go(learn, 2)
 
 # Weights that are made of other parameters, or not heard
 

@@ -19,7 +19,6 @@ class Clock:
 # %% ../../nbs/panels/pace.ipynb #f5c48d76
 class Pace:
     "When one part of the panel is due, by what it cost so far."
-    oldest = 2.     # seconds after which it is drawn though it is too dear
     most = .1       # a share of the time that it does not exceed even then
     gaps = .5, .1   # seconds since the last drawing, where news is owed once more, and twice
 
@@ -27,8 +26,9 @@ class Pace:
         every:float, # seconds between two drawings; 0: at every step
         share:float, # of the training thread's CPU time, at most, while there is no news
         clock=Clock, # has `wall()` and `cpu()`, in seconds
+        oldest:float=2., # seconds after which it is drawn though it is too dear
     ):
-        self.every, self.share, self.clock = every, share, clock
+        self.every, self.share, self.clock, self.oldest = every, share, clock, oldest
         self.spent, self.took = 0., 0.               # CPU seconds so far, and of the last drawing
         self.owed = 0                                # drawings owed for news
         self.begin()

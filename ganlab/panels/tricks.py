@@ -261,7 +261,7 @@ class TrickPanel(Tenant, Part):
         learn, # the learner whose tricks they are
         after=None, # called after each request with its `Change`, or with the exception that it raised
         compare=None, # called with the name of a trick by the button A/B beside it; None: no such buttons
-        reasons:Reasons=None, # asked on by whoever trains; None: by this panel, where nothing trains
+        reasons:Reasons=None, # asked on by whoever trains; None: by this panel after each request, where nothing trains; while another thread does, rows say what was known last
     ):
         if reasons is None: self.move_in()
         self.reasons = reasons or Reasons(learn)

@@ -14,7 +14,7 @@ class InstanceNoise(Trick):
     source = 'Sønderby 2016 (1610.04490) §3; Arjovsky & Bottou 2017 (1701.04862)'
     acts = 'what D sees'
     purpose = 'Keep D unsure'
-    sigma = Num(0.1, 0, 1, 'standard deviation of the noise', unit='data std', label='σ')
+    sigma = Num(0.1, 0, 1, "standard deviation of the noise, as a share of the data's own: the same picture in [0, 1] as in [-1, 1]", unit='data std', label='σ')
     share = Num(0.5, 0, 1, 'share of each batch that is noised')
     schedule = Choice('constant', ('constant', 'linear', 'cosine', 'exp'), 'how σ falls to 0')
     over = Int(5000, 1, 1_000_000, 'steps over which σ falls', log=True)
@@ -22,7 +22,7 @@ class InstanceNoise(Trick):
     def attach(self, learn, undo):
         x = learn.source.batch(learn.n_batches)
         self.std, self.start = x.std().item(), learn.step
-    def sigma_at(self, step:int)->float: # in the data's units
+    def sigma_at(self, step:int)->float: # in the data's own numbers; of data in [0, 1] half of what it is in [-1, 1]
         "σ at `step`."
         t = min(1., (step - self.start)/self.over)
         f = dict(constant=1., linear=1 - t, cosine=(1 + math.cos(math.pi*t))/2, exp=math.exp(-5*t) if t < 1 else 0.)[self.schedule]
