@@ -1306,6 +1306,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'ganlab.trick.Trick.slots': ('trick.html#trick.slots', 'ganlab/trick.py'),
                               'ganlab.trick.Trick.state_dict': ('trick.html#trick.state_dict', 'ganlab/trick.py'),
                               'ganlab.trick.Trick.why_not': ('trick.html#trick.why_not', 'ganlab/trick.py'),
+                              'ganlab.trick._found': ('trick.html#_found', 'ganlab/trick.py'),
                               'ganlab.trick.asks_first': ('trick.html#asks_first', 'ganlab/trick.py'),
                               'ganlab.trick.find_tricks': ('trick.html#find_tricks', 'ganlab/trick.py'),
                               'ganlab.trick.inside': ('trick.html#inside', 'ganlab/trick.py'),

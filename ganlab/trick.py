@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from importlib.metadata import entry_points
 from functools import cache, wraps
 from fastcore.basics import patch
+from .interrupt import unbroken
 from .layers import sealed
 
 # %% auto #0
@@ -204,6 +205,9 @@ def asks_first(cls:type)->type: # a trick's class, and itself again
 @cache
 def find_tricks()->tuple: # classes, in catalogue order
     "All trick classes there are."
+    with unbroken(): return _found()      # within a class's definition, Python 3.11 would make a RuntimeError of Ctrl-C
+
+def _found()->tuple:
     import ganlab.tricks as pkg
     mods = [importlib.import_module(f'{pkg.__name__}.{m.name}') for m in pkgutil.iter_modules(pkg.__path__)]
     found = [o for m in mods for o in vars(m).values() if isinstance(o, type) and issubclass(o, Trick) and o.name and o.__module__ == m.__name__]

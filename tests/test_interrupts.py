@@ -398,6 +398,26 @@ def test_ctrl_c_while_the_command_is_loaded(module, tmp_path):
     done = subprocess.run([sys.executable, '-c', imports.format(module), 'train', '--run', str(tmp_path/'r'), '--data', 'ring', '--steps', '9'], capture_output=True, text=True, preexec_fn=deaf_no_more)
     assert (done.returncode, done.stdout, done.stderr) == (130, '', '') and not (tmp_path/'r').exists()
 
+within_a_class = """
+import signal
+from ganlab.trick import Param, find_tricks
+named, presses = Param.__set_name__, [3, 4, 40]
+def press(self, owner, name):
+    presses[:] = [n - 1 for n in presses]
+    if 0 in presses: signal.raise_signal(signal.SIGINT)
+    named(self, owner, name)
+Param.__set_name__ = press
+try: find_tricks()
+except KeyboardInterrupt: print('stopped')
+print(len(find_tricks()), all(n < 0 for n in presses))
+"""
+
+def test_ctrl_c_while_the_tricks_are_looked_for():
+    "It comes when all of them are there, and as what it is"
+    from ganlab.trick import find_tricks
+    done = subprocess.run([sys.executable, '-c', within_a_class], capture_output=True, text=True, preexec_fn=deaf_no_more)
+    assert done.stdout == f'stopped\n{len(find_tricks())} True\n', done.stderr
+
 def deaf_no_more(): signal.signal(signal.SIGINT, signal.default_int_handler)      # whoever runs the tests may ignore Ctrl-C
 
 def test_the_command_leaves_ctrl_c_alone_where_it_is_ignored(tmp_path):
