@@ -25,7 +25,7 @@ from .interrupt import heed, unbroken
 from .late import late
 from .losses import get_loss, loss_key, loss_name, loss_title, scores_of, sees_level
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
-from .probe import find_range, halvings, latent_shape, need_module, probe, unrecorded, whole_batches
+from .probe import draws_elsewhere, find_range, halvings, latent_shape, need_module, probe, unrecorded, whole_batches
 from .rng import BorrowedRNG, Streams, borrowed_rng, whole
 from .surgery import enrol, held, laid_like, recentre
 from .snapshots import Snapshot, load_tensors, named_params, opt_numbers, put_back, state_digest, take
@@ -188,7 +188,8 @@ def _meet(self:GANLearner):
         self.probabilities = probe(self.G, self.D, x, self.some_z, self.base_loss, self.source.places)
         self.range, why = find_range(self.G, self.some_x.to(self.device), self.some_z, self._declared_range())
     loose = map(self._kept_loose, 'GD', (self.some_z, x))
-    for said in filter(None, (wired, why, *loose)): warnings.warn(said, stacklevel=3)
+    drawn = map(self._drawn_elsewhere, 'GD', (self.some_z, x))
+    for said in filter(None, (wired, why, *loose, *drawn)): warnings.warn(said, stacklevel=3)
     self._autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if self.amp else nullcontext
 
 @patch
@@ -202,6 +203,18 @@ def _kept_loose(self:GANLearner, name:str, x:torch.Tensor)->str: # one sentence,
     return (f"{where} keeps its tensor {attr}{more} in a plain attribute, and each pass depends on what the last one left "
             "there: it is not recorded, so a resumed run goes another way, and so does one that is looked at; "
             f"make it a buffer: register_buffer({attr!r}, ...) in place of the first assignment")
+
+@patch
+def _drawn_elsewhere(self:GANLearner, name:str, x:torch.Tensor)->str: # one sentence, or ''
+    "Where G or D, as it trains, draws from NumPy or Python's `random`, which are the process's."
+    net = getattr(self, name)
+    if not may_draw([net]): return ''
+    try:
+        with borrowed_rng(self.streams, 'probe', device=self.device), held(net): found = draws_elsewhere(lambda: net(x))
+    except Exception: return ''      # it may want a whole batch: the first step will tell
+    if not found: return ''
+    return (f"{name} draws from {' and '.join(found)}, which is the process's and not the run's: the same seed does not give the same bits, and a resumed run goes another way; "
+            "draw from torch instead, such as torch.rand(()).item()")
 
 @patch
 def _wired(self:GANLearner)->str: # one sentence, or ''

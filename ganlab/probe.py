@@ -4,16 +4,17 @@
 
 # %% ../nbs/probe.ipynb #d25b6981
 from __future__ import annotations
+import random
 from inspect import Parameter, signature
-import torch
+import numpy as np, torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 from .losses import loss_title, losses, scores_of
 from .meters import eval_mode
 
 # %% auto #0
-__all__ = ['need_module', 'latent_shape', 'ends_in_sigmoid', 'halvings', 'Filled', 'whole_batches', 'unrecorded', 'reach',
-           'find_range', 'probe']
+__all__ = ['need_module', 'latent_shape', 'ends_in_sigmoid', 'halvings', 'Filled', 'whole_batches', 'unrecorded',
+           'draws_elsewhere', 'reach', 'find_range', 'probe']
 
 # %% ../nbs/probe.ipynb #7aa36dde
 def need_module(net, what):
@@ -152,6 +153,25 @@ def unrecorded(
             finally: back()
         return [name for name in first if name not in kept and was.isfinite().all() and matters(name)]
     finally: back()
+
+# %% ../nbs/probe.ipynb #13d1158d
+def _numpy_state()->tuple: # that can be compared
+    kind, keys, *rest = np.random.get_state()
+    return kind, keys.tobytes(), *rest
+
+@torch.no_grad()
+def draws_elsewhere(
+    run, # called without arguments
+)->list: # such as ['numpy.random']
+    "Which of the process's generators outside of PyTorch `run()` draws from; they are put back."
+    python, numpy, before = random.getstate(), np.random.get_state(), _numpy_state()
+    try:
+        run()
+        moved = {'random': random.getstate() != python, 'numpy.random': _numpy_state() != before}
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+    return [name for name, yes in moved.items() if yes]
 
 # %% ../nbs/probe.ipynb #437697a6
 def reach(

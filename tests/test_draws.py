@@ -189,3 +189,26 @@ def test_loaders_draw_what_they_drew(workers):
         lend(s.int('data', 0, i + 1))
         want.append(next(it))
     assert torch.equal(got[0], want[0]) and torch.equal(got[1], want[2])
+
+# What is drawn from generators that are not PyTorch's
+
+class Flips(nn.Module):
+    "Turns its samples around, or not, by a generator of the process's"
+    def __init__(self, draw): super().__init__(); self.draw = draw
+    def forward(self, x): return x.flip(-1) if self.training and self.draw() < .5 else x
+
+@pytest.mark.parametrize('draw, which', [(lambda: random.random(), 'random'), (lambda: np.random.rand(), 'numpy.random')])
+@pytest.mark.parametrize('net', 'GD')
+def test_draws_from_the_process_are_said(draw, which, net):
+    "At once, with what to write; nothing of the user's generators has moved"
+    made = dict(zip('GD', mlp(dim=2, z_dim=2, width=8, depth=1, seed=0)))
+    made[net] = nn.Sequential(Flips(draw), made[net])
+    before = random.getstate(), np.random.get_state()[1].tolist()
+    with pytest.warns(UserWarning, match=f'{net} draws from {which}, which is the process') as w: GANLearner(ring_dls(n=64, bs=8), made['G'], made['D'], z_dim=2, seed=0)
+    assert len(w) == 1 and before == (random.getstate(), np.random.get_state()[1].tolist())
+
+def test_draws_from_torch_are_nothing_to_speak_of():
+    G, D = mlp(dim=2, z_dim=2, width=8, depth=1, seed=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        GANLearner(ring_dls(n=64, bs=8), G, nn.Sequential(Flips(lambda: float(torch.rand(()))), nn.Dropout(.1), D), seed=0)
