@@ -27,7 +27,7 @@ from .losses import get_loss, loss_key, loss_name, loss_title, scores_of, sees_l
 from .meters import Record, eval_mode, input_grad_norm, layer_norms
 from .probe import find_range, halvings, latent_shape, need_module, probe, unrecorded, whole_batches
 from .rng import BorrowedRNG, Streams, borrowed_rng, whole
-from .surgery import enrol, held, laid_like, level_bias, recentre
+from .surgery import enrol, held, laid_like, recentre
 from .snapshots import Snapshot, load_tensors, named_params, opt_numbers, put_back, state_digest, take
 from .rollback import all_or_nothing
 from .switch import Change, Tricks
@@ -633,9 +633,8 @@ def loss_change(self:GANLearner, loss, at:int=None)->Change: # not asked for yet
 @patch
 def relevel(self:GANLearner, before, after):
     "From a loss that does not see D's level to one that does: take the level off D's scores."
-    bias = level_bias(self)
-    if bias is None or not self.step or self.probabilities or sees_level(before, self.bs, self.device) or not sees_level(after, self.bs, self.device): return
-    recentre(self)
+    if not self.step or self.probabilities: return
+    if sees_level(after, self.bs, self.device) and not sees_level(before, self.bs, self.device): recentre(self)
 
 @patch
 def half_step(self:GANLearner, phase:str, at:int=None)->Change: # 'd' or 'g'

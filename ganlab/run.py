@@ -415,7 +415,10 @@ def stepped(self:Run, learn):
     if learn.rates.mult != self._mult:
         self._mult = learn.rates.mult
         self._mults.append((learn.step - 1, self._mult))
-    if learn.step >= self._due: self._work(learn)
+    if learn.step < self._due: return
+    try: self._work(learn)
+    except Exception as e:
+        if all(e is not trouble for trouble, *_ in self._failed): raise      # what the writer could not write is told at the next boundary
 
 @patch
 def _work(self:Run, learn):

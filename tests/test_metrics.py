@@ -132,7 +132,7 @@ def test_sliced_wasserstein_is_fixed():
 
 @pytest.mark.parametrize('f', [frechet_distance, kernel_distance, prdc, sliced_wasserstein])
 def test_wrong_shapes(f):
-    with pytest.raises(ValueError, match='need as many in both'): f(normal(9, 2), normal(9, 3))
+    with pytest.raises(ValueError, match='need the same number in both'): f(normal(9, 2), normal(9, 3))
     with pytest.raises(ValueError, match='need at least'): f(torch.zeros(5), torch.zeros(5))
 
 def untouched(learn, f):

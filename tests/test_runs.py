@@ -298,6 +298,29 @@ def test_a_full_disk(tmp_path):
     more = again('mlp', tmp_path/'a')
     assert (more.step, more.state_hash()) == (int(step), end) and more.history.step.tolist() == list(range(1, int(step) + 1))
 
+def test_a_writer_that_fails_while_a_snapshot_waits_for_it(tmp_path):
+    "Whenever in a step it fails, what the training ends with is a sentence about a whole step, and nothing is lost"
+    learn = recorded('mlp', tmp_path/'a')
+    go(learn, 10)
+    room = []
+    def write():
+        if not room: raise RunError('there is no room left')
+    def fail(m, args):
+        if learn.step != 15: return
+        learn.run._failed.append((RunError('there is no room left'), write, ()))
+        learn.run._busy, learn.run._due, learn.run._snap_due = True, 16, 16
+        hook.remove()
+    hook = learn.D.register_forward_pre_hook(fail)
+    with pytest.raises(StepError, match='no room left'): learn.fit_steps(20, progress=False)
+    assert learn.step == 16
+    room.append(True)
+    learn.run._busy = False
+    go(learn, 4)
+    was = learn.state_hash()
+    learn.run.close()
+    more = again('mlp', tmp_path/'a')
+    assert (more.step, more.state_hash()) == (20, was) and more.history.step.tolist() == list(range(1, 21))
+
 def as_nobody(where):
     import pandas, encodings.idna      # nobody may not read where these are
     os.setuid(65534)
