@@ -10,6 +10,7 @@ from copy import deepcopy
 from functools import partial
 import torch
 from fastcore.basics import patch, patch_to
+from .interrupt import unbroken
 from .late import late
 from .losses import loss_name
 from .rng import whole
@@ -146,13 +147,19 @@ def ask_all(self:Tricks, changes:list):
     learn = self.learn
     for c in changes:
         c.at, c.asked = self.step_of(c.at), learn.step
-    self.queue(changes)
-    try:
-        if any(c.at is not None for c in changes): learn.run.note_waiting()
-        if not any(c.at in (None, learn.step) for c in changes): return
-        learn.when_idle(lambda: any(c in self._queue for c in changes) and learn.boundary())
+    later = any(c.at is not None for c in changes)
+    with unbroken():               # what waits here waits in the record, too
+        self.queue(changes)
+        try:
+            if later: learn.run.note_waiting()
+        except BaseException:
+            self.unqueue(changes)
+            raise
+    if not any(c.at in (None, learn.step) for c in changes): return
+    try: learn.when_idle(lambda: any(c in self._queue for c in changes) and learn.boundary())
     except BaseException:          # they were not applied, and do not wait
-        self.unqueue(changes)
+        with unbroken():
+            if self.unqueue(changes) and later: learn.run.note_waiting()
         raise
 
 @patch
@@ -184,6 +191,10 @@ def unqueue(self:Tricks, changes)->bool: # False: they did not wait, or no longe
 @patch
 def take_back(self:Tricks, change:Change):
     "Cancel a change that waits, and those that stand or fall with it."
+    with unbroken(): self._take_back(change)
+
+@patch
+def _take_back(self:Tricks, change):
     if not self.unqueue(change.together): raise ValueError(f"{change.what}: it is being applied at this moment")
     try: self.learn.run.note_waiting()
     except BaseException:
