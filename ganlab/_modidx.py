@@ -1250,6 +1250,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'ganlab.switch.Tricks._finish': ('switch.html#tricks._finish', 'ganlab/switch.py'),
                                'ganlab.switch.Tricks._gone': ('switch.html#tricks._gone', 'ganlab/switch.py'),
                                'ganlab.switch.Tricks._refused': ('switch.html#tricks._refused', 'ganlab/switch.py'),
+                               'ganlab.switch.Tricks._take_back': ('switch.html#tricks._take_back', 'ganlab/switch.py'),
                                'ganlab.switch.Tricks._try': ('switch.html#tricks._try', 'ganlab/switch.py'),
                                'ganlab.switch.Tricks.add': ('switch.html#tricks.add', 'ganlab/switch.py'),
                                'ganlab.switch.Tricks.apply_due': ('switch.html#tricks.apply_due', 'ganlab/switch.py'),
