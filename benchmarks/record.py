@@ -18,7 +18,7 @@ import numpy as np, torch
 from ganlab.data import digits_dls, photos_dls, ring_dls
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
-from ganlab.run import Run
+from ganlab.record.run import Run
 
 torch.set_num_threads(1)
 BUDGET = dict(ring=1.05, dcgan=1.01, stall=2, million=1)
@@ -57,10 +57,10 @@ def stall(pairs, tmp):
 
 def million(pairs, tmp):
     "A run of 1,000,000 steps, written with the record's own functions; opened, and its curves drawn by matplotlib"
-    from ganlab.records import rows_in_chunk
+    from ganlab.record.store import rows_in_chunk
     learn = GANLearner(ring_dls(n=2000, bs=64), *mlp(width=16, depth=2, seed=0), seed=0, run=f'{tmp}/million')
     learn.fit_steps(5, progress=False); learn.run.close()
-    from ganlab.records import Store
+    from ganlab.record.store import Store
     store, columns, g = Store.open(f'{tmp}/million', write=True), list(learn.record.columns), np.random.default_rng(0)
     for start in range(0, 1_000_000, 100*rows_in_chunk):
         with store.writing() as db:

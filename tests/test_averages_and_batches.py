@@ -4,10 +4,10 @@ import pytest, torch
 from torch import nn
 from torch.nn.utils import parametrizations, spectral_norm as legacy_spectral_norm
 from torch.utils.data import DataLoader, TensorDataset
-from ganlab.fitting import StepError
+from ganlab.engine.fastai_loop import StepError
 from ganlab.learner import GANLearner
-from ganlab.snapshots import named_params
-from ganlab.switch import Refused
+from ganlab.engine.snapshots import named_params
+from ganlab.engine.switch import Refused
 from ganlab.trick import Trick
 from ganlab.data import tensor_dls
 from strangers import MAKERS, STRANGERS, go, make_learner, net_state, one_sentence, unequal

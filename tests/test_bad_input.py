@@ -5,11 +5,11 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from ganlab.data import digits_dls, image_dls, tensor_dls
-from ganlab.fitting import StepError
+from ganlab.engine.fastai_loop import StepError
 from ganlab.learner import GANLearner
 from ganlab.losses import losses
 from ganlab.nets import dcgan, mlp
-from ganlab.switch import Refused
+from ganlab.engine.switch import Refused
 from ganlab.trick import Trick
 from strangers import conv_d, bn_g, data, go, make_learner, nets, one_sentence
 

@@ -3,9 +3,9 @@ import importlib.util, os, sqlite3, sys
 import nbformat, numpy as np, pytest
 from PIL import Image
 from ganlab.cli import main
-from ganlab.page import read_page
-from ganlab.records import pack
-from ganlab.run import Run
+from ganlab.page.document import read_page
+from ganlab.record.store import pack
+from ganlab.record.run import Run
 
 def said(capsys, *args):
     "Exit status, and what was printed to either side"

@@ -5,7 +5,7 @@ from PIL import Image
 from torch.nn.functional import avg_pool2d
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from ganlab.all import *
-from ganlab.closeup import Closeup, Search, spread
+from ganlab.judge.one_sample import Closeup, Search, spread
 from strangers import one_sentence
 
 def digits(size=16, **kw): return GANLearner(digits_dls(bs=32, size=size), *dcgan(size, 1, z_dim=16, width=8, seed=0), seed=0, **kw)

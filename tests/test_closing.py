@@ -7,9 +7,9 @@ from ganlab.data import ring_dls
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
 from ganlab.player import export_html
-from ganlab.run import Run
+from ganlab.record.run import Run
 from strangers import one_sentence
-import ganlab.fork, ganlab.resume
+import ganlab.travel.fork, ganlab.travel.resume
 
 def new(**kw): return GANLearner(ring_dls(n=500, bs=16), *mlp(width=8, depth=1, seed=0), seed=0, **kw)
 def beside(folder): return sorted(p.name for p in folder.iterdir() if p.name.endswith(('-wal', '-shm')))

@@ -6,11 +6,11 @@ from ganlab.cli import main
 from ganlab.data import ring_dls
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
-from ganlab.progress import LogBar
-from ganlab.records import RunError
-from ganlab.run import Run
+from ganlab.base.progress import LogBar
+from ganlab.record.store import RunError
+from ganlab.record.run import Run
 from strangers import go, one_sentence
-import ganlab.compare, ganlab.fork
+import ganlab.compare, ganlab.travel.fork
 
 def data(): return ring_dls(n=500, bs=16)
 def nets(): return mlp(width=8, depth=1, seed=0)

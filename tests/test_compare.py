@@ -8,9 +8,9 @@ from ganlab.compare import Arm, Comparison, ab, as_change, sibling
 from ganlab.data import ring_dls, tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
-from ganlab.switch import Refused
+from ganlab.engine.switch import Refused
 from ganlab.trick import Num, Trick
-from ganlab.verdict import enough, error_rate, least, look, permuted, spent
+from ganlab.judge.verdict import enough, error_rate, least, look, permuted, spent
 from strangers import STRANGERS, Drift, Faulty, data, go, make_learner, nets
 
 # Verdicts, on given numbers
@@ -521,7 +521,7 @@ def test_rows():
 
 def test_it_is_quick():
     "Of ten seeds of counts, what the notebook and the panel show takes few permutation tests, and each is quick: no 184,756 sums in a loop"
-    import ganlab.verdict as V
+    import ganlab.judge.verdict as V
     n, was = [0], V.permuted
     def counted(a, b): n[0] += 1; return was(a, b)
     g = np.random.default_rng(0)

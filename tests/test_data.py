@@ -7,7 +7,7 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader as FastaiDataLoader
 from ganlab.data import (FileRows, Source, TensorDL, as_bytes, as_float, as_source, digits_dls, find_images, grid_dls, image_dls, tile_images, lent_rngs,
                          load_image, photos_dls, ring_dls, draw_samples, swissroll_dls, tensor_dls)
-from ganlab.rng import Streams
+from ganlab.engine.rng import Streams
 
 S = Streams(0)
 def rand(*shape, seed=0): return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))*2 - 1

@@ -6,11 +6,11 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader, Dataset
 from ganlab.data import as_source, lent_rngs, ring_dls, tensor_dls
-from ganlab.draws import begin, current, end, may_draw
+from ganlab.engine.draws import begin, current, end, may_draw
 from ganlab.lab import Lab
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
-from ganlab.rng import Streams, borrowed_rng, stream_seed
+from ganlab.engine.rng import Streams, borrowed_rng, stream_seed
 
 def x(*shape): return torch.linspace(-1, 1, 360).reshape(*(shape or (6, 10, 6))).clone().requires_grad_()
 def in_place(f): return lambda a: f(a.clone())

@@ -16,11 +16,11 @@ from fastai.callback.tracker import EarlyStoppingCallback, ReduceLROnPlateau, Sa
 from fastai.callback.training import BnFreeze, GradientClip, ShortEpochCallback
 from fastai.learner import AvgMetric, CastToTensor, Learner, Metric, SkipToEpoch, ValueMetric
 from ganlab.data import tensor_dls
-from ganlab.fitting import GANGraph, GANProgress, GANRecorder, StepError
+from ganlab.engine.fastai_loop import GANGraph, GANProgress, GANRecorder, StepError
 from ganlab.learner import GANLearner
 from ganlab.metrics import sliced_wasserstein
 from ganlab.trick import find_tricks
-from ganlab.unsuited import instead, methods
+from ganlab.engine.unsuited import instead, methods
 from strangers import Faulty, bn_g, conv_d, copies, data, go, make_learner, nets, one_sentence, unequal
 
 FASTAI = Path(fastai.__file__).parent
@@ -100,8 +100,8 @@ def _(tmp):
     assert [s.rates[per*e] for e in range(4)] == [pytest.approx((1e-4/f, 4e-4/f)) for f in (1, 1, 10, 100)]
     assert learn.opt_g.param_groups[0]['lr'] == 1e-4 and learn.opt_d.param_groups[0]['lr'] == 4e-4
     was = learn.state_hash(); learn.run.close()
-    from ganlab.run import Run
-    import ganlab.resume
+    from ganlab.record.run import Run
+    import ganlab.travel.resume
     assert Run.open(tmp/'a').replay(learn.dls, *nets('mlp')).state_hash() == was
     fit(learn := make_learner(lr_g=1e-4, lr_d=4e-4), 3, [ReduceLROnPlateau(monitor='d_loss', patience=1, min_delta=100, min_lr=2e-4), s])
     assert s.rates[-1] == pytest.approx((5e-5, 2e-4))       # min_lr is of the larger

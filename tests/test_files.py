@@ -2,13 +2,13 @@
 import errno, os, re, sqlite3
 import numpy as np, pytest, torch
 from safetensors.torch import load_file, save_file
-from ganlab import files
+from ganlab.base import files
 from ganlab.cli import main
 from ganlab.data import ring_dls
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
 from ganlab.player import export_html, what_if
-from ganlab.run import Run
+from ganlab.record.run import Run
 
 def new(**kw): return GANLearner(ring_dls(n=500, bs=16), *mlp(width=8, depth=1, seed=0), seed=0, **kw)
 def go(learn, n=6): learn.fit_steps(n, progress=False); return learn

@@ -2,11 +2,11 @@
 import pytest, torch
 from torch import nn
 from ganlab.data import tensor_dls
-from ganlab.fitting import StepError
+from ganlab.engine.fastai_loop import StepError
 from ganlab.learner import GANLearner
 from ganlab.losses import LSGAN
 from ganlab.nets import dcgan
-from ganlab.switch import Refused
+from ganlab.engine.switch import Refused
 from ganlab.trick import Trick
 from strangers import conv_d, copies, data, go, groups_hold, make_learner, nets, one_sentence
 

@@ -10,11 +10,11 @@ from ganlab.data import FileRows, image_dls, load_image, tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.lab import Lab
 from ganlab.player import export_html, what_if
-from ganlab.run import Run
-from ganlab.switch import Refused
+from ganlab.record.run import Run
+from ganlab.engine.switch import Refused
 from ganlab.trick import find_tricks
 from strangers import go, one_sentence
-import ganlab.fork, ganlab.script
+import ganlab.travel.fork, ganlab.travel.script
 
 # Rectangles, and one to four channels
 

@@ -5,9 +5,9 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, WeightedRandomSampler
 from ganlab.data import LoaderSource, as_source
 from ganlab.learner import GANLearner
-from ganlab.rng import Streams
-from ganlab.run import Run
-import ganlab.fork
+from ganlab.engine.rng import Streams
+from ganlab.record.run import Run
+import ganlab.travel.fork
 
 class Pictures(Dataset):
     "Augmented with all three generators; counts what is read"
@@ -262,7 +262,7 @@ def test_the_same_state_is_not_told(act, tmp_path, monkeypatch):
 
 def test_schedules_and_changes_are_not_told(tmp_path):
     "Rates that a schedule left, switches before and after a snapshot, weights set by hand: every recorded state comes out again, and each is compared"
-    from ganlab.resume import Compared
+    from ganlab.travel.resume import Compared
     dl = DataLoader(Pictures(), 4, shuffle=True)
     learn = learner(dl, run=tmp_path/'a')
     learn.run.snap_every, learn.run.frame_every, learn.run.spread = 5, 0, 100

@@ -3,8 +3,8 @@ from copy import deepcopy
 import pytest, torch
 import torch.nn.functional as F
 from torch import nn
-from ganlab.surgery import hosts
-from ganlab.switch import Refused
+from ganlab.engine.surgery import hosts
+from ganlab.engine.switch import Refused
 from strangers import MAKERS, conv_d, copies, data, go, groups_hold, make_learner, one_sentence
 
 class GroupG(nn.Module):

@@ -6,12 +6,12 @@ from torch import nn
 from fastai.callback.core import Callback
 from ganlab.compare import ab
 from ganlab.data import ring_dls
-from ganlab.fitting import StepError
+from ganlab.engine.fastai_loop import StepError
 from ganlab.lab import Lab
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
-from ganlab.run import Run
-import ganlab.browse, ganlab.fork
+from ganlab.record.run import Run
+import ganlab.travel.lookback, ganlab.travel.fork
 
 def dls(): return ring_dls(n=2048, bs=16)
 def nets(): return mlp(dim=2, z_dim=2, width=8, depth=1, seed=0)
@@ -392,7 +392,7 @@ from ganlab.__main__ import main
 sys.exit(main())
 """
 
-@pytest.mark.parametrize('module', ['ganlab.cli', 'torch', 'numpy._core.multiarray', 'torch._C', 'fastai.basics', 'ganlab.fork'])
+@pytest.mark.parametrize('module', ['ganlab.cli', 'torch', 'numpy._core.multiarray', 'torch._C', 'fastai.basics', 'ganlab.travel.fork'])
 def test_ctrl_c_while_the_command_is_loaded(module, tmp_path):
     "No traceback, and the exit status of what was stopped"
     done = subprocess.run([sys.executable, '-c', imports.format(module), 'train', '--run', str(tmp_path/'r'), '--data', 'ring', '--steps', '9'], capture_output=True, text=True, preexec_fn=deaf_no_more)
@@ -437,7 +437,7 @@ def told_to(said, folder, steps):
         from ganlab.__main__ import main
         print('go')
         status = main()
-        ganlab.run._close_all()
+        ganlab.record.run._close_all()
         os._exit(status)
     except BaseException: sys.excepthook(*sys.exc_info())
     finally: os._exit(1)

@@ -2,10 +2,10 @@
 import os, random, signal, sys, time
 from pathlib import Path
 import pytest, torch
-import ganlab.resume
+import ganlab.travel.resume
 from ganlab.learner import GANLearner
-from ganlab.run import Run
-from ganlab.switch import Refused
+from ganlab.record.run import Run
+from ganlab.engine.switch import Refused
 from strangers import data, go, nets
 from ganlab.data import tensor_dls
 

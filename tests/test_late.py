@@ -21,9 +21,9 @@ PRIVATE = {('Store', 'copy')}      # of a class that only the module itself uses
 
 SCRIPT = '''
 import inspect, sys
-from ganlab.run import Run
+from ganlab.record.run import Run
 from ganlab.learner import GANLearner
-from ganlab.switch import Tricks
+from ganlab.engine.switch import Tricks
 added, gone = {added!r}, {gone!r}
 early = [m for m in gone if m in sys.modules]
 assert not early, early                                                     # nothing of it is imported by the class's own module

@@ -6,10 +6,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from fastai.callback.core import Callback, CancelFitException
 import handwritten
 from ganlab.data import tensor_dls
-from ganlab.fitting import StepError
+from ganlab.engine.fastai_loop import StepError
 from ganlab.learner import GANLearner
 from ganlab.losses import losses
-from ganlab.rng import Streams
+from ganlab.engine.rng import Streams
 from ganlab.trick import Trick, slots
 from strangers import MAKERS, Drift, Faulty, copies, data, go, make_learner, moved, net_state, nets, one_sentence, unequal
 

@@ -7,17 +7,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 from ganlab.catalogue import catalogue
 from ganlab.cli import _draw
-from ganlab.closeup import crop
+from ganlab.judge.one_sample import crop
 from ganlab.compare import ab
 from ganlab.data import plain_edge, tensor_dls, tile_images, with_margin
 from ganlab.learner import GANLearner
-from ganlab.meters import Record
+from ganlab.engine.meters import Record
 from ganlab.nets import dcgan
 from ganlab.panels.state import trick_row
 from ganlab.panels.timeline import rows_at, thumbnail
 from ganlab.panels.tricks import TrickPanel
 from ganlab.panels.versus import advice, card, wish
-from ganlab.pictures import Pictures, jpeg_grid, paper_of
+from ganlab.record.pictures import Pictures, jpeg_grid, paper_of
 from ganlab.plots import plot_columns, plot_samples
 from ganlab.trick import effect_words, effects, find_tricks
 

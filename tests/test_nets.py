@@ -6,7 +6,7 @@ from ganlab.data import tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.nets import LatentMap, dcgan, init_dcgan, mlp, resnet
 from ganlab.losses import losses
-from ganlab.rng import Streams, borrowed_rng
+from ganlab.engine.rng import Streams, borrowed_rng
 from strangers import go, one_sentence
 
 images = pytest.mark.parametrize('make', [dcgan, resnet])
@@ -64,7 +64,7 @@ def test_sizes_that_are_none(size):
 
 def test_a_rectangle_trains_and_is_recorded(tmp_path):
     "On a folder's images of that size, with surgery; the record and its script make the networks again"
-    import ganlab.resume, ganlab.script
+    import ganlab.travel.resume, ganlab.travel.script
     x = torch.randint(0, 256, (40, 3, 24, 40), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     dls, make = tensor_dls(x, 8), lambda: dcgan(size=(24, 40), channels=3, z_dim=4, width=4, seed=0)
     learn = GANLearner(dls, *make(), seed=0, run=tmp_path/'a')

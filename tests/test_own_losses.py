@@ -9,9 +9,9 @@ from ganlab.losses import LSGAN, by_key, find_loss, loss_key, losses, scores_of
 from ganlab.nets import mlp
 from ganlab.panels.state import make_state
 from ganlab.player import scene_of
-from ganlab.run import Run
-import ganlab.fork, ganlab.presets, ganlab.resume
-from ganlab.switch import Refused
+from ganlab.record.run import Run
+import ganlab.travel.fork, ganlab.presets, ganlab.travel.resume
+from ganlab.engine.switch import Refused
 from ganlab.trick import find_tricks
 from ganlab.data import tensor_dls
 from strangers import conv_d, data, go, make_learner, nets, one_sentence

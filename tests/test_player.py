@@ -6,11 +6,11 @@ from torch import nn
 from ganlab.data import digits_dls, ring_dls, tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
-from ganlab.page import JS_PAGE, CSS_PAGE, make_page, read_page
+from ganlab.page.document import JS_PAGE, CSS_PAGE, make_page, read_page
 from ganlab.player import export_html, what_if
-from ganlab.records import RunError
-from ganlab.run import Run
-from ganlab.scene import choose, coarser, smaller
+from ganlab.record.store import RunError
+from ganlab.record.run import Run
+from ganlab.page.story import choose, coarser, smaller
 from ganlab.trick import Trick
 from recorded import EVIL, digits, fit, hostile, ring
 

@@ -6,12 +6,12 @@ import numpy as np, pytest, torch
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
-from ganlab.closeup import Closeup
+from ganlab.judge.one_sample import Closeup
 from ganlab.data import back_to, digits_dls, image_dls, photos_dls, standard, tensor_dls, tile_images
 from ganlab.learner import GANLearner
-from ganlab.pictures import Pictures
+from ganlab.record.pictures import Pictures
 from ganlab.player import reals_of
-from ganlab.run import Run
+from ganlab.record.run import Run
 from strangers import go, one_sentence
 
 def squares(n=64, side=16):
@@ -130,7 +130,7 @@ def test_noise_is_measured_by_the_data():
 # Recorded
 
 def test_resumed_and_as_a_script(tmp_path):
-    import ganlab.fork, ganlab.resume, ganlab.script
+    import ganlab.travel.fork, ganlab.travel.resume, ganlab.travel.script
     dls = tensor_dls(squares(), 16)
     learn = GANLearner(dls, *pair(nn.Sigmoid()), seed=0, range=(0, 1), run=tmp_path/'a'); learn.tricks.on('diffaugment'); go(learn, 4); was = learn.state_hash()
     other = learn.fork(); assert other.range == (0, 1)
@@ -177,7 +177,7 @@ def test_no_range_of_ours(make):
 def test_ours_resumed_by_the_command(tmp_path):
     "`ganlab train --resume` and a script make the data of the run again, range and all"
     from ganlab.cli import data_of
-    import ganlab.script
+    import ganlab.travel.script
     where = folder_of_squares(tmp_path/'in')
     for name, dls, word in (('digits', digits_dls(bs=16, size=16, range=(0, 1)), None), ('folder', image_dls(where, 16, 4, channels=1, range=(0, 1)), str(where))):
         learn = GANLearner(dls, *pair(nn.Sigmoid()), seed=0, run=tmp_path/name)

@@ -4,8 +4,8 @@ import pytest, torch
 from torch import nn
 from fastai.callback.core import Callback
 from ganlab.learner import GANLearner
-from ganlab.run import Run
-import ganlab.fork, ganlab.presets, ganlab.resume
+from ganlab.record.run import Run
+import ganlab.travel.fork, ganlab.presets, ganlab.travel.resume
 from ganlab.panels.tricks import TrickPanel
 from strangers import copies, go, groups_hold, make_learner, nets, unequal
 

@@ -3,14 +3,14 @@ import os, signal, sqlite3
 import pytest, torch
 from torch import nn
 from ganlab.learner import GANLearner
-from ganlab.records import RunError, pack
-from ganlab.rollback import Kept, all_or_nothing
-from ganlab.run import Run
-from ganlab.switch import Change, Refused
+from ganlab.record.store import RunError, pack
+from ganlab.engine.rollback import Kept, all_or_nothing
+from ganlab.record.run import Run
+from ganlab.engine.switch import Change, Refused
 from ganlab.tricks.spectral_norm import SpectralNorm
 from ganlab.trick import Flag, Num, Trick, find_tricks, inside
 from ganlab.data import tensor_dls
-import ganlab.resume
+import ganlab.travel.resume
 from strangers import Drift, data, go, groups_hold, make_learner, nets, one_sentence
 from test_soak import everything, same
 
@@ -254,7 +254,7 @@ def test_interrupts_while_all_is_put_back(monkeypatch):
     learn, n = make_learner(), [0]
     learn.tricks.add(Extra); go(learn, 2)
     before = everything(learn)
-    import ganlab.rollback as r
+    import ganlab.engine.rollback as r
     put = r._put_values
     def pressed(*args):
         n[0] += 1

@@ -5,9 +5,9 @@ from ganlab.cli import main
 from ganlab.data import ring_dls
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
-from ganlab.records import RunError
-from ganlab.resume import read_snapshot
-from ganlab.run import Run
+from ganlab.record.store import RunError
+from ganlab.travel.resume import read_snapshot
+from ganlab.record.run import Run
 from strangers import go, one_sentence
 
 def data(): return ring_dls(n=500, bs=16)

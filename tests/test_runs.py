@@ -4,14 +4,14 @@ from pathlib import Path
 import pytest, torch
 from torch.utils.data import DataLoader, TensorDataset
 from ganlab.data import ring_dls, tensor_dls
-from ganlab.fitting import StepError
+from ganlab.engine.fastai_loop import StepError
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
-from ganlab.records import RunError, Store, pack
-from ganlab.run import Run
-from ganlab.switch import Refused
+from ganlab.record.store import RunError, Store, pack
+from ganlab.record.run import Run
+from ganlab.engine.switch import Refused
 from ganlab.trick import Num, Trick, find_tricks
-import ganlab.fork, ganlab.script
+import ganlab.travel.fork, ganlab.travel.script
 from strangers import MAKERS, STRANGERS, Z_DIMS, data, go, groups_hold, in_a_child, make_learner, nets, one_sentence
 
 TRICKS = [pytest.param(c.name, id=c.name) for c in find_tricks()]

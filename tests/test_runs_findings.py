@@ -3,16 +3,16 @@ import os, shutil, sqlite3, threading, time, warnings
 import numpy as np, pytest, torch
 from torch import nn
 from ganlab.data import ring_dls, tensor_dls
-from ganlab.fitting import StepError
+from ganlab.engine.fastai_loop import StepError
 from ganlab.lab import Lab
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
 from ganlab.panels.curves import Thinned
-from ganlab.records import RunError
-from ganlab.run import Run
-from ganlab.switch import Refused
+from ganlab.record.store import RunError
+from ganlab.record.run import Run
+from ganlab.engine.switch import Refused
 from ganlab.trick import Trick
-import ganlab.fork, ganlab.presets
+import ganlab.travel.fork, ganlab.presets
 import strangers
 from strangers import go, make_learner, one_sentence
 

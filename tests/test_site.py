@@ -30,7 +30,7 @@ def test_sidebar():
     assert sorted(o['href'] for _, o in found) == sorted(nb.as_posix() for nb in notebooks())
     assert [p[:1] for p, _ in found if p] == sorted((p[:1] for p, _ in found if p), key=[('Tutorials',), ('Tricks',), ('The library',)].index)
     where = {o['href']: (p, o['text']) for p, o in found}
-    assert where['tutorials/quickstart.ipynb'] == (('Tutorials',), 'Quickstart') and where['08_learner.ipynb'][1] == 'The learner `learner`'
+    assert where['tutorials/quickstart.ipynb'] == (('Tutorials',), 'Quickstart') and where['learner.ipynb'][1] == 'The learner `learner`'
     for t in find_tricks():
         if t.__module__.startswith('ganlab.tricks.'):
             assert where[f'tricks/{t.__module__.rpartition(".")[2]}.ipynb'][0] == ('Tricks', t.purpose) and t.purpose in purposes, t.name
@@ -123,7 +123,7 @@ def test_plain_words(site):
         for name, to in re.findall(r'\[`([\w.]+)`\]\(([^)]*)\)', '\n'.join(prepared(site, nb)[1])): linked.setdefault(name, set()).add((nb.stem, to))
     for word in ('lab', 'train', 'undecided', 'export', 'spread', 'run', 'at'): assert word not in linked, linked[word]
     assert ('index', 'learner.html#ganlab.learner.GANLearner') in linked['GANLearner']
-    assert ('08_learner', '#ganlab.learner.GANLearner') in linked['GANLearner'], 'at home, and everywhere'
+    assert ('learner', '#ganlab.learner.GANLearner') in linked['GANLearner'], 'at home, and everywhere'
     assert ('fork_and_compare', '../compare.html#ganlab.compare.ab') in linked['ab']
 
 def test_nothing_from_the_web(site):

@@ -4,7 +4,7 @@ from collections import Counter
 import pytest, torch
 from ganlab.losses import losses
 from ganlab.presets import presets
-from ganlab.switch import Tricks
+from ganlab.engine.switch import Tricks
 from strangers import copies, go, groups_hold, make_learner, one_sentence, unequal
 
 def some_value(p, rng):

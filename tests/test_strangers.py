@@ -4,11 +4,11 @@ import torch.nn.functional as F
 from torch import nn
 from torch.autograd.function import once_differentiable
 from ganlab.data import tensor_dls
-from ganlab.fitting import StepError
+from ganlab.engine.fastai_loop import StepError
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
-from ganlab.surgery import at, instead, insert, laid_like, layers, level_bias, resting, sites, unheard
-from ganlab.switch import Refused
+from ganlab.engine.surgery import at, instead, insert, laid_like, layers, level_bias, resting, sites, unheard
+from ganlab.engine.switch import Refused
 from ganlab.trick import Trick
 from ganlab.tricks.diffaugment import augment
 from strangers import Equal, FunctionalD, Normalising, conv_d, data, go, make_learner, moved, net_state, one_sentence

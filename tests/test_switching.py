@@ -3,10 +3,10 @@ import random, threading, time
 import pytest, torch
 from fastai.callback.core import CancelFitException
 from torch import nn
-from ganlab.fitting import StepError
+from ganlab.engine.fastai_loop import StepError
 from ganlab.learner import GANLearner
 from ganlab.losses import losses
-from ganlab.switch import Refused
+from ganlab.engine.switch import Refused
 from ganlab.trick import Flag, Num, Trick
 from strangers import Drift, Faulty, copies, go, groups_hold, make_learner, net_state, one_sentence, unequal
 

@@ -1,6 +1,6 @@
 "What every trick must keep to, on ganlab's networks and on strangers': off is nothing, on keeps what was learnt, back again is back."
 import pytest, torch
-from ganlab.switch import Refused
+from ganlab.engine.switch import Refused
 from ganlab.trick import effects, find_tricks, slots
 from strangers import EACH, MAKERS, copies, data, go, groups_hold, make_learner, net_state, one_sentence, unequal
 
@@ -128,7 +128,7 @@ def test_u1_off_again_draws_nothing(cls):
     snap = learn.snapshot()
     calm = ready(cls); go(calm, 2)
     if {k: t.shape for k, t in snap.tensors.items()} != {k: t.shape for k, t in copies(calm).items()}: pytest.skip('it has left something behind')
-    from ganlab.snapshots import load_tensors
+    from ganlab.engine.snapshots import load_tensors
     load_tensors(calm, snap.tensors)
     calm.n_batches = learn.n_batches        # a trick may have taken more of them
     go(learn, 3); go(calm, 3)

@@ -24,7 +24,7 @@ def quickstart(nb):
 
 def player(text):
     "A player's file on the page as it is now, as text"
-    from ganlab.page import make_page, read_page
+    from ganlab.page.document import make_page, read_page
     return make_page(*read_page(text))
 
 def copies():

@@ -10,12 +10,12 @@ ROOT = Path(__file__).resolve().parent.parent
 NBS = ROOT/'nbs'
 TUTORIALS = 'quickstart toggle_story fork_and_compare collapse your_own_networks dirac write_a_trick'
 LIBRARY = {
-    'The training step': '08_learner 01_data decoding 02_nets 03_losses 07_meters 00_rng draws probe fitting unsuited progress presets',
-    'Tricks and switches': '04_trick 05_switch rollback 06_surgery layers',
-    'Runs': '09_run resume 10_fork interrupt browse snapshots records keeping remains files script 16_cli',
-    'Judging': '11_metrics compare verdict',
-    'The panel': '13_lab panels/transport panels/tricks panels/samples panels/curves panels/timeline panels/versus panels/steer panels/state closeup pictures',
-    'Pictures and players': 'plots 14_player scene page',
+    'The training step': 'learner data decoding nets losses engine/meters engine/rng draws probe fitting unsuited progress presets',
+    'Tricks and switches': 'trick engine/switch rollback engine/surgery layers',
+    'Runs': 'record/run resume travel/fork interrupt browse snapshots records keeping remains files script cli',
+    'Judging': 'metrics compare verdict',
+    'The panel': 'lab panels/transport panels/tricks panels/samples panels/curves panels/timeline panels/versus panels/steer panels/state closeup pictures',
+    'Pictures and players': 'plots player scene page',
     'Everything': 'all'}
 
 def first_lines(path):

@@ -4,7 +4,7 @@ import pytest
 from project import NBS, markdown, notebooks, read, words
 from rendered import render, text_of
 
-PAGES = ['index', 'catalogue', '08_learner', '09_run', '11_metrics', 'tutorials/quickstart', 'tutorials/toggle_story', 'tutorials/dirac', 'tutorials/fork_and_compare',
+PAGES = ['index', 'catalogue', 'learner', 'record/run', 'metrics', 'tutorials/quickstart', 'tutorials/toggle_story', 'tutorials/dirac', 'tutorials/fork_and_compare',
          'tricks/spectral_norm', 'tricks/gradient_penalty', 'tricks/ada', 'panels/tricks']
 each_page = pytest.mark.parametrize('name', PAGES)
 pytestmark = pytest.mark.browser

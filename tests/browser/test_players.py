@@ -1,6 +1,6 @@
 "A player in Chromium, from the disk, with the network off: driven by keyboard and pointer, in light and dark, at 1400 and 400 pixels."
 import pytest
-from ganlab.page import read_page
+from ganlab.page.document import read_page
 from ganlab.player import export_html, what_if
 from project import NBS
 from recorded import EVIL, digits, fit, hostile, ring

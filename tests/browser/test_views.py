@@ -4,7 +4,7 @@ from anywidget import AnyWidget
 from ganlab.compare import ab
 from ganlab.data import tensor_dls
 from ganlab.learner import GANLearner
-from ganlab.meters import Record
+from ganlab.engine.meters import Record
 from ganlab.nets import dcgan
 from ganlab.panels.curves import JS_AXES, Curves, Thinned, series
 from ganlab.panels.samples import Samples
@@ -12,7 +12,7 @@ from ganlab.panels.state import PanelState, make_state
 from ganlab.panels.timeline import Film, Timeline, on_the_line
 from ganlab.panels.tricks import TrickPanel
 from ganlab.panels.versus import Versus, card, wish
-from ganlab.pictures import Pictures
+from ganlab.record.pictures import Pictures
 from ganlab.plots import usual_range
 
 HOST = '''
