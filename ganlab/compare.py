@@ -13,16 +13,16 @@ import numpy as np, torch
 from fastcore.basics import patch
 from scipy.stats import fisher_exact, t as student
 from .data import LoaderSource, tile_images
-from .fitting import StepError
-from .interrupt import breakable, unbroken
+from .engine.fastai_loop import StepError
+from .base.interrupt import breakable, unbroken
 from .learner import GANLearner
 from .losses import get_loss, losses
 from .metrics import measures, quality, real_samples
 from .plots import Plot, colors
-from .progress import progress_bar
-from .rng import Streams, borrowed_rng, whole
-from .snapshots import put_back, take
-from .verdict import Look, enough, least, look
+from .base.progress import progress_bar
+from .engine.rng import Streams, borrowed_rng, whole
+from .engine.snapshots import put_back, take
+from .judge.verdict import Look, enough, least, look
 
 # %% auto #0
 __all__ = ['sibling', 'as_change', 'Arm', 'Comparison', 'ab']

@@ -9,7 +9,7 @@ import numpy as np, torch
 from matplotlib.figure import Figure
 from PIL import Image
 from .data import tile_images
-from .meters import minmax
+from .engine.meters import minmax
 
 # %% auto #0
 __all__ = ['colors', 'color_of', 'Plot', 'smooth', 'usual_range', 'without_spikes', 'name_rows', 'flag', 'plot_columns',

@@ -12,8 +12,8 @@ from .data import as_source
 from .learner import GANLearner
 from .losses import loss_key, losses
 from .nets import dcgan, mlp, relu_mlp, resnet
-from .rng import Streams
-from .switch import Refused, Tricks
+from .engine.rng import Streams
+from .engine.switch import Refused, Tricks
 from .trick import nearest
 
 # %% auto #0

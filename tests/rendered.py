@@ -25,10 +25,10 @@ $body$
 '''
 
 def page_of(link):
-    "The page of a notebook: number and suffix go"
+    "The page of a notebook"
     path, _, heading = link.partition('#')
     folder, _, name = path.rpartition('/')
-    page = (folder + '/' if folder else '') + re.sub(r'^\d+_', '', name.removesuffix('.ipynb')) + '.html' if path.endswith('.ipynb') else path
+    page = (folder + '/' if folder else '') + name.removesuffix('.ipynb') + '.html' if path.endswith('.ipynb') else path
     return page + ('#' + heading if heading else '')
 
 def options(src):

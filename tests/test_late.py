@@ -14,7 +14,7 @@ def added():
             elif isinstance(n, ast.Assign): pairs = [(t.value, t.attr) for t in n.targets if isinstance(t, ast.Attribute)]
             else: continue
             for cls, name in pairs:
-                if isinstance(cls, ast.Name) and HOME.get(cls.id, p) != p: out[cls.id, name] = 'ganlab.' + p.stem
+                if isinstance(cls, ast.Name) and HOME.get(cls.id, p) != p: out[cls.id, name] = '.'.join(p.relative_to(ROOT).with_suffix('').parts)
     return out
 
 PRIVATE = {('Store', 'copy')}      # of a class that only the module itself uses

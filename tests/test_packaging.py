@@ -106,27 +106,58 @@ def test_constraints():
 
 # Modules
 
-LAYERS = [{'rng', 'draws', 'interrupt'}, {'data', 'nets', 'losses'}, {'trick', 'switch', 'surgery', 'meters'}, {'tricks'}, {'learner'}, {'run', 'metrics', 'verdict'}, {'fork', 'compare', 'doctor'},
-          {'panels'}, {'page', 'scene'}, {'lab', 'player', 'sweep'}, {'cli', 'all'}]
-LEVEL = {o: i for i, layer in enumerate(LAYERS) for o in layer}
+LAYERS = [o.split() for o in (        # what may import what: a module imports from the lines above its own, or from its own
+    'base.files base.late base.progress base.interrupt base.decoding',
+    'engine.draws engine.layers engine.meters engine.rng losses judge.verdict',
+    'trick engine.probe data nets',
+    'engine.surgery engine.snapshots engine.rollback engine.unsuited metrics plots',
+    'engine.switch engine.fastai_loop tricks',
+    'record.remains record.store record.pictures record.thinning record.run',
+    'learner',
+    'travel.resume travel.lookback travel.fork travel.script judge.one_sample compare presets catalogue',
+    'panels',
+    'page.document page.story',
+    'player lab',
+    'cli',
+    'all __main__')]
+
+def level(mod):
+    "The line that names a module, or else its package"
+    name = mod.removeprefix('ganlab.')
+    found = [i for i, layer in enumerate(LAYERS) if name in layer or name.partition('.')[0] in layer]
+    assert len(found) == 1, f'{mod} stands in {len(found)} layers: it must be in one'
+    return found[0]
+
+def inner_imports(mod):
+    "The modules of the package that one imports when it is imported"
+    package = mod.rpartition('.')[0]
+    for n in SOURCES[mod].body:
+        if isinstance(n, ast.Import): yield from (a.name for a in n.names if a.name.startswith('ganlab.'))
+        if not isinstance(n, ast.ImportFrom) or not n.level: continue
+        base = '.'.join(package.split('.')[:len(package.split('.')) - n.level + 1] + [n.module] * bool(n.module))
+        yield from [base] if base in SOURCES else (f'{base}.{a.name}' for a in n.names)
 
 @pytest.mark.parametrize('mod', SOURCES)
 def test_layers(mod):
     "A module imports from its own layer or from those below; inside a function it may look up"
-    package, here = mod.rpartition('.')[0], mod.split('.')[1]
-    for n in SOURCES[mod].body:
-        if not isinstance(n, ast.ImportFrom) or not n.level: continue
-        base = package.split('.')[:len(package.split('.')) - n.level + 1]
-        for full in ['.'.join(base + [n.module])] if n.module else ['.'.join(base + [a.name]) for a in n.names]:
-            there = full.split('.')[1]
-            if here in LEVEL and there in LEVEL: assert LEVEL[there] <= LEVEL[here], f'{mod} imports {full}'
+    if mod != 'ganlab':
+        for there in inner_imports(mod): assert level(there) <= level(mod), f'{mod} imports {there}'
+
+def test_no_circles():
+    "Whatever a module imports does not lead back to it"
+    done = set()
+    def visit(mod, path):
+        assert mod not in path, ' -> '.join([*path, mod])
+        if mod in done: return
+        for there in inner_imports(mod): visit(there, [*path, mod])
+        done.add(mod)
+    for mod in SOURCES: visit(mod, [])
+    assert len(done) == len(SOURCES)
 
 def test_all_is_complete():
-    "`from ganlab.all import *` gives what each numbered notebook makes public, by name or (where its names are too plain for that) as a module"
+    "`from ganlab.all import *` gives what these modules make public, by name or (where its names are too plain for that) as a module"
     import importlib
     everything = importlib.import_module('ganlab.all')
-    for nb in notebooks():
-        mod = exports_to(read(nb))
-        if not mod or not re.match(r'\d\d_', nb.name) or mod == 'cli' or mod in everything.__all__: continue
+    for mod in 'data nets losses trick learner metrics lab engine.rng engine.switch engine.meters record.run travel.fork'.split():
         missing = set(importlib.import_module(f'ganlab.{mod}').__all__) - set(everything.__all__)
         assert not missing, f'{mod}: {sorted(missing)}'

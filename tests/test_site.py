@@ -42,8 +42,8 @@ def test_a_new_page_is_in_the_sidebar(monkeypatch, tmp_path):
     monkeypatch.setattr(sidebar, 'NBS', tmp_path/'copy'/'nbs')
     for name in ('new', 'tutorials/new', 'panels/new'): shutil.copy(NBS/'index.ipynb', sidebar.NBS/f'{name}.ipynb')
     where = {o['href']: p for p, o in entries(sidebar.sidebar())}
-    assert where['new.ipynb'] == ('The library', 'Everything')
-    assert where['tutorials/new.ipynb'] == ('Tutorials',) and where['panels/new.ipynb'] == ('The library', 'The panel')
+    assert where['new.ipynb'] == ('The library', 'What you call')
+    assert where['tutorials/new.ipynb'] == ('Tutorials',) and where['panels/new.ipynb'] == ('The library', 'Panels')
 
 def anchors(nb):
     "The ids that Quarto gives to headings"
@@ -60,10 +60,10 @@ def links(md):
     return re.findall(r'\]\(\s*<?([^)\s>]+)', md) + re.findall(r'<(?:a|img|iframe|video|source)\b[^>]*?\b(?:href|srcset|src)="([^"]+)"', md)
 
 def find_page(folder, name):
-    "The file that a link names; a page may be named by its notebook or by its .html, which has no number in front"
+    "The file that a link names; a page may be named by its notebook or by its .html"
     path = (folder/name).resolve()
-    if path.is_file() or path.suffix != '.html': return path
-    return next((p for p in path.parent.glob('*.ipynb') if re.sub(r'^\d+_', '', p.stem) == path.stem), path)
+    nb = path.with_suffix('.ipynb')
+    return nb if path.suffix == '.html' and nb.is_file() and not path.is_file() else path
 
 @pytest.mark.parametrize('nb', [pytest.param(nb, id=nb.as_posix()) for nb in notebooks()])
 def test_links(nb):

@@ -1,7 +1,8 @@
 """Writes nbs/sidebar.yml, the sidebar of the site: `python tools/sidebar.py`, which `make docs` does.
 
 Each page once, in learning order: tutorials, tricks by what they are for, then the library. A trick says itself what it is for;
-a page that no list below names stands at the end of its section, so that a new notebook needs no edit here."""
+the library has a section for each of its rooms. A page that no list below names stands at the end of its section,
+so that a new notebook needs no edit here."""
 import json, re, sys
 from pathlib import Path
 import yaml
@@ -9,14 +10,15 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 NBS = ROOT/'nbs'
 TUTORIALS = 'quickstart toggle_story fork_and_compare collapse your_own_networks dirac write_a_trick'
-LIBRARY = {
-    'The training step': 'learner data decoding nets losses engine/meters engine/rng draws probe fitting unsuited progress presets',
-    'Tricks and switches': 'trick engine/switch rollback engine/surgery layers',
-    'Runs': 'record/run resume travel/fork interrupt browse snapshots records keeping remains files script cli',
-    'Judging': 'metrics compare verdict',
-    'The panel': 'lab panels/transport panels/tricks panels/samples panels/curves panels/timeline panels/versus panels/steer panels/state closeup pictures',
-    'Pictures and players': 'plots player scene page',
-    'Everything': 'all'}
+ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in learning order
+    '': ('What you call', 'learner data nets losses metrics presets compare plots lab player cli trick all'),
+    'engine': ('Engine: a step and its switches', 'switch rollback surgery layers meters fastai_loop unsuited probe rng draws snapshots'),
+    'record': ('Record: what a run keeps', 'run pictures thinning store remains'),
+    'travel': ('Travel: resume, rewind, fork', 'resume fork lookback script'),
+    'judge': ('Judge: did it help', 'verdict one_sample'),
+    'panels': ('Panels', 'transport tricks samples curves timeline versus steer state'),
+    'page': ("Page: the player's file", 'story document'),
+    'base': ('Base: small tools', 'files interrupt late progress decoding')}
 
 def first_lines(path):
     "(title, module or '') of a notebook"
@@ -40,16 +42,12 @@ def tricks():
 def sidebar():
     "The contents of the sidebar"
     every = sorted(p.relative_to(NBS).with_suffix('').as_posix() for p in NBS.rglob('*.ipynb') if not any(o[0] in '._' for o in p.relative_to(NBS).parts))
-    library = {title: names.split() for title, names in LIBRARY.items()}
-    known = {n for ns in library.values() for n in ns} | {'index', 'catalogue'}
-    rest = [n for n in every if n not in known and '/' not in n]
-    library['The panel'] += [n for n in every if n.startswith('panels/') and n not in known]
-    library['Everything'] = rest + library['Everything']
-    tutorials = [f'tutorials/{n}' for n in TUTORIALS.split()]
-    tutorials += [n for n in every if n.startswith('tutorials/') and n not in tutorials]
-    return [entry('index'), section('Tutorials', tutorials),
+    def listed(folder, first): # the notebooks of a folder, the given ones before the others
+        first = [f'{folder}/{n}' if folder else n for n in first.split()]
+        return first + [n for n in every if n.rpartition('/')[0] == folder and n not in [*first, 'index', 'catalogue']]
+    return [entry('index'), section('Tutorials', listed('tutorials', TUTORIALS)),
             dict(section='Tricks', contents=[entry('catalogue'), *(section(g, names) for g, names in tricks())]),
-            dict(section='The library', contents=[section(t, names) for t, names in library.items()])]
+            dict(section='The library', contents=[section(title, listed(folder, first)) for folder, (title, first) in ROOMS.items()])]
 
 if __name__ == '__main__':
     text = yaml.safe_dump(dict(website=dict(sidebar=dict(contents=sidebar()))), sort_keys=False, allow_unicode=True)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 import numpy as np, traitlets as T
 from fastcore.basics import patch
-from ..meters import Record
+from ..engine.meters import Record
 from .state import CSS, JS, Part, PanelState
 
 # %% auto #0

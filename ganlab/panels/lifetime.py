@@ -6,7 +6,7 @@
 from __future__ import annotations
 import gc, weakref
 import ipywidgets as W
-from ..run import this_cell
+from ..record.run import this_cell
 
 # %% auto #0
 __all__ = ['close_whole', 'Whole', 'Tenant']

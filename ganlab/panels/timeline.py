@@ -7,7 +7,7 @@ from __future__ import annotations
 import io
 import numpy as np, traitlets as T
 from PIL import Image
-import ganlab.browse, ganlab.fork
+import ganlab.travel.lookback, ganlab.travel.fork
 from .state import CSS, JS, Part, PanelState, thou
 
 # %% auto #0

@@ -9,7 +9,7 @@ import traitlets as T
 from ..compare import Comparison
 from .state import CSS, JS, Part, PanelState, show, thou
 from ..data import standard
-from ..pictures import fit_size, jpeg_grid, paper_of
+from ..record.pictures import fit_size, jpeg_grid, paper_of
 from .samples import JS_IMAGES
 
 # %% auto #0

@@ -7,8 +7,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from ..data import back_to, standard
-from ..rng import borrowed_rng
-from ..surgery import held
+from ..engine.rng import borrowed_rng
+from ..engine.surgery import held
 from ..trick import Flag, Int, Num, Trick
 from .diffaugment import shifted
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 import torch
 from torch import nn
-from ..surgery import Grafted, hidden
+from ..engine.surgery import Grafted, hidden
 from ..trick import Flag, Int, Num, Text
 
 class Drop(nn.Module):

@@ -11,10 +11,10 @@ from torch import nn
 from torch.nn.functional import avg_pool2d, softplus
 from torch.nn.utils import parametrize
 from ..losses import loss_name
-from ..meters import eval_mode
-from ..rng import borrowed_rng
-from ..surgery import added, hosts, insert, remove
-from ..switch import Refused
+from ..engine.meters import eval_mode
+from ..engine.rng import borrowed_rng
+from ..engine.surgery import added, hosts, insert, remove
+from ..engine.switch import Refused
 from ..trick import Choice, Int, Num, Trick
 
 _name = 'dual_discriminator'

@@ -9,9 +9,9 @@ import torch
 from fastcore.basics import patch
 from torch.nn.utils.parametrize import ParametrizationList
 from torch.nn.utils.spectral_norm import SpectralNorm as LegacySpectralNorm
-from ..rng import borrowed_rng
-from ..snapshots import canonical, named_params
-from ..surgery import held, swapped
+from ..engine.rng import borrowed_rng
+from ..engine.snapshots import canonical, named_params
+from ..engine.surgery import held, swapped
 from ..trick import Choice, Num, Trick
 
 class EMA(Trick):

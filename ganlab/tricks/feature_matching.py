@@ -7,8 +7,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from ..losses import loss_name, loss_title, scores_of
-from ..rng import borrowed_rng
-from ..surgery import at, held, instead, layers, taken
+from ..engine.rng import borrowed_rng
+from ..engine.surgery import at, held, instead, layers, taken
 from ..trick import Choice, Int, Num, Text, Trick
 
 def feature_gap(

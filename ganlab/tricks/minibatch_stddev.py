@@ -7,8 +7,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 from fastcore.basics import patch
-from ..layers import form
-from ..surgery import Grafted, at, instead, layers
+from ..engine.layers import form
+from ..engine.surgery import Grafted, at, instead, layers
 from ..trick import Int, Text
 
 def group_size(n:int, group:int)->int: # the largest divisor of `n` up to `group`

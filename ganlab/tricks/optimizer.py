@@ -7,7 +7,7 @@ from __future__ import annotations
 import math, torch
 from contextlib import contextmanager
 from fastcore.basics import patch
-from ..snapshots import named_params
+from ..engine.snapshots import named_params
 from ..trick import Choice, Flag, Num, Trick
 
 makers = dict(  # groups, momentum, smoothing -> optimiser

@@ -6,10 +6,10 @@
 from __future__ import annotations
 import torch
 from torch import Tensor, nn
-from ..layers import form
-from ..meters import eval_mode
-from ..rng import borrowed_rng
-from ..surgery import Grafted, instead, layers
+from ..engine.layers import form
+from ..engine.meters import eval_mode
+from ..engine.rng import borrowed_rng
+from ..engine.surgery import Grafted, instead, layers
 from ..trick import Int
 from .minibatch_stddev import like
 

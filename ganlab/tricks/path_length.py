@@ -6,9 +6,9 @@
 from __future__ import annotations
 import math, torch
 from torch import Tensor, nn
-from ..meters import no_way_back, plain_ops
-from ..rng import borrowed_rng
-from ..surgery import held, sites
+from ..engine.meters import no_way_back, plain_ops
+from ..engine.rng import borrowed_rng
+from ..engine.surgery import held, sites
 from ..trick import Int, Num, Text, Trick
 
 def path_lengths(

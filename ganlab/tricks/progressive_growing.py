@@ -9,11 +9,11 @@ from fastcore.basics import patch
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate
 from ..data import blend, doubled, halved
-from ..layers import form
-from ..meters import eval_mode
-from ..rng import borrowed_rng
-from ..surgery import deeper, hosts, insert, instead, layers, remove, sites, wider
-from ..switch import Change, Refused
+from ..engine.layers import form
+from ..engine.meters import eval_mode
+from ..engine.rng import borrowed_rng
+from ..engine.surgery import deeper, hosts, insert, instead, layers, remove, sites, wider
+from ..engine.switch import Change, Refused
 from ..trick import Choice, Int, Trick
 
 _name = 'progressive_growing'

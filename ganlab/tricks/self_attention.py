@@ -6,9 +6,9 @@
 from __future__ import annotations
 import torch
 from torch import nn
-from ..meters import eval_mode
-from ..rng import borrowed_rng
-from ..surgery import Grafted, Site, added, held, trace
+from ..engine.meters import eval_mode
+from ..engine.rng import borrowed_rng
+from ..engine.surgery import Grafted, Site, added, held, trace
 from ..trick import Choice, Flag, Int, Text
 
 class Conv1x1(nn.Module):

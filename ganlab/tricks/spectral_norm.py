@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from torch.nn.utils import parametrize
-from ..layers import is_layer, is_usual
-from ..surgery import added, instead, scale_moments, swapped
+from ..engine.layers import is_layer, is_usual
+from ..engine.surgery import added, instead, scale_moments, swapped
 from ..trick import Choice, Int, Num, Trick
 
 _transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from torch.nn.utils.parametrize import is_parametrized
-from ..draws import current
-from ..layers import raw_weight, usual
-from ..rng import borrowed_rng, stream_seed
-from ..surgery import Grafted, Joint, hosts, insert, instead, layers, remove, scale_moments, sites, unheard
-from ..switch import Refused
+from ..engine.draws import current
+from ..engine.layers import raw_weight, usual
+from ..engine.rng import borrowed_rng, stream_seed
+from ..engine.surgery import Grafted, Joint, hosts, insert, instead, layers, remove, scale_moments, sites, unheard
+from ..engine.switch import Refused
 from ..trick import Flag, Int, Num
 
 def weight_in_use(layer): # what the layer multiplies by; a spectral norm is read, and not advanced

@@ -8,8 +8,8 @@ from functools import partial
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from ..rng import BorrowedRNG
-from ..surgery import Grafted, added, held, hosts, sites
+from ..engine.rng import BorrowedRNG
+from ..engine.surgery import Grafted, added, held, hosts, sites
 from ..trick import Choice, Int
 
 class ReferenceNorm(nn.Module):
