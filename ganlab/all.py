@@ -27,6 +27,8 @@ from .engine.switch import *
 from .engine.meters import *
 from .engine import surgery
 from .engine.surgery import Grafted
+from .engine.rates import *
+from .engine.callbacks import *
 from .engine.fastai_loop import *
 from .learner import *
 from .presets import *

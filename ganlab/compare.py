@@ -47,7 +47,7 @@ def sibling(
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')        # what there is to say has been said of `learn`
         fork = GANLearner(learn.dls, G, D, **{**learn.made, 'seed': seed}, device=learn.device)
-    fork.n_threads = learn.n_threads
+    fork.turnstile.n_threads = learn.turnstile.n_threads
     with fork.run.asleep():
         for t in learn.tricks.given.values(): fork.tricks.add(deepcopy(t))
         with borrowed_rng(fork.streams, 'build', device=fork.device): fork.tricks.build(snap.built)

@@ -172,7 +172,7 @@ def _pause(self:Lab, learn):
     idle = lambda: self._want == 'pause' and not self._todo
     learn.run.left(learn)
     while idle():
-        learn.run_jobs()
+        learn.turnstile.run_jobs()
         if self._look_now: self._draw(learn, full=True)
         if self.tricks.reasons.go(.05): self._show()
         with self._cond:

@@ -20,7 +20,8 @@ from fastai.callback.core import CancelBatchException, CancelEpochException, Can
 from .data import Halved, as_source, checked_range, standard
 from .base.files import may_write, placed
 from .engine.draws import Lend, may_draw, out_of_sight
-from .engine.fastai_loop import Rates, StepError, StepLearner, TwoOptimizers
+from .engine.fastai_loop import StepError, StepLearner
+from .engine.rates import Rates, TwoOptimizers
 from .base.interrupt import heed, unbroken
 from .base.late import late
 from .losses import get_loss, loss_key, loss_name, loss_title, scores_of, sees_level
@@ -558,7 +559,7 @@ def boundary(self:GANLearner):
 
 @patch
 def _between(self:GANLearner):
-    self.run_jobs()
+    self.turnstile.run_jobs()
     if self.training_now: self.run.check(self)
     else: self.run.met(self)
     tricks = self.tricks

@@ -16,7 +16,8 @@ from fastai.callback.tracker import EarlyStoppingCallback, ReduceLROnPlateau, Sa
 from fastai.callback.training import BnFreeze, GradientClip, ShortEpochCallback
 from fastai.learner import AvgMetric, CastToTensor, Learner, Metric, SkipToEpoch, ValueMetric
 from ganlab.data import tensor_dls
-from ganlab.engine.fastai_loop import GANGraph, GANProgress, GANRecorder, StepError
+from ganlab.engine.callbacks import GANGraph, GANProgress, GANRecorder
+from ganlab.engine.fastai_loop import StepError
 from ganlab.learner import GANLearner
 from ganlab.metrics import sliced_wasserstein
 from ganlab.trick import find_tricks

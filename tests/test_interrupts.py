@@ -83,8 +83,8 @@ def presses(i, at): # one at every third place, two at the next, three at the ne
 def check(learn, folder, hashes=None):
     "The learner stands at a whole step, goes on from there, and its record says the same"
     assert len(learn.history) == learn.step and learn.history.step.tolist() == list(range(1, learn.step + 1))
-    assert learn.tricks._lock.acquire(timeout=1) and not learn.training_now
-    learn.tricks._lock.release()
+    assert learn.turnstile.lock.acquire(timeout=1) and not learn.training_now
+    learn.turnstile.lock.release()
     if hashes: assert learn.state_hash() == hashes[learn.step]
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', message='the training ended')      # what waits is for a later step

@@ -4,240 +4,27 @@
 
 # %% ../../nbs/engine/fastai_loop.ipynb #77f5a27a
 from __future__ import annotations
-import math, threading, time, warnings
-from collections import deque
-from concurrent.futures import Future
+import math, warnings
 from contextlib import contextmanager, nullcontext
 from functools import partial, wraps
 from types import SimpleNamespace
 from fastai.callback.core import Callback, CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException, CancelValidException, event
 from fastai.callback.channelslast import ChannelsLast
-from fastai.callback.progress import ProgressCallback, ShowGraphCallback
+from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import LRFinder, ParamScheduler, SuggestionMethod
 from fastai.callback.tracker import TerminateOnNaNCallback, TrackerCallback
-from fastai.learner import Learner, Metric, Recorder, SkipToEpoch
+from fastai.learner import Learner, Metric, SkipToEpoch
 from fastcore.basics import noop, patch
 from fastcore.foundation import L
-import numpy as np, torch
-from ..base.interrupt import breakable, heed, listen, unbroken
-from ..base.progress import LogMaster, on_screen, progress_bar
+import torch
+from ..base.interrupt import breakable, listen, unbroken
+from .callbacks import GANProgress, GANRecorder, suited
 from .rng import whole
-from ..trick import nearest
-from .unsuited import methods, refusal, unsuited
+from .turnstile import Turnstile, busy
+from .unsuited import methods, unsuited
 
 # %% auto #0
-__all__ = ['Rates', 'Hyper', 'TwoOptimizers', 'GANRecorder', 'GANProgress', 'GANGraph', 'StepError', 'StepLearner', 'suited']
-
-# %% ../../nbs/engine/fastai_loop.ipynb #fbf986eb
-def _main(groups, like=frozenset())->int:
-    "Which group holds most of the parameters `like`; among equals, the one with the largest rate, and then with the most weights."
-    def size(i):
-        g = groups[i]
-        shared = sum(p.numel() for p in g['params'] if id(p) in like)
-        return shared, float(g['lr']), sum(p.numel() for p in g['params']), -i
-    return max(range(len(groups)), key=size)
-
-class Rates:
-    "Base values of the two optimisers, and what multiplies them."
-    keys = ('lr', 'betas', 'momentum', 'weight_decay')
-    def __init__(self,
-        opts:dict, # {'d': optimiser, 'g': optimiser}
-    ):
-        self.opts, self.mult, self.written = opts, 1., {}
-        self.base, self.main = {}, {}
-        self.homes = {n: [list(g['params']) for g in o.param_groups] for n, o in opts.items()}
-        for n in opts: self.adopt(n)
-
-    def adopt(self, n,
-        like=(), # the parameters of the group that was the main one
-    ):
-        "Take what stands in optimiser `n` as the base."
-        groups = self.opts[n].param_groups
-        self.base[n] = [{k: g[k] for k in self.keys if k in g} for g in groups]
-        self.written[n] = [dict(b) for b in self.base[n]]
-        self.main[n] = _main(groups, {id(p) for p in like})
-
-    def group(self, n)->dict: return self.opts[n].param_groups[self.main[n]] # the main one, as it stands in the optimiser
-    def lr(self, n)->float: return self.base[n][self.main[n]]['lr']
-    def home(self, n, p)->dict: # a group of optimiser `n`
-        "Where parameter `p` stood when the learner was made; for a new one, the main group."
-        i = next((i for i, ps in enumerate(self.homes[n]) if any(p is o for o in ps)), self.main[n])
-        return self.opts[n].param_groups[i]
-    def now(self)->dict: # {'lr_d': 2e-4, 'beta1_d': .5, ...}
-        "The base, of each optimiser's main group."
-        out = {}
-        for n in self.base:
-            b = self.base[n][self.main[n]]
-            out[f'lr_{n}'] = b['lr']
-            if 'betas' in b: out[f'beta1_{n}'], out[f'beta2_{n}'] = b['betas']
-        return out
-    @property
-    def spread(self)->str: # such as 'G 2e-06 to 0.0002, D 0.0004'; '' where each network has one
-        "The rates in force, where a network has several."
-        lrs = {n: [g['lr'] for g in o.param_groups if g['params']] for n, o in reversed(self.opts.items())}
-        if all(min(v) == max(v) for v in lrs.values()): return ''
-        return ', '.join(f"{n.upper()} {min(v):.3g}" + (f' to {max(v):.3g}' if max(v) > min(v) else '') for n, v in lrs.items())
-    def drop(self, n, i): # group `i` of optimiser `n` is empty, and gone unless the learner was made with it
-        if i < len(self.homes[n]) or i == self.main[n]: return
-        for groups in (self.opts[n].param_groups, self.base[n], self.written[n]): del groups[i]
-        self.main[n] -= i < self.main[n]
-
-    def edits(self)->list: # (name, net, group, key and value) of each number that someone else wrote
-        "Make foreign edits of `param_groups` the new base, and list them."
-        found = []
-        for n, opt in self.opts.items():
-            if len(opt.param_groups) != len(self.base[n]):
-                self.base[n] += [{k: g[k] for k in self.keys if k in g} for g in opt.param_groups[len(self.base[n]):]]
-                self.written[n] += [dict(b) for b in self.base[n][len(self.written[n]):]]
-            for i, (g, w) in enumerate(zip(opt.param_groups, self.written[n])):
-                for k, v in w.items():
-                    if g[k] != v:
-                        self.base[n][i][k] = w[k] = g[k]
-                        found.append((f'{k}_{n}', dict(net=n, group=i, key=k, value=g[k])))
-        return found
-
-    def edit(self, net, group, key, value): # what one of `edits` says
-        "Make such an edit here."
-        self.opts[net].param_groups[group][key] = self.base[net][group][key] = self.written[net][group][key] = value
-
-    def write(self,
-        factors:dict, # {'lr_d': 2., 'beta1_g': .5, ...}
-        own:dict={},  # betas set by a trick, in place of the base's: {'beta1_g': 0.}
-    ):
-        "Write base × factors into the optimisers."
-        for n, opt in self.opts.items():
-            f, f1, f2 = self.mult*factors.get(f'lr_{n}', 1.), factors.get(f'beta1_{n}', 1.), factors.get(f'beta2_{n}', 1.)
-            for g, b, w in zip(opt.param_groups, self.base[n], self.written[n]):
-                g['lr'] = w['lr'] = b['lr']*f
-                if 'betas' in b:
-                    b1, b2 = b['betas']
-                    g['betas'] = w['betas'] = (own.get(f'beta1_{n}', b1)*f1, own.get(f'beta2_{n}', b2)*f2)
-
-    def state(self)->dict: return dict(mult=self.mult, base={n: [dict(b) for b in bs] for n, bs in self.base.items()}, written={n: [dict(b) for b in bs] for n, bs in self.written.items()})
-    def load(self, s):
-        self.mult = s['mult']
-        self.base, self.written = ({n: [dict(b) for b in bs] for n, bs in s[k].items()} for k in ('base', 'written'))
-
-# %% ../../nbs/engine/fastai_loop.ipynb #ad3f8c95
-class Hyper(dict):
-    "The numbers of the optimisers as fastai reads them; one that it writes here counts, as through `set_hyper`."
-    def __init__(self, opt): # a `TwoOptimizers`
-        self.opt = opt
-        super().__init__(lr=opt.reference*opt.rates.mult, mom=opt.rates.now().get('beta1_g', 0.))
-    def __setitem__(self, k, v):
-        self.opt.set_hyper(k, v)
-        super().__setitem__(k, v)
-
-class TwoOptimizers:
-    "What fastai takes for the optimiser: forwards to D's and G's."
-    def __init__(self, rates:Rates): self.rates, self._warned = rates, False
-    @property
-    def _opts(self): return list(self.rates.opts.values())
-    @property
-    def param_groups(self): return [g for o in self._opts for g in o.param_groups]
-    @property
-    def state(self): return {p: s for o in self._opts for p, s in o.state.items()}
-    @property
-    def reference(self)->float: return max(self.rates.lr(n) for n in self.rates.opts)
-    @property
-    def hypers(self)->list: return [Hyper(self)] # one, as for one group
-    def multiplier(self, lr)->float: # of all base rates, so that the larger of the two networks' becomes `lr`
-        "What fastai's `lr` stands for: a number >= 0, or several (a list, an array, a slice), of which the last counts."
-        if isinstance(lr, slice): lr = lr.stop
-        try: v = float(np.ravel(lr)[-1])
-        except (TypeError, ValueError, IndexError): v = math.nan
-        if not 0 <= v < math.inf: raise ValueError(f"lr={lr!r}; need a number >= 0, such as 2e-4")
-        if not self.reference: raise ValueError("lr scales lr_g and lr_d, and both are 0; set the 'lr' in learn.opt_g.param_groups first")
-        return v/self.reference
-    def zero_grad(self):
-        for o in self._opts: o.zero_grad()
-    def set_hypers(self, **kw):
-        for k, v in kw.items(): self.set_hyper(k, v)
-    def set_hyper(self, k, v):
-        if k == 'lr': self.rates.mult = self.multiplier(v)
-        elif not self._warned:
-            self._warned = True
-            warnings.warn(f"fastai set {k!r}; ganlab ignores it: set betas_g, betas_d or the param_groups of learn.opt_g and learn.opt_d")
-
-# %% ../../nbs/engine/fastai_loop.ipynb #dd896cba
-def _check_monitors(learn, known):
-    "A tracker that waits for a column which is not there is told which there are."
-    for cb in learn.cbs:
-        if not isinstance(cb, TrackerCallback) or cb.monitor in known: continue
-        why = '' if learn.validates else ' Nothing is held out in this fit, so there is no valid_loss and no metric.'
-        raise ValueError(f"{type(cb).__name__}(monitor={cb.monitor!r}): need one of {', '.join(known)}.{nearest(cb.monitor, known)}{why}")
-
-class GANRecorder(Recorder):
-    "fastai's recorder, fed from the learner's own record."
-    name, direct = 'recorder', True
-    def before_fit(self):
-        self.lrs, self.iters, self.losses, self.values = [], [], [], []
-        held = ['valid_loss', *self.learn.metrics.attrgot('name')] if self.learn.validates else []
-        self.metric_names = L('epoch', 'd_loss', 'g_loss', *held, 'time')
-        self.smooth = self.weight = 0.
-        _check_monitors(self.learn, self.metric_names[1:-1])
-    def before_epoch(self): self.start_epoch, self.first, self.log = time.time(), self.learn.record.n, L(self.learn.epoch)
-    def before_train(self): pass
-    def before_validate(self): self.held_out = True
-    def after_batch(self):
-        self.lrs.append(self.learn.opt.reference*self.learn.rates.mult)
-        self.smooth, self.weight = 0.98*self.smooth + 0.02*self.learn.last_loss, 0.98*self.weight + 0.02
-        self.losses.append(self.smooth/self.weight)
-    def after_train(self):
-        for c in ('d_loss', 'g_loss'):
-            v = self.learn.record.array(c, self.first)
-            self.log.append(float(v[~np.isnan(v)].mean()) if not np.isnan(v).all() else float('nan'))    # a half step has one of the two
-    def after_validate(self):
-        if self.held_out: self.log += [self.learn.valid_loss, *self.learn.metric_values]
-    def after_cancel_train(self): pass
-    def after_cancel_validate(self): self.held_out = False
-    def after_epoch(self):
-        if len(self.log) == 1: self.after_train()                                   # the epoch was cut short
-        self.log += [math.nan]*(len(self.metric_names) - 1 - len(self.log))         # and there is nothing to say of what is held out
-        self.learn.final_record = self.log[1:].copy()
-        self.values.append(self.learn.final_record)
-        secs = int(time.time() - self.start_epoch)
-        self.log.append(f'{secs//60:02d}:{secs%60:02d}')
-        self.logger(self.log)
-        self.iters.append(len(self.losses))
-
-class GANProgress(ProgressCallback):
-    "fastai's progress bar, updated ten times a second at most; in a file, a line a minute."
-    name, direct = 'progress', True
-    def before_fit(self):
-        if not self.create_mbar or on_screen(): return super().before_fit()
-        self.mbar, self.learn.create_mbar = LogMaster(list(range(self.n_epoch))), False      # fastai's own would draw
-        try: super().before_fit()
-        finally: self.learn.create_mbar = True
-    def _launch_pbar(self):
-        self.pbar = progress_bar(self.dl, parent=getattr(self, 'mbar', None))
-        self.pbar.update(0)
-    def before_validate(self): pass
-    def after_validate(self): pass
-    def before_train(self): self.due = 0.; self._launch_pbar()
-    def after_batch(self):
-        now = time.perf_counter()
-        if now < self.due and self.iter + 1 < self.n_iter: return
-        self.due = now + 0.1
-        self.pbar.update(self.iter + 1)
-        self.pbar.comment = f'd_loss {self.learn.last_d:.3f}  g_loss {self.learn.last_g:.3f}'
-
-# %% ../../nbs/engine/fastai_loop.ipynb #69529a0e
-class GANGraph(ShowGraphCallback):
-    "fastai's graph under the progress bar, of both losses."
-    name = 'show_graph'
-    def before_fit(self): self.nb_batches, self.first = [], self.learn.record.n
-    def after_epoch(self):
-        bar = getattr(getattr(self.learn, 'progress', None), 'mbar', None)
-        if bar is None or not self.nb_batches: return
-        from ganlab.plots import smooth
-        lines = [smooth(self.learn.record.array(c, self.first)) for c in ('d_loss', 'g_loss')]
-        graphs = [(np.arange(1, len(y) + 1), y) for y in lines]
-        if self.learn.validates: graphs.append((self.nb_batches, [row[2] for row in self.learn.recorder.values]))
-        if hasattr(bar, 'hide_graph'): bar.names = ['d_loss', 'g_loss', 'valid_loss'][:len(graphs)]
-        ys = np.concatenate([np.asarray(y, float) for _, y in graphs])
-        ys = ys[np.isfinite(ys)]
-        bar.update_graph(graphs, (0, max(1, self.n_epoch*self.nb_batches[0])), (min(0., ys.min()), ys.max()) if len(ys) else None)
+__all__ = ['StepError', 'StepLearner']
 
 # %% ../../nbs/engine/fastai_loop.ipynb #d27ac845
 class StepError(RuntimeError):
@@ -258,10 +45,9 @@ class StepError(RuntimeError):
 class StepLearner(Learner):
     "A fastai learner whose batch is one call of `one_step`."
     def __init__(self, dls, model, cbs=None, path=None):
-        self._table, self._claim, self._trainer, self._jobs = {}, threading.RLock(), None, deque()
-        self._seen, self.metric_values = None, []
+        self._table, self._seen, self.metric_values, self.turnstile = {}, None, [], Turnstile(torch.get_num_threads())
         super().__init__(dls, model, loss_func=noop, cbs=None, path=path, default_cbs=False)
-        self.n_threads, self.last_d, self.last_g, self.last_loss = torch.get_num_threads(), 0., 0., 0.
+        self.last_d = self.last_g = self.last_loss = 0.
         self.add_cbs([GANRecorder(), GANProgress()])
         self.add_cbs(cbs)
 
@@ -277,78 +63,21 @@ class StepLearner(Learner):
     def _end_cleanup(self): self.dl = self._seen = None
 
     @property
-    def training_now(self)->bool: return self._trainer is not None # is some thread training?
-    def on_training_thread(self)->bool: return self._trainer == threading.get_ident()
+    def training_now(self)->bool: return self.turnstile.training # is some thread training?
+    def on_training_thread(self)->bool: return self.turnstile.mine()
+    def when_idle(self, fn, wait:bool=True)->bool: return self.turnstile.when_idle(fn, wait)
+    def between_steps(self, fn, *args, **kwargs):
+        "Run `fn(*args, **kwargs)` where no step is under way: on the training thread, or here while idle. Returns its result."
+        return self.turnstile.between_steps(fn, *args, **kwargs)
 
-    @contextmanager
-    def claim(self):
-        busy = RuntimeError(_busy)
-        if self.training_now: raise busy
-        with unbroken():
-            while not self._claim.acquire(timeout=0.02):   # a sample or a change of another thread holds it for a moment
-                if self.training_now: raise busy
-                heed()
-            threads = torch.get_num_threads()
-            try:
-                if threads != self.n_threads: torch.set_num_threads(self.n_threads)
-                self._trainer = threading.get_ident()
-                self._ring.clear()      # while idle, anyone may have touched the weights
-                self.run.met(self)
-                yield
-            finally: self._release(threads)
-
-    def _release(self, threads):
-        with self.tricks._lock:
-            try: self.boundary()
-            except StepError: pass        # a trick that fails outside a step has been named; the next start names it again
-            finally:
-                try: self.run.left(self)
-                finally:                  # whatever the record says: the learner is free again
-                    self._trainer = None
-                    self._claim.release()
-                    if threads != self.n_threads: torch.set_num_threads(threads)
-
-# %% ../../nbs/engine/fastai_loop.ipynb #ddef6812
-@patch
-def when_idle(self:StepLearner,
-    fn, # called without arguments
-    wait:bool=True, # for another thread that looks at the networks; False: leave it then, too
-)->bool: # False: it trains, and `fn` was not called
-    "Call `fn()` here while no step is under way; leave it where some thread trains (the training thread included)."
-    while not self.training_now:
-        with unbroken():
-            if self._claim.acquire(timeout=0.02):
-                try:
-                    if self.training_now: return False
-                    fn()
-                    return True
-                finally: self._claim.release()
-        if not wait: return False
-    return False
-
-@patch
-def between_steps(self:StepLearner, fn, *args, **kwargs):
-    "Run `fn(*args, **kwargs)` where no step is under way: on the training thread, or here while idle. Returns its result."
-    if self.on_training_thread():
-        with unbroken(): return fn(*args, **kwargs)
-    job = Future()
-    while True:
-        if self.when_idle(lambda: self._jobs.append((job, fn, args, kwargs)) or self.run_jobs()): break
-        with self.tricks._lock:
-            if self.training_now:
-                self._jobs.append((job, fn, args, kwargs))
-                break
-    return job.result()
-
-@patch
-def run_jobs(self:StepLearner):
-    "Run what other threads asked for between steps."
-    while self._jobs:
-        job, fn, args, kwargs = self._jobs.popleft()
-        try: job.set_result(fn(*args, **kwargs))
-        except BaseException as e:
-            job.set_exception(e)
-            if not isinstance(e, Exception) and threading.current_thread() is threading.main_thread(): raise      # Ctrl-C is meant for who runs them, too
+    def claim(self): return self.turnstile.claimed(self._begin, self._end) # within the block, the calling thread is the trainer
+    def _begin(self):
+        self._ring.clear()      # while idle, anyone may have touched the weights
+        self.run.met(self)
+    def _end(self):
+        try: self.boundary()
+        except StepError: pass        # a trick that fails outside a step has been named; the next start names it again
+        finally: self.run.left(self)
 
 # %% ../../nbs/engine/fastai_loop.ipynb #4c7745d2
 _inner = {'after_pred', 'after_loss', 'before_backward', 'after_backward', 'before_step', 'after_step'}
@@ -356,15 +85,6 @@ _inner = {'after_pred', 'after_loss', 'before_backward', 'after_backward', 'befo
 def _listens(cb, name): return hasattr(type(cb), name) or name in vars(cb)
 
 warnings.filterwarnings('ignore', r'You are shadowing an attribute \(run\)')      # every fastai callback has a `run`, and the learner has its record
-
-_ours = {ProgressCallback: GANProgress, ShowGraphCallback: GANGraph}      # fastai's -> ours; its `no_bar` puts back its own
-
-def suited(cb)->Callback:
-    "A callback as the learner takes it, or an error that says what to use instead."
-    cb = cb() if isinstance(cb, type) else cb
-    if not isinstance(cb, Callback): raise TypeError(f"{cb!r} is not a fastai Callback")
-    if not type(cb).__module__.startswith('ganlab.') and (why := refusal(cb)): raise ValueError(why)
-    return _ours[type(cb)]() if type(cb) in _ours else cb
 
 @patch
 def add_cbs(self:StepLearner, cbs):
@@ -467,8 +187,6 @@ def _fit(self:StepLearner, n_epoch, steps, gate=None, lr=None, cbs=None, validat
     if steps is not None and not self.run._asleep: self.tricks.tell_waiting()
 
 # %% ../../nbs/engine/fastai_loop.ipynb #4d0b7563
-_busy = 'this learner is training already; wait for it, or stop it first (lab.stop())'
-
 @patch
 def fit(self:StepLearner,
     n_epoch:int,     # epochs; one is `len(dls.train) // n_d` steps
@@ -479,7 +197,7 @@ def fit(self:StepLearner,
     start_epoch:int=0,    # first epoch, for fastai's resuming callbacks
 ):
     "Train for `n_epoch` epochs, blocking; changes asked by other threads are applied between steps."
-    if self.training_now: raise RuntimeError(_busy)
+    if self.training_now: raise RuntimeError(busy)
     n_epoch, start_epoch = whole(n_epoch, 'n_epoch'), whole(start_epoch, 'start_epoch', 0)
     if wd is not None: warnings.warn("ganlab ignores wd: set weight_decay in the param_groups of learn.opt_g and learn.opt_d")
     if reset_opt: self.between_steps(self.reset_opt)
@@ -518,7 +236,7 @@ def _schedule(name):
     theirs = getattr(Learner, name)
     @wraps(theirs)
     def f(self, *args, **kwargs):
-        if self.training_now: raise RuntimeError(_busy)
+        if self.training_now: raise RuntimeError(busy)
         return theirs(self, *args, **kwargs)
     setattr(StepLearner, name, f)
 
@@ -561,17 +279,17 @@ class _GANLRFinder(LRFinder):
 @patch
 def lr_find(self:StepLearner, start_lr=1e-7, end_lr=1., num_it=100, stop_div=True, show_plot=True, suggest_funcs=(SuggestionMethod.Valley)):
     "fastai's `lr_find`: the loss over growing rates (the larger of the two), and suggestions; the learner is left as it was."
-    if self.training_now: raise RuntimeError(_busy)
+    if self.training_now: raise RuntimeError(busy)
     if not 0 < start_lr < end_lr: raise ValueError(f"start_lr={start_lr!r}, end_lr={end_lr!r}; need 0 < start_lr < end_lr")
     num_it = whole(num_it, 'num_it', 20)
     snap = self.snapshot()
     with unbroken(), self.run.asleep():      # the steps of the search are no part of the run
-        with self.tricks._lock: waiting, self.tricks._queue = self.tricks._queue, []     # changes that wait go on waiting
+        with self.turnstile.lock: waiting, self.tricks._queue = self.tricks._queue, []     # changes that wait go on waiting
         try: self._fit(1, num_it, cbs=_GANLRFinder(start_lr, end_lr, num_it, stop_div), validates=False, progress=False)
         except StepError: pass               # it broke: that is what we wanted to see
         finally:
             self.restore(snap)
-            with self.tricks._lock: self.tricks._queue = waiting + self.tricks._queue
+            with self.turnstile.lock: self.tricks._queue = waiting + self.tricks._queue
     if any(c.at is not None for c in self.tricks.pending): self.run.note_waiting()
     n = len(self.recorder.losses)
     if n < 8: raise ValueError(f"the search broke after {n} steps, at a rate of {start_lr:g} or little more; check the loss and the data before the rate")

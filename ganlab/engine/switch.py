@@ -101,7 +101,7 @@ def cancel(self:Change)->Change:
 class Tricks(Mapping):
     "The tricks of one learner, by name, in catalogue order."
     def __init__(self, learn):
-        self.learn, self._lock = learn, threading.RLock()
+        self.learn, self._lock = learn, learn.turnstile.lock
         self._tricks = {c.name: c() for c in find_tricks()}
         self.log, self.refused, self._queue = [], {}, []   # applied changes; last refusal by name; asked and not applied
         self.built = []                                    # structural switches: (kind, name, values, step)

@@ -109,7 +109,7 @@ def _facts(learn)->dict:
     net = lambda n: dict(made_by=getattr(n, 'made_by', None), kind=type(n).__qualname__, weights=sum(p.numel() for p in n.parameters()))
     return dict(made={**m, 'loss': m['loss'] if isinstance(m['loss'], str) else None, 'opt': m['opt'] if isinstance(m['opt'], str) else None, 'x': None if callable(m['x']) else m['x']}, first_loss=loss_key(learn.base_loss), first_scores=scores_of(learn.base_loss),
                 nets=dict(G=net(learn.G), D=net(learn.D)), data=dict(made_by=getattr(learn.dls, 'made_by', None), name=learn.source.name, n=learn.source.n, bs=learn.source.bs, shape=tuple(learn.source.shape), range=tuple(learn.range), first=hashlib.sha256(some).hexdigest()),
-                z_shape=learn.z_shape, threads=learn.n_threads, device=learn.device.type, line=0,
+                z_shape=learn.z_shape, threads=learn.turnstile.n_threads, device=learn.device.type, line=0,
                 versions=dict(python=platform.python_version(), torch=torch.__version__, machine=platform.machine()))
 
 @patch

@@ -262,9 +262,9 @@ def _same_data(learn, store):
     was, now = store.fact('data'), hashlib.sha256(learn.some_x.contiguous().numpy().tobytes()).hexdigest()
     if not learn.source.seekable: warnings.warn("the data is a stream, which cannot be taken up where it was left: from here on the batches are others than in an undisturbed run, and the same bits are not promised")
     elif was['first'] != now: warnings.warn(f"the data is not that of the run ({was['name']}, {was['n']} samples in batches of {was['bs']}): its first batch is another one. From here on the same bits are not promised")
-    if learn.n_threads != store.fact('threads'): warnings.warn(f"the run was trained with {store.fact('threads')} threads, this is with {learn.n_threads}: sums are taken in another order, and the same bits are not promised; torch.set_num_threads({store.fact('threads')}) first")
+    if learn.turnstile.n_threads != store.fact('threads'): warnings.warn(f"the run was trained with {store.fact('threads')} threads, this is with {learn.turnstile.n_threads}: sums are taken in another order, and the same bits are not promised; torch.set_num_threads({store.fact('threads')}) first")
     then = store.fact('versions')
-    learn.promised = learn.source.seekable and was['first'] == now and learn.n_threads == store.fact('threads') and then['torch'] == torch.__version__
+    learn.promised = learn.source.seekable and was['first'] == now and learn.turnstile.n_threads == store.fact('threads') and then['torch'] == torch.__version__
     if then['torch'] != torch.__version__: warnings.warn(f"the run was trained with torch {then['torch']}, this is {torch.__version__}: the same bits are not promised")
 
 @patch(cls_method=True)

@@ -283,7 +283,7 @@ class NextStage(Change):
 @patch
 def ask(self:ProgressiveGrowing, learn):
     "Have the next stage at the next boundary, if it is due, and asked for once."
-    with learn.tricks._lock:
+    with learn.turnstile.lock:
         learn.tricks._queue = [c for c in learn.tricks._queue if not isinstance(c, NextStage)]
         if self.ripe(): learn.tricks._queue.append(NextStage(learn, self.title))
 
