@@ -34,8 +34,8 @@ def jitter(fork):
 
 def latents(fork):
     "other latents"
-    of = fork._z
-    fork._z = lambda n, name='z', step=0, k=0: of(n, 'z of another stream' if name == 'z' else name, step, k)
+    of = fork.latents
+    fork.latents = lambda n, name='z', step=0, k=0: of(n, 'z of another stream' if name == 'z' else name, step, k)
 
 def draws(fork):
     "other batches, latents and noise: an independent run"

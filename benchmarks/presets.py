@@ -47,7 +47,7 @@ def train(preset, kind, minutes, width, folder):
     def gate(learn):
         if time.process_time() > end: raise CancelFitException
     learn.fit_steps(gate=gate)
-    x = learn.sample(z=learn._z(2500 if kind == 'points' else 256, 'benchmark'))
+    x = learn.sample(z=learn.latents(2500 if kind == 'points' else 256, 'benchmark'))
     if folder: draw_samples(x[:64] if kind == 'images' else x, title=f'{preset.title}, step {learn.step}').savefig(Path(folder)/f'{preset.name}-{kind}.png')
     return learn.step, digits_quality(x) if kind == 'images' else ring_quality(x, dls.train)
 

@@ -29,6 +29,9 @@ from .engine import surgery
 from .engine.surgery import Grafted
 from .engine.rates import *
 from .engine.callbacks import *
+from .engine.optimizers import *
+from .engine.asking import Cancelled, DataError
+from .engine.recovery import StepError
 from .engine.fastai_loop import *
 from .learner import *
 from .presets import *

@@ -10,7 +10,7 @@ import torch
 from .judge.one_sample import crop
 from .data import as_bytes, digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls, tile_images
 from .base.files import may_write, placed
-from .engine.fastai_loop import StepError
+from .engine.recovery import StepError
 from .base.interrupt import unbroken
 from .learner import GANLearner
 from .nets import dcgan, mlp
@@ -293,7 +293,7 @@ def _sampled(run, o):
     files = [out/'samples.csv'] if points else [out/f'{i:0{len(str(n))}}.png' for i in range(n)]
     may_write(*files, force=o.force, todo='--force')
     learn = run.learner_at(*parts_of(run, o))
-    xs = torch.cat([learn.sample(z=z) for z in learn._z(n, 'sample', o.seed).split(256)])
+    xs = torch.cat([learn.sample(z=z) for z in learn.latents(n, 'sample', o.seed).split(256)])
     with placed(*files) as parts: _save_samples(learn.shown(xs), parts)
     print(f'{n:,} points in {files[0]}' if points else f'{n:,} images in {out}')
 

@@ -13,7 +13,7 @@ import numpy as np, torch
 from fastcore.basics import patch
 from scipy.stats import fisher_exact, t as student
 from .data import LoaderSource, tile_images
-from .engine.fastai_loop import StepError
+from .engine.recovery import StepError
 from .base.interrupt import breakable, unbroken
 from .learner import GANLearner
 from .losses import get_loss, losses
@@ -52,7 +52,7 @@ def sibling(
         for t in learn.tricks.given.values(): fork.tricks.add(deepcopy(t))
         with borrowed_rng(fork.streams, 'build', device=fork.device): fork.tricks.build(snap.built)
         put_back(fork, replace(snap, numbers={**snap.numbers, 'loss': _own(snap.numbers['loss']), 'half': None}))
-        fork._ring.clear()
+        fork.touched()
         fork.rewire()
         fork.settle()
         try: yield fork

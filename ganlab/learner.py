@@ -4,58 +4,41 @@
 
 # %% ../nbs/learner.ipynb #67d31bf4
 from __future__ import annotations
-import json, math, os, time, traceback, warnings
+import math, os, warnings
 from collections import deque
 from collections.abc import Mapping
 from contextlib import nullcontext
 from copy import deepcopy
 from functools import partial
-from inspect import signature
 from numbers import Real
 from fastcore.basics import patch
-import numpy as np, torch
+import torch
 from torch import nn
 from fastai.torch_core import default_device
-from fastai.callback.core import CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException
-from .data import Halved, as_source, checked_range, standard
-from .base.files import may_write, placed
-from .engine.draws import Lend, may_draw, out_of_sight
-from .engine.fastai_loop import StepError, StepLearner
-from .engine.rates import Rates, TwoOptimizers
-from .base.interrupt import heed, unbroken
+from .base.interrupt import unbroken
 from .base.late import late
-from .losses import get_loss, loss_key, loss_name, loss_title, scores_of, sees_level
-from .engine.meters import Record, eval_mode, input_grad_norm, layer_norms
-from .engine.probe import draws_elsewhere, find_range, halvings, latent_shape, need_module, probe, unrecorded, whole_batches
-from .engine.rng import BorrowedRNG, Streams, borrowed_rng, whole
-from .engine.surgery import enrol, held, laid_like, recentre
-from .engine.snapshots import Snapshot, load_tensors, named_params, opt_numbers, put_back, state_digest, take
-from .engine.rollback import all_or_nothing
-from .engine.switch import Change, Tricks
-from .trick import Ctx, nearest
+from .data import Halved, as_source, checked_range
+from .engine.asking import Asking, by_themselves, still
+from .engine.boundary import Boundary
+from .engine.fastai_loop import StepLearner
+from .engine.looking import Looking
+from .engine.meeting import Meeting
+from .engine.meters import Record, layer_norms
+from .engine.optimizers import make_optimizer
+from .engine.probe import latent_shape, need_module
+from .engine.rates import Rates, TwoOptimizers
+from .engine.recovery import Recovery
+from .engine.rng import BorrowedRNG, Streams, whole
+from .engine.rows import Rows, columns
+from .engine.saving import Saving
+from .engine.switch import Tricks
+from .losses import get_loss, loss_key, loss_name
+from .trick import Ctx
 
 # %% auto #0
-__all__ = ['optimizers', 'Cancelled', 'make_optimizer', 'GAN', 'GANLearner', 'DataError']
+__all__ = ['GAN', 'GANLearner']
 
-# %% ../nbs/learner.ipynb #d89eb55f
-optimizers = dict(
-    adam=lambda ps, lr, betas: torch.optim.Adam(ps, lr=lr, betas=betas, fused=True),
-    adamw=lambda ps, lr, betas: torch.optim.AdamW(ps, lr=lr, betas=betas, fused=True),
-    rmsprop=lambda ps, lr, betas: torch.optim.RMSprop(ps, lr=lr),
-    sgd=lambda ps, lr, betas: torch.optim.SGD(ps, lr=lr, fused=True))
-
-def make_optimizer(opt, net, lr, betas):
-    "One network's optimiser: a name of `optimizers`, or a function of (parameters, lr)."
-    ps = [p for p in net.parameters() if p.requires_grad]
-    if callable(opt):
-        made = opt(ps, lr=lr)
-        if not isinstance(made, torch.optim.Optimizer): raise TypeError(f"opt(params, lr) gave a {type(made).__name__}; need a torch.optim.Optimizer")
-        if isinstance(made, torch.optim.LBFGS): raise ValueError("LBFGS asks for the loss several times within a step, which a game of two networks does not allow; use another optimiser, such as opt='adam'")
-        if {id(p) for g in made.param_groups for p in g['params']} - set(map(id, net.parameters())): raise ValueError("opt gives an optimiser parameters that are not its network's; make them parameters of G or D, so that they are trained, recorded and restored with it")
-        return made
-    if not isinstance(opt, str) or opt not in optimizers: raise ValueError(f"opt={opt!r}; need one of {', '.join(map(repr, optimizers))}, or a function of (params, lr) that returns a torch optimiser")
-    return optimizers[opt](ps, lr, tuple(map(float, betas)))
-
+# %% ../nbs/learner.ipynb #a7505125
 class GAN(nn.Module):
     "G and D in one module, for fastai; its forward is G's."
     def __init__(self, G, D): super().__init__(); self.G, self.D = G, D
@@ -63,7 +46,6 @@ class GAN(nn.Module):
     def reset(self): # for fastai's ModelResetter: networks that carry a state from batch to batch
         for net in (self.G, self.D): getattr(net, 'reset', lambda: None)()
 
-# %% ../nbs/learner.ipynb #eb0ef3e4
 def _device(device)->torch.device:
     try:
         dev = torch.device(device if device is not None else default_device())
@@ -71,7 +53,8 @@ def _device(device)->torch.device:
         return dev
     except Exception as e: raise ValueError(f"device={device!r} cannot be used here ({str(e).splitlines()[0]}); need one such as 'cpu'") from None
 
-class GANLearner(StepLearner):
+# %% ../nbs/learner.ipynb #bb8e4664
+class GANLearner(Meeting, Asking, Rows, Boundary, Recovery, Looking, Saving, StepLearner):
     "A fastai `Learner` that trains G and D against each other, with tricks that can be switched while it does."
     def __init__(self,
         dls,                      # fastai DataLoaders, a PyTorch DataLoader, or one of ganlab's
@@ -103,15 +86,15 @@ class GANLearner(StepLearner):
         self.loss_now = self.base_loss
         self.known_losses = {loss_key(self.base_loss): self.base_loss}      # all that it was ever on, for going back
         self.source, self.z_shape = as_source(dls, self.streams, x=x), latent_shape(G, z_dim)
-        self.step, self.n_batches, self.half, self._said, self.promised = 0, 0, None, set(), True      # promised: the same bits, when steps are computed again
-        self._rng = BorrowedRNG(self.streams, self.device, wary=True)
+        self.step, self.n_batches, self.half, self.said, self.promised = 0, 0, None, set(), True      # promised: the same bits, when steps are computed again
+        self.rng = BorrowedRNG(self.streams, self.device, wary=True)
         G.to(self.device), D.to(self.device)
         super().__init__(dls, GAN(G, D), path=path)
         self.metrics = metrics
-        self._meet()
+        self.meet()
         self.pristine = _copied(G, D)
-        self._optimizers()
-        self.record, self.layers, self._ring, self._mults = Record(_columns), dict(d=Record(), g=Record()), deque(maxlen=3), {}
+        self.make_optimizers()
+        self.record, self.layers, self.ring, self.recent_mults = Record(columns), dict(d=Record(), g=Record()), deque(maxlen=3), {}
         self.tricks = Tricks(self)
         self.rewire()
         if isinstance(self.source, Halved): warnings.warn(self._averaged_down(), stacklevel=2)
@@ -128,11 +111,10 @@ class GANLearner(StepLearner):
     steps_per_epoch = property(lambda self: max(1, self.source.n_batches//self.n_d), doc="Steps in an epoch.")
     def __repr__(self): return f'GANLearner(step={self.step}, loss={self.loss_name!r}, on={[t.name for t in self.tricks.enabled]})'
 
-_columns = ['step', 'd_loss', 'g_loss', 'd_grad_norm', 'g_grad_norm', 'd_real', 'd_fake', 'ms']
-
+# %% ../nbs/learner.ipynb #621908ae
 late(GANLearner, {'travel.resume': 'resume make_again carry_on', 'travel.fork': 'rewind undo fork', 'travel.lookback': 'pin unpin'}) # as every method of a learner, wherever it stands
 
-# %% ../nbs/learner.ipynb #a9cd5cc2
+# %% ../nbs/learner.ipynb #20686793
 def _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks):
     for k, v in dict(lr_g=lr_g, lr_d=lr_d).items():
         if isinstance(v, bool) or not isinstance(v, Real) or not 0 <= v < math.inf: raise ValueError(f"{k}={v!r}; need a number >= 0, such as 2e-4")
@@ -154,97 +136,13 @@ def _copied(*nets): # deep copies, or None
     try: return deepcopy(nets)
     except Exception: return None      # some modules cannot be copied, such as those with PyTorch's old weight_norm
 
+# %% ../nbs/learner.ipynb #02a75077
 @patch
-def _optimizers(self:GANLearner):
+def make_optimizers(self:GANLearner):
     m = self.made
     self.opt_d, self.opt_g = make_optimizer(m['opt'], self.D, m['lr_d'], m['betas_d']), make_optimizer(m['opt'], self.G, m['lr_g'], m['betas_g'])
     self.rates = Rates(dict(d=self.opt_d, g=self.opt_g))
     self.opt = TwoOptimizers(self.rates)
-
-@patch
-def rebuild(self:GANLearner, built:list):
-    "Fresh copies of the networks as they were given, with the structural switches `built` made again; weights and numbers are put back by whoever restores them."
-    if self.pristine is None: raise ValueError("this goes back beyond a change of the architecture, and the networks could not be copied when the learner was made; a run in a folder can be resumed there with fresh ones: GANLearner.resume(run, dls, G, D, step=...)")
-    for t in reversed(self.tricks.enabled):
-        t.detach(self)
-        t.enabled, t.since, t.leaving = False, None, None
-        self.tricks.refresh()
-    self.model.G, self.model.D = deepcopy(self.pristine)
-    self._optimizers()
-    self.rewire()
-    with borrowed_rng(self.streams, 'build', device=self.device): self.tricks.build(built)
-
-@patch
-def _meet(self:GANLearner):
-    "Probe the networks on a few real samples and latents."
-    n = min(8, self.source.bs)
-    x = self.source.batch(0)[:n].to(self.device)
-    self.bs, self.some_x = self.source.bs, self.source.batch(0)[:64].cpu()
-    self.some_z = self._z(n, 'probe', 0)
-    with borrowed_rng(self.streams, 'probe', device=self.device), held(self.G, self.D):
-        wired = self._wired()
-        if k := halvings(self.G, self.D, x, self.some_z):
-            self.source = Halved(self.source, k)
-            x, self.some_x = self.source.batch(0)[:n].to(self.device), self.source.some()
-        self.probabilities = probe(self.G, self.D, x, self.some_z, self.base_loss, self.source.places)
-        self.range, why = find_range(self.G, self.some_x.to(self.device), self.some_z, self._declared_range())
-    loose = map(self._kept_loose, 'GD', (self.some_z, x))
-    drawn = map(self._drawn_elsewhere, 'GD', (self.some_z, x))
-    for said in filter(None, (wired, why, *loose, *drawn)): warnings.warn(said, stacklevel=3)
-    self._autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if self.amp else nullcontext
-
-@patch
-def _kept_loose(self:GANLearner, name:str, x:torch.Tensor)->str: # one sentence, or ''
-    "What G or D keeps where no snapshot finds it."
-    net = getattr(self, name)
-    found = unrecorded(net, lambda: self._look(net, x))
-    if not found: return ''
-    where, _, attr = f'{name}.{found[0]}'.rpartition('.')
-    more = f' (and {len(found) - 1} more)' if found[1:] else ''
-    return (f"{where} keeps its tensor {attr}{more} in a plain attribute, and each pass depends on what the last one left "
-            "there: it is not recorded, so a resumed run goes another way, and so does one that is looked at; "
-            f"make it a buffer: register_buffer({attr!r}, ...) in place of the first assignment")
-
-@patch
-def _drawn_elsewhere(self:GANLearner, name:str, x:torch.Tensor)->str: # one sentence, or ''
-    "Where G or D, as it trains, draws from NumPy or Python's `random`, which are the process's."
-    net = getattr(self, name)
-    if not may_draw([net]): return ''
-    try:
-        with borrowed_rng(self.streams, 'probe', device=self.device), held(net): found = draws_elsewhere(lambda: net(x))
-    except Exception: return ''      # it may want a whole batch: the first step will tell
-    if not found: return ''
-    return (f"{name} draws from {' and '.join(found)}, which is the process's and not the run's: the same seed does not give the same bits, and a resumed run goes another way; "
-            "draw from torch instead, such as torch.rand(()).item()")
-
-@patch
-def _wired(self:GANLearner)->str: # one sentence, or ''
-    "Have networks whose code names a batch size take any number of samples."
-    whole = dict(G=self._z(self.bs, 'probe', 0), D=self.source.batch(0).to(self.device))
-    wired = [name for name, batch in whole.items() if whole_batches(getattr(self, name), batch)]
-    if not wired: return ''
-    return f"the code of {' and '.join(wired)} names a batch of {self.bs}: fewer samples are filled up to that number and the output is cut, more are taken in parts; training batches pass as they are"
-
-@patch
-def _averaged_down(self:GANLearner)->str:
-    "What is said where the data is larger than the networks' images, and what can be done about it."
-    (h, w), full = self.source.shape[1:], self.source.source.shape
-    growers = [(t.name, t.stays_small(self)) for t in self.tricks.values() if hasattr(t, 'stays_small')]
-    able = next((name for name, why in growers if why is None), None)
-    then = f"{able} takes the networks up to the data's size" if able else f"they stay so. {' '.join(why for _, why in growers)}".strip()
-    return f"the data is {full[1]}x{full[2]}, the networks are for {h}x{w}: reals are averaged down to {h}x{w}; {then}"
-
-@patch
-def _declared_range(self:GANLearner):
-    "What the user says of black and white: to the learner, or to the data."
-    mine, its = self.made['range'], getattr(getattr(getattr(self.source, 'source', self.source), 'train', None), 'range', None)
-    if mine and its and mine != its: raise ValueError(f"range={mine} was given to the learner, and range={its} to the data; give one")
-    return mine or its
-
-@patch
-def shown(self:GANLearner, x:torch.Tensor)->torch.Tensor: # in [-1, 1]
-    "Samples as they are drawn: black is -1, white 1, whatever the networks see."
-    return standard(x, self.range)
 
 @patch
 def _first(self:GANLearner, t):
@@ -254,731 +152,81 @@ def _first(self:GANLearner, t):
     if not isinstance(t, (str, tuple)): params = self.tricks[name].params
     self.tricks.on(name, **params)
 
-@patch
-def rewire(self:GANLearner):
-    "Note what is trained: called whenever modules may have changed."
-    self.found = {}                 # sites of the networks, looked for when somebody asks
-    enrol(self)
-    nets, own = (self.G, self.D), [self.base_loss, self.opt_d, self.opt_g, *(t for t in self.tricks.enabled if t.name in self.tricks.given)]
-    self.draws = may_draw(nets, own)
-    self.streams.lends = self.draws and out_of_sight(nets)
-    if self.streams.lends: self._say(_lent)
-    self._ps = {k: named_params(net) for k, net in (('d', self.D), ('g', self.G))}
-    self._trained = {k: [p for p in ps.values() if p.requires_grad] for k, ps in self._ps.items()}
-    names = {k: [n for n, p in ps.items() if p.requires_grad] for k, ps in self._ps.items()}
-    self._cols = {k: [self.layers[k].column(n) for n in ns] for k, ns in names.items()}
-    for k, cols in self._cols.items():
-        if cols == list(range(len(self.layers[k].columns))): self._cols[k] = None     # the usual case: all of them, in order
-
-# %% ../nbs/learner.ipynb #fe6e7c54
-Cancelled = (CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException)
-
-class DataError(RuntimeError):
-    "The data could not give the next batch."
-
+# %% ../nbs/learner.ipynb #930b3199
 @patch
 def one_step(self:GANLearner):
     "One step: `n_d` updates of D, then one of G. A step that fails is undone, and says so; Ctrl-C waits for its end, and a second one undoes it, too."
     with unbroken(second=True):
-        self._attempt()
+        self.attempt()
         with unbroken(): self.run.stepped(self)
 
 @patch
-def _attempt(self:GANLearner):
-    "A step, or none."
-    t0 = time.perf_counter()
-    self._row, self._mults[self.step] = {}, self.rates.mult
-    try:
-        n_d, n_g = {'d': (1, 0), 'g': (0, 1), None: (self.n_d_now, self.n_g_now)}[self.half]
-        with self._rng if self.draws else nullcontext():
-            self._rng.seed('step', self.step)
-            self._at, updates = Ctx(self, self.step, 0, ''), partial(self._updates, n_d, n_g)
-            for t in self.tricks.slots['around_step']: updates = partial(self._ask, t, 'around_step', updates, self._at)
-            c = updates()
-        self._note(c, t0)
-    except StepError: raise
-    except Lend: self._lend()
-    except Exception as e:
-        if not isinstance(e, Cancelled): raise self._recover(e) from e
-        self._recompute(self.step); raise
-    except BaseException: self._recompute(self.step); raise      # an interrupt leaves no half step behind
+def play(self:GANLearner)->Ctx: # of the D update whose fakes G's first update uses
+    "All updates of a step."
+    n_d, n_g = {'d': (1, 0), 'g': (0, 1), None: (self.n_d_now, self.n_g_now)}[self.half]
+    with self.rng if self.draws else nullcontext():
+        self.rng.seed('step', self.step)
+        self.under_way = Ctx(self, self.step, 0, '')
+        return self.wrapped('around_step', partial(self.updates, n_d, n_g), self.under_way)
 
 @patch
-def _lend(self:GANLearner):
-    "What draws cannot be given a generator: from here on the default one is lent; the step again."
-    if self.streams.lends: raise RuntimeError("torch.utils.checkpoint: the default generator is lent already, and is drawn from out of turn")
-    self._recompute(self.step)
-    self.streams.lends = True
-    self._say(_lent)
-    self._attempt()
-
-@patch(as_prop=True)
-def lent(self:GANLearner)->str: # one sentence, or ''
-    "What default generator is lent while a step runs, so that others should not draw from it."
-    if not self.draws or not (self.streams.lends or self._rng.cuda): return ''
-    return _lent if self.streams.lends else "G or D draws random numbers on the GPU: while a step runs, its default generator is lent to it. Whatever else draws there meanwhile should draw from a torch.Generator of its own"
-
-@patch
-def _say(self:GANLearner, text):
-    "Warn, once."
-    if text not in self._said: warnings.warn(text)
-    self._said.add(text)
-
-_lent = ("G or D draws random numbers where it cannot be given a generator (it is compiled or scripted, or draws within torch.utils.checkpoint): "
-         "while a step runs, PyTorch's default generator is lent to it. Whatever else draws meanwhile should draw from a torch.Generator of its own")
-
-@patch
-def _updates(self:GANLearner, n_d, n_g)->Ctx: # of the D update whose fakes G's first update uses
-    "All updates of a step, each on a batch of its own but for G's first."
-    around, c = self._at, self._open(0, 'd')
+def updates(self:GANLearner, n_d, n_g)->Ctx:
+    "Each on a batch of its own but for G's first."
+    around, c = self.under_way, self.open_update(0, 'd')
     for k in range(n_d):
-        if k: c = self._open(k, 'd')
-        self._d_update(c, keep=n_g and k == n_d - 1)
-    for k in range(n_g): self._g_update(self._open(n_d - 1 + k, 'd') if k else c)
-    self._at = around
+        if k: c = self.open_update(k, 'd')
+        self.d_update(c, keep=n_g and k == n_d - 1)
+    for k in range(n_g): self.g_update(self.open_update(n_d - 1 + k, 'd') if k else c)
+    self.under_way = around
     return c
 
+# %% ../nbs/learner.ipynb #97e9e093
 @patch
-def _d_update(self:GANLearner, c, keep):
-    "The D phase: D learns to tell reals from G's fakes, which do not reach back into G."
-    self._rng.seed('d', c.step, c.k)
-    with self._autocast(), torch.set_grad_enabled(bool(keep)): c.xf = self.G(c.z)
-    update = partial(self._d_gradient, c)
-    for t in self.tricks.slots['around_d']: update = partial(self._ask, t, 'around_d', update, c)
-    update()
-    if 'd_loss' not in c.terms: _not_called(t, 'around_d', c)
-    if not (self.together and keep): self._optimizer_step(c)
+def d_update(self:GANLearner, c, keep):
+    "The D phase: D learns to tell reals from G's fakes."
+    self.rng.seed('d', c.step, c.k)
+    with self.autocast(), torch.set_grad_enabled(bool(keep)): c.xf = self.G(c.z)
+    self.wrapped('around_d', partial(self.d_gradient, c), c)
+    if not (self.together and keep): self.optimizer_step(c)
 
 @patch
-def _d_gradient(self:GANLearner, c):
-    c.who, who = '', c.who       # the networks are asked, not the trick that may wrap this update
-    self._rng.seed('d-scores', c.step, c.k)
-    with self._autocast():
-        fakes, made = c.xf.detach(), []
-        for t in self.tricks.slots['fakes']:
-            made.append((t, fakes))
-            fakes = self._ask(t, 'fakes', fakes, c)
-            _need(t, 'fakes', c, torch.is_tensor(fakes) and fakes.ndim > 1, fakes, "samples")
-            fakes = laid_like(fakes, c.xf)
-        c.l_real, c.l_fake = self._score(c.x, 'real', c), self._score(fakes, 'fake', c, made)
-        total = self._sum(self.loss_now.d_loss(c.l_real, c.l_fake), 'd', c)
-    torch.autograd.backward(total)      # what it draws is seen, too
-    c.who = who
+def d_gradient(self:GANLearner, c):
+    self.rng.seed('d-scores', c.step, c.k)
+    with by_themselves(c):
+        with self.autocast():
+            fakes, made = self.fakes_for_d(c)
+            c.l_real, c.l_fake = self.d_scores(c.x, 'real', c), self.d_scores(fakes, 'fake', c, made)
+            loss = self.summed(self.loss_now.d_loss(c.l_real, c.l_fake), c)
+        torch.autograd.backward(loss)      # what it draws is seen, too
 
 @patch
-def _g_update(self:GANLearner, d):
+def g_update(self:GANLearner, d):
     "The G phase: the same fakes, D held still."
-    c = self._open(d.k, 'g', d)
-    still = [p for p in self._trained['d'] if p.requires_grad]
-    for p in still: p.requires_grad_(False)
-    try:
-        update = partial(self._g_gradient, c)
-        for t in self.tricks.slots['around_g']: update = partial(self._ask, t, 'around_g', update, c)
-        update()
-        if 'g_loss' not in c.terms: _not_called(t, 'around_g', c)
-    finally:
-        for p in still: p.requires_grad_(True)
-    if self.together and d.l_real is not None: self._optimizer_step(d)
-    self._optimizer_step(c)
+    c = self.open_update(d.k, 'g', d)
+    with still(self.trained['d']): self.wrapped('around_g', partial(self.g_gradient, c), c)
+    if self.together and d.l_real is not None: self.optimizer_step(d)
+    self.optimizer_step(c)
+
+# %% ../nbs/learner.ipynb #50a805a9
+@patch
+def g_gradient(self:GANLearner, c):
+    self.rng.seed('g', c.step, c.k)
+    with by_themselves(c):
+        with self.autocast():
+            if c.xf is None: c.xf = self.G(c.z)                       # a half step of G draws its own
+            c.l_fake = self.d_scores(c.xf, 'fake', c)
+            if getattr(self.loss_now, 'g_uses_real', True):
+                with torch.no_grad(): c.l_real = self.d_scores(c.x, 'real', c)
+            c.l_fake = self.chosen(c.l_fake, c)
+            loss = self.summed(self.loss_now.g_loss(c.l_fake, c.l_real), c)
+        torch.autograd.backward(loss)
 
 @patch
-def _g_gradient(self:GANLearner, c):
-    c.who, who = '', c.who
-    self._rng.seed('g', c.step, c.k)
-    with self._autocast():
-        if c.xf is None: c.xf = self.G(c.z)                       # a half step of G draws its own
-        c.l_fake = self._score(c.xf, 'fake', c)
-        if getattr(self.loss_now, 'g_uses_real', True):
-            with torch.no_grad(): c.l_real = self._score(c.x, 'real', c)
-        for t in self.tricks.slots['scores']:
-            c.l_fake = self._ask(t, 'scores', c.l_fake, c)
-            _need(t, 'scores', c, torch.is_tensor(c.l_fake) and c.l_fake.ndim == 1 and len(c.l_fake), c.l_fake, "scores (n,)")
-        total = self._sum(self.loss_now.g_loss(c.l_fake, c.l_real), 'g', c)
-    torch.autograd.backward(total)      # what it draws is seen, too
-    c.who = who
-
-# %% ../nbs/learner.ipynb #b2446c5e
-@patch
-def _z(self:GANLearner, n, name='z', step=0, k=0): return torch.randn(n, *self.z_shape, generator=self.streams.generator(name, step, k, self.device), device=self.device)
-
-@patch
-def _open(self:GANLearner, k, phase, d=None):
-    "The context of an update: its batch and latents, or those of the D update before it."
-    c = Ctx(self, self.step, k, phase)
-    if d is not None: c.x, c.xf, c.z = d.x, d.xf, d.z
-    else:
-        try: c.x = self.source.batch(self.n_batches).to(self.device)
-        except Cancelled: raise
-        except Exception as e: raise DataError(f"{type(e).__name__} in the data, in batch {self.n_batches}: {e}") from e
-        c.z = self._z(self.bs, 'z', self.step, k)
-        self.n_batches += 1
-    self._at = c
-    return c
-
-@patch
-def _ask(self:GANLearner, t, slot, *args):
-    "Call a trick's slot; if it raises, we know whose it was."
-    c = args[-1]
-    before, c.who = c.who, t.name
-    out = getattr(t, slot)(*args)
-    c.who = before
-    return out
-
-@patch
-def _score(self:GANLearner, x, side, c, made=()): # made: (trick, what it was given) of those that had a hand in `x` before
-    "D's raw scores (B,) of what the tricks let it see of `x`."
-    given = c.x if side == 'real' else c.xf
-    if given is None: given = x     # asked outside an update
-    x = laid_like(x, given)         # a trick may ask about samples of its own
-    if ins := self.tricks.slots['inputs']:
-        c.side = side
-        n, made = len(x), [*made]
-        for t in ins:
-            made.append((t, x))
-            x = self._ask(t, 'inputs', x, c)
-            _need(t, 'inputs', c, torch.is_tensor(x) and len(x) == n, x, f"the {n} samples")
-            x = laid_like(x, given)
-        c.side = None
-    try: l = self.D(x.clone())      # a copy: D may work in place on its input, and the same fakes go into it twice
-    except Exception as e:
-        self._choked(x, made, c, e)
-        raise
-    if not torch.is_tensor(l): raise TypeError(f"D gave a {type(l).__name__} while it trains; need one tensor, a raw score for each sample")
-    return l.flatten().float()
-
-@patch
-def _choked(self:GANLearner, x, made, c, error):
-    "Raise in the name of the trick whose work D cannot take, where it takes what that trick was given."
-    def takes(x):
-        try:
-            with torch.no_grad(), held(self.D): self.D(x.clone())
-        except Exception: return False
-        return True
-    if not made or takes(x): return
-    t = next((t for t, before in reversed(made) if takes(before)), None)
-    if t is None: return
-    c.who = t.name
-    raise RuntimeError(f"D does not take what {t.title} makes of its samples ({type(error).__name__}: {str(error).splitlines()[0]})") from error
-
-def _need(t, slot, c, ok, got, what):
-    "A slot's result is what it should be, or the trick is named."
-    if ok: return
-    c.who = t.name
-    raise TypeError(f"{slot} gave {f'a tensor of shape {tuple(got.shape)}' if torch.is_tensor(got) else repr(got)}; need {what}")
-
-def _not_called(t, slot, c):
-    c.who = t.name
-    raise TypeError(f"{slot} did not call the update that it was given, or one that it wraps did not")
-
-@patch
-def _sum(self:GANLearner, loss, key, c):
-    "The loss plus the tricks' terms, each noted under its name."
-    if not torch.is_tensor(loss) or loss.numel() != 1: raise TypeError(f"the loss gave {f'shape {tuple(loss.shape)}' if torch.is_tensor(loss) else repr(loss)} in {key}_loss; need a tensor with one number: take its mean")
-    if loss.ndim: loss = loss.reshape(())
-    for t in self.tricks.slots[f'{key}_term']:
-        w = math.prod(self._ask(s, 'weigh', t, c) for s in self.tricks.slots['weigh'])
-        term = self._ask(t, f'{key}_term', c) if w else loss.new_zeros(())
-        _need(t, f'{key}_term', c, torch.is_tensor(term) and term.numel() == 1, term, "a tensor with one number: take its mean")
-        term = term.reshape(()) if w == 1 else w*term.reshape(())
-        c.terms[f'{key}_loss/{t.name}'] = term.detach()
-        loss = loss + term
-    c.terms[f'{key}_loss'] = loss.detach()
-    return loss
-
-@patch
-def _optimizer_step(self:GANLearner, c):
+def optimizer_step(self:GANLearner, c):
     "Read the meters, move the weights, forget the gradients."
     key, opt = c.phase, self.opt_d if c.phase == 'd' else self.opt_g
-    self._row[key] = c, layer_norms(self._trained[key])
-    for t in self.tricks.slots[f'before_{key}']: self._ask(t, f'before_{key}', c)
+    self.row[key] = c, layer_norms(self.trained[key])
+    for t in self.tricks.slots[f'before_{key}']: self.ask(t, f'before_{key}', c)
     opt.step()
-    for p in self._trained[key]: p.grad = None
-    for t in self.tricks.slots[f'after_{key}']: self._ask(t, f'after_{key}', c)
-
-# %% ../nbs/learner.ipynb #e84358c3
-@patch
-def _note(self:GANLearner, c, t0):
-    "Write the step's row; stop on a number that is not finite."
-    sizes = {key: len(norms) for key, (_, norms) in self._row.items()}
-    values, names = [v for _, norms in self._row.values() for v in norms], []
-    for key, (ctx, _) in self._row.items():
-        names += ctx.terms
-        values += ctx.terms.values()
-        if key == 'd':
-            names += ['d_real', 'd_fake']
-            values += [ctx.l_real.detach().mean(), ctx.l_fake.detach().mean()]
-    flat, self._seen = torch.stack(values).tolist(), c
-    i = sum(sizes.values())
-    row = dict(zip(names, flat[i:]), step=self.step + 1)
-    for key, n in reversed(sizes.items()):
-        norms, i = flat[i-n:i], i - n
-        row[f'{key}_grad_norm'] = math.sqrt(sum(v*v for v in norms))
-        self._layer_row(key, norms)
-    if not math.isfinite(sum(row.values())):
-        bad = next((k for k, v in row.items() if not math.isfinite(v)), None)   # terms and scores come before norms
-        if bad: raise self._recover(None, bad, row[bad])
-    for key in {'d', 'g'} - sizes.keys(): self._layer_row(key, [])
-    self.step, self.half = self.step + 1, None
-    row['ms'] = 1000*(time.perf_counter() - t0)
-    self.last_d, self.last_g = row.get('d_loss', math.nan), row.get('g_loss', math.nan)
-    self.last_loss = row.get('d_loss', 0.) + row.get('g_loss', 0.)
-    self.record.append([row.pop(k, math.nan) for k in _columns])
-    for k, v in row.items(): self.record.put(k, v)
-    if self.slope_every and self.step % self.slope_every == 0 and c.xf is not None: self._slope(c)
-    if self.tricks.tick(): self._ring.clear()      # one has gone: the next boundary looks at the networks anew
-    elif self.step % self.snap_every == 0: self.keep()
-
-@patch
-def _layer_row(self:GANLearner, key, norms):
-    rec, cols = self.layers[key], self._cols[key]
-    if not norms: rec.append([math.nan]*len(rec.columns))
-    elif cols is None: rec.append(norms)
-    else:
-        full = [math.nan]*len(rec.columns)
-        for j, v in zip(cols, norms): full[j] = v
-        rec.append(full)
-
-@patch
-def _slope(self:GANLearner, c):
-    "D's slope between this step's reals and fakes; no state of D advances."
-    n = min(64, len(c.x))
-    try:
-        with borrowed_rng(self.streams, 'slope', self.step, device=self.device):
-            g = input_grad_norm(self.D, c.x[:n], c.xf[:n], self.streams.generator('slope', self.step, 0, self.device))
-        self.record.put('d_input_grad_norm', g.item())
-    except Exception as e:      # a meter that fails must not undo a step
-        self.slope_every = 0
-        warnings.warn(f"D's slope cannot be measured, and is not recorded any more: {type(e).__name__}: {e}")
-GANLearner.slope_every, GANLearner.snap_every = 50, 50   # steps between measurements of D's slope, and between snapshots in memory
-
-# %% ../nbs/learner.ipynb #b9b849da
-@patch
-def boundary(self:GANLearner):
-    "What happens between two steps; Ctrl-C waits until it has."
-    with unbroken(): self._between()
-
-@patch
-def _between(self:GANLearner):
-    self.turnstile.run_jobs()
-    if self.training_now: self.run.check(self)
-    else: self.run.met(self)
-    tricks = self.tricks
-    edits = self.rates.edits()
-    for name, edit in edits: self._log_rate(name, edit)
-    if tricks.apply_due() or edits or not self._ring:
-        self.rewire()
-        self.settle()
-        if self.training_now: self.keep()
-    else: self.settle()
-    if not self.training_now: self.run.left(self)
-
-@patch
-def settle(self:GANLearner):
-    "The loss and the numbers in force: the learner's own, or what their owner sets them to, times everybody's factors."
-    slots, own, factors, base = self.tricks.slots, {}, {}, self.rates.now() | dict(n_d=self.n_d, n_g=1)
-    self.loss_now = self.base_loss
-    for t in slots['loss']: self.loss_now = self._ask_outside(t, 'loss', self.loss_now)
-    for t in slots['sets']: own |= self._numbers(t, 'sets', base)
-    base |= own
-    for t in slots['factors']:
-        for k, v in self._numbers(t, 'factors', base).items(): factors[k] = factors.get(k, 1.)*v
-    if (scores_of(self.loss_now) == 'probabilities') != self.probabilities: raise ValueError(_other_scores(self))
-    self.n_d_now, self.n_g_now = (max(1, round(base[k]*factors.get(k, 1))) for k in ('n_d', 'n_g'))
-    self.rates.write(factors, own)
-    self.together = self.update == 'simultaneous' or self.tricks.together
-
-def _other_scores(learn):
-    title = loss_title(learn.loss_now)
-    if learn.probabilities: return f"D ends in a Sigmoid, so its loss has to take probabilities (scores = 'probabilities'), and the {title} loss takes raw scores."
-    return f"The {title} loss takes probabilities, and D gives raw scores: that needs a D that ends in a Sigmoid, from the beginning."
-
-_known = ('lr_d', 'lr_g', 'n_d', 'n_g', 'beta1_d', 'beta2_d', 'beta1_g', 'beta2_g')
-
-def _are_numbers(out): return isinstance(out, dict) and all(k in _known and isinstance(v, Real) and math.isfinite(v) for k, v in out.items())
-
-@patch
-def _numbers(self:GANLearner, t, slot, base)->dict: return self._ask_outside(t, slot, self.step, base, check=_are_numbers, want=f"a dict of finite numbers, for some of {', '.join(_known)}")
-
-def _is_loss(out): return callable(getattr(out, 'd_loss', None)) and callable(getattr(out, 'g_loss', None))
-
-@patch
-def _ask_outside(self:GANLearner, t, slot, *args, check=_is_loss, want='an object with d_loss and g_loss'):
-    try:
-        out = getattr(t, slot)(*args)
-        if not check(out): raise TypeError(f"{slot} gave {out!r}; need {want}")
-        return out
-    except Exception as e:
-        raise StepError(f"{type(e).__name__} in {t.title}, before step {self.step + 1}: {e}", self.step + 1, self.step, t.name, trace=''.join(traceback.format_exception(e))) from e
-
-@patch
-def keep(self:GANLearner):
-    "Take a snapshot into the ring, to come back to if a step fails."
-    self._ring.append(take(self, over=self._ring.popleft() if len(self._ring) == self._ring.maxlen else None))
-    self._mults.clear()
-
-@patch
-def _log_rate(self:GANLearner, name, edit):
-    act = [t.title for t in (*self.tricks.slots['sets'], *self.tricks.slots['factors'])]
-    self.note_change(Change('rates', name, edit, asked=self.step), f"It is the base; {' and '.join(act)} may set or scale the rate in force." if act else None)
-
-@patch
-def note_change(self:GANLearner, c:Change, caution:str=None):
-    "Note a change that has happened already, here and in the record."
-    c.step, c.caution = self.step, caution
-    self.run.write(c)
-    c._done.set()
-    self.tricks.made(c)
-
-# %% ../nbs/learner.ipynb #48d9dc82
-@patch
-def set_loss(self:GANLearner, loss, at:int=None)->Change:
-    "Train on another loss from the next boundary (or step `at`) on. Leaving one that is blind to D's level, such as Wasserstein's, D's last bias is moved so that its scores lie around 0."
-    return self.tricks.ask(self.loss_change(loss, at))
-
-@patch
-def loss_change(self:GANLearner, loss, at:int=None)->Change: # not asked for yet
-    loss = get_loss(loss, self.known_losses.values())
-    self.known_losses.pop(loss_key(loss), None)       # the last of a name is the one that the name means
-    self.known_losses[loss_key(loss)] = loss
-    c = Change('loss', loss_name(loss), {}, at)
-    c.title, c.loss = loss_title(loss), loss
-    return c
-
-@patch
-def relevel(self:GANLearner, before, after):
-    "From a loss that does not see D's level to one that does: take the level off D's scores."
-    if not self.step or self.probabilities: return
-    if sees_level(after, self.bs, self.device) and not sees_level(before, self.bs, self.device): recentre(self)
-
-@patch
-def half_step(self:GANLearner, phase:str, at:int=None)->Change: # 'd' or 'g'
-    "Let the next step update only D, or only G."
-    if phase not in ('d', 'g'): raise ValueError(f"phase={phase!r}; need 'd' or 'g'")
-    return self.tricks.ask(Change('phase', phase, {}, at))
-
-# %% ../nbs/learner.ipynb #8739f308
-@patch
-def _recover(self:GANLearner, error, bad=None, value=None)->StepError:
-    "Stand at the last whole step again; the error to raise."
-    failed, culprit, trace = self.step + 1, getattr(self, '_at', None) and self._at.who or None, ''
-    if error is not None:
-        trace = ''.join(traceback.format_exception(error))
-        who = self.tricks[culprit].title if culprit else 'the networks or the loss'
-        sentence, detail = f"{type(error).__name__} in step {failed}, in {who}: {error}", ''
-        if isinstance(error, DataError): sentence = f"In step {failed}: {error}"
-    else:
-        culprit = bad.split('/')[1] if '/' in bad else None
-        net = {'d': 'D', 'g': 'G'}.get(bad[0], '')
-        sentence = f"{net}'s {'loss' if 'loss' in bad else 'gradient' if 'grad' in bad else 'score'} became {_word(value)} in step {failed}."
-        detail = f"The term {bad} was {_word(value)}." if culprit else ''
-    self._recompute(failed - 1)
-    return StepError(sentence, failed, self.step, culprit, bad, detail, trace)
-
-def _word(v): return 'NaN' if v != v else 'infinite'
-
-@patch
-def _recompute(self:GANLearner, step):
-    "From the last snapshot forward to `step`, with the rates that the steps had; where that cannot be, the learner stands at the snapshot."
-    if not self._ring: return
-    with unbroken():
-        snap, mults, mult, ring = self._ring[-1], dict(self._mults), self.rates.mult, self._ring
-        was = list(self.record.columns), self.record._data[snap.rows:self.record.n].T.copy()
-        self._ring = deque(maxlen=3)       # a failure here must not come back here
-        try:
-            if any(self._forward(snap, step, mults, mult) for _ in range(3)):      # an interrupt may come in here, too
-                self.same_again(*was, snap.rows, self.run.otherwise(self) if step > snap.step else None)
-            else:
-                self._back_to(snap)
-                self.run.back(self)
-        finally:
-            self._ring, self.rates.mult = ring, mult
-            self.settle()
-
-@patch
-def _forward(self:GANLearner, snap, step, mults, mult)->bool: # did it get there?
-    "One try."
-    self._back_to(snap)
-    for p in (*self.D.parameters(), *self.G.parameters()): p.grad = None
-    try:
-        while self.step < step:
-            self.rates.mult = mults.get(self.step, mult)
-            self.settle()
-            self.one_step()
-    except BaseException: return False      # whatever began this is raised by who began it
-    return True
-
-@patch
-def same_again(self:GANLearner,
-    columns, y, # what is known of the rows of steps that were computed again: names, (columns, rows)
-    first:int,  # the first of these rows
-    state:int=None, # a step after which the state is another than the recorded one; None: no such step is known
-):
-    "Say it, once, where they came out otherwise."
-    if not self.repeats: return
-    n = max(0, min(y.shape[1], self.record.n - first))
-    bad = np.zeros(n, bool)
-    for c, was in zip(columns, y):
-        now = self.record.array(c, first)[:n]
-        if c in _columns[1:-1] or '/' in c: bad |= (was[:n] != now) & ~np.isnan(was[:n])      # NaN: not known
-    if bad.any(): self._say(_otherwise.format(f'Step {first + 1 + int(bad.argmax())}'))
-    elif state is not None: self._say(_otherwise.format(f'The state after step {state}'))
-
-@patch(as_prop=True)
-def repeats(self:GANLearner)->bool: # are the same bits promised, when steps are computed again?
-    return self.promised and self.device.type == 'cpu' and not self.amp
-
-_otherwise = ("{} was computed again, and came out otherwise than was recorded: something in the networks or in the data remembers by itself, such as a counter or a generator of its own, or draws where ganlab cannot seed it. "
-              "From here on the same bits are not promised. What counts should be a buffer; what draws in a network should draw from torch without a generator of its own, and in a dataset from torch, NumPy or random")
-
-@patch
-def _back_to(self:GANLearner, snap):
-    put_back(self, snap)
-    for rec in (self.record, *self.layers.values()): rec.truncate(snap.rows)
-
-@patch
-def snapshot(self:GANLearner)->Snapshot:
-    "A copy, in memory, of all that the next step depends on."
-    return self.between_steps(take, self)
-
-@patch
-def restore(self:GANLearner, snap:Snapshot):
-    "Go back to `snap`; the record ends there too."
-    def go():
-        if not isinstance(snap, Snapshot): raise TypeError(f"{snap!r} is not a snapshot; learn.snapshot() takes one")
-        self.run.flush(self, wait=True)
-        self._back_to(snap)
-        self._ring.clear()
-        self.run.restored(self, snap)
-    self.between_steps(go)
-
-@patch
-def state_hash(self:GANLearner)->str: # 64 hex digits
-    "A digest of all that the next step depends on: equal hashes go on equally."
-    return self.between_steps(state_digest, self)
-
-# %% ../nbs/learner.ipynb #6a14608b
-@patch
-def fixed_z(self:GANLearner, n:int=64)->torch.Tensor: # (n, *z_dim)
-    "The latents that every sample grid shows: the same at every step, whatever n."
-    return self._z(max(n, 64), 'fixed z')[:n]
-
-@patch
-def sample(self:GANLearner,
-    n:int=64,    # how many
-    z=None,      # latents (n, *z_dim) instead; None: the fixed ones
-    ema:bool=None, # of G's averaged weights, or of those that train; None: of the averaged ones where a trick averages them
-    **how,       # what a trick that is on makes of it: truncation=0.7, mix=z2, layers=('8', '10') with style
-)->torch.Tensor: # samples on the CPU, float32
-    "Samples of G, from any thread, at any time."
-    if z is None:
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1: raise ValueError(f"n={n!r}; need a whole number >= 1")
-        z = self.fixed_z(n)
-    if not torch.is_tensor(z) or tuple(z.shape[1:]) != self.z_shape: raise ValueError(f"z is {tuple(getattr(z, 'shape', ())) or type(z).__name__}; need a tensor (n, {', '.join(map(str, self.z_shape))})")
-    if ema and not self._averagers(): raise ValueError("sample(ema=True) needs a trick that averages G's weights: learn.tricks.on('ema')")
-    if not how: return self.between_steps(self._make, ema is not False, partial(self._look, self.G, z.float()))
-    able = [t for t in self.tricks.values() if hasattr(t, 'sample')]
-    t = next((t for t in able if t.enabled), None)
-    if t is None: raise ValueError(f"sample({', '.join(how)}) needs {' or '.join(t.name for t in able) or 'a trick that steers samples'}; turn it on first")
-    known = [p for p in signature(t.sample).parameters if p not in ('learn', 'n', 'z', 'net')]
-    for k in how:
-        if k not in known: raise ValueError(f"sample has no parameter {k!r}; with {t.name} on it has: {', '.join(known)}.{nearest(k, known)}")
-    return self.between_steps(self._make, ema is not False, partial(t.sample, self, n, z.float(), **how))
-
-@patch
-def _averagers(self:GANLearner): return [t for t in self.tricks.enabled if hasattr(t, 'averaged')]
-
-@patch
-def _make(self:GANLearner, ema, f):
-    "What `f` makes, with G's averaged weights where `ema` and a trick has them."
-    with next((t.averaged(self) for t in self._averagers() if ema), nullcontext()): return f()
-
-@patch
-def score(self:GANLearner, x:torch.Tensor)->torch.Tensor: # (n,) raw scores on the CPU
-    "D's scores of `x`, from any thread; nothing of D advances."
-    if not torch.is_tensor(x) or tuple(x.shape[1:]) != tuple(self.source.shape): raise ValueError(f"x is {tuple(getattr(x, 'shape', ())) or type(x).__name__}; need a tensor (n, {', '.join(map(str, self.source.shape))})")
-    return self.between_steps(self._look, self.D, x.float()).flatten()
-
-@patch
-def _look(self:GANLearner, net, x):
-    with borrowed_rng(self.streams, 'look', device=self.device), torch.no_grad(), eval_mode(net), held(net):
-        return torch.cat([_seen(net, b.to(self.device, copy=True)) for b in x.split(256)]).float().cpu()
-
-def _seen(net, x):
-    heed()      # many samples of a large network take long
-    return net(x)
-
-@patch
-def _validate(self:GANLearner):
-    "D's loss on held-out reals and as many fakes; fastai's `valid_loss`."
-    with unbroken(): return self._held_out_loss()
-
-@patch
-def _held_out_loss(self:GANLearner):
-    x = self.source.valid(512)
-    z = self._z(len(x), 'valid')
-    xf = self._look(self.G, z)
-    l_real, l_fake = self._look(self.D, x), self._look(self.D, xf)
-    self.valid_loss = self.tricks.loss().d_loss(l_real.flatten(), l_fake.flatten()).item()
-    if self.metrics and self._averagers(): xf = self._make(True, partial(self._look, self.G, z))
-    self.metric_values = self.measure(z, x, xf)
-    return self.valid_loss
-
-# %% ../nbs/learner.ipynb #771df34a
-@patch(as_prop=True)
-def history(self:GANLearner):
-    "The record as a DataFrame: one row per step."
-    import pandas as pd
-    n = self.record.n                    # another thread may be adding rows
-    df = pd.DataFrame({c: self.record.array(c)[:n] for c in list(self.record.columns)})
-    return df.astype({'step': int})
-
-@patch
-def layer_norms(self:GANLearner)->dict: # {'d': (names, (rows, layers)), 'g': ...}
-    "The gradient norm of every layer at every step."
-    return {k: (list(r.columns), np.stack([r.array(c) for c in r.columns], 1)) for k, r in self.layers.items()}
-
-# %% ../nbs/learner.ipynb #93e10f91
-@patch
-def plot(self:GANLearner, *columns:str, log:bool=False, title:str=''):
-    "Columns of the record over the steps, with a flag at every change."
-    from ganlab.plots import plot_columns
-    for c in columns:
-        if c not in self.record.columns: raise ValueError(f"no column {c!r} in the record; it has: {', '.join(self.record.columns)}")
-    return plot_columns(self.record, self.tricks.log, *columns, log=log, title=title)
-
-@patch
-def plot_losses(self:GANLearner): return self.plot('d_loss', 'g_loss', *[c for c in self.record.columns if '/' in c], title='Loss')
-@patch
-def plot_grad_norms(self:GANLearner): return self.plot('d_grad_norm', 'g_grad_norm', log=True, title='Gradient norm, before clipping')
-@patch
-def show_samples(self:GANLearner, n:int=64):
-    "Samples of the fixed latents beside as many reals."
-    from ganlab.plots import plot_samples
-    return plot_samples(self.sample(n), self.some_x[:n], title=f'step {self.step}', range=self.range)
-@patch
-def show_results(self:GANLearner, ds_idx=1, dl=None, max_n=9, shuffle=True, **kwargs):
-    "fastai's name for `show_samples`."
-    return self.show_samples(max_n)
-
-# %% ../nbs/learner.ipynb #5232f234
-@patch
-def reset_opt(self:GANLearner):
-    "Forget the optimisers' moments."
-    for o in (self.opt_d, self.opt_g): o.state.clear()
-    self._ring.clear()
-
-@patch
-def use_opt(self:GANLearner,
-    key:str, # 'd' or 'g'
-    opt,     # a torch optimiser of that network's parameters
-):
-    "Train D or G with another optimiser from here on; its rates become the base."
-    was = self.rates.group(key)['params']
-    setattr(self, f'opt_{key}', opt)
-    self.rates.opts[key] = opt
-    self.rates.adopt(key, was)
-
-@patch
-def save(self:GANLearner,
-    file, # the name of a file in `path/models`, without its suffix
-    with_opt:bool=True, # the optimisers' state, too
-    force:bool=False, # replace even a file that is none of `save`'s
-    **kwargs, # of fastai's callbacks, and without effect
-): # -> the path written
-    "Write weights and buffers as safetensors; what `save` itself wrote by that name before is replaced, as in fastai."
-    from fastai.learner import join_path_file
-    from safetensors.torch import save_file
-    from ganlab.engine.snapshots import named_state
-    file = join_path_file(file, self.path/self.model_dir, ext='.safetensors')
-    if os.path.lexists(file) and not _is_saved(file): may_write(file, force=force)
-    def go():
-        on = {t.name: t.state_dict() for t in self.tricks.enabled}
-        ts = {n: t.detach().cpu().contiguous().clone() for n, t in named_state(self).items() if (with_opt or not n.startswith('opt_')) and (not n.startswith('trick/') or n.split('/')[1] in on)}
-        numbers = {n: {k: v for k, v in s.items() if not torch.is_tensor(v)} for n, s in on.items()}
-        params = {t.name: t.params for t in sorted(self.tricks.enabled, key=lambda t: t.since)}
-        opts = [type(o).__name__ for o in (self.opt_d, self.opt_g)] if with_opt else None
-        with placed(file) as (part,): save_file(ts, part, metadata=dict(format='ganlab 1', step=str(self.step), tricks=json.dumps(numbers), params=json.dumps(params), opts=json.dumps(opts), remembered=json.dumps(opt_numbers(self) if with_opt else {})))
-    self.between_steps(go)
-    return file
-
-def _is_saved(file)->bool:
-    "Is it a file that `save` wrote?"
-    from safetensors import SafetensorError, safe_open
-    try:
-        with safe_open(file, 'pt') as f: return (f.metadata() or {}).get('format', '').startswith('ganlab')
-    except (OSError, SafetensorError): return False
-
-@patch
-def load(self:GANLearner, file, with_opt:bool=True, **kwargs):
-    "Read what `save` wrote into the networks; tricks that its weights need are turned on, a weight that does not fit is named, and nothing is changed."
-    from fastai.learner import join_path_file
-    from safetensors import SafetensorError, safe_open
-    file = join_path_file(file, self.path/self.model_dir, ext='.safetensors')
-    try:
-        with safe_open(file, 'pt') as f: ts, meta = {n: f.get_tensor(n) for n in f.keys()}, f.metadata() or {}
-    except FileNotFoundError: raise FileNotFoundError(f"there is no {file}; learn.save({file.stem!r}) writes it") from None
-    except SafetensorError as e: raise ValueError(f"{file} is not a whole safetensors file ({e}); save it again") from None
-    made = []
-    def go():
-        with unbroken(), all_or_nothing(self, lambda: self.run.has(made)) as undo:
-            if not self.training_now: self._turn_on_for(ts, meta, made, undo)
-            self._take_in(file, ts, meta, with_opt)
-            self.run.write(*made)
-        self.tricks._applied(made)
-        for c in made: c.answered()
-        self._ring.clear()
-        self.run.edited(self)
-        if not self.training_now: self.run.left(self)
-    self.between_steps(go)
-    return self
-
-@patch
-def _take_in(self:GANLearner, file, ts, meta, with_opt):
-    "Put a file's tensors in place, and what its tricks have counted."
-    wrong, saved, opts = self._misfits(ts), json.loads(meta.get('tricks', '{}')), json.loads(meta.get('opts', 'null'))
-    missing = [n for n in saved if n not in self.tricks or not self.tricks[n].enabled]
-    if wrong: raise ValueError(f"{file.name} does not fit these networks: {', '.join(wrong[:3])}{' ...' if len(wrong) > 3 else ''} differ; {self._remedy(ts, saved, missing)}")
-    mine = [type(o).__name__ for o in (self.opt_d, self.opt_g)]
-    if with_opt and opts and opts != mine: raise ValueError(f"{file.name} holds the state of {', '.join(opts)}, and this learner uses {', '.join(mine)}; load it with with_opt=False")
-    load_tensors(self, ts, with_opt and opts is not None, json.loads(meta.get('remembered', '{}')))
-    for n in saved.keys() - set(missing):
-        self.tricks[n].load_state_dict({**saved[n], **{k.split('/', 2)[2]: v for k, v in ts.items() if k.startswith(f'trick/{n}/')}})
-        self.tricks[n].restored(self)
-
-@patch
-def _remedy(self:GANLearner, ts, saved, missing)->str:
-    "What to do where a file's weights do not fit."
-    more = set(self._of_nets()) - set(ts)
-    beside = [t.name for t in self.tricks.enabled if t.within and not t.plain and t.name not in saved] if more else []
-    if beside and not missing: return f"turn {', '.join(beside)} off first"
-    return 'build them as they were when it was saved' + (f", and turn on {', '.join(missing)}" if missing else '') + (f", and turn {', '.join(beside)} off" if beside else '')
-
-@patch
-def _of_nets(self:GANLearner)->dict: # name -> tensor
-    from ganlab.engine.snapshots import named_state
-    return {n: t for n, t in named_state(self).items() if n[:2] in ('d/', 'g/')}
-
-@patch
-def _misfits(self:GANLearner, ts)->list: # names
-    "What of the networks a file has not, or has otherwise, and what it has beside them."
-    nets = self._of_nets()
-    return [n for n, t in nets.items() if n not in ts or ts[n].shape != t.shape] + [n for n in ts if n[:2] in ('d/', 'g/') and n not in nets]
-
-@patch
-def _turn_on_for(self:GANLearner, ts, meta, made:list, undo):
-    "Turn on what was on when a file was written, where that is all that its weights have beside these networks'; `made` takes the changes, which are not recorded yet."
-    wrong, saved = self._misfits(ts), json.loads(meta.get('tricks', '{}'))
-    if not wrong or set(wrong) & set(self._of_nets()): return
-    self.run.met(self)
-    params = json.loads(meta.get('params', 'null')) or dict.fromkeys(saved, {})
-    for name in params:
-        if name not in self.tricks or self.tricks[name].enabled or self.tricks[name].plain: continue
-        try:
-            with all_or_nothing(self) as mine:
-                c = self.tricks.change('on', name, params[name])
-                c.asked = self.step
-                self.tricks._try(c, mine)
-                undo.push(mine.pop_all())
-        except Exception: continue          # what does not fit is named by the caller
-        made.append(c)
-        self.tricks[name].refit(saved[name])
+    for p in self.trained[key]: p.grad = None
+    for t in self.tricks.slots[f'after_{key}']: self.ask(t, f'after_{key}', c)

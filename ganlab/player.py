@@ -14,7 +14,8 @@ from fastcore.basics import patch
 import numpy as np
 import ganlab.travel.lookback, ganlab.travel.fork
 from .data import as_source, standard
-from .engine.fastai_loop import StepError, StepLearner
+from .engine.recovery import StepError
+from .engine.fastai_loop import StepLearner
 from .engine.meters import Record
 from .panels.state import show, thou
 from .record.pictures import Pictures

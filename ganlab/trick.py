@@ -182,7 +182,7 @@ class Ctx:
         return self.learn.streams.generator(f'{self.who}/{self.phase}{self.side or ""}{tag}', self.step, self.k, self.learn.device)
     def score(self, x, side:str)->'torch.Tensor': # samples (B, ...), 'real' or 'fake' -> (B,)
         "D's raw scores of what the tricks let it see of `x`."
-        return self.learn._score(x, side, self)
+        return self.learn.d_scores(x, side, self)
 
 # %% ../nbs/trick.ipynb #b94f1a46
 @patch

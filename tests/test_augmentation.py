@@ -16,7 +16,7 @@ KINDS = ['mlp', 'skip', 'loop', 'tied', *IMAGES]
 def context(learn, phase='d', who='', step=0):
     "An update in which the scores are there"
     c = Ctx(learn, step, 0, phase)
-    c.who, c.x, c.z = who, learn.source.batch(0), learn._z(learn.bs)
+    c.who, c.x, c.z = who, learn.source.batch(0), learn.latents(learn.bs)
     with torch.no_grad(): c.xf = learn.G(c.z)
     c.l_real, c.l_fake = c.score(c.x, 'real'), c.score(c.xf, 'fake')
     return c

@@ -4,7 +4,7 @@ import pytest, torch
 from torch import nn
 from torch.nn.utils import parametrizations, spectral_norm as legacy_spectral_norm
 from torch.utils.data import DataLoader, TensorDataset
-from ganlab.engine.fastai_loop import StepError
+from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.engine.snapshots import named_params
 from ganlab.engine.switch import Refused
@@ -116,7 +116,7 @@ def test_accumulation_is_a_larger_batch(kind, update):
     n, bs = 3, 8
     learn, t = caught(kind, n, update=update)
     b, G, D, loss = learn.n_batches, learn.G, learn.D, learn.base_loss
-    x, z = torch.cat([learn.source.batch(b + i) for i in range(n)]), torch.cat([learn._z(bs, 'z', learn.step, i << 20) for i in range(n)])
+    x, z = torch.cat([learn.source.batch(b + i) for i in range(n)]), torch.cat([learn.latents(bs, 'z', learn.step, i << 20) for i in range(n)])
     L_d = loss.d_loss(D(x).flatten(), D(G(z).detach()).flatten()); d = torch.autograd.grad(L_d, list(D.parameters()))
     L_g = loss.g_loss(D(G(z)).flatten()); g = torch.autograd.grad(L_g, list(G.parameters()), allow_unused=True)
     d_real = D(x).mean().item()
@@ -142,7 +142,7 @@ def test_accumulation_leaves_the_context_as_it_was():
         def after_d(self, ctx): self.at_d = ctx.k, ctx.x, ctx.z, ctx.xf, len(ctx.l_real)
         def after_g(self, ctx): self.at_g = ctx.k, ctx.x, ctx.z, ctx.xf, len(ctx.l_fake)
     learn = make_learner(n_d=2); learn.tricks.add(After); learn.tricks.on('after'); learn.tricks.on('grad_accumulation', n=2)
-    z = learn._z(8, 'z', 0, 1); go(learn, 1)
+    z = learn.latents(8, 'z', 0, 1); go(learn, 1)
     t = learn.tricks['after']
     for k, x, zz, xf, n in (t.at_d, t.at_g): assert k == 1 and len(x) == len(xf) == 8 and torch.equal(zz, z) and n == 16
     assert learn.n_batches == 4 and learn.tricks['grad_accumulation'].reals is None

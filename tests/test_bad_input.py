@@ -5,7 +5,7 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from ganlab.data import digits_dls, image_dls, tensor_dls
-from ganlab.engine.fastai_loop import StepError
+from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.losses import losses
 from ganlab.nets import dcgan, mlp

@@ -67,7 +67,7 @@ def test_data_that_cannot_be_searched_whole(kind, tmp_path):
     assert (take(close, 3)['card']['found'] is None) == (kind == 'last')      # before the first step, nothing was trained on
     for _ in range(3):
         learn.fit_steps(1, progress=False)
-        seen.append(learn._row['d'][0].x)
+        seen.append(learn.row['d'][0].x)
         found = take(close, 3)['card']['found']
     among = dict(held=x[200:], last=torch.cat(seen), folder=learn.source.valid(256))[kind]
     index, distance = by_hand(learn.sample(4)[3], among)

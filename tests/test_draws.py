@@ -100,7 +100,7 @@ def train(learn, n=6):
 def test_the_same_bits_as_with_a_generator_that_is_lent(kind, monkeypatch):
     "As it was recorded when the default generator was seeded for each phase and put back after the step"
     new = train(make(D_of(kind)))
-    monkeypatch.setattr('ganlab.learner.out_of_sight', lambda nets: True)
+    monkeypatch.setattr('ganlab.engine.meeting.out_of_sight', lambda nets: True)
     old = train(make(D_of(kind)))
     assert old.streams.lends and new.draws and new.streams.lends == kind.startswith('recomputes')
     assert new.state_hash() == old.state_hash() and torch.equal(new.sample(8), old.sample(8))

@@ -6,7 +6,7 @@ from fastai.callback.progress import CSVLogger
 from fastai.callback.schedule import ParamScheduler, SchedLin
 from fastai.callback.tracker import EarlyStoppingCallback, SaveModelCallback
 from ganlab.data import tensor_dls
-from ganlab.engine.fastai_loop import StepError
+from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from strangers import Faulty, copies, data, go, make_learner, nets, one_sentence, unequal
 

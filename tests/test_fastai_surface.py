@@ -17,7 +17,7 @@ from fastai.callback.training import BnFreeze, GradientClip, ShortEpochCallback
 from fastai.learner import AvgMetric, CastToTensor, Learner, Metric, SkipToEpoch, ValueMetric
 from ganlab.data import tensor_dls
 from ganlab.engine.callbacks import GANGraph, GANProgress, GANRecorder
-from ganlab.engine.fastai_loop import StepError
+from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.metrics import sliced_wasserstein
 from ganlab.trick import find_tricks
@@ -399,7 +399,7 @@ def test_metrics_see_what_sample_makes():
     got = []
     def keep(fakes, reals): got.append(fakes); return 0.
     learn = make_learner(metrics=keep, lr_g=1e-2, tricks=['ema']); go(learn, 5)
-    loss = learn.validate()[0]; z = learn._z(len(got[-1]), 'valid')
+    loss = learn.validate()[0]; z = learn.latents(len(got[-1]), 'valid')
     assert torch.equal(got[-1], learn.sample(z=z)) and not torch.equal(got[-1], learn.sample(z=z, ema=False))
     learn.tricks.off('ema'); assert learn.validate()[0] == loss
 

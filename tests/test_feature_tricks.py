@@ -103,7 +103,7 @@ def test_ahead_is_where_d_goes(opt):
     "On one batch, D's unrolled weights are those that D's own optimiser reaches"
     learn = make_learner(opt=opt, lr_d=1e-2, n=8, bs=8); go(learn, 3)
     t = learn.tricks['unrolled']; t.params = t.checked(dict(steps=4))
-    c = learn._open(0, 'd'); c.xf = learn.G(c.z).detach(); learn.n_batches -= 1
+    c = learn.open_update(0, 'd'); c.xf = learn.G(c.z).detach(); learn.n_batches -= 1
     ahead = {n: w.detach() for n, w in t.unroll(c).items()}
     for _ in range(4):
         learn.base_loss.d_loss(learn.D(c.x).flatten(), learn.D(c.xf).flatten()).backward()
@@ -164,7 +164,7 @@ def test_unrolled_lends_all_weights(kind):
     learn = make_learner('tied', opt=lambda ps, lr: torch.optim.SGD(ps, lr=lr), lr_d=.1, D=RowsLSTM() if kind == 'lstm' else None)
     t = learn.tricks['unrolled']; t.params = t.checked(dict(steps=2))
     go(learn, 1)
-    c = learn._open(0, 'd'); c.xf = learn.G(c.z).detach()
+    c = learn.open_update(0, 'd'); c.xf = learn.G(c.z).detach()
     ahead = t.unroll(c)
     for _ in range(2): learn.opt_d.zero_grad(); learn.base_loss.d_loss(learn.D(c.x).flatten(), learn.D(c.xf).flatten()).backward(); learn.opt_d.step()
     for n, p in learn.D.named_parameters(): assert torch.allclose(p, ahead[n], atol=1e-6), n

@@ -2,7 +2,7 @@
 import pytest, torch
 from torch import nn
 from ganlab.data import tensor_dls
-from ganlab.engine.fastai_loop import StepError
+from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.losses import LSGAN
 from ganlab.nets import dcgan

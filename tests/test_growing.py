@@ -84,7 +84,7 @@ def test_a_foreign_loader_grows_too():
     dl = DataLoader(TensorDataset(images(1, 16, 16, 1), torch.arange(24)), batch_size=4, shuffle=True, drop_last=True)
     with pytest.warns(UserWarning, match=GROW): learn = GANLearner(dl, *dcgan(16, 1, 6, 4))
     go(learn, 2); grow(learn); go(learn, 3)
-    assert learn._row['d'][0].x.shape == (4, 1, 32, 32) and learn.sample(2).shape == (2, 1, 32, 32)
+    assert learn.row['d'][0].x.shape == (4, 1, 32, 32) and learn.sample(2).shape == (2, 1, 32, 32)
 
 # Resolution: the three identities, on and off
 
@@ -363,7 +363,7 @@ def test_multi_scale_is_the_mean(loss):
     learn.tricks.on(DUAL, mode='multi_scale', n_scales=3)
     assert [n.sign for n in others(learn)] == [1, 1]
     before = net_state(learn.D)
-    x, z = learn.source.batch(learn.n_batches), learn._z(learn.bs, 'z', learn.step, 0)
+    x, z = learn.source.batch(learn.n_batches), learn.latents(learn.bs, 'z', learn.step, 0)
     with torch.no_grad():
         xf = copy.deepcopy(learn.G)(z)
         ls = [get_loss(loss).d_loss(net(v(x)).flatten(), net(v(xf)).flatten()) for net, v in ((learn.D, lambda x: x), (others(learn)[0], halved), (others(learn)[1], lambda x: halved(halved(x))))]

@@ -6,7 +6,7 @@ from torch import nn
 from fastai.callback.core import Callback
 from ganlab.compare import ab
 from ganlab.data import ring_dls
-from ganlab.engine.fastai_loop import StepError
+from ganlab.engine.recovery import StepError
 from ganlab.lab import Lab
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
@@ -327,15 +327,15 @@ def test_an_interrupt_on_the_way_back(tmp_path):
     "A rewind that cannot be finished leaves everything as it was"
     learn = switched(tmp_path/'a')
     before, log = learn.state_hash(), [c.sentence for c in learn.tricks.log]
-    steps, one = [], learn._updates
+    steps, one = [], learn.play
     def tired(*args):
         steps.append(learn.step)
         if len(steps) in (2, 3): raise KeyboardInterrupt
         return one(*args)
-    learn._updates = tired
+    learn.play = tired
     with pytest.raises(KeyboardInterrupt): learn.rewind(17)
     assert (learn.step, learn.state_hash(), [c.sentence for c in learn.tricks.log]) == (25, before, log)
-    del learn._updates
+    del learn.play
     check(learn, tmp_path/'a')
 
 def test_back_to_a_snapshot_with_the_rates_of_its_time(tmp_path):

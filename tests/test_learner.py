@@ -6,7 +6,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from fastai.callback.core import Callback, CancelFitException
 import handwritten
 from ganlab.data import tensor_dls
-from ganlab.engine.fastai_loop import StepError
+from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.losses import losses
 from ganlab.engine.rng import Streams

@@ -107,8 +107,8 @@ def test_augmented_alike(trick):
     seen = {}
     for name, x, end in (('unit', squares(), nn.Sigmoid()), ('usual', squares()*2 - 1, nn.Tanh())):
         learn, _ = made(loader(x), end); learn.tricks.on(trick, **params)
-        t, c = learn.tricks[trick], learn._open(0, 'd'); c.who, c.side = trick, 'real'
-        learn._at = c
+        t, c = learn.tricks[trick], learn.open_update(0, 'd'); c.who, c.side = trick, 'real'
+        learn.under_way = c
         seen[name] = t.changed_sample(c.x, c, 'r') if trick == 'consistency' else t.inputs(c.x, c)
         go(learn, 2)
     torch.testing.assert_close(seen['unit']*2 - 1, seen['usual'], atol=1e-5, rtol=1e-5)
@@ -120,9 +120,9 @@ def test_noise_is_measured_by_the_data():
     for name, x, end in (('unit', squares(), nn.Sigmoid()), ('usual', squares()*2 - 1, nn.Tanh())):
         learn, _ = made(loader(x), end)
         learn.tricks.on('instance_noise', share=1.)
-        t, c = learn.tricks['instance_noise'], learn._open(0, 'd')
+        t, c = learn.tricks['instance_noise'], learn.open_update(0, 'd')
         c.who, c.side = 'instance_noise', 'real'
-        learn._at = c
+        learn.under_way = c
         seen[name] = t.inputs(c.x, c)
         assert t.sigma_at(0) == pytest.approx(.1*float(x.std()), rel=.1)
     torch.testing.assert_close(seen['unit']*2 - 1, seen['usual'], atol=1e-5, rtol=1e-5)

@@ -1,7 +1,7 @@
 "Rates, betas, optimisers and counts of updates: any order of switching comes to the same, and nothing learnt is lost."
 import itertools, math
 import pytest, torch
-from ganlab.engine.fastai_loop import StepError
+from ganlab.engine.recovery import StepError
 from ganlab.engine.switch import Refused
 from ganlab.tricks.optimizer import kind, means
 from strangers import copies, go, groups_hold, make_learner, net_state, one_sentence, unequal

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest, torch
 from torch.utils.data import DataLoader, TensorDataset
 from ganlab.data import ring_dls, tensor_dls
-from ganlab.engine.fastai_loop import StepError
+from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
 from ganlab.record.store import RunError, Store, pack

@@ -3,7 +3,7 @@ import os, shutil, sqlite3, threading, time, warnings
 import numpy as np, pytest, torch
 from torch import nn
 from ganlab.data import ring_dls, tensor_dls
-from ganlab.engine.fastai_loop import StepError
+from ganlab.engine.recovery import StepError
 from ganlab.lab import Lab
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp

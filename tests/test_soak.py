@@ -98,7 +98,7 @@ def everything(learn):
     "All that a refused change might have touched; tensors apart, as copies"
     tr = learn.tricks
     numbers = (learn.step, learn.n_batches, learn.n_d, learn.half, learn.bs, learn.n_d_now, learn.n_g_now, learn.update, learn.together, id(learn.base_loss), id(learn.some_x))
-    known = ([who(r) + (list(r.columns), r.n) for r in (learn.record, *learn.layers.values())], {k: [id(p) for p in ps] for k, ps in learn._trained.items()}, sorted(map(str, learn.found)))
+    known = ([who(r) + (list(r.columns), r.n) for r in (learn.record, *learn.layers.values())], {k: [id(p) for p in ps] for k, ps in learn.trained.items()}, sorted(map(str, learn.found)))
     tricks = {n: trick_now(t) for n, t in tr.items()}, [(s, [t.name for t in ts]) for s, ts in tr.slots.items()], list(tr.built), len(tr.log)
     whole = numbers, known, tricks, net_now(learn.model), opt_now(learn.opt_d), opt_now(learn.opt_g), learn.rates.state(), data_now(learn.source), [id(o) for o in learn.rates.opts.values()]
     return whole, copies(learn), learn.run.store.rows('select count(*), max(id) from changes')

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.autograd.function import once_differentiable
 from ganlab.data import tensor_dls
-from ganlab.engine.fastai_loop import StepError
+from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
 from ganlab.engine.surgery import at, instead, insert, laid_like, layers, level_bias, resting, sites, unheard

@@ -3,7 +3,7 @@ import random, threading, time
 import pytest, torch
 from fastai.callback.core import CancelFitException
 from torch import nn
-from ganlab.engine.fastai_loop import StepError
+from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.losses import losses
 from ganlab.engine.switch import Refused

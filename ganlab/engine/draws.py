@@ -13,8 +13,8 @@ from torch.utils import checkpoint
 from torch.utils._python_dispatch import TorchDispatchMode
 
 # %% auto #0
-__all__ = ['takers', 'makers', 'draws', 'Given', 'on_cpu', 'Lend', 'Draws', 'dropout', 'begin', 'end', 'lent', 'current',
-           'mentions', 'may_draw', 'out_of_sight']
+__all__ = ['takers', 'makers', 'draws', 'lent_here', 'Given', 'on_cpu', 'Lend', 'Draws', 'dropout', 'begin', 'end', 'lent',
+           'current', 'mentions', 'may_draw', 'out_of_sight']
 
 # %% ../../nbs/engine/draws.ipynb #341f4c4d
 _takers = """rand randn randint randperm rand_like randn_like randint_like normal bernoulli multinomial poisson binomial _standard_gamma _sample_dirichlet
@@ -57,6 +57,9 @@ def on_cpu(args, kwargs)->bool:
     return torch.device(device).type == 'cpu'
 
 # %% ../../nbs/engine/draws.ipynb #52438e7b
+lent_here = ("G or D draws random numbers where it cannot be given a generator (it is compiled or scripted, or draws within torch.utils.checkpoint): "
+         "while a step runs, PyTorch's default generator is lent to it. Whatever else draws meanwhile should draw from a torch.Generator of its own")
+
 class Lend(BaseException):
     "These draws cannot be given a generator: the default one has to be lent."
 

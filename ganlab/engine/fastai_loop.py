@@ -4,7 +4,7 @@
 
 # %% ../../nbs/engine/fastai_loop.ipynb #77f5a27a
 from __future__ import annotations
-import math, warnings
+import warnings
 from contextlib import contextmanager, nullcontext
 from functools import partial, wraps
 from types import SimpleNamespace
@@ -19,33 +19,19 @@ from fastcore.foundation import L
 import torch
 from ..base.interrupt import breakable, listen, unbroken
 from .callbacks import GANProgress, GANRecorder, suited
+from .recovery import StepError
 from .rng import whole
 from .turnstile import Turnstile, busy
 from .unsuited import methods, unsuited
 
 # %% auto #0
-__all__ = ['StepError', 'StepLearner']
-
-# %% ../../nbs/engine/fastai_loop.ipynb #d27ac845
-class StepError(RuntimeError):
-    "A step failed; the learner stands at the last whole step before it."
-    def __init__(self,
-        sentence:str,     # what happened, where
-        step:int,         # the step that failed
-        at:int,           # steps done: where the learner stands now
-        culprit:str=None, # the trick that raised, or whose term was not finite
-        term:str=None,    # the first quantity that was not finite
-        detail:str='',    # one more sentence
-        trace:str='',     # the traceback, as text
-    ):
-        super().__init__(sentence)
-        self.step, self.at, self.culprit, self.term, self.detail, self.traceback_text = step, at, culprit, term, detail, trace
+__all__ = ['StepLearner']
 
 # %% ../../nbs/engine/fastai_loop.ipynb #b28fc0f2
 class StepLearner(Learner):
     "A fastai learner whose batch is one call of `one_step`."
     def __init__(self, dls, model, cbs=None, path=None):
-        self._table, self._seen, self.metric_values, self.turnstile = {}, None, [], Turnstile(torch.get_num_threads())
+        self._table, self.seen, self.metric_values, self.turnstile = {}, None, [], Turnstile(torch.get_num_threads())
         super().__init__(dls, model, loss_func=noop, cbs=None, path=path, default_cbs=False)
         self.last_d = self.last_g = self.last_loss = 0.
         self.add_cbs([GANRecorder(), GANProgress()])
@@ -55,12 +41,12 @@ class StepLearner(Learner):
     xb = property(lambda self: (self._of_batch('z'),), noop, doc="For callbacks: the latents of the step, as a tuple of one.")
     yb = property(lambda self: (self._of_batch('x'),), noop, doc="For callbacks: its reals.")
     pred = property(lambda self: self._of_batch('xf'), noop, doc="For callbacks: its fakes.")
-    loss = property(lambda self: None if self._seen is None else torch.tensor(getattr(self._seen, 'loss', self.last_loss)), noop, doc="For callbacks: d_loss + g_loss of the step.")
+    loss = property(lambda self: None if self.seen is None else torch.tensor(getattr(self.seen, 'loss', self.last_loss)), noop, doc="For callbacks: d_loss + g_loss of the step.")
     smooth_loss = property(lambda self: torch.tensor((self.recorder.losses or [self.last_loss])[-1]), noop, doc="For callbacks: the same, smoothed.")
     def _of_batch(self, name):
-        t = getattr(self._seen, name, None)
+        t = getattr(self.seen, name, None)
         return None if t is None else t.detach()
-    def _end_cleanup(self): self.dl = self._seen = None
+    def _end_cleanup(self): self.dl = self.seen = None
 
     @property
     def training_now(self)->bool: return self.turnstile.training # is some thread training?
@@ -72,7 +58,7 @@ class StepLearner(Learner):
 
     def claim(self): return self.turnstile.claimed(self._begin, self._end) # within the block, the calling thread is the trainer
     def _begin(self):
-        self._ring.clear()      # while idle, anyone may have touched the weights
+        self.touched()      # while idle, anyone may have touched the weights
         self.run.met(self)
     def _end(self):
         try: self.boundary()
@@ -171,7 +157,7 @@ def _do_epoch(self:StepLearner):
     self._with_events(lambda: self._all_steps(self._steps, self._gate), 'train', CancelTrainException)
     if self.validates:
         self.training = False
-        self._with_events(self._validate, 'validate', CancelValidException)
+        self._with_events(self.validate_now, 'validate', CancelValidException)
 
 @patch
 def _fit(self:StepLearner, n_epoch, steps, gate=None, lr=None, cbs=None, validates=True, progress=True): # validates None: where a callback tracks a metric
@@ -228,7 +214,7 @@ def validate(self:StepLearner, ds_idx:int=1, dl=None, cbs=None): # -> a number; 
     "D's loss on held-out reals against as many fakes, in eval mode, and the metrics; `None` where nothing is held out."
     if ds_idx != 1 or dl is not None or cbs is not None: raise ValueError("validate() looks at what the learner holds out; for other samples, learn.score(x) gives D's scores")
     if not self.has_valid: return None
-    loss = self.between_steps(self._validate)
+    loss = self.between_steps(self.validate_now)
     return L(loss, *self.metric_values) if self.metrics else loss
 
 def _schedule(name):
@@ -257,7 +243,7 @@ def measure(self:StepLearner,
     z, x, xf, # latents, held-out reals and as many fakes, (n, ...)
 )->list: # a value of each metric
     "Ask the metrics, to whom `pred` are the fakes and `y` the reals."
-    before, self._seen, values = self._seen, SimpleNamespace(z=z, x=x, xf=xf, loss=self.valid_loss), []
+    before, self.seen, values = self.seen, SimpleNamespace(z=z, x=x, xf=xf, loss=self.valid_loss), []
     try:
         for m in self.metrics:
             m.reset()
@@ -265,7 +251,7 @@ def measure(self:StepLearner,
             except Exception as e: raise RuntimeError(f"the metric {m.name} failed; it is called with fakes and reals, of shape {tuple(xf.shape)} each: {type(e).__name__}: {e}") from e
             v = m.value
             values.append(v.item() if hasattr(v, 'item') else v)
-    finally: self._seen = before
+    finally: self.seen = before
     return values
 
 # %% ../../nbs/engine/fastai_loop.ipynb #76c76d1f

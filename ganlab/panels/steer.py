@@ -48,7 +48,7 @@ class Steer(Tenant, W.VBox):
         "Draw the samples that the sliders ask for; what is refused is said below them."
         try:
             how = dict(truncation=self.truncation.value)
-            if self.mixing.value: how |= dict(mix=self.learn._z(1, 'steer', 1 + self.other.value), layers=list(range(self.places.value[0], self.places.value[1] + 1)))
-            x = self.learn.sample(z=self.learn._z(self.n, 'steer z', self.latents.value), **how)
+            if self.mixing.value: how |= dict(mix=self.learn.latents(1, 'steer', 1 + self.other.value), layers=list(range(self.places.value[0], self.places.value[1] + 1)))
+            x = self.learn.sample(z=self.learn.latents(self.n, 'steer z', self.latents.value), **how)
             self.picture.value, self.said.value = _jpeg(tile_images(x, max(1, round(self.n**.5)), range=self.learn.range)), ''
         except ValueError as e: self.said.value = html.escape(str(e))

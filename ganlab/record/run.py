@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from fastcore.basics import patch
 import numpy as np, torch
-from ..engine.fastai_loop import StepError
+from ..engine.recovery import StepError
 from ..base.interrupt import unbroken
 from .thinning import fingerprint, pace, pack_frame, superfluous, unpack_frame
 from ..base.late import late

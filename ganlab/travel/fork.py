@@ -39,7 +39,7 @@ def undo(self:GANLearner):
 
 def _undo(learn):
     run = learn.run
-    for name, edit in learn.rates.edits(): learn._log_rate(name, edit)
+    for name, edit in learn.rates.edits(): learn.log_rate(name, edit)
     if not learn.training_now: run.met(learn)
     changes = run.changes
     last = next((c for c in reversed(changes) if not c.own), None)
@@ -64,7 +64,7 @@ def _back(learn, step, last, progress):
         with run.asleep():
             put_back(learn, here)
             for r, columns, data, n in mine: r.columns, r._data, r.n = columns, data, n
-            learn._ring.clear()
+            learn.touched()
             learn.rewire()
             learn.settle()
         raise

@@ -108,7 +108,7 @@ def _made_again(learn, todo, source):
         learn.tricks.refused.pop(new.name, None)
         _never_made(c, new, source)
     if some:
-        learn._ring.clear()
+        learn.touched()
         learn.rewire()
     learn.settle()
 
@@ -130,13 +130,13 @@ def carry_on(self:GANLearner,
                     if s in mults: self.rates.mult = mults[s]
                     self.make_again(todo, source)
                     compared.look(len(todo))
-                    if not self._ring: self.keep()
+                    if not self.ring: self.keep()
                     self.one_step()
                     compared.look(len(todo))
         finally: self.rates.mult = mult
         self.make_again(todo, source)
         compared.look(len(todo))
-        self._ring.clear()
+        self.touched()
     return compared.step
 
 @patch
@@ -182,7 +182,7 @@ def bring(self:Run,
         if not learn.tricks.built and not learn.tricks.enabled:      # a fresh learner: into the networks that were given
             with borrowed_rng(learn.streams, 'build', device=learn.device): learn.tricks.build(snap.built)
         put_back(learn, replace(snap, log=tuple(c for c in changes if c.id <= s['last'])))
-        learn._ring.clear()
+        learn.touched()
         self.fill(learn)
         learn.rates.mult = mult      # what a fit that is under way has set is its own
         differs = learn.carry_on([c for c in changes if c.id > s['last']], self, step, progress)

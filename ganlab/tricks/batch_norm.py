@@ -50,7 +50,7 @@ def moments(learn, key:str, layers:list, batches:int)->list: # of (mean (C,), va
         for h, m in zip(handles, layers): m._forward_hooks.move_to_end(h.id, last=False)      # before what others have put there
         try:
             for i in range(batches):
-                xf = learn.G(learn._z(learn.bs, 'batch_norm', learn.step, i))
+                xf = learn.G(learn.latents(learn.bs, 'batch_norm', learn.step, i))
                 if key == 'd':
                     learn.D(learn.source.batch(learn.n_batches + i).to(learn.device).clone()), learn.D(xf.clone())
         finally:
@@ -147,10 +147,10 @@ def attach(self:BatchNorm, learn, undo):
     Grafted.attach(self, learn, undo)
     if not self.from_d: return
     D, before = learn.D, fed(learn)
-    x = torch.cat([learn.some_x[:16].to(learn.device), learn._look(learn.G, learn.some_z).to(learn.device)])
-    was = learn._look(D, x)
+    x = torch.cat([learn.some_x[:16].to(learn.device), learn.look(learn.G, learn.some_z).to(learn.device)])
+    was = learn.look(D, x)
     for n, layer in [(n, D.get_submodule(l)) for n, l in before.items()]: self.take_out(learn, D.get_submodule(n), layer)
-    now = learn._look(D, x)
+    now = learn.look(D, x)
     if not torch.allclose(was, now, rtol=1e-4, atol=1e-4*was.abs().max().clamp(min=1).item()):
         raise ValueError(f"{self.title}: D uses what goes into a BatchNorm elsewhere too, so it cannot be folded")
 
@@ -181,14 +181,14 @@ def folds(self:BatchNorm, learn, layer, keep:bool)->bool: # keep the fold, where
     "Can `layer`, in G, take in what stands behind it? Tried on some latents, as a forward may use its weight elsewhere too."
     part, hooks = layer.ganlab_batch_norm, list(layer._forward_hooks.values())
     if len(hooks) > 1 or rigid(learn.G, layer) or layer.bias is None: return False
-    was, opt, bn, g = learn._look(learn.G, learn.some_z), learn.opt_g, nn.BatchNorm1d(len(part.bn.weight), device=learn.device), part.gate
+    was, opt, bn, g = learn.look(learn.G, learn.some_z), learn.opt_g, nn.BatchNorm1d(len(part.bn.weight), device=learn.device), part.gate
     s = part.bn.weight/(part.bn.running_var + bn.eps).sqrt()
     calibrate(bn, 0., 1 - bn.eps)
     bn.weight.copy_(1 - g + g*s), bn.bias.copy_(g*(part.bn.bias - part.bn.running_mean*s))
     kept = [(p, p.clone(), {k: v.clone() for k, v in opt.state.get(p, {}).items() if torch.is_tensor(v)}) for p in (layer.weight, layer.bias)]
     fold(layer, bn, opt)
     remove(layer, self.name)
-    now = learn._look(learn.G, learn.some_z)
+    now = learn.look(learn.G, learn.some_z)
     fits = torch.allclose(was, now, rtol=1e-4, atol=1e-4*was.abs().max().clamp(min=1).item())
     if fits and keep: return True
     insert(layer, self.name, part)

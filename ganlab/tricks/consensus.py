@@ -43,13 +43,13 @@ class Consensus(Trick):
         with seeded('g'):
             g.l_fake = g.score(xf, 'fake')
             if getattr(learn.loss_now, 'g_uses_real', True): g.l_real = g.score(g.x, 'real')
-            for t in learn.tricks.slots['scores']: g.l_fake = learn._ask(t, 'scores', g.l_fake, g)
+            for t in learn.tricks.slots['scores']: g.l_fake = learn.ask(t, 'scores', g.l_fake, g)
         return [learn.loss_now.d_loss(d.l_real, d.l_fake), learn.loss_now.g_loss(g.l_fake, g.l_real)]
 
     def gradients(self, ctx)->tuple: # R, and what it adds to D's and to G's gradients: lists of tensors, or None where it depends on a weight in no way
         "½‖v‖² and its gradient; nothing that the networks keep advances."
         learn = ctx.learn
-        weights, nets = [learn._trained[k] for k in 'dg'], (learn.D, learn.G)
+        weights, nets = [learn.trained[k] for k in 'dg'], (learn.D, learn.G)
         still = [p for p in weights[0] if not p.requires_grad]
         for p in still: p.requires_grad_(True)
         try:
@@ -67,8 +67,8 @@ class Consensus(Trick):
         r, *gs = self.gradients(ctx)
         ctx.terms[f'g_loss/{self.name}'] = w*r
         for key, new in zip('dg', gs):
-            waiting = key == 'g' or any(p.grad is not None for p in learn._trained['d'])    # D has a step of its own only with its gradients
-            for p, g in zip(learn._trained[key], new):
+            waiting = key == 'g' or any(p.grad is not None for p in learn.trained['d'])    # D has a step of its own only with its gradients
+            for p, g in zip(learn.trained[key], new):
                 if g is not None and waiting: p.grad = w*g if p.grad is None else p.grad.add_(g, alpha=w)
 
 # %% auto #0

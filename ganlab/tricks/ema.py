@@ -38,7 +38,7 @@ class EMA(Trick):
 
     def around_step(self, updates, ctx):
         learn, before = ctx.learn, ctx.learn.n_batches
-        ps = learn._ps['g']       # as long as nothing is changed, the same dict
+        ps = learn.params['g']       # as long as nothing is changed, the same dict
         self.weights = self.now(ps)
         if ps is not self.ps: self.ps, self.wrapped = ps, parametrised(learn.G)
         out, n = updates(), (learn.n_batches - before)*learn.bs

@@ -45,7 +45,7 @@ __all__ = ['GradAccumulation']
 def accumulate(self:GradAccumulation, update, ctx, more:list):
     "Let `update` compute the gradient on each micro-batch, and leave the mean where it leaves its own."
     learn, first = ctx.learn, (ctx.k, ctx.x, ctx.z, ctx.xf)
-    ps = learn._trained[ctx.phase]
+    ps = learn.trained[ctx.phase]
     total, noted, scores = [p.grad for p in ps], {}, []
     try:
         for i in range(self.n):
@@ -69,10 +69,10 @@ def _plus(a, b, w): # gradients, or None
 def enter(self:GradAccumulation, ctx, k:int, i:int, more:list):
     "Put the next micro-batch into `ctx`; in the D phase with fakes, without a graph."
     learn, who, ctx.who = ctx.learn, ctx.who, ''         # what fails here is the data or the networks
-    learn._at = ctx
-    if i == len(more): more.append((lambda c: (c.x, c.z))(learn._open(k, 'd')))
+    learn.under_way = ctx
+    if i == len(more): more.append((lambda c: (c.x, c.z))(learn.open_update(k, 'd')))
     ctx.k, (ctx.x, ctx.z), ctx.xf = k, more[i], None        # G makes its fakes in its own update
     if ctx.phase == 'd':
-        learn._rng.seed('d', ctx.step, k)
-        with learn._autocast(), torch.no_grad(): ctx.xf = learn.G(ctx.z)
-    learn._at, ctx.who = ctx, who
+        learn.rng.seed('d', ctx.step, k)
+        with learn.autocast(), torch.no_grad(): ctx.xf = learn.G(ctx.z)
+    learn.under_way, ctx.who = ctx, who

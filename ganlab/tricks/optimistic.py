@@ -41,10 +41,10 @@ class Optimistic(Trick):
         for which, opt in (('D', learn.opt_d), ('G', learn.opt_g)):
             b = max(g['betas'][0] if 'betas' in g else g.get('momentum', 0) for g in opt.param_groups)
             if b >= limit: return f"With a momentum of {b:g} {which}'s steps lag by as much as optimism hastens them, or more; take one (β₁) below {lag}."
-    def note(self, ctx): self.grads = {n: p.grad for n, p in ctx.learn._ps[ctx.phase].items() if p.grad is not None}
+    def note(self, ctx): self.grads = {n: p.grad for n, p in ctx.learn.params[ctx.phase].items() if p.grad is not None}
     @torch.no_grad()
     def correct(self, ctx):
-        key, ps, opt = ctx.phase, ctx.learn._ps[ctx.phase], ctx.learn.opt_d if ctx.phase == 'd' else ctx.learn.opt_g
+        key, ps, opt = ctx.phase, ctx.learn.params[ctx.phase], ctx.learn.opt_d if ctx.phase == 'd' else ctx.learn.opt_g
         options = {id(p): g for g in opt.param_groups for p in g['params']}
         for n, g in self.grads.items():
             o, was = options[id(ps[n])], self.last.get(f'{key}/{n}')

@@ -135,10 +135,10 @@ def measured(self:SpectralNorm, learn, net)->str|None: # one sentence; None: all
     own = [m for m in layers.values() if not is_usual(m)]
     if not own: return None
     z = learn.some_z
-    x = z if which == 'G' else torch.cat([learn.some_x[:len(z)].to(learn.device), learn._look(learn.G, z).to(learn.device)])
+    x = z if which == 'G' else torch.cat([learn.some_x[:len(z)].to(learn.device), learn.look(learn.G, z).to(learn.device)])
     ends = {id(m.weight): m.weight*self.scale/torch.linalg.matrix_norm(as_matrix(m.weight, _rows(m)).float(), 2).to(m.weight) for m in layers.values() if m.weight.any()}
-    was = learn._look(net, x)
-    with swapped(net, {n: ends[id(p)] for n, p in net.named_parameters() if id(p) in ends}): then = learn._look(net, x)
+    was = learn.look(net, x)
+    with swapped(net, {n: ends[id(p)] for n, p in net.named_parameters() if id(p) in ends}): then = learn.look(net, x)
     spread = then.std().item()/max(was.std().item(), 1e-12)
     kind = type(own[0]).__name__
     if abs(spread - 1) < .01 and torch.allclose(was, then, rtol=.05, atol=.05*was.std().item()): return f"{which}'s {kind} layers bound their weights themselves: at the target {which} gives what it gives now (measured)."

@@ -287,7 +287,7 @@ def sample(self:Style, learn,
     def go():
         out = []
         for part, other in zip(z.split(256), mixes):
-            with self.steer(net, psi, other, chosen): out.append(learn._look(net, part))
+            with self.steer(net, psi, other, chosen): out.append(learn.look(net, part))
         return torch.cat(out)
     return learn.between_steps(go)
 

@@ -103,13 +103,13 @@ class Unrolled(Trick):
         "D's weights `steps` updates ahead."
         learn, c = ctx.learn, Ctx(ctx.learn, ctx.step, ctx.k, 'd')
         if ctx.xf is None:            # a half step of G: the same fakes as ever
-            with learn._autocast(), borrowed_rng(learn.streams, 'g', ctx.step, ctx.k, learn.device): ctx.xf = learn.G(ctx.z)
+            with learn.autocast(), borrowed_rng(learn.streams, 'g', ctx.step, ctx.k, learn.device): ctx.xf = learn.G(ctx.z)
         c.x, c.z, c.xf = ctx.x, ctx.z, (ctx.xf.detach() if self.first_order else ctx.xf).float()
         def loss(ws):
             with swapped(learn.D, ws), borrowed_rng(learn.streams, 'd-scores', ctx.step, ctx.k, learn.device):
                 c.l_real, c.l_fake = c.score(c.x, 'real'), c.score(c.xf, 'fake')
-                return learn._sum(learn.loss_now.d_loss(c.l_real, c.l_fake), 'd', c)
-        opt, trained = learn.opt_d, set(map(id, learn._trained['d']))
+                return learn.summed(learn.loss_now.d_loss(c.l_real, c.l_fake), c)
+        opt, trained = learn.opt_d, set(map(id, learn.trained['d']))
         group = {id(p): {**g, 'lr': g['lr']*self.rate} for g in opt.param_groups for p in g['params']}
         names = {n: p for n, p in learn.D.named_parameters() if id(p) in trained}
         ws, plain = {n: p.detach().requires_grad_() for n, p in names.items()}, dict(weight_decay=0, momentum=0)

@@ -95,7 +95,7 @@ class VirtualBatchNorm(Grafted):
             if not (layers := hosts(net, self.name)): continue
             for h in layers: h._forward_hooks.move_to_end(next(reversed(h._forward_hooks)), last=False)   # before what others put behind this BatchNorm
             n, first = self.size(learn, key), getattr(layers[0], f'ganlab_{self.name}')
-            first.reference = learn._z(n, f'{self.name}/reference', learn.step) if key == 'g' else learn.source.batch(learn.n_batches)[:n].to(learn.device).clone()
+            first.reference = learn.latents(n, f'{self.name}/reference', learn.step) if key == 'g' else learn.source.batch(learn.n_batches)[:n].to(learn.device).clone()
             self.handles += [net.register_forward_pre_hook(Ahead(self.name)), net.register_forward_hook(Ahead(self.name), always_call=True)]
         if not self.over: self.blend(learn, lambda gate: gate.fill_(1.))
     def blend(self, learn, move):
