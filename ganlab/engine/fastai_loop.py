@@ -33,7 +33,6 @@ class StepLearner(Learner):
     def __init__(self, dls, model, cbs=None, path=None):
         self._table, self.seen, self.metric_values, self.turnstile = {}, None, [], Turnstile(torch.get_num_threads())
         super().__init__(dls, model, loss_func=noop, cbs=None, path=path, default_cbs=False)
-        self.last_d = self.last_g = self.last_loss = 0.
         self.add_cbs([GANRecorder(), GANProgress()])
         self.add_cbs(cbs)
 

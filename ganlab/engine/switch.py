@@ -318,7 +318,8 @@ def _refused(self:Tricks, changes, error):
     "Note a refusal: of the change that failed, and of those that are not made without it."
     failed = next((c for c in changes if c.error), changes[-1])
     verb = dict(on='Not turned on', off='Not turned off', set='Not changed', loss='Loss not changed').get(failed.kind, 'Not done')
-    why = str(error) if isinstance(error, (Refused, ValueError)) else f'{type(error).__name__}: {error}'
+    own = isinstance(error, ValueError) or type(error).__module__.startswith('ganlab.')      # these are sentences already
+    why = str(error) if own else f'{type(error).__name__}: {error}'
     others = '' if len(changes) == 1 else f" Nothing of what was asked together with it was changed: {', '.join(c.title for c in changes if c is not failed)}."
     for c in changes:
         c.moot, c.error = False, Refused(f"{verb}: {why}{others}")
