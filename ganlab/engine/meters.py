@@ -6,6 +6,7 @@
 from __future__ import annotations
 import numpy as np, torch
 from contextlib import contextmanager
+from fastcore.basics import patch
 
 # %% auto #0
 __all__ = ['plain_ops', 'layer_norms', 'eval_mode', 'input_grads', 'no_way_back', 'input_grad_norm', 'Record', 'minmax']
@@ -115,6 +116,24 @@ class Record:
         self.columns, self.n, self.era = list(columns), n, self.era + 1
         self.data = np.full((n + 1024, len(columns)), np.nan, np.float32)
         self.data[:y.shape[1], :len(y)] = y.T
+
+# %% ../../nbs/engine/meters.ipynb #589eaeb3
+@patch
+def block(self:Record, start=0)->tuple: # names, and values (columns, rows), a view
+    "All columns, from a row on; another thread may add rows meanwhile."
+    n, columns, data = self.n, list(self.columns), self._data
+    columns = columns[:data.shape[1]]
+    return columns, data[start:n, :len(columns)].T
+
+@patch
+def held(self:Record)->tuple: # to be given to `hold`
+    "All that is in it, not copied."
+    return self.columns, self._data, self.n
+
+@patch
+def hold(self:Record, held:tuple):
+    "Have in it what was in it when `held` was called."
+    self.columns, self._data, self.n = held
 
 # %% ../../nbs/engine/meters.ipynb #d6927a6b
 def minmax(
