@@ -111,7 +111,7 @@ LAYERS = [o.split() for o in (        # what may import what: a module imports f
     'engine.draws engine.inside engine.layers engine.meters engine.state engine.rng losses judge.verdict',
     'trick engine.probe data nets',
     'engine.surgery engine.twice engine.snapshots engine.rollback engine.unsuited metrics plots',
-    'engine.turnstile engine.rates engine.optimizers engine.callbacks engine.switch engine.asking engine.rows engine.meeting engine.recovery engine.boundary engine.looking engine.saving engine.fastai_loop tricks',
+    'engine.turnstile engine.change engine.queue engine.rates engine.optimizers engine.callbacks engine.switch engine.asking engine.rows engine.meeting engine.recovery engine.boundary engine.looking engine.saving engine.fastai_loop tricks',
     'record.remains record.store record.pictures record.thinning record.run',
     'learner',
     'travel.resume travel.lookback travel.fork travel.script judge.one_sample compare presets catalogue',

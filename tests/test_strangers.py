@@ -8,7 +8,7 @@ from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
 from ganlab.engine.surgery import at, instead, insert, laid_like, layers, level_bias, resting, sites, unheard
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from ganlab.trick import Trick
 from ganlab.tricks.diffaugment import augment
 from strangers import Equal, FunctionalD, Normalising, conv_d, data, go, make_learner, moved, net_state, one_sentence

@@ -6,7 +6,7 @@ from torch import nn
 from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.losses import losses
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from ganlab.trick import Flag, Num, Trick
 from strangers import Drift, Faulty, copies, go, groups_hold, make_learner, net_state, one_sentence, unequal
 

@@ -11,7 +11,7 @@ from ..base.interrupt import unbroken
 from .recovery import StepError
 from .state import Plan
 from .surgery import recentre
-from .switch import Change
+from .change import Change
 from ..losses import get_loss, loss_key, loss_name, loss_title, scores_of, sees_level
 
 # %% auto #0
@@ -92,7 +92,7 @@ def note_change(self:Boundary, c:Change, caution:str=None):
     "Note a change that has happened already, here and in the record."
     c.step, c.caution = self.step, caution
     self.run.write(c)
-    c._done.set()
+    c.done.set()
     self.tricks.made(c)
 
 @patch

@@ -14,7 +14,7 @@ from ..losses import loss_name
 from ..engine.meters import eval_mode
 from ..engine.rng import borrowed_rng
 from ..engine.surgery import added, hosts, insert, remove
-from ..engine.switch import Refused
+from ..engine.change import Refused
 from ..trick import Choice, Int, Num, Trick
 
 _name = 'dual_discriminator'
