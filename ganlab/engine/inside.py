@@ -7,7 +7,14 @@ from __future__ import annotations
 from torch import nn
 
 # %% auto #0
-__all__ = ['own_parameters', 'own_buffers', 'own_children', 'forward_hooks', 'backward_hooks', 'drop_forward_hooks', 'called_as']
+__all__ = ['AnyConv', 'AnyNorm', 'AnyBatchNorm', 'AnyDropout', 'own_parameters', 'own_buffers', 'own_children', 'forward_hooks',
+           'backward_hooks', 'drop_forward_hooks', 'called_as']
+
+# %% ../../nbs/engine/inside.ipynb #a6e76192
+AnyConv = nn.modules.conv._ConvNd            # convolutions, transposed ones too
+AnyNorm = nn.modules.batchnorm._NormBase     # BatchNorm and InstanceNorm
+AnyBatchNorm = nn.modules.batchnorm._BatchNorm
+AnyDropout = nn.modules.dropout._DropoutNd
 
 # %% ../../nbs/engine/inside.ipynb #d033367f
 def own_parameters(m:nn.Module)->dict: # name -> Parameter or None

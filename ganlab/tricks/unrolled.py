@@ -9,9 +9,9 @@ from copy import deepcopy
 import torch
 from torch.nn.functional import softplus
 from torch.nn.utils.parametrize import ParametrizationList
-from ..engine.meters import eval_mode, no_way_back, plain_ops
+from ..engine.still import eval_mode, held, swapped
+from ..engine.meters import no_way_back, plain_ops
 from ..engine.rng import borrowed_rng
-from ..engine.surgery import held, swapped
 from ..trick import Choice, Ctx, Flag, Int, Num, Trick
 
 def sgd(w, g, s, o): # a weight, its gradient, the optimiser's state for it, its group's options -> (weight, state)
