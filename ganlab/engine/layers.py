@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
 # %% auto #0
-__all__ = ['usual', 'no_layers', 'raw_weight', 'is_layer', 'is_usual', 'channels_last', 'form', 'sealed']
+__all__ = ['usual', 'no_layers', 'raw_weight', 'is_layer', 'is_usual', 'channels_last', 'form', 'sealed', 'is_batch_norm',
+           'has_statistics']
 
 # %% ../../nbs/engine/layers.ipynb #0c8b277a
 usual = (nn.Linear, nn.modules.conv._ConvNd)        # layers whose formula is known
@@ -77,3 +78,7 @@ def sealed(
     for m in net.modules():
         if isinstance(m, torch.jit.ScriptModule): return 'scripted or traced by torch.jit'
         if hasattr(m, '_orig_mod') or getattr(m._compiled_call_impl, '__module__', '').startswith('torch'): return 'compiled by torch.compile'
+
+# %% ../../nbs/engine/layers.ipynb #7f8dc833
+def is_batch_norm(m:nn.Module)->bool: return isinstance(m, nn.modules.batchnorm._BatchNorm) # PyTorch's, of any dimension
+def has_statistics(m:nn.Module)->bool: return isinstance(m, nn.modules.batchnorm._NormBase) # a batch or instance norm
