@@ -18,7 +18,7 @@ ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in 
     'judge': ('Judge: did it help', 'verdict one_sample'),
     'panels': ('Panels', 'transport tricks samples curves timeline versus steer state'),
     'page': ("Page: the player's file", 'story document'),
-    'base': ('Base: small tools', 'files interrupt late progress decoding')}
+    'base': ('Base: small tools', 'files views interrupt late progress decoding')}
 
 def first_lines(path):
     "(title, module or '') of a notebook"
