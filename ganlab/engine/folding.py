@@ -6,24 +6,10 @@
 from __future__ import annotations
 import torch
 from torch import nn
+from .optimizers import scale_moments
 
 # %% auto #0
-__all__ = ['powers', 'scale_moments', 'fold']
-
-# %% ../../nbs/engine/folding.ipynb #b3edb650
-powers = dict(exp_avg=1, exp_avg_sq=2, max_exp_avg_sq=2, square_avg=2, momentum_buffer=1) # of the gradient's scale, in what is remembered
-
-@torch.no_grad()
-def scale_moments(
-    opt, # the optimiser that holds `p`, or None
-    p:nn.Parameter, # what has become c times itself, the function kept
-    c:torch.Tensor, # of a shape that goes with p
-):
-    "Gradients of `p` are 1/c times what they were, and so is what the optimiser remembers of them."
-    state = opt.state.get(p, {}) if opt else {}
-    for name, power in powers.items():
-        if name == 'momentum_buffer' and 'square_avg' in state: continue     # RMSprop's: a step, and not a gradient
-        if torch.is_tensor(state.get(name)): state[name].div_(torch.where(c == 0, 1., c)**power)
+__all__ = ['fold']
 
 # %% ../../nbs/engine/folding.ipynb #683f329c
 @torch.no_grad()

@@ -10,7 +10,7 @@ from fastcore.basics import patch
 from torch.nn.utils import parametrize
 from ..engine.layers import is_layer, is_usual
 from ..engine.sites import added, instead
-from ..engine.folding import scale_moments
+from ..engine.optimizers import scale_moments
 from ..engine.still import swapped
 from ..trick import Choice, Int, Num, Trick
 

@@ -15,7 +15,7 @@ from ..engine.layers import raw_weight, usual
 from ..engine.rng import borrowed_rng, stream_seed
 from ..engine.surgery import Grafted, Joint, hosts, insert, remove
 from ..engine.sites import instead, layers, sites
-from ..engine.folding import scale_moments
+from ..engine.optimizers import scale_moments
 from ..engine.odd_layers import unheard
 from ..engine.switch import Refused
 from ..trick import Flag, Int, Num
