@@ -109,6 +109,7 @@ def test_constraints():
 LAYERS = [o.split() for o in (        # what may import what: a module imports from the lines above its own, or from its own
     'base.files base.late base.progress base.interrupt base.decoding',
     'engine.draws engine.layers engine.meters engine.rng losses judge.verdict',
+    'sources',
     'trick engine.probe data nets',
     'engine.surgery engine.snapshots engine.rollback engine.unsuited metrics plots',
     'engine.turnstile engine.rates engine.optimizers engine.callbacks engine.switch engine.asking engine.rows engine.meeting engine.recovery engine.boundary engine.looking engine.saving engine.fastai_loop tricks',
