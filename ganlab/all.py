@@ -18,6 +18,7 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 
 # %% ../nbs/all.ipynb #28fea1e8
+from .base.checks import whole
 from .engine.rng import *
 from .data import *
 from .nets import *

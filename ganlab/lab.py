@@ -28,7 +28,7 @@ from .panels.versus import Versus, card, wish
 from .panels.transport import Status, Transport, error_card, in_words
 from .panels.tricks import TrickPanel, tell_controls
 from .player import export_html
-from .engine.rng import whole
+from .base.checks import whole
 from .page.story import raw_at, raw_from
 import ganlab.travel.script
 

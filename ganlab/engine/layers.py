@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
 # %% auto #0
-__all__ = ['usual', 'no_layers', 'raw_weight', 'is_layer', 'is_usual', 'channels_last', 'form', 'sealed']
+__all__ = ['usual', 'no_layers', 'BatchNorms', 'StatNorms', 'Dropouts', 'raw_weight', 'is_layer', 'is_usual', 'channels_last',
+           'form', 'sealed', 'first_of', 'writes']
 
 # %% ../../nbs/engine/layers.ipynb #0c8b277a
 usual = (nn.Linear, nn.modules.conv._ConvNd)        # layers whose formula is known
@@ -77,3 +78,20 @@ def sealed(
     for m in net.modules():
         if isinstance(m, torch.jit.ScriptModule): return 'scripted or traced by torch.jit'
         if hasattr(m, '_orig_mod') or getattr(m._compiled_call_impl, '__module__', '').startswith('torch'): return 'compiled by torch.compile'
+
+# %% ../../nbs/engine/layers.ipynb #ad196380
+BatchNorms = nn.modules.batchnorm._BatchNorm      # BatchNorm1d, 2d, 3d and those made of them
+StatNorms = nn.modules.batchnorm._NormBase        # these and InstanceNorm
+Dropouts = nn.modules.dropout._DropoutNd          # Dropout, Dropout1d, ...
+
+def first_of(
+    net:nn.Module, # G or D
+    kinds,         # a class, or several in a tuple
+    without:str='',# leave out those that have an attribute of this name
+)->str|None: # its name in the network
+    "The first module of `net` that is of these classes."
+    found = ((n, m) for n, m in net.named_modules() if isinstance(m, kinds))
+    return next((n for n, m in found if not (without and hasattr(m, without))), None)
+
+# %% ../../nbs/engine/layers.ipynb #90d7cccc
+def writes(t:torch.Tensor)->int: return t._version # how often it has been written in place

@@ -12,13 +12,14 @@ from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 from .layers import channels_last, form, is_layer, is_usual, no_layers, sealed
 from .meters import eval_mode
+from .optimizers import scale_moments
 from .rng import borrowed_rng
 from ..trick import Trick
 
 # %% auto #0
 __all__ = ['wheres', 'Site', 'added', 'held', 'taken', 'trace', 'laid_like', 'Joint', 'insert', 'remove', 'hosts', 'enrol',
            'sites', 'at', 'layers', 'hidden', 'unheard', 'resting', 'instead', 'Grafted', 'Branch', 'Residual', 'wider',
-           'deeper', 'scale_moments', 'fold', 'swapped', 'level_bias', 'recentre']
+           'deeper', 'fold', 'swapped', 'level_bias', 'recentre']
 
 # %% ../../nbs/engine/surgery.ipynb #6fb5e5fc
 @dataclass(frozen=True)
@@ -309,19 +310,6 @@ def deeper(
     return Residual(conv(shape[0], n, 3, padding=1), conv(n, shape[0], 3, padding=1))
 
 # %% ../../nbs/engine/surgery.ipynb #683f329c
-_moments = dict(exp_avg=1, exp_avg_sq=2, max_exp_avg_sq=2, square_avg=2, momentum_buffer=1)     # powers of the gradient's scale
-
-@torch.no_grad()
-def scale_moments(
-    opt, # the optimiser that holds `p`, or None
-    p:nn.Parameter, # what has become c times itself, the function kept
-    c:torch.Tensor, # of a shape that goes with p
-):
-    "Gradients of `p` are 1/c times what they were, and so is what the optimiser remembers of them."
-    state = opt.state.get(p, {}) if opt else {}
-    for k, power in _moments.items():
-        if k in state and torch.is_tensor(state[k]) and not (k == 'momentum_buffer' and 'square_avg' in state): state[k].div_(torch.where(c == 0, 1., c)**power)
-
 @torch.no_grad()
 def fold(
     layer:nn.Module,    # Linear or Conv, whose output goes into `norm` and nowhere else
