@@ -20,7 +20,8 @@ from .losses import get_loss, losses
 from .metrics import measures, quality, real_samples
 from .plots import Plot, colors
 from .base.progress import progress_bar
-from .engine.rng import Streams, borrowed_rng, whole
+from .engine.rng import Streams, borrowed_rng
+from .base.checks import whole
 from .engine.snapshots import put_back, take
 from .judge.verdict import Look, enough, least, look
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np, torch
 from torch import Tensor
 from .data import TensorDL
-from .engine.rng import Streams, whole
+from .engine.rng import Streams
+from .base.checks import whole
 
 # %% auto #0
 __all__ = ['measures', 'Coverage', 'mode_coverage', 'frechet_distance', 'kernel_distance', 'PRDC', 'prdc', 'sliced_wasserstein',

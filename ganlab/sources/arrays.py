@@ -11,7 +11,8 @@ import numpy as np, torch
 from torch import Tensor
 from fastcore.basics import patch
 from fastai.data.core import DataLoaders
-from ..engine.rng import Streams, whole
+from ..base.checks import whole
+from ..engine.rng import Streams
 from .checks import checked
 from .drawing import Picture, draw_samples
 from .ranges import as_float, back_to, checked_range

@@ -9,7 +9,8 @@ __all__ = ['digits_dls', 'photos_dls']
 import numpy as np, torch
 from torch.nn.functional import avg_pool2d, interpolate
 from fastai.data.core import DataLoaders
-from ..engine.rng import Streams, whole
+from ..base.checks import whole
+from ..engine.rng import Streams
 from .arrays import loaders_of, noted, tensor_dls
 from .ranges import checked_range
 

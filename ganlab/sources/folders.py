@@ -15,7 +15,7 @@ from fastai.data.core import DataLoaders
 from ..base.decoding import deep_span, load_image, sides
 from ..base.files import room_left
 from ..base.progress import progress_bar
-from ..engine.rng import whole
+from ..base.checks import whole
 from .arrays import loaders_of, noted, split
 from .checks import check_number
 from .ranges import checked_range

@@ -8,7 +8,8 @@ __all__ = ['ring_dls', 'grid_dls', 'swissroll_dls']
 # %% ../../nbs/sources/toys.ipynb #a19a53f2
 import math, torch
 from fastai.data.core import DataLoaders
-from ..engine.rng import Streams, whole
+from ..base.checks import whole
+from ..engine.rng import Streams
 from .arrays import loaders_of, noted
 from .checks import check_number
 
