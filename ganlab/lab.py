@@ -9,7 +9,7 @@ from pathlib import Path
 import ipywidgets as W
 from fastcore.basics import patch
 from .engine.fastai_loop import StepLearner
-from .engine.rng import whole
+from .base.checks import whole
 from .losses import loss_name
 from .page.story import raw_at, raw_from
 from .panels.comparing import Comparing
