@@ -10,7 +10,7 @@ from fastcore.basics import patch
 from ..base.interrupt import unbroken
 from .recovery import StepError
 from .state import Plan
-from .surgery import recentre
+from .level import recentre
 from .change import Change
 from ..losses import get_loss, loss_key, loss_name, loss_title, scores_of, sees_level
 

@@ -16,7 +16,8 @@ from .probe import draws_elsewhere, find_range, halvings, probe, unrecorded, who
 from .rng import borrowed_rng
 from .snapshots import named_params
 from .state import Wiring
-from .surgery import enrol, held
+from .enrolment import enrol
+from .still import held
 
 # %% auto #0
 __all__ = ['Meeting']
