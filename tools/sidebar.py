@@ -15,7 +15,7 @@ ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in 
     'engine': ('Engine: a step and its switches', 'switch rollback surgery layers meters fastai_loop unsuited probe rng draws snapshots'),
     'record': ('Record: what a run keeps', 'run pictures thinning store remains'),
     'travel': ('Travel: resume, rewind, fork', 'resume fork lookback script'),
-    'judge': ('Judge: did it help', 'verdict one_sample'),
+    'judge': ('Judge: did it help', 'verdict sibling wishes arm evidence telling figure one_sample'),
     'panels': ('Panels', 'transport tricks samples curves timeline versus steer state'),
     'page': ("Page: the player's file", 'story document'),
     'base': ('Base: small tools', 'files interrupt late progress decoding')}
