@@ -28,11 +28,11 @@ class Look:
     n:int           # seeds
     outcome:str     # 'better', 'worse', 'differs' (neither is better), 'within noise', 'undecided', 'same', 'too few'
     mean:float      # of b - a
-    low:float       # interval of mean, at confidence 1 - level: without 0 where the t test finds a difference; nan: no t test
+    low:float       # interval of mean, at confidence 1 - level: without 0 where a t test finds something; nan: no t test
     high:float
     p:float         # two-sided
     level:float     # of this look: p below it is a finding
-    smallest:float  # difference found in four of five such comparisons (`exact`: with this spread); inf: none; nan: ranks
+    smallest:float  # difference found in four of five such looks (`exact`: with this spread); inf: none; nan: ranks
     exact:bool      # by the permutation test
     ranked:bool=False # runs failed, and are the worst of all; mean is that of the pairs in which neither did
 
