@@ -28,7 +28,8 @@ from .engine.optimizers import make_optimizer
 from .engine.probe import latent_shape, need_module
 from .engine.rates import Rates, TwoOptimizers
 from .engine.recovery import Recovery
-from .engine.rng import BorrowedRNG, Streams, whole
+from .engine.rng import BorrowedRNG, Streams
+from .base.checks import whole
 from .engine.rows import Rows, columns
 from .engine.saving import Saving
 from .engine.switch import Tricks

@@ -21,7 +21,8 @@ from .panels.state import show, thou
 from .record.pictures import Pictures
 from .base.progress import progress_bar
 from .record.store import RunError
-from .engine.rng import Streams, whole
+from .engine.rng import Streams
+from .base.checks import whole
 from .record.run import Run
 from .page.story import Scene, curves_of, fit_page, log_entry, log_flag, page_path, raw_at, raw_from, write_page
 from .engine.switch import Refused

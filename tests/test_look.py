@@ -127,6 +127,16 @@ def test_frames_of_old_and_new_records():
         side = 16 + 2*k + 2 + 1                                  # paper around it, a gap
         assert all(seen[:, side*i - 1].all() for i in range(1, 8)) and not seen[:, side - 2].all()
 
+def test_pictures_show_the_scores_of_the_last_batch():
+    "D's scores of reals and fakes are those of the last step; before the first one there are none"
+    learn = GANLearner(tensor_dls(torch.rand(40, 1, 8, 8)*2 - 1, 8), *dcgan(8, 1, z_dim=4, width=2, seed=0), seed=0)
+    assert Pictures(learn).take()['scores'] == b''
+    learn.fit_steps(2, progress=False)
+    picture = Pictures(learn).take()
+    scores = np.frombuffer(picture['scores'], np.float32)
+    assert (len(scores), picture['split']) == (16, 8)
+    assert np.isclose(scores[:8].mean(), learn.history.d_real.iloc[-1]) and np.isclose(scores[8:].mean(), learn.history.d_fake.iloc[-1])
+
 def test_the_panel_hands_over_pictures_with_paper():
     "Once the data is known, fakes, reals and comparisons are drawn on it; photographs are left as they are"
     x = torch.full((40, 1, 16, 16), -1.)

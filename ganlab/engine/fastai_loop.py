@@ -20,7 +20,7 @@ import torch
 from ..base.interrupt import breakable, listen, unbroken
 from .callbacks import GANProgress, GANRecorder, suited
 from .recovery import StepError
-from .rng import whole
+from ..base.checks import whole
 from .turnstile import Turnstile, busy
 from .unsuited import methods, unsuited
 

@@ -13,7 +13,7 @@ from fastcore.basics import patch, patch_to
 from ..base.interrupt import unbroken
 from ..base.late import late
 from ..losses import loss_name
-from .rng import whole
+from ..base.checks import whole
 from .rollback import all_or_nothing
 from ..trick import Trick, asks_first, find_tricks, inside, nearest, slots
 

@@ -17,7 +17,7 @@ from ..losses import losses, scores_of
 from ..panels.state import show
 from ..record.pictures import fit_size, jpeg_grid, paper_of
 from ..record.store import RunError
-from ..engine.rng import whole
+from ..base.checks import whole
 from ..trick import find_tricks
 
 # %% auto #0

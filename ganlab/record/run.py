@@ -19,7 +19,7 @@ from ..losses import by_key, find_loss, loss_key, losses, scores_of
 from ..metrics import quality
 from .pictures import Pictures
 from .store import RunError, Store, brief_of, files_of, pack, rows_in_brief, rows_in_chunk, unpack
-from ..engine.rng import whole
+from ..base.checks import whole
 from ..engine.snapshots import digest, numbers_text, take
 from ..engine.switch import Change
 
@@ -261,7 +261,7 @@ def flush(self:Run, learn, wait=False, queue=False):
     if self._asleep or n == self._flushed and not self._mults or self._busy and not (wait or queue): return
     parts, start = [], self._start
     for series, rec in (('', learn.record), *learn.layers.items()):
-        rows = rec._data[start:n, :len(rec.columns)].T.copy()
+        rows = rec.data[start:n, :len(rec.columns)].T.copy()
         parts += [(series, start + i, list(rec.columns), rows[:, i:i + rows_in_chunk]) for i in range(0, n - start, rows_in_chunk)]
     self._busy = True
     self._do(self._put_rows, self.line, parts, n, start + (n - start)//rows_in_chunk*rows_in_chunk)
@@ -552,7 +552,7 @@ def steps_on(self:Run, line:int)->int:
 def table(self:Run, line:int=None, series:str='')->tuple: # columns, values (columns, steps)
     "All scalars of a line: those of every step (series ''), or the gradient norms of the layers of 'd' or 'g'."
     if (rec := self._live(line, series)) is None: return self._stored(self.line if line is None else line, series)
-    n, columns, data = rec.n, list(rec.columns), rec._data      # may grow meanwhile
+    n, columns, data = rec.n, list(rec.columns), rec.data      # may grow meanwhile
     return columns[:data.shape[1]], data[:n, :len(columns)].T.copy()
 
 @patch
@@ -589,7 +589,7 @@ def curves(self:Run,
     points, rec, since = whole(points, 'points'), self._live(line), self._start
     chunks = list(self.store.chunks(self.line if line is None else line, brief=True))
     if rec is not None:      # what is not written yet
-        y = rec._data[since:rec.n, :len(rec.columns)].T
+        y = rec.data[since:rec.n, :len(rec.columns)].T
         chunks = [c for c in chunks if c[0] < since] + ([(since, rec.columns, brief_of(y))] if y.shape[1] else [])
     if not chunks: return np.zeros(0, int), {n: np.zeros((2, 0), np.float32) for n in names}
     known = list(dict.fromkeys(c for _, columns, _ in chunks for c in columns))

@@ -11,7 +11,7 @@ from ..base.interrupt import unbroken
 from ..learner import GANLearner
 from ..record.store import RunError, Store
 import ganlab.travel.resume
-from ..engine.rng import whole
+from ..base.checks import whole
 from ..record.run import Run, wipe
 from ..engine.snapshots import put_back, take
 
@@ -52,7 +52,7 @@ def _back(learn, step, last, progress):
     if not learn.training_now: run.met(learn)
     run.flush(learn, wait=True)
     run.sync()
-    here, line, mine = take(learn), run.line, [(r, r.columns, r._data, r.n) for r in (learn.record, *learn.layers.values())]
+    here, line, mine = take(learn), run.line, [(r, r.columns, r.data, r.n) for r in (learn.record, *learn.layers.values())]
     counters = {k: getattr(run, k) for k in ('_start', '_flushed', '_due', '_frame_due', '_snap_due', '_framed', '_mult')}
     last = run.last_before(step) if last is None else last
     stood = here if (step, last) == (here.step, run.last_change()) else None
@@ -63,7 +63,7 @@ def _back(learn, step, last, progress):
         for k, v in counters.items(): setattr(run, k, v)
         with run.asleep():
             put_back(learn, here)
-            for r, columns, data, n in mine: r.columns, r._data, r.n = columns, data, n
+            for r, columns, data, n in mine: r.columns, r.data, r.n = columns, data, n
             learn.touched()
             learn.rewire()
             learn.settle()

@@ -9,7 +9,7 @@ from fastcore.basics import patch
 import numpy as np
 from ..record.thinning import unpack_frame
 from ..learner import GANLearner
-from ..engine.rng import whole
+from ..base.checks import whole
 from ..record.run import Run
 
 # %% auto #0

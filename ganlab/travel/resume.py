@@ -17,7 +17,8 @@ from ..losses import by_key, find_loss, get_loss, loss_key, losses
 from ..base.progress import progress_bar
 from ..record.store import RunError, Store, read_files
 from ..record.remains import remains_of, whole_snapshots
-from ..engine.rng import borrowed_rng, whole
+from ..engine.rng import borrowed_rng
+from ..base.checks import whole
 from ..record.run import Run
 from safetensors.torch import load_file
 from ..engine.snapshots import Snapshot, canonical, digest, named_params, put_back, state_digest, take
