@@ -6,9 +6,10 @@
 from __future__ import annotations
 from itertools import count
 from fastcore.basics import patch
+from .base.checks import whole
 from .base.interrupt import breakable, unbroken
 from .base.progress import progress_bar
-from .engine.rng import Streams, whole
+from .engine.rng import Streams
 from .engine.snapshots import take
 from .judge.arm import Arm, Reader, decided_by_name, decided_by_own, measures_for, train_arm
 from .judge.evidence import Evidence

@@ -88,4 +88,4 @@ def have_read(
 ):
     "Siblings have read the data: the learner's own iterator is not trusted any more."
     source = _loader(learn)
-    if source is not None and source.seekable: source._epoch = -1
+    if source is not None: source.distrust()
