@@ -115,7 +115,7 @@ LAYERS = [o.split() for o in (        # what may import what: a module imports f
     'engine.turnstile engine.change engine.queue engine.rates engine.callbacks engine.switch engine.asking engine.rows engine.meeting engine.recovery engine.boundary engine.looking engine.saving engine.fastai_loop tricks',
     'record.remains record.store record.pictures record.thinning record.run',
     'learner',
-    'travel.resume travel.lookback travel.fork travel.script judge.one_sample compare presets catalogue',
+    'travel.resume travel.lookback travel.fork travel.script judge.one_sample judge.sibling judge.wishes judge.arm judge.evidence judge.telling judge.figure compare presets catalogue',
     'panels',
     'page.document page.story',
     'player lab',
