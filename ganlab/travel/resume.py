@@ -131,7 +131,7 @@ def carry_on(self:GANLearner,
                     if s in mults: self.rates.mult = mults[s]
                     self.make_again(todo, source)
                     compared.look(len(todo))
-                    if not self.ring: self.keep()
+                    if self.ring.stale: self.keep()
                     self.one_step()
                     compared.look(len(todo))
         finally: self.rates.mult = mult
