@@ -719,6 +719,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                    'ganlab/engine/rollback.py')},
             'ganlab.engine.rows': { 'ganlab.engine.rows.Rows': ('engine/rows.html#rows', 'ganlab/engine/rows.py'),
                                     'ganlab.engine.rows.Rows._layer_row': ('engine/rows.html#rows._layer_row', 'ganlab/engine/rows.py'),
+                                    'ganlab.engine.rows.Rows._read': ('engine/rows.html#rows._read', 'ganlab/engine/rows.py'),
+                                    'ganlab.engine.rows.Rows._write_row': ('engine/rows.html#rows._write_row', 'ganlab/engine/rows.py'),
                                     'ganlab.engine.rows.Rows.note_step': ('engine/rows.html#rows.note_step', 'ganlab/engine/rows.py'),
                                     'ganlab.engine.rows.Rows.slope': ('engine/rows.html#rows.slope', 'ganlab/engine/rows.py')},
             'ganlab.engine.saving': { 'ganlab.engine.saving.Saving': ('engine/saving.html#saving', 'ganlab/engine/saving.py'),

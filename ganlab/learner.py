@@ -42,7 +42,10 @@ __all__ = ['GAN', 'GANLearner', 'check_numbers', 'check_tricks', 'check_run']
 # %% ../nbs/learner.ipynb #a7505125
 class GAN(nn.Module):
     "G and D in one module, for fastai; its forward is G's."
-    def __init__(self, G, D): super().__init__(); self.G, self.D = G, D
+    def __init__(self, G, D):
+        super().__init__()
+        self.G, self.D = G, D
+
     def forward(self, z): return self.G(z)
     def reset(self): # for fastai's ModelResetter: networks that carry a state from batch to batch
         for net in (self.G, self.D): getattr(net, 'reset', lambda: None)()
