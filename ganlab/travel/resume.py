@@ -105,7 +105,7 @@ def _made_again(learn, todo, source):
             else: learn.run.edited(learn)
             continue
         new = _again(c, mine)
-        if learn.tricks._apply(new) and not new.moot: continue
+        if learn.tricks.apply(new) and not new.moot: continue
         learn.tricks.refused.pop(new.name, None)
         _never_made(c, new, source)
     if some:
