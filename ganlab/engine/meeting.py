@@ -14,7 +14,7 @@ from ..data import Halved, standard
 from .draws import lent_here, may_draw, out_of_sight
 from .probe import draws_elsewhere, find_range, halvings, probe, unrecorded, whole_batches
 from .rng import borrowed_rng
-from .snapshots import named_params
+from .named_state import named_params
 from .enrolment import enrol
 from .still import held
 
