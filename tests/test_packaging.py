@@ -108,7 +108,7 @@ def test_constraints():
 
 LAYERS = [o.split() for o in (        # what may import what: a module imports from the lines above its own, or from its own
     'base.files base.checks base.late base.progress base.interrupt base.decoding base.views',
-    'engine.draws engine.inside engine.layers engine.still engine.meters engine.optimizers engine.rng losses judge.verdict',
+    'engine.draws engine.inside engine.layers engine.still engine.reach engine.habits engine.meters engine.optimizers engine.rng losses judge.verdict',
     'sources',
     'trick engine.probe data nets',
     'engine.sites engine.odd_layers engine.surgery engine.branches engine.enrolment engine.folding engine.level engine.twice engine.named_state engine.snapshots engine.rollback engine.unsuited metrics plots',

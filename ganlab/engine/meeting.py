@@ -12,7 +12,9 @@ from fastcore.basics import patch
 import torch
 from ..data import Halved, standard
 from .draws import lent_here, may_draw, out_of_sight
-from .probe import draws_elsewhere, find_range, halvings, probe, unrecorded, whole_batches
+from .habits import draws_elsewhere, unrecorded, whole_batches
+from .reach import find_range
+from .probe import halvings, probe
 from .rng import borrowed_rng
 from .named_state import named_params
 from .enrolment import enrol
