@@ -1580,6 +1580,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                           'ganlab/sources/folders.py'),
                                         'ganlab.sources.folders.FileRows.prefetch': ( 'sources/folders.html#filerows.prefetch',
                                                                                       'ganlab/sources/folders.py'),
+                                        'ganlab.sources.folders._check_channels': ( 'sources/folders.html#_check_channels',
+                                                                                    'ganlab/sources/folders.py'),
                                         'ganlab.sources.folders._each': ('sources/folders.html#_each', 'ganlab/sources/folders.py'),
                                         'ganlab.sources.folders._files_under': ( 'sources/folders.html#_files_under',
                                                                                  'ganlab/sources/folders.py'),
