@@ -29,7 +29,7 @@ from .panels.transport import Status, Transport, error_card, in_words
 from .panels.tricks import TrickPanel, tell_controls
 from .player import export_html
 from .base.checks import whole
-from .page.story import raw_at, raw_from
+from .page.changes import raw_at, raw_from
 import ganlab.travel.script
 
 # %% auto #0

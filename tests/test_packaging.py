@@ -116,7 +116,7 @@ LAYERS = [o.split() for o in (        # what may import what: a module imports f
     'learner',
     'travel.resume travel.lookback travel.fork travel.script judge.one_sample compare presets catalogue',
     'panels',
-    'page.document page.story',
+    'page.document page.small page.changes page.story page.scene',
     'player lab',
     'cli',
     'all __main__')]

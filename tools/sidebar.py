@@ -17,7 +17,7 @@ ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in 
     'travel': ('Travel: resume, rewind, fork', 'resume fork lookback script'),
     'judge': ('Judge: did it help', 'verdict one_sample'),
     'panels': ('Panels', 'transport tricks samples curves timeline versus steer state'),
-    'page': ("Page: the player's file", 'story document'),
+    'page': ("Page: the player's file", 'scene story small changes document'),
     'base': ('Base: small tools', 'checks files views interrupt late progress decoding')}
 
 def first_lines(path):
