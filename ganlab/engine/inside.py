@@ -7,7 +7,14 @@ from __future__ import annotations
 from torch import nn
 
 # %% auto #0
-__all__ = ['own_parameters', 'own_buffers', 'own_children', 'forward_hooks', 'backward_hooks', 'drop_forward_hooks', 'called_as']
+__all__ = ['AnyConv', 'AnyNorm', 'AnyBatchNorm', 'AnyDropout', 'own_parameters', 'own_buffers', 'own_children', 'forward_hooks',
+           'backward_hooks', 'drop_forward_hooks', 'called_as', 'put_first']
+
+# %% ../../nbs/engine/inside.ipynb #a6e76192
+AnyConv = nn.modules.conv._ConvNd            # convolutions, transposed ones too
+AnyNorm = nn.modules.batchnorm._NormBase     # BatchNorm and InstanceNorm
+AnyBatchNorm = nn.modules.batchnorm._BatchNorm
+AnyDropout = nn.modules.dropout._DropoutNd
 
 # %% ../../nbs/engine/inside.ipynb #d033367f
 def own_parameters(m:nn.Module)->dict: # name -> Parameter or None
@@ -45,3 +52,8 @@ def drop_forward_hooks(
 def called_as(m:nn.Module): # None: as it is written
     "What stands in place of a module's own call: what `torch.compile` made of it, or a trick."
     return m._compiled_call_impl
+
+# %% ../../nbs/engine/inside.ipynb #7522ce2c
+def put_first(m:nn.Module):
+    "Have the hook that was put behind a module last run first."
+    m._forward_hooks.move_to_end(next(reversed(m._forward_hooks)), last=False)

@@ -11,9 +11,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrize import is_parametrized
 from fastcore.basics import patch
 from ..engine.layers import is_layer
-from ..engine.meters import eval_mode
+from ..engine.still import eval_mode, held
 from ..engine.rng import borrowed_rng
-from ..engine.surgery import Grafted, added, fold, held, hidden, hosts, insert, remove, sites, taken
+from ..engine.surgery import Grafted, hosts, insert, remove
+from ..engine.sites import added, hidden, sites, taken
+from ..engine.folding import fold
 from ..trick import Flag, Int
 
 _norms = {1: nn.BatchNorm1d, 2: nn.BatchNorm1d, 3: nn.BatchNorm2d, 4: nn.BatchNorm3d}

@@ -5,6 +5,7 @@
 # %% ../../nbs/tricks/betas.ipynb #9f7de725
 from __future__ import annotations
 import torch
+from ..engine.optimizers import akin, bias_corrected
 from ..trick import Choice, Flag, Num, Trick
 
 @torch.no_grad()
@@ -17,7 +18,8 @@ def rescale(
     was = []
     for s in (opt.state[p] for p in group['params'] if opt.state.get(p)):
         t = float(s['step'])
-        for k, b in dict(exp_avg=0, exp_avg_sq=1, max_exp_avg_sq=1).items():
+        for k, power in akin(opt, s).moments.items():
+            b = power - 1     # of gradients the first beta, of squares the second
             if k not in s or not t or (c := (1 - new[b]**t)/(1 - old[b]**t)) == 1: continue
             was.append((s[k], s[k].clone()))
             s[k].mul_(c)
@@ -59,7 +61,7 @@ __all__ = ['rescale', 'Betas', 'switch']
 # %% ../../nbs/tricks/betas.ipynb #07b553e6
 def switch(self, learn, on:bool):
     "Let the learner write the betas as they are with the trick on or off, and bring the moments along."
-    groups = [(o, g, g['betas']) for o in learn.rates.opts.values() for g in o.param_groups if isinstance(o, torch.optim.Adam)]    # AdamW is one
+    groups = [(o, g, g['betas']) for o in learn.rates.opts.values() for g in o.param_groups if bias_corrected(o)]
     self.enabled = on
     learn.tricks.refresh()
     learn.settle()

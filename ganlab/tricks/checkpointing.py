@@ -11,9 +11,9 @@ from types import MethodType
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
-from ..engine.meters import eval_mode
+from ..engine.still import eval_mode
 from ..engine.rng import borrowed_rng
-from ..engine.surgery import added, trace
+from ..engine.sites import added, trace
 from ..trick import Choice, Trick
 
 def alike(b): return torch.empty_strided(b.size(), b.stride(), dtype=b.dtype, device=b.device).copy_(b)     # another layout may be summed in another order

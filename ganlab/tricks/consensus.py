@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 from torch.nn.utils.parametrize import ParametrizationList
-from ..engine.meters import eval_mode, no_way_back, plain_ops
+from ..engine.still import eval_mode, held
+from ..engine.meters import no_way_back, plain_ops
 from ..engine.rng import borrowed_rng
-from ..engine.surgery import held
 from ..trick import Ctx, Int, Num, Trick
 
 def half_square(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from ..data import back_to, standard
 from ..engine.rng import borrowed_rng
-from ..engine.surgery import held
+from ..engine.still import held
 from ..trick import Flag, Int, Num, Trick
 from .diffaugment import shifted
 

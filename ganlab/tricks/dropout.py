@@ -6,7 +6,8 @@
 from __future__ import annotations
 import torch
 from torch import nn
-from ..engine.surgery import Grafted, hidden
+from ..engine.surgery import Grafted
+from ..engine.sites import hidden
 from ..trick import Flag, Int, Num, Text
 
 class Drop(nn.Module):
