@@ -4,10 +4,12 @@
 
 # %% ../../nbs/engine/inside.ipynb #ef396da8
 from __future__ import annotations
+from contextlib import contextmanager
 from torch import nn
 
 # %% auto #0
-__all__ = ['own_parameters', 'own_buffers', 'own_children', 'forward_hooks', 'backward_hooks', 'drop_forward_hooks', 'called_as']
+__all__ = ['own_parameters', 'own_buffers', 'own_children', 'forward_hooks', 'backward_hooks', 'drop_forward_hooks', 'called_as',
+           'listening', 'whole_call', 'call_as', 'recast']
 
 # %% ../../nbs/engine/inside.ipynb #d033367f
 def own_parameters(m:nn.Module)->dict: # name -> Parameter or None
@@ -45,3 +47,33 @@ def drop_forward_hooks(
 def called_as(m:nn.Module): # None: as it is written
     "What stands in place of a module's own call: what `torch.compile` made of it, or a trick."
     return m._compiled_call_impl
+
+# %% ../../nbs/engine/inside.ipynb #0e5a64e1
+@contextmanager
+def listening(
+    modules:list,      # any modules
+    hook,              # of a forward hook's form: (module, args, kwargs, output), or with `before` (module, args, kwargs)
+    before:bool=False, # called before the forward, rather than after it
+    first:bool=False,  # called before the hooks that are there
+):
+    "Within the block `hook` is called whenever one of the modules runs."
+    handles = []
+    try:
+        for m in modules:
+            register = m.register_forward_pre_hook if before else m.register_forward_hook
+            handles.append(register(hook, with_kwargs=True, prepend=first))
+        yield
+    finally:
+        for h in handles: h.remove()
+
+# %% ../../nbs/engine/inside.ipynb #e9e21724
+def whole_call(m:nn.Module): return m._call_impl # what a call runs as a rule: its forward and the hooks around it
+
+def call_as(m:nn.Module, call=None):
+    "Have a call of `m` run `call`; None: what it ran before, again."
+    if call is None: del m._compiled_call_impl
+    else: m._compiled_call_impl = call
+
+def recast(m:nn.Module, kind:type, parameters:dict, buffers:dict):
+    "The same module, of another class and with other tensors of its own: the hooks that others have put there stay."
+    m.__class__, m._parameters, m._buffers = kind, dict(parameters), dict(buffers)
