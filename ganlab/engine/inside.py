@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from torch import nn
 
 # %% auto #0
-__all__ = ['own_parameters', 'own_buffers', 'own_children', 'forward_hooks', 'backward_hooks', 'drop_forward_hooks', 'called_as',
-           'listening', 'whole_call', 'call_as', 'recast']
+__all__ = ['own_parameters', 'own_buffers', 'own_children', 'forward_hooks', 'hooks_before', 'hooks_behind', 'backward_hooks',
+           'drop_forward_hooks', 'called_as', 'listening', 'whole_call', 'call_as', 'recast']
 
 # %% ../../nbs/engine/inside.ipynb #d033367f
 def own_parameters(m:nn.Module)->dict: # name -> Parameter or None
@@ -27,7 +27,10 @@ def own_children(m:nn.Module)->dict: # name -> Module or None
 # %% ../../nbs/engine/inside.ipynb #5bca35b2
 def forward_hooks(m:nn.Module)->list: # functions: those that run before its forward, then those that run after it
     "What acts on a module whenever it runs."
-    return [*m._forward_pre_hooks.values(), *m._forward_hooks.values()]
+    return [*hooks_before(m), *hooks_behind(m)]
+
+def hooks_before(m:nn.Module)->list: return list(m._forward_pre_hooks.values()) # functions: those that run before its forward
+def hooks_behind(m:nn.Module)->list: return list(m._forward_hooks.values()) # those that run after it
 
 def backward_hooks(m:nn.Module)->list: # functions
     "What acts on a module whenever its gradients are taken."
