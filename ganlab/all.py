@@ -25,6 +25,7 @@ from .nets import *
 from .losses import *
 from .trick import *
 from .engine.switch import *
+from .engine.still import eval_mode
 from .engine.meters import *
 from .engine import surgery
 from .engine.surgery import Grafted

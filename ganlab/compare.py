@@ -244,7 +244,7 @@ def _readable(learn, again=False):
     source = getattr(learn.source, 'source', learn.source)
     if not isinstance(source, LoaderSource): return
     if again:
-        if source.seekable: source._epoch = -1
+        source.distrust()
     elif learn.training_now and not learn.on_training_thread(): raise RuntimeError("this learner is training, and its data comes from a DataLoader, which two learners cannot read at a time; stop the training first (lab.stop()), or put the data in memory: tensor_dls")
 
 def ab(

@@ -230,8 +230,8 @@ def test_a_loader_is_walked_once():
     "Batches larger than the loader's, looked at ahead of time and read again: the epoch is not begun anew"
     learn = sized('loader'); go(learn, 1); learn.tricks.on('batch_size', bs=35)
     inner, starts = learn.source.source, []
-    own = inner._start
-    inner._start = lambda *a: (starts.append(a), own(*a))
+    own = inner.walk.start
+    inner.walk.start = lambda *a: (starts.append(a), own(*a))
     for _ in range(3): learn.source.batch(learn.n_batches); go(learn, 1)
     assert len(starts) <= 2
 

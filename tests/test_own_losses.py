@@ -97,7 +97,7 @@ def test_its_scores_in_a_record(tmp_path):
     try:
         for at, prob in ((2, True), (6, False), (11, True)):
             lab.timeline.at = at
-            lab._redraw(); assert lab.curves.prob == prob, at
+            lab.screen.redraw(); assert lab.curves.prob == prob, at
     finally: lab.close()
     learn.run.close()
     scene = scene_of(Run.open(tmp_path/'a'))

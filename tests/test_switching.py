@@ -413,4 +413,4 @@ def test_a_late_click_on_a_closed_lab(do):
     from ganlab.lab import Lab
     lab = Lab(make_learner()); lab.close()
     lab.transport.heard(dict(do=do, action=dict(kind='without', name='ema')))
-    assert lab._say == ('', 'this lab is closed; make another: Lab(learn)')
+    assert lab.screen.said == ('', 'this lab is closed; make another: Lab(learn)')

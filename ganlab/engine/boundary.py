@@ -9,7 +9,7 @@ from numbers import Real
 from fastcore.basics import patch
 from ..base.interrupt import unbroken
 from .recovery import StepError
-from .surgery import recentre
+from .level import recentre
 from .switch import Change
 from ..losses import get_loss, loss_key, loss_name, loss_title, scores_of, sees_level
 

@@ -15,7 +15,8 @@ from .draws import lent_here, may_draw, out_of_sight
 from .probe import draws_elsewhere, find_range, halvings, probe, unrecorded, whole_batches
 from .rng import borrowed_rng
 from .snapshots import named_params
-from .surgery import enrol, held
+from .enrolment import enrol
+from .still import held
 
 # %% auto #0
 __all__ = ['Meeting']

@@ -7,10 +7,11 @@ from __future__ import annotations
 import numpy as np, traitlets as T
 from fastcore.basics import patch
 from ..engine.meters import Record
-from .state import CSS, JS, Part, PanelState
+from ..base.views import script, style
+from .state import Part, PanelState
 
 # %% auto #0
-__all__ = ['series', 'windows', 'JS_DATA', 'JS_AXES', 'JS_FLAGS', 'JS_PLOT', 'JS_CURVES', 'CSS_CURVES', 'Thinned', 'Curves']
+__all__ = ['series', 'windows', 'Thinned', 'Curves']
 
 # %% ../../nbs/panels/curves.ipynb #88c50f02
 series = dict(g_grad_norm='log', d_grad_norm='log', d_real='', d_fake='', g_loss='', d_loss='')   # column -> how it is averaged
@@ -90,221 +91,11 @@ def tobytes(self:Thinned)->bytes: # float32: [buckets, rows, width], x, y, the n
     new = [self.record.array(c, a)[:n - a] for c in ('step', *series)]
     return np.concatenate([[k, n - a, self.width], self.x[:k], self.y[:, :, :k].ravel(), *new]).astype(np.float32).tobytes()
 
-# %% ../../nbs/panels/curves.ipynb #57e23227
-JS_DATA = r'''
-const NAMES = ['g_grad_norm', 'd_grad_norm', 'd_real', 'd_fake', 'g_loss', 'd_loss'];
-const PLOTS = [
-  { title: 'Gradient norm', sub: 'log, before clipping', h: { wide: 246, mid: 160, narrow: 176 }, log: true, top: true,
-    lines: [[0, 'G', '--g', '--gt', 'chipG'], [1, 'D', '--d', '--dt', 'chipD']] },
-  { title: 'D score', sub: '0.5 is undecided', h: { wide: 104, mid: 82, narrow: 110 }, score: true,
-    lines: [[2, 'real', '--real', '--ink', 'chipR'], [3, 'fake', '--g', '--gt', 'chipF']] },
-  { title: 'Loss', sub: '', h: { wide: 104, mid: 82, narrow: 110 }, axis: true,
-    lines: [[4, 'G', '--g', '--gt', 'chipG'], [5, 'D', '--d', '--dt', 'chipD']] }];
-const ML = 38, MR = 38;
-const sigmoid = v => 1 / (1 + Math.exp(-v));
-function trailing(v, w, log) {                                   // the mean of the last w values, absent ones left out
-  const out = new Float32Array(v.length); let s = 0, n = 0; const q = [];
-  for (let i = 0; i < v.length; i++) { const t = log ? Math.log(v[i]) : v[i], ok = Number.isFinite(t); q.push(ok ? t : null); if (ok) { s += t; n++ }
-    if (q.length > w) { const o = q.shift(); if (o !== null) { s -= o; n-- } } out[i] = n ? (log ? Math.exp(s / n) : s / n) : NaN }
-  return out;
-}
-function curves(view, smooth, last, prob) {                      // one series: {x, lo, hi, y}
-  const f = view?.byteLength ? floats(view) : new Float32Array(3), [k, m, width] = f, S = NAMES.length, slot = smooth === 100 ? 3 : 2;
-  const tail = i => f.subarray(3 + k + 4 * S * k + i * m, 3 + k + 4 * S * k + (i + 1) * m);
-  const soft = (i, a) => prob && (i === 2 || i === 3) ? a.map(sigmoid) : a;
-  const steps = tail(0), from = Math.max(0, m - last);
-  const all = NAMES.map((name, i) => {
-    const part = j => f.subarray(3 + k + (j * S + i) * k, 3 + k + (j * S + i + 1) * k), raw = tail(i + 1);
-    if (last) { const r = raw.subarray(from); return { x: steps.subarray(from), lo: soft(i, r), hi: soft(i, r), y: soft(i, smooth ? trailing(raw, smooth, i < 2).subarray(from) : r) } }
-    const lo = part(0), hi = part(1), mid = lo.map((v, j) => i < 2 ? Math.sqrt(v * hi[j]) : (v + hi[j]) / 2);
-    return { x: f.subarray(3, 3 + k), lo: soft(i, lo), hi: soft(i, hi), y: soft(i, smooth ? part(slot) : mid), newest: soft(i, raw.slice(-1)) };
-  });
-  return { all, width: last ? 1 : width, n: m ? steps[m - 1] : 0, first: last && m ? steps[from] : 0 };
-}
-'''
-
-# %% ../../nbs/panels/curves.ipynb #6cb1ad64
-JS_AXES = r'''
-function nice(span, most) { const e = 10 ** Math.floor(Math.log10(span / most)); return [1, 2, 5, 10].map(m => m * e).find(s => span / s <= most) }
-function usual(own, others, keep) {                              // [least, greatest] of what is usual, of the latest of our own values and of `keep`; of everything, where that is not much more
-  const finite = s => [...s.y].filter(Number.isFinite), parts = own.map(finite), v = [...parts, ...others.map(finite)].flat().sort((a, b) => a - b);
-  if (!v.length) return [Math.min(...keep), Math.max(...keep)];
-  const at = q => { const i = q * (v.length - 1), k = Math.floor(i); return v[k] + (i - k) * ((v[k + 1] ?? v[k]) - v[k]) }, low = at(.25), high = at(.75), far = 3 * (high - low);
-  const near = v.filter(t => t >= low - far && t <= high + far), kept = [near[0], near[near.length - 1], ...parts.filter(p => p.length).map(p => p[p.length - 1]), ...keep].filter(Number.isFinite);
-  const whole = [Math.min(v[0], ...keep), Math.max(v[v.length - 1], ...keep)], part = [Math.min(...kept), Math.max(...kept)];
-  return whole[1] - whole[0] > 2.5 * (part[1] - part[0]) ? part : whole;
-}
-function beyond(x, p, lines, X, lo, hi, top, low, col) {         // a triangle at the edge where a line leaves the range, and what it reaches there
-  p.lines.forEach(([, , c, ct], i) => { const s = lines[i], y = s.y; let end = -1e9;
-    for (let k = 0; k < y.length; k++) { const up = y[k] > hi; if (!up && !(y[k] < lo)) continue;
-      let best = k; while (k + 1 < y.length && (up ? y[k + 1] > hi : y[k + 1] < lo)) { k++; if (up ? y[k] > y[best] : y[k] < y[best]) best = k }
-      const px = X(s.x[best]), py = up ? top : low, d = up ? 1 : -1; if (px < end) continue;
-      x.fillStyle = col(c); x.beginPath(); x.moveTo(px, py); x.lineTo(px + 4, py + 7 * d); x.lineTo(px - 4, py + 7 * d); x.fill();
-      const text = plain(+y[best].toPrecision(2)); x.textAlign = 'left'; x.textBaseline = 'middle'; x.fillStyle = col(ct); x.fillText(text, px + 7, py + 5 * d); end = px + 12 + x.measureText(text).width } });
-}
-function range(p, lines, keep, prob, others = []) {              // [lo, hi, ticks]; a log range grows by decades and never shrinks by itself; another shows what is usual
-  if (p.score && prob) return [0, 1, [0, .5, 1]];
-  if (p.log) {
-    const vs = [...lines, ...others].flatMap(s => [...s.y]).filter(Number.isFinite);
-    let lo = keep.lo ?? 1e-2, hi = keep.hi ?? 10;
-    for (const v of vs) if (v > 0) { while (lo > v * .9 && lo > 1e-12) lo /= 10; while (hi < v && hi < 1e12) hi *= 10 }
-    keep.lo = lo; keep.hi = hi;
-    const n = Math.round(Math.log10(hi / lo)), by = Math.ceil(n / 6), t = [];
-    for (let i = 0; i <= n; i += by) t.push(lo * 10 ** i);
-    return [lo, hi, t];
-  }
-  let [lo, hi] = usual(lines, others, p.score ? [0] : [0, 1]), s = nice(Math.max(hi - lo, 1e-6), 3), t = [];
-  lo = Math.floor(lo / s + 1e-9) * s; hi = Math.ceil(hi / s - 1e-9) * s;
-  for (let v = lo; v <= hi + s / 2; v += s) t.push(Math.abs(v) < s / 1e6 ? 0 : v);
-  return [lo, hi, t];
-}
-const decade = v => { const e = Math.round(Math.log10(v)); return e >= -3 && e <= 3 ? String(+(10 ** e).toPrecision(1)) : '10' + String(e).replace('-', '⁻').replace(/\d/g, d => '⁰¹²³⁴⁵⁶⁷⁸⁹'[d]) };
-const plain = v => { const a = Math.abs(v); return (a >= 1e4 ? v.toExponential(0).replace('e+', 'e') : String(+v.toPrecision(3))).replace('-', '−') };
-'''
-
-# %% ../../nbs/panels/curves.ipynb #5b7319d1
-JS_FLAGS = r'''
-function flagsOf(x, p, flags, X, w, H, top, bot, roomy, col) {
-  const rows = [[], []], y = top - 11, free = (r, a, b) => rows[r].every(o => b < o[0] || a > o[1]);
-  const fs = flags.map(([t, kind, name]) => ({ kind, name, fx: Math.round(X(t)) + .5, tw: x.measureText(name).width }));
-  if (p.top && roomy) [...fs].reverse().forEach(q => {
-    const right = q.fx + q.tw > w - 2, a = right ? w - 2 - q.tw : q.fx - 4, b = a + q.tw + 6; q.lx = a;
-    for (const r of [1, 0]) if (q.name && free(r, a, b) && (r === 1 || right || free(1, q.fx - 2, q.fx + 2))) { q.row = r; q.right = right; rows[r].push([a - 4, b]); if (r === 0 && !right) rows[1].push([q.fx - 2, q.fx + 2]); return }
-  });
-  x.textBaseline = 'middle';
-  fs.forEach(({ kind, name, fx, lx, row, right }) => {
-    x.strokeStyle = col('--ink2'); x.globalAlpha = .6; x.setLineDash(kind === 'ask' ? [4, 3] : [1, 2]);
-    x.beginPath(); x.moveTo(fx, p.top ? y - 4 : 0); x.lineTo(fx, H - bot); x.stroke(); x.setLineDash([]);
-    if (p.top && row === 0 && !right) { x.beginPath(); x.moveTo(fx, 13); x.lineTo(fx, y - 4); x.stroke() }
-    x.globalAlpha = 1; if (!p.top) return;
-    x.fillStyle = kind === 'off' || kind === 'ask' ? col('--bg') : col('--ink'); x.strokeStyle = col('--ink'); x.lineWidth = 1.25; x.beginPath();
-    const at = kind === 'set' ? [[0, -4], [4, 0], [0, 4], [-4, 0]] : [[0, -4.5], [7, 0], [0, 4.5]];
-    at.forEach(([dx, dy], i) => x[i ? 'lineTo' : 'moveTo'](fx + dx, y + dy)); x.closePath();
-    if (kind === 'ask') x.setLineDash([2, 1.5]); x.fill(); x.stroke(); x.setLineDash([]); x.lineWidth = 1;
-    if (row != null) { x.textAlign = 'left'; x.fillStyle = col('--ink2'); x.fillText(name, lx + (lx === fx - 4 ? 3 : 0), row ? 21 : 7) }
-  });
-}
-'''
-
-# %% ../../nbs/panels/curves.ipynb #4ed78574
-JS_PLOT = r'''
-function plot(cv, p, d, o) {                                     // o: {mode, flags, at, keep, prob, smooth, col, root}
-  const { col } = o, narrow = o.mode === 'narrow', top = p.top ? (narrow ? 20 : 44) : 6, alone = p.axis || narrow && p.top, bot = alone ? 18 : 5;
-  const H = p.h[o.mode] + bot - 5, w = cv.parentNode.clientWidth, x = paper(cv, w, H, col), lines = p.lines.map(l => d.all[l[0]]);
-  const x0 = d.first, was = o.ghost ? p.lines.map(l => o.ghost.all[l[0]]) : [], x1 = Math.max(d.n, o.ghost?.n ?? 0, x0 + 100), X = t => ML + (t - x0) / (x1 - x0) * (w - ML - MR);
-  const [lo, hi, ticks] = range(p, lines, o.keep, o.prob, was);
-  const Y = v => { const f = p.log ? Math.log(v / lo) / Math.log(hi / lo) : (v - lo) / (hi - lo); return top + (1 - Math.max(-.02, Math.min(1.04, f))) * (H - top - bot) };
-  x.textAlign = 'right'; x.textBaseline = 'middle';
-  ticks.forEach(t => { const y = Math.round(Y(t)) + .5; x.strokeStyle = col('--hair'); x.beginPath(); x.moveTo(ML, y); x.lineTo(w - MR, y); x.stroke(); x.fillStyle = col('--ink2'); x.fillText(p.log ? decade(t) : plain(t), ML - 6, y) });
-  if (p.log) { x.strokeStyle = col('--hair'); x.beginPath(); for (let e = lo; e < hi * .99; e *= 10) for (let m = 2; m < 10; m++) { const y = Math.round(Y(e * m)) + .5; x.moveTo(ML - 3, y); x.lineTo(ML, y) } x.stroke() }
-  const ref = p.score ? (o.prob ? .5 : 0) : null;
-  if (ref != null) { x.setLineDash([2, 3]); x.strokeStyle = col('--edge'); x.beginPath(); x.moveTo(ML, Y(ref)); x.lineTo(w - MR, Y(ref)); x.stroke(); x.setLineDash([]) }
-  if (alone) { x.textAlign = 'center'; x.fillStyle = col('--ink2'); const s = Math.max(1, nice(x1 - x0, (w - ML - MR) / 70)); for (let t = Math.ceil(x0 / s) * s; t <= x1; t += s) x.fillText(thou(t), X(t), H - 6) }
-  if (!d.n) { if (p.top) { x.font = col.font(13); x.textAlign = 'center'; x.fillStyle = col('--ink2'); x.fillText('Gradient norms appear after the first step.', (ML + w - MR) / 2, (top + H - bot) / 2) } return }
-  flagsOf(x, p, o.flags.filter(f => f[0] >= x0 && f[0] <= x1), X, w, H, top, bot, !narrow, col);
-  const trace = (a, b) => { x.beginPath(); let pen = false; a.x.forEach((t, i) => { if (Number.isNaN(b[i])) return; x[pen ? 'lineTo' : 'moveTo'](X(t), Y(b[i])); pen = true; if (b === a.lo && a.hi[i] !== b[i]) x.lineTo(X(t), Y(a.hi[i])) }); x.stroke() };
-  x.save(); x.beginPath(); x.rect(ML, top - 6, w - ML - MR, H - top - bot + 8); x.clip(); x.lineJoin = 'round';
-  was.forEach((s, i) => { x.strokeStyle = col(p.lines[i][2]); x.lineWidth = p.top ? 1.6 : 1.2; x.globalAlpha = .35; trace(s, s.y); x.globalAlpha = 1 });   // what was left, or the parent: dimmed
-  p.lines.forEach(([, , c], i) => { const s = lines[i]; x.strokeStyle = col(c); x.lineWidth = 1; x.globalAlpha = o.smooth ? .22 : .8; trace(s, s.lo); x.globalAlpha = 1;
-    if (o.smooth) { x.lineWidth = p.top ? 2.25 : 1.6; trace(s, s.y) } });
-  x.restore(); if (!p.log) beyond(x, p, lines, X, lo, hi, top, H - bot, col);
-  ends(x, p, lines, X, Y, w, col);
-  if (o.at != null) { const hx = Math.round(X(lines[0].x[o.at])) + .5; x.strokeStyle = col('--ink'); x.lineWidth = 1; x.beginPath(); x.moveTo(hx, p.top ? top - 8 : 0); x.lineTo(hx, H - bot); x.stroke();
-    p.lines.forEach(([, , c], i) => { const v = lines[i].y[o.at]; if (Number.isNaN(v)) return; x.fillStyle = col(c); x.strokeStyle = col('--bg'); x.lineWidth = 2; x.beginPath(); x.arc(hx, Y(v), 4, 0, 7); x.fill(); x.stroke() }) }
-}
-function lastOf(s) { for (let i = s.y.length - 1; i >= 0; i--) if (!Number.isNaN(s.y[i])) return i; return -1 }
-function ends(x, p, lines, X, Y, w, col) {                       // the marks and labels on the lines' ends
-  const at = lines.map(lastOf), ys = lines.map((s, i) => at[i] < 0 ? NaN : Y(s.y[at[i]]));
-  const ly = [...ys]; if (Math.abs(ys[0] - ys[1]) < 13) { const m = (ys[0] + ys[1]) / 2, d = ys[0] < ys[1] ? -1 : 1; ly[0] = m + 6.5 * d; ly[1] = m - 6.5 * d }
-  p.lines.forEach(([, label, c, ct], i) => { if (at[i] < 0) return; const ex = X(lines[i].x[at[i]]), ey = ys[i];
-    x.font = col.font(11, 'bold'); x.textAlign = 'left'; x.textBaseline = 'middle'; x.fillStyle = col(ct); x.fillText(label, w - MR + 9, ly[i]); x.font = col.font();
-    x.fillStyle = col(c); x.strokeStyle = col('--bg'); x.lineWidth = 1.5; x.beginPath();
-    if (label === 'G') x.rect(ex - 3.5, ey - 3.5, 7, 7); else if (label === 'fake') { x.strokeStyle = col(c); x.lineWidth = 2; x.moveTo(ex - 4, ey); x.lineTo(ex + 4, ey); x.moveTo(ex, ey - 4); x.lineTo(ex, ey + 4) } else x.arc(ex, ey, 4, 0, 7);
-    x.fill(); x.stroke(); x.lineWidth = 1 });
-}
-'''
-
-# %% ../../nbs/panels/curves.ipynb #6e191718
-JS_CURVES = r'''
-function render({ model, el }) {
-  const root = panel(el, 'curves', 'Curves'), keep = PLOTS.map(() => ({})), out = {}, subs = [];
-  let at = null, d, open = false, far = 0;
-  const set = (k, v) => { model.set(k, v); model.save_changes() };
-  const smooth = radios('Smoothing, steps', [[0, 'Raw'], [20, '20'], [100, '100']], () => model.get('smooth'), v => set('smooth', v));
-  const last = button('q small gl-last', 'Last 500'); last.onclick = () => set('last', model.get('last') ? 0 : 500);
-  root.append(make('div', 'hd', make('h3', '', 'Gradient norm'), make('span', 'mut wide', PLOTS[0].sub), make('span', 'sp'), make('span', 'lab wide', 'Smooth'), smooth, last));
-  const fold = button('fold', '', make('span', '', 'D score and losses'), icon('M3 1l6 5-6 5z')); fold.setAttribute('aria-expanded', false);
-  fold.onclick = () => { open = !open; fold.setAttribute('aria-expanded', open); root.classList.toggle('open', open); w.ask() };
-  const when = make('span', 'mut when'), canvases = PLOTS.map((p, i) => {
-    const vals = make('span', 'vals', ...p.lines.map(([k, label, , , chip]) => { out[k] = make('b', '', '–'); out[k].dataset.value = NAMES[k]; return marked('val', make('i', chip), make('span', '', label), out[k]) }));
-    const cv = make('canvas'); cv.tabIndex = 0; cv.setAttribute('role', 'img');
-    subs[i] = make('span', 'mut wide', p.sub);
-    const head = make('div', 'ph', ...(p.top ? [vals, when] : [make('h4', '', p.title), subs[i], vals]));
-    if (i === 1) root.append(fold);
-    root.append(make('div', 'pl ' + (p.top ? 'top' : 'sub'), head, cv));
-    cv.onpointermove = e => { const b = cv.getBoundingClientRect(), s = d?.all[0]; if (!s?.x.length) return;
-      const f = (e.clientX - b.left - ML) / (b.width - ML - MR), x0 = d.first, span = Math.max(Math.max(d.n, far) - x0, 100), t = x0 + f * span; cv.title = model.get('flags').filter(q => q[0] >= x0 && Math.abs(q[0] - t) / span * (b.width - ML - MR) < 7).map(flagSays).join('\n'); move(f < 0 || f > 1 ? null : nearest(s.x, t)) };
-    cv.onpointerleave = () => move(null);
-    cv.onkeydown = e => { const n = d?.all[0].x.length; if (!n) return; const i = at ?? n - 1, to = { ArrowLeft: i - 1, ArrowRight: i + 1, Home: 0, End: n - 1, PageUp: i - 20, PageDown: i + 20 }[e.key];
-      if (e.key === 'Escape') move(null); else if (to != null) { e.preventDefault(); move(Math.max(0, Math.min(n - 1, to))) } };
-    return cv;
-  });
-  when.title = 'Faint: every step. Bold: the mean of the last steps. Pale: what a rewind left, or the run that this one was forked from';
-  const nearest = (xs, t) => { let a = 0, b = xs.length - 1; while (b - a > 1) { const m = (a + b) >> 1; xs[m] < t ? a = m : b = m } return t - xs[a] < xs[b] - t ? a : b };
-  const shown = () => { const xs = d.all[0].x, m = model.get('mark'); return at ?? (m >= 0 && xs.length && m >= xs[0] ? nearest(xs, m) : null) };   // under the pointer, or where the timeline looks
-  const move = i => { if (i !== at) { at = i; w.ask() } };
-  const read = () => {
-    const prob = model.get('prob'); d = curves(model.get('data'), model.get('smooth'), model.get('last'), prob);
-    if (at != null && at >= d.all[0].x.length) at = null;
-    const here = shown(), got = {}; d.all.forEach((s, k) => { const i = here ?? lastOf(s); got[NAMES[k]] = here == null && !model.get('smooth') && s.newest?.length ? s.newest[0] : i < 0 ? NaN : s.y[i] });
-    NAMES.forEach((n, k) => { out[k].textContent = d.n ? fmt(got[n]) : '–' });
-    const mean = model.get('smooth') ? `mean of ${model.get('smooth')}` : ''; when.textContent = !d.n ? '' : here == null ? mean || 'latest' : [`step ${thou(d.all[0].x[here])}`, mean].filter(Boolean).join(', ');
-    subs[1].textContent = prob ? '0.5 is undecided' : 'raw scores of D';
-    el.dataset.step = d.n; el.dataset.width = d.width; el.dataset.smooth = model.get('smooth'); el.dataset.points = d.all[0].x.length;
-    el.dataset.flags = JSON.stringify(model.get('flags').map(([step, kind, label, name]) => ({ step, kind, label, name })));
-    el.dataset.latest = JSON.stringify(got);
-    smooth.sync(); last.setAttribute('aria-pressed', !!model.get('last'));
-  };
-  const w = watch(root, model, ['frame', 'data', 'flags', 'smooth', 'last', 'prob', 'mark', 'ghost'], () => {
-    read(); const col = palette(root), m = mode(root), flags = model.get('flags'), old = model.get('ghost'), ghost = old?.byteLength && !model.get('last') ? curves(old, model.get('smooth'), 0, model.get('prob')) : null; far = ghost?.n ?? 0;
-    PLOTS.forEach((p, i) => { if (!canvases[i].offsetParent) return;
-      plot(canvases[i], p, d, { mode: m, flags, at: shown(), ghost, keep: keep[i], prob: model.get('prob'), smooth: model.get('smooth'), col, root });
-      canvases[i].setAttribute('aria-label', `${p.title} against step: ` + p.lines.map(([k, l]) => `${l} ${out[k].textContent}`).join(', ')) });
-    col.done();
-  }, read);
-  return () => w.stop();
-}
-export default { render };
-'''
-
-# %% ../../nbs/panels/curves.ipynb #f17fa632
-CSS_CURVES = '''
-.gl-curves .gl-root{padding:12px var(--pad) 16px}
-.gl-curves .hd{margin-bottom:0}
-.gl-curves .pl{margin-bottom:10px}.gl-curves .pl:last-child{margin-bottom:0}
-.gl-curves .ph{display:flex;align-items:baseline;gap:8px;min-height:20px;white-space:nowrap}
-.gl-curves h4{font-size:12px}
-.gl-curves .vals{margin-left:auto;display:flex;gap:14px}
-.gl-curves .val{display:inline-flex;align-items:center;gap:5px;font-size:12px}
-.gl-curves .val b{display:inline-block;text-align:right;font-weight:600;min-width:5.6ch}
-.gl-curves .top .vals{margin:0 0 0 38px;gap:20px}.gl-curves .top .when{margin-left:auto}
-.gl-curves .top .val{font-size:13px}.gl-curves .top .val b{font-size:15px;min-width:6ch}
-.gl-curves canvas{touch-action:pan-y;border-radius:2px}
-.gl-curves .b.fold{display:none}
-@container gl (max-width:1359.9px){.gl-curves .wide{display:none}}
-@container gl (max-width:639.9px){
- .gl-curves .b.fold{display:flex;width:100%;justify-content:space-between;border-width:1px 0 0;border-radius:0;padding:0;background:none}
- .gl-curves .open .fold svg{transform:rotate(90deg)}
- .gl-curves .sub{display:none}.gl-curves .open .sub{display:block}
- .gl-curves .top .ph{min-height:30px;align-items:center}.gl-curves .top .when{white-space:normal;text-align:right;line-height:14px}
-}
-'''
-
 # %% ../../nbs/panels/curves.ipynb #ab03c16b
 class Curves(Part):
     "Gradient norms, D's scores and losses against step, with the changes as flags."
-    _esm = JS + JS_DATA + JS_AXES + JS_FLAGS + JS_PLOT + JS_CURVES
-    _css = CSS + CSS_CURVES
+    _esm = script('panels/curves.js')
+    _css = style('panels/kit.css', 'panels/curves.css')
     data = T.Bytes(b'').tag(sync=True)          # as `Thinned.tobytes` gives them
     flags = T.List().tag(sync=True)             # [step, kind, label, name]
     mark = T.Int(-1).tag(sync=True)             # a step of the past that is looked at; -1: none

@@ -10,9 +10,11 @@ from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate
 from ..data import blend, doubled, halved
 from ..engine.layers import form
-from ..engine.meters import eval_mode
+from ..engine.still import eval_mode
 from ..engine.rng import borrowed_rng
-from ..engine.surgery import deeper, hosts, insert, instead, layers, remove, sites, wider
+from ..engine.branches import deeper, wider
+from ..engine.surgery import hosts, insert, remove
+from ..engine.sites import instead, layers, sites
 from ..engine.switch import Change, Refused
 from ..trick import Choice, Int, Trick
 

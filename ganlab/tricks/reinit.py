@@ -10,7 +10,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from fastcore.basics import patch
 from ..engine.layers import is_layer, is_usual, raw_weight
 from ..engine.rng import borrowed_rng
-from ..engine.surgery import added
+from ..engine.sites import added
 from ..engine.switch import Refused
 from ..trick import Choice, Num, Text, Trick
 

@@ -13,7 +13,10 @@ from torch.nn.utils.parametrize import is_parametrized
 from ..engine.draws import current
 from ..engine.layers import raw_weight, usual
 from ..engine.rng import borrowed_rng, stream_seed
-from ..engine.surgery import Grafted, Joint, hosts, insert, instead, layers, remove, scale_moments, sites, unheard
+from ..engine.surgery import Grafted, Joint, hosts, insert, remove
+from ..engine.sites import instead, layers, sites
+from ..engine.optimizers import scale_moments
+from ..engine.odd_layers import unheard
 from ..engine.switch import Refused
 from ..trick import Flag, Int, Num
 
