@@ -8,8 +8,15 @@ from contextlib import contextmanager
 from torch import nn
 
 # %% auto #0
-__all__ = ['own_parameters', 'own_buffers', 'own_children', 'forward_hooks', 'hooks_before', 'hooks_behind', 'backward_hooks',
-           'drop_forward_hooks', 'called_as', 'listening', 'whole_call', 'call_as', 'recast']
+__all__ = ['AnyConv', 'AnyNorm', 'AnyBatchNorm', 'AnyDropout', 'own_parameters', 'own_buffers', 'own_children', 'forward_hooks',
+           'hooks_before', 'hooks_behind', 'backward_hooks', 'drop_forward_hooks', 'called_as', 'listening',
+           'whole_call', 'call_as', 'recast', 'put_first']
+
+# %% ../../nbs/engine/inside.ipynb #a6e76192
+AnyConv = nn.modules.conv._ConvNd            # convolutions, transposed ones too
+AnyNorm = nn.modules.batchnorm._NormBase     # BatchNorm and InstanceNorm
+AnyBatchNorm = nn.modules.batchnorm._BatchNorm
+AnyDropout = nn.modules.dropout._DropoutNd
 
 # %% ../../nbs/engine/inside.ipynb #d033367f
 def own_parameters(m:nn.Module)->dict: # name -> Parameter or None
@@ -80,3 +87,8 @@ def call_as(m:nn.Module, call=None):
 def recast(m:nn.Module, kind:type, parameters:dict, buffers:dict):
     "The same module, of another class and with other tensors of its own: the hooks that others have put there stay."
     m.__class__, m._parameters, m._buffers = kind, dict(parameters), dict(buffers)
+
+# %% ../../nbs/engine/inside.ipynb #7522ce2c
+def put_first(m:nn.Module):
+    "Have the hook that was put behind a module last run first."
+    m._forward_hooks.move_to_end(next(reversed(m._forward_hooks)), last=False)

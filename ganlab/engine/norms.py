@@ -9,9 +9,9 @@ from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 from .inside import forward_hooks, listening, own_parameters
 from .layers import BatchNorms, is_layer, raw_weight
-from .meters import eval_mode
 from .rng import borrowed_rng
-from .surgery import held, sites, taken
+from .sites import sites, taken
+from .still import eval_mode, held
 
 # %% auto #0
 __all__ = ['calibrate', 'moments', 'fed', 'rigid']

@@ -9,10 +9,12 @@ from functools import partial
 import torch
 from torch import nn
 from fastcore.basics import patch
+from ..engine.folding import fold
 from ..engine.inside import hooks_behind, own_buffers, own_parameters, recast
 from ..engine.layers import BatchNorms, is_layer
 from ..engine.norms import calibrate, fed, moments, rigid
-from ..engine.surgery import Grafted, added, fold, hidden, hosts, insert, remove, sites
+from ..engine.sites import added, hidden, sites
+from ..engine.surgery import Grafted, hosts, insert, remove
 from ..trick import Flag, Int
 
 # %% auto #0

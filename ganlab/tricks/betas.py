@@ -6,6 +6,7 @@
 from __future__ import annotations
 import torch
 from fastcore.basics import patch
+from ..engine.optimizers import akin, bias_corrected
 from ..trick import Choice, Flag, Num, Trick
 
 # %% auto #0
@@ -22,7 +23,8 @@ def rescale(
     was = []
     for s in (opt.state[p] for p in group['params'] if opt.state.get(p)):
         t = float(s['step'])
-        for k, b in dict(exp_avg=0, exp_avg_sq=1, max_exp_avg_sq=1).items():
+        for k, power in akin(opt, s).moments.items():
+            b = power - 1     # of gradients the first beta, of squares the second
             if k not in s or not t or (c := (1 - new[b]**t)/(1 - old[b]**t)) == 1: continue
             was.append((s[k], s[k].clone()))
             s[k].mul_(c)
@@ -70,8 +72,8 @@ def why_not(self:Betas, learn):
 @patch
 def switch(self:Betas, learn, on:bool):
     "Let the learner write the betas as they are with the trick on or off, and bring the moments along."
-    adams = [o for o in learn.rates.opts.values() if isinstance(o, torch.optim.Adam)]    # AdamW is one
-    groups = [(o, g, g['betas']) for o in adams for g in o.param_groups]
+    corrected = filter(bias_corrected, learn.rates.opts.values())
+    groups = [(o, g, g['betas']) for o in corrected for g in o.param_groups]
     self.enabled = on
     learn.tricks.refresh()
     learn.settle()

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 from ..engine.inside import call_as, called_as, own_buffers, own_children, own_parameters, whole_call
-from ..engine.meters import eval_mode
 from ..engine.rng import borrowed_rng
-from ..engine.surgery import added, trace
+from ..engine.sites import added, trace
+from ..engine.still import eval_mode
 from ..trick import Choice, Trick
 
 # %% auto #0

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 from torch.nn.utils.parametrize import ParametrizationList
 from fastcore.basics import patch
-from ..engine.meters import eval_mode, no_way_back
-from ..engine.surgery import held
+from ..engine.meters import no_way_back
+from ..engine.still import eval_mode, held
 from ..engine.twice import aside, not_twice, tried
 from ..trick import Int, Num, Trick
 

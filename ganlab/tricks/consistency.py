@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from fastcore.basics import patch
 from ..data import back_to, standard
-from ..engine.surgery import held
+from ..engine.still import held
 from ..trick import Flag, Int, Num, Trick
 from .diffaugment import shifted
 

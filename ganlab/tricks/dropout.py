@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from ..engine.layers import Dropouts
-from ..engine.surgery import Grafted, hidden
+from ..engine.sites import hidden
+from ..engine.surgery import Grafted
 from ..trick import Flag, Int, Num, Text
 
 # %% auto #0
