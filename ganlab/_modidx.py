@@ -393,7 +393,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'ganlab.engine.inside.forward_hooks': ('engine/inside.html#forward_hooks', 'ganlab/engine/inside.py'),
                                       'ganlab.engine.inside.hooks_before': ('engine/inside.html#hooks_before', 'ganlab/engine/inside.py'),
                                       'ganlab.engine.inside.hooks_behind': ('engine/inside.html#hooks_behind', 'ganlab/engine/inside.py'),
-                                      'ganlab.engine.inside.listening': ('engine/inside.html#listening', 'ganlab/engine/inside.py'),
                                       'ganlab.engine.inside.own_buffers': ('engine/inside.html#own_buffers', 'ganlab/engine/inside.py'),
                                       'ganlab.engine.inside.own_children': ('engine/inside.html#own_children', 'ganlab/engine/inside.py'),
                                       'ganlab.engine.inside.own_parameters': ( 'engine/inside.html#own_parameters',

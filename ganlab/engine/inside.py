@@ -4,13 +4,12 @@
 
 # %% ../../nbs/engine/inside.ipynb #ef396da8
 from __future__ import annotations
-from contextlib import contextmanager
 from torch import nn
 
 # %% auto #0
 __all__ = ['AnyConv', 'AnyNorm', 'AnyBatchNorm', 'AnyDropout', 'own_parameters', 'own_buffers', 'own_children', 'forward_hooks',
-           'hooks_before', 'hooks_behind', 'backward_hooks', 'drop_forward_hooks', 'called_as', 'listening',
-           'whole_call', 'call_as', 'recast', 'put_first']
+           'hooks_before', 'hooks_behind', 'backward_hooks', 'drop_forward_hooks', 'called_as', 'whole_call', 'call_as',
+           'recast', 'put_first']
 
 # %% ../../nbs/engine/inside.ipynb #a6e76192
 AnyConv = nn.modules.conv._ConvNd            # convolutions, transposed ones too
@@ -57,24 +56,6 @@ def drop_forward_hooks(
 def called_as(m:nn.Module): # None: as it is written
     "What stands in place of a module's own call: what `torch.compile` made of it, or a trick."
     return m._compiled_call_impl
-
-# %% ../../nbs/engine/inside.ipynb #0e5a64e1
-@contextmanager
-def listening(
-    modules:list,      # any modules
-    hook,              # of a forward hook's form: (module, args, kwargs, output), or with `before` (module, args, kwargs)
-    before:bool=False, # called before the forward, rather than after it
-    first:bool=False,  # called before the hooks that are there
-):
-    "Within the block `hook` is called whenever one of the modules runs."
-    handles = []
-    try:
-        for m in modules:
-            register = m.register_forward_pre_hook if before else m.register_forward_hook
-            handles.append(register(hook, with_kwargs=True, prepend=first))
-        yield
-    finally:
-        for h in handles: h.remove()
 
 # %% ../../nbs/engine/inside.ipynb #e9e21724
 def whole_call(m:nn.Module): return m._call_impl # what a call runs as a rule: its forward and the hooks around it

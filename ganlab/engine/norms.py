@@ -7,11 +7,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
-from .inside import forward_hooks, listening, own_parameters
+from .inside import forward_hooks, own_parameters
 from .layers import BatchNorms, is_layer, raw_weight
 from .rng import borrowed_rng
-from .sites import sites, taken
-from .still import eval_mode, held
+from .sites import hooked, sites, some_input, taken, trying
+from .still import held
 
 # %% auto #0
 __all__ = ['calibrate', 'moments', 'fed', 'rigid']
@@ -36,7 +36,7 @@ def moments(learn, key:str, layers:list, batches:int)->list: # of (mean (C,), va
         y, pixels = y.double(), [0, *range(2, y.ndim)]
         for i, v in enumerate((y.sum(pixels), y.square().sum(pixels), y.numel()//y.shape[1])): sums[m][i] = sums[m][i] + v
     with borrowed_rng(learn.streams, 'batch_norm/batches', learn.step, device=learn.device), held(learn.D, learn.G), \
-         listening(layers, note, first=True):
+         hooked([m.register_forward_hook(note, with_kwargs=True, prepend=True) for m in layers]):
         for i in range(batches): _whole_batch(learn, key, i)
     out = [(a/n, (b/n - (a/n)**2).clamp(min=0)) for a, b, n in sums.values()]
     return [(m.float(), v.float()) for m, v in out]
@@ -58,8 +58,8 @@ def fed(learn)->dict: # name of a BatchNorm -> name of the layer before it, or N
         if isinstance(m, BatchNorms): out[names[m]] = next((names[o] for o, v in given.items() if v is x), None)
         given[m] = y
     heard = [m for m in names if is_layer(m) or isinstance(m, BatchNorms)]
-    with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G, learn.D), \
-         listening(heard, note): learn.D(learn.G(learn.some_z).clone())
+    handles = [m.register_forward_hook(note, with_kwargs=True) for m in heard]
+    with hooked(handles), trying(learn): learn.D(some_input(learn, 'd'))
     learn.found['fed'] = out
     return out
 

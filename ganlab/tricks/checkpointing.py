@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 from ..engine.inside import call_as, called_as, own_buffers, own_children, own_parameters, whole_call
 from ..engine.rng import borrowed_rng
-from ..engine.sites import added, trace
+from ..engine.sites import added, net_of, some_input, trace
 from ..engine.still import eval_mode
 from ..trick import Choice, Trick
 
@@ -81,12 +81,11 @@ def composed(m:nn.Module)->bool: # of parts, with something to learn
 
 def blocks(learn, key:str)->list: # modules of G or D, the network itself among them where it is the block
     "Which modules are checkpointed."
-    net = learn.G if key == 'g' else learn.D
+    net = net_of(learn, key)
     parts = {n: m for n, m in net.named_children() if not added(n) and composed(m)}
     if is_chain(net) or not parts: return [net]
     with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G):
-        x = learn.some_z if key == 'g' else learn.G(learn.some_z).clone()
-        found = trace(net, x, parts)
+        found = trace(net, some_input(learn, key), parts)
     return [s.module for s in found] or [net]
 
 # %% ../../nbs/tricks/checkpointing.ipynb #09c17a11
