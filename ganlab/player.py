@@ -25,7 +25,7 @@ from .engine.rng import Streams
 from .base.checks import whole
 from .record.run import Run
 from .page.story import Scene, curves_of, fit_page, log_entry, log_flag, page_path, raw_at, raw_from, write_page
-from .engine.switch import Refused
+from .engine.change import Refused
 
 # %% auto #0
 __all__ = ['reals_of', 'scene_of', 'export_html', 'WhatIf', 'Branch', 'what_if']

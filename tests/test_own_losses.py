@@ -11,7 +11,7 @@ from ganlab.panels.state import make_state
 from ganlab.player import scene_of
 from ganlab.record.run import Run
 import ganlab.travel.fork, ganlab.presets, ganlab.travel.resume
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from ganlab.trick import find_tricks
 from ganlab.data import tensor_dls
 from strangers import conv_d, data, go, make_learner, nets, one_sentence

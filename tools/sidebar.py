@@ -16,7 +16,7 @@ ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in 
     'engine': ('Engine: a step and its switches', 'switch rollback surgery sites layers odd_layers branches enrolment folding norms level still inside twice meters fastai_loop unsuited probe rng draws snapshots'),
     'record': ('Record: what a run keeps', 'run pictures thinning store remains'),
     'travel': ('Travel: resume, rewind, fork', 'resume fork lookback script'),
-    'judge': ('Judge: did it help', 'verdict one_sample'),
+    'judge': ('Judge: did it help', 'verdict sibling wishes arm evidence telling figure one_sample'),
     'panels': ('Panels', 'machine trainer refresh requests errands comparing family transport tricks samples curves timeline versus steer state taken pace speed reasons lifetime'),
     'page': ("Page: the player's file", 'story document'),
     'base': ('Base: small tools', 'checks files views interrupt late progress decoding')}
