@@ -17,7 +17,7 @@ from .base.checks import whole
 from .base.progress import progress_bar
 from .engine.fastai_loop import StepLearner
 from .engine.recovery import StepError
-from .engine.switch import Refused
+from .engine.change import Refused
 from .page.changes import raw_at, raw_from
 from .page.scene import first_loss, flags_of, picture_of, reals_of, scene_of
 from .page.story import Scene, Strand, curves_of, fit_page, page_path, write_page
