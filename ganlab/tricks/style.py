@@ -13,8 +13,11 @@ from torch.nn.utils.parametrize import is_parametrized
 from ..engine.draws import current
 from ..engine.layers import raw_weight, usual
 from ..engine.rng import borrowed_rng, stream_seed
-from ..engine.surgery import Grafted, Joint, hosts, insert, instead, layers, remove, scale_moments, sites, unheard
-from ..engine.switch import Refused
+from ..engine.surgery import Grafted, Joint, hosts, insert, remove
+from ..engine.sites import instead, layers, sites
+from ..engine.optimizers import scale_moments
+from ..engine.odd_layers import unheard
+from ..engine.change import Refused
 from ..trick import Flag, Int, Num
 
 def weight_in_use(layer): # what the layer multiplies by; a spectral norm is read, and not advanced

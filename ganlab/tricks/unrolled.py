@@ -11,10 +11,10 @@ from torch.nn.functional import softplus
 from torch.nn.utils.parametrize import ParametrizationList
 from fastcore.basics import patch
 from ..engine.inside import own_buffers, own_children
-from ..engine.meters import eval_mode, no_way_back, plain_ops
+from ..engine.still import eval_mode, held, swapped
+from ..engine.meters import no_way_back, plain_ops
 from ..engine.optimizers import optimizers, usual_kind
 from ..engine.rng import borrowed_rng
-from ..engine.surgery import held, swapped
 from ..trick import Choice, Ctx, Flag, Int, Num, Trick
 
 # %% auto #0
