@@ -23,7 +23,7 @@ from ..record.run import Run
 from safetensors.torch import load_file
 from ..engine.snapshots import Snapshot, put_back, take
 from ..engine.named_state import canonical, digest, named_params, state_digest
-from ..engine.switch import Change
+from ..engine.change import Change
 from ..trick import Trick
 
 # %% auto #0

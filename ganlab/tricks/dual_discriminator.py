@@ -15,7 +15,7 @@ from ..engine.still import eval_mode
 from ..engine.rng import borrowed_rng
 from ..engine.sites import added
 from ..engine.surgery import hosts, insert, remove
-from ..engine.switch import Refused
+from ..engine.change import Refused
 from ..trick import Choice, Int, Num, Trick
 
 _name = 'dual_discriminator'

@@ -15,7 +15,7 @@ from ..engine.rng import borrowed_rng
 from ..engine.branches import deeper, wider
 from ..engine.surgery import hosts, insert, remove
 from ..engine.sites import instead, layers, sites
-from ..engine.switch import Change, Refused
+from ..engine.change import Change, Refused
 from ..trick import Choice, Int, Trick
 
 _name = 'progressive_growing'
@@ -286,8 +286,8 @@ class NextStage(Change):
 def ask(self:ProgressiveGrowing, learn):
     "Have the next stage at the next boundary, if it is due, and asked for once."
     with learn.turnstile.lock:
-        learn.tricks._queue = [c for c in learn.tricks._queue if not isinstance(c, NextStage)]
-        if self.ripe(): learn.tricks._queue.append(NextStage(learn, self.title))
+        learn.tricks.waiting = [c for c in learn.tricks.waiting if not isinstance(c, NextStage)]
+        if self.ripe(): learn.tricks.waiting.append(NextStage(learn, self.title))
 
 @patch
 def after_g(self:ProgressiveGrowing, ctx):

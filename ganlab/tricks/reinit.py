@@ -11,7 +11,7 @@ from fastcore.basics import patch
 from ..engine.layers import is_layer, is_usual, raw_weight
 from ..engine.rng import borrowed_rng
 from ..engine.sites import added
-from ..engine.switch import Refused
+from ..engine.change import Refused
 from ..trick import Choice, Num, Text, Trick
 
 schemes = ('normal', 'he_normal', 'he_uniform', 'xavier_normal', 'xavier_uniform', 'orthogonal')

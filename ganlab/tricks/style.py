@@ -17,7 +17,7 @@ from ..engine.surgery import Grafted, Joint, hosts, insert, remove
 from ..engine.sites import instead, layers, sites
 from ..engine.optimizers import scale_moments
 from ..engine.odd_layers import unheard
-from ..engine.switch import Refused
+from ..engine.change import Refused
 from ..trick import Flag, Int, Num
 
 def weight_in_use(layer): # what the layer multiplies by; a spectral norm is read, and not advanced
