@@ -110,7 +110,7 @@ LAYERS = [o.split() for o in (        # what may import what: a module imports f
     'base.files base.checks base.late base.progress base.interrupt base.decoding base.views',
     'engine.draws engine.inside engine.layers engine.meters engine.optimizers engine.rng losses judge.verdict',
     'trick engine.probe data nets',
-    'engine.surgery engine.twice engine.snapshots engine.rollback engine.unsuited metrics plots',
+    'engine.surgery engine.growing engine.twice engine.snapshots engine.rollback engine.unsuited metrics plots',
     'engine.turnstile engine.rates engine.callbacks engine.switch engine.asking engine.rows engine.meeting engine.recovery engine.boundary engine.looking engine.saving engine.fastai_loop tricks',
     'record.remains record.store record.pictures record.thinning record.run',
     'learner',

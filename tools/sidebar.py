@@ -12,7 +12,7 @@ NBS = ROOT/'nbs'
 TUTORIALS = 'quickstart toggle_story fork_and_compare collapse your_own_networks dirac write_a_trick'
 ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in learning order
     '': ('What you call', 'learner data nets losses metrics presets compare plots lab player cli trick all'),
-    'engine': ('Engine: a step and its switches', 'switch rollback surgery layers inside twice meters fastai_loop unsuited probe rng draws snapshots'),
+    'engine': ('Engine: a step and its switches', 'switch rollback surgery growing layers inside twice meters optimizers fastai_loop unsuited probe rng draws snapshots'),
     'record': ('Record: what a run keeps', 'run pictures thinning store remains'),
     'travel': ('Travel: resume, rewind, fork', 'resume fork lookback script'),
     'judge': ('Judge: did it help', 'verdict one_sample'),
