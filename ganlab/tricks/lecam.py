@@ -4,11 +4,8 @@
 
 # %% ../../nbs/tricks/lecam.ipynb #d24d4e73
 from __future__ import annotations
-
 from torch import Tensor
-
 from torch.nn.functional import relu
-
 from ..trick import Int, Num, Trick
 
 def lecam_penalty(

@@ -4,9 +4,7 @@
 
 # %% ../../nbs/tricks/lr_decay.ipynb #90d82527
 from __future__ import annotations
-
 import math
-
 from ..trick import Choice, Int, Num, Trick
 
 # %% auto #0

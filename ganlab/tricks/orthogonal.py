@@ -4,19 +4,12 @@
 
 # %% ../../nbs/tricks/orthogonal.ipynb #fc5df62a
 from __future__ import annotations
-
 import torch
-
 from torch import Tensor, nn
-
 from torch.nn.utils.parametrize import is_parametrized
-
 from ..engine.layers import is_layer, raw_weight
-
 from ..engine.meters import eval_mode
-
 from ..engine.surgery import resting
-
 from ..trick import Choice, Int, Num, Trick
 
 _conv, _transposed = nn.modules.conv._ConvNd, nn.modules.conv._ConvTransposeNd

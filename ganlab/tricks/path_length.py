@@ -4,17 +4,11 @@
 
 # %% ../../nbs/tricks/path_length.ipynb #9ac11f79
 from __future__ import annotations
-
 import math, torch
-
 from torch import Tensor, nn
-
 from ..engine.meters import no_way_back, plain_ops
-
 from ..engine.rng import borrowed_rng
-
 from ..engine.surgery import held, sites
-
 from ..trick import Int, Num, Text, Trick
 
 def path_lengths(

@@ -4,23 +4,14 @@
 
 # %% ../../nbs/tricks/reinit.ipynb #a8acaf53
 from __future__ import annotations
-
 import math, torch
-
 from torch import Tensor, nn
-
 from torch.nn.utils.parametrize import is_parametrized
-
 from fastcore.basics import patch
-
 from ..engine.layers import is_layer, is_usual, raw_weight
-
 from ..engine.rng import borrowed_rng
-
 from ..engine.surgery import added
-
 from ..engine.switch import Refused
-
 from ..trick import Choice, Num, Text, Trick
 
 schemes = ('normal', 'he_normal', 'he_uniform', 'xavier_normal', 'xavier_uniform', 'orthogonal')

@@ -4,19 +4,12 @@
 
 # %% ../../nbs/tricks/relativistic_gp.ipynb #ae4e7c54
 from __future__ import annotations
-
 from dataclasses import dataclass
-
 from torch import Tensor
-
 from torch.nn.functional import relu, softplus
-
 from ..losses import Relativistic
-
 from ..trick import Choice, Flag, Int, Num
-
 from .gradient_penalty import slope_penalty
-
 from .wgan_gp import LevelFree
 
 bases = dict(softplus=lambda c: softplus(-c), hinge=lambda c: relu(1 - c), ls=lambda c: (c - 1)**2)

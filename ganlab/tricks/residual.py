@@ -4,13 +4,9 @@
 
 # %% ../../nbs/tricks/residual.ipynb #b5e0d7bb
 from __future__ import annotations
-
 from functools import partial
-
 from torch import nn
-
 from ..engine.surgery import Grafted, Residual, deeper, hidden
-
 from ..trick import Choice, Int, Text
 
 def block(site, n:int)->Residual: # n: units, or channels, inside

@@ -4,19 +4,12 @@
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #cd0101e5
 from __future__ import annotations
-
 import torch
-
 from torch import nn
-
 from fastcore.basics import patch
-
 from torch.nn.utils import parametrize
-
 from ..engine.layers import is_layer, is_usual
-
 from ..engine.surgery import added, instead, scale_moments, swapped
-
 from ..trick import Choice, Int, Num, Trick
 
 _transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)

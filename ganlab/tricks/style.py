@@ -4,29 +4,17 @@
 
 # %% ../../nbs/tricks/style.ipynb #2101b0ae
 from __future__ import annotations
-
 import math
-
 from contextlib import contextmanager
-
 import torch
-
 from torch import nn
-
 from fastcore.basics import patch
-
 from torch.nn.utils.parametrize import is_parametrized
-
 from ..engine.draws import current
-
 from ..engine.layers import raw_weight, usual
-
 from ..engine.rng import borrowed_rng, stream_seed
-
 from ..engine.surgery import Grafted, Joint, hosts, insert, instead, layers, remove, scale_moments, sites, unheard
-
 from ..engine.switch import Refused
-
 from ..trick import Flag, Int, Num
 
 # %% auto #0

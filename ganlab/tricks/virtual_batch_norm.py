@@ -4,19 +4,12 @@
 
 # %% ../../nbs/tricks/virtual_batch_norm.ipynb #64de7aea
 from __future__ import annotations
-
 from functools import partial
-
 import torch
-
 from torch import nn
-
 from torch.nn.modules.batchnorm import _BatchNorm
-
 from ..engine.rng import BorrowedRNG
-
 from ..engine.surgery import Grafted, added, held, hosts, sites
-
 from ..trick import Choice, Int
 
 # %% auto #0

@@ -4,13 +4,9 @@
 
 # %% ../../nbs/tricks/weight_clipping.ipynb #013ccaec
 from __future__ import annotations
-
 import torch
-
 from torch.nn.utils import parametrize
-
 from ..engine.surgery import unheard
-
 from ..trick import Flag, Int, Num, Trick
 
 # %% auto #0
