@@ -5,11 +5,11 @@
 # %% ../../nbs/engine/meters.ipynb #b09a8ee7
 from __future__ import annotations
 import numpy as np, torch
-from contextlib import contextmanager
+from .still import eval_mode
 from fastcore.basics import patch
 
 # %% auto #0
-__all__ = ['plain_ops', 'layer_norms', 'eval_mode', 'input_grads', 'no_way_back', 'input_grad_norm', 'Record', 'minmax']
+__all__ = ['plain_ops', 'layer_norms', 'input_grads', 'no_way_back', 'input_grad_norm', 'Record', 'minmax']
 
 # %% ../../nbs/engine/meters.ipynb #1bee64bd
 def layer_norms(
@@ -22,16 +22,6 @@ def layer_norms(
     return [params[0].new_zeros(()) if g is None else next(some) for g in grads]
 
 # %% ../../nbs/engine/meters.ipynb #a3a081ed
-@contextmanager
-def eval_mode(*nets):
-    "Within the block all modules of `nets` are in eval mode; after it, each is as it was."
-    was = [m for net in nets for m in net.modules() if m.training]
-    try:
-        for m in was: m.training = False
-        yield
-    finally:
-        for m in was: m.training = True
-
 def input_grads(
     score, # D, or another function of samples (B, ...) that gives each one score
     x:torch.Tensor, # samples (B, ...), no graph needed
@@ -121,19 +111,19 @@ class Record:
 @patch
 def block(self:Record, start=0)->tuple: # names, and values (columns, rows), a view
     "All columns, from a row on; another thread may add rows meanwhile."
-    n, columns, data = self.n, list(self.columns), self._data
+    n, columns, data = self.n, list(self.columns), self.data
     columns = columns[:data.shape[1]]
     return columns, data[start:n, :len(columns)].T
 
 @patch
 def held(self:Record)->tuple: # to be given to `hold`
     "All that is in it, not copied."
-    return self.columns, self._data, self.n
+    return self.columns, self.data, self.n
 
 @patch
 def hold(self:Record, held:tuple):
     "Have in it what was in it when `held` was called."
-    self.columns, self._data, self.n = held
+    self.columns, self.data, self.n = held
 
 # %% ../../nbs/engine/meters.ipynb #d6927a6b
 def minmax(

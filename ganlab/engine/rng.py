@@ -11,7 +11,7 @@ from hashlib import blake2b
 from threading import RLock
 import torch
 from .draws import begin, current, end, lent
-from ..base.checks import is_whole, whole
+from ..base.checks import is_whole
 from ..base.interrupt import unbroken
 
 # %% ../../nbs/engine/rng.ipynb #8081f3d1

@@ -6,9 +6,9 @@
 from __future__ import annotations
 from contextlib import contextmanager
 import torch
-from .meters import eval_mode, input_grads, no_way_back, plain_ops
+from .still import eval_mode, held
+from .meters import input_grads, no_way_back, plain_ops
 from .rng import borrowed_rng
-from .surgery import held
 
 # %% auto #0
 __all__ = ['tried', 'aside', 'first_line', 'not_twice', 'twice_differentiable']

@@ -22,7 +22,7 @@ from ..base.checks import whole
 from ..record.run import Run
 from safetensors.torch import load_file
 from ..engine.snapshots import Snapshot, canonical, digest, named_params, put_back, state_digest, take
-from ..engine.switch import Change
+from ..engine.change import Change
 from ..trick import Trick
 
 # %% auto #0

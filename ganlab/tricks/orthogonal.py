@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from ..engine.layers import is_layer, raw_weight
-from ..engine.meters import eval_mode
-from ..engine.surgery import resting
+from ..engine.odd_layers import resting
+from ..engine.still import eval_mode
 from ..trick import Choice, Int, Num, Trick
 
 _conv, _transposed = nn.modules.conv._ConvNd, nn.modules.conv._ConvTransposeNd

@@ -8,7 +8,8 @@ import math, torch
 from torch import Tensor, nn
 from ..engine.meters import no_way_back, plain_ops
 from ..engine.rng import borrowed_rng
-from ..engine.surgery import held, sites
+from ..engine.sites import sites
+from ..engine.still import held
 from ..trick import Int, Num, Text, Trick
 
 def path_lengths(

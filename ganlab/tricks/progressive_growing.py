@@ -6,11 +6,11 @@
 from __future__ import annotations
 import math
 from fastcore.basics import patch
-from ..engine.growing import Door, all_hidden, blurred, ends, no_room, open_images, open_layers, shrunk
+from ..engine.change import Change, Refused
 from ..engine.inside import drop_forward_hooks, own_buffers
 from ..engine.rng import borrowed_rng
+from ..engine.stages import Door, all_hidden, blurred, ends, no_room, open_images, open_layers, shrunk
 from ..engine.surgery import hosts, remove
-from ..engine.switch import Change, Refused
 from ..trick import Choice, Int, Trick
 
 # %% auto #0

@@ -8,10 +8,10 @@ import math, torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from fastcore.basics import patch
+from ..engine.change import Refused
 from ..engine.layers import is_layer, is_usual, raw_weight
 from ..engine.rng import borrowed_rng
-from ..engine.surgery import added
-from ..engine.switch import Refused
+from ..engine.sites import added
 from ..trick import Choice, Num, Text, Trick
 
 schemes = ('normal', 'he_normal', 'he_uniform', 'xavier_normal', 'xavier_uniform', 'orthogonal')

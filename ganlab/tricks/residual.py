@@ -6,7 +6,9 @@
 from __future__ import annotations
 from functools import partial
 from torch import nn
-from ..engine.surgery import Grafted, Residual, deeper, hidden
+from ..engine.branches import Residual, deeper
+from ..engine.sites import hidden
+from ..engine.surgery import Grafted
 from ..trick import Choice, Int, Text
 
 def block(site, n:int)->Residual: # n: units, or channels, inside

@@ -9,7 +9,9 @@ from torch import nn
 from fastcore.basics import patch
 from torch.nn.utils import parametrize
 from ..engine.layers import is_layer, is_usual
-from ..engine.surgery import added, instead, scale_moments, swapped
+from ..engine.optimizers import scale_moments
+from ..engine.sites import added, instead
+from ..engine.still import swapped
 from ..trick import Choice, Int, Num, Trick
 
 _transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)

@@ -10,11 +10,14 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from torch.nn.utils.parametrize import is_parametrized
+from ..engine.change import Refused
 from ..engine.draws import current
 from ..engine.layers import raw_weight, usual
+from ..engine.odd_layers import unheard
+from ..engine.optimizers import scale_moments
 from ..engine.rng import borrowed_rng, stream_seed
-from ..engine.surgery import Grafted, Joint, hosts, insert, instead, layers, remove, scale_moments, sites, unheard
-from ..engine.switch import Refused
+from ..engine.sites import instead, layers, sites
+from ..engine.surgery import Grafted, Joint, hosts, insert, remove
 from ..trick import Flag, Int, Num
 
 # %% auto #0

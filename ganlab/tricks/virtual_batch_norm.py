@@ -9,7 +9,9 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from ..engine.rng import BorrowedRNG
-from ..engine.surgery import Grafted, added, held, hosts, sites
+from ..engine.sites import added, sites
+from ..engine.still import held
+from ..engine.surgery import Grafted, hosts
 from ..trick import Choice, Int
 
 # %% auto #0

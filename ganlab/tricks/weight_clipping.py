@@ -6,7 +6,7 @@
 from __future__ import annotations
 import torch
 from torch.nn.utils import parametrize
-from ..engine.surgery import unheard
+from ..engine.odd_layers import unheard
 from ..trick import Flag, Int, Num, Trick
 
 # %% auto #0
