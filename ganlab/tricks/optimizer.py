@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from fastcore.basics import patch
 from ..engine.optimizers import akin, kind_of, optimizers
 from ..engine.named_state import named_params
-from ..trick import Choice, Flag, Num, Param, Trick
+from ..trick import Flag, Num, Param, Trick
 
 # %% auto #0
 __all__ = ['Kinds', 'kind', 'means', 'raw_steps', 'decoupled', 'keeps_squares', 'recorded_squares', 'size_of', 'Optimizer', 'put',
