@@ -10,7 +10,7 @@ from fastcore.basics import patch
 from torch.nn.utils.parametrize import ParametrizationList
 from torch.nn.utils.spectral_norm import SpectralNorm as LegacySpectralNorm
 from ..engine.rng import borrowed_rng
-from ..engine.snapshots import canonical, named_params
+from ..engine.named_state import canonical, named_params
 from ..engine.still import held, swapped
 from ..trick import Choice, Num, Trick
 

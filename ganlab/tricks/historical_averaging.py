@@ -6,7 +6,7 @@
 from __future__ import annotations
 import torch
 from torch import Tensor
-from ..engine.snapshots import named_params
+from ..engine.named_state import named_params
 from ..trick import Choice, Num, Trick
 
 class HistoricalAveraging(Trick):
