@@ -20,7 +20,8 @@ from ..metrics import quality
 from .pictures import Pictures
 from .store import RunError, Store, brief_of, files_of, pack, rows_in_brief, rows_in_chunk, unpack
 from ..base.checks import whole
-from ..engine.snapshots import digest, numbers_text, take
+from ..engine.named_state import digest, numbers_text
+from ..engine.snapshots import take
 from ..engine.change import Change
 
 # %% auto #0
