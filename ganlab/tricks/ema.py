@@ -12,7 +12,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm as LegacySpectralNorm
 from ..engine.inside import hooks_before
 from ..engine.layers import writes
 from ..engine.rng import borrowed_rng
-from ..engine.snapshots import canonical, named_params
+from ..engine.named_state import canonical, named_params
 from ..engine.still import held, swapped
 from ..trick import Choice, Num, Trick
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from fastcore.basics import patch
+from ..engine.named_state import named_params
 from ..engine.sites import net_of
-from ..engine.snapshots import named_params
 from ..trick import Choice, Num, Trick
 
 # %% auto #0
