@@ -21,7 +21,7 @@ from .travel.resume import call
 from .base.checks import whole
 from .record.run import Run
 from .travel.script import one_line, own_maker
-from .engine.switch import Refused
+from .engine.change import Refused
 from .trick import find_tricks, nearest
 import ganlab.travel.fork
 

@@ -108,16 +108,16 @@ def test_constraints():
 
 LAYERS = [o.split() for o in (        # what may import what: a module imports from the lines above its own, or from its own
     'base.files base.checks base.late base.progress base.interrupt base.decoding base.views',
-    'engine.draws engine.inside engine.layers engine.still engine.meters engine.optimizers engine.rng losses judge.verdict',
+    'engine.draws engine.inside engine.layers engine.still engine.reach engine.habits engine.meters engine.state engine.optimizers engine.rng losses judge.verdict',
     'sources',
     'trick engine.probe data nets',
-    'engine.sites engine.odd_layers engine.surgery engine.branches engine.enrolment engine.folding engine.level engine.twice engine.snapshots engine.rollback engine.unsuited metrics plots',
-    'engine.turnstile engine.rates engine.callbacks engine.switch engine.asking engine.rows engine.meeting engine.recovery engine.boundary engine.looking engine.saving engine.fastai_loop tricks',
+    'engine.sites engine.odd_layers engine.surgery engine.branches engine.enrolment engine.folding engine.norms engine.carried engine.level engine.stages engine.twice engine.named_state engine.snapshots engine.rollback engine.unsuited metrics plots',
+    'engine.turnstile engine.change engine.queue engine.rates engine.callbacks engine.switch engine.asking engine.rows engine.meeting engine.recovery engine.boundary engine.looking engine.saving engine.fastai_loop tricks',
     'record.remains record.store record.pictures record.thinning record.run',
     'learner',
-    'travel.resume travel.lookback travel.fork travel.script judge.one_sample compare presets catalogue',
+    'travel.resume travel.lookback travel.fork travel.script judge.one_sample judge.sibling judge.wishes judge.arm judge.evidence judge.telling judge.figure compare presets catalogue',
     'panels',
-    'page.document page.story',
+    'page.document page.small page.changes page.story page.scene',
     'player lab',
     'cli',
     'all __main__')]
