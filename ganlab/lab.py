@@ -11,7 +11,7 @@ from fastcore.basics import patch
 from .base.checks import whole
 from .engine.fastai_loop import StepLearner
 from .losses import loss_name
-from .page.story import raw_at, raw_from
+from .page.changes import raw_at, raw_from
 from .panels.announcing import ready
 from .panels.comparing import Comparing
 from .panels.curves import Curves

@@ -18,10 +18,11 @@ class Samples(Part):
     _css = style('panels/kit.css', 'panels/samples.css')
     z = T.Enum(('fixed', 'fresh'), 'fixed').tag(sync=True)
     kind = T.Enum(('images', 'points', 'none'), 'none').tag(sync=True)
-    step, count, cols = (T.Int(0).tag(sync=True) for _ in range(3))   # of the picture; samples, columns
+    step = T.Int(0).tag(sync=True)           # of the picture
+    count, cols = T.Int(0).tag(sync=True), T.Int(0).tag(sync=True)   # samples, columns
     split = T.Int(0).tag(sync=True)          # reals among the scores
     fake, real = T.Bytes(b'').tag(sync=True), T.Bytes(b'').tag(sync=True)   # JPEG of images, float32 of points
-    scores, heat, arrows = (T.Bytes(b'').tag(sync=True) for _ in range(3))
+    scores, heat, arrows = (T.Bytes(b'').tag(sync=True) for _ in range(3))  # float32
     extent = T.Float(1.).tag(sync=True)      # half the side of the map
     modes = T.Dict().tag(sync=True)          # centers, radius, shares, found
     ema = T.Bool(True).tag(sync=True)        # show averaged weights, where there are any
