@@ -34,7 +34,7 @@ def test_contents(wheel):
 
 def test_quickstart(wheel):
     "`ganlab lab` finds its notebook where there is no repository"
-    code = f"import sys; sys.path.insert(0, {str(wheel)!r}); import ganlab.cli; assert ganlab.__file__.startswith({str(wheel)!r}); print(ganlab.cli.quickstart('.').read_text()[:300])"
+    code = f"import sys; sys.path.insert(0, {str(wheel)!r}); import ganlab.commands.jupyter; assert ganlab.__file__.startswith({str(wheel)!r}); print(ganlab.commands.jupyter.quickstart('.').read_text()[:300])"
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env={k: v for k, v in os.environ.items() if k != 'PYTHONPATH'})
     assert done.returncode == 0 and '"cells"' in done.stdout, done.stderr
 
@@ -119,6 +119,7 @@ LAYERS = [o.split() for o in (        # what may import what: a module imports f
     'panels',
     'page.document page.story',
     'player lab',
+    'commands',
     'cli',
     'all __main__')]
 
