@@ -24,6 +24,7 @@ from .data import *
 from .nets import *
 from .losses import *
 from .trick import *
+from .engine.change import *
 from .engine.switch import *
 from .engine.still import eval_mode
 from .engine.meters import *

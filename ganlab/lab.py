@@ -11,7 +11,7 @@ from fastcore.basics import patch
 from .engine.fastai_loop import StepLearner
 from .base.checks import whole
 from .losses import loss_name
-from .page.story import raw_at, raw_from
+from .page.changes import raw_at, raw_from
 from .panels.comparing import Comparing
 from .panels.curves import Curves, Thinned
 from .panels.errands import Errands

@@ -2,7 +2,7 @@
 import pytest, torch
 from torch import nn
 from ganlab.engine.optimizers import OptimizerKind, add_optimizer, akin, kind_of, make_optimizer, optimizers, scale_moments
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from strangers import go, groups_hold, make_learner
 
 # From outside: Lion (Chen 2023, 2302.06675)

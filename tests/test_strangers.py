@@ -11,7 +11,7 @@ from ganlab.engine.sites import at, instead, layers, sites
 from ganlab.engine.surgery import insert, laid_like
 from ganlab.engine.level import level_bias
 from ganlab.engine.odd_layers import resting, unheard
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from ganlab.trick import Trick
 from ganlab.tricks.diffaugment import augment
 from strangers import Equal, FunctionalD, Normalising, conv_d, data, go, make_learner, moved, net_state, one_sentence

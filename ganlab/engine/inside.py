@@ -8,7 +8,8 @@ from torch import nn
 
 # %% auto #0
 __all__ = ['AnyConv', 'AnyNorm', 'AnyBatchNorm', 'AnyDropout', 'own_parameters', 'own_buffers', 'own_children', 'forward_hooks',
-           'backward_hooks', 'drop_forward_hooks', 'called_as', 'put_first']
+           'hooks_before', 'hooks_behind', 'backward_hooks', 'drop_forward_hooks', 'called_as', 'whole_call', 'call_as',
+           'recast', 'put_first']
 
 # %% ../../nbs/engine/inside.ipynb #a6e76192
 AnyConv = nn.modules.conv._ConvNd            # convolutions, transposed ones too
@@ -32,7 +33,10 @@ def own_children(m:nn.Module)->dict: # name -> Module or None
 # %% ../../nbs/engine/inside.ipynb #5bca35b2
 def forward_hooks(m:nn.Module)->list: # functions: those that run before its forward, then those that run after it
     "What acts on a module whenever it runs."
-    return [*m._forward_pre_hooks.values(), *m._forward_hooks.values()]
+    return [*hooks_before(m), *hooks_behind(m)]
+
+def hooks_before(m:nn.Module)->list: return list(m._forward_pre_hooks.values()) # functions: those that run before its forward
+def hooks_behind(m:nn.Module)->list: return list(m._forward_hooks.values()) # those that run after it
 
 def backward_hooks(m:nn.Module)->list: # functions
     "What acts on a module whenever its gradients are taken."
@@ -52,6 +56,18 @@ def drop_forward_hooks(
 def called_as(m:nn.Module): # None: as it is written
     "What stands in place of a module's own call: what `torch.compile` made of it, or a trick."
     return m._compiled_call_impl
+
+# %% ../../nbs/engine/inside.ipynb #e9e21724
+def whole_call(m:nn.Module): return m._call_impl # what a call runs as a rule: its forward and the hooks around it
+
+def call_as(m:nn.Module, call=None):
+    "Have a call of `m` run `call`; None: what it ran before, again."
+    if call is None: del m._compiled_call_impl
+    else: m._compiled_call_impl = call
+
+def recast(m:nn.Module, kind:type, parameters:dict, buffers:dict):
+    "The same module, of another class and with other tensors of its own: the hooks that others have put there stay."
+    m.__class__, m._parameters, m._buffers = kind, dict(parameters), dict(buffers)
 
 # %% ../../nbs/engine/inside.ipynb #7522ce2c
 def put_first(m:nn.Module):

@@ -4,7 +4,7 @@
 
 # %% ../../nbs/page/document.ipynb #63c3c452
 from __future__ import annotations
-import base64, hashlib, json, re
+import base64, hashlib, html, json, re
 from ..base.views import script, style
 
 # %% auto #0
@@ -19,27 +19,29 @@ CSS_PAGE = style('panels/kit.css', 'panels/samples.css', 'panels/curves.css', 'p
 # %% ../../nbs/page/document.ipynb #d3275189
 def as_json(o)->str:
     "JSON that can stand in a script element: no `<` in it, and no number that JSON does not have."
-    return json.dumps(o, ensure_ascii=True, allow_nan=False, separators=(',', ':')).replace('<', '\\u003c').replace('>', '\\u003e').replace('&', '\\u0026')
+    text = json.dumps(o, ensure_ascii=True, allow_nan=False, separators=(',', ':'))
+    return text.replace('<', '\\u003c').replace('>', '\\u003e').replace('&', '\\u0026')
 
 def _hash(text): return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
-def _escaped(text): return str(text).replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;').replace('"', '&quot;')
+def _policy(): # one script, one style sheet, no address
+    return (f"default-src 'none'; script-src {_hash(JS_PAGE)}; style-src {_hash(CSS_PAGE)}; "
+            "img-src data: blob:; base-uri 'none'; form-action 'none'")
 
 def make_page(
     story:dict, # what is shown, as plain values
     blob:bytes=b'', # what `story` points into
 )->str: # HTML
     "The whole file."
-    csp = f"default-src 'none'; script-src {_hash(JS_PAGE)}; style-src {_hash(CSS_PAGE)}; img-src data: blob:; base-uri 'none'; form-action 'none'"
     return f'''<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{csp}">
+<meta http-equiv="Content-Security-Policy" content="{_policy()}">
 <meta name="viewport" content="width=device-width,initial-scale=1">
 <meta name="generator" content="ganlab">
 <link rel="icon" href="data:,">
-<title>{_escaped(story['title'])}</title>
+<title>{html.escape(str(story['title']), quote=True)}</title>
 <style>{CSS_PAGE}</style>
 </head>
 <body>
@@ -55,6 +57,7 @@ def make_page(
 # %% ../../nbs/page/document.ipynb #80e06c47
 def read_page(text:str)->tuple: # what `make_page` was given
     "The story and the bytes of a player's file."
-    found = [re.search(rf'<script type="{kind}" id="{name}">([^<]*)</script>', text) for kind, name in (('application/json', 'story'), ('text/plain', 'blob'))]
+    kinds = ('application/json', 'story'), ('text/plain', 'blob')
+    found = [re.search(rf'<script type="{kind}" id="{name}">([^<]*)</script>', text) for kind, name in kinds]
     if not all(found): raise ValueError("this is not a player's file: it holds no data written by make_page")
     return json.loads(found[0][1]), base64.b64decode(found[1][1])

@@ -20,8 +20,9 @@ from ..metrics import quality
 from .pictures import Pictures
 from .store import RunError, Store, brief_of, files_of, pack, rows_in_brief, rows_in_chunk, unpack
 from ..base.checks import whole
-from ..engine.snapshots import digest, numbers_text, take
-from ..engine.switch import Change
+from ..engine.named_state import digest, numbers_text
+from ..engine.snapshots import take
+from ..engine.change import Change
 
 # %% auto #0
 __all__ = ['this_cell', 'Run', 'wipe']
@@ -182,7 +183,7 @@ def _change(row, losses_known)->Change:
         c.first = more.get('first', number)
         if kind == 'loss': c.params, c.loss, c.scores = {}, find_loss(losses_known, params['loss']), params.get('scores')
     except (KeyError, TypeError, ValueError) as e: raise RunError(f"the record is damaged: change {number}, {kind} {name} at step {step}, is not whole") from e
-    c._done.set()
+    c.done.set()
     return c
 
 @patch

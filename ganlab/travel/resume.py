@@ -21,8 +21,9 @@ from ..engine.rng import borrowed_rng
 from ..base.checks import whole
 from ..record.run import Run
 from safetensors.torch import load_file
-from ..engine.snapshots import Snapshot, canonical, digest, named_params, put_back, state_digest, take
-from ..engine.switch import Change
+from ..engine.snapshots import Snapshot, put_back, take
+from ..engine.named_state import canonical, digest, named_params, state_digest
+from ..engine.change import Change
 from ..trick import Trick
 
 # %% auto #0
