@@ -17,7 +17,7 @@ from .nets import dcgan, mlp
 from .player import export_html
 from .presets import presets
 from .record.store import RunError
-from .travel.resume import call
+from .travel.remade import call
 from .engine.rng import whole
 from .record.run import Run
 from .travel.script import one_line, own_maker

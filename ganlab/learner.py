@@ -112,7 +112,7 @@ class GANLearner(Meeting, Asking, Rows, Boundary, Recovery, Looking, Saving, Ste
     def __repr__(self): return f'GANLearner(step={self.step}, loss={self.loss_name!r}, on={[t.name for t in self.tricks.enabled]})'
 
 # %% ../nbs/learner.ipynb #621908ae
-late(GANLearner, {'travel.resume': 'resume make_again carry_on', 'travel.fork': 'rewind undo fork', 'travel.lookback': 'pin unpin'}) # as every method of a learner, wherever it stands
+late(GANLearner, {'travel.resume': 'resume', 'travel.fork': 'rewind undo fork', 'travel.lookback': 'pin unpin'}) # as every method of a learner, wherever it stands
 
 # %% ../nbs/learner.ipynb #20686793
 def _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks):

@@ -13,8 +13,8 @@ TUTORIALS = 'quickstart toggle_story fork_and_compare collapse your_own_networks
 ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in learning order
     '': ('What you call', 'learner data nets losses metrics presets compare plots lab player cli trick all'),
     'engine': ('Engine: a step and its switches', 'switch rollback surgery layers meters fastai_loop unsuited probe rng draws snapshots'),
-    'record': ('Record: what a run keeps', 'run pictures thinning store remains'),
-    'travel': ('Travel: resume, rewind, fork', 'resume fork lookback script'),
+    'record': ('Record: what a run keeps', 'run lines taking writing reading facts changes pictures thinning store chunks database folder schema packing remains'),
+    'travel': ('Travel: resume, rewind, fork', 'resume again remade compared fork lookback script'),
     'judge': ('Judge: did it help', 'verdict one_sample'),
     'panels': ('Panels', 'transport tricks samples curves timeline versus steer state'),
     'page': ("Page: the player's file", 'story document'),
