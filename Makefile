@@ -29,8 +29,12 @@ lab: $(VENV)/.lab
 	[ "$$(uname)" = Darwin ] || [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || set -- "$$@" --no-browser; \
 	exec $(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(START) "$$@" $(LAB)
 
+# What formats and checks the .js and .css files. Without Node their tests are skipped; in CI its absence is a failure.
+node_modules/.package-lock.json: package.json package-lock.json
+	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund && touch $@; else echo 'no npm: the checks of .js and .css files are skipped'; fi
+
 # make test TESTS=tests/test_site.py runs a part
-test: $(VENV)/.dev
+test: $(VENV)/.dev node_modules/.package-lock.json
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(TESTS)
 
 export: $(VENV)/.dev
@@ -45,5 +49,5 @@ docs: $(VENV)/.dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH="$(CURDIR)/tools" nbdev-docs --n-workers 0
 
 clean:
-	rm -rf _docs _proc build dist *.egg-info .pytest_cache nbs/nbdev.yml nbs/sidebar.yml
+	rm -rf _docs _proc build dist *.egg-info .pytest_cache node_modules nbs/nbdev.yml nbs/sidebar.yml
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +

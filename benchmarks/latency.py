@@ -63,8 +63,8 @@ while len(learn.tricks.enabled) < 16:
     try: learn.tricks.on(name).wait(60)
     except ValueError: pass
 print(len(learn.tricks), len(learn.tricks.enabled))"""
-USED = """spent = sum(part.pace.spent for part in lab._drawn.values()) + lab.tricks.reasons.pace.spent
-cpu = time.clock_gettime(time.pthread_getcpuclockid(lab._thread.ident))     # of the training thread
+USED = """spent = sum(pace.spent for pace in lab.screen.paces)
+cpu = time.clock_gettime(time.pthread_getcpuclockid(lab.trainer.thread.ident))     # of the training thread
 print(json.dumps(dict(cpu=cpu, spent=spent, all=time.process_time(), wall=time.time(), said=lab.announcement.cost)))"""
 
 def ages(shown, ended, since, until, every=.05):

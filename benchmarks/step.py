@@ -59,7 +59,7 @@ def panel_open(p, wire):
     from ganlab.learner import GANLearner
     learn = GANLearner(p['dls'], *copy.deepcopy(p['nets']), seed=0)
     lab, marks, drawn = Lab(learn), [], [0.]
-    gate, draw = lab._gate, lab._draw
+    gate, draw = lab.trainer.gate, lab.screen.draw
     def noting(learn):
         now = learn.step, time.process_time(), time.perf_counter(), drawn[0], *frames(lab)
         marks[:] = [marks[0] if marks else now, now]
@@ -68,7 +68,7 @@ def panel_open(p, wire):
         t = time.process_time()
         draw(*a, **k)
         drawn[0] += time.process_time()-t
-    lab._gate, lab._draw = noting, drawing
+    lab.trainer.gate, lab.screen.draw = noting, drawing
     def run(n):
         marks.clear()
         lab.start(steps=n)

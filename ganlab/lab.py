@@ -4,230 +4,124 @@
 
 # %% ../nbs/lab.ipynb #b53f479b
 from __future__ import annotations
-import atexit, math, threading, time, weakref
-from collections import deque
-from contextlib import contextmanager
-from dataclasses import replace
+import atexit, threading, weakref
 from pathlib import Path
-from typing import NamedTuple
-import ipywidgets as W, numpy as np
-from fastai.callback.core import CancelFitException
+import ipywidgets as W
 from fastcore.basics import patch
-from .judge.one_sample import Closeup
-from .compare import ab
 from .engine.fastai_loop import StepLearner
+from .base.checks import whole
 from .losses import loss_name
+from .page.changes import raw_at, raw_from
+from .panels.comparing import Comparing
 from .panels.curves import Curves, Thinned
+from .panels.errands import Errands
+from .panels.family import Family
 from .panels.lifetime import Tenant
-from .panels.pace import Clock, Pace
+from .panels.machine import Machine, Orders
+from .panels.pace import Clock
 from .panels.reasons import Reasons
+from .panels.refresh import Parts, Screen, budgets
+from .panels.requests import Requests
 from .panels.samples import Samples
-from .panels.state import make_state, thou, waits, words
-from .panels.timeline import Film, Timeline, on_the_line, rows_at
-from .panels.versus import Versus, card, wish
-from .panels.transport import Status, Transport, error_card, in_words
-from .panels.tricks import TrickPanel, tell_controls
+from .panels.state import thou
+from .panels.timeline import Timeline, rows_at
+from .panels.trainer import Trainer
+from .panels.transport import Status, Transport
+from .panels.tricks import TrickPanel
+from .panels.versus import Versus
 from .player import export_html
-from .engine.rng import whole
-from .page.story import raw_at, raw_from
 import ganlab.travel.script
 
 # %% auto #0
-__all__ = ['Member', 'Lab', 'Drawn', 'Mark']
+__all__ = ['Lab', 'as_it_was']
 
 # %% ../nbs/lab.ipynb #0b356546
 _labs = weakref.WeakSet()   # all labs that are open
 
 @atexit.register
 def _stop_all():
-    for lab in list(_labs): lab._order('stop')
+    for lab in list(_labs): lab.order('stop')
 
-# %% ../nbs/lab.ipynb #2e959c60
-class Member(NamedTuple):
-    "A run that the panel can show."
-    learn: object   # its learner
-    parent: object  # the learner that it was forked from, or None
-    at: int         # the step at which it was
-    name: str       # of its folder, or by number
-    depth: int      # 0: the first run; 1: its forks; 2: theirs
-
-def _folder(learn): return learn.run.folder and learn.run.folder.name
-
-class Lab(Tenant, W.VBox):
-    "The panel of a learner, and the thread that trains it."
-    _closed = True
-    def __init__(self,
-        learn, # a `GANLearner`
-        refresh:float=0.5, # seconds between two refreshes
-        share:float=0.02, # of the training thread's CPU time that pictures aim at (more where they would get older than .8 s); the rest takes 1.5 times as much
-        clock=Clock, # has `wall()` and `cpu()`, in seconds
-    ):
-        if not isinstance(learn, StepLearner): raise TypeError(f"Lab({learn!r}): need a GANLearner")
-        if not refresh > 0 or not 0 < share <= 1: raise ValueError(f"refresh={refresh!r}, share={share!r}; need seconds above 0, and a share of the time above 0 and up to 1")
-        self.move_in()
-        self.learn, self.clock, self.error = learn, clock, None
-        self.family = [Member(learn, None, 0, _folder(learn) or 'Run', 0)]
-        self._busy, self._doing, self._past = '', None, None
-        self._cond, self._quiet, self._drawing, self._thread = threading.Condition(), threading.Event(), threading.RLock(), None
-        self._showing = threading.RLock()
-        self._want, self._state, self._todo, self._until = 'pause', 'idle', deque(), None
-        self._marks, self._cost, self._next = deque(maxlen=24), None, 0.
-        self._news, self._look_now = self._news_now(), False
-        self._say = _ready(learn)
-        self._quiet.set()
-        self._make_parts(refresh, share)
-        self.body = W.Box([self.samples, self.curves, self.tricks, self.timeline]).add_class('gl-body')
-        super().__init__([self.transport, self.versus, self.body, self.announcement])
-        self.add_class('gl').add_class('gl-lab')
-        self._closed = False
-        _labs.add(self)
-        self._redraw(full=True)
-
-    @property
-    def state(self)->str: return self._state # 'idle', 'running', 'paused' or 'error'
-    def __repr__(self): return 'Lab(closed)' if self._closed else f'Lab({self.state} at step {self.learn.step})'
-    def __enter__(self): return self
-    def __exit__(self, *exc): self.close()
+# %% ../nbs/lab.ipynb #aa824a27
+def _check(learn, refresh, share):
+    if not isinstance(learn, StepLearner): raise TypeError(f"Lab({learn!r}): need a GANLearner")
+    if refresh > 0 and 0 < share <= 1: return
+    raise ValueError(f"refresh={refresh!r}, share={share!r}; need seconds above 0, "
+                     "and a share of the time above 0 and up to 1")
 
 def _ready(learn)->tuple:
     "The first announcement: what there is to train."
-    n, size = learn.source.n, [sum(p.numel() for p in net.parameters()) for net in (learn.G, learn.D)]
-    return '', f"Ready: {'' if n is None else thou(n) + ' samples to train on; '}G has {thou(size[0])} weights, D {thou(size[1])}. Press Run, then flip a trick while it trains.{learn.lent and f' {learn.lent}.'}"
+    n, (g, d) = learn.source.n, [sum(p.numel() for p in net.parameters()) for net in (learn.G, learn.D)]
+    samples = '' if n is None else f'{thou(n)} samples to train on; '
+    lent = learn.lent and f' {learn.lent}.'
+    return '', (f'Ready: {samples}G has {thou(g)} weights, D {thou(d)}. '
+                f'Press Run, then flip a trick while it trains.{lent}')
 
-# %% ../nbs/lab.ipynb #3ab31969
-class Drawn(NamedTuple):
-    "What is drawn as one."
-    pace: Pace           # when
-    take: object         # -> what `make_state` is given of it
-    view: object = None  # the part that shows it: while nobody looks there, it is drawn less often
+# %% ../nbs/lab.ipynb #2e959c60
+class Lab(Tenant, W.VBox):
+    "The panel of a learner, and the thread that trains it."
+    machine = Machine('closed')       # until it is made
+    def __init__(self,
+        learn, # a `GANLearner`
+        refresh:float=0.5, # seconds between two refreshes
+        share:float=0.02, # of the training thread's CPU time that pictures aim at; from above 0 to 1
+        clock=Clock, # has `wall()` and `cpu()`, in seconds
+    ):
+        _check(learn, refresh, share)
+        self.move_in()
+        machine = Machine()
+        self._compose(learn, machine, refresh, share, clock)
+        self.body = W.Box([self.samples, self.curves, self.tricks, self.timeline]).add_class('gl-body')
+        super().__init__([self.transport, self.versus, self.body, self.announcement])
+        self.add_class('gl').add_class('gl-lab')
+        self.machine = machine
+        _labs.add(self)
+        self.screen.redraw(full=True)
 
+    def __repr__(self):
+        if self.machine.closed: return 'Lab(closed)'
+        return f'Lab({self.state} at step {self.learn.step})'
+    def __enter__(self): return self
+    def __exit__(self, *exc): self.close()
+
+# %% ../nbs/lab.ipynb #caa80957
 @patch
-def _make_parts(self:Lab, refresh, share):
-    "The panels, and when each is drawn."
-    self.transport, self.announcement = Transport(self._request), Status(self._request, saves=True)
-    self.samples, self.curves, self.timeline = Samples(self._request), Curves(), Timeline(self._request)
-    self.tricks = TrickPanel(self.learn, self._asked, self._wish, Reasons(self.learn, share/2, self.clock))
-    self.versus, self._comparing, self._cancel = Versus(self._request), None, False
+def _compose(self:Lab, learn, machine, refresh, share, clock):
+    "The parts, what draws them, and what they move."
+    costs = budgets(refresh, share)
+    self.family, self.orders, self.requests, self.comparing = Family(learn), Orders(), Requests(self), Comparing(self)
+    ask = self.requests
+    self.transport, self.samples, self.curves, self.timeline = Transport(ask), Samples(ask), Curves(), Timeline(ask)
+    self.versus, self.announcement = Versus(ask), Status(ask, saves=True)
+    self.tricks = TrickPanel(learn, ask.asked, self.comparing.ask, Reasons(learn, costs['reasons'], clock))
+    parts = Parts(self.transport, self.tricks, self.samples, self.curves, self.timeline, self.announcement)
+    self.screen = Screen(learn, self.family, parts, machine, self.orders, costs, clock)
+    self.screen.said = _ready(learn)
+    self.trainer = Trainer(machine, self.orders, self.screen)
+    self.errands = Errands(machine, self.screen)
     self.timeline.observe(self._look_back, 'at')
-    self._meet()
-    pace = lambda part, **kw: Pace(refresh, part*share, self.clock, **kw)
-    self._drawn = dict(
-        numbers=Drawn(pace(.25), self._measure),
-        curves=Drawn(pace(.25), self._bend, self.curves),
-        strip=Drawn(pace(.25), self._line, self.timeline),
-        picture=Drawn(pace(1., oldest=.8), self._look, self.samples),      # it is what is looked at after a flip
-        closeup=Drawn(pace(.25), self._closer, self.samples))
+
+# %% ../nbs/lab.ipynb #88b3a67f
+@patch(as_prop=True)
+def state(self:Lab)->str: return self.machine.shown # 'idle', 'running', 'paused' or 'error'
+
+@patch(as_prop=True)
+def error(self:Lab)->BaseException: return self.machine.error # what ended the training; None but in the state 'error'
+
+@patch(as_prop=True)
+def learn(self:Lab): return self.screen.learn # the learner that is shown; None where the lab is closed
+
+@patch(set_prop=True)
+def learn(self:Lab, learn): self.screen.learn = learn
 
 @patch
-def _meet(self:Lab):
-    "What is remembered of the run that is shown."
-    learn = self.learn
-    self._thin, self._film, self._pictures = Thinned(learn.record), Film(learn.run), Closeup(learn)
-    self._shot = self._before = None         # the last picture, and the last state
-
-# %% ../nbs/lab.ipynb #708c830c
-@patch
-def _news_now(self:Lab): return len(self.learn.tricks.log), tuple(self.learn.tricks.refused.values())
-
-@patch
-def _gate(self:Lab, learn):
-    "Between two steps: draw what is due, wait while paused, end when told; show at once what the next step will train with."
-    _apply(learn)
-    self._draw(learn)
-    if self._want != 'run' or self._todo or self._until is not None and learn.step >= self._until:
-        self._hold(learn)
-        _apply(learn)
-        self._draw(learn)
-
-def _apply(learn):
-    "What is due, before anything is drawn: nobody waits for a picture."
-    if any(c.at is None or c.at <= learn.step for c in learn.tricks.pending): learn.boundary()
-
-@patch
-def _hold(self:Lab, learn):
-    "Return when the next step may run."
-    while True:
-        with self._cond:
-            if self._want == 'stop' or self._want == 'run' and self._until is not None and learn.step >= self._until: raise CancelFitException
-            if self._todo:
-                phase = self._todo.popleft()
-                if phase != 'both': learn.half_step(phase)
-                return
-            if self._want == 'run': return
-        self._pause(learn)
-
-def _waits(learn)->str:
-    "What waits for a later step, behind another sentence."
-    waiting = waits(learn.tricks.pending, learn)
-    return ' ' + waiting if waiting else ''
-
-@patch
-def _pause(self:Lab, learn):
-    "Show the state at this step, then wait for the next order; samples asked for meanwhile are taken."
-    self._state = 'paused'
-    asked = [c for c in learn.tricks.pending if c.at is None]
-    more = f" {words(asked[-1], learn)[0]}, asked at {thou(asked[-1].asked)}, is applied with the next step." if asked else _waits(learn)
-    self._say = 'Paused', f'at step {thou(learn.step)}.{more}'
-    self._draw(learn, full=True)
-    idle = lambda: self._want == 'pause' and not self._todo
-    learn.run.left(learn)
-    while idle():
-        learn.turnstile.run_jobs()
-        if self._look_now: self._draw(learn, full=True)
-        if self.tricks.reasons.go(.05): self._show()
-        with self._cond:
-            if idle():
-                self._quiet.set()
-                self._cond.wait(0.05)
-    learn.run.met(learn)
-    self._state = 'running'
-    self._begin()
-
-@patch
-def _begin(self:Lab):
-    "This thread draws from here on: its CPU clock is another."
-    self._marks.clear()
-    self._next = -math.inf
-    for pace in (*(part.pace for part in self._drawn.values()), self.tricks.reasons.pace): pace.begin()
-
-# %% ../nbs/lab.ipynb #874c38d9
-@patch
-def _train(self:Lab):
-    "What the training thread runs."
-    learn = self.learn
-    self._begin()
-    try: learn.fit_steps(None, gate=self._gate, progress=False)
-    except BaseException as e: self.error = e
-    step, ended = thou(learn.step), self._until is not None and learn.step >= self._until
-    self._say = ('Paused', f"at step {step}. {in_words(self.error)}") if self.error else ('Finished', f'at step {step}.{_waits(learn)}') if ended else ('Stopped', f'at step {step}.')
-    self._state = 'error' if self.error else 'idle'
-    if ended: self._until = None
-    try: self._redraw(full=True)
-    finally:                       # whatever became of the picture: nobody waits for a thread that has ended
-        with self._cond:
-            self._thread, self._want = None, 'pause'
-            self._todo.clear()
-            self._quiet.set()
-            self._cond.notify_all()
-
-@patch
-def _order(self:Lab, want, todo=(), until=None):
-    "Tell the gate what to do; start the thread where there is none."
-    with self._cond:
-        if want != 'stop': self._open()
-        if want == 'stop' and self._thread is None:
-            if self._state == 'error': self._state, self.error, self._say = 'idle', None, ('Stopped', f'at step {thou(self.learn.step)}.')
-            return
-        if self._thread is None:
-            if self.learn.training_now: raise RuntimeError('this learner is training already; wait for it, or stop it first')
-            self._thread = threading.Thread(target=self._train, name='ganlab', daemon=True)
-            self.error, self._state = None, 'running'
-        start = not self._thread.is_alive()
-        self._want, self._todo = want, deque(todo)
-        if until is not None: self._until = until
-        if want == 'run' or todo: self._quiet.clear()
-        if start: self._thread.start()
-        self._cond.notify_all()
+def order(self:Lab,
+    want:str, # 'run', 'pause' or 'stop'
+    todo=(), # single steps to do before that: 'both', 'd' or 'g'
+    until:int=None, # the step at which the training ends; None: as it was
+):
+    "What a click does: tell the training thread what to do, and do not wait for it."
+    self.trainer.order(self.learn, want, todo, until)
 
 # %% ../nbs/lab.ipynb #03e50c87
 @patch
@@ -235,27 +129,17 @@ def start(self:Lab,
     steps:int=None, # how many; None: until stopped, or to the end that was set before a pause
 ):
     "Train in the background."
-    self._free()
-    if steps is not None: steps = whole(steps, 'steps')
-    elif self._state == 'idle' or self._until is not None and self.learn.step >= self._until: self._until = None
-    if self._state != 'running': self._say = 'Running', f'from step {thou(self.learn.step)}.'
-    self._order('run', until=None if steps is None else self.learn.step + steps)
-
-@patch
-def _open(self:Lab):
-    if self._closed: raise RuntimeError('this lab is closed; make another: Lab(learn)')
-
-@patch
-def _free(self:Lab):
-    self._open()
-    if self._busy: raise RuntimeError(f'{self._busy}: wait until that is done.')
+    self.machine.check_free()
+    now, until = self.learn.step, None
+    if steps is not None: until = now + whole(steps, 'steps')
+    elif self.state == 'idle' or self.orders.ended(now): self.orders.until = None
+    if self.state != 'running': self.screen.said = 'Running', f'from step {thou(now)}.'
+    self.order('run', until=until)
 
 @patch
 def pause(self:Lab, timeout:float=60): # seconds to wait for the step under way
     "Hold the training after the step under way; changes asked meanwhile are applied with the next step."
-    if self._thread is not None:
-        self._order('pause')
-        self.wait(timeout)
+    self.trainer.pause(self.learn, timeout)
 
 @patch
 def step(self:Lab,
@@ -265,67 +149,36 @@ def step(self:Lab,
     "Train `n` steps, then pause; does not wait for them."
     n = whole(n, 'n')
     if phase not in ('both', 'd', 'g'): raise ValueError(f"phase={phase!r}; need 'both', 'd' or 'g'")
-    self._free()
-    self._order('pause', [phase]*n)
+    self.machine.check_free()
+    self.order('pause', [phase]*n)
 
+# %% ../nbs/lab.ipynb #93279d4a
 @patch
 def stop(self:Lab, timeout:float=60): # seconds to wait for the step under way
     "End the training after the step under way; the learner is free for `fit`."
-    t = self._thread
-    self._order('stop')
-    if t is not None and t is not threading.current_thread(): t.join(timeout)
-    if self._thread is None: self._redraw()
+    self.trainer.stop(self.learn, timeout)
 
 @patch
 def wait(self:Lab, timeout:float=None)->bool: # seconds; True where nothing runs any more
     "Block until the training is paused, has ended or has failed."
-    if self._thread is threading.current_thread(): raise RuntimeError('wait() on the training thread would wait for itself')
-    return self._quiet.wait(timeout)
+    return self.trainer.wait(timeout)
 
 @patch
 def close(self:Lab):
     "Stop the training, take the panel off the page, and let go of the learner and of all runs."
-    if self._closed: return
-    threads, self._closed, self._cancel = (self._thread, self._doing), True, True
-    self._order('stop')
+    if self.machine.closed: return
+    threads = self.trainer.thread, self.errands.thread
+    self.machine.move('close')
+    self.comparing.cancelled = True
+    self.order('stop')
     for t in threads:
         if t is not None and t is not threading.current_thread(): t.join(60)
     _labs.discard(self)
-    self._drawn, self.family, self._until = {}, [], None
-    self._thin = self._film = self._pictures = self._shot = self._before = None
-    self._news = self._past = self._comparing = self.error = None
+    self.comparing.close()
+    self.screen.close()
+    self.family.clear()
+    self.orders.until = None
     Tenant.close(self)
-
-# %% ../nbs/lab.ipynb #5640c6f1
-@patch
-def _look_back(self:Lab, change):
-    "The scrubber was moved."
-    at = change['new']
-    if at > self.learn.step: self.timeline.at = self.learn.step; return
-    if at < 0: self._past, self._look_now, self._say = None, True, ('Live', 'again.')
-    else:
-        learn = self.learn
-        loss = learn.run.switches_at(at)['loss'] or learn.made['loss']
-        facts = learn.run.facts
-        raw = raw_at(raw_from(learn.run.changes, facts['first_loss'].split('/')[1], facts.get('first_scores')))(at)
-        self._past = dict(at=at, rows=rows_at(learn, at), loss=loss if isinstance(loss, str) else loss_name(loss), raw=raw)
-        self._say = '', f"Showing step {thou(at)}.{f' Training goes on at step {thou(learn.step)}.' if self._state == 'running' else ''}"
-    if at < 0: self._redraw(full=True)
-    else: self._show(picture=self.learn.run.frame_at(at))
-
-@patch
-def _meanwhile(self:Lab, what, f, *args):
-    "Do it in a thread of its own, and say what became of it."
-    self._free()
-    self._busy = what
-    def go():
-        try: f(*args)
-        except Exception as e: self._say = 'Not done:', in_words(e)
-        finally:
-            self._busy = ''
-            self._redraw(full=True)
-    self._doing = threading.Thread(target=go, name='ganlab-meanwhile', daemon=True)
-    self._doing.start()
 
 # %% ../nbs/lab.ipynb #309de291
 @patch
@@ -333,47 +186,58 @@ def rewind(self:Lab,
     step:int, # a step that was done
 ):
     "Hold the training and go back to a step, bit for bit; it stays paused there."
-    self._back(lambda: self.learn.rewind(step))
+    self._back(lambda learn: learn.rewind(step))
 
 @patch
 def undo(self:Lab):
     "Hold the training and go back to before the last change."
-    self._back(lambda: self.learn.undo())
-
-@patch
-@contextmanager
-def _held(self:Lab):
-    "Hold the training; where the block fails, it goes on as it went."
-    self._open()
-    going, until = self._want == 'run', self._until
-    self.pause()
-    try: yield
-    except BaseException:
-        if going and not self._closed: self._order('run', until=until)
-        raise
+    self._back(lambda learn: learn.undo())
 
 @patch
 def _back(self:Lab, go):
-    with self._held():
-        was, left = self.learn.step, self._thin.take().tobytes()
-        go()
+    learn, screen = self.learn, self.screen
+    with self.trainer.held(learn):
+        was, left = learn.step, screen.taken.curves()
+        go(learn)
     self.curves.ghost = left
-    self._stand()
-    self._say = 'Rewound', f"to step {thou(self.learn.step)}; what came after it, up to step {thou(was)}, stays as a dashed branch. Press Run to go on from here."
-    self._redraw(full=True)
+    if self.machine.state == 'error': self.machine.move('dismiss')
+    self.timeline.at = -1
+    screen.said = 'Rewound', (f'to step {thou(learn.step)}; what came after it, up to step {thou(was)}, '
+                              'stays as a dashed branch. Press Run to go on from here.')
+    screen.redraw(full=True)
 
 @patch
 def pin(self:Lab):
     "Keep a snapshot of this step for good."
-    self._open()
-    self._say = 'Snapshot', f'of step {thou(self.learn.pin())} kept.'
-    self._redraw(full=True)
+    self.machine.check_open()
+    self.screen.said = 'Snapshot', f'of step {thou(self.learn.pin())} kept.'
+    self.screen.redraw(full=True)
+
+# %% ../nbs/lab.ipynb #5640c6f1
+def as_it_was(
+    learn, # the learner
+    at:int, # a step of the past
+)->dict: # fields of `PanelState`
+    "What the record knows of a step: the tricks' rows, the loss, and what its scores were."
+    run, facts = learn.run, learn.run.facts
+    loss = run.switches_at(at)['loss'] or learn.made['loss']
+    if not isinstance(loss, str): loss = loss_name(loss)
+    raw = raw_at(raw_from(run.changes, facts['first_loss'].split('/')[1], facts.get('first_scores')))
+    return dict(at=at, rows=rows_at(learn, at), loss=loss, raw=raw(at))
 
 @patch
-def _stand(self:Lab):
-    "After the learner was moved: nothing of an error or of the past is shown any more."
-    if self._state == 'error': self._state, self.error = 'idle', None
-    self.timeline.at = -1
+def _look_back(self:Lab, change):
+    "The scrubber was moved."
+    at, learn, screen = change['new'], self.learn, self.screen
+    if at > learn.step: self.timeline.at = learn.step
+    elif at < 0:
+        screen.past, screen.look_now, screen.said = None, True, ('Live', 'again.')
+        screen.redraw(full=True)
+    else:
+        screen.past = as_it_was(learn, at)
+        goes_on = f' Training goes on at step {thou(learn.step)}.' if self.state == 'running' else ''
+        screen.said = '', f'Showing step {thou(at)}.{goes_on}'
+        screen.show(picture=learn.run.frame_at(at))
 
 # %% ../nbs/lab.ipynb #ee77848e
 @patch
@@ -382,264 +246,52 @@ def fork(self:Lab,
     name:str=None, # of the fork; of its folder, where the run is on disk
 ):
     "Hold the training, and go on with a second run: `lab.learn` is its learner then."
-    with self._held(): learn, at = self.learn.fork(step, name), self.learn.step if step is None else step
-    i, family = self._here(), self.family
-    depth = family[i].depth + 1
-    place = next((j for j in range(i + 1, len(family)) if family[j].depth < depth), len(family))     # below its parent, and the forks that this has
-    family.insert(place, Member(learn, self.learn, at, _folder(learn) or name or f'Fork {len(family)} at {thou(at)}', depth))
-    self.show_run(place)
-    self._say = 'Forked', f"from step {thou(at)}: the panel shows the fork, and the list beside Live leads back."
-    self._redraw()
+    parent = self.learn
+    with self.trainer.held(parent):
+        fork = parent.fork(step, name)
+        at = parent.step if step is None else step
+    self.show_run(self.family.add(fork, parent, at, name))
+    self.screen.said = 'Forked', (f'from step {thou(at)}: the panel shows the fork, '
+                                  'and the list beside Live leads back.')
+    self.screen.redraw()
 
 @patch
 def show_run(self:Lab,
     index:int, # in `family`, a list in which every fork stands below its parent
 ):
     "Show another run of the family."
-    self._open()
-    index = whole(index, 'index', 0, len(self.family) - 1, f': this panel has {len(self.family)} runs')
-    self.stop()
-    learn, parent, _, name, _ = self.family[index]
-    with self._drawing, self._showing:
-        self.learn, self._until = learn, None
-        self.tricks.turn(learn)
-        self._meet()
-        self.curves.ghost = b'' if parent is None else Thinned(parent.record).take().tobytes()
-    self._stand()
-    self.versus.phase = 'closed'
-    self._news, self._say = self._news_now(), (name, f'is shown, at step {thou(learn.step)}.')
-    self._redraw(full=True)
+    self.machine.check_open()
+    n = len(self.family)
+    index = whole(index, 'index', 0, n - 1, f': this panel has {n} runs')
+    with self.trainer.gone(self.learn, 'open'): member = self._turn(index)
+    self.timeline.at, self.versus.phase = -1, 'closed'
+    self.screen.said = member.name, f'is shown, at step {thou(member.learn.step)}.'
+    self.screen.redraw(full=True)
 
 @patch
-def _here(self:Lab)->int: return next(i for i, m in enumerate(self.family) if m.learn is self.learn)
-
-@patch
-def _line(self:Lab)->dict:
-    "What stands on the timeline; and all runs, as a tree in lines."
-    forks = [(m.at, m.name, m.learn.step, i) for i, m in enumerate(self.family) if m.parent is self.learn]
-    tree = ['\u2003'*(m.depth - 1) + '└ '*(m.depth > 0) + m.name for m in self.family]
-    return dict(timeline=dict(**on_the_line(self.learn, self._film, forks), runs=tree, here=self._here()))
-
-# %% ../nbs/lab.ipynb #ba21814d
-@patch
-def _wish(self:Lab, name):
-    "The button beside a trick."
-    self._free()
-    args, what, here = wish(self.learn, name)
-    self._comparing = args, None
-    ms = self.learn.record.array('ms')[-50:]
-    self.versus.put(phase='asking', what=what, here=here, rows=[], each=float(np.nanmedian(ms))/1e3 if len(ms) else 0.)
-
-@patch
-def _compare(self:Lab, more=False):
-    "Train the runs to be compared, with their progress on the card; then the training goes on, where it was going on."
-    going, until, (args, known), v = self._want == 'run', self._until, self._comparing, self.versus
-    self.stop()
-    t0, shown, self._cancel = time.monotonic(), [0.], False
-    def tick(done, total):
-        now = time.monotonic()
-        if now - shown[0] > .25:
-            shown[0] = now
-            left = f'{thou(round((now - t0)/done*(total - done)))} s left' if done > 20 else ''
-            v.put(phase='running', progress=done/total, left=left)
-            self.transport.left = left
-        return not self._cancel
-    v.put(phase='running', progress=0., left='')
-    self._say = 'Comparing', f"{v.what}; the run is held at step {thou(self.learn.step)}{' and goes on afterwards' if going else ''}."
-    self._redraw()
-    try: c = known.more(progress=False, callback=tick) if more else ab(self.learn, **args, steps=v.steps, seeds=v.seeds, progress=False, callback=tick)
-    except Exception as e: v.put(phase='failed', verdict=f'Not compared: {in_words(e)}')
-    else:
-        self._comparing = args, c
-        v.draw(phase='done', **card(c))
-        self._say = 'A/B cancelled' if c.cancelled else 'A/B finished', f'in {thou(round(time.monotonic() - t0))} s: {v.what}.'
-    finally:
-        self.transport.left = ''
-        if going and not self._closed: self._order('run', until=until)
-
-@patch
-def _take_over(self:Lab, fork=False):
-    "Switch here what was compared; or in a fork, at the step at which it was compared."
-    args, c = self._comparing
-    if fork: self.fork(c.step)
-    tr, (kind, names) = self.learn.tricks, next(iter(args.items()))
-    self._asked(tr.off(names) if kind == 'off' else [tr.on(n, **p) for n, p in names.items()][-1])
-    self.versus.phase = 'closed'
+def _turn(self:Lab, index): # -> the `Member` that is shown from here on
+    member = self.family[index]
+    ghost = b'' if member.parent is None else Thinned(member.parent.record).take().tobytes()
+    with self.screen.drawing, self.screen.showing:
+        self.orders.until = None
+        self.tricks.turn(member.learn)
+        self.screen.turn(member.learn)
+        self.curves.ghost = ghost
+    return member
 
 # %% ../nbs/lab.ipynb #5ab57f60
 def _fresh(name)->Path: # in the working folder
     "A file's name that is not taken; a script brings its weights."
     p = Path(name)
-    taken = lambda q: q.exists() or q.suffix == '.py' and q.with_suffix('.safetensors').exists()
-    return next(q for n in range(1, 10_000) if not taken(q := p.with_stem(f'{p.stem}-{n}') if n > 1 else p))
+    def taken(q): return q.exists() or q.suffix == '.py' and q.with_suffix('.safetensors').exists()
+    others = (p.with_stem(f'{p.stem}-{n}') for n in range(2, 10_000))
+    return next(q for q in (p, *others) if not taken(q))
 
 @patch
-def _leave(self:Lab, kind):
-    "Write the run as a script, or as a page."
-    learn = self.learn
-    folder = learn.run.folder
+def save(self:Lab, kind:str): # 'py' or 'html'
+    "Write the run into the working folder: as a script, or as a page."
+    learn, folder = self.learn, self.learn.run.folder
     path = _fresh(f"{folder.name if folder else 'run'}-step-{learn.step}.{kind}")
     if kind == 'py': learn.between_steps(learn.run.to_python, path)
     else: export_html(learn, path)
-    self._say = 'Saved', f'{path} in the folder of the notebook.'
-
-# %% ../nbs/lab.ipynb #792dbc2a
-@patch
-def _request(self:Lab, msg:dict):
-    "A click on the transport, on the error card, or on the latents."
-    do = msg.get('do')
-    try:
-        self._open()
-        if do == 'start': self.start()
-        elif do == 'pause': self._order('pause')
-        elif do == 'stop': self._order('stop')
-        elif do == 'step': self.step(msg.get('n', 1), msg.get('phase', 'both'))
-        elif do == 'remedy': self._remedy(msg['action'])
-        elif do == 'look': self._look_now = True
-        elif do == 'live': self.timeline.at = -1
-        elif do == 'pin': self._meanwhile('Taking a snapshot', self.pin)
-        elif do == 'undo': self._meanwhile('Undoing', self.undo)
-        elif do == 'rewind': self._meanwhile(f"Rewinding to {thou(msg['step'])}", self.rewind, msg['step'])
-        elif do == 'fork': self._meanwhile('Forking', self.fork, msg.get('step'))
-        elif do == 'to-python': self._meanwhile('Saving', self._leave, 'py')
-        elif do == 'to-html': self._meanwhile('Saving', self._leave, 'html')
-        elif do == 'ab-start': self._meanwhile('Comparing', self._compare)
-        elif do == 'ab-more': self._meanwhile('Comparing', self._compare, True)
-        elif do == 'ab-cancel': self._cancel = True
-        elif do == 'ab-close': self.versus.phase = 'closed'
-        elif do == 'ab-apply': self._take_over()
-        elif do == 'ab-fork': self._meanwhile('Forking', self._take_over, True)
-        elif do == 'open': self._meanwhile('Opening', self.show_run, msg['index'])
-    except Exception as e: self._say = '', str(e)
-    self._redraw(full=do == 'look')
-
-@patch
-def _remedy(self:Lab, a:dict):
-    "One of the answers of the error card."
-    if a['kind'] == 'stop': return self._order('stop')
-    if a['kind'] == 'rewind': return self._meanwhile(f"Rewinding to {thou(a['step'])}", self.rewind, a['step'])
-    if a['kind'] == 'without': self.learn.tricks.off(a['name'], now=True)
-    if a['kind'] == 'default': self.learn.tricks.set(a['name'], **{a['param']: self.learn.tricks[a['name']].declared[a['param']].default})
-    self.start()
-
-@patch
-def _asked(self:Lab, change):
-    "After a request of the list of tricks: a `Change`, or the exception that it raised."
-    if isinstance(change, Exception): self._say = '', str(change)
-    elif change is not None and change.step is None: self._say = words(change, self.learn)
-    self._redraw()
-
-# %% ../nbs/lab.ipynb #2ee231c4
-@patch
-def _draw(self:Lab, learn, full=False):
-    "Refresh the parts that are due, between two steps of `learn`; `full`: all. Nothing, where another run is shown by now."
-    with self._drawing:
-        if learn is not self.learn: return
-        idle, news = not learn.on_training_thread(), self._hear(full)
-        look, self._look_now = self._look_now, False
-        if full or idle or news or look or self.clock.wall() >= self._next:
-            self._draw_due(full or idle and news, idle, look)
-        if full: self.tricks.reasons.forget()
-        if news: tell_controls(learn)
-        if self.tricks.reasons.go(math.inf if idle else None): self._show()
-
-@patch
-def _draw_due(self:Lab, full, idle, look):
-    for name, part in self._drawn.items():
-        wanted = full or idle and name == 'numbers' or look and part.view is self.samples
-        if wanted or part.pace.due(part.view and part.view.ready):
-            with part.pace.spend(): self._show(**part.take())
-    self._next = min(part.pace.next for part in self._drawn.values())
-
-@patch
-def _hear(self:Lab, full)->bool: # is there news?
-    "Where a change was applied or refused, say so, and let every part be drawn whatever it costs."
-    was, self._news = self._news, self._news_now()
-    if was == self._news: return False
-    if not full: self._say_news(was[1])
-    for part in self._drawn.values(): part.pace.news()
-    return True
-
-@patch
-def _redraw(self:Lab, full=False):
-    "Refresh from any thread: all, where nothing trains (and nothing can begin to); else what needs no network, and the rest is left to the training thread."
-    learn = self.learn
-    if self._closed or learn.when_idle(lambda: self._draw(learn, full)): return
-    self._look_now = self._look_now or full
-    self._show()
-
-# %% ../nbs/lab.ipynb #c5871bb7
-@patch
-def _show(self:Lab, **drawn):
-    "Hand one state to all parts."
-    with self._showing:
-        if self._closed: return
-        if self._past is not None: drawn = {k: v for k, v in drawn.items() if v is not self._shot}   # taken just before the scrubber was moved
-        error = self._card() if self._state == 'error' else None
-        state = self._before = make_state(
-            self.learn, self._before, self.tricks.reasons.known, status=self._state, total=self._until, rate=self._rate(),
-            cost=self._cost, say=self._say, busy=self._busy, error=error, **drawn)
-        if self._past is not None: state = replace(state, **self._past)
-        for part in (self.transport, self.tricks, self.samples, self.curves, self.timeline, self.announcement): part.refresh(state)
-
-@patch
-def _card(self:Lab)->dict: return error_card(self.error, self.learn, self.learn.run.last_healthy(self.learn.step))
-
-@patch
-def _say_news(self:Lab, known):
-    "Announce what was refused (and is not `known`), or applied last."
-    new = [c for c in self.learn.tricks.refused.values() if c not in known] or self.learn.tricks.log[-1:]
-    if new and new[-1].kind != 'phase': self._say = words(new[-1], self.learn)
-
-# %% ../nbs/lab.ipynb #26e025a3
-@patch
-def _bend(self:Lab)->dict: return dict(curves=self._thin.take().tobytes())
-
-@patch
-def _look(self:Lab)->dict:
-    "A picture of the samples; none while the past is looked at, or where it fails."
-    if self._past is not None: return {}
-    try:
-        self._shot = self._pictures.take(self.samples.z, self.samples.ema)
-        if self.samples.z == 'fixed' and self.samples.ema: self.learn.run.offer(self.learn, self._shot)
-        return dict(picture=self._shot)
-    except Exception as e:
-        self._shot, self._say = None, ('No picture', f'of the samples: {type(e).__name__}: {e}')
-        return {}
-
-@patch
-def _closer(self:Lab)->dict:
-    "One sample closer, of a picture of this step: of a new one, where none was taken."
-    view, hurry = self.samples, self._state == 'running'
-    if self._past is not None: return {}
-    old = self._shot is None or self._shot['step'] != self.learn.step
-    drawn = self._look() if old and view.pick >= 0 else {}
-    if self._shot is None or self._shot['step'] != self.learn.step: return {}
-    shown = self._pictures.closer(self._shot, view.pick, view.z, view.ema, hurry)
-    return dict(**drawn, closeup={k: shown[k] for k in ('card', 'near', 'strip')})
-
-# %% ../nbs/lab.ipynb #a7cc2172
-class Mark(NamedTuple):
-    "Where the training stood at a drawing."
-    wall: float   # seconds
-    cpu: float    # seconds of the training thread
-    spent: float  # of these, on the panel
-    step: int     # steps done
-
-@patch
-def _measure(self:Lab)->dict: # nothing more to show
-    "Note where the training stands, for the rate and the panel's cost."
-    if self._state != 'running': return {}
-    spent = sum(part.pace.spent for part in self._drawn.values()) + self.tricks.reasons.pace.spent
-    now = Mark(self.clock.wall(), self.clock.cpu(), spent, self.learn.step)
-    self._marks.append(now)
-    then = self._marks[0]
-    if now.cpu - then.cpu > .5: self._cost = round((now.spent - then.spent)/(now.cpu - then.cpu), 3)
-    return {}
-
-@patch
-def _rate(self:Lab): # steps a second, over the last few refreshes
-    if self._state != 'running' or len(self._marks) < 2: return None
-    then, now = self._marks[max(-6, -len(self._marks))], self._marks[-1]
-    known = now.wall - then.wall > 0.2 and now.step > then.step
-    return (now.step - then.step)/(now.wall - then.wall) if known else None
+    self.screen.said = 'Saved', f'{path} in the folder of the notebook.'

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np, torch
 from torch import Tensor
 from .data import TensorDL
-from .engine.rng import Streams, whole
+from .engine.rng import Streams
+from .base.checks import whole
 
 # %% auto #0
 __all__ = ['measures', 'Coverage', 'mode_coverage', 'frechet_distance', 'kernel_distance', 'PRDC', 'prdc', 'sliced_wasserstein',
@@ -150,7 +151,7 @@ def real_samples(
     if x is None:
         inner = getattr(source, 'source', source)      # data that the networks see at half its size
         train = getattr(inner, 'train', None)
-        x = learn.some_x if not isinstance(train, TensorDL) else train.head(n) if inner is source else source._sized(train.head(n))
+        x = learn.some_x if not isinstance(train, TensorDL) else train.head(n) if inner is source else source.sized(train.head(n))
     return x[:n].detach().float().cpu()
 
 def quality(

@@ -9,7 +9,8 @@ __all__ = ['LatentMap', 'mlp', 'relu_mlp', 'init_dcgan', 'dcgan', 'Res', 'SumPoo
 import math
 from contextlib import nullcontext
 from torch import nn
-from .engine.rng import Streams, borrowed_rng, whole
+from .engine.rng import Streams, borrowed_rng
+from .base.checks import whole
 
 # %% ../nbs/nets.ipynb #11211f89
 class LatentMap(nn.Module):

@@ -12,6 +12,7 @@ from functools import cache, wraps
 from fastcore.basics import patch
 from .base.interrupt import unbroken
 from .engine.layers import sealed
+from .engine.rng import borrowed_rng
 
 # %% auto #0
 __all__ = ['effect_words', 'slots', 'effects', 'purposes', 'Param', 'Num', 'Int', 'Choice', 'Flag', 'Text', 'Trick', 'inside',
@@ -183,6 +184,25 @@ class Ctx:
     def score(self, x, side:str)->'torch.Tensor': # samples (B, ...), 'real' or 'fake' -> (B,)
         "D's raw scores of what the tricks let it see of `x`."
         return self.learn.d_scores(x, side, self)
+
+# %% ../nbs/trick.ipynb #4103cd4f
+@patch(as_prop=True)
+def net(self:Ctx): return self.learn.D if self.phase == 'd' else self.learn.G # the network that this update moves
+
+@patch(as_prop=True)
+def weights(self:Ctx)->list: return self.learn.trained[self.phase] # the parameters that it moves; their gradients are in `.grad`
+
+@patch
+def drawing(self:Ctx, name:str): # a context
+    "Within the block, what networks draw (dropout, noise) comes from the stream `name` of this update: the same each time."
+    return borrowed_rng(self.learn.streams, name, self.step, self.k, self.learn.device)
+
+@patch
+def beside(self:Ctx, phase:str)->Ctx: # 'd' or 'g'
+    "Another context of the same batch, for a loss that is computed beside the update: what is noted there leaves this one alone."
+    c = Ctx(self.learn, self.step, self.k, phase)
+    c.x, c.z, c.xf = self.x, self.z, self.xf
+    return c
 
 # %% ../nbs/trick.ipynb #b94f1a46
 @patch

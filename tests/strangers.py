@@ -207,9 +207,9 @@ def in_a_child(f, *args)->tuple: # exit status, and what it said
         finally: os._exit(status)
 
 def one_sentence(e):
-    "The words of an error: one short line of prose, that does not begin with the name of an exception of Python's"
+    "The words of an error: one short line of prose, that does not begin with an exception of Python's that speaks of a mistake in ganlab"
     s = str(e.args[0] if isinstance(e, KeyError) else e)
-    assert not re.match(r'(Not turned on: )?\w*(Error|Exception): ', s), s
+    assert not re.match(r'(Not turned on: )?(Attribute|Type|Key|Index|Name|UnboundLocal|Assertion)Error: ', s), s
     assert s and '\n' not in s.strip() and len(s) < 500, s
     return s
 

@@ -20,7 +20,7 @@ def test_preset(lab, training, clicked):
     learn.tricks.on('label_smoothing')
     if training: lab.start(1); lab.wait(60); lab.step(1); lab.wait(60)      # held between two steps
     if clicked: lab.tricks.heard(dict(do='preset', name='ttur'))
-    else: learn.tricks.preset('ttur'); lab._redraw()
+    else: learn.tricks.preset('ttur'); lab.screen.redraw()
     if training:
         if clicked: assert said(lab) == f"TTUR asked at {learn.step}, on with the next step: WGAN-GP, TTUR, Adam's betas; off: Label smoothing."
         step = learn.step
@@ -36,9 +36,9 @@ def test_preset_at_once(lab):
     heard = []
     lab.announcement.observe(lambda c: heard.append(' '.join(c.new)), 'say')
     lab.learn.tricks.preset('r3gan')
-    lab._redraw()
+    lab.screen.redraw()
     assert heard[-1].startswith('R3GAN on at step 0: Relativistic'), heard
-    lab.learn.tricks.off('relativistic_gp', now=True); lab.learn.set_loss('hinge'); lab._redraw()
+    lab.learn.tricks.off('relativistic_gp', now=True); lab.learn.set_loss('hinge'); lab.screen.redraw()
     assert not said(lab).startswith('R3GAN')
 
 def test_preset_refused(lab):
@@ -52,11 +52,11 @@ def test_comparing(lab):
     "The pill's words while two runs are compared: what is done, and how long it takes still; nothing of it afterwards"
     seen = []
     lab.transport.observe(lambda c: seen.append((lab.transport.busy, c.new)), 'left')
-    lab._wish('instance_noise')
+    lab.comparing.ask('instance_noise')
     lab.versus.put(steps=60, seeds=3)
-    lab._request(dict(do='ab-start'))
+    lab.requests(dict(do='ab-start'))
     assert lab.transport.busy == 'Comparing'
-    lab._doing.join(120)
+    lab.errands.thread.join(120)
     assert (lab.transport.busy, lab.transport.left, lab.versus.phase) == ('', '', 'done')
     assert seen and all(busy == 'Comparing' and (left == '' or left.endswith(' s left')) for busy, left in seen)
 

@@ -5,7 +5,7 @@ from torch import nn
 from ganlab.data import tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.losses import losses
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from ganlab.trick import Ctx
 from ganlab.tricks.diffaugment import augment, shifted
 from strangers import conv_d, copies, data, go, make_learner, net_state, unequal

@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.engine.snapshots import named_params
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from ganlab.trick import Trick
 from ganlab.data import tensor_dls
 from strangers import MAKERS, STRANGERS, go, make_learner, net_state, one_sentence, unequal
@@ -230,8 +230,8 @@ def test_a_loader_is_walked_once():
     "Batches larger than the loader's, looked at ahead of time and read again: the epoch is not begun anew"
     learn = sized('loader'); go(learn, 1); learn.tricks.on('batch_size', bs=35)
     inner, starts = learn.source.source, []
-    own = inner._start
-    inner._start = lambda *a: (starts.append(a), own(*a))
+    own = inner.walk.start
+    inner.walk.start = lambda *a: (starts.append(a), own(*a))
     for _ in range(3): learn.source.batch(learn.n_batches); go(learn, 1)
     assert len(starts) <= 2
 

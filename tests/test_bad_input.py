@@ -9,7 +9,7 @@ from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.losses import losses
 from ganlab.nets import dcgan, mlp
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from ganlab.trick import Trick
 from strangers import conv_d, bn_g, data, go, make_learner, nets, one_sentence
 

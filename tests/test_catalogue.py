@@ -4,7 +4,7 @@ from ganlab.catalogue import exclusions
 from ganlab.data import tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 
 def small(): return GANLearner(tensor_dls(torch.rand(20, 1, 16, 16)*2 - 1, 4), *dcgan(size=16, channels=1, z_dim=4, width=2, bn_d=False, seed=0), seed=0)
 

@@ -183,11 +183,11 @@ def test_between_steps():
         askers.clear()
         lab.start(steps=40)
         lab.samples.pick = 9
-        lab._request(dict(do='look'))
+        lab.requests(dict(do='look'))
         assert lab.wait(60) and lab.error is None
         assert lab.samples.card['index'] == 9 and askers == {'ganlab'}
         lab.samples.pick = -1
-        lab._request(dict(do='look'))
+        lab.requests(dict(do='look'))
         assert lab.samples.card == {}
 
 def test_a_card_follows_the_training():
@@ -195,8 +195,8 @@ def test_a_card_follows_the_training():
     learn = GANLearner(digits_dls(bs=16, size=16), *dcgan(16, 1, z_dim=8, width=8, seed=0), seed=0)
     with Lab(learn) as lab:
         lab.samples.pick = 3
-        lab._show(**lab._closer())
+        lab.screen.show(**lab.screen.closeup())
         assert lab.samples.card['step'] == 0
         learn.fit_steps(2, progress=False)
-        lab._show(**lab._closer())
+        lab.screen.show(**lab.screen.closeup())
         assert lab.samples.card['step'] == lab.samples.step == 2 and lab.samples.card['index'] == 3

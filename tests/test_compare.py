@@ -8,7 +8,7 @@ from ganlab.compare import Arm, Comparison, ab, as_change, sibling
 from ganlab.data import ring_dls, tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from ganlab.trick import Num, Trick
 from ganlab.judge.verdict import enough, error_rate, least, look, permuted, spent
 from strangers import STRANGERS, Drift, Faulty, data, go, make_learner, nets

@@ -156,7 +156,7 @@ def test_a_generator_that_has_to_be_lent_is_told(kind):
     state = torch.get_rng_state()
     learn.fit_steps(2, progress=False)
     assert torch.equal(torch.get_rng_state(), state), 'it is put back after the step'
-    with Lab(learn) as lab: assert 'torch.Generator of its own' in ' '.join(lab._say)
+    with Lab(learn) as lab: assert 'torch.Generator of its own' in ' '.join(lab.screen.said)
     assert make(D_of('dropout')).lent == ''
 
 def test_networks_that_draw_nothing_cost_nothing():

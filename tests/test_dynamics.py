@@ -4,7 +4,7 @@ import pytest, torch
 from torch import nn
 from ganlab.learner import GANLearner
 from ganlab.engine.snapshots import named_params
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from ganlab.trick import Trick
 from strangers import copies, data, go, make_learner, nets, one_sentence, unequal
 from test_penalties import Attending, amplitude, dirac, orbit, radius

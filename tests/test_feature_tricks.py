@@ -7,8 +7,9 @@ from torch.utils.checkpoint import checkpoint
 from ganlab.data import tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan
-from ganlab.engine.surgery import insert, remove, sites
-from ganlab.engine.switch import Refused
+from ganlab.engine.surgery import insert, remove
+from ganlab.engine.sites import sites
+from ganlab.engine.change import Refused
 from strangers import TiedNet, bn_g, conv_d, data, go, groups_hold, make_learner, one_sentence
 
 # Dirac-GAN: the data are zeros, G(z) = θ, D(x) = ψx

@@ -6,7 +6,7 @@ from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.losses import LSGAN
 from ganlab.nets import dcgan
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from ganlab.trick import Trick
 from strangers import conv_d, copies, data, go, groups_hold, make_learner, nets, one_sentence
 

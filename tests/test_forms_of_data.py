@@ -11,7 +11,7 @@ from ganlab.learner import GANLearner
 from ganlab.lab import Lab
 from ganlab.player import export_html, what_if
 from ganlab.record.run import Run
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from ganlab.trick import find_tricks
 from strangers import go, one_sentence
 import ganlab.travel.fork, ganlab.travel.script

@@ -96,7 +96,7 @@ def test_what_is_kept_has_bounds(monkeypatch):
     monkeypatch.setattr(LoaderSource, 'room', 4*4*4*5)
     src = as_source(DataLoader(Pictures(), 4, shuffle=True), Streams(0))
     for i in range(20): src.batch(i)
-    assert list(src._kept) == [15, 16, 17, 18, 19] and src._size == 4*4*4*5
+    assert list(src.kept) == [15, 16, 17, 18, 19] and src.kept.size == 4*4*4*5
 
 @pytest.mark.parametrize('persistent', [True, False])
 def test_workers_that_draw(persistent):

@@ -4,7 +4,7 @@ import pytest, torch
 import torch.nn.functional as F
 from torch import nn
 from ganlab.engine.surgery import hosts
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from strangers import MAKERS, conv_d, copies, data, go, groups_hold, make_learner, one_sentence
 
 class GroupG(nn.Module):

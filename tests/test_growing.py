@@ -9,7 +9,7 @@ from ganlab.learner import GANLearner
 from ganlab.losses import get_loss
 from ganlab.nets import dcgan, resnet
 from ganlab.engine.surgery import hosts
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from ganlab.tricks.dual_discriminator import D2GAN, DualDiscriminator, second_d_loss, second_g_loss
 from ganlab.tricks.progressive_growing import ProgressiveGrowing, Door
 from strangers import bn_g, conv_d, copies, data, go, groups_hold, make_learner, net_state, one_sentence, unequal

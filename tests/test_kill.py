@@ -5,7 +5,7 @@ import pytest, torch
 import ganlab.travel.resume
 from ganlab.learner import GANLearner
 from ganlab.record.run import Run
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from strangers import data, go, nets
 from ganlab.data import tensor_dls
 

@@ -7,7 +7,7 @@ from ganlab.nets import dcgan, resnet
 from ganlab.data import tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.engine.surgery import hosts
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from strangers import MAKERS, STRANGERS, conv_d, copies, go, groups_hold, make_learner, net_state, one_sentence, unequal
 from test_grafts import MORE, gap, learner, new_tensors, outputs
 

@@ -40,7 +40,7 @@ def refused(learn):
 
 def compared(learn):
     lab = Lab(learn)
-    lab._wish('instance_noise'); lab.versus.put(steps=10, seeds=2); lab._compare()
+    lab.comparing.ask('instance_noise'); lab.versus.put(steps=10, seeds=2); lab.comparing.run()
     assert lab.versus.phase == 'done', lab.versus.verdict
     return lab
 
@@ -78,7 +78,7 @@ def test_closed_says_so():
         with pytest.raises(RuntimeError, match='this lab is closed; make another'): ask()
     lab.pause(); lab.stop(); assert lab.wait(1) and lab.state == 'idle' and 'closed' in repr(lab)
     with Lab(learn) as other:
-        learn.tricks.on('ttur'); other._redraw()
+        learn.tricks.on('ttur'); other.screen.redraw()
         assert not c.value
 
 # ---------------------------------------------------------------- in a real kernel

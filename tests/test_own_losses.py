@@ -11,7 +11,7 @@ from ganlab.panels.state import make_state
 from ganlab.player import scene_of
 from ganlab.record.run import Run
 import ganlab.travel.fork, ganlab.presets, ganlab.travel.resume
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from ganlab.trick import find_tricks
 from ganlab.data import tensor_dls
 from strangers import conv_d, data, go, make_learner, nets, one_sentence
@@ -97,11 +97,11 @@ def test_its_scores_in_a_record(tmp_path):
     try:
         for at, prob in ((2, True), (6, False), (11, True)):
             lab.timeline.at = at
-            lab._redraw(); assert lab.curves.prob == prob, at
+            lab.screen.redraw(); assert lab.curves.prob == prob, at
     finally: lab.close()
     learn.run.close()
     scene = scene_of(Run.open(tmp_path/'a'))
-    assert [scene.branches[0]['raw'](s) for s in (2, 6, 11)] == [False, True, False] and scene.prob
+    assert [scene.branches[0].raw(s) for s in (2, 6, 11)] == [False, True, False] and scene.prob
     again = GANLearner.resume(tmp_path/'a', learn.dls, *nets('mlp'), loss=[Softer(), Gap()])
     assert again.state_hash() == learn.state_hash() and again.loss_name == 'softer'
     again.set_loss('Gap'); assert isinstance(again.base_loss, Gap)

@@ -31,7 +31,7 @@ def watched(learn, step=.1, question=.001, sight=None, **costs):
     lab = Lab(learn, clock=now)
     lab.tricks.heard(dict(do='sight', names=list(learn.tricks) if sight is None else sight))
     lab.tricks.reasons._ask = now.slowed(lab.tricks.reasons._ask, question)
-    for name, part in lab._drawn.items(): lab._drawn[name] = part._replace(take=now.slowed(part.take, costs.get(name, .001)))
+    for name, part in lab.screen.drawn.items(): lab.screen.drawn[name] = part._replace(take=now.slowed(part.take, costs.get(name, .001)))
     for name, part in PARTS.items():
         part = getattr(lab, part)
         part.observe(lambda c, log=drawn[name]: log.append((now.at, learn.step)), 'step' if name == 'numbers' else 'frame')
@@ -80,14 +80,14 @@ def test_a_dear_part_holds_up_no_other(dear):
             for name in PARTS:
                 most = max(2., 10*cost) if name == dear else 1.
                 assert max(ages(drawn[name])) <= most + .2 + cost, (name, cost, max(ages(drawn[name])))
-            assert lab._drawn[dear].pace.spent <= .1*lab.clock.at + 3*cost      # and when it begins and ends
+            assert lab.screen.drawn[dear].pace.spent <= .1*lab.screen.clock.at + 3*cost      # and when it begins and ends
 
 def test_share():
     "What all parts take together, where each takes what it may"
     lab, drawn = watched(ring(), curves=.004, strip=.004, picture=.02, closeup=.002)
     with lab:
         trained(lab, 400)
-        assert sum(p.pace.spent for p in lab._drawn.values())/lab.clock.at <= .05 and max(map(max, map(ages, drawn.values()))) <= 2.1
+        assert sum(p.pace.spent for p in lab.screen.drawn.values())/lab.screen.clock.at <= .05 and max(map(max, map(ages, drawn.values()))) <= 2.1
         assert lab.announcement.cost <= .05
 
 def test_questions_after_a_flip(monkeypatch):

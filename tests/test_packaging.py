@@ -107,16 +107,17 @@ def test_constraints():
 # Modules
 
 LAYERS = [o.split() for o in (        # what may import what: a module imports from the lines above its own, or from its own
-    'base.files base.late base.progress base.interrupt base.decoding',
-    'engine.draws engine.layers engine.meters engine.rng losses judge.verdict',
+    'base.files base.checks base.late base.progress base.interrupt base.decoding base.views',
+    'engine.draws engine.inside engine.layers engine.still engine.meters engine.state engine.optimizers engine.rng losses judge.verdict',
+    'sources',
     'trick engine.probe data nets',
-    'engine.surgery engine.snapshots engine.rollback engine.unsuited metrics plots',
-    'engine.turnstile engine.rates engine.optimizers engine.callbacks engine.switch engine.asking engine.rows engine.meeting engine.recovery engine.boundary engine.looking engine.saving engine.fastai_loop tricks',
+    'engine.sites engine.odd_layers engine.surgery engine.branches engine.enrolment engine.folding engine.norms engine.level engine.stages engine.twice engine.snapshots engine.rollback engine.unsuited metrics plots',
+    'engine.turnstile engine.change engine.queue engine.rates engine.callbacks engine.switch engine.asking engine.rows engine.meeting engine.recovery engine.boundary engine.looking engine.saving engine.fastai_loop tricks',
     'record.remains record.packing record.schema record.folder record.database record.chunks record.store record.changes record.reading record.pictures record.thinning record.writing record.taking record.facts record.lines record.run',
     'learner',
-    'travel.compared travel.again travel.remade travel.resume travel.lookback travel.fork travel.script judge.one_sample compare presets catalogue',
+    'travel.compared travel.again travel.remade travel.resume travel.lookback travel.fork travel.script judge.one_sample judge.sibling judge.wishes judge.arm judge.evidence judge.telling judge.figure compare presets catalogue',
     'panels',
-    'page.document page.story',
+    'page.document page.small page.changes page.story page.scene',
     'player lab',
     'cli',
     'all __main__')]

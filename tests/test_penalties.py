@@ -5,7 +5,7 @@ from torch import nn
 from ganlab.data import tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.losses import losses
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from ganlab.trick import Ctx
 from strangers import MAKERS, copies, data, go, groups_hold, make_learner, one_sentence, unequal
 

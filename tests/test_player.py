@@ -10,7 +10,8 @@ from ganlab.page.document import JS_PAGE, CSS_PAGE, make_page, read_page
 from ganlab.player import export_html, what_if
 from ganlab.record.store import RunError
 from ganlab.record.run import Run
-from ganlab.page.story import choose, coarser, smaller
+from ganlab.page.small import coarser, smaller
+from ganlab.page.story import choose
 from ganlab.trick import Trick
 from recorded import EVIL, digits, fit, hostile, ring
 

@@ -2,7 +2,7 @@
 import pytest
 from ganlab.all import *
 from ganlab.presets import presets
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from strangers import go, groups_hold, make_learner, one_sentence
 
 SMALL = dict(dcgan=dict(width=4, z_dim=8), resnet=dict(width=2, z_dim=8), relu_mlp=dict(width=16), mlp=dict(width=16, depth=2))

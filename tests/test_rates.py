@@ -2,7 +2,7 @@
 import itertools, math
 import pytest, torch
 from ganlab.engine.recovery import StepError
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from ganlab.tricks.optimizer import kind, means
 from strangers import copies, go, groups_hold, make_learner, net_state, one_sentence, unequal
 
@@ -126,7 +126,7 @@ def test_optimizer_does_not_leave_betas_behind():
 def remembered(learn, key):
     "m and v of each parameter, corrected, by its name; None where they are not kept"
     opt, names = getattr(learn, f'opt_{key}'), {p: n for n, p in getattr(learn, key.upper()).named_parameters()}
-    return {names[p]: means(g, opt.state[p])[1:] for g in opt.param_groups for p in g['params'] if p in opt.state}
+    return {names[p]: means(g, opt.state[p], opt)[1:] for g in opt.param_groups for p in g['params'] if p in opt.state}
 
 def moments(opt): return {p: {k: v.clone() for k, v in s.items() if torch.is_tensor(v)} for p, s in opt.state.items()}
 

@@ -6,7 +6,7 @@ from ganlab.learner import GANLearner
 from ganlab.record.store import RunError, pack
 from ganlab.engine.rollback import Kept, all_or_nothing
 from ganlab.record.run import Run
-from ganlab.engine.switch import Change, Refused
+from ganlab.engine.change import Change, Refused
 from ganlab.tricks.spectral_norm import SpectralNorm
 from ganlab.trick import Flag, Num, Trick, find_tricks, inside
 from ganlab.data import tensor_dls

@@ -9,7 +9,7 @@ from ganlab.learner import GANLearner
 from ganlab.nets import mlp
 from ganlab.record.store import RunError, Store, pack
 from ganlab.record.run import Run
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from ganlab.trick import Num, Trick, find_tricks
 import ganlab.travel.fork, ganlab.travel.script
 from strangers import MAKERS, STRANGERS, Z_DIMS, data, go, groups_hold, in_a_child, make_learner, nets, one_sentence

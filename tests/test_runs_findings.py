@@ -10,7 +10,7 @@ from ganlab.nets import mlp
 from ganlab.panels.curves import Thinned
 from ganlab.record.store import RunError
 from ganlab.record.run import Run
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from ganlab.trick import Trick
 import ganlab.travel.fork, ganlab.presets
 import strangers

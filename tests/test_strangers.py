@@ -7,8 +7,11 @@ from ganlab.data import tensor_dls
 from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
-from ganlab.engine.surgery import at, instead, insert, laid_like, layers, level_bias, resting, sites, unheard
-from ganlab.engine.switch import Refused
+from ganlab.engine.sites import at, instead, layers, sites
+from ganlab.engine.surgery import insert, laid_like
+from ganlab.engine.level import level_bias
+from ganlab.engine.odd_layers import resting, unheard
+from ganlab.engine.change import Refused
 from ganlab.trick import Trick
 from ganlab.tricks.diffaugment import augment
 from strangers import Equal, FunctionalD, Normalising, conv_d, data, go, make_learner, moved, net_state, one_sentence

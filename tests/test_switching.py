@@ -6,7 +6,7 @@ from torch import nn
 from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.losses import losses
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from ganlab.trick import Flag, Num, Trick
 from strangers import Drift, Faulty, copies, go, groups_hold, make_learner, net_state, one_sentence, unequal
 
@@ -118,7 +118,7 @@ def test_a_thousand_switches():
 
     for a, r in zip(asked, refused):     # each acknowledged, once, in the order asked
         assert len(a) + len(r) == per_thread and r
-        assert all(c._done.is_set() and (c.step is None) != (c.error is None) for c in a)
+        assert all(c.done.is_set() and (c.step is None) != (c.error is None) for c in a)
         mine = {id(c) for c in a}
         assert [c for c in log if id(c) in mine] == [c for c in a if c.error is None and not c.moot] and all(c.kind == 'off' for c in a if c.moot)
         assert all(c.asked <= c.step <= learn.step for c in a if c.error is None)
@@ -413,4 +413,4 @@ def test_a_late_click_on_a_closed_lab(do):
     from ganlab.lab import Lab
     lab = Lab(make_learner()); lab.close()
     lab.transport.heard(dict(do=do, action=dict(kind='without', name='ema')))
-    assert lab._say == ('', 'this lab is closed; make another: Lab(learn)')
+    assert lab.screen.said == ('', 'this lab is closed; make another: Lab(learn)')

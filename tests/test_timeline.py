@@ -48,9 +48,9 @@ def test_what_cannot_be_done_stops_nothing():
         for wrong, says in ((lambda: lab.rewind(10**9), 'a step that was done'), (lambda: lab.undo(), 'no change to undo'), (lambda: lab.fork('x'), "step='x'"), (lambda: lab.show_run(99), 'has 1 runs'), (lambda: lab.show_run('a'), 'index')):
             with pytest.raises(ValueError, match=says): wrong()
             step = lab.learn.step
-            while lab.learn.step == step: assert lab._thread.is_alive() and lab._want == 'run'
-        lab._request(dict(do='rewind', step=10**9)); done(lab)
-        assert lab._want == 'run' and lab.announcement.say[0] == 'Not done:'
+            while lab.learn.step == step: assert lab.trainer.thread.is_alive() and lab.orders.going
+        lab.requests(dict(do='rewind', step=10**9)); done(lab)
+        assert lab.orders.going and lab.announcement.say[0] == 'Not done:'
         lab.stop(); lab.timeline.at = 10**6
         assert lab.timeline.at == lab.learn.step
         lab.timeline.at = -1; lab.pin()
@@ -76,8 +76,8 @@ def test_nobody_waits_for_another_run():
         lab.learn = lab.tricks.learn = first
         holder = threading.Thread(target=first.when_idle, args=(lambda: held.set() or go.wait(60),))
         holder.start(); assert held.wait(60)
-        lab._before = None
-        clicks = [threading.Thread(target=f, daemon=True) for f in (lambda: fork.when_idle(lambda: lab._draw(fork, full=True)), lab._show)]
+        lab.screen.before = None
+        clicks = [threading.Thread(target=f, daemon=True) for f in (lambda: fork.when_idle(lambda: lab.screen.draw(fork, full=True)), lab.screen.show)]
         for t in clicks: t.start()
         for t in clicks: t.join(30)
         waits = [t.is_alive() for t in clicks]
@@ -94,10 +94,10 @@ def test_requests_at_random():
             def click():
                 if do == 'switch':
                     tr, name = lab.learn.tricks, draw.choice(['label_smoothing', 'instance_noise', 'ttur', 'ema'])
-                    lab._asked(tr.off(name) if tr[name].enabled else tr.on(name))
+                    lab.requests.asked(tr.off(name) if tr[name].enabled else tr.on(name))
                 elif do == 'seek': lab.timeline.at = draw.randrange(lab.learn.step + 1)
-                elif do == 'fork' and len(lab.family) > 4: lab._request(dict(do='look'))
-                else: lab._request(dict(do=do, step=draw.randrange(lab.learn.step + 1) if do == 'rewind' else None, index=draw.randrange(len(lab.family)), n=2, phase='both'))
+                elif do == 'fork' and len(lab.family) > 4: lab.requests(dict(do='look'))
+                else: lab.requests(dict(do=do, step=draw.randrange(lab.learn.step + 1) if do == 'rewind' else None, index=draw.randrange(len(lab.family)), n=2, phase='both'))
             answer = Future()
             threading.Thread(target=lambda: answer.set_result(click()), daemon=True).start()
             answer.result(60)
@@ -112,11 +112,11 @@ def test_orders_while_it_is_busy():
     with Lab(ring(), refresh=.001, share=1.) as lab:
         lab.start(); lab.learn.between_steps(lambda: None)
         for i in range(12):
-            lab._request(dict(do=('undo', 'pin', 'rewind', 'fork')[i % 4], step=i))
-            lab._request(dict(do='rewind', step=0))           # one thing at a time: refused with a sentence, or done
-            lab.timeline.at = i; lab._request(dict(do='start')); lab.timeline.at = -1
+            lab.requests(dict(do=('undo', 'pin', 'rewind', 'fork')[i % 4], step=i))
+            lab.requests(dict(do='rewind', step=0))           # one thing at a time: refused with a sentence, or done
+            lab.timeline.at = i; lab.requests(dict(do='start')); lab.timeline.at = -1
             done(lab); lab.start()
-        lab.stop(); assert lab.state == 'idle' and lab._thread is None and not lab._busy
+        lab.stop(); assert lab.state == 'idle' and lab.trainer.thread is None and not lab.machine.busy
 
 def test_looking_back_disturbs_nothing():
     "The scrubber moved while it trains: bits as without; what is shown is of that step"
@@ -178,6 +178,6 @@ def test_what_one_leaves_with(tmp_path):
     "The two buttons of the footer, while it trains and after: files in the working folder, none over another"
     with Lab(ring(), refresh=.01, share=1.) as lab:
         lab.start(30); lab.wait(60)
-        for do in ('to-python', 'to-html', 'to-html'): lab._request(dict(do=do)); done(lab); assert lab.announcement.say[0] == 'Saved', lab.announcement.say
+        for do in ('to-python', 'to-html', 'to-html'): lab.requests(dict(do=do)); done(lab); assert lab.announcement.say[0] == 'Saved', lab.announcement.say
     assert {p.name for p in tmp_path.iterdir()} >= {'run-step-30.py', 'run-step-30.safetensors', 'run-step-30.html', 'run-step-30-2.html'}
     compile((tmp_path/'run-step-30.py').read_text(), 'run.py', 'exec')

@@ -1,6 +1,6 @@
 "What every trick must keep to, on ganlab's networks and on strangers': off is nothing, on keeps what was learnt, back again is back."
 import pytest, torch
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from ganlab.trick import effects, find_tricks, slots
 from strangers import EACH, MAKERS, copies, data, go, groups_hold, make_learner, net_state, one_sentence, unequal
 

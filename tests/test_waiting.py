@@ -8,7 +8,7 @@ from ganlab.losses import losses
 from ganlab.panels.state import make_state, waits, words
 from ganlab.panels.tricks import TrickPanel, tell_controls
 from ganlab.record.store import RunError
-from ganlab.engine.switch import Refused
+from ganlab.engine.change import Refused
 from strangers import Drift, data, go, groups_hold, make_learner, nets, one_sentence
 from test_soak import everything, same
 

@@ -10,7 +10,8 @@ from functools import partial
 from fastcore.basics import patch
 import torch
 from fastai.callback.core import CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException
-from .surgery import held, laid_like
+from .still import held
+from .surgery import laid_like
 from ..trick import Ctx
 
 # %% auto #0

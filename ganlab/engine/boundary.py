@@ -9,8 +9,9 @@ from numbers import Real
 from fastcore.basics import patch
 from ..base.interrupt import unbroken
 from .recovery import StepError
-from .surgery import recentre
-from .switch import Change
+from .state import Plan
+from .level import recentre
+from .change import Change
 from ..losses import get_loss, loss_key, loss_name, loss_title, scores_of, sees_level
 
 # %% auto #0
@@ -44,20 +45,20 @@ def _between(self:Boundary):
 @patch
 def settle(self:Boundary):
     "The loss and the numbers in force: the learner's own, or what their owner sets them to, times everybody's factors."
-    slots, own, factors, base = self.tricks.slots, {}, {}, self.rates.now() | dict(n_d=self.n_d, n_g=1)
-    self.loss_now = self.base_loss
-    for t in slots['loss']: self.loss_now = self.ask_outside(t, 'loss', self.loss_now)
+    slots, own, factors, loss = self.tricks.slots, {}, {}, self.base_loss
+    base = self.rates.now() | dict(n_d=self.n_d, n_g=1)
+    for t in slots['loss']: loss = self.ask_outside(t, 'loss', loss)
     for t in slots['sets']: own |= self._numbers(t, 'sets', base)
     base |= own
     for t in slots['factors']:
         for k, v in self._numbers(t, 'factors', base).items(): factors[k] = factors.get(k, 1.)*v
-    if (scores_of(self.loss_now) == 'probabilities') != self.probabilities: raise ValueError(_other_scores(self))
-    self.n_d_now, self.n_g_now = (max(1, round(base[k]*factors.get(k, 1))) for k in ('n_d', 'n_g'))
+    if (scores_of(loss) == 'probabilities') != self.probabilities: raise ValueError(_other_scores(self, loss))
+    n_d, n_g = (max(1, round(base[k]*factors.get(k, 1))) for k in ('n_d', 'n_g'))
+    self.plan = Plan(loss, n_d, n_g, self.update == 'simultaneous' or self.tricks.together)
     self.rates.write(factors, own)
-    self.together = self.update == 'simultaneous' or self.tricks.together
 
-def _other_scores(learn):
-    title = loss_title(learn.loss_now)
+def _other_scores(learn, loss)->str:
+    title = loss_title(loss)
     if learn.probabilities: return f"D ends in a Sigmoid, so its loss has to take probabilities (scores = 'probabilities'), and the {title} loss takes raw scores."
     return f"The {title} loss takes probabilities, and D gives raw scores: that needs a D that ends in a Sigmoid, from the beginning."
 
@@ -91,7 +92,7 @@ def note_change(self:Boundary, c:Change, caution:str=None):
     "Note a change that has happened already, here and in the record."
     c.step, c.caution = self.step, caution
     self.run.write(c)
-    c._done.set()
+    c.done.set()
     self.tricks.made(c)
 
 @patch
@@ -135,6 +136,5 @@ def use_opt(self:Boundary,
 ):
     "Train D or G with another optimiser from here on; its rates become the base."
     was = self.rates.group(key)['params']
-    setattr(self, f'opt_{key}', opt)
     self.rates.opts[key] = opt
     self.rates.adopt(key, was)

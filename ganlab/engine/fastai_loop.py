@@ -20,7 +20,7 @@ import torch
 from ..base.interrupt import breakable, listen, unbroken
 from .callbacks import GANProgress, GANRecorder, suited
 from .recovery import StepError
-from .rng import whole
+from ..base.checks import whole
 from .turnstile import Turnstile, busy
 from .unsuited import methods, unsuited
 
@@ -33,7 +33,6 @@ class StepLearner(Learner):
     def __init__(self, dls, model, cbs=None, path=None):
         self._table, self.seen, self.metric_values, self.turnstile = {}, None, [], Turnstile(torch.get_num_threads())
         super().__init__(dls, model, loss_func=noop, cbs=None, path=path, default_cbs=False)
-        self.last_d = self.last_g = self.last_loss = 0.
         self.add_cbs([GANRecorder(), GANProgress()])
         self.add_cbs(cbs)
 
@@ -270,12 +269,12 @@ def lr_find(self:StepLearner, start_lr=1e-7, end_lr=1., num_it=100, stop_div=Tru
     num_it = whole(num_it, 'num_it', 20)
     snap = self.snapshot()
     with unbroken(), self.run.asleep():      # the steps of the search are no part of the run
-        with self.turnstile.lock: waiting, self.tricks._queue = self.tricks._queue, []     # changes that wait go on waiting
+        with self.turnstile.lock: waiting, self.tricks.waiting = self.tricks.waiting, []     # changes that wait go on waiting
         try: self._fit(1, num_it, cbs=_GANLRFinder(start_lr, end_lr, num_it, stop_div), validates=False, progress=False)
         except StepError: pass               # it broke: that is what we wanted to see
         finally:
             self.restore(snap)
-            with self.turnstile.lock: self.tricks._queue = waiting + self.tricks._queue
+            with self.turnstile.lock: self.tricks.waiting = waiting + self.tricks.waiting
     if any(c.at is not None for c in self.tricks.pending): self.run.note_waiting()
     n = len(self.recorder.losses)
     if n < 8: raise ValueError(f"the search broke after {n} steps, at a rate of {start_lr:g} or little more; check the loss and the data before the rate")

@@ -7,20 +7,22 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
+from .inside import AnyConv, AnyNorm, called_as, own_parameters
 
 # %% auto #0
-__all__ = ['usual', 'no_layers', 'raw_weight', 'is_layer', 'is_usual', 'channels_last', 'form', 'sealed']
+__all__ = ['usual', 'no_layers', 'convs', 'BatchNorms', 'StatNorms', 'Dropouts', 'raw_weight', 'is_layer', 'is_usual',
+           'channels_last', 'form', 'sealed', 'first_of', 'writes']
 
 # %% ../../nbs/engine/layers.ipynb #0c8b277a
-usual = (nn.Linear, nn.modules.conv._ConvNd)        # layers whose formula is known
-no_layers = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.Embedding, nn.EmbeddingBag)
+usual = (nn.Linear, AnyConv)        # layers whose formula is known
+no_layers = (AnyNorm, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.Embedding, nn.EmbeddingBag)
 
 def raw_weight(
     m:nn.Module, # any module
 )->torch.Tensor|None: # its own parameter `weight`, as it is stored; None: it has none
     "The weight that a module owns, under a parametrisation too; reading it advances nothing."
     if is_parametrized(m, 'weight'): return getattr(m.parametrizations.weight, 'original', None)
-    return m._parameters.get('weight')
+    return own_parameters(m).get('weight')
 
 def is_layer(m:nn.Module)->bool: # does it own a weight of two or more dimensions?
     "Is this module a layer, of whatever class?"
@@ -32,6 +34,7 @@ def is_usual(m:nn.Module)->bool: # a layer of PyTorch's, or of a class of one's 
     "Is it known what this layer does with its weight?"
     return isinstance(m, usual) and type(m).forward.__module__.startswith('torch.')
 
+# %% ../../nbs/engine/layers.ipynb #23cc0f4b
 def channels_last(
     m:nn.Module,         # a layer
     x:tuple, y:tuple,    # shapes of one sample that goes in, and that comes out
@@ -42,7 +45,7 @@ def channels_last(
     return len(x) == len(y) and w.ndim == 2 and y[-1] == len(w) and (len(y) == 1 or y[0] != len(w))
 
 # %% ../../nbs/engine/layers.ipynb #d91718ad
-_convs = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+convs = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d} # by the axes of their pixels
 
 def _stride_and_padding(
     n:int, k:int, out:int, # pixels that go in, of the kernel, that come out
@@ -52,22 +55,29 @@ def _stride_and_padding(
         for p in sorted(range(k), key=lambda p: abs(2*p - k + 1)):
             if n + 2*p >= k and (n + 2*p - k)//s + 1 == out: return s, p
 
+def _form_of_conv(m:nn.Module)->tuple: # (class, options)
+    "A convolution says how it was built."
+    opts = {k: getattr(m, k) for k in ('kernel_size', 'stride', 'padding', 'dilation', 'padding_mode')}
+    if m.transposed: opts['output_padding'] = m.output_padding
+    return next(c for c in type(m).__mro__ if c.__module__ == 'torch.nn.modules.conv'), opts
+
+# %% ../../nbs/engine/layers.ipynb #e09ed203
+def _form_by_shapes(kernel, x, y)->tuple|None: # (class, options)
+    "The convolution with such a kernel that makes `y` of `x`."
+    if len(kernel) not in convs or not len(x) == len(y) == len(kernel) + 1: return None
+    found = [_stride_and_padding(*o) for o in zip(x[1:], kernel, y[1:])]
+    if None in found: return None
+    strides, paddings = zip(*found)
+    return convs[len(kernel)], dict(kernel_size=tuple(kernel), stride=strides, padding=paddings)
+
 def form(
-    m:nn.Module,      # a layer
+    m:nn.Module,            # a layer
     x:tuple=(), y:tuple=(), # shapes of one sample that goes in, and that comes out; needed where the class is not PyTorch's
 )->tuple|None: # (class, options but for the channels), or None: not to be told
     "How to build a layer that takes and gives what this one does."
-    if isinstance(m, nn.Linear): return nn.Linear, {}
-    if isinstance(m, nn.modules.conv._ConvNd):
-        opts = {k: getattr(m, k) for k in ('kernel_size', 'stride', 'padding', 'dilation', 'padding_mode')}
-        if m.transposed: opts['output_padding'] = m.output_padding
-        return next(c for c in type(m).__mro__ if c.__module__ == 'torch.nn.modules.conv'), opts
+    if isinstance(m, AnyConv): return _form_of_conv(m)
     if channels_last(m, x, y): return nn.Linear, {}
-    kernel = raw_weight(m).shape[2:]
-    if len(kernel) not in _convs or not len(x) == len(y) == len(kernel) + 1: return None
-    found = [_stride_and_padding(*o) for o in zip(x[1:], kernel, y[1:])]
-    if None in found: return None
-    return _convs[len(kernel)], dict(kernel_size=tuple(kernel), stride=tuple(s for s, _ in found), padding=tuple(p for _, p in found))
+    return _form_by_shapes(raw_weight(m).shape[2:], x, y)
 
 # %% ../../nbs/engine/layers.ipynb #aa19ca05
 def sealed(
@@ -76,4 +86,22 @@ def sealed(
     "What has made a program of a network, or of a part of it."
     for m in net.modules():
         if isinstance(m, torch.jit.ScriptModule): return 'scripted or traced by torch.jit'
-        if hasattr(m, '_orig_mod') or getattr(m._compiled_call_impl, '__module__', '').startswith('torch'): return 'compiled by torch.compile'
+        own = getattr(called_as(m), '__module__', '')
+        if hasattr(m, '_orig_mod') or own.startswith('torch'): return 'compiled by torch.compile'
+
+# %% ../../nbs/engine/layers.ipynb #ad196380
+BatchNorms = nn.modules.batchnorm._BatchNorm      # BatchNorm1d, 2d, 3d and those made of them
+StatNorms = nn.modules.batchnorm._NormBase        # these and InstanceNorm
+Dropouts = nn.modules.dropout._DropoutNd          # Dropout, Dropout1d, ...
+
+def first_of(
+    net:nn.Module, # G or D
+    kinds,         # a class, or several in a tuple
+    without:str='',# leave out those that have an attribute of this name
+)->str|None: # its name in the network
+    "The first module of `net` that is of these classes."
+    found = ((n, m) for n, m in net.named_modules() if isinstance(m, kinds))
+    return next((n for n, m in found if not (without and hasattr(m, without))), None)
+
+# %% ../../nbs/engine/layers.ipynb #90d7cccc
+def writes(t:torch.Tensor)->int: return t._version # how often it has been written in place

@@ -10,9 +10,8 @@ from inspect import signature
 from fastcore.basics import patch
 import numpy as np, torch
 from ..base.interrupt import heed, unbroken
-from .meters import eval_mode
+from .still import eval_mode, held
 from .rng import borrowed_rng
-from .surgery import held
 from ..trick import nearest
 
 # %% auto #0

@@ -15,7 +15,9 @@ from .draws import lent_here, may_draw, out_of_sight
 from .probe import draws_elsewhere, find_range, halvings, probe, unrecorded, whole_batches
 from .rng import borrowed_rng
 from .snapshots import named_params
-from .surgery import enrol, held
+from .state import Wiring
+from .enrolment import enrol
+from .still import held
 
 # %% auto #0
 __all__ = ['Meeting']
@@ -40,7 +42,7 @@ def meet(self:Meeting):
         self.range, why = find_range(self.G, self.some_x.to(self.device), self.some_z, self._declared_range())
     loose = map(self._kept_loose, 'GD', (self.some_z, x))
     drawn = map(self._drawn_elsewhere, 'GD', (self.some_z, x))
-    for said in filter(None, (wired, why, *loose, *drawn)): warnings.warn(said, stacklevel=3)
+    for said in filter(None, (wired, why, *loose, *drawn)): warnings.warn(said, stacklevel=4)
     self.autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if self.amp else nullcontext
 
 # %% ../../nbs/engine/meeting.ipynb #f193886c
@@ -79,7 +81,7 @@ def _wired(self:Meeting)->str: # one sentence, or ''
 
 # %% ../../nbs/engine/meeting.ipynb #4e783a6f
 @patch
-def _averaged_down(self:Meeting)->str:
+def averaged_down(self:Meeting)->str:
     "What is said where the data is larger than the networks' images, and what can be done about it."
     (h, w), full = self.source.shape[1:], self.source.source.shape
     growers = [(t.name, t.stays_small(self)) for t in self.tricks.values() if hasattr(t, 'stays_small')]
@@ -105,16 +107,20 @@ def rewire(self:Meeting):
     "Note what is trained: called whenever modules may have changed."
     self.found = {}                 # sites of the networks, looked for when somebody asks
     enrol(self)
-    nets, own = (self.G, self.D), [self.base_loss, self.opt_d, self.opt_g, *(t for t in self.tricks.enabled if t.name in self.tricks.given)]
-    self.draws = may_draw(nets, own)
-    self.streams.lends = self.draws and out_of_sight(nets)
+    nets = self.G, self.D
+    own = [self.base_loss, self.opt_d, self.opt_g, *(t for t in self.tricks.enabled if t.name in self.tricks.given)]
+    draws = may_draw(nets, own)
+    self.streams.lends = draws and out_of_sight(nets)
     if self.streams.lends: self.say(lent_here)
-    self.params = {k: named_params(net) for k, net in (('d', self.D), ('g', self.G))}
-    self.trained = {k: [p for p in ps.values() if p.requires_grad] for k, ps in self.params.items()}
-    names = {k: [n for n, p in ps.items() if p.requires_grad] for k, ps in self.params.items()}
-    self.columns = {k: [self.layers[k].column(n) for n in ns] for k, ns in names.items()}
-    for k, cols in self.columns.items():
-        if cols == list(range(len(self.layers[k].columns))): self.columns[k] = None     # the usual case: all of them, in order
+    params = {k: named_params(net) for k, net in (('d', self.D), ('g', self.G))}
+    trained = {k: {n: p for n, p in ps.items() if p.requires_grad} for k, ps in params.items()}
+    columns = {k: _columns(self.layers[k], ps) for k, ps in trained.items()}
+    self.wiring = Wiring(params, {k: list(ps.values()) for k, ps in trained.items()}, columns, draws)
+
+def _columns(record, names)->list|None: # None: all of them, in order, which is the usual case
+    "The columns of the record of gradient norms that belong to these parameters."
+    cols = [record.column(n) for n in names]
+    if cols != list(range(len(record.columns))): return cols
 
 # %% ../../nbs/engine/meeting.ipynb #3d358919
 @patch

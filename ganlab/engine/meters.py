@@ -5,11 +5,11 @@
 # %% ../../nbs/engine/meters.ipynb #b09a8ee7
 from __future__ import annotations
 import numpy as np, torch
-from contextlib import contextmanager
+from .still import eval_mode
 from fastcore.basics import patch
 
 # %% auto #0
-__all__ = ['plain_ops', 'layer_norms', 'eval_mode', 'input_grads', 'no_way_back', 'input_grad_norm', 'Record', 'minmax']
+__all__ = ['plain_ops', 'layer_norms', 'input_grads', 'no_way_back', 'input_grad_norm', 'Record', 'minmax']
 
 # %% ../../nbs/engine/meters.ipynb #1bee64bd
 def layer_norms(
@@ -22,16 +22,6 @@ def layer_norms(
     return [params[0].new_zeros(()) if g is None else next(some) for g in grads]
 
 # %% ../../nbs/engine/meters.ipynb #a3a081ed
-@contextmanager
-def eval_mode(*nets):
-    "Within the block all modules of `nets` are in eval mode; after it, each is as it was."
-    was = [m for net in nets for m in net.modules() if m.training]
-    try:
-        for m in was: m.training = False
-        yield
-    finally:
-        for m in was: m.training = True
-
 def input_grads(
     score, # D, or another function of samples (B, ...) that gives each one score
     x:torch.Tensor, # samples (B, ...), no graph needed
@@ -73,21 +63,22 @@ def input_grad_norm(
 class Record:
     "Scalars by step: rows of float32, columns that may join later."
     def __init__(self, columns=()):
-        self.columns, self.n, self._data = list(columns), 0, np.full((1024, len(columns)), np.nan, np.float32)
+        self.columns, self.n = list(columns), 0
         self.era = 0      # goes up whenever rows are taken back
+        self.data = np.full((1024, len(columns)), np.nan, np.float32)      # a block of rows, of which the first `n` count
 
     def _fit(self, rows, cols):
-        r, c = self._data.shape
+        r, c = self.data.shape
         if rows <= r and cols <= c: return
         new = np.full((max(rows, r + r//2) if rows > r else r, max(cols, c)), np.nan, np.float32)
-        new[:self.n, :c] = self._data[:self.n]
-        self._data = new
+        new[:self.n, :c] = self.data[:self.n]
+        self.data = new
 
     def append(self, values): # numbers, in the order of `columns`; may be shorter
         "Add a row."
         self._fit(self.n + 1, len(self.columns))
-        self._data[self.n, :len(values)] = values
-        if len(values) < len(self.columns): self._data[self.n, len(values):] = np.nan
+        self.data[self.n, :len(values)] = values
+        if len(values) < len(self.columns): self.data[self.n, len(values):] = np.nan
         self.n += 1
 
     def column(self, name)->int: # its index
@@ -100,12 +91,12 @@ class Record:
     def put(self, name, value): # in the last row
         "Set one value of the last row."
         col = self.column(name)   # may move the block
-        self._data[self.n - 1, col] = value
+        self.data[self.n - 1, col] = value
 
     def array(self, name, start=0)->np.ndarray: # (n - start,), a view
         "One column, NaN where absent."
         if name not in self.columns: return np.full(self.n - start, np.nan, np.float32)
-        return self._data[start:self.n, self.columns.index(name)]
+        return self.data[start:self.n, self.columns.index(name)]
 
     def truncate(self, n):
         if n < self.n: self.n, self.era = n, self.era + 1
@@ -113,26 +104,26 @@ class Record:
     def fill(self, columns, y, n): # y: (columns, rows); NaN for what is missing up to row n
         "Have these values in place of all."
         self.columns, self.n, self.era = list(columns), n, self.era + 1
-        self._data = np.full((n + 1024, len(columns)), np.nan, np.float32)
-        self._data[:y.shape[1], :len(y)] = y.T
+        self.data = np.full((n + 1024, len(columns)), np.nan, np.float32)
+        self.data[:y.shape[1], :len(y)] = y.T
 
 # %% ../../nbs/engine/meters.ipynb #589eaeb3
 @patch
 def block(self:Record, start=0)->tuple: # names, and values (columns, rows), a view
     "All columns, from a row on; another thread may add rows meanwhile."
-    n, columns, data = self.n, list(self.columns), self._data
+    n, columns, data = self.n, list(self.columns), self.data
     columns = columns[:data.shape[1]]
     return columns, data[start:n, :len(columns)].T
 
 @patch
 def held(self:Record)->tuple: # to be given to `hold`
     "All that is in it, not copied."
-    return self.columns, self._data, self.n
+    return self.columns, self.data, self.n
 
 @patch
 def hold(self:Record, held:tuple):
     "Have in it what was in it when `held` was called."
-    self.columns, self._data, self.n = held
+    self.columns, self.data, self.n = held
 
 # %% ../../nbs/engine/meters.ipynb #d6927a6b
 def minmax(

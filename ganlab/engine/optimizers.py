@@ -7,23 +7,173 @@ from __future__ import annotations
 import torch
 
 # %% auto #0
-__all__ = ['optimizers', 'make_optimizer']
+__all__ = ['optimizers', 'OptimizerKind', 'SGDKind', 'AdamKind', 'AdamWKind', 'RMSpropKind', 'add_optimizer', 'kind_of', 'akin',
+           'usual_kind', 'bias_corrected', 'scale_moments', 'checked', 'make_optimizer']
 
-# %% ../../nbs/engine/optimizers.ipynb #cef9428a
-optimizers = dict(
-    adam=lambda ps, lr, betas: torch.optim.Adam(ps, lr=lr, betas=betas, fused=True),
-    adamw=lambda ps, lr, betas: torch.optim.AdamW(ps, lr=lr, betas=betas, fused=True),
-    rmsprop=lambda ps, lr, betas: torch.optim.RMSprop(ps, lr=lr),
-    sgd=lambda ps, lr, betas: torch.optim.SGD(ps, lr=lr, fused=True))
+# %% ../../nbs/engine/optimizers.ipynb #eb82a6f7
+class OptimizerKind:
+    "What the bench knows of a kind of optimiser: subclass it, and give the class to `add_optimizer`."
+    name = ''                 # what `GANLearner(opt=...)` and the trick call it
+    cls: type = None          # the optimiser's class
+    first: tuple|None = None  # (momentum, smoothing) of a new learner's; None: the learner's betas
+    moments: dict = {}        # what it remembers of a parameter: key in its state -> power of the gradient's scale
+    variants = ('maximize',)  # options with which its update is another
+    raw_steps = False         # is a step as long as its gradient, where others divide that out?
+    decoupled = False         # does weight decay act beside the gradient?
+    corrected = False         # is each moment divided by 1 - betaᵗ?
+    update = direction = None # (w, g, state, options) -> (w, state) · (g, state after the step, options) -> where it went
+    def make(self, ps, lr:float, momentum:float, smoothing:float): # parameters, or groups of them -> optimiser
+        "One that begins."
+        raise NotImplementedError
+    def recall(self,
+        o:dict, # options of the parameter's group
+        s:dict, # state of the parameter
+    )->tuple: # updates so far, m̂ and v̂, each None where it is not kept
+        "What it remembers, as Adam would know it."
+        return float(s.get('step', 0)), None, None
+    def keep(self, o:dict, t:float, m, v)->dict: # as `recall` gives them -> state; empty: it begins anew
+        "The same memory, in its own form."
+        return {}
+
+# %% ../../nbs/engine/optimizers.ipynb #48eccc77
+class SGDKind(OptimizerKind):
+    "`torch.optim.SGD`"
+    name, cls, first = 'sgd', torch.optim.SGD, (0, .99)
+    moments, raw_steps = dict(momentum_buffer=1), True
+    def make(self, ps, lr, momentum, smoothing):
+        fused = None if momentum else True     # the fused one fails where some have a buffer and others none yet
+        return torch.optim.SGD(ps, lr=lr, momentum=momentum, fused=fused)
+    def update(self, w, g, s, o):
+        if o['weight_decay']: g = g + o['weight_decay']*w
+        if o['momentum']:
+            m = s.get('momentum_buffer')
+            m = g if m is None else o['momentum']*m + (1 - o['dampening'])*g
+            s, g = dict(momentum_buffer=m), g + o['momentum']*m if o['nesterov'] else m
+        return w - o['lr']*g, s
+    def direction(self, g, s, o):
+        if (m := s.get('momentum_buffer')) is None: return g
+        return g + o['momentum']*m if o['nesterov'] else m.clone()
+    def recall(self, o, s):
+        b = s.get('momentum_buffer')
+        return float(s.get('step', 0)), None if b is None else b*(1 - o['momentum']), None
+    def keep(self, o, t, m, v):
+        return dict(momentum_buffer=m/(1 - o['momentum'])) if m is not None and o['momentum'] else {}
+
+# %% ../../nbs/engine/optimizers.ipynb #911ad408
+class AdamKind(OptimizerKind):
+    "`torch.optim.Adam`"
+    name, cls, corrected = 'adam', torch.optim.Adam, True
+    moments, variants = dict(exp_avg=1, exp_avg_sq=2, max_exp_avg_sq=2), ('amsgrad', 'maximize')
+    def make(self, ps, lr, momentum, smoothing): return self.cls(ps, lr=lr, betas=(momentum, smoothing), fused=True)
+    def update(self, w, g, s, o):
+        b1, b2 = o['betas']
+        if o['weight_decay'] and o.get('decoupled_weight_decay'): w = w*(1 - o['lr']*o['weight_decay'])
+        elif o['weight_decay']: g = g + o['weight_decay']*w
+        t = s['step'].double() + 1 if s else torch.ones((), dtype=torch.double)
+        m, v = (1 - b1)*g + (b1*s['exp_avg'] if s else 0), (1 - b2)*g*g + (b2*s['exp_avg_sq'] if s else 0)
+        rms = (v/(1 - b2**t)).clamp(min=1e-30).sqrt()     # the root of 0 has no slope; 1e-15 is nothing beside eps
+        return w - o['lr']*(m/(1 - b1**t))/(rms + o['eps']), dict(step=t, exp_avg=m, exp_avg_sq=v)
+    def direction(self, g, s, o):
+        (b1, b2), t = o['betas'], s['step'].double()
+        return (s['exp_avg']/(1 - b1**t))/((s['exp_avg_sq']/(1 - b2**t)).sqrt() + o['eps'])
+    def recall(self, o, s):
+        t = float(s.get('step', 0))
+        if not t or 'exp_avg_sq' not in s: return t, None, None
+        return t, *(s[k]/(1 - b**t) for k, b in zip(('exp_avg', 'exp_avg_sq'), o['betas']))
+    def keep(self, o, t, m, v):
+        if v is None: return {}
+        b1, b2 = o['betas']
+        t = t if t and m is not None else round(3/(1 - b2))
+        first = torch.zeros_like(v) if m is None else m*(1 - b1**t)
+        return dict(step=torch.tensor(float(t), device=v.device), exp_avg=first, exp_avg_sq=v*(1 - b2**t))
+
+# %% ../../nbs/engine/optimizers.ipynb #ffd94a53
+class AdamWKind(AdamKind):
+    "`torch.optim.AdamW`"
+    name, cls, decoupled = 'adamw', torch.optim.AdamW, True
+
+# %% ../../nbs/engine/optimizers.ipynb #69108409
+class RMSpropKind(OptimizerKind):
+    "`torch.optim.RMSprop`"
+    name, cls, first = 'rmsprop', torch.optim.RMSprop, (0, .99)
+    moments, variants = dict(square_avg=2), ('centered', 'maximize', 'momentum')
+    def make(self, ps, lr, momentum, smoothing): return torch.optim.RMSprop(ps, lr=lr, alpha=smoothing)
+    def update(self, w, g, s, o):
+        if o['weight_decay']: g = g + o['weight_decay']*w
+        v = (1 - o['alpha'])*g*g + (o['alpha']*s['square_avg'] if s else 0)
+        return w - o['lr']*g/(v.clamp(min=1e-30).sqrt() + o['eps']), dict(square_avg=v)
+    def direction(self, g, s, o): return g/(s['square_avg'].sqrt() + o['eps'])
+    def recall(self, o, s): return float(s.get('step', 0)), None, s.get('square_avg')
+    def keep(self, o, t, m, v): return {} if v is None else dict(step=torch.tensor(t), square_avg=v.clone())
+
+# %% ../../nbs/engine/optimizers.ipynb #6ac93c86
+optimizers = {k.name: k() for k in (AdamKind, AdamWKind, RMSpropKind, SGDKind)}
+
+def add_optimizer(
+    kind:type, # a subclass of `OptimizerKind`
+)->type: # the same: it may decorate the class
+    "Make a kind of optimiser known by its name; one of that name and class is replaced."
+    if not (isinstance(kind, type) and issubclass(kind, OptimizerKind)):
+        raise TypeError(f"{kind!r} is no kind of optimiser; need a subclass of OptimizerKind")
+    if not kind.name or not isinstance(kind.cls, type) or not issubclass(kind.cls, torch.optim.Optimizer):
+        raise ValueError(f"{kind.__name__}: need a name, and cls, a subclass of torch.optim.Optimizer")
+    there = optimizers.get(kind.name)
+    if kind.name == 'keep' or there and there.cls.__qualname__ != kind.cls.__qualname__:
+        raise ValueError(f"{kind.__name__}: the name {kind.name!r} is taken; give it another")
+    optimizers[kind.name] = kind()
+    return kind
+
+# %% ../../nbs/engine/optimizers.ipynb #f376b8bf
+def kind_of(opt)->OptimizerKind|None: # None: not in the table
+    "The kind of an optimiser, by its class."
+    return next((k for k in optimizers.values() if type(opt) is k.cls), None)
+
+def akin(opt, s:dict)->OptimizerKind: # the state of a parameter; one that knows nothing, where no kind keeps the like
+    "The kind whose memory an optimiser's is like."
+    like = (k for k in optimizers.values() if k.moments.keys() & s.keys())
+    return kind_of(opt) or next(like, None) or OptimizerKind()
+
+def usual_kind(opt)->OptimizerKind|None: # None: not in the table, or with options that make its update another
+    "The kind of an optimiser that steps as the table says."
+    kind = kind_of(opt)
+    odd = kind is None or any(g.get(k) for g in opt.param_groups for k in kind.variants)
+    return None if odd else kind
+
+def bias_corrected(opt)->bool: # Adam and its subclasses
+    "Does it divide its moments by 1 - betaᵗ?"
+    return any(k.corrected and isinstance(opt, k.cls) for k in optimizers.values())
+
+# %% ../../nbs/engine/optimizers.ipynb #4a3cd84b
+@torch.no_grad()
+def scale_moments(
+    opt, # the optimiser that holds `p`, or None
+    p:torch.nn.Parameter, # what has become c times itself, the function kept
+    c:torch.Tensor, # of a shape that goes with p
+):
+    "Gradients of `p` are 1/c times what they were, and so is what the optimiser remembers of them."
+    state = opt.state.get(p, {}) if opt else {}
+    for k, power in akin(opt, state).moments.items():
+        if torch.is_tensor(state.get(k)): state[k].div_(torch.where(c == 0, 1., c)**power)
+
+# %% ../../nbs/engine/optimizers.ipynb #b1a52e77
+def checked(made, net)->torch.optim.Optimizer: # what somebody's function gave, and the network that it is for
+    "`made`, or why a game of two networks cannot use it."
+    if not isinstance(made, torch.optim.Optimizer):
+        raise TypeError(f"opt(params, lr) gave a {type(made).__name__}; need a torch.optim.Optimizer")
+    if isinstance(made, torch.optim.LBFGS):
+        raise ValueError("LBFGS asks for the loss several times within a step, which a game of two networks does not "
+                         "allow; use another optimiser, such as opt='adam'")
+    if {id(p) for g in made.param_groups for p in g['params']} - set(map(id, net.parameters())):
+        raise ValueError("opt gives an optimiser parameters that are not its network's; make them parameters of G or D, "
+                         "so that they are trained, recorded and restored with it")
+    return made
 
 def make_optimizer(opt, net, lr, betas):
     "One network's optimiser: a name of `optimizers`, or a function of (parameters, lr)."
     ps = [p for p in net.parameters() if p.requires_grad]
-    if callable(opt):
-        made = opt(ps, lr=lr)
-        if not isinstance(made, torch.optim.Optimizer): raise TypeError(f"opt(params, lr) gave a {type(made).__name__}; need a torch.optim.Optimizer")
-        if isinstance(made, torch.optim.LBFGS): raise ValueError("LBFGS asks for the loss several times within a step, which a game of two networks does not allow; use another optimiser, such as opt='adam'")
-        if {id(p) for g in made.param_groups for p in g['params']} - set(map(id, net.parameters())): raise ValueError("opt gives an optimiser parameters that are not its network's; make them parameters of G or D, so that they are trained, recorded and restored with it")
-        return made
-    if not isinstance(opt, str) or opt not in optimizers: raise ValueError(f"opt={opt!r}; need one of {', '.join(map(repr, optimizers))}, or a function of (params, lr) that returns a torch optimiser")
-    return optimizers[opt](ps, lr, tuple(map(float, betas)))
+    if callable(opt): return checked(opt(ps, lr=lr), net)
+    if not isinstance(opt, str) or opt not in optimizers:
+        raise ValueError(f"opt={opt!r}; need one of {', '.join(map(repr, optimizers))}, "
+                         "or a function of (params, lr) that returns a torch optimiser")
+    kind = optimizers[opt]
+    return kind.make(ps, lr, *(kind.first or map(float, betas)))

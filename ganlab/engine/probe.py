@@ -10,7 +10,7 @@ import numpy as np, torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 from ..losses import loss_title, losses, scores_of
-from .meters import eval_mode
+from .still import eval_mode
 
 # %% auto #0
 __all__ = ['need_module', 'latent_shape', 'ends_in_sigmoid', 'halvings', 'Filled', 'whole_batches', 'unrecorded',

@@ -142,7 +142,7 @@ def recompute(self:Recovery, step):
     if not self.ring: return
     with unbroken():
         snap, mults, mult, ring = self.ring[-1], dict(self.recent_mults), self.rates.mult, self.ring
-        was = list(self.record.columns), self.record._data[snap.rows:self.record.n].T.copy()
+        was = list(self.record.columns), self.record.data[snap.rows:self.record.n].T.copy()
         self.ring = deque(maxlen=3)       # a failure here must not come back here
         try:
             if any(self._forward(snap, step, mults, mult) for _ in range(3)):      # an interrupt may come in here, too

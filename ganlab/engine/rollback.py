@@ -138,7 +138,7 @@ def all_or_nothing(
     "If the block raises, everything is as it was before."
     tr, built = learn.tricks, learn.tricks.built
     kept = Kept(learn.model, learn.source, list(tr.values()))
-    for o in (learn.rates, *learn.layers.values()): kept.whole(o)
+    for o in (learn.rates, learn.state, learn.known, *learn.layers.values()): kept.whole(o)
     kept.shallow(learn.found)
     kept.objects.append((learn, type(learn), dict(vars(learn))))
     with ExitStack() as undo:

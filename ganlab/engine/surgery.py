@@ -4,76 +4,16 @@
 
 # %% ../../nbs/engine/surgery.ipynb #1d29f35e
 from __future__ import annotations
-from collections import Counter
-from contextlib import contextmanager
-from dataclasses import dataclass
+from fastcore.basics import patch
 import torch
 from torch import nn
-from torch.nn.utils.parametrize import is_parametrized
-from .layers import channels_last, form, is_layer, is_usual, no_layers, sealed
-from .meters import eval_mode
+from .inside import drop_forward_hooks, own_children
 from .rng import borrowed_rng
+from .sites import taken
 from ..trick import Trick
 
 # %% auto #0
-__all__ = ['wheres', 'Site', 'added', 'held', 'taken', 'trace', 'laid_like', 'Joint', 'insert', 'remove', 'hosts', 'enrol',
-           'sites', 'at', 'layers', 'hidden', 'unheard', 'resting', 'instead', 'Grafted', 'Branch', 'Residual', 'wider',
-           'deeper', 'scale_moments', 'fold', 'swapped', 'level_bias', 'recentre']
-
-# %% ../../nbs/engine/surgery.ipynb #6fb5e5fc
-@dataclass(frozen=True)
-class Site:
-    "A layer that a forward pass goes through once."
-    name: str         # its name in the network, such as 'net.3'
-    module: nn.Module # the layer
-    x: tuple          # shape of one sample that goes in
-    y: tuple          # shape of one sample that comes out
-    @property
-    def weighs(self)->bool: return is_layer(self.module) # has it a weight?
-    @property
-    def last(self)->bool: return channels_last(self.module, self.x, self.y) # do its channels stand last?
-    @property
-    def channels(self)->tuple: return (self.x[-1], self.y[-1]) if self.last else (self.x[0], self.y[0]) # in and out
-    def __repr__(self): return f'{self.name}: {type(self.module).__name__} {self.x} -> {self.y}'
-
-def added(name:str)->bool: return any(p.startswith('ganlab_') or p == 'parametrizations' for p in name.split('.')) # is it ganlab's, or a parametrisation?
-
-@contextmanager
-def held(*nets):
-    "Within the block the networks write into copies of their buffers; after it, their own are as they were. So are frozen parameters, which spectral norms of old overwrite."
-    own = [(m, n, b) for net in nets for m in net.modules() for n, b in m._buffers.items() if b is not None]
-    training = [net for net in nets if any(p.requires_grad for p in net.parameters())]     # while G learns, all of D stands still
-    still = [(p, p.data) for net in training for p in net.parameters() if not p.requires_grad and p.is_leaf]
-    try:
-        for m, n, b in own: m._buffers[n] = b.clone()
-        for p, data in still: p.data = data.clone()
-        yield
-    finally:
-        for m, n, b in own: m._buffers[n] = b
-        for p, data in still: p.data = data
-
-def taken(args, kwargs): return args[0] if args else next(iter(kwargs.values()), None) # what goes into a layer, by position or by name
-
-def trace(
-    net:nn.Module, # G or D
-    x:torch.Tensor, # an input of it (B, ...)
-    parts:dict=None, # name -> module: which to look at; None: modules without children of their own, and all that own a weight
-)->list: # of `Site`, in the order in which they finish
-    "The layers of `net` with what goes in and out, found by one forward pass in eval mode."
-    calls, found = Counter(), {}
-    def note(name):
-        def hook(m, args, kwargs, y):
-            calls[name] += 1
-            if torch.is_tensor(x := taken(args, kwargs)) and torch.is_tensor(y): found[name] = Site(name, m, tuple(x.shape[1:]), tuple(y.shape[1:]))
-        return hook
-    if parts is None: parts = {n: m for n, m in net.named_modules() if n and not added(n) and (is_layer(m) or all(added(c) for c, _ in m.named_children()))}
-    handles = [m.register_forward_hook(note(n), with_kwargs=True) for n, m in parts.items()]
-    handles.append(net.register_forward_pre_hook(lambda *_: (calls.clear(), found.clear()) and None))  # what the network's own hooks ran first is no part of the pass
-    try:
-        with torch.no_grad(), eval_mode(net), held(net): net(x)
-    finally:
-        for h in handles: h.remove()
-    return [s for n, s in found.items() if calls[n] == 1]
+__all__ = ['wheres', 'laid_like', 'Joint', 'insert', 'remove', 'hosts', 'Grafted']
 
 # %% ../../nbs/engine/surgery.ipynb #c4457444
 def laid_like(
@@ -83,164 +23,61 @@ def laid_like(
     "`y` laid out in memory as `x` is: row by row, or channels last."
     if x.is_contiguous(): return y.contiguous()
     last = torch.channels_last
-    return y.contiguous(memory_format=last) if x.ndim == y.ndim == 4 and x.is_contiguous(memory_format=last) else y
+    if x.ndim == y.ndim == 4 and x.is_contiguous(memory_format=last): return y.contiguous(memory_format=last)
+    return y
+
+# %% ../../nbs/engine/surgery.ipynb #e4932915
+wheres = ('before', 'after', 'beside', 'around')
 
 class Joint:
-    "The hook that joins an added module to its host; looked up by name, so that a `deepcopy` of the network is whole."
-    def __init__(self, key, where): self.key, self.where = key, where
-    def __call__(self, host, args, kwargs, y=None):
+    "The hook that joins an added module to its host."
+    def __init__(self,
+        key:str,   # the module's name in the host
+        where:str, # one of `wheres`
+    ):
+        self.key, self.where = key, where
+    def __call__(self, host, args, kwargs, y=None): # before the host runs there is no y
         m, x = getattr(host, self.key), taken(args, kwargs)
-        if self.where == 'before':
-            new = laid_like(m(x), x)
-            return ((new, *args[1:]), kwargs) if args else ((), {**kwargs, next(iter(kwargs)): new})
+        if self.where == 'before': return self.given(laid_like(m(x), x), args, kwargs)
         if self.where == 'after': return laid_like(m(y), y)
-        return laid_like(y + m(x) if self.where == 'beside' else m(x, y), y)
+        if self.where == 'beside': return laid_like(y + m(x), y)
+        return laid_like(m(x, y), y)
+    def given(self, new, args, kwargs):
+        "What the host is called with, `new` in place of what it would have taken."
+        if args: return (new, *args[1:]), kwargs
+        return (), {**kwargs, next(iter(kwargs)): new}
 
-wheres = ('before', 'after', 'beside', 'around')
+# %% ../../nbs/engine/surgery.ipynb #965e6204
+def _key(name): return f'ganlab_{name}'
 
 def insert(
     host:nn.Module, # a layer of G or D
     name:str, # of what is added: a trick's name
     module:nn.Module, # what is added
     where:str='after', # 'before', 'after', 'beside' or 'around'
+    first:bool=False, # does it come before what others have put there?
 ):
     "Join `module` to `host`; it becomes the host's child `ganlab_<name>`."
     if where not in wheres: raise ValueError(f"where={where!r}; need one of {', '.join(map(repr, wheres))}")
     if isinstance(host, (nn.Sequential, nn.ModuleList, nn.ModuleDict)): raise TypeError(f"a {type(host).__name__} runs its children itself; give one of its layers")
-    key = f'ganlab_{name}'
+    key = _key(name)
     if hasattr(host, key): raise ValueError(f"{name} has been put into this {type(host).__name__} already")
     p = next(host.parameters(), None)
-    host.add_module(key, module.to(p.device) if p is not None else module)
+    host.add_module(key, module if p is None else module.to(p.device))
     module.train(host.training)
-    joint = Joint(key, where)
-    if where == 'before': host.register_forward_pre_hook(joint, with_kwargs=True)
-    else: host.register_forward_hook(joint, with_kwargs=True)
+    join = host.register_forward_pre_hook if where == 'before' else host.register_forward_hook
+    join(Joint(key, where), with_kwargs=True, prepend=first)
 
 def remove(host:nn.Module, name:str):
     "Take out what `insert` put in."
-    key = f'ganlab_{name}'
-    for hooks, named in ((host._forward_hooks, host._forward_hooks_with_kwargs), (host._forward_pre_hooks, host._forward_pre_hooks_with_kwargs)):
-        for i, h in list(hooks.items()):
-            if isinstance(h, Joint) and h.key == key: del hooks[i], named[i]
-    delattr(host, key)
+    drop_forward_hooks(host, lambda hook: isinstance(hook, Joint) and hook.key == _key(name))
+    delattr(host, _key(name))
 
 def hosts(net:nn.Module, name:str)->list: # modules, in their order
     "The layers of `net` that `name` was put into."
-    return [m for m in net.modules() if f'ganlab_{name}' in m._modules]
-
-# %% ../../nbs/engine/surgery.ipynb #67e7bbf4
-def enrol(learn):
-    "Give what was added a place in the optimisers, and take out what is gone: nothing but the networks' own parameters is in them."
-    for key, net, opt in (('d', learn.D, learn.opt_d), ('g', learn.G, learn.opt_g)):
-        there = {id(p) for p in net.parameters()}
-        for i, g in reversed(list(enumerate(opt.param_groups))):
-            for p in g['params']:
-                if id(p) not in there: opt.state.pop(p, None)
-            g['params'] = [p for p in g['params'] if id(p) in there]
-            if not g['params']: learn.rates.drop(key, i)
-        known = {id(p) for g in opt.param_groups for p in g['params']}
-        for n, m in net.named_modules():
-            if not n.rpartition('.')[2].startswith('ganlab_'): continue
-            new = [p for p in m.parameters() if p.requires_grad and id(p) not in known]
-            known |= {id(p) for p in new}
-            main, mult = learn.rates.group(key), getattr(m, 'lr_mult', 1.)
-            if new and mult == 1.: main['params'].extend(new)
-            elif new:
-                base = learn.rates.base[key][learn.rates.main[key]]
-                opt.add_param_group({**{k: v for k, v in main.items() if k != 'params'}, **base, 'params': new, 'lr': base['lr']*mult})
-    learn.rates.edits()     # groups that joined get their base
+    return [m for m in net.modules() if _key(name) in own_children(m)]
 
 # %% ../../nbs/engine/surgery.ipynb #544fef98
-def sites(
-    learn,    # the learner
-    key:str,  # 'g' or 'd'
-)->list: # of `Site`
-    "The sites of G or D, found anew after every change."
-    if key not in learn.found:
-        with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G), held(learn.G):
-            z = learn.some_z
-            net = learn.G if key == 'g' else learn.D
-            learn.found[key] = [] if sealed(net) else trace(net, z if key == 'g' else learn.G(z).clone())
-    return learn.found[key]
-
-def at(
-    learn, key:str, # 'g' or 'd'
-    name:str,       # a module's name, as given by the user
-)->Site|str: # the site, or a sentence saying that there is none
-    "The site of that name."
-    found = {s.name: s for s in sites(learn, key)}
-    return found.get(name) or found.get(name.removeprefix(f'{key.upper()}.')) or f"{key.upper()} has no layer {name!r} that is used once; it has: {', '.join(found)}."
-
-def layers(learn, key:str)->list: # of `Site`
-    "The layers of G or D that have a weight and are used once."
-    return [s for s in sites(learn, key) if s.weighs]
-
-def hidden(
-    learn, key:str,    # 'g' or 'd'
-    names:str='auto',  # or the layers, by name: '0, 3' or 'D.0, G.3', of which the other network's are left out
-)->list|str: # of `Site`, or a sentence saying that there is none
-    "The layers of G or D that have a weight, but for those that make its output."
-    which, other = key.upper(), 'GD'[key == 'g']
-    if names == 'auto':
-        found = layers(learn, key)
-        return [s for s in found[:-1] if s.y != found[-1].y] or found[:-1] or f"{which} has no hidden linear or convolutional layer that is used once{instead(learn, key)}."
-    found = [at(learn, key, n.removeprefix(f'{which}.')) for n in names.replace(',', ' ').split() if not n.startswith(f'{other}.')]
-    if not found: return f"{names!r} names no layer of {which}."
-    for s in found:
-        if isinstance(s, str): return s
-        if not s.weighs: return f"{which}.{s.name} is a {type(s.module).__name__}; name linear or convolutional layers, or others with a weight."
-    return found
-
-def unheard(learn, key:str)->list: # names
-    "Layers of classes that are not PyTorch's whose weight may be doubled and nothing comes of it, such as those that normalise it: found by trying."
-    if ('unheard', key) in learn.found: return learn.found['unheard', key]
-    net, out = learn.G if key == 'g' else learn.D, []
-    with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G, learn.D), held(learn.G, learn.D):
-        x = learn.some_z if key == 'g' else learn.G(learn.some_z)
-        was = net(x.clone())
-        for s in layers(learn, key):
-            if is_usual(s.module) or not isinstance(w := s.module._parameters.get('weight'), nn.Parameter): continue
-            with swapped(net, {n: 2*w for n, p in net.named_parameters() if p is w}): now = net(x.clone())
-            if torch.allclose(was, now, rtol=1e-3, atol=1e-3*was.std().item()): out.append(s.name)
-    learn.found['unheard', key] = out
-    return out
-
-def resting(learn, key:str)->list: # of modules
-    "Layers that make their weight of other parameters whenever they run, and that no pass runs: theirs is not up to date."
-    if ('resting', key) in learn.found: return learn.found['resting', key]
-    net = learn.G if key == 'g' else learn.D
-    makes = lambda m: is_layer(m) and 'weight' not in m._parameters and not is_parametrized(m, 'weight')
-    was = {m: m.__dict__.get('weight') for m in net.modules() if makes(m)}
-    if was:
-        with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), \
-             eval_mode(learn.G, learn.D), held(learn.G, learn.D):
-            net(learn.some_z if key == 'g' else learn.G(learn.some_z).clone())
-    learn.found['resting', key] = [m for m, w in was.items() if m.__dict__.get('weight') is w]
-    for m, w in was.items():
-        if w is not None: m.weight = w      # it may be about to be differentiated
-    return learn.found['resting', key]
-
-def _kinds(ms)->str: # '6 EqualConv2d and 1 EqualLinear'
-    found = Counter(type(m).__name__.removeprefix('Parametrized') for m in ms)
-    return ' and '.join(f'{n} {k}' for k, n in found.items())
-
-def instead(learn, key:str)->str: # '', or what to add to a refusal
-    "What G or D has in place of layers that are used once, where a trick finds none."
-    net = learn.G if key == 'g' else learn.D
-    own = {n: m for n, m in net.named_modules() if not added(n)}
-    calls = Counter()
-    handles = [m.register_forward_hook(lambda m, *_: calls.update([m])) for m in own.values()]
-    try:
-        with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G, learn.D), held(learn.G, learn.D):
-            net(learn.some_z if key == 'g' else learn.G(learn.some_z).clone())
-    finally:
-        for h in handles: h.remove()
-    weigh = [m for m in own.values() if is_layer(m)]
-    unowned = [m for m in own.values() if m not in weigh and not isinstance(m, no_layers) and any(p.ndim > 1 for p in m.parameters(recurse=False))]
-    said = [f"its {_kinds(ms)} {what}" for ms, what in (([m for m in weigh if not calls[m]], "are never called as modules: its forward uses their weights, or their own forward, directly"),
-            ([m for m in weigh if calls[m] > 1], "run more than once in a pass"), (unowned, "compute with weights that no layer owns by the name of weight")) if ms]
-    return f"; {', '.join(said)}" if said else ''
-
 class Grafted(Trick):
     "A trick that puts modules into G or D and takes them out again."
     changes, within = 'grows', 'GD'
@@ -254,136 +91,33 @@ class Grafted(Trick):
         for i, (site, where, make) in enumerate(self.plan(learn)):
             with borrowed_rng(learn.streams, f'{self.name}/init', learn.step, i, learn.device): m = make()
             insert(site.module, self.name, m, where)
-    def parts(self, learn)->list: # the modules that it added
-        return [getattr(h, f'ganlab_{self.name}') for net in (learn.D, learn.G) for h in hosts(net, self.name)]
-    def leave(self, learn)->int: return self.params.get('leave_over', 0)
-    rising = False     # on again while it was leaving: its gates are on their way back to 1
-    def after_g(self, ctx):
-        if not (self.leaving or self.rising): return
-        gates = [m.gate for m in self.parts(ctx.learn)]
-        if self.leaving:
-            done, n = self.leaving
-            for g in gates: g.mul_((n - done - 1)/(n - done))
-            self.rising = True
-        else:
-            for g in gates: g.add_(1/max(1, self.params.get('leave_over', 1))).clamp_(max=1.)
-            self.rising = any(g < 1 for g in gates)
-    def restored(self, learn): self.rising = any(m.gate < 1 for m in self.parts(learn) if hasattr(m, 'gate'))
     def detach(self, learn):
         for net in (learn.D, learn.G):
             for h in hosts(net, self.name): remove(h, self.name)
+    def parts(self, learn)->list: # modules
+        "What it added."
+        return [getattr(h, _key(self.name)) for net in (learn.D, learn.G) for h in hosts(net, self.name)]
 
-# %% ../../nbs/engine/surgery.ipynb #fb311c03
-class Branch(nn.Module):
-    "x -> gate · last(act(first(x))); `last` starts at zero."
-    def __init__(self, first:nn.Module, last:nn.Module):
-        super().__init__()
-        self.first, self.last = first, last
-        for p in last.parameters(): nn.init.zeros_(p)
-        self.register_buffer('gate', torch.ones(()))
-    def forward(self, x): return self.gate.clone()*self.last(nn.functional.leaky_relu(self.first(x), 0.2))
+# %% ../../nbs/engine/surgery.ipynb #2de96786
+Grafted.rising = False     # on again while it was leaving: its gates are on their way back to 1
 
-class Residual(Branch):
-    "x -> x + branch(x)"
-    def forward(self, x): return x + super().forward(x)
+@patch
+def leave(self:Grafted, learn)->int: return self.params.get('leave_over', 0)
 
-_convs = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+@patch
+def after_g(self:Grafted, ctx):
+    "Move the gates by one step, down or up."
+    if not (self.leaving or self.rising): return
+    gates = [m.gate for m in self.parts(ctx.learn)]
+    if self.leaving:
+        done, n = self.leaving
+        for g in gates: g.mul_((n - done - 1)/(n - done))
+        self.rising = True
+    else:
+        for g in gates: g.add_(1/max(1, self.params.get('leave_over', 1))).clamp_(max=1.)
+        self.rising = any(g < 1 for g in gates)
 
-def wider(
-    site:Site,  # of a layer
-    n:int,      # units, or channels, of the new path
-)->Branch|None: # None: what form the layer has cannot be told
-    "A path beside a layer, of the same shapes."
-    if not site.weighs or (found := form(site.module, site.x, site.y)) is None: return None
-    (kind, opts), (a, b) = found, site.channels
-    if kind is nn.Linear: return Branch(nn.Linear(a, n), nn.Linear(n, b))
-    return Branch(kind(a, n, **opts), _convs[len(site.y) - 1](n, b, 1))
-
-def deeper(
-    shape:tuple, # of one sample: (features,) or (channels, height, width)
-    n:int,       # units, or channels, of the new block
-)->Residual:
-    "A residual block for outputs of that shape."
-    if len(shape) == 1: return Residual(nn.Linear(shape[0], n), nn.Linear(n, shape[0]))
-    conv = _convs[len(shape) - 1]
-    return Residual(conv(shape[0], n, 3, padding=1), conv(n, shape[0], 3, padding=1))
-
-# %% ../../nbs/engine/surgery.ipynb #683f329c
-_moments = dict(exp_avg=1, exp_avg_sq=2, max_exp_avg_sq=2, square_avg=2, momentum_buffer=1)     # powers of the gradient's scale
-
-@torch.no_grad()
-def scale_moments(
-    opt, # the optimiser that holds `p`, or None
-    p:nn.Parameter, # what has become c times itself, the function kept
-    c:torch.Tensor, # of a shape that goes with p
-):
-    "Gradients of `p` are 1/c times what they were, and so is what the optimiser remembers of them."
-    state = opt.state.get(p, {}) if opt else {}
-    for k, power in _moments.items():
-        if k in state and torch.is_tensor(state[k]) and not (k == 'momentum_buffer' and 'square_avg' in state): state[k].div_(torch.where(c == 0, 1., c)**power)
-
-@torch.no_grad()
-def fold(
-    layer:nn.Module,    # Linear or Conv, whose output goes into `norm` and nowhere else
-    norm:nn.Module,     # BatchNorm with running statistics
-    opt=None,           # the optimiser that holds them
-):
-    "Fold a BatchNorm into the layer before it, moments included; `norm` is left as the identity."
-    s = (norm.weight if norm.affine else 1.)/(norm.running_var + norm.eps).sqrt()
-    t = (norm.bias if norm.affine else 0.) - norm.running_mean*s
-    dim = 1 if getattr(layer, 'transposed', False) else 0
-    by = lambda p: s.reshape([-1 if i == dim else 1 for i in range(p.ndim)]) if p.ndim > 1 else s
-    if layer.bias is None: layer.bias = nn.Parameter(t.clone())
-    else: layer.bias.copy_(layer.bias*s + t)
-    layer.weight.mul_(by(layer.weight))
-    for p in (layer.weight, layer.bias): scale_moments(opt, p, by(p))
-    norm.running_mean.zero_(), norm.running_var.fill_(1 - norm.eps)
-    if norm.affine: norm.weight.fill_(1.), norm.bias.zero_()
-
-# %% ../../nbs/engine/surgery.ipynb #f451c1d7
-@contextmanager
-def swapped(
-    net:nn.Module, # G or D
-    tensors:dict,  # name in `named_parameters()` -> tensor of the same shape
-):
-    "Within the block the network computes with `tensors`; after it, with its own parameters."
-    own = dict(net.named_parameters())
-    lent = {id(own[n]): t for n, t in tensors.items()}
-    places = [(m, leaf, p) for m in net.modules() for leaf, p in m._parameters.items() if id(p) in lent]   # a tied one has several
-    try:
-        for m, leaf, p in places: m._parameters[leaf] = lent[id(p)]
-        yield
-    finally:
-        for m, leaf, p in places: m._parameters[leaf] = p
-
-# %% ../../nbs/engine/surgery.ipynb #3b9e56fb
-@torch.no_grad()
-def _lifts(
-    learn,             # the learner
-    bias:nn.Parameter, # of a layer of D, one number
-)->bool:
-    "Is what is added to `bias` added to every score? Found by trying."
-    name = next(n for n, p in learn.D.named_parameters() if p is bias)
-    def scores(**lent):
-        with borrowed_rng(learn.streams, 'trace', device=learn.device), eval_mode(learn.G, learn.D), \
-             held(learn.G, learn.D), swapped(learn.D, lent):
-            return learn.D(learn.G(learn.some_z).clone())
-    was = scores()
-    more = 1 + was.abs().max()
-    return torch.allclose(scores(**{name: bias + more}) - was, more.expand_as(was), rtol=1e-3)
-
-def level_bias(learn)->nn.Parameter|None:
-    "The last bias of D that is one number, is trained, and is added to every score: what all scores have in common."
-    biases = (getattr(s.module, 'bias', None) for s in reversed(sites(learn, 'd')))
-    ones = [b for b in biases if isinstance(b, nn.Parameter) and b.numel() == 1 and b.requires_grad]
-    return next((b for b in ones if _lifts(learn, b)), None)
-
-@torch.no_grad()
-def recentre(learn)->float: # what was taken off every score
-    "Move D's last bias so that the scores of reals and fakes lie around 0; 0. where D has no such bias or there are no scores yet."
-    bias = level_bias(learn)
-    if bias is None or not learn.record.n: return 0.
-    latest = [next((float(v) for v in reversed(learn.record.array(k)) if v == v), 0.) for k in ('d_real', 'd_fake')]   # a half step of G has none
-    shift = sum(latest)/2
-    bias.sub_(shift)
-    return shift
+@patch
+def restored(self:Grafted, learn):
+    "After a snapshot: are its gates below 1?"
+    self.rising = any(m.gate < 1 for m in self.parts(learn) if hasattr(m, 'gate'))

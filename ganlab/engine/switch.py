@@ -4,106 +4,28 @@
 
 # %% ../../nbs/engine/switch.ipynb #28058809
 from __future__ import annotations
-import threading, warnings
 from collections.abc import Mapping
 from copy import deepcopy
 from functools import partial
 import torch
 from fastcore.basics import patch, patch_to
-from ..base.interrupt import unbroken
 from ..base.late import late
+from .change import Change, Refused
+from .queue import Queue
 from ..losses import loss_name
-from .rng import whole
 from .rollback import all_or_nothing
 from ..trick import Trick, asks_first, find_tricks, inside, nearest, slots
 
 # %% auto #0
-__all__ = ['Refused', 'Change', 'Tricks']
-
-# %% ../../nbs/engine/switch.ipynb #4ab37855
-class Refused(ValueError):
-    "A change that could not be applied; the training is untouched."
-
-class Change:
-    "One requested switch: what was asked, and what became of it."
-    def __init__(self,
-        kind:str,          # 'on', 'off', 'set', 'loss', 'phase', 'rates' or 'edited' (state put in by hand)
-        name:str,          # the trick, the loss, 'd' or 'g'; for rates, the number
-        params:dict=None,  # values asked for
-        at:int=None,       # the step to wait for (the next boundary where None)
-        now:bool=False,    # off at once, without leaving gently
-        asked:int=0,       # step at which it was asked
-    ):
-        self.kind, self.name, self.params, self.at, self.now, self.asked = kind, name, params or {}, at, now, asked
-        self.step = self.error = self.old = self.caution = None  # step applied at, refusal, values before, a word of caution
-        self.moot = False  # was there nothing to do? then it is not logged
-        self.id, self.again, self.own = None, None, False    # its number in a run's record; the run that it is made again from; did a trick ask for it by itself?
-        self.loss, self.cancelled, self.together = None, False, (self,)     # the loss that it changes to; was it taken back? the changes that stand or fall with it
-        self.recipe = None # the title of the preset that it is part of
-        self.first = None  # in a record: the number of the first of those that were asked together
-        self.title, self._done, self._why_never, self._tricks = name, threading.Event(), lambda: None, None
-        self._then, self.told = [], False                    # who wants to know; was it said that the training ended before its step?
-
-    def wait(self, timeout:float=None)->Change: # seconds; None waits for ever
-        "Block until applied; raise what refused it, or `TimeoutError`."
-        if not self._done.is_set() and (why := self._why_never()): raise RuntimeError(why)
-        if not self._done.wait(timeout): raise TimeoutError(f"{self.kind} {self.name} was not applied within {timeout} s; is the training paused?")
-        if self.error: raise self.error
-        return self
-
-    def __repr__(self): return f'Change({self.sentence!r})'
-
-# %% ../../nbs/engine/switch.ipynb #4ad171ea
-@patch(as_prop=True)
-def what(self:Change)->str:
-    "What was asked for."
-    words = dict(on=f'{self.title} on', off=f'{self.title} off', set=f'{self.title} changed', loss=f'Loss is now {self.title}',
-                 phase=f'Half step of {self.name.upper()}', rates=f'{self.title} edited', edited=self.title)
-    return words[self.kind]
-
-@patch(as_prop=True)
-def sentence(self:Change)->str: # for the announcement line
-    "What happened, where."
-    if self.error: return str(self.error)
-    if self.moot: return f'{self.title} was off, or on its way, at step {self.step}.'
-    if self.step is None:
-        when = 'with the next step' if self.at is None else f'at step {self.at}'
-        return f'{self.what}: asked at {self.asked}, applied {when}.'
-    vals = ', '.join(f'{k} {v:g}' if isinstance(v, float) else f'{k} {v}' for k, v in self.params.items() if self.kind != 'rates' or k == 'value')
-    return f"{self.what} at step {self.step}{': ' + vals if vals else ''}.{' ' + self.caution if self.caution else ''}"
-
-@patch
-def then(self:Change, f)->Change:
-    "Have `f(change)` called when it is applied, refused or cancelled, by whoever does that; at once, where it has been."
-    self._then.append(f)
-    if self._done.is_set(): self.answered()
-    return self
-
-@patch
-def answered(self:Change):
-    "Tell everyone who waits what became of it."
-    self._done.set()
-    while self._then:
-        try: self._then.pop()(self)
-        except IndexError: pass         # another thread was faster
-        except Exception as e: warnings.warn(f"{self.what}: what was to be called then failed ({type(e).__name__}: {e})")
-
-@patch
-def cancel(self:Change)->Change:
-    "Take it back before it is applied; whoever waits for it is told."
-    if self.cancelled: return self
-    if self.step is not None: raise ValueError(f"{self.what}: it was applied at step {self.step}, and cannot be cancelled; learn.undo() goes back to before the last change")
-    if self.error or self._tricks is None: raise ValueError(f"{self.what}: {'it was refused' if self.error else 'it has not been asked for yet'}, so there is nothing to cancel")
-    self._tricks.take_back(self)
-    return self
+__all__ = ['Tricks']
 
 # %% ../../nbs/engine/switch.ipynb #90571740
-class Tricks(Mapping):
+class Tricks(Queue, Mapping):
     "The tricks of one learner, by name, in catalogue order."
     def __init__(self, learn):
-        self.learn, self._lock = learn, learn.turnstile.lock
+        super().__init__(learn)
         self._tricks = {c.name: c() for c in find_tricks()}
-        self.log, self.refused, self._queue = [], {}, []   # applied changes; last refusal by name; asked and not applied
+        self.log, self.refused = [], {}                    # applied changes; last refusal by name
         self.built = []                                    # structural switches: (kind, name, values, step)
         self.given = {}                                    # tricks of the user's own: the class, or a copy of the instance as it was given
         self.refresh()
@@ -113,8 +35,6 @@ class Tricks(Mapping):
         except KeyError: raise KeyError(f"no trick called {name!r}.{nearest(name, self._tricks)} learn.tricks lists them all.") from None
     def __iter__(self): return iter(self._tricks)
     def __len__(self): return len(self._tricks)
-    @property
-    def pending(self)->tuple: return tuple(self._queue)
     @property
     def enabled(self)->list: return [t for t in self._tricks.values() if t.enabled]
     def __repr__(self): return '\n'.join(map(repr, self._tricks.values()))
@@ -134,81 +54,6 @@ class Tricks(Mapping):
 late(Tricks, {'presets': 'preset presets'})
 
 # %% ../../nbs/engine/switch.ipynb #caa8844a
-@patch
-def ask(self:Tricks, change:Change)->Change:
-    "Queue `change`, or apply it now where nothing trains."
-    self.ask_all([change])
-    if change.error and change.step is None and not self.learn.training_now: raise change.error
-    return change
-
-@patch
-def ask_all(self:Tricks, changes:list):
-    "Queue several, to be applied at one boundary in their order; or apply them now where nothing trains."
-    learn = self.learn
-    for c in changes:
-        c.at, c.asked = self.step_of(c.at), learn.step
-    later = any(c.at is not None for c in changes)
-    with unbroken():               # what waits here waits in the record, too
-        self.queue(changes)
-        try:
-            if later: learn.run.note_waiting()
-        except BaseException:
-            self.unqueue(changes)
-            raise
-    if not any(c.at in (None, learn.step) for c in changes): return
-    try: learn.when_idle(lambda: any(c in self._queue for c in changes) and learn.boundary())
-    except BaseException:          # they were not applied, and do not wait
-        with unbroken():
-            if self.unqueue(changes) and later: learn.run.note_waiting()
-        raise
-
-@patch
-def step_of(self:Tricks, at:int=None)->int|None: # None: the next boundary
-    "The step that is asked for, if it can still come."
-    return None if at is None else whole(at, 'at', self.learn.step, todo=' on: the learner stands there')
-
-@patch
-def queue(self:Tricks, changes:list):
-    "Have changes wait for their boundary."
-    for c in changes: c._tricks, c._why_never = self, partial(_why_never, c, self.learn)
-    with self._lock: self._queue += changes
-
-@patch
-def tell_waiting(self:Tricks):
-    "Say once which changes still wait when a training has ended."
-    new = [c for c in self.pending if c.at is not None and not c.told]
-    for c in new: c.told = True
-    if new: warnings.warn(f"the training ended at step {self.learn.step}, and this waits: {' '.join(c.sentence for c in new)} It is applied when the training gets there; change.cancel() takes it back, and learn.tricks.pending lists what waits")
-
-@patch
-def unqueue(self:Tricks, changes)->bool: # False: they did not wait, or no longer
-    "Have changes wait no longer."
-    with self._lock:
-        there = any(c in self._queue for c in changes)
-        self._queue = [c for c in self._queue if c not in changes]
-    return there
-
-@patch
-def take_back(self:Tricks, change:Change):
-    "Cancel a change that waits, and those that stand or fall with it."
-    with unbroken(): self._take_back(change)
-
-@patch
-def _take_back(self:Tricks, change):
-    if not self.unqueue(change.together): raise ValueError(f"{change.what}: it is being applied at this moment")
-    try: self.learn.run.note_waiting()
-    except BaseException:
-        self.queue(change.together)
-        raise
-    for c in change.together:
-        to = '' if c.at is None else f' for step {c.at}'
-        c.cancelled, c.error = True, Refused(f"{c.what}: asked at {c.asked}{to}, cancelled at step {self.learn.step}.")
-        c.answered()
-
-def _why_never(c, learn):
-    if learn.on_training_thread(): return "wait() on the training thread would wait for itself; a change asked there is applied at the next step boundary"
-    if not learn.training_now: return f"nothing trains, so step {c.at} does not come; the change is applied there once it does"
-
 @patch
 def change(self:Tricks, kind:str, name:str, params:dict={}, at:int=None, now=False)->Change:
     "A change of a trick, checked and not asked for yet."
@@ -263,7 +108,7 @@ def objections(self:Tricks, skip=None):
 def apply_due(self:Tricks)->int: # how many were applied
     "Apply what is due at this boundary, in the order asked."
     step, n = self.learn.step, 0
-    for c in [c for c in self._queue if c.at is None or c.at <= step]:
+    for c in [c for c in self.waiting if c.at is None or c.at <= step]:
         if self.unqueue(c.together): n += self._apply(*c.together)     # not one that was cancelled meanwhile, or applied with another
     return n
 
@@ -318,7 +163,8 @@ def _refused(self:Tricks, changes, error):
     "Note a refusal: of the change that failed, and of those that are not made without it."
     failed = next((c for c in changes if c.error), changes[-1])
     verb = dict(on='Not turned on', off='Not turned off', set='Not changed', loss='Loss not changed').get(failed.kind, 'Not done')
-    why = str(error) if isinstance(error, (Refused, ValueError)) else f'{type(error).__name__}: {error}'
+    own = isinstance(error, ValueError) or type(error).__module__.startswith('ganlab.')      # these are sentences already
+    why = str(error) if own else f'{type(error).__name__}: {error}'
     others = '' if len(changes) == 1 else f" Nothing of what was asked together with it was changed: {', '.join(c.title for c in changes if c is not failed)}."
     for c in changes:
         c.moot, c.error = False, Refused(f"{verb}: {why}{others}")

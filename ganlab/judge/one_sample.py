@@ -76,7 +76,7 @@ class Reals:
         base = src.source if isinstance(src, Halved) else src
         train = getattr(base, 'train', None)
         floats = getattr(train, 'floats', as_float)
-        view = (lambda x: small(src._sized(floats(x)))) if isinstance(src, Halved) else partial(small, floats=floats)
+        view = (lambda x: small(src.sized(floats(x)))) if isinstance(src, Halved) else partial(small, floats=floats)
         if isinstance(train, TensorDL) and torch.is_tensor(train.x): return train.x, 'training', view
         if self._held is None: self._held = base.valid(self.held_out)
         if self._held is not None: return self._held, 'held', view

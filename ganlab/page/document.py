@@ -4,348 +4,44 @@
 
 # %% ../../nbs/page/document.ipynb #63c3c452
 from __future__ import annotations
-import base64, hashlib, json, re
-from ..panels.curves import CSS_CURVES, JS_AXES, JS_DATA, JS_FLAGS
-from ..panels.samples import CSS_SAMPLES, JS_IMAGES, JS_MAP
-from ..panels.state import CSS, JS
-from ..panels.tricks import CSS_TRICKS
+import base64, hashlib, html, json, re
+from ..base.views import script, style
 
 # %% auto #0
-__all__ = ['JS_STORY', 'JS_PICTURES', 'JS_CHART', 'JS_TIMELINE', 'JS_PARTS', 'JS_PLAYER', 'JS_PAGE', 'CSS_PAGE', 'as_json',
-           'make_page', 'read_page']
-
-# %% ../../nbs/page/document.ipynb #779e7524
-JS_STORY = r'''
-const story = JSON.parse(document.getElementById('story').textContent);
-const blob = (s => { const b = new Uint8Array(s.length); for (let i = 0; i < s.length; i++) b[i] = s.charCodeAt(i); return b })(atob(document.getElementById('blob').textContent.trim()));
-const part = ([at, n]) => blob.subarray(at, at + n);
-const numbers = (p, Kind) => { const b = part(p); return new Kind(b.buffer.slice(b.byteOffset, b.byteOffset + b.byteLength)) };
-const places = p => p ? Float32Array.from(numbers(p, Int16Array), v => v === -32768 ? NaN : v * p[2]) : new Float32Array(0);
-function enlarged(v, n) {                                        // a square of values, n x n of them
-  const m = Math.round(Math.sqrt(v.length)); if (!m || m === n) return v;
-  const out = new Float32Array(n * n), at = i => { const u = i / (n - 1) * (m - 1), a = Math.min(m - 2, Math.floor(u)); return [a, u - a] };
-  for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) { const [a, s] = at(i), [b, t] = at(j); out[i * n + j] = (1 - s) * ((1 - t) * v[a * m + b] + t * v[a * m + b + 1]) + s * ((1 - t) * v[(a + 1) * m + b] + t * v[(a + 1) * m + b + 1]) }
-  return out;
-}
-const levels = p => p ? Float32Array.from(numbers(p, Uint8Array), v => p[2] + v / 255 * (p[3] - p[2])) : new Float32Array(0);
-'''
-
-# %% ../../nbs/page/document.ipynb #b4095166
-JS_PICTURES = r'''
-const decoded = new Map();
-function image(p) {                                              // the newest 48 stay decoded
-  const key = p[0]; let b = decoded.get(key);
-  if (b) decoded.delete(key); else b = createImageBitmap(new Blob([part(p)], { type: 'image/jpeg' })).catch(() => null);
-  decoded.set(key, b);
-  if (decoded.size > 48) { const [old, was] = decoded.entries().next().value; decoded.delete(old); was.then(o => o?.close()) }
-  return b;
-}
-const modesOf = f => story.centers && f.shares ? { centers: story.centers, radius: story.radius, shares: f.shares, found: f.found } : {};
-const points = f => f.points ??= { fake: places(f.fake), heat: enlarged(levels(f.heat), 48), arrows: places(f.arrows) };
-const real = story.kind === 'points' ? places(story.real) : null;
-function thumb(x, f, side, col) {                                // a small picture of a frame, or nothing yet
-  x.fillStyle = col('--sunk'); x.fillRect(0, 0, side, side);
-  if (story.kind === 'images') return f.fake && image(f.fake).then(b => { if (!b) return; const { cols, count } = story, rows = Math.ceil(count / cols), n = Math.min(cols, rows, 3), gap = 1;
-    sheet(x, b, { cols, rows, n: n * n, want: n, side: (side - gap * (n - 1)) / n, gap, which: i => Math.floor(i / n) * cols + i % n }, col) });
-  if (story.kind !== 'points' || !f.fake) return;
-  const s = side / (2 * f.extent), X = a => side / 2 + a * s, Y = b => side / 2 - b * s, xs = points(f).fake;
-  x.strokeStyle = col('--edge'); x.lineWidth = 1; (story.centers || []).forEach(([a, b]) => { x.beginPath(); x.arc(X(a), Y(b), Math.max(2.5, story.radius * s), 0, 7); x.stroke() });
-  x.fillStyle = col('--g'); for (let i = 0; i < xs.length; i += 4) x.fillRect(X(xs[i]) - .75, Y(xs[i + 1]) - .75, 1.5, 1.5);
-}
-'''
-
-# %% ../../nbs/page/document.ipynb #50c0227f
-JS_CHART = r'''
-function chart(cv, p, d, o) {                                    // o: {mode, flags, keep, prob, others, total, col}; returns where things are
-  const { col } = o, narrow = o.mode === 'narrow', top = p.top ? (narrow ? 20 : 44) : 6, alone = p.axis || narrow && p.top, bot = alone ? 18 : 5;
-  const H = p.h[o.mode] + bot - 5, w = cv.parentNode.clientWidth, x = paper(cv, w, H, col), of = b => p.lines.map(l => b.all[l[0]]), lines = of(d);
-  const x1 = Math.max(o.total, 1), X = t => ML + t / x1 * (w - ML - MR);
-  const [lo, hi, ticks] = p.modes ? [0, p.modes, [0, p.modes / 2, p.modes]] : range(p, lines, o.keep, o.prob, o.others.flatMap(of));
-  const Y = v => { const f = p.log ? Math.log(v / lo) / Math.log(hi / lo) : (v - lo) / (hi - lo); return top + (1 - Math.max(-.02, Math.min(1.04, f))) * (H - top - bot) };
-  x.textAlign = 'right'; x.textBaseline = 'middle';
-  ticks.forEach(t => { const y = Math.round(Y(t)) + .5; x.strokeStyle = col('--hair'); x.beginPath(); x.moveTo(ML, y); x.lineTo(w - MR, y); x.stroke(); x.fillStyle = col('--ink2'); x.fillText(p.log ? decade(t) : plain(t), ML - 6, y) });
-  if (p.log) { x.strokeStyle = col('--hair'); x.beginPath(); for (let e = lo; e < hi * .99; e *= 10) for (let m = 2; m < 10; m++) { const y = Math.round(Y(e * m)) + .5; x.moveTo(ML - 3, y); x.lineTo(ML, y) } x.stroke() }
-  if (p.score) { x.setLineDash([2, 3]); x.strokeStyle = col('--edge'); x.beginPath(); x.moveTo(ML, Y(o.prob ? .5 : 0)); x.lineTo(w - MR, Y(o.prob ? .5 : 0)); x.stroke(); x.setLineDash([]) }
-  if (alone) { x.textAlign = 'center'; x.fillStyle = col('--ink2'); const s = Math.max(1, nice(x1, (w - ML - MR) / 70)); for (let t = 0; t <= x1; t += s) x.fillText(thou(t), X(t), H - 6) }
-  const place = { X, Y, top: p.top ? top - 8 : 0, low: H - bot, w, H, lines };
-  if (!d.n && !p.modes) { if (p.top) { x.font = col.font(13); x.textAlign = 'center'; x.fillStyle = col('--ink2'); x.fillText('No steps were recorded.', (ML + w - MR) / 2, (top + H - bot) / 2) } return place }
-  flagsOf(x, p, o.flags, X, w, H, top, bot, !narrow, col);
-  const trace = (a, b) => { x.beginPath(); let pen = false; a.x.forEach((t, i) => { if (Number.isNaN(b[i])) return; x[pen ? 'lineTo' : 'moveTo'](X(t), Y(b[i])); pen = true; if (b === a.lo && a.hi[i] !== b[i]) x.lineTo(X(t), Y(a.hi[i])) }); x.stroke() };
-  x.save(); x.beginPath(); x.rect(ML, top - 6, w - ML - MR, H - top - bot + 12); x.clip(); x.lineJoin = 'round';
-  x.lineWidth = 1.25; x.globalAlpha = .3; o.others.forEach(b => p.lines.forEach(([k, , c]) => { x.strokeStyle = col(c); trace(b.all[k], b.all[k].y) }));
-  p.lines.forEach(([, , c], i) => { const s = lines[i]; x.strokeStyle = col(c); if (!p.modes) { x.lineWidth = 1; x.globalAlpha = .22; trace(s, s.lo) } x.globalAlpha = 1; x.lineWidth = p.top ? 2.25 : 1.6; trace(s, s.y) });
-  x.restore(); if (!p.log && !p.modes) beyond(x, p, lines, X, lo, hi, top, H - bot, col);
-  if (p.lines.length > 1) ends(x, p, lines, X, Y, w, col);
-  return place;
-}
-function ends(x, p, lines, X, Y, w, col) {                       // labels on the lines' ends
-  const last = s => { for (let i = s.y.length - 1; i >= 0; i--) if (!Number.isNaN(s.y[i])) return i; return -1 };
-  const at = lines.map(last), ys = lines.map((s, i) => at[i] < 0 ? NaN : Y(s.y[at[i]]));
-  const ly = [...ys]; if (Math.abs(ys[0] - ys[1]) < 13) { const m = (ys[0] + ys[1]) / 2, d = ys[0] < ys[1] ? -1 : 1; ly[0] = m + 6.5 * d; ly[1] = m - 6.5 * d }
-  p.lines.forEach(([, label, , ct], i) => { if (at[i] < 0) return; x.font = col.font(11, 'bold'); x.textAlign = 'left'; x.textBaseline = 'middle'; x.fillStyle = col(ct); x.fillText(label, w - MR + 9, ly[i]); x.font = col.font() });
-}
-function cursor(cv, p, place, step, col) {                       // the line at the step shown, and what the curves are there
-  const { X, Y, top, low, w, H, lines } = place, x = paper(cv, w, H, col), cx = Math.round(X(step)) + .5;
-  x.strokeStyle = col('--ink'); x.beginPath(); x.moveTo(cx, top); x.lineTo(cx, low); x.stroke();
-  p.lines.forEach(([, label, c], i) => { const k = nearest(lines[i].x, step), v = lines[i].y[k]; if (k < 0 || Number.isNaN(v)) return; const ey = Y(v), ex = cx;
-    x.fillStyle = col(c); x.strokeStyle = col('--bg'); x.lineWidth = 1.5; x.beginPath(); 
-    if (label === 'G') x.rect(ex - 4, ey - 4, 8, 8); else if (label === 'fake') { x.strokeStyle = col(c); x.lineWidth = 2; x.moveTo(ex - 4, ey); x.lineTo(ex + 4, ey); x.moveTo(ex, ey - 4); x.lineTo(ex, ey + 4) } else x.arc(ex, ey, 4.5, 0, 7);
-    x.fill(); x.stroke() });
-}
-function nearest(xs, t) { let a = 0, b = xs.length - 1; while (b - a > 1) { const m = (a + b) >> 1; xs[m] < t ? a = m : b = m } return b < 0 ? -1 : t - xs[a] < xs[b] - t ? a : b }
-'''
-
-# %% ../../nbs/page/document.ipynb #4653b592
-JS_TIMELINE = r'''
-const PENNANT = { on: [[0, -4.5], [7, 0], [0, 4.5]], off: [[0, -4.5], [7, 0], [0, 4.5]], set: [[0, -4], [4, 0], [0, 4], [-4, 0]] };
-function timeline(cv, b, frames, o) {                            // o: {mode, total, col}; returns where things are
-  const { col } = o, w = cv.parentNode.clientWidth, n = Math.max(3, Math.min(16, Math.floor(w / (o.mode === 'narrow' ? 56 : 68)))), side = Math.min(56, Math.floor(w / n) - 6), pics = frames.some(f => f.fake);
-  const rows = Math.min(3, story.ghosts.length), y = (pics ? side : 0) + 22, H = y + 12 + rows * 14 + 16, x = paper(cv, w, H, col), end = Math.max(o.total, 1), x1 = Math.max(end, ...story.ghosts.map(g => g[1])), pad = side / 2;
-  const X = t => pad + t / x1 * (w - 2 * pad), jobs = [];
-  if (pics) for (let i = 0; i < n; i++) { const t = x1 * i / (n - 1); if (t > end) break; const f = frames[nearest(frames.map(f => f.step), t)], c = document.createElement('canvas'), r = Math.max(1, devicePixelRatio || 1); c.width = c.height = Math.round(side * r);
-    const q = c.getContext('2d'); q.scale(r, r); jobs.push(Promise.resolve(thumb(q, f, side, col)).then(() => x.drawImage(c, X(t) - side / 2, 0, side, side))) }
-  x.strokeStyle = col('--ink'); x.lineWidth = 2; x.beginPath(); x.moveTo(X(0), y); x.lineTo(X(end), y); x.stroke(); x.lineWidth = 1.25;
-  story.ghosts.slice(-rows || story.ghosts.length).forEach(([from, to], i) => { const gy = y + 12 + 14 * i, words = 'rewound at ' + thou(to); x.strokeStyle = col('--edge'); x.setLineDash([3, 2]);
-    x.beginPath(); x.moveTo(X(from), y); x.quadraticCurveTo(X(from) + 3, gy, X(from) + 10, gy); x.lineTo(Math.max(X(from) + 10, X(to)), gy); x.stroke(); x.setLineDash([]);
-    x.textBaseline = 'middle'; x.fillStyle = col('--ink2'); const right = X(to) + 8 + x.measureText(words).width > w; x.textAlign = right ? 'right' : 'left'; if (!right || X(from) > x.measureText(words).width + 12) x.fillText(words, right ? X(from) - 6 : Math.max(X(from) + 10, X(to)) + 6, gy) });
-  story.snapshots.forEach(t => { x.fillStyle = col('--bg'); x.strokeStyle = col('--ink'); x.beginPath(); x.arc(X(t), y, 3, 0, 7); x.fill(); x.stroke() });
-  b.flags.forEach(([t, kind]) => { const fx = X(t); x.strokeStyle = col('--ink'); x.fillStyle = kind === 'off' ? col('--bg') : col('--ink'); x.beginPath(); x.moveTo(fx, y); x.lineTo(fx, y - 15); x.stroke();
-    x.beginPath(); (PENNANT[kind] || PENNANT.set).forEach(([dx, dy], i) => x[i ? 'lineTo' : 'moveTo'](fx + dx, y - 11 + dy)); x.closePath(); x.fill(); x.stroke() });
-  x.textBaseline = 'alphabetic'; x.fillStyle = col('--ink2'); const s = Math.max(1, nice(x1, (w - 2 * pad) / 70)); for (let t = 0; t <= x1; t += s) { x.textAlign = 'center'; x.fillText(thou(t), X(t), H - 3) }
-  return { X, y, w, H, at: px => (px - pad) / (w - 2 * pad) * x1, done: Promise.all(jobs) };
-}
-function caret(cv, place, step, col) {
-  const { X, y, w, H } = place, x = paper(cv, w, H, col), cx = Math.round(X(step)) + .5;
-  x.strokeStyle = col('--ink'); x.lineWidth = 1; x.beginPath(); x.moveTo(cx, 0); x.lineTo(cx, y); x.stroke();
-  x.fillStyle = col('--ink'); x.strokeStyle = col('--bg'); x.lineWidth = 2; x.beginPath(); x.roundRect(cx - 4.5, y - 9, 9, 18, 3); x.fill(); x.stroke();
-}
-'''
-
-# %% ../../nbs/page/document.ipynb #761eaf2c
-JS_PARTS = r'''
-const PLAY = 'M2 1l9 5-9 5z', PAUSE = 'M2 1h3v10H2zM7 1h3v10H7z', BACK = 'M8 1L3 6l5 5z', ON = 'M4 1l5 5-5 5z', HALF = 'M6 .5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 1 0 0-11zM6 2a4 4 0 0 1 0 8z', GLYPH = { on: 'M3 2l7 4-7 4z', off: 'M3 2l7 4-7 4zM4.3 4.2v3.6L7.5 6z', set: 'M6 1.5L10.5 6 6 10.5 1.5 6z' };
-const nudge = (title, path) => { const b = button('q small', '', icon(path)); b.title = title; b.setAttribute('aria-label', title); return b };
-function toolbar(ui, act) {
-  ui.play = button('pri play', ''); ui.play.onclick = act.play;
-  const back = nudge('One frame back', BACK), on = nudge('One frame on', ON); back.onclick = () => act.move(-1); on.onclick = () => act.move(1);
-  ui.speed = radios('Speed', [[4, '1×'], [12, '3×'], [40, '10×']], () => act.speed, v => { act.speed = v; ui.speed.sync() });
-  ui.step = make('b', 'num'); ui.of = make('span', 'lab');
-  ui.theme = nudge('Light or dark', HALF); ui.theme.classList.add('theme');
-  const bar = make('div', 'tp', make('div', 'grp', ui.play, make('span', 'pair', back, on)), make('div', 'grp', make('span', 'lab', 'Speed'), ui.speed), make('div', 'stats', make('span', 'lab', 'step'), ui.step, ui.of));
-  bar.setAttribute('role', 'toolbar'); bar.setAttribute('aria-label', 'Playing');
-  const title = make('h1', '', story.title), about = make('p', 'mut', story.about);
-  return make('header', '', make('div', 'title', title, about), bar, ui.theme);
-}
-function switches(ui, act) {                                     // one row per trick; the step stays when one is flipped
-  const rows = story.switches.map((s, i) => { const sw = make('input', 'sw'), row = make('div', 'row off'), st = make('span', 'st', s.values), id = 'sw' + i; sw.type = 'checkbox'; sw.id = id; sw.setAttribute('role', 'switch');
-    const name = make('label', 'nm', s.title); name.htmlFor = id; name.title = s.short; st.id = id + 's'; sw.setAttribute('aria-describedby', st.id); row.dataset.trick = s.name;
-    sw.onclick = e => { e.preventDefault(); act.flip(i) }; row.append(sw, name, st);
-    row.sync = on => { row.classList.toggle('on', on); row.classList.toggle('off', !on); setTimeout(() => { sw.checked = on }); sw.setAttribute('aria-checked', on) }; return row });
-  ui.found = make('b', 'num'); ui.rows = rows;
-  const box = make('section', 'gl-tricks band', make('span', 'lab from', `From step ${thou(story.start)} on`), make('div', 'rows', ...rows), ...(story.centers ? [make('div', 'score', ui.found, make('span', 'lab', ` of ${story.centers.length} modes`))] : []));
-  box.setAttribute('aria-label', 'Switches'); return box;
-}
-function samples(ui) {
-  const cv = name => { const c = make('canvas', name); c.setAttribute('role', 'img'); return c }, chip = (cls, ...text) => marked('cap', make('i', cls), ...text), box = (...kids) => make('div', 'box', ...kids);
-  const key = (cls, text) => make('span', 'cap', make('i', cls), text);
-  ui.fake = cv('fake'); ui.real = cv('real'); ui.plane = cv('plane'); ui.when = make('span', 'more'); ui.missed = key('k-missed', 'mode missed');
-  const body = story.kind === 'images' ? [make('div', 'grid' + (story.real ? '' : ' alone'), box(chip('chipF', make('b', '', 'Fake'), ui.when), box(ui.fake)), box(chip('chipR', make('b', '', 'Real')), box(ui.real)))]
-    : story.kind === 'points' ? [make('div', 'square', ui.plane), make('div', 'legend', ...(story.real ? [chip('chipR', 'real')] : []), chip('chipF', "fake, with D's slope"), key('k-heat', 'D(x)'), key('k-line', 'D undecided'), ui.missed)]
-    : [make('p', 'mut note', story.note)];
-  const s = make('section', 'gl-samples col', make('div', 'hd', make('h2', '', 'Samples'), ...(story.kind === 'points' ? [make('span', 'mut', 'z fixed'), ui.when] : story.kind === 'images' ? [make('span', 'mut', 'the same z at every step')] : [])), ...body);
-  s.setAttribute('aria-label', 'Samples'); return s;
-}
-const tip = (box, marks) => box.addEventListener('pointermove', e => { const mx = e.clientX - box.getBoundingClientRect().left; box.title = marks().filter(([px]) => Math.abs(px - mx) < 7).map(m => m[1]).join('\n') });   // what stands under the pointer
-function plots(ui, act) {
-  ui.out = {}; let open = false;
-  const fold = button('fold', '', make('span', '', 'D score and losses'), icon('M3 1l6 5-6 5z')), s = make('section', 'gl-curves col'); fold.setAttribute('aria-expanded', false);
-  fold.onclick = () => { open = !open; fold.setAttribute('aria-expanded', open); s.classList.toggle('open', open); act.draw() };
-  s.append(make('div', 'hd', make('h2', '', 'Gradient norm'), make('span', 'mut', 'log, before clipping')));
-  ui.plots = PLOTS.map((p, i) => { const vals = make('span', 'vals', ...p.lines.map(([k, label, , , chip]) => { ui.out[k] = make('b', '', '–'); return marked('val', ...(chip ? [make('i', chip)] : []), ...(label ? [make('span', '', label)] : []), ui.out[k]) }));
-    const base = make('canvas'), over = make('canvas', 'over'), box = make('div', 'cv', base, over); base.setAttribute('role', 'img'); over.setAttribute('aria-hidden', true);
-    if (p.score) s.append(fold);
-    const head = p.top ? make('div', 'ph', vals, ui.at = make('span', 'mut when')) : make('div', 'ph', make('h3', '', p.title), make('span', 'mut wide', p.score && !story.prob ? 'raw scores of D' : p.sub), vals);
-    s.append(make('div', 'pl ' + (p.top ? 'top' : p.modes ? 'modes' : 'sub'), head, box)); act.drag(box, e => { const g = ui.plots[i].place; return g && (e.clientX - box.getBoundingClientRect().left - ML) / (g.w - ML - MR) * act.total });
-    tip(box, () => { const g = ui.plots[i].place; return g ? act.flags().map(f => [g.X(f[0]), flagSays(f)]) : [] });
-    return { p, base, over, keep: {}, vals } });
-  s.setAttribute('aria-label', 'Curves'); return s;
-}
-function track(ui, act) {
-  const base = make('canvas'), over = make('canvas', 'over'); ui.track = make('div', 'track cv', base, over); ui.line = { base, over }; base.setAttribute('aria-hidden', true); over.setAttribute('aria-hidden', true);
-  const t = ui.track; t.tabIndex = 0; t.setAttribute('role', 'slider'); t.setAttribute('aria-label', 'Step'); t.setAttribute('aria-valuemin', 0);
-  act.drag(t, e => ui.line.place?.at(e.clientX - t.getBoundingClientRect().left));
-  tip(t, () => { const g = ui.line.place; return g ? [...act.flags().map(f => [g.X(f[0]), flagSays(f)]), ...story.snapshots.map(s => [g.X(s), `Step ${thou(s)}: a snapshot`]), ...story.ghosts.map(([a, b]) => [g.X(b), `What a rewind to step ${thou(a)} left: it went up to step ${thou(b)}`])] : [] });
-  const s = make('section', 'time col', t); s.setAttribute('aria-label', 'Timeline'); return s;
-}
-function log(ui, act) {
-  ui.log = story.log.map(c => { const b = button('entry', '', make('span', 'n', thou(c.step)), icon(GLYPH[c.kind] || GLYPH.set), make('span', 'say', make('b', '', c.who), ' ' + c.what + (c.values ? ': ' : ''), make('span', 'mut', c.values))); b.onclick = () => act.go(c.step, true);
-    b.onkeydown = e => { const d = { ArrowDown: 1, ArrowUp: -1 }[e.key]; if (d) { e.preventDefault(); ui.log[ui.log.indexOf(b) + d]?.focus() } }; return b });
-  const s = make('section', 'log col', make('div', 'hd', make('h2', '', 'Changes'), make('span', 'mut', String(story.log.length) + (story.left_out ? `, the newest of ${story.log.length + story.left_out}` : ''))), make('div', 'list', ...ui.log)); s.style.setProperty('--n', Math.max(2, ...story.log.map(c => thou(c.step).length)) + 'ch');
-  s.setAttribute('aria-label', 'Changes'); return s;
-}
-'''
-
-# %% ../../nbs/page/document.ipynb #37431249
-JS_PLAYER = r'''
-if (story.centers) PLOTS.splice(1, 0, { title: 'Modes found', sub: `of ${story.centers.length}`, h: { wide: 82, mid: 66, narrow: 74 }, modes: story.centers.length, lines: [[6, '', '--g', '--gt', '']] });
-const ui = {}, drawn = {}, frames = story.branches.map(b => [...story.past, ...b.frames]), data = [];
-let turn = 0, at = 0, on = story.switches.map(() => false), playing = 0, saying = '';
-const which = () => story.branches.findIndex(b => b.on.every((v, i) => v === on[i])), now = () => frames[which()];
-const act = { speed: 12, total: Math.max(...frames.flatMap(f => f.map(g => g.step)), ...story.branches.map(b => b.steps), 1) };
-const curvesOf = i => data[i] ??= (() => { const d = curves(part(story.branches[i].curves), 20, 0, story.prob), f = frames[i].filter(g => g.found != null); d.all.push({ x: f.map(g => g.step), y: f.map(g => g.found) }); return d })();
-act.drag = (box, where) => { let held = false; const go = e => { const t = where(e); if (t != null) act.go(t) };
-  box.onpointerdown = e => { if (e.button) return; held = true; box.setPointerCapture?.(e.pointerId); go(e) }; box.onpointermove = e => held && go(e); box.onpointerup = box.onpointercancel = () => { held = false } };
-act.move = by => act.show(at + by, true);
-act.flags = () => story.branches[which()].flags;
-act.go = (step, up) => { const xs = now().map(f => f.step), k = up ? xs.findIndex(s => s >= step) : nearest(xs, step); act.show(k < 0 ? xs.length - 1 : k, true) };
-act.show = (k, stop) => { if (stop) act.stop(); k = Math.max(0, Math.min(now().length - 1, k)); if (k !== at || !drawn.once) { at = k; look() } };
-act.stop = () => { clearTimeout(playing); playing = 0; playLook() };
-act.play = () => { if (playing) return act.stop(); if (at >= now().length - 1) act.show(0); playing = 1; playLook(); next() };
-const next = () => { playing = setTimeout(async () => { if (at >= now().length - 1) return act.stop(); at++; await look(); if (playing) next() }, 1000 / act.speed) };
-const playLook = () => { ui.play.replaceChildren(icon(playing ? PAUSE : PLAY), playing ? 'Pause' : 'Play'); document.body.dataset.playing = !!playing };
-act.flip = i => { const to = on.map((v, k) => k === i ? !v : v), k = story.branches.findIndex(b => b.on.every((v, j) => v === to[j])), b = story.branches[k];
-  if (b.why) { say(b.why); ui.rows.forEach((r, j) => r.sync(on[j])); return }
-  const step = now()[at].step; on = to; at = nearest(now().map(f => f.step), step); document.body.dataset.branch = on.map(Number).join(''); ui.rows.forEach((r, j) => r.sync(on[j])); act.draw();
-  const s = story.switches[i], f = now()[at]; say(`${s.title} ${on[i] ? 'on' : 'off'}: ${f.found != null ? `${f.found} of ${story.centers.length} modes at` : 'the same latents at'} step ${thou(f.step)}.${b.error ? ' ' + b.error : ''}`) };
-const say = text => { ui.said.textContent = text };
-async function look() {                                          // what depends on the step
-  const mine = ++turn, f = now()[at], i = which(), d = curvesOf(i), col = palette(root), t = ui.track;
-  drawn.once = true; Object.assign(document.body.dataset, { step: f.step, at, frames: now().length, branch: on.map(Number).join('') });
-  ui.step.textContent = thou(f.step); ui.of.textContent = 'of ' + thou(act.total); ui.at.textContent = `step ${thou(f.step)}, mean of 20`; if (ui.when) ui.when.textContent = 'step ' + thou(f.step);
-  t.setAttribute('aria-valuemax', act.total); t.setAttribute('aria-valuenow', f.step); t.setAttribute('aria-valuetext', `step ${f.step}`);
-  if (ui.found) { ui.found.textContent = f.found ?? '–'; document.body.dataset.found = f.found ?? '' }
-  let last = -1; story.log.forEach((c, k) => { const done = c.step <= f.step; ui.log[k].classList.toggle('later', !done); if (done) last = k; ui.log[k].removeAttribute('aria-current') }); if (last >= 0) ui.log[last].setAttribute('aria-current', 'step');
-  d.all.forEach((s, k) => { if (!ui.out[k]) return; const j = nearest(s.x, f.step); ui.out[k].textContent = j < 0 || f.step === 0 && k < 6 ? '–' : k === 6 ? s.y[j] : fmt(s.y[j]) });
-  ui.plots.forEach(g => { if (g.place && g.base.offsetParent) cursor(g.over, g.p, g.place, f.step, col) });
-  if (ui.line.place) caret(ui.line.over, ui.line.place, f.step, col);
-  const b = story.kind === 'images' && f.fake ? await image(f.fake) : null;
-  if (mine === turn) picture(f, b, col);
-  col.done();
-  if (story.kind === 'images') for (let k = at + 1; k < at + 4 && k < now().length; k++) if (now()[k].fake) image(now()[k].fake);
-}
-function picture(f, b, col) {
-  if (story.kind === 'images') { const c = story.cols, rows = Math.ceil(story.count / c); if (b) tiles(ui.fake, b, c, rows, c, col, story.count); ui.fake.setAttribute('aria-label', `${story.count} samples of G at step ${f.step}`) }
-  else if (story.kind === 'points' && f.fake) { const q = points(f), m = modesOf(f);
-    map(ui.plane, { ...q, real, extent: f.extent, modes: m, raw: f.raw }, col); ui.missed.hidden = !m.centers || m.found === m.centers.length;
-    ui.plane.setAttribute('aria-label', m.centers ? `Step ${f.step}: G covers ${m.found} of ${m.centers.length} modes` : `Samples of G among the data at step ${f.step}`) }
-}
-act.draw = () => { cancelAnimationFrame(drawn.due); drawn.due = requestAnimationFrame(all) };
-async function all() {                                           // everything: at first, at a new size, in other colours, on another branch
-  const col = palette(root), m = mode(root), i = which(), b = story.branches[i], d = curvesOf(i), others = story.branches.map((o, k) => k).filter(k => k !== i && !story.branches[k].why).map(curvesOf);
-  ui.rows?.forEach((r, k) => r.sync(on[k]));
-  ui.plots.forEach(g => { if (g.base.offsetParent) { g.place = chart(g.base, g.p, d, { mode: m, flags: b.flags, keep: g.keep, prob: story.prob, others, total: act.total, col }); g.base.setAttribute('aria-label', `${g.p.title} against step`) } });
-  ui.line.place = timeline(ui.line.base, b, now(), { mode: m, total: act.total, col });
-  if (story.kind === 'images' && story.real) image(story.real).then(r => { if (!r) return; const rc = story.real[2], rows = story.real[3], n = m === 'narrow' ? 4 * rc : rc, c = palette(root); tiles(ui.real, r, rc, rows, n, c, m === 'narrow' ? n : undefined); ui.real.setAttribute('aria-label', 'Real images'); c.done() });
-  await look(); await ui.line.place.done; col.done(); document.body.dataset.ready = true;
-}
-'''
-
-# %% ../../nbs/page/document.ipynb #a8d92ee8
-JS_PLAYER += r'''
-const el = document.getElementById('player'), root = make('div', 'gl-root');
-el.append(root);
-ui.said = make('div', 'said'); ui.said.setAttribute('role', 'status'); ui.said.setAttribute('aria-live', 'polite');
-const body = make('main', 'body' + (story.log.length ? ' has-log' : ''));
-body.append(samples(ui), track(ui, act), plots(ui, act), ...(story.log.length ? [log(ui, act)] : []));
-root.append(toolbar(ui, act), ...(story.switches.length ? [switches(ui, act)] : []), body, make('footer', '', ui.said, make('span', 'mut keys', '← → a frame, Shift ten, Space plays')));
-ui.log ??= [];
-const dark = matchMedia('(prefers-color-scheme: dark)'), theme = light => { document.documentElement.dataset.jpThemeLight = light; ui.theme.setAttribute('aria-pressed', !light); act.draw() };
-let chosen = false; dark.onchange = () => { if (!chosen) theme(!dark.matches) };
-ui.theme.onclick = () => { chosen = true; theme(document.documentElement.dataset.jpThemeLight !== 'true') };
-addEventListener('keydown', e => {
-  if (e.ctrlKey || e.metaKey || e.altKey || e.defaultPrevented) return;
-  const t = e.target, slider = t === ui.track, free = slider || t === document.body, ten = e.shiftKey ? 10 : 1;
-  if (t.getAttribute?.('role') === 'radio') return;
-  const side = { ArrowLeft: -ten, ArrowRight: ten }[e.key] ?? (slider ? { ArrowDown: -ten, ArrowUp: ten, PageDown: -10, PageUp: 10 }[e.key] : undefined);
-  if (side) { e.preventDefault(); act.move(side) }
-  else if (e.key === 'Home') { e.preventDefault(); act.show(0, true) }
-  else if (e.key === 'End') { e.preventDefault(); act.show(now().length - 1, true) }
-  else if (free && e.key === ' ') { e.preventDefault(); act.play() }
-});
-at = now().length - 1; playLook(); theme(!dark.matches);
-let width = 0; new ResizeObserver(() => { if (root.clientWidth !== width) { width = root.clientWidth; act.draw() } }).observe(root);
-document.fonts?.ready.then(act.draw);
-'''
+__all__ = ['JS_PAGE', 'CSS_PAGE', 'as_json', 'make_page', 'read_page']
 
 # %% ../../nbs/page/document.ipynb #370cb369
-JS_PAGE = "'use strict';\n(() => {\n" + JS + 'const { tiles, map } = (() => {' + JS_IMAGES + JS_MAP + 'return { tiles, map } })();\n' + \
-    'const { curves, PLOTS, ML, MR, nice, range, beyond, decade, plain, flagsOf } = (() => {' + JS_DATA + JS_AXES + JS_FLAGS + 'return { curves, PLOTS, ML, MR, nice, range, beyond, decade, plain, flagsOf } })();\n' + \
-    JS_STORY + JS_PICTURES + JS_CHART + JS_TIMELINE + JS_PARTS + JS_PLAYER + '})();'
+JS_PAGE = "'use strict';\n(() => {\n" + script('page/player.js') + '})();'
 
-# %% ../../nbs/page/document.ipynb #a6473835
-CSS_PAGE = CSS + CSS_SAMPLES + CSS_CURVES + CSS_TRICKS + '''
-:root{--jp-layout-color1:#fff;--jp-ui-font-color0:#000;--page:#f6f6f6;--jp-ui-font-family:Inter,-apple-system,"Segoe UI","Liberation Sans",Helvetica,Arial,sans-serif;color-scheme:light}
-:root[data-jp-theme-light="false"]{--jp-layout-color1:#212121;--jp-ui-font-color0:#fff;--page:#161616;--jp-brand-color1:#64b5f6;color-scheme:dark}
-html,body{margin:0;background:var(--page)}body{padding:8px;box-sizing:border-box}
-.gl .gl-root{background:var(--bg);border:1px solid var(--hair);border-radius:6px;overflow:hidden;max-width:1480px;margin:0 auto}
-.gl [hidden]{display:none!important}
-.gl h1,.gl h2{margin:0;font-size:13px;line-height:18px;font-weight:600;color:inherit}.gl h1{font-size:15px;line-height:20px;overflow-wrap:anywhere}.gl h3{font-size:12px}
-.gl header{border-bottom:1px solid var(--hair);display:flex;flex-wrap:wrap;align-items:center;gap:8px 24px;padding:10px var(--pad)}
-.gl .title{min-width:0;flex:1 1 240px}.gl .title p{margin:0;overflow-wrap:anywhere}
-.gl .tp,.gl .grp,.gl .stats{display:flex;align-items:center;gap:8px}.gl .tp{gap:8px 16px;flex-wrap:wrap}.gl .play{width:92px}.gl .pair{display:inline-flex}
-.gl .stats{align-items:baseline;gap:6px;white-space:nowrap}.gl .num{font-weight:600;text-align:right;min-width:5.4ch;display:inline-block}
-.gl .theme svg,.gl .pair svg{width:14px;height:14px}
-.gl .col{padding:12px var(--pad) 16px;min-width:0}
-.gl .hd{min-height:20px}.gl .more,.gl .when{font-size:12px;color:var(--ink2)}.gl .gl-samples .hd .more{margin-left:auto}
-.gl .cv{position:relative;touch-action:pan-y;cursor:crosshair}.gl .over{position:absolute;left:0;top:0;pointer-events:none}
-.gl .track{cursor:pointer;border-radius:4px;touch-action:pan-y}.gl .track:focus-visible{outline-offset:4px}
-.gl .k-heat{width:36px;height:9px;background:linear-gradient(90deg,var(--bg),var(--d));border:1px solid var(--hair)}.gl .k-line{width:14px;border-top:1.5px solid var(--dt)}.gl .k-missed{width:11px;height:11px;border:1.5px dashed var(--warn);border-radius:50%}
-.gl .body>*{border-top:1px solid var(--hair)}.gl .body>:first-child{border-top:0}
-.gl .square{max-width:600px}
-'''
-
-# %% ../../nbs/page/document.ipynb #d63aea21
-CSS_PAGE += '''
-.gl .band{display:flex;flex-wrap:wrap;align-items:center;gap:4px 24px;padding:8px var(--pad);border-bottom:1px solid var(--hair)}
-.gl .band .rows{display:flex;flex-wrap:wrap;gap:4px 24px;flex:1 1 0;min-width:0}
-.gl .band .row,.gl .band .row+.row{display:flex;padding:2px 0;border:0;gap:8px;min-height:32px}.gl .band .nm{line-height:24px}.gl .band .st{font-size:12px}
-.gl .band .score{white-space:nowrap}.gl .band .score b{font-size:22px;line-height:28px;min-width:2ch}.gl .band .score .lab{font-size:13px}
-.gl .log .list{display:flex;flex-direction:column}
-.gl .entry{display:grid;grid-template-columns:var(--n) 12px minmax(0,1fr);gap:0 8px;align-items:start;width:100%;height:auto;min-height:28px;padding:4px 6px;border:0;border-radius:4px;background:none;text-align:left;white-space:normal;cursor:pointer}
-.gl .entry .n{text-align:right;color:var(--ink2)}.gl .entry svg{width:12px;height:12px;margin-top:3px}.gl .entry b{font-weight:600}.gl .entry .say{overflow-wrap:anywhere;min-width:0}
-.gl .entry.later{color:var(--ink3)}.gl .entry.later b{font-weight:400}.gl .entry[aria-current]{background:color-mix(in srgb,var(--fg) 8%,var(--bg))}
-.gl .log .hd{margin-bottom:4px}
-.gl footer{border-top:1px solid var(--hair);padding:4px var(--pad);display:flex;gap:12px;align-items:center;min-height:32px;flex-wrap:wrap}.gl .said{flex:1;min-width:0;overflow-wrap:anywhere}
-@container gl (min-width:640px){
- .gl .body{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);grid-template-areas:"s c" "t t" "l l"}
- .gl .gl-samples.col{grid-area:s}.gl .gl-curves.col{grid-area:c;border-top:0;border-left:1px solid var(--hair)}.gl .time{grid-area:t}.gl .log{grid-area:l}
- .gl .log .list{display:block;columns:2;column-gap:24px}.gl .entry{break-inside:avoid}
-}
-@container gl (min-width:1100px){
- .gl .body{grid-template-columns:minmax(0,50fr) minmax(0,54fr)}
- .gl .body.has-log{grid-template-columns:minmax(0,50fr) minmax(0,54fr) 296px;grid-template-areas:"s c l" "t t l"}
- .gl .log{background:var(--sunk);border-top:0;border-left:1px solid var(--hair);contain:size;overflow-y:auto;scrollbar-gutter:stable;scrollbar-width:thin}.gl .log .list{columns:auto}
-}
-@container gl (max-width:1099.9px){.gl header{gap:8px}.gl .title{flex-basis:0}.gl .theme{order:1}.gl .tp{order:2;width:100%;gap:8px 16px}.gl .stats{margin-left:auto}}
-@container gl (max-width:639.9px){.gl .tp{gap:8px}.gl .tp .lab,.gl .stats{display:none}.gl .tp .grp:last-of-type{margin-left:auto}.gl footer:has(.said:empty){display:none}.gl .band .from{order:-2;flex:1}.gl .band .score{order:-1}.gl .band .rows{flex-basis:100%;flex-direction:column;gap:0}.gl .keys{display:none}}
-@media (prefers-reduced-motion:reduce){.gl *:before,.gl *:after{transition:none!important}}
-@media (pointer:coarse){.gl .band .sw{height:44px}.gl .entry{min-height:44px}.gl .keys{display:none}}
-'''
+# %% ../../nbs/page/document.ipynb #bae71fab
+CSS_PAGE = style('panels/kit.css', 'panels/samples.css', 'panels/curves.css', 'panels/tricks.css', 'page/player.css')
 
 # %% ../../nbs/page/document.ipynb #d3275189
 def as_json(o)->str:
     "JSON that can stand in a script element: no `<` in it, and no number that JSON does not have."
-    return json.dumps(o, ensure_ascii=True, allow_nan=False, separators=(',', ':')).replace('<', '\\u003c').replace('>', '\\u003e').replace('&', '\\u0026')
+    text = json.dumps(o, ensure_ascii=True, allow_nan=False, separators=(',', ':'))
+    return text.replace('<', '\\u003c').replace('>', '\\u003e').replace('&', '\\u0026')
 
 def _hash(text): return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
-def _escaped(text): return str(text).replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;').replace('"', '&quot;')
+def _policy(): # one script, one style sheet, no address
+    return (f"default-src 'none'; script-src {_hash(JS_PAGE)}; style-src {_hash(CSS_PAGE)}; "
+            "img-src data: blob:; base-uri 'none'; form-action 'none'")
 
 def make_page(
     story:dict, # what is shown, as plain values
     blob:bytes=b'', # what `story` points into
 )->str: # HTML
     "The whole file."
-    csp = f"default-src 'none'; script-src {_hash(JS_PAGE)}; style-src {_hash(CSS_PAGE)}; img-src data: blob:; base-uri 'none'; form-action 'none'"
     return f'''<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{csp}">
+<meta http-equiv="Content-Security-Policy" content="{_policy()}">
 <meta name="viewport" content="width=device-width,initial-scale=1">
 <meta name="generator" content="ganlab">
 <link rel="icon" href="data:,">
-<title>{_escaped(story['title'])}</title>
+<title>{html.escape(str(story['title']), quote=True)}</title>
 <style>{CSS_PAGE}</style>
 </head>
 <body>
@@ -361,6 +57,7 @@ def make_page(
 # %% ../../nbs/page/document.ipynb #80e06c47
 def read_page(text:str)->tuple: # what `make_page` was given
     "The story and the bytes of a player's file."
-    found = [re.search(rf'<script type="{kind}" id="{name}">([^<]*)</script>', text) for kind, name in (('application/json', 'story'), ('text/plain', 'blob'))]
+    kinds = ('application/json', 'story'), ('text/plain', 'blob')
+    found = [re.search(rf'<script type="{kind}" id="{name}">([^<]*)</script>', text) for kind, name in kinds]
     if not all(found): raise ValueError("this is not a player's file: it holds no data written by make_page")
     return json.loads(found[0][1]), base64.b64decode(found[1][1])

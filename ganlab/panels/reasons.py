@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from contextlib import nullcontext
 from fastcore.basics import patch
-from .pace import Clock, Pace
+from .pace import Budget, Clock, Pace
 
 # %% auto #0
 __all__ = ['Reasons']
@@ -19,10 +19,10 @@ class Reasons:
 
     def __init__(self,
         learn, # the learner
-        share:float=.02, # of the training thread's CPU time, at most
+        budget:Budget=Budget(0, .02), # of the questions
         clock=Clock, # has `wall()` and `cpu()`, in seconds
     ):
-        self.pace, self.sight = Pace(0, share, clock), ()     # names of the rows in sight
+        self.pace, self.sight = Pace(budget, clock), ()       # names of the rows in sight
         self.turn(learn)
 
     def turn(self, learn):

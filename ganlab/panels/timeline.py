@@ -8,11 +8,11 @@ import io
 import numpy as np, traitlets as T
 from PIL import Image
 import ganlab.travel.lookback, ganlab.travel.fork
-from .state import CSS, JS, Part, PanelState, thou
+from ..base.views import script, style
+from .state import Part, PanelState, thou
 
 # %% auto #0
-__all__ = ['JS_FILM', 'JS_LINE', 'JS_TIMELINE', 'CSS_TIMELINE', 'across', 'thumbnail', 'Film', 'on_the_line', 'rows_at',
-           'Timeline']
+__all__ = ['across', 'thumbnail', 'Film', 'on_the_line', 'rows_at', 'Timeline']
 
 # %% ../../nbs/panels/timeline.ipynb #60bc332f
 def across(cols:int)->int: return min(4, cols//2 or 1) # images in a row of a thumbnail, of a grid of so many columns
@@ -82,120 +82,11 @@ def rows_at(
         return dict(state=state, text=f'since {thou(since)}' if since is not None else '', values=values, why='', to=float(state == 'on'), effect=t.effect(values), on=state == 'on', waits='')
     return tuple(row(t) for t in learn.tricks.values())
 
-# %% ../../nbs/panels/timeline.ipynb #90027410
-JS_FILM = r'''
-const star = (x, sx, sy, R) => { x.beginPath(); for (let i = 0; i < 10; i++) { const a = -Math.PI / 2 + i * Math.PI / 5, q = i % 2 ? R * .45 : R; x.lineTo(sx + q * Math.cos(a), sy + q * Math.sin(a)) } x.closePath() };
-function frame(x, o, i, px, th, col) {                           // one picture of the strip
-  if (o.kind === 'images') { const b = o.pictures[i]; if (!b) return; const n = o.cols, gap = 1, s = Math.min(1, b.width / b.height), side = (th * s - gap * (n - 1)) / n, tall = side * b.height / b.width;
-    sheet(x, b, { cols: n, rows: n, n: n * n, want: n, side, gap, left: px + th * (1 - s) / 2, top: (th - n * tall - gap * (n - 1)) / 2 }, col); return }
-  const f = o.pictures[i], s = th / (2 * o.extent); x.fillStyle = col('--sunk'); x.fillRect(px, 0, th, th); if (!f) return;
-  x.save(); x.beginPath(); x.rect(px, 0, th, th); x.clip(); x.fillStyle = col('--g'); for (let k = 0; k + 1 < f.length; k += 2) x.fillRect(px + th / 2 + f[k] * s - .8, th / 2 - f[k + 1] * s - .8, 1.6, 1.6); x.restore();
-}
-function strip(x, o, X, w, th, col) {                            // as many pictures as fit, each above its place
-  const n = Math.max(1, Math.floor((X(o.n) - X(0) + th + 8) / (th + 8))), steps = o.filmSteps, span = Math.max(o.n, 1); let end = -1e9;
-  for (let k = 0; k < n; k++) { const t = k / Math.max(1, n - 1) * span; let i = 0; steps.forEach((s, j) => { if (Math.abs(s - t) < Math.abs(steps[i] - t)) i = j });
-    const px = Math.max(0, Math.min(w - th, X(steps[i]) - th / 2)); if (px < end + 4) continue; end = px + th; o.drawn.push([px, steps[i]]); frame(x, o, i, px, th, col);
-    if (o.at >= 0 && steps[i] === o.near) { x.strokeStyle = col('--bg'); x.lineWidth = 4; x.strokeRect(px + 1, 1, th - 2, th - 2); x.strokeStyle = col('--ink'); x.lineWidth = 2; x.strokeRect(px + 1, 1, th - 2, th - 2); x.lineWidth = 1 } }
-}
-'''
-
-# %% ../../nbs/panels/timeline.ipynb #aaeddab7
-JS_LINE = r'''
-function branch(x, X, y, y2, [a, b, name], dash, w, col) {
-  x.strokeStyle = col('--ink2'); x.lineWidth = 1.5; x.setLineDash(dash ? [3, 3] : []); x.beginPath(); x.moveTo(X(a), y);
-  const bx = Math.max(X(a) + 18, X(b)); x.bezierCurveTo(X(a) + 8, y, X(a) + 4, y2, X(a) + 16, y2); x.lineTo(bx, y2); x.stroke(); x.setLineDash([]);
-  x.fillStyle = dash ? col('--bg') : col('--ink2'); x.beginPath(); x.arc(bx, y2, 3, 0, 7); x.fill(); x.stroke();
-  const room = w - bx - 10, tw = x.measureText(name).width; x.fillStyle = col('--ink2');
-  if (tw < room) { x.textAlign = 'left'; x.fillText(name, bx + 8, y2) } else if (X(a) > tw + 14) { x.textAlign = 'right'; x.fillText(name, X(a) - 2, y2) }
-}
-function line(x, o, X, y, w, L, col) {                           // the line itself, branches, flags, snapshots
-  x.lineCap = 'round'; x.textBaseline = 'middle'; x.strokeStyle = col('--hair'); x.lineWidth = 3; x.beginPath(); x.moveTo(X(0), y); x.lineTo(w - L, y); x.stroke();
-  x.strokeStyle = col('--ink'); x.lineWidth = 2; x.beginPath(); x.moveTo(X(0), y); x.lineTo(X(o.n), y); x.stroke();
-  const twigs = [...o.ghosts.map(g => [g, true]), ...o.forks.map(([a, name, b]) => [[a, b, name], false])], ends = [-1e9, -1e9];
-  twigs.forEach(([g, dash]) => { const r = X(g[0]) > ends[0] ? 0 : X(g[0]) > ends[1] ? 1 : -1; if (r < 0) return; ends[r] = X(g[1]) + 16 + x.measureText(g[2]).width; branch(x, X, y, y + 20 + 16 * r, g, dash, w, col) });
-  o.flags.filter(f => f[0] <= o.n).forEach(([t, kind]) => { const fx = Math.min(X(t), X(o.n)); x.strokeStyle = col('--ink'); x.lineWidth = 1.25; x.beginPath(); x.moveTo(fx, y); x.lineTo(fx, y - 12); x.stroke();
-    x.fillStyle = kind === 'off' || kind === 'ask' ? col('--bg') : col('--ink'); x.beginPath(); (kind === 'set' ? [[0, -14], [4, -10], [0, -6], [-4, -10]] : [[0, -14], [7, -10], [0, -6]]).forEach(([a, b], i) => x[i ? 'lineTo' : 'moveTo'](fx + a, y + b)); x.closePath(); x.fill(); x.stroke() });
-  o.snaps.forEach(([t, kept]) => { x.fillStyle = kept === 'pinned' ? col('--ink') : col('--bg'); x.strokeStyle = col('--ink'); x.lineWidth = 1.5; x.beginPath(); x.arc(X(t), y, 3.5, 0, 7); x.fill(); x.stroke() });
-  if (o.best >= 0) { star(x, X(o.best), y, 8); x.fillStyle = col('--ink'); x.strokeStyle = col('--bg'); x.lineWidth = 2; x.stroke(); x.fill() }
-}
-function axis(x, o, X, w, H, col) {
-  const steps = [1, 2, 5].flatMap(v => [...Array(9).keys()].map(e => v * 10 ** e)).sort((a, b) => a - b), by = steps.find(v => X(v) - X(0) > 56), here = o.at >= 0 ? X(o.at) : -99;
-  x.textAlign = 'center'; x.fillStyle = col('--ink2'); for (let t = 0; t <= o.far; t += by) if (Math.abs(X(t) - here) > 36) x.fillText(thou(t), Math.max(10, X(t)), H - 7);
-}
-function knob(x, o, X, y, th, H, col) {
-  const sx = X(o.at >= 0 ? o.at : o.n); x.strokeStyle = col('--ink'); x.lineWidth = 1.5; x.beginPath(); x.moveTo(sx, o.at >= 0 ? th + 2 : y - 8); x.lineTo(sx, y + 10); x.stroke();
-  x.fillStyle = col('--ink'); x.strokeStyle = col('--bg'); x.lineWidth = 2; x.beginPath(); x.roundRect(sx - 5, y - 8, 10, 16, 3); x.fill(); x.stroke();
-  if (o.at < 0) return;
-  x.font = 'bold ' + x.font; const text = thou(o.at), tw = x.measureText(text).width, cx = Math.max(tw / 2 + 6, sx); x.textAlign = 'center'; x.fillStyle = col('--ink'); x.beginPath(); x.roundRect(cx - tw / 2 - 6, H - 15, tw + 12, 15, 3); x.fill(); x.fillStyle = col('--bg'); x.fillText(text, cx, H - 7);
-}
-'''
-
-# %% ../../nbs/panels/timeline.ipynb #33bc127e
-JS_TIMELINE = r'''
-function render({ model, el }) {
-  const root = panel(el, 'timeline', 'Timeline'), t = n => model.get(n), ask = (d, more = {}) => model.send({ do: d, ...more });
-  const live = button('q small gl-live', make('span', '', 'Live'), make('i')), runs = make('select', 'inp gl-runs'), cv = make('canvas', 'gl-film'), note = make('span', 'mut gl-busy');
-  const [undo, snap, rewind, fork] = [['undo', 'Undo'], ['pin', 'Snapshot'], ['rewind', 'Rewind'], ['fork', 'Fork']].map(([what, label]) => { const b = button('gl-' + what, label); b.onclick = () => ask(what, what === 'rewind' || what === 'fork' && t('at') >= 0 ? { step: t('at') } : {}); return b });
-  runs.setAttribute('aria-label', 'Run'); runs.title = 'The run that the panel shows'; runs.onchange = () => ask('open', { index: runs.selectedIndex });
-  live.onclick = () => go(-1); cv.tabIndex = 0; cv.setAttribute('role', 'slider'); cv.setAttribute('aria-label', 'Step that is shown'); snap.title = 'Keep a snapshot of this step for good';
-  root.append(make('div', 'hd', make('h3', '', 'Timeline'), live, runs, note, make('span', 'sp'), make('span', 'acts', undo, snap, rewind, fork)), make('div', 'film', cv));
-  let pictures = [], from = null, geo = null, drag = false;
-  const go = at => { if (at === t('at')) return; model.set('at', at); model.save_changes() };
-  const nearest = (all, v) => all.reduce((a, b) => Math.abs(b - v) < Math.abs(a - v) ? b : a, all[0] ?? 0);
-  const to = e => { const b = cv.getBoundingClientRect(), s = (e.clientX - b.left - geo.L) / geo.per, f = nearest(t('frames'), s); go(s > t('step') + 6 / geo.per ? -1 : Math.abs(f - s) * geo.per < 12 ? f : Math.max(0, Math.min(t('step'), Math.round(s)))) };
-  const marks = () => [...t('flags').map(f => [f[0], 10, flagSays(f)]), ...t('snaps').map(([s, kept]) => [s, 0, `Step ${thou(s)}: a snapshot${{ pinned: ', kept for good', start: ', the beginning' }[kept] ?? ''}`]),
-    ...(t('best') >= 0 ? [[t('best'), 0, `Step ${thou(t('best'))}: the best samples of all snapshots`]] : []), ...t('ghosts').map(([a, b]) => [b, -28, `What a rewind to step ${thou(a)} left: it went up to step ${thou(b)}`]),
-    ...t('forks').map(([a, name, b]) => [b, -28, `${name}: forked at step ${thou(a)}, now at step ${thou(b)}`])];
-  const under = e => { const b = cv.getBoundingClientRect(), mx = e.clientX - b.left, my = e.clientY - b.top, near = marks().filter(([s, up]) => Math.abs(geo.L + geo.per * s - mx) < 8 && (up < 0 ? my > geo.y + 10 : Math.abs(geo.y - up / 2 - my) < 14));
-    const film = my < geo.th ? geo.drawn.find(([px]) => px <= mx && mx <= px + geo.th) : null, n = t('step'), knob = Math.abs(geo.L + geo.per * (t('at') < 0 ? n : t('at')) - mx) < 8 && my > geo.th;
-    return film ? `Samples of step ${thou(film[1])}` : [...near.map(m => m[2]), ...(knob ? ['The step that is shown: drag it to look back'] : [])].join('\n') };
-  cv.onpointerdown = e => { if (!geo || !t('step')) return; drag = true; cv.setPointerCapture(e.pointerId); to(e) }; cv.onpointermove = e => { if (drag) to(e); else if (geo) cv.title = under(e) }; cv.onpointerup = cv.onpointercancel = () => { drag = false };
-  cv.onkeydown = e => { const n = t('step'), at = t('at') < 0 ? n : t('at'), next = (all, up) => up ? all.find(s => s > at) ?? -1 : [...all].reverse().find(s => s < at) ?? 0, up = e.key.endsWith('Right') || e.key.endsWith('Up');
-    const snaps = t('snaps').map(s => s[0]); let to = null;
-    if (e.key.startsWith('Arrow')) to = e.shiftKey ? Math.max(0, Math.min(n, at + (up ? 1 : -1))) : next(t('frames').filter(s => s <= n), up); else if (e.key === 'PageUp' || e.key === 'PageDown') to = next(snaps, up); else if (e.key === 'Home') to = 0; else if (e.key === 'End' || e.key === 'Escape') to = -1;
-    if (to != null) { e.preventDefault(); go(to >= n && e.key !== 'Home' ? -1 : to) } };
-  const read = () => { const at = t('at'), n = t('step'), then = at >= 0, busy = !!t('busy'), names = t('runs'), going = t('status') === 'running';
-    live.className = 'b q small gl-live ' + (then ? 'then' : going ? 'going' : 'still'); live.lastChild.textContent = then || going ? 'Live' : 'Latest'; live.setAttribute('aria-pressed', !then); live.title = then ? 'Back to the present' : 'The present is shown';
-    rewind.lastChild.textContent = then ? `Rewind to ${thou(at)}` : 'Rewind'; rewind.disabled = !then || busy; rewind.title = then ? 'Go back to this step, bit for bit; what came after it stays as a dashed branch' : 'Choose a step on the timeline first';
-    fork.lastChild.textContent = then ? `Fork at ${thou(at)}` : 'Fork'; fork.disabled = busy; fork.title = 'A second run that goes on from here; this one stays as it is'; snap.disabled = busy || then;
-    undo.disabled = busy || !t('undo'); undo.title = t('undo') ? `Rewind to before the last change: ${t('undo')}` : 'No change to undo'; note.textContent = t('busy'); note.hidden = !busy;
-    if (runs.options.length !== names.length) runs.replaceChildren(...names.map(s => new Option(s))); names.forEach((s, i) => { runs.options[i].text = s }); runs.selectedIndex = t('here'); runs.hidden = names.length < 2; runs.disabled = busy;
-    cv.setAttribute('aria-valuemin', 0); cv.setAttribute('aria-valuemax', n); cv.setAttribute('aria-valuenow', then ? at : n); const here = marks().filter(m => m[0] === (then ? at : n) && m[1] >= 0).map(m => m[2].slice(m[2].indexOf(':') + 2)); cv.setAttribute('aria-valuetext', [then ? `step ${at}` : `step ${n}, the latest`, ...here].join(', '));
-    Object.assign(el.dataset, { step: n, at, frames: t('frames').length, shown: t('film_steps').length, snaps: JSON.stringify(t('snaps')), ghosts: t('ghosts').length, busy: t('busy'), undo: t('undo') }) };
-  const draw = async () => {
-    if (from !== t('film')) { const now = t('film'), kind = t('kind'); const got = await Promise.all(now.map(v => kind === 'images' ? decode(v) : floats(v))); if (now === t('film')) { from = now; pictures = got } }
-    read(); const col = palette(root), m = mode(root), some = t('kind') !== 'none' && pictures.length, th = !some ? 0 : m === 'narrow' ? 44 : m === 'mid' ? 48 : 56, n = t('step'), twigs = t('ghosts').length + t('forks').length, two = twigs > 1;
-    const w = cv.parentNode.clientWidth, H = th + (n ? 52 + (twigs ? 18 : 0) + (two ? 16 : 0) : 42), x = paper(cv, w, H, col), L = (th || 20) / 2, far = Math.max(n, 100, ...t('ghosts').map(g => g[1]), ...t('forks').map(f => f[2])), per = (w - 2 * L) / far, X = s => L + s * per, y = th + 22; geo = { L, per, y, th };
-    const at = t('at'), filmSteps = t('film_steps'), o = { n, at, kind: t('kind'), cols: t('cols'), extent: t('extent'), pictures, filmSteps, far, near: nearest(filmSteps, at), flags: t('flags'), snaps: t('snaps'), ghosts: t('ghosts'), forks: t('forks'), best: t('best'), drawn: [] }; geo.drawn = o.drawn;
-    if (some) strip(x, o, X, w, th, col);
-    x.font = col.font(); line(x, o, X, y, w, L, col);
-    if (n) axis(x, o, X, w, H, col); else { x.fillStyle = col('--ink2'); x.textAlign = 'left'; x.fillText('Step 0. Frames, flags and snapshots collect here.', X(0) + 10, y + 16) }
-    knob(x, o, X, y, th, H, col); col.done();
-  };
-  const w = watch(root, model, ['frame', 'at', 'flags', 'runs', 'here', 'busy', 'status', 'step'], draw, read);
-  return () => w.stop();
-}
-export default { render };
-'''
-
 # %% ../../nbs/panels/timeline.ipynb #ee77217a
-CSS_TIMELINE = '''
-.gl-timeline .gl-root{padding:10px var(--pad) 12px}
-.gl-timeline .hd{margin-bottom:6px}
-.gl-timeline [hidden]{display:none!important}
-.gl-timeline .acts{display:flex;gap:8px;flex-wrap:wrap}
-.gl-timeline .gl-live{min-width:64px;justify-content:center}
-.gl-timeline .gl-live i{width:8px;height:8px;border-radius:50%;flex:none;background:var(--ink2)}
-.gl-timeline .gl-live.going i{background:var(--ok)}.gl-timeline .gl-live.then i{background:none;border:1.5px solid var(--edge)}
-.gl-timeline .gl-runs{max-width:180px;font-size:12px;height:max(24px,calc(var(--h) - 4px));padding:0 4px}.gl-timeline .gl-runs option{background:var(--bg);color:var(--ink)}
-.gl-timeline canvas{touch-action:pan-y;cursor:ew-resize;border-radius:2px}
-@container gl (max-width:639.9px){.gl-timeline .acts{flex:1 1 100%;gap:6px}.gl-timeline .acts .b{flex:1 1 auto;justify-content:center;padding:0 4px}}
-'''
-
 class Timeline(Part):
     "The run as one strip, with a scrubber, and the way back."
-    _esm = JS + JS_FILM + JS_LINE + JS_TIMELINE
-    _css = CSS + CSS_TIMELINE
+    _esm = script('panels/timeline.js')
+    _css = style('panels/kit.css', 'panels/timeline.css')
     at = T.Int(-1).tag(sync=True)                       # the step that is looked at; -1: the present. Belongs to whoever looks
     step = T.Int(0).tag(sync=True)
     status, kind, undo, busy = (T.Unicode('').tag(sync=True) for _ in range(4))   # undo: the last change; busy: what is being done

@@ -6,119 +6,17 @@
 from __future__ import annotations
 import traceback
 import traitlets as T
-from .state import CSS, JS, Part, PanelState, show, thou
+from ..base.views import script, style
+from .state import Part, PanelState, show, thou
 
 # %% auto #0
-__all__ = ['JS_PULSE', 'JS_TRANSPORT', 'CSS_TRANSPORT', 'JS_STATUS', 'CSS_STATUS', 'Transport', 'in_words', 'error_card',
-           'Status']
-
-# %% ../../nbs/panels/transport.ipynb #901e61d5
-JS_PULSE = r'''
-const BEAT = 800, MISSED = 5;                                    // ms; silent beats after which nobody is there
-function pulse(model, runs, tell) {                              // tell(when): nobody has been heard since then; tell(null): somebody is there again
-  let heard = true, silent = 0, last = Date.now(), cut = false, told = false;
-  const word = () => { heard = true; cut = false }, end = () => { cut = true };
-  const beat = () => {
-    if (heard || !runs() && !cut) { silent = 0; last = Date.now() } else silent++;
-    heard = false;
-    if (silent && runs()) try { model.send({ ping: silent }) } catch { }   // a long step is silent too: is the kernel there?
-    const gone = cut || silent >= MISSED; if (gone !== told) { told = gone; tell(gone ? new Date(last) : null) }
-  };
-  const timer = setInterval(beat, BEAT); model.on('change', word); model.on('msg:custom', word); model.on('comm_live_update', end);
-  return () => { clearInterval(timer); model.off('change', word); model.off('msg:custom', word); model.off('comm_live_update', end) };
-}
-'''
-
-# %% ../../nbs/panels/transport.ipynb #1c0189fd
-JS_TRANSPORT = r'''
-const PLAY = 'M2 1l9 5-9 5z', PAUSE = 'M2 1h3v10H2zM7 1h3v10H7z', SQUARE = 'M1.5 1.5h9v9h-9z', WARNING = 'M8 1l7.5 14H.5zM7.2 6v4.5h1.6V6zm0 5.6v1.6h1.6v-1.6z';
-const NAMES = { idle: 'Idle', running: 'Running', paused: 'Paused', error: 'Error' };
-const clock = s => { s = Math.round(s); const h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60, two = n => String(n).padStart(2, '0'); return h ? `${h}:${two(m)}:${two(s % 60)}` : `${m}:${two(s % 60)}` };
-const rate = v => v >= 100 ? Math.round(v) : v >= 10 ? v.toFixed(1) : v >= 1 ? v.toFixed(2) : v.toPrecision(2);
-function render({ model, el }) {
-  const root = panel(el, 'transport', 'Training'), t = n => model.get(n), ask = (d, more = {}) => model.send({ do: d, ...more });
-  const run = button('pri gl-run', ''), stop = button('gl-stop', 'Stop', icon(SQUARE)), n = make('input', 'inp gl-n'), pill = make('span', 'pill gl-state', make('i'), make('span'));
-  run.onclick = () => ask(t('status') === 'running' ? 'pause' : 'start'); stop.onclick = () => ask('stop');
-  n.value = 1; n.inputMode = 'numeric'; n.setAttribute('aria-label', 'Steps per click'); n.autocomplete = 'off';
-  const times = () => { const v = Number(n.value.trim()), ok = Number.isInteger(v) && v >= 1 && v <= 1e6; n.classList.toggle('bad', !ok); n.setAttribute('aria-invalid', !ok); n.title = ok ? '' : 'Steps per click: a whole number from 1 to 1 000 000'; return ok ? v : 0 };
-  n.onchange = times;
-  const steps = [['d', 'D', 'chipD', 'Train D once, G held still'], ['g', 'G', 'chipG', 'Train G once, D held still'], ['both', 'Both', '', 'One whole step']].map(([phase, label, chip, title]) => {
-    const b = button('gl-step-' + phase, label, ...(chip ? [make('i', chip)] : [])); b.title = title; b.onclick = () => { const k = times(); if (k) ask('step', { n: k, phase }) }; return b });
-  const seg = make('span', 'seg', ...steps); seg.setAttribute('role', 'group'); seg.setAttribute('aria-label', 'Step');
-  const st = make('b', 'gl-step'), of = make('span', 'lab gl-of'), its = make('b', 'gl-rate'), left = make('b', 'gl-left'), lab = s => make('span', 'lab', s);
-  const leftBox = make('div', 'left', left, lab('left')), stats = make('div', 'stats', make('div', '', lab('step'), st, of), make('div', '', its, lab('it/s')), leftBox);
-  const bar = make('div', 'tp', make('div', 'grp run', run, stop), make('div', 'grp steps', lab('Step'), seg, make('label', 'x lab', '× ', n)), stats, pill);
-  bar.setAttribute('role', 'toolbar'); bar.setAttribute('aria-label', 'Training');
-  const prog = make('div', 'prog', make('i')), card = make('div', 'er gl-error'); prog.setAttribute('role', 'progressbar'); prog.setAttribute('aria-label', 'Steps done'); card.setAttribute('role', 'alert');
-  root.append(bar, prog, card);
-  let was = null, shown = null, since = null;                    // since: when the kernel was heard last, where it is heard no more
-  const error = e => { if (JSON.stringify(e) === shown) return; shown = JSON.stringify(e); card.replaceChildren(); card.hidden = !e?.title; if (card.hidden) return;
-    const pre = make('pre', '', e.trace || ''), more = make('details', '', make('summary', '', 'Traceback'), pre); more.hidden = !e.trace;
-    const btns = make('div', 'btns', ...e.actions.map((a, i) => { const b = button(i ? '' : 'pri', a.label); b.onclick = () => ask('remedy', { action: a }); return b }));
-    card.append(icon(WARNING, 16), make('div', '', make('div', 'ti', e.title), ...(e.text ? [make('p', '', e.text)] : []), more), btns) };
-  const silence = () => ({ title: `Nothing runs: no word from the kernel since ${since.toLocaleTimeString()}.`, text: 'If it has died or was restarted, run the cell again. If only the connection was lost, the panel goes on by itself once it is back.', actions: [] });
-  const read = () => {
-    const s = t('status'), going = s === 'running' && !since, step = t('step'), total = t('total'), r = t('rate');
-    if (going !== was) { was = going; run.replaceChildren(icon(going ? PAUSE : PLAY), going ? 'Pause' : 'Run') }
-    el.dataset.status = s;
-    const [look, word] = since ? ['error', 'Not running'] : t('busy') ? ['busy', t('busy') + (t('left') && ', ' + t('left'))] : [s, NAMES[s]];
-    pill.className = 'pill gl-state ' + look; if (pill.lastChild.textContent !== word) pill.lastChild.textContent = word;
-    const held = since ? 'No word from the kernel' : t('busy') ? `${t('busy')}: wait until that is done` : s === 'error' ? 'Choose one of the answers below first' : '';
-    run.disabled = !!held; run.title = held; stop.disabled = s === 'idle' || !!since; stop.title = since ? held : ''; steps.forEach(b => b.disabled = !!held);
-    st.textContent = thou(step); of.textContent = total ? 'of ' + thou(total) : ''; its.textContent = going && r ? rate(r) : '–'; left.textContent = going && r && total ? clock((total - step) / r) : '–'; leftBox.hidden = !total;
-    prog.firstChild.style.width = total ? Math.min(100, 100 * step / total) + '%' : '0'; prog.setAttribute('aria-valuemin', 0); prog.setAttribute('aria-valuemax', total || step); prog.setAttribute('aria-valuenow', step);
-    el.dataset.step = step; error(since ? silence() : s === 'error' ? t('error') : null) };
-  const names = ['status', 'step', 'total', 'rate', 'error', 'busy', 'left']; let due = false;
-  const later = () => { if (!due) { due = true; queueMicrotask(() => { due = false; read() }) } };
-  names.forEach(k => model.on('change:' + k, later)); card.hidden = true; read();
-  const stopPulse = pulse(model, () => t('status') === 'running' || !!t('busy'), when => { since = when; el.closest('.gl-lab')?.classList.toggle('gl-gone', !!when); read() });
-  return () => { stopPulse(); names.forEach(k => model.off('change:' + k, later)) };
-}
-export default { render };
-'''
-
-# %% ../../nbs/panels/transport.ipynb #1237bf0a
-CSS_TRANSPORT = '''
-.gl-transport [hidden]{display:none!important}
-.gl-transport .tp{display:flex;align-items:center;flex-wrap:wrap;gap:8px 12px;padding:10px var(--pad)}
-.gl-transport .grp{display:flex;align-items:center;gap:8px}
-.gl-transport .gl-run{width:92px}
-.gl-transport .gl-n{width:48px}.gl-transport .gl-n.bad{border-color:var(--err)}
-.gl-transport .stats{display:flex;gap:20px;margin-left:auto;align-items:baseline}
-.gl-transport .stats div{display:flex;gap:6px;align-items:baseline;white-space:nowrap}
-.gl-transport .stats b{font-weight:600;text-align:right;min-width:4.2ch}
-.gl-transport .gl-step{min-width:5.4ch}
-.gl-transport .pill{display:inline-flex;align-items:center;gap:8px;height:24px;padding:0 10px 0 8px;border-radius:12px;border:1px solid var(--hair);font-size:12px;font-weight:600;min-width:92px}
-.gl-transport .pill i{width:8px;height:8px;border-radius:50%;background:var(--ok);flex:none}
-.gl-transport .paused i{border-radius:0;background:none;border:solid var(--ink);border-width:0 3px;height:9px}
-.gl-transport .idle i{background:none;border:1.5px solid var(--edge)}
-.gl-transport .busy i{background:none;border:2px solid var(--ok)}
-.gl-transport .pill.error{color:var(--err);border-color:var(--err)}.gl-transport .error i{border-radius:0;background:var(--err);clip-path:polygon(50% 0,100% 100%,0 100%);height:9px;width:10px}
-.gl-transport .prog{height:2px;background:var(--hair)}.gl-transport .prog i{display:block;height:2px;background:var(--ink2)}
-.gl-transport .er{display:grid;grid-template-columns:auto 1fr auto;gap:4px 12px;padding:12px var(--pad);background:var(--errbg);border-bottom:1px solid var(--hair);align-items:start}
-.gl-transport .ti{color:var(--err);font-weight:600;font-size:14px;line-height:20px;overflow-wrap:anywhere}
-.gl-transport .er>.ic{width:16px;height:16px;margin-top:2px;color:var(--err)}
-.gl-transport .er p{margin:2px 0 0;max-width:80ch}.gl-transport .er>div{min-width:0}
-.gl-transport .btns{display:flex;gap:8px;flex-wrap:wrap}.gl-transport .er .b:not(.pri){background:var(--bg)}
-.gl-transport summary{cursor:pointer;color:var(--ink2);font-size:12px;padding:4px 0;width:max-content}
-.gl-transport pre{margin:0;font:12px/16px var(--jp-code-font-family,monospace);white-space:pre-wrap;overflow-wrap:anywhere;color:var(--ink2);background:none;max-height:240px;overflow:auto}
-@container gl (max-width:1099.9px){
- .gl-transport .stats{width:100%;margin:0;order:9;gap:16px}.gl-transport .pill{margin-left:auto}
- .gl-transport .er{grid-template-columns:auto 1fr}.gl-transport .btns{grid-column:2/3}
-}
-@container gl (max-width:639.9px){
- .gl-transport .stats{order:3;justify-content:space-between;gap:8px}.gl-transport .steps{order:4;width:100%}.gl-transport .pill{order:2}.gl-transport .grp.run{order:1}
- .gl-transport .seg{flex:1}.gl-transport .seg .b{flex:1;justify-content:center}.gl-transport .gl-run{width:104px}
- .gl-transport .btns{grid-column:1/3}
-}
-.gl-gone .gl-body,.gl-gone .gl-versus{opacity:.6}.gl-gone .gl-live.going i{background:none!important;border:1.5px solid var(--edge)}
-'''
+__all__ = ['Transport', 'in_words', 'error_card', 'Status']
 
 # %% ../../nbs/panels/transport.ipynb #a18b92cc
 class Transport(Part):
     "Run, pause, stop and step; where the training stands; the error card."
-    _esm = JS + JS_PULSE + JS_TRANSPORT
-    _css = CSS + CSS_TRANSPORT
+    _esm = script('panels/transport.js')
+    _css = style('panels/kit.css', 'panels/transport.css')
     status = T.Enum(('idle', 'running', 'paused', 'error'), 'idle').tag(sync=True)
     step = T.Int(0).tag(sync=True)                               # steps done
     total = T.Int(None, allow_none=True).tag(sync=True)          # step at which the training ends
@@ -163,32 +61,10 @@ def error_card(
     return dict(title=f'Paused at step {thou(at)}: {in_words(e)}', text=' '.join(t for t in text if t), trace=trace, actions=actions)
 
 # %% ../../nbs/panels/transport.ipynb #b3180f47
-JS_STATUS = r'''
-function render({ model, el }) {
-  const root = panel(el, 'status', 'What happened'), say = make('div', 'gl-say'), cost = make('span', 'mut gl-cost'); say.setAttribute('role', 'status'); say.setAttribute('aria-live', 'polite');
-  const save = (label, what, title) => { const b = button('q small', label); b.title = title; b.onclick = () => model.send({ do: what }); b.hidden = !model.get('saves'); return b };
-  cost.title = 'Share of the training time that the panel takes, measured';
-  root.append(make('div', 'ft', say, cost, save('Save as Python', 'to-python', 'A script that makes the same run, bit for bit, and the weights it begins with'), save('Export .html', 'to-html', 'The run as one page that needs no kernel and no network')));
-  let was = null;
-  const read = () => { const [who, rest] = model.get('say'), c = model.get('cost'); if (who + rest !== was) { was = who + rest; say.replaceChildren(...(who ? [make('b', '', who), ' ' + rest] : [rest])) }
-    const text = c == null ? '' : `panel ${c < .0995 ? (100 * c).toFixed(1) : Math.round(100 * c)} % of time`; if (cost.textContent !== text) cost.textContent = text };
-  const names = ['say', 'cost']; names.forEach(k => model.on('change:' + k, read)); read();
-  return () => names.forEach(k => model.off('change:' + k, read));
-}
-export default { render };
-'''
-
-CSS_STATUS = '''
-.gl-lab>.gl-status{border-top:1px solid var(--hair)}
-.gl-status .ft{padding:4px var(--pad);display:flex;gap:12px;align-items:center;min-height:36px;flex-wrap:wrap}
-.gl-status .gl-say{flex:1;min-width:0;overflow-wrap:anywhere}.gl-status .gl-say b{font-weight:600}.gl-status .mut{white-space:nowrap}.gl-status [hidden]{display:none}
-@container gl (max-width:639.9px){.gl-status .gl-say{flex:1 0 100%;padding-top:4px}}
-'''
-
 class Status(Part):
     "What happened last, and what the panel costs."
-    _esm = JS + JS_STATUS
-    _css = CSS + CSS_STATUS
+    _esm = script('panels/status.js')
+    _css = style('panels/kit.css', 'panels/status.css')
     say = T.Tuple(T.Unicode(), T.Unicode(), default_value=('', '')).tag(sync=True)   # subject, rest of the sentence
     cost = T.Float(None, allow_none=True).tag(sync=True)                             # from 0 to 1
     saves = T.Bool(False).tag(sync=True)                                             # are there buttons that save the run?

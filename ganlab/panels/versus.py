@@ -7,13 +7,13 @@ from __future__ import annotations
 import math, re
 import traitlets as T
 from ..compare import Comparison
-from .state import CSS, JS, Part, PanelState, show, thou
+from ..base.views import script, style
+from .state import Part, PanelState, show, thou
 from ..data import standard
 from ..record.pictures import fit_size, jpeg_grid, paper_of
-from .samples import JS_IMAGES
 
 # %% auto #0
-__all__ = ['JS_VERSUS', 'CSS_VERSUS', 'wish', 'advice', 'card', 'Versus']
+__all__ = ['wish', 'advice', 'card', 'Versus']
 
 # %% ../../nbs/panels/versus.ipynb #16a8044e
 def wish(
@@ -58,92 +58,11 @@ def card(
                 changed=re.sub(r' \([^()]*\)', '', c.what),
                 real=c.real[:256].contiguous().numpy().tobytes() if real else b'', extent=1.3*float(c.real.abs().max()) if real else 1.)
 
-# %% ../../nbs/panels/versus.ipynb #b1ea9763
-JS_VERSUS = r'''
-async function picture(cv, o, data, col) {
-  if (o.kind === 'images') { const im = await decode(data); tiles(cv, im, 5, Math.ceil(o.count / 5), 5, col, o.count); im.close(); return }
-  const w = cv.parentNode.clientWidth, x = paper(cv, w, w, col), s = w / (2 * o.extent), X = a => w / 2 + a * s, Y = b => w / 2 - b * s, r = floats(o.real), f = floats(data); x.fillStyle = col('--bg'); x.fillRect(0, 0, w, w);
-  x.fillStyle = col('--real'); x.globalAlpha = .5; for (let i = 0; i < r.length; i += 2) { x.beginPath(); x.arc(X(r[i]), Y(r[i + 1]), 1.2, 0, 7); x.fill() } x.globalAlpha = 1;
-  x.strokeStyle = col('--g'); x.lineWidth = 1.2; x.beginPath(); for (let i = 0; i < f.length; i += 2) { const a = X(f[i]), b = Y(f[i + 1]); x.moveTo(a - 2.5, b); x.lineTo(a + 2.5, b); x.moveTo(a, b - 2.5); x.lineTo(a, b + 2.5) } x.stroke();
-}
-function dots(cv, r, col) {                                      // one dot per seed, a line at 0, each row on its own scale
-  const w = cv.parentNode.clientWidth, x = paper(cv, w, 28, col), m = Math.max(...r.diffs.map(Math.abs), 1e-12) * 1.15, X = v => w / 2 + Math.max(-1, Math.min(1, v / m)) * (w / 2 - 8);
-  x.strokeStyle = col('--edge'); x.beginPath(); x.moveTo(Math.round(w / 2) + .5, 2); x.lineTo(Math.round(w / 2) + .5, 26); x.stroke();
-  if (r.low != null && r.high != null && r.diffs.length > 2) { x.strokeStyle = col('--hair'); x.lineWidth = 7; x.beginPath(); x.moveTo(X(r.low), 14); x.lineTo(X(r.high), 14); x.stroke() }
-  x.strokeStyle = col('--ink2'); x.lineWidth = 2; x.beginPath(); x.moveTo(X(Math.min(...r.diffs)), 14); x.lineTo(X(Math.max(...r.diffs)), 14); x.stroke();
-  r.diffs.forEach(v => { x.fillStyle = col('--ink'); x.strokeStyle = col('--sunk'); x.lineWidth = 1.5; x.beginPath(); x.arc(X(v), 14, 4.5, 0, 7); x.fill(); x.stroke() });
-}
-'''
-
-# %% ../../nbs/panels/versus.ipynb #a6bec0e6
-JS_VERSUS += r'''
-function render({ model, el }) {
-  const root = panel(el, 'versus', 'A/B comparison'), t = n => model.get(n), ask = (d, more = {}) => model.send({ do: d, ...more });
-  const head = make('b'), note = make('span', 'mut'), verdict = make('p', 'verdict'), reason = make('p', 'reason'), cost = make('p', 'mut cost'), field = (label, name, lo, hi) => { const i = make('input', 'inp'); i.inputMode = 'numeric'; i.autocomplete = 'off'; i.dataset.name = name;
-    i.setAttribute('aria-label', label); i.onchange = () => { const v = Number(i.value.replace(/\s/g, '')), ok = Number.isInteger(v) && v >= lo && v <= hi; i.setAttribute('aria-invalid', !ok); i.title = ok ? '' : `${label}: a whole number from ${lo} to ${hi}`; if (ok) { model.set(name, v); model.save_changes() } else i.value = t(name) }; return make('label', 'lab', label + ' ', i) };
-  const steps = field('Steps of each', 'steps', 2, 1000000), seeds = field('Seeds', 'seeds', 1, 100), about = make('span', 'mut'), bar = make('div', 'prog', make('i')), left = make('span', 'mut');
-  bar.setAttribute('role', 'progressbar'); bar.setAttribute('aria-label', 'Comparison'); bar.setAttribute('aria-valuemin', 0); bar.setAttribute('aria-valuemax', 100); verdict.setAttribute('role', 'status');
-  const b = (cls, label, what) => { const e = button(cls, label); e.onclick = () => ask(what); return e };
-  const start = b('pri', 'Compare', 'ab-start'), cancel = b('', 'Cancel', 'ab-cancel'), apply = b('pri', '', 'ab-apply'), fork = b('', 'Open B as a fork', 'ab-fork'), more = b('', 'Run more seeds', 'ab-more'), shut = b('q', 'Close', 'ab-close');
-  const form = make('div', 'row', steps, seeds, about), run = make('div', 'run', bar, left), acts = make('div', 'acts', start, apply, fork, more, cancel, shut);
-  const changed = make('span'), bhead = make('th', '', 'B'); bhead.scope = 'col';
-  const ca = make('canvas'), cb = make('canvas'), table = make('table'), both = make('div', 'both', make('div', 'smp', make('div', 'cap', make('b', '', 'A'), ' as it was'), make('div', 'sq', ca)), make('div', 'smp', make('div', 'cap', make('b', '', 'B'), ' ', changed), make('div', 'sq', cb)), make('div', 'tab', table));
-  root.append(make('div', 'top', head, note), verdict, reason, cost, form, run, both, acts); ca.setAttribute('role', 'img'); cb.setAttribute('role', 'img');
-  const time = s => s < 90 ? `${Math.max(1, Math.round(s))} s` : `${Math.round(s / 60)} min`;
-  let made = null, cells = [], was = '';
-  const build = () => { if (made === t('rows')) return; made = t('rows'); cells = []; const th = (text, cls = '') => { const e = make('th', cls, text); e.scope = 'col'; return e }, body = make('tbody');
-    made.forEach(r => { const cv = make('canvas'), td = (cls, ...kids) => make('td', cls, ...kids); cv.setAttribute('role', 'img'); cv.title = 'A dot for each seed, with a thin line from the least to the greatest; the grey bar is the interval of their mean; the upright line is 0, no difference'; cv.setAttribute('aria-label', `${r.title}: B minus A for each seed: ${r.diffs.map(v => fmt(v)).join(', ')}`); cells.push([cv, r]);
-      const tr = make('tr', r.decides ? 'decides' : '', td('nm', r.title, ' ', make('span', 'mut', r.decides ? `${r.hint}${r.hint ? '; ' : ''}decides` : r.hint)), td('', r.a), td('', make('b', '', r.b)), td('dc', cv), td('wd', r.words)); body.append(tr) });
-    table.replaceChildren(make('thead', '', make('tr', '', th('measure'), th('A'), bhead, th('B − A of each seed, line at 0', 'dc'), th('', 'wd'))), body) };
-  const read = () => { const p = t('phase'), going = p === 'running', done = p === 'done'; root.hidden = p === 'closed'; el.dataset.phase = p; el.dataset.outcome = t('outcome'); el.dataset.verdict = t('verdict');
-    head.textContent = `A/B: ${t('what')}`; note.textContent = done ? t('note') : ''; verdict.textContent = done || p === 'failed' ? t('verdict') : ''; cost.textContent = done ? t('cost') : ''; const cut = verdict.textContent.indexOf(': '); reason.textContent = cut > 0 && cut < 60 ? verdict.textContent.slice(cut + 2, cut + 3).toUpperCase() + verdict.textContent.slice(cut + 3) : ''; if (reason.textContent) verdict.textContent = verdict.textContent.slice(0, cut) + '.';
-    form.hidden = p !== 'asking'; steps.querySelector('input').value = t('steps'); seeds.querySelector('input').value = t('seeds'); const each = t('each'); about.textContent = each ? `about ${time(2 * t('steps') * t('seeds') * each)}; the run is held meanwhile and stays as it is` : 'the run is held meanwhile and stays as it is';
-    run.hidden = !going; bar.firstChild.style.width = 100 * t('progress') + '%'; bar.setAttribute('aria-valuenow', Math.round(100 * t('progress'))); left.textContent = t('left');
-    start.hidden = p !== 'asking'; cancel.hidden = !going; shut.hidden = going; apply.hidden = fork.hidden = more.hidden = !done; apply.textContent = t('here'); changed.textContent = bhead.title = t('changed') || 'changed'; build();
-    for (const [e, what] of [[apply, 'apply'], [more, 'more'], [shut, 'close']]) { const best = done && t('advice') === what; e.classList.toggle('pri', best); e.classList.toggle('q', e === shut && !best) } el.dataset.advice = t('advice'); both.hidden = !done || !made.length && t('kind') === 'none';
-    for (const s of root.querySelectorAll('.smp')) s.hidden = t('kind') === 'none';
-    if (p === 'asking' && was !== p) setTimeout(() => start.focus({ preventScroll: false })); if (done && was === 'running') setTimeout(() => shut.focus()); was = p };
-  const draw = async () => { read(); if (t('phase') !== 'done') return; const col = palette(root), o = { kind: t('kind'), count: t('count'), extent: t('extent'), real: t('real') };
-    cells.forEach(([cv, r]) => { if (cv.offsetParent) dots(cv, r, col) }); if (o.kind !== 'none') { await picture(ca, o, t('a'), col); await picture(cb, o, t('b'), col); ca.setAttribute('aria-label', 'Samples of A, as it was'); cb.setAttribute('aria-label', `Samples of B, ${t('changed')}, from the same latents`) } col.done() };
-  const names = ['phase', 'what', 'verdict', 'advice', 'rows', 'progress', 'left', 'each', 'steps', 'seeds']; const w = watch(el, model, ['frame', ...names], draw, read);
-  return () => w.stop();
-}
-export default { render };
-'''
-
 # %% ../../nbs/panels/versus.ipynb #95408b56
-CSS_VERSUS = '''
-.gl-versus .gl-root{padding:12px var(--pad) 16px;background:var(--sunk)}
-.gl-lab>.gl-versus .gl-root{border-bottom:1px solid var(--hair)}
-.gl-versus [hidden]{display:none!important}
-.gl-versus .top{display:flex;gap:4px 16px;flex-wrap:wrap;align-items:baseline}
-.gl-versus .verdict{margin:4px 0 0;font-size:16px;line-height:22px;font-weight:600;max-width:90ch}.gl-versus .verdict:empty,.gl-versus .cost:empty{display:none}
-.gl-versus .cost,.gl-versus .reason{margin:2px 0 0;max-width:90ch}.gl-versus .reason:empty{display:none}
-.gl-versus .row{display:flex;gap:8px 16px;align-items:center;flex-wrap:wrap;margin-top:8px}.gl-versus .row .inp{width:72px}.gl-versus .inp[aria-invalid=true]{border-color:var(--err)}
-.gl-versus .run{display:flex;gap:12px;align-items:center;margin-top:8px}.gl-versus .prog{flex:1;max-width:420px;height:4px;background:var(--hair);border-radius:2px}.gl-versus .prog i{display:block;height:4px;background:var(--ink2);border-radius:2px}
-.gl-versus .both{display:grid;grid-template-columns:150px 150px minmax(0,1fr);gap:16px;margin-top:12px}
-.gl-versus .cap{font-size:12px;line-height:16px;margin-bottom:4px}.gl-versus .sq{width:100%}
-.gl-versus .tab{min-width:0}
-.gl-versus table{border-collapse:collapse;width:100%;font-size:12px;border:0;margin:0;color:inherit;table-layout:auto}
-.gl-versus th,.gl-versus td{background:none!important;border:0;text-align:right;padding:0 8px;white-space:nowrap;color:inherit;vertical-align:middle}
-.gl-versus th{font-weight:400;color:var(--ink2);padding:2px 8px;font-size:11px;line-height:14px}
-.gl-versus td{height:30px;border-top:1px solid var(--hair)}
-.gl-versus td.nm,.gl-versus th:first-child{text-align:left;padding-left:0}.gl-versus .decides .nm{font-weight:600}
-.gl-versus td.dc,.gl-versus th.dc{width:34%;padding:0;text-align:center}.gl-versus td.wd{text-align:left;padding-right:0}
-.gl-versus .acts{display:flex;gap:8px;flex-wrap:wrap;margin-top:12px}.gl-versus .b.pri{width:auto}
-@container gl (max-width:1099.9px){.gl-versus .both{grid-template-columns:150px 150px}.gl-versus .tab{grid-column:1/3}}
-@container gl (min-width:640px) and (max-width:1099.9px){.gl-versus .both{grid-template-columns:150px 150px 1fr}.gl-versus .tab{grid-column:1/4}}
-@container gl (max-width:639.9px){
- .gl-versus .both{grid-template-columns:1fr 1fr}.gl-versus thead .dc,.gl-versus thead .wd,.gl-versus .nm .mut{display:none}
- .gl-versus tr{display:grid;grid-template-columns:minmax(0,1fr) 64px 64px;align-items:center;border-top:1px solid var(--hair);padding:4px 0}.gl-versus td{border:0;height:auto;padding:0}.gl-versus td.nm{white-space:normal}
- .gl-versus td.dc{width:auto;grid-column:1/2}.gl-versus td.wd{grid-column:2/4;text-align:right;font-size:11px}.gl-versus .acts .b{flex:1 1 auto;justify-content:center}
-}
-'''
-
 class Versus(Part):
     "The A/B card."
-    _esm = JS + JS_IMAGES + JS_VERSUS
-    _css = CSS + CSS_VERSUS
+    _esm = script('panels/versus.js')
+    _css = style('panels/kit.css', 'panels/versus.css')
     phase = T.Enum(('closed', 'asking', 'running', 'done', 'failed'), 'closed').tag(sync=True)
     what, here, note, verdict, cost, outcome, left, kind = (T.Unicode('').tag(sync=True) for _ in range(8))   # what is compared; what would be done here; words
     changed = T.Unicode('').tag(sync=True)     # what B is, as a name

@@ -6,12 +6,17 @@
 from __future__ import annotations
 import torch
 from torch import Tensor
+from fastcore.basics import patch
 from ..data import back_to, standard
 from ..losses import loss_title, scores_of
 from ..trick import Flag, Int, Num, Trick
 from .diffaugment import augment, images_only, sometimes
 from .wgan_gp import sees_level
 
+# %% auto #0
+__all__ = ['turned', 'blit', 'undecided', 'ADA']
+
+# %% ../../nbs/tricks/ada.ipynb #cf5fe99d
 def turned(
     x:Tensor, # images (B, C, H, W)
     k:Tensor, # quarter turns, 0 to 3 (B,); for images that are not square, 0 or 2
@@ -29,22 +34,28 @@ def blit(
 )->Tensor: # as `x`
     "`x`, images flipped and turned at random: every pixel is still there."
     def whole(n): return torch.randint(n, (len(x),), generator=g, device=x.device)
+    square = x.shape[2] == x.shape[3]
     if flip: x = sometimes(x, torch.where(whole(2).reshape(-1, 1, 1, 1) == 1, x.flip(3), x), p, g)
-    if rotate: x = sometimes(x, turned(x, whole(4) if x.shape[2] == x.shape[3] else 2*whole(2)), p, g)
+    if rotate: x = sometimes(x, turned(x, whole(4) if square else 2*whole(2)), p, g)
     return x
 
-def undecided(loss, n:int, device='cpu')->float: # n: scores in a batch
-    "The score at which a D that cannot tell reals from fakes has the least loss: 0 for cross-entropy, ½ for least squares; 0 where any will do."
-    def at(c): l = torch.full((n,), c, device=device); return loss.d_loss(l, l).item()
+# %% ../../nbs/tricks/ada.ipynb #bd0c186e
+def undecided(
+    loss,          # with d_loss(l_real, l_fake)
+    n:int,         # scores in a batch
+    device='cpu',
+)->float: # 0 for cross-entropy, ½ for least squares; 0 where any will do
+    "The score at which a D that cannot tell reals from fakes has the least loss."
+    def at(c):
+        l = torch.full((n,), c, device=device)
+        return loss.d_loss(l, l).item()
     if scores_of(loss) == 'probabilities': return min((i/100 for i in range(1, 100)), key=at)
     c = 0.
-    for h in (1., .3, .1):      # the vertex of a parabola through three points
+    for h in (1., .3, .1):
         a, b, d = at(c - h), at(c), at(c + h)
-        if (curve := a - 2*b + d) > 1e-4*h: c += max(-2., min(2., h*(a - d)/(2*curve)))
+        curve = a - 2*b + d
+        if curve > 1e-4*h: c += max(-2., min(2., h*(a - d)/(2*curve)))
     return c
-
-# %% auto #0
-__all__ = ['turned', 'blit', 'undecided', 'ADA']
 
 # %% ../../nbs/tricks/ada.ipynb #72f04139
 class ADA(Trick):
@@ -66,39 +77,60 @@ class ADA(Trick):
     translation = Flag(True, 'shifts by up to an eighth of each side')
     color = Flag(True, 'brightness, saturation and contrast')
     cutout = Flag(False, 'a grey rectangle of half of each side')
-    p, zero, seen, signs = 0., 0., (0, 0), None     # the undecided score; updates and images since the last change of p, and the sum of their signs
+    p, zero = 0., 0.              # the probability; the undecided score
+    seen, signs = (0, 0), None    # updates and images since the last change of p, and the sum of their signs
 
-    def why_not(self, learn):
-        if why := images_only(self.title, learn): return why
-        loss = learn.tricks.loss()
-        if self.adapt and not sees_level(loss, learn.bs, learn.device):
-            return f"Adaptive augmentation counts how many reals D calls real, and the {loss_title(loss)} loss does not see D's level; with adapt=False p is constant."
-    def caution(self, learn):
-        if not any(self.params[k] for k in ('flip', 'rotate', 'translation', 'color', 'cutout')): return "With no change chosen, D sees the images as they are."
-        if not self.adapt and not self.start: return "With adapt off and p = 0, D sees the images as they are."
-    def attach(self, learn, undo):
-        self.p, self.seen, self.signs = min(self.start, self.p_max), (0, 0), None
+    def attach(self, learn, undo): self.p, self.seen, self.signs = min(self.start, self.p_max), (0, 0), None
     def detach(self, learn): self.p, self.seen, self.signs = 0., (0, 0), None
     def changed(self, learn, old): self.p = min(self.start if self.start != old['start'] else self.p, self.p_max)
 
-    def inputs(self, x, ctx):
-        if not self.p: return x
-        g = ctx.rng()
-        x = blit(standard(x, ctx.learn.range), g, self.p, self.flip, self.rotate)
-        return back_to(augment(x, g, self.color, self.translation, self.cutout, p=self.p), ctx.learn.range)
-    def after_d(self, ctx):
-        if self.adapt: self.steer(ctx)
-        ctx.terms['ada_p'] = ctx.l_real.new_tensor(self.p)
-    def steer(self, ctx):
-        "Count an update's signs; move p when it is time."
-        l, (updates, images) = ctx.l_real.detach(), self.seen
-        if not updates: self.zero, self.signs = undecided(ctx.learn.loss_now, len(l), l.device), l.new_zeros(())
-        self.seen, self.signs = (updates + 1, images + len(l)), self.signs + (l - self.zero).sign().sum()
-        if self.seen[0] < self.every: return
-        r = self.signs/self.seen[1]
-        self.p = min(self.p_max, max(0., self.p + (r - self.target).sign().item()*self.seen[1]/self.images))
-        ctx.terms['ada_r'], self.seen, self.signs = r, (0, 0), None
-    def state_dict(self): return dict(p=self.p, zero=self.zero, seen=list(self.seen)) | ({} if self.signs is None else dict(signs=self.signs))
-    def load_state_dict(self, s):
-        self.p, self.zero, self.seen = s.get('p', 0.), s.get('zero', 0.), tuple(s.get('seen', (0, 0)))
-        self.signs = s['signs'].clone() if 'signs' in s else None
+# %% ../../nbs/tricks/ada.ipynb #df1e5ecd
+@patch
+def why_not(self:ADA, learn):
+    if why := images_only(self.title, learn): return why
+    loss = learn.tricks.loss()
+    if not self.adapt or sees_level(loss, learn.bs, learn.device): return None
+    return (f"Adaptive augmentation counts how many reals D calls real, and the {loss_title(loss)} loss does not see D's "
+            "level; with adapt=False p is constant.")
+
+@patch
+def caution(self:ADA, learn):
+    kinds = 'flip', 'rotate', 'translation', 'color', 'cutout'
+    if not any(self.params[k] for k in kinds): return "With no change chosen, D sees the images as they are."
+    if not self.adapt and not self.start: return "With adapt off and p = 0, D sees the images as they are."
+
+# %% ../../nbs/tricks/ada.ipynb #54541bce
+@patch
+def inputs(self:ADA, x, ctx):
+    if not self.p: return x
+    g = ctx.rng()
+    x = blit(standard(x, ctx.learn.range), g, self.p, self.flip, self.rotate)
+    x = augment(x, g, self.color, self.translation, self.cutout, p=self.p)
+    return back_to(x, ctx.learn.range)
+
+@patch
+def after_d(self:ADA, ctx):
+    if self.adapt: self.steer(ctx)
+    ctx.terms['ada_p'] = ctx.l_real.new_tensor(self.p)
+
+@patch
+def steer(self:ADA, ctx):
+    "Count an update's signs; move p when it is time."
+    l, (updates, images) = ctx.l_real.detach(), self.seen
+    if not updates: self.zero, self.signs = undecided(ctx.learn.loss_now, len(l), l.device), l.new_zeros(())
+    self.seen, self.signs = (updates + 1, images + len(l)), self.signs + (l - self.zero).sign().sum()
+    if self.seen[0] < self.every: return
+    r = self.signs/self.seen[1]
+    self.p = min(self.p_max, max(0., self.p + (r - self.target).sign().item()*self.seen[1]/self.images))
+    ctx.terms['ada_r'], self.seen, self.signs = r, (0, 0), None
+
+# %% ../../nbs/tricks/ada.ipynb #1cd7a3a7
+@patch
+def state_dict(self:ADA):
+    state = dict(p=self.p, zero=self.zero, seen=list(self.seen))
+    return state if self.signs is None else dict(state, signs=self.signs)
+
+@patch
+def load_state_dict(self:ADA, s):
+    self.p, self.zero, self.seen = s.get('p', 0.), s.get('zero', 0.), tuple(s.get('seen', (0, 0)))
+    self.signs = s['signs'].clone() if 'signs' in s else None

@@ -4,18 +4,23 @@
 
 # %% ../../nbs/tricks/batch_norm.ipynb #36e99f4b
 from __future__ import annotations
+from dataclasses import dataclass
 from functools import partial
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils.parametrize import is_parametrized
 from fastcore.basics import patch
-from ..engine.layers import is_layer
-from ..engine.meters import eval_mode
-from ..engine.rng import borrowed_rng
-from ..engine.surgery import Grafted, added, fold, held, hidden, hosts, insert, remove, sites, taken
+from ..engine.folding import fold
+from ..engine.inside import hooks_behind, own_buffers, own_parameters, recast
+from ..engine.layers import BatchNorms, is_layer
+from ..engine.norms import calibrate, fed, moments, rigid
+from ..engine.sites import added, hidden, sites
+from ..engine.surgery import Grafted, hosts, insert, remove
 from ..trick import Flag, Int
 
+# %% auto #0
+__all__ = ['Normed', 'bare', 'BatchNorm', 'Emptied', 'unbias']
+
+# %% ../../nbs/tricks/batch_norm.ipynb #f0c8c713
 _norms = {1: nn.BatchNorm1d, 2: nn.BatchNorm1d, 3: nn.BatchNorm2d, 4: nn.BatchNorm3d}
 
 class Normed(nn.Module):
@@ -27,76 +32,25 @@ class Normed(nn.Module):
         self.register_buffer('gate', torch.ones((), device=mean.device))
     def forward(self, y): return torch.lerp(y, self.bn(y).to(y.dtype), self.gate.clone().to(y.dtype))
 
-@torch.no_grad()
-def calibrate(bn:nn.Module, mean, var): # (C,) or a number
-    "Make `bn` the identity (in eval mode) that divides by √var and multiplies by it."
-    bn.running_mean.copy_(mean) if torch.is_tensor(mean) else bn.running_mean.fill_(mean)
-    bn.running_var.copy_(var) if torch.is_tensor(var) else bn.running_var.fill_(var)
-    if bn.affine: bn.bias.copy_(bn.running_mean), bn.weight.copy_((bn.running_var + bn.eps).sqrt())
-
-# %% auto #0
-__all__ = ['Normed', 'calibrate', 'moments', 'fed', 'bare', 'rigid', 'BatchNorm', 'unbias']
-
-# %% ../../nbs/tricks/batch_norm.ipynb #40c78a58
-@torch.no_grad()
-def moments(learn, key:str, layers:list, batches:int)->list: # of (mean (C,), var (C,)), one a layer
-    "Mean and variance, channel by channel, of what the layers give."
-    sums = {m: [0., 0., 0] for m in layers}
-    def note(m, args, kwargs, y):
-        y, pixels = y.double(), [0, *range(2, y.ndim)]
-        for i, v in enumerate((y.sum(pixels), y.square().sum(pixels), y.numel()//y.shape[1])): sums[m][i] = sums[m][i] + v
-    with borrowed_rng(learn.streams, 'batch_norm/batches', learn.step, device=learn.device), held(learn.D, learn.G):
-        handles = [m.register_forward_hook(note, with_kwargs=True) for m in layers]
-        for h, m in zip(handles, layers): m._forward_hooks.move_to_end(h.id, last=False)      # before what others have put there
-        try:
-            for i in range(batches):
-                xf = learn.G(learn.latents(learn.bs, 'batch_norm', learn.step, i))
-                if key == 'd':
-                    learn.D(learn.source.batch(learn.n_batches + i).to(learn.device).clone()), learn.D(xf.clone())
-        finally:
-            for h in handles: h.remove()
-    out = [(a/n, (b/n - (a/n)**2).clamp(min=0)) for a, b, n in sums.values()]
-    return [(m.float(), v.float()) for m, v in out]
-
-# %% ../../nbs/tricks/batch_norm.ipynb #21046191
-def fed(learn)->dict: # name of a BatchNorm -> name of the layer before it, or None
-    "What comes directly before each BatchNorm of D; a BatchNorm that is not used exactly once is left out."
-    if 'fed' in learn.found: return learn.found['fed']
-    names, given, out = {s.module: s.name for s in sites(learn, 'd')}, {}, {}
-    def note(m, args, kwargs, y):
-        x = taken(args, kwargs)
-        if isinstance(m, _BatchNorm): out[names[m]] = next((names[o] for o, v in given.items() if v is x), None)
-        given[m] = y
-    handles = [m.register_forward_hook(note, with_kwargs=True) for m in names if is_layer(m) or isinstance(m, _BatchNorm)]
-    try:
-        with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G, learn.D):
-            learn.D(learn.G(learn.some_z).clone())
-    finally:
-        for h in handles: h.remove()
-    learn.found['fed'] = out
-    return out
-
+# %% ../../nbs/tricks/batch_norm.ipynb #6f0f9906
 def bare(learn)->list|str: # of `Site`, or a sentence
     "G's hidden layers that no BatchNorm follows before the next layer of weights."
-    found, order = hidden(learn, 'g'), sites(learn, 'g')
+    found = hidden(learn, 'g')
     if isinstance(found, str): return found
+    behind = _normed(sites(learn, 'g'))
+    def fits(s): return len(s.y) in _norms and not (s.last and len(s.y) > 1)
+    free = [s for s in found if s.name not in behind and fits(s)]
+    return free or "G has a BatchNorm behind each of its hidden layers already."
+
+def _normed(order:list)->set: # names of layers; `order`: all sites of a network
+    "The layers that a BatchNorm follows before the next one."
     behind, last = set(), None
     for s in order:
         if s.weighs: last = s.name
-        elif isinstance(s.module, _BatchNorm): behind.add(last)
-    free = [s for s in found if s.name not in behind and len(s.y) in _norms and not (s.last and len(s.y) > 1)]
-    return free or "G has a BatchNorm behind each of its hidden layers already."
+        elif isinstance(s.module, BatchNorms): behind.add(last)
+    return behind
 
-# %% ../../nbs/tricks/batch_norm.ipynb #1f8d739d
-def rigid(net, layer, *hooked)->str|None: # the reason, or None
-    "Why the weight of `layer` cannot take a BatchNorm in."
-    if is_parametrized(layer, 'weight') or not isinstance(layer._parameters.get('weight'), nn.Parameter): return 'its weight is parametrised'
-    if not all(p.requires_grad for m in (layer, *hooked) for p in m.parameters(recurse=False)): return 'it is frozen'
-    if not hasattr(layer, 'bias'): return 'the layer before it has no bias to take the level'
-    mine = {id(p) for p in layer.parameters(recurse=False)}
-    if sum(id(p) in mine for m in net.modules() for p in m._parameters.values()) > len(mine): return 'its weight is shared with another layer'
-    if any(m._forward_hooks or m._forward_pre_hooks for m in hooked): return 'another trick acts between the two'
-
+# %% ../../nbs/tricks/batch_norm.ipynb #a92e14e8
 class BatchNorm(Grafted):
     "BatchNorm into G, and out of D."
     name, title, number = 'batch_norm', 'BatchNorm in G, not in D', 26
@@ -109,38 +63,66 @@ class BatchNorm(Grafted):
     to_g = Flag(True, "put BatchNorm behind those of G's hidden layers that have none", label='into G')
     from_d = Flag(False, "fold D's BatchNorms into the layers before them", label='out of D')
     batches = Int(8, 1, 100, 'batches on which what is put in is calibrated')
-    leave_over = Int(200, 0, 10_000, 'steps over which what cannot be folded into its layer is faded out when turned off', label='fade out')
-    gone = ()     # (BatchNorm, its class, parameters, buffers, the layer before it, did that have a bias?) of D
+    leave_over = Int(200, 0, 10_000, 'steps over which what cannot be folded into its layer is faded out when turned off',
+                     label='fade out')
+    gone = ()     # what has been taken out of D: `Emptied`
 
     def plan(self, learn):
         if not self.to_g: return []
         found = bare(learn)
         if isinstance(found, str): return f'{self.title}: {found}'
-        return [(s, 'after', partial(Normed, s.y, *v)) for s, v in zip(found, moments(learn, 'g', [s.module for s in found], self.batches))]
-    def why_not(self, learn):
-        if self.enabled: return None
-        if not (self.to_g or self.from_d): return f"{self.title}: into G and out of D are both off; turn one on."
-        if self.to_g and isinstance(found := bare(learn), str): return f'{self.title}: {found}'
-        if self.to_g and learn.bs == 1: return f"{self.title}: a batch of 1 has no spread to divide by; choose a larger batch size."
-        if self.from_d: return self.unfit(learn)
-    def caution(self, learn):
-        others = [t.title for t in learn.tricks.enabled if 'around_step' in t.slots]
-        if self.to_g: return ' '.join(["G(z) stays in eval mode; in training it now depends on the batch.", *([f"{' and '.join(others)}: the batch is that of each part."] if others else [])])
+        measured = moments(learn, 'g', [s.module for s in found], self.batches)
+        return [(s, 'after', partial(Normed, s.y, *v)) for s, v in zip(found, measured)]
+    def changed(self, learn, old):
+        for k in ('to_g', 'from_d', 'batches'):
+            if old[k] != self.params[k]: raise ValueError(f"{self.name}: {k} cannot change while it is on; turn it off first")
 
-# %% ../../nbs/tricks/batch_norm.ipynb #fe352017
+# %% ../../nbs/tricks/batch_norm.ipynb #ea9f9409
+@patch
+def why_not(self:BatchNorm, learn):
+    if self.enabled: return None
+    if not (self.to_g or self.from_d): return f"{self.title}: into G and out of D are both off; turn one on."
+    if self.to_g and isinstance(found := bare(learn), str): return f'{self.title}: {found}'
+    if self.to_g and learn.bs == 1: return f"{self.title}: a batch of 1 has no spread to divide by; choose a larger batch size."
+    if self.from_d: return self.unfit(learn)
+
+@patch
+def caution(self:BatchNorm, learn):
+    if not self.to_g: return None
+    others = [t.title for t in learn.tricks.enabled if 'around_step' in t.slots]
+    said = "G(z) stays in eval mode; in training it now depends on the batch."
+    return f"{said} {' and '.join(others)}: the batch is that of each part." if others else said
+
+# %% ../../nbs/tricks/batch_norm.ipynb #b7b54175
 @patch
 def unfit(self:BatchNorm, learn)->str|None: # one sentence, or None
     "Why D's BatchNorms cannot be folded, if they cannot."
-    D = learn.D
-    norms = [n for n, m in D.named_modules() if isinstance(m, _BatchNorm) and not added(n)]
+    norms = [n for n, m in learn.D.named_modules() if isinstance(m, BatchNorms) and not added(n)]
     if not norms: return f"{self.title}: D has no BatchNorm to take out; set from_d=False."
     before = fed(learn)
     for n in norms:
-        bn, layer = D.get_submodule(n), before.get(n) and D.get_submodule(before[n])
-        why = 'it is not used exactly once' if n not in before else 'no linear or convolutional layer is directly before it' if layer is None or not is_layer(layer) \
-            else 'it keeps no running statistics, or has no scale and level of its own, and could not be put back' if bn.running_mean is None or not bn.affine else rigid(D, layer, layer, bn)
-        if why: return f"{self.title}: D.{n} cannot be folded, as {why}."
+        if why := _stays(learn.D, n, before): return f"{self.title}: D.{n} cannot be folded, as {why}."
 
+def _stays(D, n, before)->str|None: # of one BatchNorm
+    if n not in before: return 'it is not used exactly once'
+    bn, layer = D.get_submodule(n), before[n] and D.get_submodule(before[n])
+    if layer is None or not is_layer(layer): return 'no linear or convolutional layer is directly before it'
+    if bn.running_mean is None or not bn.affine:
+        return 'it keeps no running statistics, or has no scale and level of its own, and could not be put back'
+    return rigid(D, layer, layer, bn)
+
+# %% ../../nbs/tricks/batch_norm.ipynb #fe352017
+@dataclass
+class Emptied:
+    "A BatchNorm of D that has been folded into the layer before it, with what it was."
+    bn: nn.Module
+    kind: type
+    params: dict
+    buffers: dict
+    layer: nn.Module
+    biased: bool      # had that layer a bias?
+
+# %% ../../nbs/tricks/batch_norm.ipynb #40f5c83e
 @patch
 def attach(self:BatchNorm, learn, undo):
     self.gone = []
@@ -149,24 +131,57 @@ def attach(self:BatchNorm, learn, undo):
     D, before = learn.D, fed(learn)
     x = torch.cat([learn.some_x[:16].to(learn.device), learn.look(learn.G, learn.some_z).to(learn.device)])
     was = learn.look(D, x)
-    for n, layer in [(n, D.get_submodule(l)) for n, l in before.items()]: self.take_out(learn, D.get_submodule(n), layer)
-    now = learn.look(D, x)
-    if not torch.allclose(was, now, rtol=1e-4, atol=1e-4*was.abs().max().clamp(min=1).item()):
+    layers = [(n, D.get_submodule(l)) for n, l in before.items()]
+    for n, layer in layers: self.take_out(learn, D.get_submodule(n), layer)
+    if not _same(was, learn.look(D, x)):
         raise ValueError(f"{self.title}: D uses what goes into a BatchNorm elsewhere too, so it cannot be folded")
 
 @patch
 def take_out(self:BatchNorm, learn, bn, layer):
     "Fold `bn` into `layer` and empty it."
-    opt, unbiased = learn.opt_d, layer.bias is None
-    self.gone.append((bn, type(bn), dict(bn._parameters), dict(bn._buffers), layer, not unbiased))
-    fold(layer, bn, opt)
+    unbiased = layer.bias is None
+    self.gone.append(Emptied(bn, type(bn), dict(own_parameters(bn)), dict(own_buffers(bn)), layer, not unbiased))
+    fold(layer, bn, learn.opt_d)
     if unbiased: learn.rates.home('d', layer.weight)['params'].append(layer.bias)
-    self.fill(bn, nn.Identity, {}, {})
+    recast(bn, nn.Identity, {}, {})
 
+def _same(was, now)->bool: # outputs before and after, but for rounding
+    return torch.allclose(was, now, rtol=1e-4, atol=1e-4*was.abs().max().clamp(min=1).item())
+
+# %% ../../nbs/tricks/batch_norm.ipynb #17d29156
 @patch
-def fill(self:BatchNorm, bn, kind, params, buffers):
-    "The same module, of another kind: hooks that others have put there stay."
-    bn.__class__, bn._parameters, bn._buffers = kind, dict(params), dict(buffers)
+@torch.no_grad()
+def folds(self:BatchNorm, learn, layer, keep:bool)->bool: # keep the fold, where it is right?
+    "Can `layer`, in G, take in what stands behind it?"
+    part, opt = layer.ganlab_batch_norm, learn.opt_g
+    if len(hooks_behind(layer)) > 1 or rigid(learn.G, layer) or layer.bias is None: return False
+    was, before = learn.look(learn.G, learn.some_z), _noted(opt, layer.weight, layer.bias)
+    fold(layer, _blended(part), opt)
+    remove(layer, self.name)
+    fits = _same(was, learn.look(learn.G, learn.some_z))
+    if fits and keep: return True
+    insert(layer, self.name, part)
+    _put_back(opt, before)
+    return fits
+
+def _blended(part:Normed)->nn.Module: # a BatchNorm1d
+    "What `part` does to each channel with its gate where it is, as one BatchNorm to fold."
+    bn, g = nn.BatchNorm1d(len(part.bn.weight), device=part.gate.device), part.gate
+    s = part.bn.weight/(part.bn.running_var + bn.eps).sqrt()
+    calibrate(bn, 0., 1 - bn.eps)
+    bn.weight.copy_(1 - g + g*s)
+    bn.bias.copy_(g*(part.bn.bias - part.bn.running_mean*s))
+    return bn
+
+# %% ../../nbs/tricks/batch_norm.ipynb #241732b1
+def _noted(opt, *ps)->list: # (parameter, its value, what the optimiser remembers of it)
+    states = [{k: v.clone() for k, v in opt.state.get(p, {}).items() if torch.is_tensor(v)} for p in ps]
+    return [(p, p.clone(), state) for p, state in zip(ps, states)]
+
+def _put_back(opt, noted:list):
+    for p, value, state in noted:
+        p.copy_(value)
+        for k, v in state.items(): opt.state[p][k].copy_(v)
 
 def unbias(layer, opt):
     "Take the bias away again."
@@ -174,48 +189,22 @@ def unbias(layer, opt):
     opt.state.pop(layer.bias, None)
     layer.bias = None
 
-# %% ../../nbs/tricks/batch_norm.ipynb #17d29156
+# %% ../../nbs/tricks/batch_norm.ipynb #48a9b6d1
 @patch
-@torch.no_grad()
-def folds(self:BatchNorm, learn, layer, keep:bool)->bool: # keep the fold, where it is right?
-    "Can `layer`, in G, take in what stands behind it? Tried on some latents, as a forward may use its weight elsewhere too."
-    part, hooks = layer.ganlab_batch_norm, list(layer._forward_hooks.values())
-    if len(hooks) > 1 or rigid(learn.G, layer) or layer.bias is None: return False
-    was, opt, bn, g = learn.look(learn.G, learn.some_z), learn.opt_g, nn.BatchNorm1d(len(part.bn.weight), device=learn.device), part.gate
-    s = part.bn.weight/(part.bn.running_var + bn.eps).sqrt()
-    calibrate(bn, 0., 1 - bn.eps)
-    bn.weight.copy_(1 - g + g*s), bn.bias.copy_(g*(part.bn.bias - part.bn.running_mean*s))
-    kept = [(p, p.clone(), {k: v.clone() for k, v in opt.state.get(p, {}).items() if torch.is_tensor(v)}) for p in (layer.weight, layer.bias)]
-    fold(layer, bn, opt)
-    remove(layer, self.name)
-    now = learn.look(learn.G, learn.some_z)
-    fits = torch.allclose(was, now, rtol=1e-4, atol=1e-4*was.abs().max().clamp(min=1).item())
-    if fits and keep: return True
-    insert(layer, self.name, part)
-    for p, v, state in kept:
-        p.copy_(v)
-        for k, o in state.items(): opt.state[p][k].copy_(o)
-    return fits
-
-@patch
-def leave(self:BatchNorm, learn)->int: return 0 if all(self.folds(learn, h, False) for h in hosts(learn.G, self.name)) else self.leave_over
+def leave(self:BatchNorm, learn)->int:
+    if all(self.folds(learn, h, False) for h in hosts(learn.G, self.name)): return 0
+    return self.leave_over
 
 @patch
 def detach(self:BatchNorm, learn):
     for h in hosts(learn.G, self.name):
         if not self.folds(learn, h, True): remove(h, self.name)
-    if not self.gone: return
-    opt, before = learn.opt_d, [o[4] for o in self.gone]
-    for (bn, *own, layer, biased), (mean, var) in zip(self.gone, moments(learn, 'd', before, self.batches)):
-        self.fill(bn, *own)
-        for p in bn.parameters(): learn.rates.home('d', p)['params'].append(p)
-        calibrate(bn, mean, var)
-        if not biased and not layer._forward_hooks:           # else another trick builds on it by now
-            bn.running_mean.sub_(layer.bias.detach())
-            unbias(layer, opt)
+    measured = moments(learn, 'd', [o.layer for o in self.gone], self.batches) if self.gone else []
+    for o, (mean, var) in zip(self.gone, measured):
+        recast(o.bn, o.kind, o.params, o.buffers)
+        for p in o.bn.parameters(): learn.rates.home('d', p)['params'].append(p)
+        calibrate(o.bn, mean, var)
+        if not o.biased and not hooks_behind(o.layer):           # else another trick builds on it by now
+            o.bn.running_mean.sub_(o.layer.bias.detach())
+            unbias(o.layer, learn.opt_d)
     self.gone = ()
-
-@patch
-def changed(self:BatchNorm, learn, old):
-    for k in ('to_g', 'from_d', 'batches'):
-        if old[k] != self.params[k]: raise ValueError(f"{self.name}: {k} cannot change while it is on; turn it off first")

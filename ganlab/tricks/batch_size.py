@@ -6,10 +6,14 @@
 from __future__ import annotations
 import torch
 from fastcore.basics import patch
-from torch import nn
 from ..data import Source
+from ..engine.layers import BatchNorms, first_of
 from ..trick import Choice, Int, Trick
 
+# %% auto #0
+__all__ = ['Rebatched', 'BatchSize']
+
+# %% ../../nbs/tricks/batch_size.ipynb #d9784794
 class Rebatched(Source):
     "Another source, its samples in the same order and in batches of another size."
     def __init__(self,
@@ -35,9 +39,6 @@ class Rebatched(Source):
         return self._last[1]
     def valid(self, n:int)->torch.Tensor|None: return self.source.valid(n)
 
-# %% auto #0
-__all__ = ['Rebatched', 'BatchSize']
-
 # %% ../../nbs/tricks/batch_size.ipynb #b5a22599
 class BatchSize(Trick):
     "Another batch size."
@@ -51,23 +52,33 @@ class BatchSize(Trick):
     rates = Choice('as they are', ('as they are', 'root', 'linear'), 'how both learning rates follow the batch size')
     rows = None      # the source of the new batches
 
-    def why_not(self, learn):
-        src = self.rows or learn.source
-        if not self.rows and self.bs == learn.bs: return f"Batch size: batches have {learn.bs} samples already; give another bs."
-        if src.n is not None and self.bs > src.n: return f"Batch size: bs={self.bs}, but the data has {src.n} samples to train on."
-        if self.bs == 1 and (name := next((n for net in (learn.G, learn.D) for n, m in net.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)), None)):
-            return f"Batch size: the BatchNorm {name} needs more than one sample."
-    def caution(self, learn):
-        side = learn.source.shape[-1] if len(learn.source.shape) == 3 else 0
-        usual = 32 if side >= 256 else 64 if side >= 128 else None
-        if usual and self.bs > usual: return f"At {side} pixels a batch of {usual} is usual; {self.bs} takes {self.bs/usual:g} times its memory."
-        if self.bs <= 16: return "In a batch so small gradients are noisy, and so are a BatchNorm's statistics."
-        if self.bs >= 128: return "A batch so large means fewer updates per epoch; its gradients bear a larger learning rate (rates)."
     def factors(self, step, base):
         r = self.rows.bs/self.rows.source.bs
         f = {'as they are': 1., 'root': r**.5, 'linear': r}[self.rates]
         return dict(lr_g=f, lr_d=f)
     def state_dict(self): return {} if self.rows is None else dict(start=list(self.rows.start))
+
+# %% ../../nbs/tricks/batch_size.ipynb #b6027ac3
+@patch
+def why_not(self:BatchSize, learn):
+    src = self.rows or learn.source
+    if not self.rows and self.bs == learn.bs:
+        return f"Batch size: batches have {learn.bs} samples already; give another bs."
+    if src.n is not None and self.bs > src.n:
+        return f"Batch size: bs={self.bs}, but the data has {src.n} samples to train on."
+    if self.bs > 1: return None
+    norms = filter(None, (first_of(net, BatchNorms) for net in (learn.G, learn.D)))
+    if name := next(norms, None): return f"Batch size: the BatchNorm {name} needs more than one sample."
+
+@patch
+def caution(self:BatchSize, learn):
+    side = learn.source.shape[-1] if len(learn.source.shape) == 3 else 0
+    usual = next((bs for pixels, bs in ((256, 32), (128, 64)) if side >= pixels), None)
+    if usual and self.bs > usual:
+        return f"At {side} pixels a batch of {usual} is usual; {self.bs} takes {self.bs/usual:g} times its memory."
+    if self.bs <= 16: return "In a batch so small gradients are noisy, and so are a BatchNorm's statistics."
+    if self.bs < 128: return None
+    return "A batch so large means fewer updates per epoch; its gradients bear a larger learning rate (rates)."
 
 # %% ../../nbs/tricks/batch_size.ipynb #66365d04
 def _sources(learn)->list: # the outermost first
@@ -88,6 +99,7 @@ def _put(learn, old:Source, new:Source):
     else: next(s for s in _sources(learn) if getattr(s, 'source', None) is old).source = new
     _tell(learn)
 
+# %% ../../nbs/tricks/batch_size.ipynb #2c4dcab3
 @patch
 def attach(self:BatchSize, learn, undo):
     inner = _sources(learn)[-1]
@@ -108,11 +120,13 @@ def changed(self:BatchSize, learn, old):
     rows.resize(self.bs, (learn.n_batches, rows.place(learn.n_batches)))
     _tell(learn)
 
+# %% ../../nbs/tricks/batch_size.ipynb #b0339511
 @patch
 def load_state_dict(self:BatchSize, s):
     if self.rows is not None and 'start' in s: self.rows.resize(self.bs, tuple(s['start']))
 
 @patch
 def restored(self:BatchSize, learn):
-    if learn.n_batches < self.rows.start[0]: self.rows.resize(self.bs, (learn.n_batches, learn.n_batches*self.rows.source.bs))   # from a file: weights go on with other data
+    n, rows = learn.n_batches, self.rows
+    if n < rows.start[0]: rows.resize(self.bs, (n, n*rows.source.bs))
     _tell(learn)

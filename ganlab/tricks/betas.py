@@ -5,8 +5,14 @@
 # %% ../../nbs/tricks/betas.ipynb #9f7de725
 from __future__ import annotations
 import torch
+from fastcore.basics import patch
+from ..engine.optimizers import akin, bias_corrected
 from ..trick import Choice, Flag, Num, Trick
 
+# %% auto #0
+__all__ = ['rescale', 'Betas']
+
+# %% ../../nbs/tricks/betas.ipynb #6ab891ed
 @torch.no_grad()
 def rescale(
     opt,        # Adam or AdamW
@@ -17,17 +23,20 @@ def rescale(
     was = []
     for s in (opt.state[p] for p in group['params'] if opt.state.get(p)):
         t = float(s['step'])
-        for k, b in dict(exp_avg=0, exp_avg_sq=1, max_exp_avg_sq=1).items():
+        for k, power in akin(opt, s).moments.items():
+            b = power - 1     # of gradients the first beta, of squares the second
             if k not in s or not t or (c := (1 - new[b]**t)/(1 - old[b]**t)) == 1: continue
             was.append((s[k], s[k].clone()))
             s[k].mul_(c)
     return was
 
+# %% ../../nbs/tricks/betas.ipynb #9fcd1be7
 class Betas(Trick):
     "Adam's betas, for each network its own."
     name, title, number = 'betas', "Adam's betas", 18
     short = 'How long D and G remember their gradients; off gives back the betas it found.'
-    source = 'defaults: Karras 2018 (1710.10196); Radford 2015 (1511.06434); momentum and rotation: Gidel 2019 (1807.04740)'
+    source = ('defaults: Karras 2018 (1710.10196); Radford 2015 (1511.06434); '
+              'momentum and rotation: Gidel 2019 (1807.04740)')
     acts = "Adam's memory"
     purpose = 'Rates and updates'
     owns, rewrites = ('betas',), ('moments',)
@@ -40,28 +49,33 @@ class Betas(Trick):
 
     @property
     def keys(self)->str: return dict(both='dg', D='d', G='g')[self.nets]
-    def why_not(self, learn):
-        without = [k for k in self.keys if 'betas' not in learn.rates.opts[k].param_groups[0]]
-        if without: return f"Adam's betas: {' and '.join(f'{k.upper()} is trained by {type(learn.rates.opts[k]).__name__}' for k in without)}, which has no betas" \
-                           + (f"; set nets={({*'dg'} - {*without}).pop().upper()!r}." if len(without) < len(self.keys) else '.')
     def sets(self, step, base): return {f'beta{i}_{k}': self.params[f'beta{i}_{k}'] for k in self.keys for i in (1, 2)}
 
-    def attach(self, learn, undo):
-        self.switch(learn, True)
+    def attach(self, learn, undo): self.switch(learn, True)
     def detach(self, learn): self.switch(learn, False)
     def changed(self, learn, old):
         if why := self.why_not(learn): raise ValueError(why)      # before any moment is touched
         self.switch(learn, True)
 
-# %% auto #0
-__all__ = ['rescale', 'Betas', 'switch']
+# %% ../../nbs/tricks/betas.ipynb #ffc6f6f5
+@patch
+def why_not(self:Betas, learn):
+    opts = learn.rates.opts
+    without = [k for k in self.keys if 'betas' not in opts[k].param_groups[0]]
+    if not without: return None
+    trained = ' and '.join(f'{k.upper()} is trained by {type(opts[k]).__name__}' for k in without)
+    said = f"Adam's betas: {trained}, which has no betas"
+    if len(without) == len(self.keys): return f'{said}.'
+    return f"{said}; set nets={({*'dg'} - {*without}).pop().upper()!r}."
 
 # %% ../../nbs/tricks/betas.ipynb #07b553e6
-def switch(self, learn, on:bool):
+@patch
+def switch(self:Betas, learn, on:bool):
     "Let the learner write the betas as they are with the trick on or off, and bring the moments along."
-    groups = [(o, g, g['betas']) for o in learn.rates.opts.values() for g in o.param_groups if isinstance(o, torch.optim.Adam)]    # AdamW is one
+    corrected = filter(bias_corrected, learn.rates.opts.values())
+    groups = [(o, g, g['betas']) for o in corrected for g in o.param_groups]
     self.enabled = on
     learn.tricks.refresh()
     learn.settle()
-    for o, g, was in groups if self.rescale else (): rescale(o, g, was, g['betas'])
-Betas.switch = switch
+    if not self.rescale: return
+    for o, g, was in groups: rescale(o, g, was, g['betas'])

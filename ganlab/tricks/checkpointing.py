@@ -11,47 +11,58 @@ from types import MethodType
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
-from ..engine.meters import eval_mode
+from ..engine.inside import call_as, called_as, own_buffers, own_children, own_parameters, whole_call
 from ..engine.rng import borrowed_rng
-from ..engine.surgery import added, trace
+from ..engine.sites import added, net_of, some_input, trace
+from ..engine.still import eval_mode
 from ..trick import Choice, Trick
 
-def alike(b): return torch.empty_strided(b.size(), b.stride(), dtype=b.dtype, device=b.device).copy_(b)     # another layout may be summed in another order
+# %% auto #0
+__all__ = ['alike', 'plain', 'AsItWas', 'run', 'Runs', 'through', 'is_chain', 'composed', 'blocks', 'Checkpointing']
+
+# %% ../../nbs/tricks/checkpointing.ipynb #f9e9967e
+def alike(b): return torch.empty_strided(b.size(), b.stride(), dtype=b.dtype, device=b.device).copy_(b)
+
+def plain(m): return {k: v for k, v in vars(m).items() if not k.startswith('_')} # attributes that are no tensors
 
 class AsItWas:
-    "What the modules of a block hold now: within `with`, later, they hold it again, and what that does to it is forgotten."
+    "What the modules of a block hold now: within `with`, later, they hold it again; what that does to it is forgotten."
     def __init__(self, modules):
-        own = lambda m: {k: v for k, v in vars(m).items() if not k.startswith('_')}      # the mode, and what tricks note on their parts
-        self.then = [(m, own(m), dict(m._parameters), {n: alike(b) for n, b in m._buffers.items() if b is not None}) for m in modules]
-        self.flags = {p: p.requires_grad for _, _, ps, _ in self.then for p in ps.values() if p is not None and p.is_leaf}
-        self.own, self.now = own, []
+        self.then = [self.held(m, {n: alike(b) for n, b in own_buffers(m).items() if b is not None}) for m in modules]
+        ps = [p for _, _, parameters, _ in self.then for p in parameters.values()]
+        self.flags = {p: p.requires_grad for p in ps if p is not None and p.is_leaf}
+        self.now = []
+    def held(self, m, buffers): return m, plain(m), dict(own_parameters(m)), buffers
     def __enter__(self):
-        self.now.append(([(m, self.own(m), dict(m._parameters), dict(m._buffers)) for m, *_ in self.then], {p: p.requires_grad for p in self.flags}))
-        self.lay([(m, v, ps, {n: alike(b) for n, b in bs.items()}) for m, v, ps, bs in self.then], self.flags)
+        now = [self.held(m, dict(own_buffers(m))) for m, *_ in self.then]
+        self.now.append((now, {p: p.requires_grad for p in self.flags}))
+        copies = [(m, values, ps, {n: alike(b) for n, b in bs.items()}) for m, values, ps, bs in self.then]
+        self.lay(copies, self.flags)
     def __exit__(self, *exc): self.lay(*self.now.pop())
     def lay(self, state, flags):
         for m, values, ps, bs in state:
-            for k in self.own(m).keys() - values.keys(): del m.__dict__[k]
-            m.__dict__.update(values), m._parameters.update(ps), m._buffers.update(bs)
+            for k in plain(m).keys() - values.keys(): del vars(m)[k]
+            vars(m).update(values)
+            own_parameters(m).update(ps)
+            own_buffers(m).update(bs)
         for p, flag in flags.items():
             if p.requires_grad != flag: p.requires_grad_(flag)
 
+# %% ../../nbs/tricks/checkpointing.ipynb #aee2a44d
 def run(block, parts, *args, **kwargs):
     "`block(*args)`, computed again in the backward pass; `parts`: the modules that it consists of."
     if not torch.is_grad_enabled(): return block(*args, **kwargs)
     lent = AsItWas({m for p in parts for m in p.modules()})
-    def fresh(*args): return block(*[a.clone() if torch.is_tensor(a) else a for a in args], **kwargs)     # a block may begin in place
-    return checkpoint(fresh, *args, use_reentrant=False, preserve_rng_state=True, context_fn=lambda: (nullcontext(), lent))
-
-# %% auto #0
-__all__ = ['alike', 'AsItWas', 'run', 'Runs', 'through', 'blocks', 'Checkpointing']
+    def fresh(*args): return block(*[a.clone() if torch.is_tensor(a) else a for a in args], **kwargs)
+    contexts = lambda: (nullcontext(), lent)
+    return checkpoint(fresh, *args, use_reentrant=False, preserve_rng_state=True, context_fn=contexts)
 
 # %% ../../nbs/tricks/checkpointing.ipynb #fa3a619f
 class Runs:
     "The forward of an nn.Sequential, in runs of its children."
     def __init__(self, net): self.net = net
     def __call__(self, input):
-        children = [m for n, m in self.net._modules.items() if not n.startswith('ganlab_')]
+        children = [m for n, m in own_children(self.net).items() if not n.startswith('ganlab_')]
         n = max(1, round(math.sqrt(len(children))))
         for part in (children[i:i + n] for i in range(0, len(children), n)):
             input = run(partial(through, part), part, input)
@@ -62,16 +73,22 @@ def through(layers, x):
     for l in layers: x = l(x)
     return x
 
+# %% ../../nbs/tricks/checkpointing.ipynb #78e28cb3
+def is_chain(m:nn.Module)->bool: return type(m).forward is nn.Sequential.forward # does it run its children one by one?
+
+def composed(m:nn.Module)->bool: # of parts, with something to learn
+    return any(not added(n) for n, _ in m.named_children()) and any(True for _ in m.parameters())
+
 def blocks(learn, key:str)->list: # modules of G or D, the network itself among them where it is the block
     "Which modules are checkpointed."
-    net = learn.G if key == 'g' else learn.D
-    inside = lambda m: any(not added(n) for n, _ in m.named_children()) and any(True for _ in m.parameters())
-    parts = {n: m for n, m in net.named_children() if not added(n) and inside(m)}
-    if type(net).forward is nn.Sequential.forward or not parts: return [net]
+    net = net_of(learn, key)
+    parts = {n: m for n, m in net.named_children() if not added(n) and composed(m)}
+    if is_chain(net) or not parts: return [net]
     with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G):
-        found = trace(net, learn.some_z if key == 'g' else learn.G(learn.some_z).clone(), parts)
+        found = trace(net, some_input(learn, key), parts)
     return [s.module for s in found] or [net]
 
+# %% ../../nbs/tricks/checkpointing.ipynb #09c17a11
 class Checkpointing(Trick):
     "Activations are computed again rather than kept."
     name, title, number, bystander = 'checkpointing', 'Activation checkpointing', 23, True
@@ -83,16 +100,19 @@ class Checkpointing(Trick):
     net = Choice('both', ('both', 'G', 'D'), 'which network')
 
     def why_not(self, learn):
-        if (why := next((n for k, n in (('G', learn.G), ('D', learn.D)) if self.net in (k, 'both') and not self.enabled and (n._compiled_call_impl is not None or 'forward' in vars(n))), None)) is not None:
-            return f"{self.title}: {'G' if why is learn.G else 'D'} has a forward that was put over its own; give the network as it is."
+        if self.enabled: return None
+        for which in dict(both='GD', G='G', D='D')[self.net]:
+            net = getattr(learn, which)
+            if called_as(net) is not None or 'forward' in vars(net):
+                return f"{self.title}: {which} has a forward that was put over its own; give the network as it is."
     def attach(self, learn, undo):
         for m in [m for key in dict(both='gd', G='g', D='d')[self.net] for m in blocks(learn, key)]:
-            if type(m).forward is nn.Sequential.forward and m in (learn.G, learn.D): m.forward = Runs(m)
-            else: m._compiled_call_impl = partial(run, m._call_impl, [m])
+            if is_chain(m) and m in (learn.G, learn.D): m.forward = Runs(m)
+            else: call_as(m, partial(run, whole_call(m), [m]))
     def detach(self, learn):
         for net in (learn.G, learn.D):
             for m in net.modules():
-                if isinstance(m._compiled_call_impl, partial) and m._compiled_call_impl.func is run: del m._compiled_call_impl
+                if getattr(called_as(m), 'func', None) is run: call_as(m)
             if isinstance(vars(net).get('forward'), Runs): del net.forward
     def changed(self, learn, old):
         if old['net'] != self.net: raise ValueError(f"{self.name}: net cannot change while it is on; turn it off first")

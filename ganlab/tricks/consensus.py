@@ -8,11 +8,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 from torch.nn.utils.parametrize import ParametrizationList
-from ..engine.meters import eval_mode, no_way_back, plain_ops
-from ..engine.rng import borrowed_rng
-from ..engine.surgery import held
-from ..trick import Ctx, Int, Num, Trick
+from fastcore.basics import patch
+from ..engine.meters import no_way_back
+from ..engine.still import eval_mode, held
+from ..engine.twice import aside, not_twice, tried
+from ..trick import Int, Num, Trick
 
+# %% auto #0
+__all__ = ['half_square', 'Consensus']
+
+# %% ../../nbs/tricks/consensus.ipynb #fdccc1a8
 def half_square(
     losses:list, # of scalars: each player's loss, with its graph
     weights:list, # of lists: each player's weights
@@ -22,6 +27,7 @@ def half_square(
     vs = [g for l, ws in pairs for g in torch.autograd.grad(l, ws, create_graph=True, allow_unused=True) if g is not None]
     return sum(v.square().sum() for v in vs)/2
 
+# %% ../../nbs/tricks/consensus.ipynb #57e84d17
 class Consensus(Trick):
     "Both losses plus the squared size of both gradients."
     name, title, number = 'consensus', 'Consensus optimisation', 42
@@ -33,64 +39,64 @@ class Consensus(Trick):
     gamma = Num(10, 0, 100, 'weight of half the squared norm of both gradients', label='γ', log=True)
     ramp = Int(0, 0, 100_000, 'steps over which the weight rises from 0', unit='steps')
 
-    def losses(self, ctx)->list: # D's and G's, with the graphs of both networks
-        "The losses of this step, computed anew."
-        learn, d, g = ctx.learn, *(Ctx(ctx.learn, ctx.step, ctx.k, phase) for phase in 'dg')
-        def seeded(name): return borrowed_rng(learn.streams, name, ctx.step, ctx.k, learn.device)
-        with seeded('d'): xf = learn.G(ctx.z).float()
-        for c in (d, g): c.x, c.z, c.xf = ctx.x, ctx.z, xf
-        with seeded('d-scores'): d.l_real, d.l_fake = d.score(d.x, 'real'), d.score(xf, 'fake')
-        with seeded('g'):
-            g.l_fake = g.score(xf, 'fake')
-            if getattr(learn.loss_now, 'g_uses_real', True): g.l_real = g.score(g.x, 'real')
-            for t in learn.tricks.slots['scores']: g.l_fake = learn.ask(t, 'scores', g.l_fake, g)
-        return [learn.loss_now.d_loss(d.l_real, d.l_fake), learn.loss_now.g_loss(g.l_fake, g.l_real)]
-
-    def gradients(self, ctx)->tuple: # R, and what it adds to D's and to G's gradients: lists of tensors, or None where it depends on a weight in no way
-        "½‖v‖² and its gradient; nothing that the networks keep advances."
-        learn = ctx.learn
-        weights, nets = [learn.trained[k] for k in 'dg'], (learn.D, learn.G)
-        still = [p for p in weights[0] if not p.requires_grad]
-        for p in still: p.requires_grad_(True)
-        try:
-            with held(*nets), eval_mode(*[m for net in nets for m in net.modules() if isinstance(m, ParametrizationList)]), torch.autocast(learn.device.type, enabled=False):
-                r = half_square(self.losses(ctx), weights)
-                gs = torch.autograd.grad(r, weights[0] + weights[1], allow_unused=True)
-        finally:
-            for p in still: p.requires_grad_(False)
-        return r.detach(), gs[:len(weights[0])], gs[len(weights[0]):]
-
     def around_g(self, update, ctx):
         update()
         learn, w = ctx.learn, self.gamma*self.risen(ctx.step)
         if not w: return
-        r, *gs = self.gradients(ctx)
+        r, *added = self.gradients(ctx)
         ctx.terms[f'g_loss/{self.name}'] = w*r
-        for key, new in zip('dg', gs):
-            waiting = key == 'g' or any(p.grad is not None for p in learn.trained['d'])    # D has a step of its own only with its gradients
-            for p, g in zip(learn.trained[key], new):
-                if g is not None and waiting: p.grad = w*g if p.grad is None else p.grad.add_(g, alpha=w)
+        for key, new in zip('dg', added):
+            ps = learn.trained[key]
+            if key == 'd' and all(p.grad is None for p in ps): continue     # D has a step of its own only with its gradients
+            for p, g in zip(ps, new):
+                if g is not None: p.grad = w*g if p.grad is None else p.grad.add_(g, alpha=w)
 
-# %% auto #0
-__all__ = ['half_square', 'Consensus']
+# %% ../../nbs/tricks/consensus.ipynb #298f8664
+@patch
+def losses(self:Consensus, ctx)->list: # D's and G's, with the graphs of both networks
+    "The losses of this step, computed anew."
+    learn, d, g = ctx.learn, ctx.beside('d'), ctx.beside('g')
+    with ctx.drawing('d'): xf = learn.G(ctx.z).float()
+    d.xf = g.xf = xf
+    with ctx.drawing('d-scores'): d.l_real, d.l_fake = d.score(d.x, 'real'), d.score(xf, 'fake')
+    with ctx.drawing('g'):
+        g.l_fake = g.score(xf, 'fake')
+        if getattr(learn.loss_now, 'g_uses_real', True): g.l_real = g.score(g.x, 'real')
+        g.l_fake = learn.chosen(g.l_fake, g)
+    return [learn.loss_now.d_loss(d.l_real, d.l_fake), learn.loss_now.g_loss(g.l_fake, g.l_real)]
+
+@patch
+def gradients(self:Consensus, ctx)->tuple: # R, and what it adds to D's and to G's gradients: lists of tensors and None
+    "½‖v‖² and its gradient; nothing that the networks keep advances."
+    learn = ctx.learn
+    ds, gs = learn.trained['d'], learn.trained['g']
+    lists = [m for net in (learn.D, learn.G) for m in net.modules() if isinstance(m, ParametrizationList)]
+    still = [p for p in ds if not p.requires_grad]
+    for p in still: p.requires_grad_(True)
+    try:
+        with held(learn.D, learn.G), eval_mode(*lists), torch.autocast(learn.device.type, enabled=False):
+            r = half_square(self.losses(ctx), [ds, gs])
+            found = torch.autograd.grad(r, ds + gs, allow_unused=True)
+    finally:
+        for p in still: p.requires_grad_(False)
+    return r.detach(), found[:len(ds)], found[len(ds):]
 
 # %% ../../nbs/tricks/consensus.ipynb #c1f450f7
-def _try(self, learn)->str|None: # one sentence, or None
+def _no_gradient(learn)->str|None: # one sentence, or None
     "Why R has no gradient, if it has none."
     weights = [[p for p in net.parameters() if p.requires_grad] for net in (learn.D, learn.G)]
-    with borrowed_rng(learn.streams, 'consensus/try', device=learn.device), held(learn.D, learn.G), torch.autocast(learn.device.type, enabled=False), torch.enable_grad():
-        def r():
-            l = softplus(learn.D(learn.G(learn.some_z[:2]).float().clone())).sum()
-            return half_square([l, -l], weights)
-        if said := no_way_back(r, learn.D, learn.G): return f"Consensus differentiates the gradients of D and G, and these networks do not allow it ({said}); {plain_ops}."
+    def r():
+        l = softplus(learn.D(learn.G(learn.some_z[:2]).float().clone())).sum()
+        return half_square([l, -l], weights)
+    with aside(learn, 'consensus/try', learn.D, learn.G), torch.enable_grad(): said = no_way_back(r, learn.D, learn.G)
+    if said: return not_twice('Consensus', 'the gradients of D and G', 'these networks do', said)
 
-def _why_not(self, learn):
-    key = tuple(map(id, (*learn.D.modules(), *learn.G.modules())))
-    if learn.found.get('consensus', (None,))[0] != key: learn.found['consensus'] = key, _try(self, learn)
-    return learn.found['consensus'][1]
+@patch
+def why_not(self:Consensus, learn): return tried(learn, 'consensus', lambda: _no_gradient(learn), learn.D, learn.G)
 
-def _caution(self, learn):
-    others = list(dict.fromkeys(t.title for s in ('around_d', 'fakes', 'd_term', 'g_term') for t in learn.tricks.slots[s] if t is not self))
-    if others: return f"The field is that of the losses alone, without {' and '.join(others)}."
-
-Consensus.why_not, Consensus.caution = _why_not, _caution
+@patch
+def caution(self:Consensus, learn):
+    slots = learn.tricks.slots
+    others = [t for s in ('around_d', 'fakes', 'd_term', 'g_term') for t in slots[s] if t is not self]
+    titles = dict.fromkeys(t.title for t in others)
+    if titles: return f"The field is that of the losses alone, without {' and '.join(titles)}."

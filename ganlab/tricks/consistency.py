@@ -6,12 +6,16 @@
 from __future__ import annotations
 import torch
 from torch import Tensor
+from fastcore.basics import patch
 from ..data import back_to, standard
-from ..engine.rng import borrowed_rng
-from ..engine.surgery import held
+from ..engine.still import held
 from ..trick import Flag, Int, Num, Trick
 from .diffaugment import shifted
 
+# %% auto #0
+__all__ = ['same_meaning', 'Consistency']
+
+# %% ../../nbs/tricks/consistency.ipynb #34919faa
 def same_meaning(
     x:Tensor,          # samples (B, ...)
     g:torch.Generator, # the stream of the draws
@@ -25,6 +29,7 @@ def same_meaning(
     r, c = (int(shift*n + .5) for n in x.shape[2:])       # to the nearest pixel
     return shifted(x, whole(-r, r), whole(-c, c))
 
+# %% ../../nbs/tricks/consistency.ipynb #3c75a15f
 class Consistency(Trick):
     "D answers alike for samples that mean the same."
     name, title, number = 'consistency', 'Consistency', 37
@@ -46,38 +51,48 @@ class Consistency(Trick):
     std = 1.    # the data's
 
     def attach(self, learn, undo): self.std = learn.source.batch(learn.n_batches).std().item()
-    def changed_sample(self, x, ctx, tag):
-        x = same_meaning(standard(x, ctx.learn.range), ctx.rng(tag), self.shift, self.flip, self.jitter*self.std)
-        return back_to(x, ctx.learn.range)
-    def neighbours(self, ctx)->tuple: # (G(z), G(z + δ))
-        "Samples of neighbouring latents; G's masks are equal, and nothing that it keeps advances."
-        step = self.sigma*torch.randn(ctx.z.shape, generator=ctx.rng('z'), device=ctx.z.device)
-        return self.twice(ctx, ctx.learn.G, lambda z: ctx.learn.G(z), ctx.z, ctx.z + step)
-    def apart(self, ctx, x, y, side)->Tensor: # scalar
-        "The mean square difference between D's scores of `x` and `y`; its masks are equal, and nothing that it keeps advances."
-        a, b = self.twice(ctx, ctx.learn.D, lambda x: ctx.score(x, side), x, y)
-        return (a - b).square().mean()
-    def twice(self, ctx, net, f, *pair)->list:
-        out = []
-        for x in pair:
-            with borrowed_rng(ctx.learn.streams, f'{self.name}/masks', ctx.step, ctx.k, ctx.learn.device), held(net): out.append(f(x))
-        return out
-
-    def d_term(self, ctx):
-        total, xf = ctx.l_real.new_zeros(()), ctx.xf.detach()
-        if self.lambda_real: total = total + self.lambda_real*self.apart(ctx, ctx.x, self.changed_sample(ctx.x, ctx, 'real'), 'real')
-        if self.lambda_fake: total = total + self.lambda_fake*self.apart(ctx, xf, self.changed_sample(xf, ctx, 'fake'), 'fake')
-        if self.lambda_d:
-            with torch.no_grad(): pair = self.neighbours(ctx)
-            total = total + self.lambda_d*self.apart(ctx, *pair, 'fake')
-        return self.risen(ctx.step)*total
-    def g_term(self, ctx):
-        if not self.lambda_g: return ctx.l_fake.new_zeros(())
-        a, b = self.neighbours(ctx)
-        moved = (a - b).float().square().flatten(1).mean(1)
-        return -self.lambda_g*self.risen(ctx.step)*moved.clamp(max=self.cap*self.std**2).mean()
     def state_dict(self): return dict(std=self.std)
     def load_state_dict(self, s): self.std = s['std']
 
-# %% auto #0
-__all__ = ['same_meaning', 'Consistency']
+# %% ../../nbs/tricks/consistency.ipynb #17d63346
+@patch
+def changed_sample(self:Consistency, x, ctx, tag):
+    rng, data = ctx.rng(tag), ctx.learn.range
+    return back_to(same_meaning(standard(x, data), rng, self.shift, self.flip, self.jitter*self.std), data)
+
+@patch
+def twice(self:Consistency, ctx, net, f, *pair)->list: # what `f` gives for each of the two
+    out = []
+    for x in pair:
+        with ctx.drawing(f'{self.name}/masks'), held(net): out.append(f(x))
+    return out
+
+@patch
+def neighbours(self:Consistency, ctx)->tuple: # (G(z), G(z + δ))
+    "Samples of neighbouring latents; G's masks are equal, and nothing that it keeps advances."
+    step = self.sigma*torch.randn(ctx.z.shape, generator=ctx.rng('z'), device=ctx.z.device)
+    return self.twice(ctx, ctx.learn.G, lambda z: ctx.learn.G(z), ctx.z, ctx.z + step)
+
+@patch
+def apart(self:Consistency, ctx, x, y, side)->Tensor: # scalar
+    "The mean square difference between D's scores of `x` and `y`."
+    a, b = self.twice(ctx, ctx.learn.D, lambda x: ctx.score(x, side), x, y)
+    return (a - b).square().mean()
+
+# %% ../../nbs/tricks/consistency.ipynb #5d29d884
+@patch
+def d_term(self:Consistency, ctx):
+    total, x, xf = ctx.l_real.new_zeros(()), ctx.x, ctx.xf.detach()
+    if self.lambda_real: total = total + self.lambda_real*self.apart(ctx, x, self.changed_sample(x, ctx, 'real'), 'real')
+    if self.lambda_fake: total = total + self.lambda_fake*self.apart(ctx, xf, self.changed_sample(xf, ctx, 'fake'), 'fake')
+    if self.lambda_d:
+        with torch.no_grad(): pair = self.neighbours(ctx)
+        total = total + self.lambda_d*self.apart(ctx, *pair, 'fake')
+    return self.risen(ctx.step)*total
+
+@patch
+def g_term(self:Consistency, ctx):
+    if not self.lambda_g: return ctx.l_fake.new_zeros(())
+    a, b = self.neighbours(ctx)
+    moved = (a - b).float().square().flatten(1).mean(1)
+    return -self.lambda_g*self.risen(ctx.step)*moved.clamp(max=self.cap*self.std**2).mean()

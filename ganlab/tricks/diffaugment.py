@@ -9,6 +9,10 @@ from torch import Tensor
 from ..data import back_to, standard
 from ..trick import Flag, Num, Trick
 
+# %% auto #0
+__all__ = ['spread', 'shifted', 'holed', 'sometimes', 'augment', 'images_only', 'DiffAugment']
+
+# %% ../../nbs/tricks/diffaugment.ipynb #6702bf80
 def spread(
     x:Tensor, # images (B, C, H, W)
     c:Tensor, # factors (B, 1, 1, 1)
@@ -26,10 +30,12 @@ def shifted(
     h, w = x.shape[2:]
     b, i, j = (torch.arange(n, device=x.device) for n in (len(x), h, w))
     i, j = i - dy[:, None], j - dx[:, None]                                         # where each row and column comes from
-    out = x[b[:, None, None], :, i.clamp(0, h - 1)[:, :, None], j.clamp(0, w - 1)[:, None]].permute(0, 3, 1, 2)
+    rows, cols = i.clamp(0, h - 1)[:, :, None], j.clamp(0, w - 1)[:, None]
+    out = x[b[:, None, None], :, rows, cols].permute(0, 3, 1, 2)
     inside = ((i >= 0) & (i < h))[:, :, None] & ((j >= 0) & (j < w))[:, None]
     return out*inside[:, None].to(x.dtype)
 
+# %% ../../nbs/tricks/diffaugment.ipynb #9379326c
 def holed(
     x:Tensor, # images (B, C, H, W)
     top:Tensor, left:Tensor, # the hole's first row and column (B,); it may lie partly outside
@@ -40,9 +46,6 @@ def holed(
     hole = ((i >= 0) & (i < size[0]))[:, :, None] & ((j >= 0) & (j < size[1]))[:, None]
     return x*(~hole[:, None]).to(x.dtype)
 
-# %% auto #0
-__all__ = ['spread', 'shifted', 'holed', 'sometimes', 'augment', 'images_only', 'DiffAugment']
-
 # %% ../../nbs/tricks/diffaugment.ipynb #912314d3
 def sometimes(
     x:Tensor, y:Tensor, # images before and after a change (B, C, H, W)
@@ -52,6 +55,7 @@ def sometimes(
     "Each image from `y` with probability `p`, else from `x`."
     return y if p >= 1 else torch.where(torch.rand(len(x), 1, 1, 1, generator=g, device=x.device) < p, y, x)
 
+# %% ../../nbs/tricks/diffaugment.ipynb #0a9f79c3
 def augment(
     x:Tensor,             # images (B, C, H, W) in [-1, 1]
     g:torch.Generator,    # the stream of the draws
@@ -70,14 +74,18 @@ def augment(
     if translation:
         r, c = int(strength*h/8 + .5), int(strength*w/8 + .5)      # to the nearest pixel, as the authors do
         x = sometimes(x, shifted(x, whole(-r, r), whole(-c, c)), p, g)
-    if cutout:
-        a, b = int(strength*h/2 + .5), int(strength*w/2 + .5)
-        x = sometimes(x, holed(x, whole(0, h - a%2) - a//2, whole(0, w - b%2) - b//2, (a, b)), p, g)   # the centre is anywhere, the border included
+    if cutout: x = sometimes(x, _cut(x, whole, int(strength*h/2 + .5), int(strength*w/2 + .5)), p, g)
     return x
 
+def _cut(x, whole, a, b): # a hole of a x b pixels; its centre is anywhere, the border included
+    h, w = x.shape[2:]
+    return holed(x, whole(0, h - a%2) - a//2, whole(0, w - b%2) - b//2, (a, b))
+
+# %% ../../nbs/tricks/diffaugment.ipynb #de9f3a42
 def images_only(title:str, learn)->str|None: # one sentence, or None
     "Why a trick about images does not apply."
-    if len(learn.source.shape) != 3: return f"{title} changes images, and these samples are vectors of {learn.source.shape[0]} numbers."
+    shape = learn.source.shape
+    if len(shape) != 3: return f"{title} changes images, and these samples are vectors of {shape[0]} numbers."
 
 class DiffAugment(Trick):
     "Random changes of what D sees, through which G learns."
@@ -95,7 +103,8 @@ class DiffAugment(Trick):
 
     def why_not(self, learn): return images_only(self.title, learn)
     def caution(self, learn):
-        if not (self.color or self.translation or self.cutout) or not self.strength: return "With no family chosen, or at strength 0, D sees the images as they are."
+        if self.strength and (self.color or self.translation or self.cutout): return None
+        return "With no family chosen, or at strength 0, D sees the images as they are."
     def inputs(self, x, ctx):
         if not self.strength: return x
         x = augment(standard(x, ctx.learn.range), ctx.rng(), self.color, self.translation, self.cutout, self.strength)

@@ -6,9 +6,16 @@
 from __future__ import annotations
 import torch
 from torch import nn
-from ..engine.surgery import Grafted, hidden
+from fastcore.basics import patch
+from ..engine.layers import Dropouts
+from ..engine.sites import hidden
+from ..engine.surgery import Grafted
 from ..trick import Flag, Int, Num, Text
 
+# %% auto #0
+__all__ = ['Drop', 'Dropout']
+
+# %% ../../nbs/tricks/dropout.ipynb #c47b20cb
 class Drop(nn.Module):
     "Dropout whose p is a buffer that moves while it trains; the identity in eval mode."
     def __init__(self, linear:bool, maps:bool, device=None): # behind a Linear layer? whole maps?
@@ -17,12 +24,10 @@ class Drop(nn.Module):
         self.register_buffer('p', torch.zeros((), device=device))
     def forward(self, x): # (B, C, ...), or (B, ..., C) behind a Linear layer
         if not self.training: return x
-        shape = x.shape if self.linear or not self.maps else (*x.shape[:2], *[1]*(x.ndim - 2))
+        shape = x.shape
+        if self.maps and not self.linear: shape = (*x.shape[:2], *[1]*(x.ndim - 2))
         keep = torch.rand(shape, device=x.device) >= self.p
         return x*(keep/(1 - self.p)).to(x.dtype)
-
-# %% auto #0
-__all__ = ['Drop', 'Dropout']
 
 # %% ../../nbs/tricks/dropout.ipynb #269f0b7a
 class Dropout(Grafted):
@@ -43,21 +48,38 @@ class Dropout(Grafted):
         if isinstance(found, str): return f'{self.title}: {found}'
         return [(s, 'after', lambda s=s: Drop(s.weighs and s.last, self.maps, learn.device)) for s in found]
     def caution(self, learn):
-        own = next((n for n, m in learn.D.named_modules() if isinstance(m, nn.modules.dropout._DropoutNd) and m.p), None)
+        drops = (n for n, m in learn.D.named_modules() if isinstance(m, Dropouts) and m.p)
+        own = next(drops, None)
         if own is not None: return f"D.{own} drops units already; the two shares add up."
-    def attach(self, learn, undo):
-        super().attach(learn, undo)
-        if not self.ramp: self.move(learn)
-    def move(self, learn):
-        "Bring p one step nearer to its value."
-        for m in self.parts(learn): m.p.add_((self.p - m.p).clamp(*[v*self.p/self.ramp for v in (-1, 1)]) if self.ramp and self.p else self.p - m.p)
-    def after_g(self, ctx):
-        if not self.leaving: return self.move(ctx.learn)
-        done, n = self.leaving
-        for m in self.parts(ctx.learn): m.p.mul_((n - done - 1)/(n - done))
-    def leave(self, learn)->int: return self.ramp
-    def changed(self, learn, old):
-        if old['layer'] != self.layer: raise ValueError(f"{self.name}: layer cannot change while it is on; turn it off first")
-        for m in self.parts(learn): m.maps = self.maps
-    def restored(self, learn):
-        for m in self.parts(learn): m.maps = self.maps
+
+# %% ../../nbs/tricks/dropout.ipynb #9bfeabfe
+@patch
+def attach(self:Dropout, learn, undo):
+    Grafted.attach(self, learn, undo)
+    if not self.ramp: self.move(learn)
+
+@patch
+def move(self:Dropout, learn):
+    "Bring p one step nearer to its value."
+    for m in self.parts(learn):
+        way = self.p - m.p
+        if self.ramp and self.p: way = way.clamp(-self.p/self.ramp, self.p/self.ramp)
+        m.p.add_(way)
+
+@patch
+def after_g(self:Dropout, ctx):
+    if not self.leaving: return self.move(ctx.learn)
+    done, n = self.leaving
+    for m in self.parts(ctx.learn): m.p.mul_((n - done - 1)/(n - done))
+
+@patch
+def leave(self:Dropout, learn)->int: return self.ramp
+
+@patch
+def changed(self:Dropout, learn, old):
+    if old['layer'] != self.layer: raise ValueError(f"{self.name}: layer cannot change while it is on; turn it off first")
+    self.restored(learn)
+
+@patch
+def restored(self:Dropout, learn):
+    for m in self.parts(learn): m.maps = self.maps

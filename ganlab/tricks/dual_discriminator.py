@@ -11,10 +11,11 @@ from torch import nn
 from torch.nn.functional import avg_pool2d, softplus
 from torch.nn.utils import parametrize
 from ..losses import loss_name
-from ..engine.meters import eval_mode
+from ..engine.still import eval_mode
 from ..engine.rng import borrowed_rng
-from ..engine.surgery import added, hosts, insert, remove
-from ..engine.switch import Refused
+from ..engine.sites import added
+from ..engine.surgery import hosts, insert, remove
+from ..engine.change import Refused
 from ..trick import Choice, Int, Num, Trick
 
 _name = 'dual_discriminator'

@@ -11,7 +11,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 from torch.nn.utils.spectral_norm import SpectralNorm as LegacySpectralNorm
 from ..engine.rng import borrowed_rng
 from ..engine.snapshots import canonical, named_params
-from ..engine.surgery import held, swapped
+from ..engine.still import held, swapped
 from ..trick import Choice, Num, Trick
 
 class EMA(Trick):

@@ -7,7 +7,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from functools import cache
 import torch
-from ..engine.surgery import held
+from ..engine.still import held
 from ..trick import Trick
 from .unrolled import remembered
 

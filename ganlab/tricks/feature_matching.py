@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from ..losses import loss_name, loss_title, scores_of
 from ..engine.rng import borrowed_rng
-from ..engine.surgery import at, held, instead, layers, taken
+from ..engine.sites import at, instead, layers, taken
+from ..engine.still import held
 from ..trick import Choice, Int, Num, Text, Trick
 
 def feature_gap(

@@ -6,9 +6,9 @@
 from __future__ import annotations
 import torch
 from torch import Tensor, nn
-from ..engine.meters import eval_mode, input_grads, no_way_back, plain_ops
+from ..engine.still import eval_mode, held
+from ..engine.meters import input_grads, no_way_back, plain_ops
 from ..engine.rng import borrowed_rng
-from ..engine.surgery import held
 from ..trick import Choice, Int, Num, Trick
 
 where = ('real', 'fake', 'both', 'interp', 'dragan')

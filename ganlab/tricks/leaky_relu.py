@@ -6,7 +6,7 @@
 from __future__ import annotations
 from torch import nn
 from torch.nn import functional as F
-from ..engine.surgery import added
+from ..engine.sites import added
 from ..trick import Choice, Int, Num, Trick
 
 class Leaky(nn.LeakyReLU):

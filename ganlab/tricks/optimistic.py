@@ -5,62 +5,74 @@
 # %% ../../nbs/tricks/optimistic.ipynb #2196f74d
 from __future__ import annotations
 import torch
-from torch import Tensor
+from fastcore.basics import patch
+from ..engine.optimizers import kind_of, usual_kind
 from ..trick import Num, Trick
-from .unrolled import rule_of
 
-def direction(
-    g:Tensor,     # a parameter's gradient
-    state:dict,   # the optimiser's state for it, after its step
-    options:dict, # of its group: betas, eps, ...
-)->Tensor:        # of the parameter's shape
-    "Where SGD, Adam, AdamW or RMSprop has just gone, per unit of learning rate."
-    if 'exp_avg' in state:
-        (b1, b2), t = options['betas'], state['step'].double()
-        return (state['exp_avg']/(1 - b1**t))/((state['exp_avg_sq']/(1 - b2**t)).sqrt() + options['eps'])
-    if 'square_avg' in state: return g/(state['square_avg'].sqrt() + options['eps'])
-    if (m := state.get('momentum_buffer')) is None: return g
-    return g + options['momentum']*m if options['nesterov'] else m.clone()
+# %% auto #0
+__all__ = ['directed', 'Optimistic']
+
+# %% ../../nbs/tricks/optimistic.ipynb #df863511
+def directed(opt)->bool: return (kind := usual_kind(opt)) is not None and kind.direction is not None # is it known where it goes?
 
 class Optimistic(Trick):
     "Steps corrected by the change of direction."
     name, title, number = 'optimistic', 'Optimistic updates', 41
-    short = 'Each step is corrected by how much the direction has turned since the last, so that players who circle each other spiral inwards.'
+    short = ('Each step is corrected by how much the direction has turned since the last, '
+             'so that players who circle each other spiral inwards.')
     source = 'Daskalakis 2018 (1711.00141) Algorithm 1'
     acts = "both optimisers' steps"
     purpose = 'Stop the circling'
     order = -100     # the step is whole before others look at the weights
     weight = Num(1, 0, 1, 'share of the correction; 0 is the plain step')
 
-    def __init__(self, **params): super().__init__(**params); self.last, self.grads = {}, {}    # 'd/...' or 'g/...' -> direction of the last step
+    def __init__(self, **params):
+        super().__init__(**params)
+        self.last, self.grads = {}, {}    # 'd/...' or 'g/...' -> direction of the last step; gradients of this one
     def why_not(self, learn):
         for which, opt in (('D', learn.opt_d), ('G', learn.opt_g)):
-            if rule_of(opt) is None: return f"Optimism must know the direction of a step: of SGD, Adam, AdamW or RMSprop in their usual form, and {which}'s optimiser is {type(opt).__name__} or a variant."
+            if not directed(opt):
+                return (f"Optimism must know the direction of a step: of SGD, Adam, AdamW or RMSprop in their usual form, "
+                        f"and {which}'s optimiser is {type(opt).__name__} or a variant.")
     def caution(self, learn):
         limit, lag = (1/3, '1/3') if learn.update == 'simultaneous' or learn.tricks.together else (1/2, '1/2')
         for which, opt in (('D', learn.opt_d), ('G', learn.opt_g)):
             b = max(g['betas'][0] if 'betas' in g else g.get('momentum', 0) for g in opt.param_groups)
-            if b >= limit: return f"With a momentum of {b:g} {which}'s steps lag by as much as optimism hastens them, or more; take one (β₁) below {lag}."
-    def note(self, ctx): self.grads = {n: p.grad for n, p in ctx.learn.params[ctx.phase].items() if p.grad is not None}
-    @torch.no_grad()
-    def correct(self, ctx):
-        key, ps, opt = ctx.phase, ctx.learn.params[ctx.phase], ctx.learn.opt_d if ctx.phase == 'd' else ctx.learn.opt_g
-        options = {id(p): g for g in opt.param_groups for p in g['params']}
-        for n, g in self.grads.items():
-            o, was = options[id(ps[n])], self.last.get(f'{key}/{n}')
-            d = self.last[f'{key}/{n}'] = direction(g, opt.state.get(ps[n], {}), o)
-            if was is not None and was.shape == d.shape: ps[n].add_(d - was, alpha=-o['lr']*self.weight)
-        for n in [n for n in self.last if n.startswith(f'{key}/') and n[2:] not in ps]: del self.last[n]
-        self.grads = {}
+            if b >= limit:
+                return (f"With a momentum of {b:g} {which}'s steps lag by as much as optimism hastens them, or more; "
+                        f"take one (β₁) below {lag}.")
 
-    def before_d(self, ctx): self.note(ctx)
-    def before_g(self, ctx): self.note(ctx)
-    def after_d(self, ctx): self.correct(ctx)
-    def after_g(self, ctx): self.correct(ctx)
-    def detach(self, learn): self.last = {}
-    def state_dict(self): return dict(self.last)
-    def load_state_dict(self, s): self.last = {n: d.clone() for n, d in s.items()}
-    def restored(self, learn): self.last = {n: d.to(learn.device) for n, d in self.last.items()}
+# %% ../../nbs/tricks/optimistic.ipynb #2d39b213
+@patch
+def note(self:Optimistic, ctx):
+    self.grads = {n: p.grad for n, p in ctx.learn.params[ctx.phase].items() if p.grad is not None}
 
-# %% auto #0
-__all__ = ['direction', 'Optimistic']
+@patch
+@torch.no_grad()
+def correct(self:Optimistic, ctx):
+    key, ps, opt = ctx.phase, ctx.learn.params[ctx.phase], ctx.learn.rates.opts[ctx.phase]
+    options, kind = {id(p): g for g in opt.param_groups for p in g['params']}, kind_of(opt)
+    for n, g in self.grads.items():
+        p, was = ps[n], self.last.get(f'{key}/{n}')
+        o = options[id(p)]
+        d = self.last[f'{key}/{n}'] = kind.direction(g, opt.state.get(p, {}), o)
+        if was is not None and was.shape == d.shape: p.add_(d - was, alpha=-o['lr']*self.weight)
+    for n in [n for n in self.last if n.startswith(f'{key}/') and n[2:] not in ps]: del self.last[n]
+    self.grads = {}
+
+@patch
+def before_d(self:Optimistic, ctx): self.note(ctx)
+@patch
+def before_g(self:Optimistic, ctx): self.note(ctx)
+@patch
+def after_d(self:Optimistic, ctx): self.correct(ctx)
+@patch
+def after_g(self:Optimistic, ctx): self.correct(ctx)
+@patch
+def detach(self:Optimistic, learn): self.last = {}
+@patch
+def state_dict(self:Optimistic): return dict(self.last)
+@patch
+def load_state_dict(self:Optimistic, s): self.last = {n: d.clone() for n, d in s.items()}
+@patch
+def restored(self:Optimistic, learn): self.last = {n: d.to(learn.device) for n, d in self.last.items()}

@@ -5,43 +5,30 @@
 # %% ../../nbs/tricks/optimizer.ipynb #f1084c2b
 from __future__ import annotations
 import math, torch
+from collections.abc import Sequence
 from contextlib import contextmanager
 from fastcore.basics import patch
+from ..engine.optimizers import akin, kind_of, optimizers
 from ..engine.snapshots import named_params
-from ..trick import Choice, Flag, Num, Trick
-
-makers = dict(  # groups, momentum, smoothing -> optimiser
-    adam=lambda ps, momentum, smoothing: torch.optim.Adam(ps, betas=(momentum, smoothing), fused=True),
-    rmsprop=lambda ps, momentum, smoothing: torch.optim.RMSprop(ps, alpha=smoothing),
-    sgd=lambda ps, momentum, smoothing: torch.optim.SGD(ps, momentum=momentum, fused=None if momentum else True))   # the fused one fails where some have a buffer and others none yet
-
-def kind(opt)->str: return type(opt).__name__.lower() # 'adam', 'adamw', 'rmsprop', 'sgd', ...
-
-def means(
-    g:dict, # a group of an optimiser
-    s:dict, # the state of one of its parameters
-)->tuple: # updates so far, m̂ and v̂, each None where it is not kept
-    "What an optimiser remembers of a parameter's gradients."
-    t = float(s.get('step', 0))
-    if 'exp_avg_sq' in s and t: return t, *(s[k]/(1 - b**t) for k, b in zip(('exp_avg', 'exp_avg_sq'), g['betas']))
-    if 'square_avg' in s: return t, None, s['square_avg']
-    b = s.get('momentum_buffer')
-    return t, None if b is None else b*(1 - g['momentum']), None
-
-def state_for(
-    opt, g:dict, # the new optimiser, and its group
-    t:float, m, v, # as `means` gives them
-)->dict: # a parameter's state; empty: it begins anew
-    "The same memory, in the form that `opt` keeps."
-    if kind(opt) == 'sgd': return dict(momentum_buffer=m/(1 - g['momentum'])) if m is not None and g['momentum'] else {}
-    if v is None: return {}
-    if kind(opt) == 'rmsprop': return dict(step=torch.tensor(t), square_avg=v.clone())
-    b1, b2 = g['betas']
-    t = t if t and m is not None else round(3/(1 - b2))
-    return dict(step=torch.tensor(float(t), device=v.device), exp_avg=torch.zeros_like(v) if m is None else m*(1 - b1**t), exp_avg_sq=v*(1 - b2**t))
+from ..trick import Flag, Num, Param, Trick
 
 # %% auto #0
-__all__ = ['makers', 'kind', 'means', 'state_for', 'recorded_squares', 'size_of', 'Optimizer', 'put']
+__all__ = ['Kinds', 'kind', 'means', 'raw_steps', 'decoupled', 'keeps_squares', 'recorded_squares', 'size_of', 'Optimizer', 'put',
+           'follow', 'part']
+
+# %% ../../nbs/tricks/optimizer.ipynb #1a645b2c
+class Kinds(Sequence):
+    "'keep', and the names of the optimisers that are known by now."
+    def __len__(self): return 1 + len(optimizers)
+    def __getitem__(self, i): return ('keep', *optimizers)[i]
+
+def kind(opt)->str: return type(opt).__name__.lower() if (k := kind_of(opt)) is None else k.name # 'adam', 'sgd', ...
+def means(g:dict, s:dict, opt=None)->tuple: return akin(opt, s).recall(g, s) # a group, the state of a parameter -> t, m̂, v̂
+def raw_steps(opt)->bool: return (k := kind_of(opt)) is not None and k.raw_steps # as long as its gradients?
+def decoupled(opt)->bool: return (k := kind_of(opt)) is not None and k.decoupled # does its weight decay go beside the gradient?
+def keeps_squares(k, s=None)->bool: # a kind; the state of a parameter, or None
+    "Does a kind remember how large gradients are, or does a state?"
+    return any(power == 2 and (s is None or key in s) for key, power in k.moments.items())
 
 # %% ../../nbs/tricks/optimizer.ipynb #64c0dfb9
 def recorded_squares(learn, key:str)->dict: # parameter -> mean square of its latest recorded gradient
@@ -56,11 +43,12 @@ def size_of(opt, squares:dict)->float: # 0. where nothing is known
     total = n = 0
     for g in opt.param_groups:
         for p in g['params']:
-            _, _, v = means(g, opt.state.get(p, {}))
+            _, _, v = means(g, opt.state.get(p, {}), opt)
             if v is None and p not in squares: continue
             total, n = total + (v.sum().item() if v is not None else squares[p]*p.numel()), n + p.numel()
     return math.sqrt(total/n) if n else 0.
 
+# %% ../../nbs/tricks/optimizer.ipynb #fa0e9403
 class Optimizer(Trick):
     "Another optimiser for D, G or both, with the old one's memory."
     name, title, number = 'optimizer', 'Optimiser', 19
@@ -69,33 +57,47 @@ class Optimizer(Trick):
     acts = 'optimisers'
     purpose = 'Rates and updates'
     owns, rewrites = ('opt',), ('moments',)
-    opt_d = Choice('rmsprop', ('keep', *makers), "D's optimiser", label='D')
-    opt_g = Choice('rmsprop', ('keep', *makers), "G's optimiser", label='G')
+    opt_d = Param('rmsprop', kind='choice', choices=Kinds(), help="D's optimiser", label='D')
+    opt_g = Param('rmsprop', kind='choice', choices=Kinds(), help="G's optimiser", label='G')
     momentum = Num(0., 0, 0.999, "SGD's momentum, or a new Adam's β1")
     smoothing = Num(0.99, 0.5, 0.9999, "RMSprop's α, or a new Adam's β2", label='α, β2')
+    decay = Num(0.01, 0, 1, "a new AdamW's weight decay", label='weight decay')
     match = Flag(True, 'to and from SGD, scale the rate so that steps stay as long as they were')
     learn = None
     def __init__(self, **params):
         super().__init__(**params)
-        self.stash, self.sizes, self.loaded = {}, {}, {}   # optimisers laid by; sizes of gradients; moments from a file or snapshot, all by 'd' or 'g'
+        self.stash, self.sizes = {}, {}     # optimisers laid by, sizes of gradients, both by 'd' or 'g'
+        self.loaded = {}                    # moments from a file or snapshot
 
-    def wanted(self, learn, key:str)->str|None: # None: the one that was there
-        "The kind of optimiser asked for."
-        k = self.params[f'opt_{key}']
-        return None if k in ('keep', kind(self.stash.get(key, learn.rates.opts[key]))) else k
-    def why_not(self, learn):
-        if any(self.wanted(learn, key) for key in 'dg'): return
-        if self.opt_d == self.opt_g == 'keep': return 'Optimiser: D and G both keep theirs; choose another for one of them.'
-        return 'Optimiser: D and G are trained by these already; choose another for one of them.'
-    def caution(self, learn):
-        said = []
-        for key, opt in learn.rates.opts.items():
-            who, old, new = f"{key.upper()}'s {type(opt).__name__}", kind(opt), self.wanted(learn, key)
-            if not new: continue
-            if not any(k in s for s in opt.state.values() for k in ('exp_avg_sq', 'square_avg')) and old not in ('adam', 'adamw', 'rmsprop', 'sgd'): said.append(f'{who} keeps its memory in a form of its own, so {new} begins anew.')
-            elif 'sgd' in (old, new) and self.match and not size_of(opt, recorded_squares(learn, key)): said.append(f'{who} has seen no gradient yet, so its rate is not matched.')
-            if old == 'adamw' and any(g['weight_decay'] for g in opt.param_groups): said.append(f'{who} decays weights beside the gradient, {new} through it.')
-        return ' '.join(said) or None
+# %% ../../nbs/tricks/optimizer.ipynb #23591297
+@patch
+def wanted(self:Optimizer, learn, key:str)->str|None: # None: the one that was there
+    "The kind of optimiser asked for."
+    k = self.params[f'opt_{key}']
+    return None if k in ('keep', kind(self.stash.get(key, learn.rates.opts[key]))) else k
+
+@patch
+def why_not(self:Optimizer, learn):
+    if any(self.wanted(learn, key) for key in 'dg'): return
+    if self.opt_d == self.opt_g == 'keep': return 'Optimiser: D and G both keep theirs; choose another for one of them.'
+    return 'Optimiser: D and G are trained by these already; choose another for one of them.'
+
+@patch
+def caution(self:Optimizer, learn):
+    said = [o for key in 'dg' if (new := self.wanted(learn, key)) for o in self.lost(learn, key, new)]
+    return ' '.join(said) or None
+
+@patch
+def lost(self:Optimizer, learn, key:str, new:str): # -> sentences
+    "What does not go over to a `new` optimiser of D or G."
+    opt, to = learn.rates.opts[key], optimizers[new]
+    who = f"{key.upper()}'s {type(opt).__name__}"
+    if kind_of(opt) is None and not any(keeps_squares(akin(opt, s), s) for s in opt.state.values()):
+        yield f'{who} keeps its memory in a form of its own, so {new} begins anew.'
+    elif raw_steps(opt) != to.raw_steps and self.match and not size_of(opt, recorded_squares(learn, key)):
+        yield f'{who} has seen no gradient yet, so its rate is not matched.'
+    if decoupled(opt) and not to.decoupled and any(g['weight_decay'] for g in opt.param_groups):
+        yield f'{who} decays weights beside the gradient, {new} through it.'
 
 # %% ../../nbs/tricks/optimizer.ipynb #905b0cdf
 def put(learn, key:str, opt, base:list): # base: rates and the like of each group, before factors
@@ -117,37 +119,58 @@ def whole(self:Optimizer, learn):
         self.stash, self.sizes = mine
         raise
 
+# %% ../../nbs/tricks/optimizer.ipynb #7fcdf0f6
+@patch
+def begun(self:Optimizer, learn, key:str, new:str): # -> optimiser
+    "A `new` one of the groups that there are, with their rates."
+    old, base, main = learn.rates.opts[key], learn.rates.base[key], learn.rates.main[key]
+    groups = [dict(params=list(g['params']), **{k: b[k] for k in ('lr', 'weight_decay') if k in b})
+              for g, b in zip(old.param_groups, base)]
+    if optimizers[new].decoupled:
+        for g in groups: g['weight_decay'] = self.decay
+    elif decoupled(old) and key in self.stash:      # what the trick's own decayed beside the gradient
+        for g in groups: g['weight_decay'] = self.stash[key].param_groups[0].get('weight_decay', 0)
+    opt = optimizers[new].make(groups, base[main]['lr'], self.momentum, self.smoothing)
+    for g, to in zip(old.param_groups, opt.param_groups):
+        if isinstance(g.get('eps'), float) and 'eps' in to: to['eps'] = g['eps']      # Adafactor has two
+    return opt
+
 @patch
 @torch.no_grad()
 def turn(self:Optimizer, learn, key:str, new:str):
     "Lay the optimiser by, the first time, and make a `new` one with its memory."
-    old, base, squares = learn.rates.opts[key], learn.rates.base[key], recorded_squares(learn, key)
-    if kind(old) != 'sgd' or not self.sizes.get(key): self.sizes[key] = size_of(old, squares)
-    groups = [dict(params=list(g['params']), **{k: b[k] for k in ('lr', 'weight_decay') if k in b}) for g, b in zip(old.param_groups, base)]
-    opt = makers[new](groups, self.momentum, self.smoothing)
-    for g, to in zip(old.param_groups, opt.param_groups):
-        if isinstance(g.get('eps'), float) and 'eps' in to: to['eps'] = g['eps']      # Adafactor has two
+    old, base, squares, to = learn.rates.opts[key], learn.rates.base[key], recorded_squares(learn, key), optimizers[new]
+    blind = (k := kind_of(old)) is not None and not keeps_squares(k)
+    if not blind or not self.sizes.get(key): self.sizes[key] = size_of(old, squares)
+    opt = self.begun(learn, key, new)
+    for g, options in zip(old.param_groups, opt.param_groups):
         for p in g['params']:
-            t, m, v = means(g, old.state.get(p, {}))
-            if v is None and kind(old) == 'sgd' and p in squares: v = torch.full_like(p, squares[p])
-            if s := state_for(opt, to, t, m, v): opt.state[p] = s
+            t, m, v = means(g, old.state.get(p, {}), old)
+            if v is None and blind and p in squares: v = torch.full_like(p, squares[p])
+            if s := to.keep(options, t, m, v): opt.state[p] = s
     if key not in self.stash:
         for g, b in zip(old.param_groups, base): g.update(b)
         self.stash[key] = old
     learn.use_opt(key, opt)
 
+# %% ../../nbs/tricks/optimizer.ipynb #84f6bce9
 @patch
 def give_back(self:Optimizer, learn, key:str):
     "The optimiser that was laid by trains again, on the parameters there are now."
     old, now, base = self.stash.pop(key), learn.rates.opts[key], learn.rates.base[key]
+    follow(old, now, old.param_groups[learn.rates.main[key]])
+    self.sizes.pop(key, None)
+    kept = ('lr',) if decoupled(now) and not decoupled(old) else ('lr', 'weight_decay')
+    put(learn, key, old, [{k: b[k] for k in kept if k in b} for b in base])
+
+def follow(old, now, main:dict): # main: the group of `old` for what has come meanwhile
+    "Give `old` the parameters of `now`, in its groups, and its state of them alone."
     its = {p: g for g in old.param_groups for p in g['params']}
-    main = old.param_groups[learn.rates.main[key]]
-    groups = [{**next((its[p] for p in g['params'] if p in its), main), 'params': list(g['params'])} for g in now.param_groups]
+    def of(ps): return next((its[p] for p in ps if p in its), main)
+    groups = [{**of(g['params']), 'params': list(g['params'])} for g in now.param_groups]
     there = {p for g in groups for p in g['params']}
     for p in [p for p in old.state if p not in there]: del old.state[p]
     old.param_groups[:] = groups
-    self.sizes.pop(key, None)
-    put(learn, key, old, [{k: b[k] for k in ('lr', 'weight_decay') if k in b} for b in base])
 
 # %% ../../nbs/tricks/optimizer.ipynb #cd198cc6
 @patch
@@ -166,43 +189,58 @@ def detach(self:Optimizer, learn):
 @patch
 def changed(self:Optimizer, learn, old):
     if why := self.why_not(learn): raise ValueError(why)
-    numbers = any(old[k] != self.params[k] for k in ('momentum', 'smoothing'))
+    numbers = any(old[k] != self.params[k] for k in ('momentum', 'smoothing', 'decay'))
     with self.whole(learn): self.adapt({key: self.wanted(learn, key) for key in 'dg'}, numbers)
 
 @patch
-def adapt(self:Optimizer, kinds:dict, anew=False): # kinds: by 'd' or 'g', None for the one that was there; anew: even where the kind stays
+def adapt(self:Optimizer,
+    kinds:dict, # by 'd' or 'g', None for the one that was there
+    anew=False, # even where the kind stays
+):
     "Have optimisers of these kinds."
     for key, new in kinds.items():
-        if new and (anew or key not in self.stash or kind(self.learn.rates.opts[key]) != new): self.turn(self.learn, key, new)
+        other = key not in self.stash or kind(self.learn.rates.opts[key]) != new
+        if new and (anew or other): self.turn(self.learn, key, new)
         elif not new and key in self.stash: self.give_back(self.learn, key)
 
+# %% ../../nbs/tricks/optimizer.ipynb #79571457
 @patch
 def factors(self:Optimizer, step, base):
     "The rates of SGD and of its like in Adam's terms, and the other way round."
-    main = self.learn.rates.main
-    per = lambda o, k: (size[k] if kind(o) == 'sgd' else 1.)/(1 - o.param_groups[main[k]].get('momentum', 0))     # length of a step at a rate of 1
-    size = {k: self.sizes.get(k) or 1. for k in self.stash}
-    return {f'lr_{k}': per(o, k)/per(self.learn.rates.opts[k], k) for k, o in self.stash.items()} if self.match else {}
+    if not self.match: return {}
+    now, main, size = self.learn.rates.opts, self.learn.rates.main, {k: self.sizes.get(k) or 1. for k in self.stash}
+    def per(o, k): # length of a step at a rate of 1
+        return (size[k] if raw_steps(o) else 1.)/(1 - o.param_groups[main[k]].get('momentum', 0))
+    return {f'lr_{k}': per(o, k)/per(now[k], k) for k, o in self.stash.items()}
 
+# %% ../../nbs/tricks/optimizer.ipynb #f7967070
 @patch
 def state_dict(self:Optimizer):
     if not self.learn: return {}
-    nets = dict(d=self.learn.D, g=self.learn.G)
-    return dict(kinds={k: kind(self.learn.rates.opts[k]) if k in self.stash else None for k in 'dg'}, sizes=dict(self.sizes)) | \
-           {f'{k}/{n}/{what}': v for k, o in self.stash.items() for n, p in named_params(nets[k]).items() for what, v in o.state.get(p, {}).items() if torch.is_tensor(v)}
+    out = dict(kinds={k: kind(self.learn.rates.opts[k]) if k in self.stash else None for k in 'dg'}, sizes=dict(self.sizes))
+    for k, o in self.stash.items():
+        for n, p in named_params(self.learn.D if k == 'd' else self.learn.G).items():
+            out.update({f'{k}/{n}/{what}': v for what, v in o.state.get(p, {}).items() if torch.is_tensor(v)})
+    return out
 
 @patch
 def refit(self:Optimizer, s): self.adapt(s['kinds'])
+
 @patch
 def load_state_dict(self:Optimizer, s):
     if s: self.sizes, self.loaded = dict(s['sizes']), {k: v for k, v in s.items() if torch.is_tensor(v)}
+
 @patch
 def restored(self:Optimizer, learn):
     for key, opt in self.stash.items():
         groups = {p: g for g in opt.param_groups for p in g['params']}
         for n, p in named_params(learn.D if key == 'd' else learn.G).items():
-            head, on_device = f'{key}/{n}/', groups.get(p, {}).get('fused')
-            s = {k[len(head):]: (v.to(p.device) if v.ndim or on_device else v).clone() for k, v in self.loaded.items() if k.startswith(head)}
             opt.state.pop(p, None)
+            s = part(self.loaded, f'{key}/{n}/', p.device, groups.get(p, {}).get('fused'))
             if s: opt.state[p] = s
     self.loaded = {}
+
+def part(loaded:dict, head:str, device, fused)->dict: # fused: are single numbers on the device, too?
+    "Copies of the tensors whose names begin with `head`, where the parameter is."
+    def placed(v): return (v.to(device) if v.ndim or fused else v).clone()
+    return {k[len(head):]: placed(v) for k, v in loaded.items() if k.startswith(head)}

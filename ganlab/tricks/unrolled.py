@@ -6,45 +6,29 @@
 from __future__ import annotations
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
 import torch
 from torch.nn.functional import softplus
 from torch.nn.utils.parametrize import ParametrizationList
-from ..engine.meters import eval_mode, no_way_back, plain_ops
+from fastcore.basics import patch
+from ..engine.inside import own_buffers, own_children
+from ..engine.meters import no_way_back
+from ..engine.optimizers import optimizers, usual_kind
 from ..engine.rng import borrowed_rng
-from ..engine.surgery import held, swapped
+from ..engine.still import eval_mode, held, swapped
+from ..engine.twice import aside, first_line, not_twice, tried
 from ..trick import Choice, Ctx, Flag, Int, Num, Trick
 
-def sgd(w, g, s, o): # a weight, its gradient, the optimiser's state for it, its group's options -> (weight, state)
-    "A step of `torch.optim.SGD`."
-    if o['weight_decay']: g = g + o['weight_decay']*w
-    if o['momentum']:
-        m = s.get('momentum_buffer')
-        m = g if m is None else o['momentum']*m + (1 - o['dampening'])*g
-        s, g = dict(momentum_buffer=m), g + o['momentum']*m if o['nesterov'] else m
-    return w - o['lr']*g, s
+# %% auto #0
+__all__ = ['sgd', 'plain', 'checkpoints', 'own_weights', 'rule_of', 'look_ahead', 'remembered', 'Unrolled', 'step_reaches',
+           'unasked', 'not_unrolled']
 
-def adam(w, g, s, o):
-    "A step of `torch.optim.Adam` or `AdamW`."
-    b1, b2 = o['betas']
-    if o['weight_decay'] and o.get('decoupled_weight_decay'): w = w*(1 - o['lr']*o['weight_decay'])
-    elif o['weight_decay']: g = g + o['weight_decay']*w
-    t = s['step'].double() + 1 if s else torch.ones((), dtype=torch.double)
-    m, v = (1 - b1)*g + (b1*s['exp_avg'] if s else 0), (1 - b2)*g*g + (b2*s['exp_avg_sq'] if s else 0)
-    rms = (v/(1 - b2**t)).clamp(min=1e-30).sqrt()     # the root of 0 has no slope; 1e-15 is nothing beside eps
-    return w - o['lr']*(m/(1 - b1**t))/(rms + o['eps']), dict(step=t, exp_avg=m, exp_avg_sq=v)
-
-def rmsprop(w, g, s, o):
-    "A step of `torch.optim.RMSprop`."
-    if o['weight_decay']: g = g + o['weight_decay']*w
-    v = (1 - o['alpha'])*g*g + (o['alpha']*s['square_avg'] if s else 0)
-    return w - o['lr']*g/(v.clamp(min=1e-30).sqrt() + o['eps']), dict(square_avg=v)
-
-rules = {torch.optim.SGD: sgd, torch.optim.Adam: adam, torch.optim.AdamW: adam, torch.optim.RMSprop: rmsprop}
-
-def rule_of(opt)->'function|None': # None: not one of those
+# %% ../../nbs/tricks/unrolled.ipynb #cf1026e1
+def rule_of(opt)->'function|None': # (w, g, state, options) -> (w, state); None: it has none, or an unusual form
     "The update of an optimiser as a function."
-    odd = any(g.get(k) for g in opt.param_groups for k in ('amsgrad', 'maximize', 'centered')) or isinstance(opt, torch.optim.RMSprop) and any(g['momentum'] for g in opt.param_groups)
-    return None if odd else rules.get(type(opt))
+    return (kind := usual_kind(opt)) and kind.update
+
+sgd, plain = optimizers['sgd'].update, dict(weight_decay=0, momentum=0)     # a gradient step, and its options
 
 def look_ahead(
     loss,          # weights by name -> scalar
@@ -63,9 +47,6 @@ def look_ahead(
         if detach: ws = {n: w.detach().requires_grad_() for n, w in ws.items()}
     return ws
 
-# %% auto #0
-__all__ = ['rules', 'sgd', 'adam', 'rmsprop', 'rule_of', 'look_ahead', 'remembered', 'Unrolled']
-
 # %% ../../nbs/tricks/unrolled.ipynb #8cb3543a
 @contextmanager
 def remembered(tricks:list):
@@ -76,6 +57,7 @@ def remembered(tricks:list):
     finally:
         for t, s in kept: t.load_state_dict(s)
 
+# %% ../../nbs/tricks/unrolled.ipynb #57009de4
 class Unrolled(Trick):
     "G sees some steps of D ahead."
     name, title, number = 'unrolled', 'Unrolled GAN', 10
@@ -95,68 +77,101 @@ class Unrolled(Trick):
     def around_g(self, update, ctx):
         if not self.steps: return update()
         D = ctx.learn.D
-        with held(D), eval_mode(*[m for m in D.modules() if isinstance(m, ParametrizationList) or 'u' in m._buffers]):
+        moving = [m for m in D.modules() if isinstance(m, ParametrizationList) or 'u' in own_buffers(m)]
+        with held(D), eval_mode(*moving):
             ahead = self.unroll(ctx)
             with swapped(D, ahead): update()
-
-    def unroll(self, ctx)->dict: # D's weights by name
-        "D's weights `steps` updates ahead."
-        learn, c = ctx.learn, Ctx(ctx.learn, ctx.step, ctx.k, 'd')
-        if ctx.xf is None:            # a half step of G: the same fakes as ever
-            with learn.autocast(), borrowed_rng(learn.streams, 'g', ctx.step, ctx.k, learn.device): ctx.xf = learn.G(ctx.z)
-        c.x, c.z, c.xf = ctx.x, ctx.z, (ctx.xf.detach() if self.first_order else ctx.xf).float()
-        def loss(ws):
-            with swapped(learn.D, ws), borrowed_rng(learn.streams, 'd-scores', ctx.step, ctx.k, learn.device):
-                c.l_real, c.l_fake = c.score(c.x, 'real'), c.score(c.xf, 'fake')
-                return learn.summed(learn.loss_now.d_loss(c.l_real, c.l_fake), c)
-        opt, trained = learn.opt_d, set(map(id, learn.trained['d']))
-        group = {id(p): {**g, 'lr': g['lr']*self.rate} for g in opt.param_groups for p in g['params']}
-        names = {n: p for n, p in learn.D.named_parameters() if id(p) in trained}
-        ws, plain = {n: p.detach().requires_grad_() for n, p in names.items()}, dict(weight_decay=0, momentum=0)
-        own = self.inner == 'own'
-        with remembered(learn.tricks.slots['d_term']), torch.autocast(learn.device.type, enabled=False):
-            return look_ahead(loss, ws, rule_of(opt) if own else sgd, {n: opt.state.get(p, {}) if own else {} for n, p in names.items()},
-                              {n: group[id(p)] if own else dict(plain, lr=group[id(p)]['lr']) for n, p in names.items()}, self.steps, self.first_order)
-
     def scores(self, l, ctx):
-        if ctx.l_real is not None and self.steps and not self.first_order: ctx.l_real = ctx.score(ctx.x, 'real')   # what D will say of the reals depends on G too
+        if ctx.l_real is None or not self.steps or self.first_order: return l
+        ctx.l_real = ctx.score(ctx.x, 'real')   # what D will say of the reals depends on G too
         return l
 
+# %% ../../nbs/tricks/unrolled.ipynb #61083462
+@patch
+def lost_d(self:Unrolled, ctx): # weights of D by name -> scalar
+    "D's loss, as a function of its weights: on the batch of G's step, with the random numbers of D's own update."
+    learn, c = ctx.learn, Ctx(ctx.learn, ctx.step, ctx.k, 'd')
+    if ctx.xf is None:            # a half step of G: the same fakes as ever
+        with learn.autocast(), borrowed_rng(learn.streams, 'g', ctx.step, ctx.k, learn.device): ctx.xf = learn.G(ctx.z)
+    c.x, c.z, c.xf = ctx.x, ctx.z, (ctx.xf.detach() if self.first_order else ctx.xf).float()
+    def loss(ws):
+        with swapped(learn.D, ws), borrowed_rng(learn.streams, 'd-scores', ctx.step, ctx.k, learn.device):
+            c.l_real, c.l_fake = c.score(c.x, 'real'), c.score(c.xf, 'fake')
+            return learn.summed(learn.loss_now.d_loss(c.l_real, c.l_fake), c)
+    return loss
+
+@patch
+def unroll(self:Unrolled, ctx)->dict: # D's weights by name
+    "D's weights `steps` updates ahead."
+    learn, opt, loss = ctx.learn, ctx.learn.opt_d, self.lost_d(ctx)
+    trained = set(map(id, learn.trained['d']))
+    options = {id(p): {**g, 'lr': g['lr']*self.rate} for g in opt.param_groups for p in g['params']}
+    names = {n: p for n, p in learn.D.named_parameters() if id(p) in trained}
+    ws = {n: p.detach().requires_grad_() for n, p in names.items()}
+    if self.inner == 'own':
+        states, options = {n: opt.state.get(p, {}) for n, p in names.items()}, {n: options[id(p)] for n, p in names.items()}
+    else: states, options = {n: {} for n in names}, {n: dict(plain, lr=options[id(p)]['lr']) for n, p in names.items()}
+    rule = rule_of(opt) if self.inner == 'own' else sgd
+    with remembered(learn.tricks.slots['d_term']), torch.autocast(learn.device.type, enabled=False):
+        return look_ahead(loss, ws, rule, states, options, self.steps, self.first_order)
+
 # %% ../../nbs/tricks/unrolled.ipynb #5d05d2b7
-def _try(self, learn)->str|None: # one sentence, or None
-    "Why D cannot be unrolled, if it cannot."
-    D, asked, again = learn.D, [False], []
-    def note(m, args): again.append(not asked[0])     # is a layer run that nobody asked, while gradients are taken?
-    hooks = [m.register_forward_pre_hook(note) for m in D.modules() if not m._modules]
-    with borrowed_rng(learn.streams, 'unrolled/try', device=learn.device), held(D, learn.G), torch.autocast(learn.device.type, enabled=False):
+def step_reaches(
+    loss,       # (weights by name, what D sees) -> scalar
+    own:dict,   # D's own weights, by name
+    x,          # what D sees
+    first_order:bool,
+)->tuple: # the loss, and for each of `own` a gradient or None
+    "One update ahead: the loss there, and what of D's own weights it still depends on."
+    lent = {n: p.detach().clone().requires_grad_() for n, p in own.items()}
+    options = dict.fromkeys(own, dict(plain, lr=.01))
+    ahead = look_ahead(lambda ws: loss(ws, x), lent, sgd, {n: {} for n in own}, options, 1, first_order)
+    end = loss(ahead, x)
+    *reached, _ = torch.autograd.grad(end, [*own.values(), x], allow_unused=True, retain_graph=True)
+    return end, reached
+
+@contextmanager
+def unasked(net, asked:list): # asked: [bool], is the network being run on purpose? -> list, True for each layer that ran unasked
+    "Within the block it is noted whether a layer is run that nobody asked, as one is that checkpoints its activations."
+    again = []
+    def note(m, args): again.append(not asked[0])
+    hooks = [m.register_forward_pre_hook(note) for m in net.modules() if not own_children(m)]
+    try: yield again
+    finally:
+        for h in hooks: h.remove()
+
+# %% ../../nbs/tricks/unrolled.ipynb #dd1e3195
+checkpoints = ("Unrolling lends D other weights for a while, and a D that checkpoints its activations asks for them again "
+               "when they are gone; do without torch.utils.checkpoint in D.")
+own_weights = "Unrolling lends D other weights for a while, and D computes with its own D.{} all the same."
+
+def not_unrolled(learn, first_order:bool)->str|None: # one sentence, or None
+    "Why D cannot be unrolled, if it cannot: found by trying."
+    D, asked = learn.D, [False]
+    with unasked(D, asked) as again, aside(learn, 'unrolled/try', D, learn.G):
+        own = {n: p for n, p in D.named_parameters() if p.requires_grad}
+        def loss(ws, x):
+            asked[0] = True
+            with swapped(D, ws): l = softplus(D(x.clone())).sum()
+            asked[0] = False
+            return l
         try:
             with torch.no_grad(), eval_mode(learn.G): x = learn.G(learn.some_z[:2]).float()
             with torch.enable_grad():
-                x.requires_grad_()
-                own = {n: p for n, p in D.named_parameters() if p.requires_grad}
-                def loss(ws):
-                    asked[0] = True
-                    with swapped(D, ws): l = softplus(D(x.clone())).sum()
-                    asked[0] = False
-                    return l
-                lent = {n: p.detach().clone().requires_grad_() for n, p in own.items()}
-                ahead = look_ahead(loss, lent, sgd, {n: {} for n in own}, dict.fromkeys(own, dict(lr=.01, weight_decay=0, momentum=0)), 1, self.first_order)
-                *reached, _ = torch.autograd.grad(end := loss(ahead), [*own.values(), x], allow_unused=True, retain_graph=True)
+                end, reached = step_reaches(loss, own, x.requires_grad_(), first_order)
                 if said := no_way_back(lambda: end, D): raise RuntimeError(said)
         except RuntimeError as e:
-            if 'heckpoint' in str(e): again.append(True)
-            else: return f"Unrolling differentiates D's gradient, and this D does not allow it ({str(e).splitlines()[0][:120].rstrip('. ')}); set first_order=True, or {plain_ops}."
-        finally:
-            for h in hooks: h.remove()
-    if any(again): return "Unrolling lends D other weights for a while, and a D that checkpoints its activations asks for them again when they are gone; do without torch.utils.checkpoint in D."
+            if 'heckpoint' not in str(e):
+                return not_twice('Unrolling', "D's gradient", 'this D does', first_line(e), 'set first_order=True, or ')
+            again.append(True)
+    if any(again): return checkpoints
     fast = next((n for n, g in zip(own, reached) if g is not None), None)
-    if fast: return f"Unrolling lends D other weights for a while, and D computes with its own D.{fast} all the same."
+    if fast: return own_weights.format(fast)
 
-def _why_not(self, learn):
+# %% ../../nbs/tricks/unrolled.ipynb #5f7fef45
+@patch
+def why_not(self:Unrolled, learn):
     if self.inner == 'own' and rule_of(learn.opt_d) is None:
-        return f"Unrolling repeats steps of SGD, Adam, AdamW or RMSprop in their usual form, and D's optimiser is {type(learn.opt_d).__name__} or a variant; set inner='sgd'."
-    key = 'unrolled', self.first_order
-    if key not in learn.found: learn.found[key] = _try(self, learn)     # D's modules have changed, or this is the first time
-    return learn.found[key]
-
-Unrolled.why_not = _why_not
+        return (f"Unrolling repeats steps of SGD, Adam, AdamW or RMSprop in their usual form, and D's optimiser is "
+                f"{type(learn.opt_d).__name__} or a variant; set inner='sgd'.")
+    return tried(learn, ('unrolled', self.first_order), partial(not_unrolled, learn, self.first_order), learn.D)

@@ -1,12 +1,13 @@
 "The panel's views by themselves in Chromium, with the values that Python hands them and no JupyterLab: what stands on the canvases, the words, the tooltips."
 import numpy as np, pytest, torch
 from anywidget import AnyWidget
+from ganlab.base.views import script
 from ganlab.compare import ab
 from ganlab.data import tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.engine.meters import Record
 from ganlab.nets import dcgan
-from ganlab.panels.curves import JS_AXES, Curves, Thinned, series
+from ganlab.panels.curves import Curves, Thinned, series
 from ganlab.panels.samples import Samples
 from ganlab.panels.state import PanelState, make_state
 from ganlab.panels.timeline import Film, Timeline, on_the_line
@@ -71,7 +72,7 @@ def test_the_same_range_in_panel_and_figures(browser):
     early, latest, two = wave.copy(), wave.copy(), rng.normal(size=300)
     early[3] = latest[-1] = 80; two[[7, 8]] = 90, -90
     page = browser.new_page()
-    page.add_script_tag(content=JS_AXES)
+    page.add_script_tag(content=script('panels/axes.js'))
     for curves in ([wave], [early], [latest], [two], [early, -wave], [np.array([np.nan, 2., np.nan])], [np.array([])]):
         for keep in ([0, 1], [0]):
             got = page.evaluate('([c, keep]) => usual(c.map(y => ({ y: y.map(v => v ?? NaN) })), [], keep)', [[[None if np.isnan(v) else float(v) for v in c] for c in curves], keep])

@@ -1,0 +1,153 @@
+import { marked, paper } from './canvas.js';
+import { button, fmt, make, thou } from './kit.js';
+
+// one sample through time, its steps below; `now`: the grid, and the square of it that it is
+export function film(cv, im, past, now, step, col) {
+  const steps = past[past.length - 1] < step ? [...past, step] : past;
+  const k = steps.length;
+  const n = past.length;
+  const w = cv.parentNode.clientWidth;
+  const gap = 2;
+  const s = Math.min(64, (w - gap * (k - 1)) / k);
+  const a = im.width / n;
+  const x = paper(cv, w, s + 16, col);
+  let end = -9;
+  x.fillStyle = col('--gap');
+  x.fillRect(0, 0, k * (s + gap) - gap, s);
+  x.imageSmoothingEnabled = (s * devicePixelRatio) / a < 3;
+  x.imageSmoothingQuality = 'high';
+  x.textAlign = 'center';
+  x.fillStyle = col('--ink2');
+  const at = i =>
+    Math.max(
+      x.measureText(thou(steps[i])).width / 2,
+      Math.min(w - x.measureText(thou(steps[i])).width / 2, i * (s + gap) + s / 2),
+    );
+  const last = k - 1;
+  for (let i = 0; i < k; i++) {
+    x.drawImage(...(i < n ? [im, i * a, 0, a, im.height] : now), i * (s + gap), 0, s, s);
+    const half = x.measureText(thou(steps[i])).width / 2;
+    const room = i === last || at(i) + half + 6 < at(last) - x.measureText(thou(steps[last])).width / 2; // a step that does not fit is left out
+    if (at(i) - half > end && room) {
+      x.fillText(thou(steps[i]), at(i), s + 13);
+      end = at(i) + half + 6;
+    }
+  }
+}
+// one cell of a grid, large
+export function alone(cv, im, i, cols, rows, side, col) {
+  const a = im.width / cols;
+  const b = im.height / rows;
+  const x = paper(cv, side, (side * b) / a, col);
+  x.imageSmoothingEnabled = (side * devicePixelRatio) / a < 3;
+  x.imageSmoothingQuality = 'high';
+  x.drawImage(im, (i % cols) * a, Math.floor(i / cols) * b, a, b, 0, 0, side, (side * b) / a);
+}
+const whose = f =>
+  ({
+    training: thou(f.among) + ' reals',
+    held: thou(f.among) + ' held-out reals',
+    last: 'the last ' + thou(f.among) + ' reals',
+  })[f.which];
+const verdict = r =>
+  r < 0.5 ? 'nearly a copy' : r <= 1.5 ? 'as near as they are to each other' : 'farther than they are from each other';
+export function card(close) {
+  const cv = name => {
+    const c = make('canvas', name);
+    c.setAttribute('role', 'img');
+    return c;
+  };
+  const big = cv('big');
+  const real = cv('nearest');
+  const past = cv('film');
+  const title = make('h4');
+  const when = make('span', 'mut');
+  const x = button('small q shut', 'Close');
+  x.onclick = () => close(true);
+  const score = make('b');
+  const prob = make('span', 'mut');
+  const dist = make('b');
+  const of = make('span', 'mut');
+  const among = make('span');
+  const note = make('p', 'mut note');
+  const fig = (c, cls, text) => make('div', 'fig', c, marked('cap', make('i', cls), text));
+  const one = fig(big, 'chipF', 'fake');
+  const two = fig(real, 'chipR', 'nearest real');
+  const fact = (cls, name, ...kids) =>
+    make('div', '', make('dt', 'cap', make('i', cls), name), make('dd', '', ...kids));
+  const facts = make('dl', '', fact('chipD', "D's score", score, prob), fact('chipR', among, dist, of));
+  const el = make(
+    'div',
+    'card',
+    make('div', 'hd', title, when, make('span', 'sp'), x),
+    make('div', 'pair', one, two, facts),
+    make('div', 'past', past),
+    note,
+  );
+  el.setAttribute('role', 'region');
+  el.onkeydown = e => {
+    if (e.key === 'Escape') {
+      e.stopPropagation();
+      close(true);
+    }
+  };
+  const num = v => (v == null ? '–' : fmt(v));
+  el.tell = (c, o) => {
+    // c: the numbers, perhaps of another sample still; o: {i, n, raw, images}
+    const now = c.index === o.i ? c : {};
+    const own =
+      o.at < 0
+        ? now
+        : {
+            index: now.index,
+            steps: now.steps,
+            step: o.at,
+            note: "D's score and the nearest real are known at the present step only.",
+          };
+    const f = own.found; // looking back, or not
+    title.textContent = `Sample ${o.i + 1} of ${o.n}`;
+    el.setAttribute('aria-label', title.textContent + ', closer');
+    when.textContent = own.xy ? `at (${own.xy.map(num).join(', ')})` : own.step == null ? '' : 'step ' + thou(own.step);
+    score.textContent = num(own.score);
+    prob.textContent =
+      own.score == null ? '' : o.raw ? '' : `probability ${(1 / (1 + Math.exp(-own.score))).toFixed(2)}`;
+    dist.textContent = f ? num(o.images ? f.ratio : f.distance) : '–';
+    among.textContent = f ? 'Nearest of ' + whose(f) : 'Nearest real';
+    of.textContent =
+      (!f
+        ? own.searched > 0 && own.searched < 1
+          ? `searching, ${Math.round(100 * own.searched)} %`
+          : ''
+        : !o.images || f.ratio == null
+          ? 'away'
+          : 'of the distance between two reals: ' + verdict(f.ratio)) +
+      (f && own.step > f.step ? ` (step ${thou(f.step)})` : '');
+    note.textContent = own.trouble
+      ? 'Not known: ' + own.trouble
+      : own.note ||
+        (own.path?.length
+          ? `Its path on the map: from step ${thou(own.steps[0])} (hollow), a dot at ${own.steps.slice(1).map(thou).join(', ')}.`
+          : '');
+    note.hidden = !note.textContent;
+    one.hidden = !o.images;
+    two.hidden = !o.images;
+    real.parentNode.classList.toggle('none', !f);
+    past.parentNode.hidden = !o.images || !own.steps?.length;
+    Object.assign(el.dataset, {
+      index: own.index ?? '',
+      step: own.step ?? '',
+      score: own.score ?? '',
+      steps: JSON.stringify(own.steps ?? []),
+      among: f?.among ?? '',
+      which: f?.which ?? '',
+      real: f?.index ?? '',
+      distance: f?.distance ?? '',
+      ratio: f?.ratio ?? '',
+      path: own.path?.length ?? 0,
+    });
+  };
+  el.big = big;
+  el.real = real;
+  el.film = past;
+  return el;
+}
