@@ -18,12 +18,15 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 
 # %% ../nbs/all.ipynb #28fea1e8
+from .base.checks import whole
 from .engine.rng import *
 from .data import *
 from .nets import *
 from .losses import *
 from .trick import *
+from .engine.change import *
 from .engine.switch import *
+from .engine.still import eval_mode
 from .engine.meters import *
 from .engine import surgery
 from .engine.surgery import Grafted

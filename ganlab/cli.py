@@ -18,10 +18,10 @@ from .player import export_html
 from .presets import presets
 from .record.store import RunError
 from .travel.remade import call
-from .engine.rng import whole
+from .base.checks import whole
 from .record.run import Run
 from .travel.script import one_line, own_maker
-from .engine.switch import Refused
+from .engine.change import Refused
 from .trick import find_tricks, nearest
 import ganlab.travel.fork
 

@@ -28,15 +28,17 @@ from .engine.optimizers import make_optimizer
 from .engine.probe import latent_shape, need_module
 from .engine.rates import Rates, TwoOptimizers
 from .engine.recovery import Recovery
-from .engine.rng import BorrowedRNG, Streams, whole
+from .engine.rng import BorrowedRNG, Streams
+from .base.checks import whole
 from .engine.rows import Rows, columns
 from .engine.saving import Saving
+from .engine.state import Known, Plan, State, Wiring, Written, passes_on
 from .engine.switch import Tricks
-from .losses import get_loss, loss_key, loss_name
+from .losses import get_loss, loss_key, loss_name as named
 from .trick import Ctx
 
 # %% auto #0
-__all__ = ['GAN', 'GANLearner']
+__all__ = ['GAN', 'GANLearner', 'check_numbers', 'check_tricks', 'check_run']
 
 # %% ../nbs/learner.ipynb #a7505125
 class GAN(nn.Module):
@@ -54,6 +56,7 @@ def _device(device)->torch.device:
     except Exception as e: raise ValueError(f"device={device!r} cannot be used here ({str(e).splitlines()[0]}); need one such as 'cpu'") from None
 
 # %% ../nbs/learner.ipynb #bb8e4664
+@passes_on(state=State, plan=Plan, wiring=Wiring, known=Known, written=Written)
 class GANLearner(Meeting, Asking, Rows, Boundary, Recovery, Looking, Saving, StepLearner):
     "A fastai `Learner` that trains G and D against each other, with tricks that can be switched while it does."
     def __init__(self,
@@ -77,59 +80,117 @@ class GANLearner(Meeting, Asking, Rows, Boundary, Recovery, Looking, Saving, Ste
         range=None,               # of images: (black, white), such as (0, 1); None: as the data declares it, or found by looking at G and the data
         metrics=None,             # functions of (fakes, reals), or fastai Metrics: columns of the table of each epoch
     ):
-        _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks)
-        lr_g, lr_d, n_d, (betas_g, betas_d) = float(lr_g), float(lr_d), int(n_d), (tuple(map(float, b)) for b in (betas_g, betas_d))
-        self.made = dict(loss=loss, opt=opt, lr_g=lr_g, lr_d=lr_d, betas_g=betas_g, betas_d=betas_d, n_d=n_d, update=update, z_dim=z_dim, seed=seed, amp=amp, x=x, range=checked_range(range))
-        need_module(G, 'G'), need_module(D, 'D')
-        self.device = _device(device)
-        self.streams, self.base_loss, self.n_d, self.update, self.amp = Streams(seed), get_loss(loss), n_d, update, amp
-        self.loss_now = self.base_loss
-        self.known_losses = {loss_key(self.base_loss): self.base_loss}      # all that it was ever on, for going back
-        self.source, self.z_shape = as_source(dls, self.streams, x=x), latent_shape(G, z_dim)
-        self.step, self.n_batches, self.half, self.said, self.promised = 0, 0, None, set(), True      # promised: the same bits, when steps are computed again
-        self.rng = BorrowedRNG(self.streams, self.device, wary=True)
-        G.to(self.device), D.to(self.device)
-        super().__init__(dls, GAN(G, D), path=path)
-        self.metrics = metrics
-        self.meet()
-        self.pristine = _copied(G, D)
-        self.make_optimizers()
-        self.record, self.layers, self.ring, self.recent_mults = Record(columns), dict(d=Record(), g=Record()), deque(maxlen=3), {}
-        self.tricks = Tricks(self)
-        self.rewire()
-        if isinstance(self.source, Halved): warnings.warn(self._averaged_down(), stacklevel=2)
-        self.add_cbs(cbs)
-        from ganlab.record.run import Run
-        with Run.begins(self, run) as self.run:
-            for t in (tricks.items() if isinstance(tricks, Mapping) else tricks): self._first(t)
-            self('after_create')
+        check_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update, amp)
+        check_tricks(tricks)
+        check_run(run)
+        self.made = dict(loss=loss, opt=opt, lr_g=float(lr_g), lr_d=float(lr_d), betas_g=tuple(map(float, betas_g)), betas_d=tuple(map(float, betas_d)),
+                         n_d=int(n_d), update=update, z_dim=z_dim, seed=seed, amp=amp, x=x, range=checked_range(range))
+        self._prepare(dls, G, D, device, path, metrics)
+        self._begin_record(cbs, tricks, run)
 
-    G = property(lambda self: self.model.G, doc="The generator.")
-    D = property(lambda self: self.model.D, doc="The discriminator.")
-    loss_name = property(lambda self: loss_name(self.base_loss), doc="The name of the loss.")
-    has_valid = property(lambda self: self.source.valid(1) is not None, doc="Is anything held out?")
-    steps_per_epoch = property(lambda self: max(1, self.source.n_batches//self.n_d), doc="Steps in an epoch.")
-    def __repr__(self): return f'GANLearner(step={self.step}, loss={self.loss_name!r}, on={[t.name for t in self.tricks.enabled]})'
+# %% ../nbs/learner.ipynb #e12a648e
+@patch
+def _prepare(self:GANLearner, dls, G, D, device, path, metrics):
+    "Meet the data and the networks, and make what a step needs."
+    made = self.made
+    need_module(G, 'G'), need_module(D, 'D')
+    self.device, self.streams, self.amp = _device(device), Streams(made['seed']), made['amp']
+    self.state = State(get_loss(made['loss']), made['n_d'], made['update'])
+    self.plan, self.known_losses = Plan(self.base_loss), {loss_key(self.base_loss): self.base_loss}      # all that it was ever on, for going back
+    self.source, self.known = as_source(dls, self.streams, x=made['x']), Known(latent_shape(G, made['z_dim']))
+    self.said, self.promised = set(), True      # what was warned of; the same bits, when steps are computed again?
+    self.rng = BorrowedRNG(self.streams, self.device, wary=True)
+    self.written, self.ring, self.recent_mults = Written(Record(columns), dict(d=Record(), g=Record())), deque(maxlen=3), {}
+    G.to(self.device), D.to(self.device)
+    StepLearner.__init__(self, dls, GAN(G, D), path=path)
+    self.metrics = metrics
+    self.meet()
+    self.pristine = _copied(G, D)
+    self.make_optimizers()
+
+@patch
+def _begin_record(self:GANLearner, cbs, tricks, run):
+    "Begin the record, with the tricks that are on from step 0."
+    self.tricks = Tricks(self)
+    self.rewire()
+    if isinstance(self.source, Halved): warnings.warn(self.averaged_down(), stacklevel=3)
+    self.add_cbs(cbs)
+    from ganlab.record.run import Run
+    with Run.begins(self, run) as self.run:
+        for t in (tricks.items() if isinstance(tricks, Mapping) else tricks): self._first(t)
+        self('after_create')
+
+# %% ../nbs/learner.ipynb #e736caf8
+@patch(as_prop=True)
+def G(self:GANLearner)->nn.Module:
+    "The generator."
+    return self.model.G
+
+@patch(as_prop=True)
+def D(self:GANLearner)->nn.Module:
+    "The discriminator."
+    return self.model.D
+
+@patch(as_prop=True)
+def loss_name(self:GANLearner)->str:
+    "The name of the loss."
+    return named(self.base_loss)
+
+@patch(as_prop=True)
+def has_valid(self:GANLearner)->bool:
+    "Is anything held out?"
+    return self.source.valid(1) is not None
+
+@patch(as_prop=True)
+def steps_per_epoch(self:GANLearner)->int:
+    "Steps in an epoch."
+    return max(1, self.source.n_batches//self.n_d)
+
+@patch
+def __repr__(self:GANLearner): return f'GANLearner(step={self.step}, loss={self.loss_name!r}, on={[t.name for t in self.tricks.enabled]})'
+
+# %% ../nbs/learner.ipynb #3355900d
+@patch(as_prop=True)
+def opt_d(self:GANLearner)->torch.optim.Optimizer:
+    "D's optimiser."
+    return self.rates.opts['d']
+
+@patch(as_prop=True)
+def opt_g(self:GANLearner)->torch.optim.Optimizer:
+    "G's optimiser."
+    return self.rates.opts['g']
 
 # %% ../nbs/learner.ipynb #621908ae
 late(GANLearner, {'travel.resume': 'resume', 'travel.fork': 'rewind undo fork', 'travel.lookback': 'pin unpin'}) # as every method of a learner, wherever it stands
 
 # %% ../nbs/learner.ipynb #20686793
-def _check(lr_g, lr_d, betas_g, betas_d, n_d, update, amp, run, tricks):
+def _is_number(v, lo, hi)->bool: return not isinstance(v, bool) and isinstance(v, Real) and lo <= v < hi
+
+def check_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update, amp):
+    "Raise what is wrong with the numbers of a learner."
     for k, v in dict(lr_g=lr_g, lr_d=lr_d).items():
-        if isinstance(v, bool) or not isinstance(v, Real) or not 0 <= v < math.inf: raise ValueError(f"{k}={v!r}; need a number >= 0, such as 2e-4")
+        if not _is_number(v, 0, math.inf): raise ValueError(f"{k}={v!r}; need a number >= 0, such as 2e-4")
     for k, v in dict(betas_g=betas_g, betas_d=betas_d).items():
-        if not isinstance(v, (tuple, list)) or len(v) != 2 or not all(isinstance(b, Real) and 0 <= b < 1 for b in v):
+        two = isinstance(v, (tuple, list)) and len(v) == 2
+        if not two or not all(isinstance(b, Real) and 0 <= b < 1 for b in v):
             raise ValueError(f"{k}={v!r}; need two numbers, each >= 0 and < 1, such as (0.5, 0.999)")
-    if isinstance(tricks, str): raise ValueError(f"tricks={tricks!r}; need a list: tricks=[{tricks!r}]")
-    if not isinstance(tricks, (Mapping, list, tuple, set)): raise ValueError(f"tricks={tricks!r}; need a list of names, (name, params) pairs, Trick classes or instances")
     whole(n_d, 'n_d', todo=': the updates of D per step')
     if update not in ('alternating', 'simultaneous'): raise ValueError(f"update={update!r}; need 'alternating' or 'simultaneous'")
     if amp not in (None, 'bf16'): raise ValueError(f"amp={amp!r}; need None or 'bf16'")
-    if run is not None and not isinstance(run, (str, os.PathLike)):
-        from ganlab.record.run import Run
-        if not isinstance(run, Run): raise ValueError(f"run={run!r}; need a folder such as run='runs/a', or None")
-        if why := run.why_not(): raise ValueError(f"run={run!r}: {why}")
+
+def check_tricks(tricks):
+    "Raise what is wrong with the list of tricks."
+    if isinstance(tricks, str): raise ValueError(f"tricks={tricks!r}; need a list: tricks=[{tricks!r}]")
+    if not isinstance(tricks, (Mapping, list, tuple, set)):
+        raise ValueError(f"tricks={tricks!r}; need a list of names, (name, params) pairs, Trick classes or instances")
+
+# %% ../nbs/learner.ipynb #67dcc899
+def check_run(run):
+    "Raise what is wrong with the place to record to."
+    if run is None or isinstance(run, (str, os.PathLike)): return
+    from ganlab.record.run import Run
+    if not isinstance(run, Run): raise ValueError(f"run={run!r}; need a folder such as run='runs/a', or None")
+    if why := run.why_not(): raise ValueError(f"run={run!r}: {why}")
 
 def _copied(*nets): # deep copies, or None
     "The networks as they are given, for forks and for going back."
@@ -139,18 +200,21 @@ def _copied(*nets): # deep copies, or None
 # %% ../nbs/learner.ipynb #02a75077
 @patch
 def make_optimizers(self:GANLearner):
-    m = self.made
-    self.opt_d, self.opt_g = make_optimizer(m['opt'], self.D, m['lr_d'], m['betas_d']), make_optimizer(m['opt'], self.G, m['lr_g'], m['betas_g'])
-    self.rates = Rates(dict(d=self.opt_d, g=self.opt_g))
+    m, nets = self.made, dict(d=self.D, g=self.G)
+    opts = {k: make_optimizer(m['opt'], net, m[f'lr_{k}'], m[f'betas_{k}']) for k, net in nets.items()}
+    self.rates = Rates(opts)
     self.opt = TwoOptimizers(self.rates)
 
 @patch
 def _first(self:GANLearner, t):
     "Turn on a trick given to the constructor."
-    if isinstance(t, tuple) and not (len(t) == 2 and isinstance(t[0], str) and isinstance(t[1], Mapping)): raise ValueError(f"tricks: {t!r}; need a pair such as ('ttur', dict(lr_d=4e-4))")
-    name, params = (t, {}) if isinstance(t, str) else t if isinstance(t, tuple) else (self.tricks.add(t).name, {})
-    if not isinstance(t, (str, tuple)): params = self.tricks[name].params
-    self.tricks.on(name, **params)
+    if isinstance(t, str): return self.tricks.on(t)
+    if not isinstance(t, tuple):
+        t = self.tricks.add(t)
+        return self.tricks.on(t.name, **t.params)
+    if not (len(t) == 2 and isinstance(t[0], str) and isinstance(t[1], Mapping)):
+        raise ValueError(f"tricks: {t!r}; need a pair such as ('ttur', dict(lr_d=4e-4))")
+    self.tricks.on(t[0], **t[1])
 
 # %% ../nbs/learner.ipynb #930b3199
 @patch

@@ -4,7 +4,7 @@
 
 # %% ../../nbs/record/changes.ipynb #23f2cade
 from __future__ import annotations
-from ..engine.switch import Change
+from ..engine.change import Change
 from ..losses import by_key, find_loss, loss_key, losses, scores_of
 from .packing import RunError, pack, unpack
 

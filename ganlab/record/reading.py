@@ -6,7 +6,7 @@
 from __future__ import annotations
 from fastcore.basics import patch
 import numpy as np
-from ..engine.rng import whole
+from ..base.checks import whole
 from .changes import change_from, known_losses, waiting_from
 from .chunks import brief_of, rows_in_brief
 from .database import finite

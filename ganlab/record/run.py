@@ -10,7 +10,7 @@ from pathlib import Path
 from fastcore.basics import patch
 from ..base.interrupt import unbroken
 from ..base.late import late
-from ..engine.switch import Change
+from ..engine.change import Change
 from .facts import facts_of
 from .folder import wipe
 from .packing import RunError

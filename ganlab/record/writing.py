@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fastcore.basics import patch
 from ..engine.recovery import StepError
-from ..engine.switch import Change
+from ..engine.change import Change
 from .changes import put_change, waiting_facts
 from .chunks import rows_in_chunk
 from .packing import RunError, pack

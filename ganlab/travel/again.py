@@ -13,7 +13,7 @@ from ..base.interrupt import breakable, unbroken
 from ..base.progress import progress_bar
 from ..engine.rng import borrowed_rng
 from ..engine.snapshots import Snapshot, put_back, take
-from ..engine.switch import Change
+from ..engine.change import Change
 from ..losses import find_loss
 from ..record.changes import known_losses
 from ..record.packing import RunError

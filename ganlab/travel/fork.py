@@ -8,7 +8,7 @@ from copy import deepcopy
 from pathlib import Path
 from fastcore.basics import patch
 from ..base.interrupt import unbroken
-from ..engine.rng import whole
+from ..base.checks import whole
 from ..engine.snapshots import put_back, take
 from ..learner import GANLearner
 from ..record.folder import wipe

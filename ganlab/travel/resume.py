@@ -8,7 +8,7 @@ import os, warnings
 from contextlib import ExitStack
 from fastcore.basics import patch
 from ..base.interrupt import unbroken
-from ..engine.rng import whole
+from ..base.checks import whole
 from ..learner import GANLearner
 from ..record.remains import remains_of, whole_snapshots
 from ..record.run import Run
