@@ -12,7 +12,8 @@ from ..base.interrupt import unbroken
 from .asking import Cancelled, DataError
 from .draws import Lend, lent_here
 from .rows import columns as always
-from .snapshots import Snapshot, put_back, state_digest, take
+from .snapshots import Snapshot, put_back, take
+from .named_state import state_digest
 
 # %% auto #0
 __all__ = ['StepError', 'Recovery']

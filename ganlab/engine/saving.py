@@ -10,7 +10,8 @@ import torch
 from ..base.files import may_write, placed
 from ..base.interrupt import unbroken
 from .rollback import all_or_nothing
-from .snapshots import load_tensors, named_state, opt_numbers
+from .snapshots import load_tensors
+from .named_state import named_state, opt_numbers
 
 # %% auto #0
 __all__ = ['Saving']

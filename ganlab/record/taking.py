@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import NamedTuple
 from fastcore.basics import patch
 import numpy as np
-from ..engine.snapshots import digest, numbers_text, take
+from ..engine.named_state import digest, numbers_text
+from ..engine.snapshots import take
 from ..losses import loss_key
 from ..metrics import quality
 from .pictures import Pictures

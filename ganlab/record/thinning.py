@@ -7,7 +7,7 @@ from __future__ import annotations
 import json, math
 import numpy as np, torch
 from .packing import RunError, pack, unpack
-from ..engine.snapshots import named_numbers, named_state
+from ..engine.named_state import named_numbers, named_state
 
 # %% auto #0
 __all__ = ['pace', 'pack_frame', 'unpack_frame', 'superfluous', 'fingerprint']

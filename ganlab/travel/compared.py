@@ -6,7 +6,8 @@
 from __future__ import annotations
 import json, math
 from fastcore.basics import patch
-from ..engine.snapshots import Snapshot, digest, state_digest, take
+from ..engine.named_state import digest, state_digest
+from ..engine.snapshots import Snapshot, take
 from ..record.packing import RunError
 from ..record.run import Run
 

@@ -8,7 +8,8 @@ import warnings
 from pathlib import Path
 import torch
 from safetensors.torch import load_file
-from ..engine.snapshots import Snapshot, canonical, named_params
+from ..engine.named_state import canonical, named_params
+from ..engine.snapshots import Snapshot
 from ..learner import GANLearner
 from ..losses import by_key, find_loss, get_loss, loss_key
 from ..record.facts import first_batch
