@@ -17,7 +17,7 @@ ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in 
     'record': ('Record: what a run keeps', 'run lines taking writing reading facts changes pictures thinning store chunks database folder schema packing remains'),
     'travel': ('Travel: resume, rewind, fork', 'resume again remade compared fork lookback script'),
     'judge': ('Judge: did it help', 'verdict sibling wishes arm evidence telling figure one_sample'),
-    'panels': ('Panels', 'machine trainer refresh requests errands comparing family transport tricks samples curves timeline versus steer state taken pace speed reasons lifetime'),
+    'panels': ('Panels', 'machine trainer refresh requests errands comparing family travels announcing transport tricks samples curves timeline versus steer state taken pace speed reasons lifetime'),
     'page': ("Page: the player's file", 'scene story small changes document'),
     'base': ('Base: small tools', 'checks files views interrupt late progress decoding')}
 
