@@ -129,7 +129,7 @@ def test_frames_of_old_and_new_records():
 
 def test_pictures_show_the_scores_of_the_last_batch():
     "D's scores of reals and fakes are those of the last step; before the first one there are none"
-    learn = GANLearner(tensor_dls(torch.rand(40, 1, 8, 8)*2 - 1, 8), *dcgan(8, 1, z_dim=4, width=2, seed=0), seed=0)
+    learn = GANLearner(tensor_dls(torch.rand(40, 1, 16, 16)*2 - 1, 8), *dcgan(16, 1, z_dim=4, width=2, seed=0), seed=0)
     assert Pictures(learn).take()['scores'] == b''
     learn.fit_steps(2, progress=False)
     picture = Pictures(learn).take()
