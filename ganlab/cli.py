@@ -10,7 +10,7 @@ from .commands.jupyter import lab
 from .commands.look import export, show
 from .commands.train import train, usual
 from .engine.recovery import StepError
-from .engine.switch import Refused
+from .engine.change import Refused
 from .presets import presets
 from .record.store import RunError
 import ganlab.travel.fork

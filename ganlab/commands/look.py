@@ -12,7 +12,7 @@ from ..data import tile_images
 from ..judge.one_sample import crop
 from ..player import export_html
 from ..record.run import Run
-from ..travel.resume import call
+from ..travel.remade import call
 
 # %% auto #0
 __all__ = ['draw_frame', 'picture', 'show', 'export']
