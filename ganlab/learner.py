@@ -163,7 +163,7 @@ def opt_g(self:GANLearner)->torch.optim.Optimizer:
     return self.rates.opts['g']
 
 # %% ../nbs/learner.ipynb #621908ae
-late(GANLearner, {'travel.resume': 'resume make_again carry_on', 'travel.fork': 'rewind undo fork', 'travel.lookback': 'pin unpin'}) # as every method of a learner, wherever it stands
+late(GANLearner, {'travel.resume': 'resume', 'travel.fork': 'rewind undo fork', 'travel.lookback': 'pin unpin'}) # as every method of a learner, wherever it stands
 
 # %% ../nbs/learner.ipynb #20686793
 def _is_number(v, lo, hi)->bool: return not isinstance(v, bool) and isinstance(v, Real) and lo <= v < hi
