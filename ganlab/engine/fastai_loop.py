@@ -169,7 +169,7 @@ def _fit(self:StepLearner, n_epoch, steps, gate=None, lr=None, cbs=None, validat
         try:
             with breakable(): self._with_events(self._do_fit, 'fit', CancelFitException, self._end_cleanup)
         finally: self.rates.mult = 1.
-    if steps is not None and not self.run._asleep: self.tricks.tell_waiting()
+    if steps is not None and not self.run.sleeping: self.tricks.tell_waiting()
 
 # %% ../../nbs/engine/fastai_loop.ipynb #4d0b7563
 @patch
