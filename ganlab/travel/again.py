@@ -64,7 +64,7 @@ def _made_again(learn, c, source):
     mine = source if learn.run is source else None
     if c.kind == 'edited': return _set_again(learn, c, source)
     new = _again(c, mine)
-    if learn.tricks._apply(new) and not new.moot: return
+    if learn.tricks.apply(new) and not new.moot: return
     learn.tricks.refused.pop(new.name, None)
     _never_made(c, new, source)
 
