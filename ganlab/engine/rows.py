@@ -31,7 +31,7 @@ def note_step(self:Rows, c, t0):
         if key == 'd':
             names += ['d_real', 'd_fake']
             values += [ctx.l_real.detach().mean(), ctx.l_fake.detach().mean()]
-    flat, self.seen = torch.stack(values).tolist(), c
+    flat, self.step_context = torch.stack(values).tolist(), c
     i = sum(sizes.values())
     row = dict(zip(names, flat[i:]), step=self.step + 1)
     for key, n in reversed(sizes.items()):
