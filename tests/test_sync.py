@@ -82,7 +82,8 @@ def unused(path):
     tree = ast.parse(path.read_text(encoding='utf-8'))
     imports = [n for n in ast.walk(tree) if isinstance(n, (ast.Import, ast.ImportFrom)) and getattr(n, 'module', '') != '__future__']
     names = {a.asname or a.name for n in imports for a in n.names if '.' not in a.name}        # `import a.b` is there for what it does
-    return sorted(names - {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)})
+    public = {e.value for n in tree.body if isinstance(n, ast.Assign) and getattr(n.targets[0], 'id', '') == '__all__' for e in n.value.elts}      # some come from below
+    return sorted(names - public - {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)})
 
 def test_imports_are_used():
     "A module imports what it uses; what its notebook shows beside that imports for itself"

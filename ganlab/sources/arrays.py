@@ -22,7 +22,7 @@ class TensorDL:
     "Batches of one tensor, by number or one epoch at a time."
     n_inp, _keep = 1, 4
     def __init__(self,
-        x, # samples: float32 (N, ...), uint8 images (N, C, H, W), or rows that are read when they are needed (`FileRows`)
+        x, # samples: float32 (N, ...), uint8 images (N, C, H, W), or rows that are read when needed (`FileRows`)
         bs:int=64, # samples per batch
         seed:int=0, # of the order of `iter(dl)`; a learner brings its own
         name:str='data', # for titles and errors
@@ -151,6 +151,7 @@ def loaders_of(
     if valid is not None and len(valid): dls.append(TensorDL(valid, min(bs, len(valid)), seed, name, **kwargs))
     return DataLoaders(*dls, path=path, device=torch.device('cpu'))
 
+# %% ../../nbs/sources/arrays.ipynb #b5ba8780
 def noted(
     dls:DataLoaders,
     fn:str, # name of the function that made it
@@ -168,7 +169,7 @@ def tensor_dls(
     valid:Tensor|np.ndarray|None=None, # held-out samples of the same shape; None: a tenth of `x`
     seed:int=0, # of the choice of held-out samples
     name:str='data', # for titles and errors
-    range:tuple|None=None, # (black, white) that networks are to see, such as (0, 1) for a G that ends in a Sigmoid; None: (-1, 1)
+    range:tuple|None=None, # (black, white) that networks see, such as (0, 1) where G ends in a Sigmoid; None: (-1, 1)
     **kwargs, # `centers` and `sigma` of the modes where they are known, passed to `TensorDL`
 )->DataLoaders: # .train and .valid
     "DataLoaders of data in memory."
@@ -179,5 +180,6 @@ def tensor_dls(
         return loaders_of(x[train], x[held], bs, seed, name, range=range, **kwargs)
     valid = checked(valid, 'valid', range)
     if valid.shape[1:] != x.shape[1:]:
-        raise ValueError(f"valid has samples of shape {tuple(valid.shape[1:])}, x of {tuple(x.shape[1:])}; need one shape")
+        shape, other = tuple(x.shape[1:]), tuple(valid.shape[1:])
+        raise ValueError(f"valid has samples of shape {other}, x of {shape}; need one shape")
     return loaders_of(x, valid, bs, seed, name, range=range, **kwargs)

@@ -19,7 +19,7 @@ def digits_dls(
     bs:int=64, # images per batch
     size:int=32, # side in pixels, 8 to 256
     seed:int=0, # of the choice of held-out images
-    range:tuple|None=None, # (black, white) that networks are to see, such as (0, 1) for a G that ends in a Sigmoid; None: (-1, 1)
+    range:tuple|None=None, # (black, white) that networks see, such as (0, 1) where G ends in a Sigmoid; None: (-1, 1)
 )->DataLoaders: # of (bs, 1, size, size) in [-1, 1], or in `range`
     "scikit-learn's bundled handwritten digits."
     from sklearn.datasets import load_digits
@@ -32,7 +32,7 @@ def digits_dls(
 
 # %% ../../nbs/sources/bundled.ipynb #d2fa8b10
 def _held_out_tiles(im, size, g):
-    "A tenth of the tiles of a photograph (3, H, W), which are a little larger than a patch: 1 on them, 0 elsewhere, (1, H, W)."
+    "A map (1, H, W) that is 1 on a tenth of a photograph's tiles, and 0 elsewhere; a patch fits into a tile."
     tile = size+32
     rows, cols = im.shape[1]//tile, im.shape[2]//tile
     held = torch.zeros(1, *im.shape[1:])
@@ -41,6 +41,7 @@ def _held_out_tiles(im, size, g):
         held[0, r*tile:(r+1)*tile, c*tile:(c+1)*tile] = 1
     return held
 
+# %% ../../nbs/sources/bundled.ipynb #fda9d892
 def _patches(im, size, n, seed, k):
     "From one photograph (3, H, W): `n` patches off the held-out tiles, and a tenth as many from within them."
     g = Streams(seed).generator('photos', k)
@@ -58,7 +59,7 @@ def photos_dls(
     size:int=32, # side in pixels, 8 to 128
     n:int=5_000, # patches, a tenth of them held out
     seed:int=0, # of their places
-    range:tuple|None=None, # (black, white) that networks are to see, such as (0, 1) for a G that ends in a Sigmoid; None: (-1, 1)
+    range:tuple|None=None, # (black, white) that networks see, such as (0, 1) where G ends in a Sigmoid; None: (-1, 1)
 )->DataLoaders: # of (bs, 3, size, size) in [-1, 1], or in `range`
     "Colour patches of scikit-learn's two bundled photographs."
     from sklearn.datasets import load_sample_images

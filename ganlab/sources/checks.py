@@ -22,6 +22,7 @@ def check_number(
     if number and lo <= v <= hi and not math.isinf(v): return
     raise ValueError(f"{name}={v!r}; need a number " + (f"from {lo} to {hi}" if hi < math.inf else f">= {lo}"))
 
+# %% ../../nbs/sources/checks.ipynb #1a6dbc82
 def check_finite(
     x:Tensor, # samples (N, ...), floats
     name:str, # what a user calls them
@@ -42,7 +43,8 @@ def _shape_advice(s:tuple)->str:
     "What to do about a shape that is none of ours."
     if len(s) == 3: return "; for grey images give x[:, None]"
     if len(s) == 1: return "; for samples of one number each give x[:, None]"
-    if len(s) == 4 and s[3] in (1, 3, 4) and min(s[1:3]) > 4: return "; the channels seem to come last: give x.permute(0, 3, 1, 2)"
+    if len(s) == 4 and s[3] in (1, 3, 4) and min(s[1:3]) > 4:
+        return "; the channels seem to come last: give x.permute(0, 3, 1, 2)"
     return "; it is empty" if 0 in s else ''
 
 def check_shape(
@@ -72,10 +74,12 @@ def check_range(
     lo, hi = (float(o) for o in x.aminmax())
     if range is not None: return _check_declared(lo, hi, name, range)
     if max(hi, -lo) > 20:
-        raise ValueError(f"{name} has values from {lo:g} to {hi:g}; need images in [-1, 1]: give x/127.5 - 1 if they are bytes, or uint8")
+        raise ValueError(f"{name} has values from {lo:g} to {hi:g}; need images in [-1, 1]: "
+                         "give x/127.5 - 1 if they are bytes, or uint8")
     if max(hi, -lo) <= 1.05: return
-    warnings.warn(f"{name} has values from {lo:.3g} to {hi:.3g}; ganlab's image generators make [-1, 1], so D would tell real from fake "
-                  "by the range alone: normalise it with mean 0.5 and standard deviation 0.5", stacklevel=3)
+    warnings.warn(f"{name} has values from {lo:.3g} to {hi:.3g}; ganlab's image generators make [-1, 1], "
+                  "so D would tell real from fake by the range alone: "
+                  "normalise it with mean 0.5 and standard deviation 0.5", stacklevel=3)
 
 # %% ../../nbs/sources/checks.ipynb #b7a965a9
 def sound(
@@ -88,11 +92,13 @@ def sound(
     if x.dtype == torch.uint8 and x.dim() == 4: return x
     if not x.is_floating_point():
         kind = str(x.dtype).removeprefix('torch.')
-        raise ValueError(f"{name} has dtype {kind}; need floats, or uint8 for images: give x.float(), scaled to about [-1, 1]")
+        raise ValueError(f"{name} has dtype {kind}; need floats, or uint8 for images: "
+                         "give x.float(), scaled to about [-1, 1]")
     x = x.float()
     check_finite(x, name)
     return x
 
+# %% ../../nbs/sources/checks.ipynb #13566f4d
 def checked(
     x, # a tensor, or a NumPy array
     name:str='x', # what a user calls it
@@ -101,7 +107,9 @@ def checked(
     "The same of a tensor or an array; images in a strange range are refused or warned about."
     kind = f'{type(x).__name__} of {x.dtype}' if isinstance(x, np.ndarray) else type(x).__name__
     if isinstance(x, np.ndarray) and x.dtype.kind in 'fiub': x = torch.from_numpy(np.ascontiguousarray(x))
-    if not isinstance(x, Tensor): raise ValueError(f"{name} is a {kind}; need a tensor or a NumPy array, of images (N, C, H, W) or vectors (N, d)")
+    if not isinstance(x, Tensor):
+        raise ValueError(f"{name} is a {kind}; need a tensor or a NumPy array, "
+                         "of images (N, C, H, W) or vectors (N, d)")
     x = sound(x, name)
     check_range(x, name, range)
     return x

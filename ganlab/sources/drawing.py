@@ -38,6 +38,7 @@ def plain_edge(
     near = ((edge - m).abs() <= 26).all(0).float().mean()
     return m.flatten().to(torch.uint8) if near > .6 else None
 
+# %% ../../nbs/sources/drawing.ipynb #e052c3e7
 def with_margin(
     x:Tensor, # images (N, C, H, W), uint8
     edge:Tensor|None, # as `plain_edge` gives it; None leaves them as they are
@@ -55,6 +56,7 @@ def _guessed_range(x)->tuple: # (black, white)
     lo, hi = (float(o) for o in x.aminmax())
     return (0., 1.) if lo >= 0 and hi <= 1 and hi - lo > .5 else (-1., 1.)
 
+# %% ../../nbs/sources/drawing.ipynb #58163edd
 def tile_images(
     x:Tensor, # images (N, C, H, W), floats or uint8
     cols:int|None=None, # images in a row; None: as square as possible
@@ -84,6 +86,7 @@ def _draw_points(ax, x, centers):
     if centers is not None: ax.scatter(*centers.cpu().T, marker='+', c='k', s=40, linewidths=.8)
     ax.set_aspect('equal', 'datalim')
 
+# %% ../../nbs/sources/drawing.ipynb #618dc141
 def draw_samples(
     x:Tensor, # images (N, C, H, W) in [-1, 1], or points (N, d), of which the first two numbers are drawn
     centers:Tensor|None=None, # modes to mark, (modes, 2)

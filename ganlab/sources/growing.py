@@ -12,8 +12,9 @@ from .numbered import Source
 
 # %% ../../nbs/sources/growing.ipynb #e3e8aab9
 def halved(x:Tensor)->Tensor: return avg_pool2d(x, 2) # (N, C, H, W): half the side, each pixel the mean of four
-def doubled(x:Tensor)->Tensor: return interpolate(x, scale_factor=2, mode='nearest') # twice the side; halved(doubled(x)) is x
+def doubled(x:Tensor)->Tensor: return interpolate(x, scale_factor=2) # twice the side, nearest; halved(doubled(x)) is x
 
+# %% ../../nbs/sources/growing.ipynb #de9a48b3
 def blend(
     a:Tensor, b:Tensor, # of one shape
     alpha, # from 0 to 1, a number or a tensor without dimensions
@@ -21,6 +22,7 @@ def blend(
     "From `a` to `b`."
     return (1 - alpha)*a + alpha*b
 
+# %% ../../nbs/sources/growing.ipynb #7291171d
 def faded(
     x:Tensor, # images (N, C, H, W)
     alphas:tuple, # how far each doubling is faded in, the last one belongs to the size of `x`
@@ -36,7 +38,8 @@ class Halved(Source):
         source:Source, # of images (C, H, W)
         k:int, # times that they are halved
     ):
-        super().__init__(source.n, source.n_batches, source.bs, source.shape, source.name, source.held, source.streams, source.device)
+        super().__init__(source.n, source.n_batches, source.bs, source.shape, source.name,
+                         source.held, source.streams, source.device)
         self.source, self.seekable, self.first = source, source.seekable, source.batch(0)[:64].cpu()
         self.resize(k)
 

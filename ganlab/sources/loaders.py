@@ -7,7 +7,6 @@ __all__ = ['KeptBatches', 'LoaderSource']
 
 # %% ../../nbs/sources/loaders.ipynb #2225f6d4
 import warnings
-import torch
 from torch import Tensor
 from torch.utils.data import SequentialSampler
 from fastcore.basics import patch
@@ -34,20 +33,27 @@ class KeptBatches:
         x, version = self._kept.get(i, (None, 0))
         return x if x is not None and _version(x) == version else None
 
-    def put(self,
-        i:int, # number of the batch
-        x:Tensor,
-        room:int, # bytes that all of them may take; one is kept in any case
-    ):
-        "Keep a batch, and forget the oldest ones where they are too many."
-        self.forget(i)
-        if x.is_inference(): return
-        self._kept[i] = x, _version(x)
-        self.size += x.nbytes
-        while len(self._kept) > 1 and (self.size > room or len(self._kept) > self.most): self.forget(next(iter(self._kept)))
+# %% ../../nbs/sources/loaders.ipynb #1da6a958
+@patch
+def put(self:KeptBatches,
+    i:int, # number of the batch
+    x:Tensor,
+    room:int, # bytes that all of them may take; one is kept in any case
+):
+    "Keep a batch, and forget the oldest ones where they are too many."
+    self.forget(i)
+    if x.is_inference(): return
+    self._kept[i] = x, _version(x)
+    self.size += x.nbytes
+    while len(self._kept) > 1 and (self.size > room or len(self._kept) > self.most):
+        self.forget(next(iter(self._kept)))
 
-    def forget(self, i:int):
-        if i in self._kept: self.size -= self._kept.pop(i)[0].nbytes
+@patch
+def forget(self:KeptBatches,
+    i:int, # number of a batch
+):
+    "Keep it no longer."
+    if i in self._kept: self.size -= self._kept.pop(i)[0].nbytes
 
 # %% ../../nbs/sources/loaders.ipynb #0a4bd811
 def _len(o)->int|None:
@@ -55,7 +61,7 @@ def _len(o)->int|None:
     try: return len(o)
     except (TypeError, NotImplementedError): return None
 
-def _sizes(dl)->tuple: # samples, samples per batch (0: it does not say), full batches per epoch; None where nobody knows
+def _sizes(dl)->tuple: # samples (or None), samples per batch (or 0), full batches per epoch (or None)
     "How much a loader gives, as far as it tells."
     if isinstance(dl, FastaiDataLoader): n, bs = dl.n, dl.bs or 0
     else:
@@ -63,6 +69,7 @@ def _sizes(dl)->tuple: # samples, samples per batch (0: it does not say), full b
         n = _len(getattr(dl, 'sampler', None)) if bs else None
     return n, bs, _len(dl) if n is None or not bs else n//bs
 
+# %% ../../nbs/sources/loaders.ipynb #bd85b453
 def _warn_of_order(dl):
     "Workers that finish in any order give batches in any order."
     if getattr(dl, 'num_workers', 0) and getattr(dl, 'in_order', True) is False:
@@ -95,7 +102,7 @@ class LoaderSource(Source):
                              "need a batch size of at most the number of samples")
         name = type(getattr(train, 'dataset', train)).__name__.lower()
         super().__init__(n, n_batches or 1000, bs, (), name, held, streams, device, x)
-        self.train, self.seekable = train, n_batches is not None   # of a stream that does not tell its length, 1000 batches count as an epoch
+        self.train, self.seekable = train, n_batches is not None    # else 1000 batches count as an epoch
         _warn_of_order(train)
         self.kept, self.walk, self._next = KeptBatches(), Walk(train, streams, bs, x), 0
         first = self.batch(0)
@@ -118,6 +125,7 @@ def batch(self:LoaderSource,
     self.kept.put(i, x, self.room)
     return x
 
+# %% ../../nbs/sources/loaders.ipynb #53362550
 @patch
 def _go_to(self:LoaderSource, i):
     "Read batch `i`: on from where the walk stands, or from the start of its epoch."

@@ -22,8 +22,8 @@ def _floats(v, name='a batch')->Tensor: # float32
     while isinstance(v, (tuple, list)) and len(v): v = v[0]
     if isinstance(v, np.ndarray) and v.dtype.kind in 'fiub': v = torch.from_numpy(v)
     if not isinstance(v, Tensor):
-        raise ValueError(f"the DataLoader gives {type(v).__name__}; need tensors (N, C, H, W) or (N, d), or (image, label): "
-                         "convert in the dataset, or in its collate_fn")
+        raise ValueError(f"the DataLoader gives {type(v).__name__}; need tensors (N, C, H, W) or (N, d), "
+                         "or (image, label): convert in the dataset, or in its collate_fn")
     v = sound(v, name)
     return as_float(v) if v.dtype == torch.uint8 else v
 
@@ -47,8 +47,10 @@ def check_pick(
 ):
     "Refuse what picks nothing from a batch."
     if not isinstance(x, bool) and (isinstance(x, (int, str)) or callable(x)): return
-    raise ValueError(f"x={x!r}; need where a batch has its samples: an index such as 0, a key such as 'image', or a function of the batch")
+    raise ValueError(f"x={x!r}; need where a batch has its samples: an index such as 0, a key such as 'image', "
+                     "or a function of the batch")
 
+# %% ../../nbs/sources/picking.ipynb #74a08009
 def _advice(b, *but)->str:
     "Where else samples are; empty where nowhere."
     found = usable(b, *but)
@@ -67,6 +69,7 @@ def image_of(
     if x != 0: raise ValueError(f"x={x!r}, and the DataLoader's batches are one {type(b).__name__} each; leave x out")
     return _floats(b)
 
+# %% ../../nbs/sources/picking.ipynb #113a0c4f
 def _at(b, x):
     "What stands at one place of a batch that has several."
     kind = f"dicts with the keys {', '.join(map(str, b))}" if isinstance(b, dict) else f"batches of {len(b)}"

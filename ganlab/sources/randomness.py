@@ -17,7 +17,7 @@ from ..engine.draws import begin, end
 def lent_rngs(
     seed:int, # 32 bits
 ):
-    "Within the block what draws from the generators of PyTorch, NumPy and Python draws from seeded ones; after it, they stand where they stood. On the CPU PyTorch's is not touched at all."
+    "Within the block, whatever draws from PyTorch, NumPy and Python draws from seeded generators; then theirs go on."
     gens = [torch.cuda.default_generators[torch.cuda.current_device()]] if torch.cuda.is_initialized() else []
     saved, np_state, py_state = [g.get_state() for g in gens], np.random.get_state(), random.getstate()
     mode = begin(torch.Generator().manual_seed(seed))

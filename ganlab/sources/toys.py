@@ -22,7 +22,9 @@ def _toy(make, n, bs, seed, name, **kwargs)->DataLoaders:
 
 def _mixture(centers, sigma):
     "Equal Gaussians around `centers`."
-    def make(n, g): return centers[torch.randint(len(centers), (n,), generator=g)] + sigma*torch.randn(n, 2, generator=g)
+    def make(n, g):
+        mode = torch.randint(len(centers), (n,), generator=g)
+        return centers[mode] + sigma*torch.randn(n, 2, generator=g)
     return make
 
 # %% ../../nbs/sources/toys.ipynb #f52e2474

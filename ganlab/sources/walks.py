@@ -44,6 +44,7 @@ class Walk:
 
     def _seed(self)->int: return self.streams.int('data', self.epoch, self._pass*1_000_000 + self._drawn)
 
+# %% ../../nbs/sources/walks.ipynb #624de894
 def _iterator(loader):
     "A new iterator, whose workers are new, too."
     fresh = isinstance(loader, DataLoader) and loader.persistent_workers
@@ -54,17 +55,19 @@ _ended = object()
 
 @patch
 def _advance(self:Walk, how):
-    "One step of the iterator, done by `how`, with the random numbers of this place; where the loader has ended, the next pass begins."
+    "One step of the iterator, with the random numbers of this place; where it has ended, the next pass begins."
     self._drawn += 1
     try:
         with lent_rngs(self._seed()): return how(self._it)
     except StopIteration: pass
     if not self._full:
         size = f' of {self.bs} samples' if self.bs else ''
-        raise ValueError(f"the DataLoader ended without a full batch{size}; need one that can be looped over again and again")
+        raise ValueError(f"the DataLoader ended without a full batch{size}; "
+                         "need one that can be looped over again and again")
     self.start(self.epoch, self._pass+1)
     return _ended
 
+# %% ../../nbs/sources/walks.ipynb #f40db6ab
 @patch
 def pull(self:Walk)->Tensor: # float32, (bs, ...)
     "The next full batch of the epoch."
@@ -88,7 +91,8 @@ def _full_one(self:Walk, b):
     shape = tuple(x.shape[1:])
     if not self.shape: self.shape, self.bs = shape, self.bs or len(x)
     if shape != self.shape:
-        raise ValueError(f"the DataLoader gave samples of shape {shape} after {self.shape}; need one shape: resize and crop in the dataset")
+        raise ValueError(f"the DataLoader gave samples of shape {shape} after {self.shape}; "
+                         "need one shape: resize and crop in the dataset")
     return x[:self.bs]
 
 # %% ../../nbs/sources/walks.ipynb #7efed26c
@@ -100,7 +104,7 @@ def _length_of_next(it)->int: return len(it._next_index())
 
 @patch
 def _knows_order(self:Walk)->bool:
-    "Can the next batch be passed over without being read? Its length must be known: by its indices, or because it was read before."
+    "Is the length of the next batch known without reading it: by its indices, or because it was read before?"
     if not _asks_by_index(self._it): return False
     return self.loader.collate_fn is default_collate or self._drawn < self._read.get((self.epoch, self._pass), 0)
 
