@@ -56,12 +56,10 @@ class TrickPanel(Tenant, Part):
     ):
         if reasons is None: self.move_in()
         self.reasons = reasons or Reasons(learn)
-        self.learn, self.after, self.compare = learn, after, compare
+        self.learn, self.after, self.compare, self._turn = learn, after, compare, threading.Lock()
         self.bad, self.said = {}, ''        # what was wrong with a value, by trick; with another request
-        self._turn = threading.Lock()
-        pins = [t.name for t in learn.tricks.values() if t.pinned]
-        super().__init__(self.request, compares=compare is not None, losses=self.known(), pins=pins,
-                         recipes=[(n, p.title) for n, p in presets.items()])
+        super().__init__(self.request, compares=compare is not None, pins=[t.name for t in learn.tricks.values() if t.pinned],
+                         losses=self.known(), recipes=[(n, p.title) for n, p in presets.items()])
         self._answer()
 
 # %% ../../nbs/panels/tricks.ipynb #640cc5f4
