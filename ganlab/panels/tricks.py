@@ -37,8 +37,7 @@ class TrickPanel(Tenant, Part):
     "All tricks of a learner, as one list of switches."
     _esm = script('panels/tricks.js')
     _css = style('panels/kit.css', 'panels/tricks.css')
-    spec, rows = T.List().tag(sync=True), T.List().tag(sync=True)        # `describe` and `trick_row` of each trick
-    losses, recipes = T.List().tag(sync=True), T.List().tag(sync=True)   # (name, title) of each loss, of each preset
+    spec, rows, losses, recipes = (T.List().tag(sync=True) for _ in range(4))   # of tricks two, then names and titles
     plan = T.Dict().tag(sync=True)           # what the preset that was chosen would switch, until that is decided
     pins = T.List().tag(sync=True)           # names of the tricks on top; belongs to whoever looks
     loss = T.Unicode('').tag(sync=True)
@@ -58,8 +57,9 @@ class TrickPanel(Tenant, Part):
         self.reasons = reasons or Reasons(learn)
         self.learn, self.after, self.compare, self._turn = learn, after, compare, threading.Lock()
         self.bad, self.said = {}, ''        # what was wrong with a value, by trick; with another request
-        super().__init__(self.request, compares=compare is not None, pins=[t.name for t in learn.tricks.values() if t.pinned],
-                         losses=self.known(), recipes=[(n, p.title) for n, p in presets.items()])
+        pins = [t.name for t in learn.tricks.values() if t.pinned]
+        super().__init__(self.request, compares=compare is not None, losses=self.known(), pins=pins,
+                         recipes=[(n, p.title) for n, p in presets.items()])
         self._answer()
 
 # %% ../../nbs/panels/tricks.ipynb #640cc5f4
