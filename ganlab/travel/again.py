@@ -64,7 +64,7 @@ def _made_again(learn, c, source):
     mine = source if learn.run is source else None
     if c.kind == 'edited': return _set_again(learn, c, source)
     new = _again(c, mine)
-    if learn.tricks._apply(new) and not new.moot: return
+    if learn.tricks.apply(new) and not new.moot: return
     learn.tricks.refused.pop(new.name, None)
     _never_made(c, new, source)
 
@@ -95,7 +95,7 @@ def carry_on(
                 for s in progress_bar(steps) if progress and len(steps) > 20 else steps:
                     if s in mults: learn.rates.mult = mults[s]
                     change()
-                    if not learn.ring: learn.keep()
+                    if learn.ring.stale: learn.keep()
                     learn.one_step()
                     compared.look(len(todo))
         finally: learn.rates.mult = mult
