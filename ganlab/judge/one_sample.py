@@ -84,7 +84,7 @@ class Reals:
 
     def note(self):
         "Keep the reals of the last step, where nothing else is at hand."
-        x = next((c.x for c, _ in getattr(self.learn, '_row', {}).values() if c.x is not None), None)
+        x = next((c.x for c, _ in self.learn.row.values() if c.x is not None), None)
         if x is None or self._recent and self._recent[-1] is x: return
         if self._recent and self._recent[-1].shape[1:] != x.shape[1:]: self._recent.clear()      # the networks have grown
         self._recent.append(x)

@@ -15,6 +15,10 @@ def lecam_penalty(
     "Each side against the mean of the other."
     return relu(l_real - mean_fake).square().mean() + relu(mean_real - l_fake).square().mean()
 
+# %% auto #0
+__all__ = ['lecam_penalty', 'LeCam']
+
+# %% ../../nbs/tricks/lecam.ipynb #ae34a32c
 class LeCam(Trick):
     "D's scores stay near running means of them."
     name, title, number = 'lecam', 'LeCam', 38
@@ -41,6 +45,3 @@ class LeCam(Trick):
     def detach(self, learn): self.means = None
     def state_dict(self): return {} if self.means is None else dict(real=self.means[0], fake=self.means[1])
     def load_state_dict(self, s): self.means = (s['real'], s['fake']) if 'real' in s else None
-
-# %% auto #0
-__all__ = ['lecam_penalty', 'LeCam']

@@ -7,6 +7,10 @@ from __future__ import annotations
 import math
 from ..trick import Choice, Int, Num, Trick
 
+# %% auto #0
+__all__ = ['LRDecay']
+
+# %% ../../nbs/tricks/lr_decay.ipynb #d29db035
 class LRDecay(Trick):
     "Rates that fall from the moment it is switched on."
     name, title, number = 'lr_decay', 'Learning rate decay', 21
@@ -40,6 +44,3 @@ class LRDecay(Trick):
     def state_dict(self): return dict(done=self.learn.step - self.start) if self.learn else {}
     def load_state_dict(self, s): self.done = s.get('done', 0)
     def restored(self, learn): self.start = learn.step - self.done      # a file may be read at another step
-
-# %% auto #0
-__all__ = ['LRDecay']

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from ..engine.layers import form
-from ..engine.surgery import Grafted
 from ..engine.sites import at, instead, layers
+from ..engine.surgery import Grafted
 from ..trick import Int, Text
 
 def group_size(n:int, group:int)->int: # the largest divisor of `n` up to `group`

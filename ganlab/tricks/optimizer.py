@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from fastcore.basics import patch
 from ..engine.optimizers import akin, kind_of, optimizers
-from ..engine.snapshots import named_params
-from ..trick import Choice, Flag, Num, Param, Trick
+from ..engine.named_state import named_params
+from ..trick import Flag, Num, Param, Trick
 
 # %% auto #0
 __all__ = ['Kinds', 'kind', 'means', 'raw_steps', 'decoupled', 'keeps_squares', 'recorded_squares', 'size_of', 'Optimizer', 'put',

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from ..engine.layers import is_layer, raw_weight
-from ..engine.still import eval_mode
 from ..engine.odd_layers import resting
+from ..engine.still import eval_mode
 from ..trick import Choice, Int, Num, Trick
 
 _conv, _transposed = nn.modules.conv._ConvNd, nn.modules.conv._ConvTransposeNd
@@ -18,6 +18,10 @@ def _outs(m)->tuple: # units or channels that go out of a layer, and groups
     if isinstance(m, _conv): return m.out_channels, m.groups
     return (m.out_features if isinstance(m, nn.Linear) else len(raw_weight(m))), 1
 
+# %% auto #0
+__all__ = ['rows', 'orthogonality', 'Orthogonal']
+
+# %% ../../nbs/tricks/orthogonal.ipynb #5256c2a4
 def rows(
     w:Tensor, # a Linear's or Conv's weight
     groups:int=1, # of the convolution
@@ -38,9 +42,6 @@ def orthogonality(
         return gram.square().sum() - (2*lengths.sum() - lengths.numel() if full else lengths.square().sum())
     gram, eye = w @ w.mT, torch.eye(n, device=w.device, dtype=w.dtype)
     return (gram - eye if full else gram*(1 - eye)).square().sum()
-
-# %% auto #0
-__all__ = ['rows', 'orthogonality', 'Orthogonal']
 
 # %% ../../nbs/tricks/orthogonal.ipynb #f7a7981f
 class Orthogonal(Trick):

@@ -7,10 +7,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from ..engine.layers import form
-from ..engine.still import eval_mode
 from ..engine.rng import borrowed_rng
-from ..engine.surgery import Grafted
 from ..engine.sites import instead, layers
+from ..engine.still import eval_mode
+from ..engine.surgery import Grafted
 from ..trick import Int
 from .minibatch_stddev import like
 

@@ -8,8 +8,8 @@ import math, torch
 from torch import Tensor, nn
 from ..engine.meters import no_way_back, plain_ops
 from ..engine.rng import borrowed_rng
-from ..engine.still import held
 from ..engine.sites import sites
+from ..engine.still import held
 from ..trick import Int, Num, Text, Trick
 
 def path_lengths(
@@ -22,6 +22,10 @@ def path_lengths(
     g, = torch.autograd.grad((x*y).sum(), w, create_graph=True)
     return g.flatten(1).norm(dim=1)/(math.sqrt(w.shape[1]) if layered else 1)
 
+# %% auto #0
+__all__ = ['path_lengths', 'PathLength']
+
+# %% ../../nbs/tricks/path_length.ipynb #60fca4e0
 class PathLength(Trick):
     "A penalty on the spread of G's slope."
     name, title, number, lazy = 'path_length', 'Path length', 6, True
@@ -67,9 +71,6 @@ class PathLength(Trick):
     def detach(self, learn): self.a = None
     def state_dict(self): return {} if self.a is None else dict(a=self.a)
     def load_state_dict(self, s): self.a = s.get('a')
-
-# %% auto #0
-__all__ = ['path_lengths', 'PathLength']
 
 # %% ../../nbs/tricks/path_length.ipynb #3feca832
 def _try(self, learn)->str|None: # one sentence, or None

@@ -4,148 +4,30 @@
 
 # %% ../../nbs/tricks/progressive_growing.ipynb #cba2c72d
 from __future__ import annotations
-import math, torch
+import math
 from fastcore.basics import patch
-from torch import nn
-from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate
-from ..data import blend, doubled, halved
-from ..engine.layers import form
-from ..engine.still import eval_mode
-from ..engine.rng import borrowed_rng
-from ..engine.branches import deeper, wider
-from ..engine.surgery import hosts, insert, remove
-from ..engine.sites import instead, layers, sites
 from ..engine.change import Change, Refused
+from ..engine.inside import drop_forward_hooks, own_buffers
+from ..engine.rng import borrowed_rng
+from ..engine.stages import Door, all_hidden, blurred, ends, no_room, open_images, open_layers, shrunk
+from ..engine.surgery import hosts, remove
 from ..trick import Choice, Int, Trick
 
-_name = 'progressive_growing'
-
 # %% auto #0
-__all__ = ['Stage', 'GrownG', 'GrownD', 'Door', 'Wider', 'ProgressiveGrowing', 'NextStage', 'blurred']
-
-# %% ../../nbs/tricks/progressive_growing.ipynb #9f08a950
-def _conv(a, b):
-    c = nn.Conv2d(a, b, 3, padding=1)
-    nn.init.kaiming_normal_(c.weight, 0.2), nn.init.zeros_(c.bias)
-    return c
-
-class Stage(nn.Module):
-    "What one doubling adds: the block, the 1x1 layer between it and the image, and α."
-    def __init__(self, block, image):
-        super().__init__()
-        self.block, self.image = block, image
-        self.register_buffer('gate', torch.zeros(()))
-
-class GrownG(nn.Module):
-    "Carries an image of G on to larger ones."
-    def __init__(self, c, channels, act):
-        super().__init__()
-        self.c, self.channels, self.act, self.stages, self.h = c, channels, act, nn.ModuleList(), None
-    def stage(self, n):
-        c = self.stages[-1].image.in_channels if self.stages else self.c
-        return Stage(nn.Sequential(_conv(c, n), nn.LeakyReLU(.2), _conv(n, n), nn.LeakyReLU(.2)), nn.Conv2d(n, self.channels, 1))
-    def forward(self, x, y): # around G's last convolution
-        self.h = x
-        return y
-    def through(self, image): # what G gives, (B, C, H, W)
-        h, self.h = self.h, None
-        for s in self.stages:
-            h = s.block(interpolate(h, [2*n for n in image.shape[2:]]))
-            image = blend(doubled(image), self.act(s.image(h)), s.gate.clone())
-        return image
-
-# %% ../../nbs/tricks/progressive_growing.ipynb #8c5cd965
-def _fit(x, size):
-    "Mean over pixels, down to `size`."
-    k = [n//m for n, m in zip(x.shape[2:], size)]
-    return avg_pool2d(x, k) if [n//m for n, m in zip(x.shape[2:], k)] == list(size) and min(k) > 0 else adaptive_avg_pool2d(x, size)
-
-class GrownD(nn.Module):
-    "Sees a larger image than D was made for."
-    resizes = True     # D's inputs change their size
-    def __init__(self, channels, c):
-        super().__init__()
-        self.channels, self.c, self.stages, self.x = channels, c, nn.ModuleList(), None
-    def stage(self, n):
-        c = self.stages[-1].image.out_channels if self.stages else self.c
-        return Stage(nn.Sequential(nn.LeakyReLU(.2), _conv(n, n), nn.LeakyReLU(.2), _conv(n, c)), nn.Conv2d(self.channels, n, 1))
-    def through(self, x): # what D is given, (B, C, H, W)
-        self.x = x
-        for _ in self.stages: x = halved(x)
-        return x
-    def forward(self, x, y): # around D's first convolution
-        (image, self.x), out = (self.x, None), None
-        for i in reversed(range(len(self.stages))):
-            s = self.stages[i]
-            h = s.image(image)
-            if out is not None: h = blend(h, out, self.stages[i + 1].gate.clone())
-            image = halved(image) if i else image
-            out = _fit(s.block(h), image.shape[2:] if i else y.shape[2:])
-        return blend(y, out, self.stages[0].gate.clone())
-
-class Door:
-    "The hook on a network itself; what it leads to is looked up by name, so that a `deepcopy` of the network is whole."
-    def __init__(self, path): self.path = path
-    def __call__(self, net, args, out=None):
-        part = net.get_submodule(f'{self.path}.ganlab_{_name}')
-        return (part.through(args[0]), *args[1:]) if out is None else part.through(out)
-
-# %% ../../nbs/tricks/progressive_growing.ipynb #d1bffac9
-class Wider(nn.Module):
-    "Branches beside a layer, and, at the last hidden one, residual blocks after it."
-    def __init__(self, site, shape):
-        super().__init__()
-        self.like, self.shape, self.stages = site, shape, nn.ModuleList()   # within the site: no child of its own child
-    def stage(self, n): return nn.ModuleList([wider(self.like, n)] + ([deeper(self.shape, n)] if self.shape else []))
-    def forward(self, x, y):
-        for wide, *deep in self.stages:
-            y = y + wide(x)
-            for block in deep: y = block(y)
-        return y
-
-def _hidden(learn)->list|str: # (site, shape for a residual block or None)
-    "Where G and D can grow at a fixed size."
-    out = []
-    for key in 'dg':
-        found = layers(learn, key)
-        if not found: return f"Progressive growing: {key.upper()} has no linear or convolutional layer that is used once{instead(learn, key)}, and nothing to grow."
-        found = [s for s in found[:-1] or found if form(s.module, s.x, s.y)]
-        if not found: return f"Progressive growing: how {key.upper()}'s layers are made cannot be told, and no path can be put beside them."
-        out += [(s, s.y if s is found[-1] and (len(s.y) == 1 or not s.last) else None) for s in found]
-    return out
-
-# %% ../../nbs/tricks/progressive_growing.ipynb #e7dbd87c
-def _ends(learn)->tuple|str: # (site in D, site in G)
-    "D's first and G's last convolution."
-    image = lambda s: s.weighs and len(s.x) == len(s.y) == 3 and not s.last
-    d, g = next(filter(image, sites(learn, 'd')), None), next(filter(image, reversed(sites(learn, 'g'))), None)
-    if d is None or g is None: return f"Progressive growing: {'G' if g is None else 'D'} has no convolution that is used once, and its images cannot grow; mode='capacity' grows its layers."
-    return d, g
-
-_acts = (nn.Tanh, nn.Sigmoid, nn.Identity)
-
-def _act(learn, site)->nn.Module:
-    "What G does to the output of its last convolution: Identity (where it is none of these), Tanh or Sigmoid."
-    seen = []
-    with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G):
-        handle = site.module.register_forward_hook(lambda m, args, y: seen.append(y.clone()))
-        try: image = learn.G(learn.some_z)
-        finally: handle.remove()
-    if seen[0].shape != image.shape: seen = [torch.full_like(image, math.nan)]         # a rearrangement lies between
-    ends = sites(learn, 'g')[-1].module
-    return next((a() for a in _acts if torch.equal(a()(seen[0]), image) or isinstance(ends, a)), nn.Identity())
+__all__ = ['ProgressiveGrowing', 'NextStage']
 
 # %% ../../nbs/tricks/progressive_growing.ipynb #2b77b539
 class ProgressiveGrowing(Trick):
     "Doublings of G, D and the images, faded in."
-    name, title, number = _name, 'Progressive growing', 14
+    name, title, number = 'progressive_growing', 'Progressive growing', 14
     short = 'G and D begin small, on small images; new blocks are faded in while they train.'
     source = 'Karras 2018 (1710.10196) §2'
     acts = 'G, D and the reals'
     purpose = 'Change the architecture'
     within = property(lambda self: '' if self.params['mode'] == 'curriculum' else 'GD')
     order = -100     # a blur comes before what other tricks do to D's inputs
-    mode = Choice('auto', ('auto', 'resolution', 'capacity', 'curriculum'), 'what grows: image sizes, layers, or the detail that D sees; auto: sizes where the data is larger than G, else layers')
+    mode = Choice('auto', ('auto', 'resolution', 'capacity', 'curriculum'), 'what grows: image sizes, layers, '
+                  'or the detail that D sees; auto: sizes where the data is larger than G, else layers')
     stages = Int(1, 1, 6, 'how many times it grows (curriculum: halvings it begins with); raise it to grow again')
     fade = Int(2000, 1, 1_000_000, 'steps over which a stage is faded in, and out when turned off', log=True)
     hold = Int(2000, 0, 1_000_000, 'steps between the end of one fade and the next stage')
@@ -155,35 +37,25 @@ class ProgressiveGrowing(Trick):
         super().__init__(**params)
         self.learn = None
         self.rest()
-    def rest(self): self.kind, self.done, self.widths, self.left, self.shown = '', [], [], 1., None   # done: steps of each stage; left: 1 -> 0 while leaving
+    def rest(self):
+        self.kind, self.done, self.widths = '', [], []  # what grows; for each stage its steps and its width
+        self.left, self.shown = 1., None                # 1 -> 0 while leaving; the α that the networks have
     def effect(self, params=None): return 'now' if (params or self.params)['mode'] == 'curriculum' else 'grows'
     def state_dict(self): return dict(kind=self.kind, done=list(self.done), widths=list(self.widths), left=self.left)
     def alphas(self)->list: return [min(1., d/self.fade)*self.left for d in self.done]
 
+# %% ../../nbs/tricks/progressive_growing.ipynb #dccfdc22
 @patch
 def what(self:ProgressiveGrowing, learn)->str: # 'resolution', 'capacity' or 'curriculum'
     "What grows here."
     if self.enabled: return self.kind
     if self.mode != 'auto': return self.mode
-    return 'resolution' if getattr(learn.source, 'k', 0) and not isinstance(_ends(learn), str) else 'capacity'
+    return 'resolution' if getattr(learn.source, 'k', 0) and not self.stays_small(learn) else 'capacity'
 
 @patch
 def stays_small(self:ProgressiveGrowing, learn)->str|None: # one sentence; None: G and D can grow up to the data
     "Why images that are larger than G's are of no use to it."
-    return ends if isinstance(ends := _ends(learn), str) else None
-
-@patch
-def why_not(self:ProgressiveGrowing, learn):
-    kind, shape = self.what(learn), tuple(learn.source.shape)
-    if kind == 'capacity': return found if isinstance(found := _hidden(learn), str) else None
-    if len(shape) != 3: return f"Progressive growing: the data are no images; mode='capacity' grows the layers."
-    if kind == 'curriculum':
-        return f"Progressive growing: images of {shape[1]}x{shape[2]} cannot be halved {self.stages} times." if any(n % 2**self.stages for n in shape[1:]) else None
-    room = getattr(learn.source, 'k', 0) + len(self.done)
-    if not room: return f"Progressive growing: the data has the size of G's images, {shape[1]}x{shape[2]}; give larger data by a power of two, or mode='capacity' or 'curriculum'."
-    if self.stages > room: return f"Progressive growing: the data has room for {room} doubling{'s' if room > 1 else ''} of G's images, not for {self.stages}."
-    if any(m._buffers.get('reference') is not None for m in learn.D.modules()): return "Progressive growing changes the size of what D takes, and D holds a reference batch of the present size; turn virtual batch norm in D off first."
-    return self.stays_small(learn)
+    return found if isinstance(found := ends(learn), str) else None
 
 @patch
 def caution(self:ProgressiveGrowing, learn):
@@ -191,6 +63,16 @@ def caution(self:ProgressiveGrowing, learn):
         if getattr(learn.source, 'k', 0): return f"{self.stays_small(learn)} So the layers grow, and the images keep their size."
         return "The data has no larger images for these networks: their layers grow."
     if self.what(learn) == 'resolution': return "Turned off, it fades the new blocks out and removes them."
+
+# %% ../../nbs/tricks/progressive_growing.ipynb #4ef49895
+@patch
+def why_not(self:ProgressiveGrowing, learn):
+    kind, shape = self.what(learn), tuple(learn.source.shape)
+    if kind == 'capacity': return found if isinstance(found := all_hidden(learn), str) else None
+    if len(shape) != 3: return "Progressive growing: the data are no images; mode='capacity' grows the layers."
+    if kind == 'resolution': return no_room(learn, len(self.done), self.stages) or self.stays_small(learn)
+    if any(n % 2**self.stages for n in shape[1:]):
+        return f"Progressive growing: images of {shape[1]}x{shape[2]} cannot be halved {self.stages} times."
 
 # %% ../../nbs/tricks/progressive_growing.ipynb #4186a2b2
 @patch
@@ -203,91 +85,91 @@ def attach(self:ProgressiveGrowing, learn, undo):
 def place(self:ProgressiveGrowing, learn, kind):
     "Put the parts in, without a stage yet."
     self.learn, self.kind = learn, kind
-    if kind == 'curriculum': return
-    if self.kind == 'capacity':
-        for s, shape in _hidden(learn): insert(s.module, _name, Wider(s, shape), 'around')
-    else:
-        d, g = _ends(learn)
-        act, channels = _act(learn, g), learn.source.shape[0]
-        insert(d.module, _name, GrownD(channels, d.y[0]), 'around')
-        insert(g.module, _name, GrownG(g.x[0], channels, act), 'around')
-        learn.D.register_forward_pre_hook(Door(d.name))
-        learn.G.register_forward_hook(Door(g.name))
+    if kind == 'capacity': open_layers(learn, self.name)
+    if kind == 'resolution': open_images(learn, self.name)
 
-def _parts(learn)->list: return [(h, getattr(h, f'ganlab_{_name}')) for net in (learn.D, learn.G) for h in hosts(net, _name)]
+@patch
+def parts(self:ProgressiveGrowing, learn)->list: # of (host, part)
+    "What was put in, D's first."
+    return [(h, getattr(h, f'ganlab_{self.name}')) for net in (learn.D, learn.G) for h in hosts(net, self.name)]
 
-def _resize(learn, by):
-    "Halve the reals `by` times more."
-    learn.source.resize(learn.source.k + by)
-    learn.some_x = learn.source.some()
-
-def _take_out(learn):
-    for h, _ in _parts(learn): remove(h, _name)
+# %% ../../nbs/tricks/progressive_growing.ipynb #1235f9f1
+@patch
+def take_out(self:ProgressiveGrowing, learn):
+    for h, _ in self.parts(learn): remove(h, self.name)
     for net in (learn.D, learn.G):
         for m in net.modules():      # copies of D that other tricks made included
-            for hooks in (m._forward_hooks, m._forward_pre_hooks):
-                for i in [i for i, h in hooks.items() if isinstance(h, Door)]: del hooks[i]
+            drop_forward_hooks(m, lambda h: isinstance(h, Door))
     learn.found.clear()
 
 @patch
 def detach(self:ProgressiveGrowing, learn):
-    _take_out(learn)
-    if self.kind == 'resolution': _resize(learn, len(self.done))
+    self.take_out(learn)
+    if self.kind == 'resolution': shrunk(learn, len(self.done))
     self.rest()
 
 @patch
-def leave(self:ProgressiveGrowing, learn): return 0 if self.kind == 'curriculum' else math.ceil(max(self.alphas())*self.fade)
+def leave(self:ProgressiveGrowing, learn):
+    return 0 if self.kind == 'curriculum' else math.ceil(max(self.alphas())*self.fade)
 
 # %% ../../nbs/tricks/progressive_growing.ipynb #61e29ad9
 @patch
 def grow(self:ProgressiveGrowing, width:int=None):
     "Add a stage to every part."
     learn, n = self.learn, width or self.width
-    with borrowed_rng(learn.streams, f'{_name}/init', learn.step, len(self.done), learn.device):
-        new = [(part, part.stage(n).to(learn.device).train(h.training)) for h, part in _parts(learn)]
+    with borrowed_rng(learn.streams, f'{self.name}/init', learn.step, len(self.done), learn.device):
+        new = [(part, part.stage(n).to(learn.device).train(h.training)) for h, part in self.parts(learn)]
     for part, stage in new: part.stages.append(stage)
-    self.done, self.widths, self.shown = [*self.done, self.fade if self.kind == 'capacity' else 0], [*self.widths, n], None   # a branch of zeros needs no fade
-    if self.kind == 'resolution': _resize(learn, -1)
-    learn.found.clear()
-    self.show()
+    self.done = [*self.done, self.fade if self.kind == 'capacity' else 0]       # a branch of zeros needs no fade
+    self.widths, self.shown = [*self.widths, n], None
+    self.resized(-1)
 
 @patch
 def shrink(self:ProgressiveGrowing):
     "Take the last stage off every part."
-    for _, part in _parts(self.learn): del part.stages[-1]
+    for _, part in self.parts(self.learn): del part.stages[-1]
     self.done, self.widths, self.shown = self.done[:-1], self.widths[:-1], None
-    if self.kind == 'resolution': _resize(self.learn, 1)
+    self.resized(1)
+
+@patch
+def resized(self:ProgressiveGrowing, by:int): # halvings of the reals, more or fewer
+    "Have all else follow the stages."
+    if self.kind == 'resolution': shrunk(self.learn, by)
     self.learn.found.clear()
     self.show()
 
+# %% ../../nbs/tricks/progressive_growing.ipynb #718ea2ea
 @patch
 def show(self:ProgressiveGrowing):
     "Write α into the networks and the source."
     alphas = self.alphas()
     if alphas == self.shown or self.kind == 'curriculum': return
     self.shown = alphas
-    for _, part in _parts(self.learn):
+    for _, part in self.parts(self.learn):
         for s, a in zip(part.stages, alphas):
             for m in s.modules():
-                if 'gate' in m._buffers: m.gate.fill_(a)
+                if 'gate' in own_buffers(m): m.gate.fill_(a)
     if self.kind == 'resolution': self.learn.source.resize(self.learn.source.k, alphas)
 
 # %% ../../nbs/tricks/progressive_growing.ipynb #8e8f0dee
 @patch
-def ripe(self:ProgressiveGrowing)->bool: return self.kind != 'curriculum' and len(self.done) < self.stages and self.done[-1] >= self.fade + self.hold
+def ripe(self:ProgressiveGrowing)->bool:
+    "Is the next stage due?"
+    if self.kind == 'curriculum' or len(self.done) >= self.stages: return False
+    return self.done[-1] >= self.fade + self.hold
 
 class NextStage(Change):
     "A stage that the schedule asks for."
-    def __init__(self, learn, title):
-        super().__init__('set', _name, asked=learn.step)
-        self.title, self.own = title, True
+    def __init__(self, learn, trick):
+        super().__init__('set', trick.name, asked=learn.step)
+        self.title, self.own = trick.title, True
 
 @patch
 def ask(self:ProgressiveGrowing, learn):
     "Have the next stage at the next boundary, if it is due, and asked for once."
     with learn.turnstile.lock:
-        learn.tricks.waiting = [c for c in learn.tricks.waiting if not isinstance(c, NextStage)]
-        if self.ripe(): learn.tricks.waiting.append(NextStage(learn, self.title))
+        learn.tricks.unqueue([c for c in learn.tricks.pending if isinstance(c, NextStage)])
+        if self.ripe(): learn.tricks.queue([NextStage(learn, self)])
 
 @patch
 def after_g(self:ProgressiveGrowing, ctx):
@@ -295,30 +177,33 @@ def after_g(self:ProgressiveGrowing, ctx):
     else:
         self.done = [d + 1 for d in self.done]
         due = self.fade + max(self.hold, self.kind == 'capacity')      # layers begin at the end of their fade
-        if self.kind != 'curriculum' and self.done[-1] == due: self.ask(ctx.learn)     # once: a stage that is refused waits for a hand
+        if self.kind != 'curriculum' and self.done[-1] == due:
+            self.ask(ctx.learn)     # once: a stage that is refused waits for a hand
+    self.show()
+
+# %% ../../nbs/tricks/progressive_growing.ipynb #af0c32ff
+@patch
+def changed(self:ProgressiveGrowing, learn, old):
+    if old['mode'] != self.mode: raise ValueError(f"{self.name}: mode cannot change while it is on; turn it off first")
+    if why := self.why_not(learn): raise Refused(why)
+    if self.kind == 'curriculum': return
+    n = len(self.done)
+    if self.stages < n:
+        raise ValueError(f"{self.name}: stages={self.stages}, but {n} have grown, and one cannot be taken back; "
+                         "turning it off fades out all of them")
+    self.refade(old['fade'])
+    if not self.leaving:
+        self.left = 1.
+        if self.ripe(): self.grow()
     self.show()
 
 @patch
-def changed(self:ProgressiveGrowing, learn, old):
-    if old['mode'] != self.mode: raise ValueError(f"{_name}: mode cannot change while it is on; turn it off first")
-    if why := self.why_not(learn): raise Refused(why)
-    n = len(self.done)
-    if self.kind != 'curriculum' and self.stages < n: raise ValueError(f"{_name}: stages={self.stages}, but {n} have grown, and one cannot be taken back; turning it off fades out all of them")
-    if self.kind != 'curriculum':
-        fresh = [a*self.fade for a in (min(1., d/old['fade'])*(1 if self.leaving else self.left) for d in self.done)]
-        self.done = [round(f) if f < self.fade else self.fade + max(0, d - old['fade']) for f, d in zip(fresh, self.done)]   # α stays
-        if not self.leaving: self.left = 1.
-        if self.ripe() and not self.leaving: self.grow()
-        self.show()
+def refade(self:ProgressiveGrowing, old:int): # the former `fade`
+    "Count the steps of each stage anew, so that α stays."
+    was = [min(1., d/old)*(1 if self.leaving else self.left)*self.fade for d in self.done]
+    self.done = [round(w) if w < self.fade else self.fade + max(0, d - old) for w, d in zip(was, self.done)]
 
-@patch
-def load_state_dict(self:ProgressiveGrowing, s):
-    if self.enabled: self.refit(s)
-    self.kind, self.done, self.widths, self.left, self.shown = s['kind'], list(s['done']), list(s['widths']), s['left'], None
-    if self.enabled:
-        self.show()
-        self.ask(self.learn)
-
+# %% ../../nbs/tricks/progressive_growing.ipynb #ba1eef8b
 @patch
 def refit(self:ProgressiveGrowing, s):
     "Have the stages that state `s` has; what they hold is put back by whoever restores it."
@@ -331,16 +216,16 @@ def refit(self:ProgressiveGrowing, s):
     for n in widths[len(self.widths):]: self.grow(n)
     learn.rewire()
 
-# %% ../../nbs/tricks/progressive_growing.ipynb #71157b70
-def blurred(
-    x:torch.Tensor, # images (B, C, H, W)
-    lod:float,      # halvings, 0: none; 1.5 lies between one and two
-)->torch.Tensor: # of the same shape
-    "`x` without what is finer than `lod` halvings leave."
-    n = int(lod)
-    at = lambda k: interpolate(avg_pool2d(x, 2**k), scale_factor=2**k) if k else x
-    return at(n) if lod == n else blend(at(n), at(n + 1), lod - n)
+@patch
+def load_state_dict(self:ProgressiveGrowing, s):
+    if self.enabled: self.refit(s)
+    self.kind, self.done, self.widths = s['kind'], list(s['done']), list(s['widths'])
+    self.left, self.shown = s['left'], None
+    if self.enabled:
+        self.show()
+        self.ask(self.learn)
 
+# %% ../../nbs/tricks/progressive_growing.ipynb #71157b70
 @patch
 def lod(self:ProgressiveGrowing)->float:
     "Halvings in force: each stage holds, then fades."
@@ -348,4 +233,5 @@ def lod(self:ProgressiveGrowing)->float:
     return max(0., self.stages - i - max(0, r - self.hold)/self.fade)
 
 @patch
-def inputs(self:ProgressiveGrowing, x, ctx): return blurred(x, lod) if self.kind == 'curriculum' and (lod := self.lod()) else x
+def inputs(self:ProgressiveGrowing, x, ctx):
+    return blurred(x, lod) if self.kind == 'curriculum' and (lod := self.lod()) else x

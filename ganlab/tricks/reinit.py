@@ -8,18 +8,24 @@ import math, torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from fastcore.basics import patch
+from ..engine.change import Refused
 from ..engine.layers import is_layer, is_usual, raw_weight
 from ..engine.rng import borrowed_rng
 from ..engine.sites import added
-from ..engine.change import Refused
 from ..trick import Choice, Num, Text, Trick
 
 schemes = ('normal', 'he_normal', 'he_uniform', 'xavier_normal', 'xavier_uniform', 'orthogonal')
+
 _norms = nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm
 
 def _known(m)->bool: return is_usual(m) or isinstance(m, (nn.Bilinear, *_norms)) # is it PyTorch's?
+
 def _drawn(m)->bool: return is_layer(m) or isinstance(m, _norms) # has it first values?
 
+# %% auto #0
+__all__ = ['schemes', 'fans', 'spread', 'fresh', 'chosen', 'Reinit', 'as_made']
+
+# %% ../../nbs/tricks/reinit.ipynb #c35f82a4
 def fans(layer:nn.Module, w:Tensor)->tuple: # numbers that go into one number of the output, and that one number of the input goes into
     "Fan in and fan out of a layer with weight `w`."
     a, b = nn.init._calculate_fan_in_and_fan_out(w)
@@ -48,9 +54,6 @@ def fresh(layer:nn.Module, name:str, p:Tensor, scheme:str='normal', std:float=0.
     s = spread(layer, p, scheme, std, slope)
     return nn.init.uniform_(new, -math.sqrt(3)*s, math.sqrt(3)*s) if scheme.endswith('uniform') else nn.init.normal_(new, 0, s)
 
-# %% auto #0
-__all__ = ['schemes', 'fans', 'spread', 'fresh', 'chosen', 'Reinit', 'as_made']
-
 # %% ../../nbs/tricks/reinit.ipynb #a74ab523
 def chosen(learn, which:str)->list|str: # of (name, module, {'weight': Parameter, ...}), or a sentence
     "The layers and norms that `which` means."
@@ -72,6 +75,7 @@ def chosen(learn, which:str)->list|str: # of (name, module, {'weight': Parameter
         if len(out) == before: return f"{item} has no linear or convolutional layer, and no norm, to draw anew (what is frozen stays as it is)."
     return out or f"{which!r} names no module."
 
+# %% ../../nbs/tricks/reinit.ipynb #ebd714d6
 class Reinit(Trick):
     "Weights drawn anew, once."
     name, title, number, changes = 'reinit', 'Re-initialisation', 24, 'reweights'
@@ -101,6 +105,7 @@ class Reinit(Trick):
         if why := self.why_not(learn): raise Refused(why)
         self.draw(learn)
 
+# %% ../../nbs/tricks/reinit.ipynb #a49ff4e0
 def as_made(learn, name:str, k:str)->Tensor|None: # 'D.0', 'weight'
     "What a parameter was when the learner was made, where a copy was kept."
     if learn.pristine is None: return None

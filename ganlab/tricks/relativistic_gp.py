@@ -14,6 +14,10 @@ from .wgan_gp import LevelFree
 
 bases = dict(softplus=lambda c: softplus(-c), hinge=lambda c: relu(1 - c), ls=lambda c: (c - 1)**2)
 
+# %% auto #0
+__all__ = ['bases', 'RelativeLoss', 'RelativisticGP']
+
+# %% ../../nbs/tricks/relativistic_gp.ipynb #7169c975
 @dataclass(frozen=True, eq=False)
 class RelativeLoss(Relativistic):
     "The relativistic losses: pairs or averages, and three ways to ask that a difference be large."
@@ -26,6 +30,7 @@ class RelativeLoss(Relativistic):
     def d_loss(self, l_real:Tensor, l_fake:Tensor)->Tensor: return self.above(self.diff(l_real, l_fake), l_real, l_fake)
     def g_loss(self, l_fake:Tensor, l_real:Tensor|None=None)->Tensor: return self.above(-self.diff(l_real, l_fake), l_fake, l_real)
 
+# %% ../../nbs/tricks/relativistic_gp.ipynb #675a4528
 class RelativisticGP(LevelFree):
     "The relativistic loss and a gradient penalty on the relative score."
     name, title, number, lazy = 'relativistic_gp', 'Relativistic gradient penalty', 5, True
@@ -48,6 +53,3 @@ class RelativisticGP(LevelFree):
     def d_term(self, ctx):
         weight, points, center = dict(r1r2=(self.gamma/2, 'both', 0), interp1=(self.lam, 'interp', 1), none=(0, '', 0))[self.penalty]
         return weight*self.risen(ctx.step)*slope_penalty(ctx, points, center) if weight else ctx.l_real.new_zeros(())
-
-# %% auto #0
-__all__ = ['bases', 'RelativeLoss', 'RelativisticGP']

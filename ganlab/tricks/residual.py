@@ -6,9 +6,9 @@
 from __future__ import annotations
 from functools import partial
 from torch import nn
-from ..engine.surgery import Grafted
 from ..engine.branches import Residual, deeper
 from ..engine.sites import hidden
+from ..engine.surgery import Grafted
 from ..trick import Choice, Int, Text
 
 def block(site, n:int)->Residual: # n: units, or channels, inside
@@ -16,6 +16,10 @@ def block(site, n:int)->Residual: # n: units, or channels, inside
     if site.last: return Residual(nn.Linear(site.y[-1], n), nn.Linear(n, site.y[-1]))
     return deeper(site.y, n)
 
+# %% auto #0
+__all__ = ['block', 'ResidualBlocks']
+
+# %% ../../nbs/tricks/residual.ipynb #1c4e609f
 class ResidualBlocks(Grafted):
     "A residual block behind each hidden layer."
     name, title, number = 'residual', 'Residual blocks', 30
@@ -39,6 +43,3 @@ class ResidualBlocks(Grafted):
     def changed(self, learn, old):
         for k in ('net', 'width', 'layer'):
             if old[k] != self.params[k]: raise ValueError(f"{self.name}: {k} cannot change while it is on; turn it off first")
-
-# %% auto #0
-__all__ = ['block', 'ResidualBlocks']

@@ -6,10 +6,10 @@
 from __future__ import annotations
 import torch
 from torch import nn
-from ..engine.still import eval_mode, held
 from ..engine.rng import borrowed_rng
-from ..engine.surgery import Grafted
 from ..engine.sites import Site, added, trace
+from ..engine.still import eval_mode, held
+from ..engine.surgery import Grafted
 from ..trick import Choice, Flag, Int, Text
 
 class Conv1x1(nn.Module):

@@ -9,8 +9,8 @@ from torch import nn
 from fastcore.basics import patch
 from torch.nn.utils import parametrize
 from ..engine.layers import is_layer, is_usual
-from ..engine.sites import added, instead
 from ..engine.optimizers import scale_moments
+from ..engine.sites import added, instead
 from ..engine.still import swapped
 from ..trick import Choice, Int, Num, Trick
 
@@ -23,6 +23,10 @@ def as_matrix(
     "A weight as the matrix whose singular values are meant."
     return (w if dim == 0 else w.transpose(0, 1)).flatten(1)
 
+# %% auto #0
+__all__ = ['as_matrix', 'SpectralScale', 'normable', 'SpectralNorm']
+
+# %% ../../nbs/tricks/spectral_norm.ipynb #f6416880
 class SpectralScale(nn.Module):
     "Parametrisation W -> κ W / σ̂, with one power iteration (or more) per training forward; a W that begins at zero may grow up to σ̂ = κ first."
     def __init__(self, w, dim, iterations):
@@ -54,9 +58,6 @@ class SpectralScale(nn.Module):
             if self.training: self.iterate(w.detach())
             return w*(self.kappa.clone()/self.sigma(w))
 
-# %% auto #0
-__all__ = ['as_matrix', 'SpectralScale', 'normable', 'SpectralNorm']
-
 # %% ../../nbs/tricks/spectral_norm.ipynb #208fe3e6
 def normable(net:nn.Module)->dict: # name -> module
     "The layers of `net`, of whatever class, whose weight is a matrix or a kernel, but for those that are frozen or that other tricks added (zeros, at first)."
@@ -68,8 +69,10 @@ def _rows(m)->int: # which axis of the weight counts what comes out
     return int(isinstance(m, _transposed) or w.ndim == 5 and len(w) == 1 and not isinstance(m, nn.Conv3d))     # (1, out, in, h, w): a modulated convolution's
 
 def _ours(m): return parametrize.is_parametrized(m, 'weight') and isinstance(m.parametrizations.weight[-1], SpectralScale)
+
 def _foreign(m): return (parametrize.is_parametrized(m) and not _ours(m)) or hasattr(m, 'weight_u') or hasattr(m, 'weight_g')
 
+# %% ../../nbs/tricks/spectral_norm.ipynb #61ed4c43
 class SpectralNorm(Trick):
     "Each weight divided by its largest singular value."
     name, title, number, pinned = 'spectral_norm', 'Spectral norm', 3, True
@@ -146,6 +149,7 @@ def measured(self:SpectralNorm, learn, net)->str|None: # one sentence; None: all
     if abs(spread - 1) < .01 and torch.allclose(was, then, rtol=.05, atol=.05*was.std().item()): return f"{which}'s {kind} layers bound their weights themselves: at the target {which} gives what it gives now (measured)."
     return f"{which}'s {kind} layers are of a kind of its own, so what comes of it is measured: at the target {'its scores' if which == 'D' else 'its samples'} spread {spread:.2g} times as far as now; scale sets the target."
 
+# %% ../../nbs/tricks/spectral_norm.ipynb #b49e3587
 @patch
 def anneal(self:SpectralNorm, learn):
     "κ goes geometrically from where σ̂ began to the target."
@@ -173,5 +177,8 @@ def restored(self:SpectralNorm, learn):
     for p in self.layers(learn):
         p.iterations = self.iterations
         p.note()
+
+# %% ../../nbs/tricks/spectral_norm.ipynb #83d57181
 SpectralNorm.state_dict = lambda self: dict(done=getattr(self, 'done', 0))
+
 SpectralNorm.load_state_dict = lambda self, s: setattr(self, 'done', s['done'])

@@ -10,16 +10,21 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from torch.nn.utils.parametrize import is_parametrized
+from ..engine.change import Refused
 from ..engine.draws import current
 from ..engine.layers import raw_weight, usual
-from ..engine.rng import borrowed_rng, stream_seed
-from ..engine.surgery import Grafted, Joint, hosts, insert, remove
-from ..engine.sites import instead, layers, sites
-from ..engine.optimizers import scale_moments
 from ..engine.odd_layers import unheard
-from ..engine.change import Refused
+from ..engine.optimizers import scale_moments
+from ..engine.rng import borrowed_rng, stream_seed
+from ..engine.sites import instead, layers, sites
+from ..engine.surgery import Grafted, Joint, hosts, insert, remove
 from ..trick import Flag, Int, Num
 
+# %% auto #0
+__all__ = ['weight_in_use', 'norms', 'own_stream', 'spread', 'Styled', 'Out', 'pixel_norm', 'Mapping', 'AtG', 'Style',
+           'normalised', 'bake']
+
+# %% ../../nbs/tricks/style.ipynb #6fc6fbe4
 def weight_in_use(layer): # what the layer multiplies by; a spectral norm is read, and not advanced
     ps = layer.parametrizations.weight if is_parametrized(layer, 'weight') else None
     if ps is None or not ps.training: return layer.weight
@@ -39,10 +44,6 @@ def norms(
     w2 = w2.unflatten(0, (g, -1))
     if getattr(layer, 'transposed', False): w2 = w2.transpose(1, 2)
     return (torch.einsum('bgi,goi->bgo', s.float().square().unflatten(1, (g, -1)), w2).flatten(1) + eps).sqrt()
-
-# %% auto #0
-__all__ = ['weight_in_use', 'norms', 'own_stream', 'spread', 'Styled', 'Out', 'pixel_norm', 'Mapping', 'AtG', 'Style',
-           'normalised', 'bake']
 
 # %% ../../nbs/tricks/style.ipynb #33779740
 def own_stream(name, device)->torch.Generator:
@@ -201,6 +202,7 @@ def normalised(names:list)->str: # '', or what to add to a refusal
 def _fits(site)->bool: # of a class that is not PyTorch's: is its weight (out, in, ...)?
     return isinstance(site.module, usual) or tuple(raw_weight(site.module).shape[1::-1]) == site.channels
 
+# %% ../../nbs/tricks/style.ipynb #860ab512
 @patch
 def attach(self:Style, learn, undo):
     G, home, n = learn.G, sites(learn, 'g')[0], math.prod(learn.z_shape)
@@ -246,6 +248,7 @@ def detach(self:Style, learn):
         bake(layer, layer.ganlab_style, self.map.w_avg[None], learn.opt_g)
     self.take_out(learn.G)
 
+# %% ../../nbs/tricks/style.ipynb #8ed9df74
 @patch
 def changed(self:Style, learn, old):
     for k in self.params.keys() - {'mixing', 'leave_over'}:
@@ -271,6 +274,7 @@ def places(self:Style)->list: # names, 'input' first
     "Where a style enters, in the order of the forward pass."
     return ['input', *(self.map.names if self.modulation else ())]
 
+# %% ../../nbs/tricks/style.ipynb #f556e217
 @patch
 def sample(self:Style, learn,
     n:int=64,             # how many

@@ -6,20 +6,22 @@
 from __future__ import annotations
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
 import torch
 from torch.nn.functional import softplus
 from torch.nn.utils.parametrize import ParametrizationList
 from fastcore.basics import patch
 from ..engine.inside import own_buffers, own_children
-from ..engine.still import eval_mode, held, swapped
-from ..engine.meters import no_way_back, plain_ops
+from ..engine.meters import no_way_back
 from ..engine.optimizers import optimizers, usual_kind
 from ..engine.rng import borrowed_rng
+from ..engine.still import eval_mode, held, swapped
+from ..engine.twice import aside, first_line, not_twice, tried
 from ..trick import Choice, Ctx, Flag, Int, Num, Trick
 
 # %% auto #0
-__all__ = ['sgd', 'plain', 'no_second', 'checkpoints', 'own_weights', 'rule_of', 'look_ahead', 'remembered', 'Unrolled',
-           'step_reaches', 'unasked', 'tried']
+__all__ = ['sgd', 'plain', 'checkpoints', 'own_weights', 'rule_of', 'look_ahead', 'remembered', 'Unrolled', 'step_reaches',
+           'unasked', 'not_unrolled']
 
 # %% ../../nbs/tricks/unrolled.ipynb #cf1026e1
 def rule_of(opt)->'function|None': # (w, g, state, options) -> (w, state); None: it has none, or an unusual form
@@ -139,16 +141,14 @@ def unasked(net, asked:list): # asked: [bool], is the network being run on purpo
         for h in hooks: h.remove()
 
 # %% ../../nbs/tricks/unrolled.ipynb #dd1e3195
-no_second = "Unrolling differentiates D's gradient, and this D does not allow it ({}); set first_order=True, or {}."
 checkpoints = ("Unrolling lends D other weights for a while, and a D that checkpoints its activations asks for them again "
                "when they are gone; do without torch.utils.checkpoint in D.")
 own_weights = "Unrolling lends D other weights for a while, and D computes with its own D.{} all the same."
 
-def tried(learn, first_order:bool)->str|None: # one sentence, or None
+def not_unrolled(learn, first_order:bool)->str|None: # one sentence, or None
     "Why D cannot be unrolled, if it cannot: found by trying."
     D, asked = learn.D, [False]
-    with (unasked(D, asked) as again, borrowed_rng(learn.streams, 'unrolled/try', device=learn.device),
-          held(D, learn.G), torch.autocast(learn.device.type, enabled=False)):
+    with unasked(D, asked) as again, aside(learn, 'unrolled/try', D, learn.G):
         own = {n: p for n, p in D.named_parameters() if p.requires_grad}
         def loss(ws, x):
             asked[0] = True
@@ -161,7 +161,8 @@ def tried(learn, first_order:bool)->str|None: # one sentence, or None
                 end, reached = step_reaches(loss, own, x.requires_grad_(), first_order)
                 if said := no_way_back(lambda: end, D): raise RuntimeError(said)
         except RuntimeError as e:
-            if 'heckpoint' not in str(e): return no_second.format(str(e).splitlines()[0][:120].rstrip('. '), plain_ops)
+            if 'heckpoint' not in str(e):
+                return not_twice('Unrolling', "D's gradient", 'this D does', first_line(e), 'set first_order=True, or ')
             again.append(True)
     if any(again): return checkpoints
     fast = next((n for n, g in zip(own, reached) if g is not None), None)
@@ -173,6 +174,4 @@ def why_not(self:Unrolled, learn):
     if self.inner == 'own' and rule_of(learn.opt_d) is None:
         return (f"Unrolling repeats steps of SGD, Adam, AdamW or RMSprop in their usual form, and D's optimiser is "
                 f"{type(learn.opt_d).__name__} or a variant; set inner='sgd'.")
-    key = 'unrolled', self.first_order
-    if key not in learn.found: learn.found[key] = tried(learn, self.first_order)     # D's modules have changed, or this is the first time
-    return learn.found[key]
+    return tried(learn, ('unrolled', self.first_order), partial(not_unrolled, learn, self.first_order), learn.D)

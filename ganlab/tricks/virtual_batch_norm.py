@@ -9,11 +9,15 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from ..engine.rng import BorrowedRNG
-from ..engine.surgery import Grafted, hosts
 from ..engine.sites import added, sites
 from ..engine.still import held
+from ..engine.surgery import Grafted, hosts
 from ..trick import Choice, Int
 
+# %% auto #0
+__all__ = ['ReferenceNorm', 'Ahead', 'VirtualBatchNorm']
+
+# %% ../../nbs/tricks/virtual_batch_norm.ipynb #867dd429
 class ReferenceNorm(nn.Module):
     "(x, BN(x)) -> (1 - gate)·BN(x) + gate·VBN(x)."
     def __init__(self,
@@ -47,9 +51,6 @@ class ReferenceNorm(nn.Module):
         (m, v), c = self.stats, 1/(self.n + 1)
         return m + c*(mean - m), (1 - c)*v + c*var + c*(1 - c)*(mean - m)**2
 
-# %% auto #0
-__all__ = ['ReferenceNorm', 'Ahead', 'VirtualBatchNorm']
-
 # %% ../../nbs/tricks/virtual_batch_norm.ipynb #ff7fb5e7
 class Ahead:
     "Hook before a network's forward, and after it (with `y`): the reference batch goes first."
@@ -66,6 +67,7 @@ class Ahead:
         finally:
             for p in parts: p.busy = False
 
+# %% ../../nbs/tricks/virtual_batch_norm.ipynb #289836da
 class VirtualBatchNorm(Grafted):
     "BatchNorm against a fixed reference batch."
     name, title, number = 'virtual_batch_norm', 'Virtual batch norm', 11

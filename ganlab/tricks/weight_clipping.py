@@ -9,6 +9,10 @@ from torch.nn.utils import parametrize
 from ..engine.odd_layers import unheard
 from ..trick import Flag, Int, Num, Trick
 
+# %% auto #0
+__all__ = ['WeightClipping']
+
+# %% ../../nbs/tricks/weight_clipping.ipynb #6345554b
 class WeightClipping(Trick):
     "D's weights clipped to ±c after each update."
     name, title, number = 'weight_clipping', 'Weight clipping', 28
@@ -46,9 +50,6 @@ class WeightClipping(Trick):
         self.clip(ctx.learn)
     def state_dict(self): return dict(first=self.first, done=self.done)
     def load_state_dict(self, s): self.first, self.done = s['first'], s['done']
-
-# %% auto #0
-__all__ = ['WeightClipping']
 
 # %% ../../nbs/tricks/weight_clipping.ipynb #47b95d2e
 def _why_not(self, learn):

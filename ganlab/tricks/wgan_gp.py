@@ -22,6 +22,10 @@ class LevelFree(Trick):
     def detach(self, learn):
         if self.recentre and learn.step > self.since and sees_level(learn.tricks.loss(without=self), learn.bs, learn.device): recentre(learn)
 
+# %% auto #0
+__all__ = ['LevelFree', 'WGANGP']
+
+# %% ../../nbs/tricks/wgan_gp.ipynb #9be92a10
 class WGANGP(LevelFree):
     "The Wasserstein loss, a penalty on slopes other than 1, and several updates of D per step."
     name, title, number, lazy = 'wgan_gp', 'WGAN-GP', 12, True
@@ -45,6 +49,3 @@ class WGANGP(LevelFree):
     def d_term(self, ctx):
         term = self.lam*self.risen(ctx.step)*slope_penalty(ctx, self.points, self.center, self.one_sided) if self.lam else ctx.l_real.new_zeros(())
         return term + self.drift*ctx.l_real.square().mean() if self.drift else term
-
-# %% auto #0
-__all__ = ['LevelFree', 'WGANGP']
