@@ -16,8 +16,9 @@ def _clash(learn, a, b)->bool: # does the switch refuse `b` now, where `a` is on
 
 @cache
 def exclusions()->dict: # name -> titles of the tricks that are refused while it is on
-    "What does not go with what: where both would set the same thing, or where one of the two objects while the other is on."
-    learn = GANLearner(tensor_dls(torch.rand(20, 1, 16, 16)*2 - 1, 4), *dcgan(size=16, channels=1, z_dim=4, width=2, bn_d=False, seed=0), seed=0)
+    "What does not go with what: both would set the same thing, or one of the two objects while the other is on."
+    nets = dcgan(size=16, channels=1, z_dim=4, width=2, bn_d=False, seed=0)
+    learn = GANLearner(tensor_dls(torch.rand(20, 1, 16, 16)*2 - 1, 4), *nets, seed=0)
     alone, found = [n for n in learn.tricks if not learn.tricks.why_not(n)], set()
     for a in alone:
         learn.tricks.on(a)
@@ -41,19 +42,18 @@ def by_purpose()->dict: # what they are for -> trick classes
 def _page_link(trick, folder)->str: # to its notebook
     return f'[{trick.title}]({folder}{trick.__module__.rpartition(".")[2]}.ipynb)'
 
+def _row(trick, folder)->list: # of the catalogue
+    others = ', '.join(exclusions().get(trick.name, []))
+    does = f'{trick.short}<br>*Not with:* {others}.' if others else trick.short
+    return [f'{_page_link(trick, folder)}<br>`{trick.name}`', trick.acts, effect_words[trick().effect()][0], does]
+
 def catalogue(
     folder:str='tricks/', # where the notebooks are, from the page that shows the tables
 )->str: # markdown
     "A table for each thing that tricks are for."
-    not_with, parts = exclusions(), []
-    for purpose, ts in by_purpose().items():
-        rows = []
-        for t in ts:
-            others = ', '.join(not_with.get(t.name, []))
-            does = t.short + (f'<br>*Not with:* {others}.' if others else '')
-            rows.append([f'{_page_link(t, folder)}<br>`{t.name}`', t.acts, effect_words[t().effect()][0], does])
-        parts.append(f"### {purpose}\n\n{_table({'trick': 20, 'acts on': 16, 'at the switch': 13, 'what it does': 41}, rows)}")
-    return '\n\n'.join(parts)
+    columns = {'trick': 20, 'acts on': 16, 'at the switch': 13, 'what it does': 41}
+    def part(purpose, ts): return f'### {purpose}\n\n{_table(columns, [_row(t, folder) for t in ts])}'
+    return '\n\n'.join(part(purpose, ts) for purpose, ts in by_purpose().items())
 
 def list_of_tricks(
     folder:str='tricks/', # where the notebooks are, from the page that shows the list

@@ -12,7 +12,7 @@ from .commands.train import train, usual
 from .engine.recovery import StepError
 from .engine.change import Refused
 from .presets import presets
-from .record.store import RunError
+from .record.packing import RunError
 import ganlab.travel.fork
 
 # %% auto #0

@@ -20,40 +20,50 @@ __all__ = ['measures', 'Coverage', 'mode_coverage', 'frechet_distance', 'kernel_
 def _rows(x, name, least=1)->Tensor: # float64, (N, d), on the CPU
     "Samples or features as rows of finite numbers."
     try: x = torch.as_tensor(x).detach().cpu()
-    except (TypeError, ValueError, RuntimeError): raise ValueError(f"{name} is a {type(x).__name__}, not an array of numbers; need samples (N, d) or (N, ...)") from None
-    if x.ndim < 2 or len(x) < least or not x.numel(): raise ValueError(f"{name} has shape {tuple(x.shape)}; need at least {least} samples, (N, d) or (N, ...)")
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"{name} is a {type(x).__name__}, not an array of numbers; "
+                         "need samples (N, d) or (N, ...)") from None
+    if x.ndim < 2 or len(x) < least or not x.numel():
+        raise ValueError(f"{name} has shape {tuple(x.shape)}; need at least {least} samples, (N, d) or (N, ...)")
     x = x.double().flatten(1)
     wrong = (~x.isfinite().all(1)).nonzero().flatten()
-    if len(wrong): raise ValueError(f"{name} has {len(wrong)} of {len(x)} samples that are not finite, the first at row {int(wrong[0])}; leave them out: x[x.isfinite().all(1)], and look where they come from")
-    return x
+    if not len(wrong): return x
+    raise ValueError(f"{name} has {len(wrong)} of {len(x)} samples that are not finite, "
+                     f"the first at row {int(wrong[0])}; leave them out: x[x.isfinite().all(1)], "
+                     "and look where they come from")
 
-def _pair(a, b, least=1, names=('a', 'b'))->tuple:
+def _pair(a, b, least=1, names=('a', 'b'))->tuple: # two of these, with as many columns
     a, b = (_rows(x, name, least) for x, name in zip((a, b), names))
-    if a.shape[1] != b.shape[1]: raise ValueError(f"{names[0]} has samples of {a.shape[1]} numbers, {names[1]} of {b.shape[1]}; need the same number in both")
-    return a, b
+    if a.shape[1] == b.shape[1]: return a, b
+    raise ValueError(f"{names[0]} has samples of {a.shape[1]} numbers, {names[1]} of {b.shape[1]}; "
+                     "need the same number in both")
 
 # %% ../nbs/metrics.ipynb #75032716
 class Coverage(NamedTuple):
     "What `mode_coverage` finds."
     modes: int        # with at least one sample within 3 sigma
     hq: float         # share of samples within 3 sigma of their mode, from 0 to 1
-    reverse_kl: float # of the shares of the modes to equal shares, from 0 to log(modes), nats; NaN where there are no samples to share
+    reverse_kl: float # of the modes' shares to equal ones, from 0 to log(modes), nats; NaN without samples to share
     spread: float     # standard deviation round the modes, in units of sigma; NaN where no sample is near one
 
+# %% ../nbs/metrics.ipynb #c875a98a
 def mode_coverage(
     x:Tensor,       # samples (N, d)
     centers:Tensor, # of the modes (K, d)
     sigma:float,    # standard deviation of a mode, above 0
-    shares:str='all', # for the reverse KL: of 'all' samples, or of those 'near' a mode, within 3 sigma, as in PacGAN's code
+    shares:str='all', # for the reverse KL: of 'all' samples, or of those 'near' a mode (3 sigma), as in PacGAN's code
 )->Coverage:
     "Modes found, and how well the samples lie in them."
     x, c = _pair(x, centers, names=('x', 'centers'))
-    if not 0 < sigma < math.inf: raise ValueError(f"sigma={sigma!r}; need a number above 0, the standard deviation of a mode")
-    if shares not in ('all', 'near'): raise ValueError(f"shares={shares!r}; need 'all', or 'near' for those within 3 sigma")
+    if not 0 < sigma < math.inf:
+        raise ValueError(f"sigma={sigma!r}; need a number above 0, the standard deviation of a mode")
+    if shares not in ('all', 'near'):
+        raise ValueError(f"shares={shares!r}; need 'all', or 'near' for those within 3 sigma")
     d, near = torch.cdist(x, c).min(1)
     hq = d <= 3*sigma
     spread = math.sqrt(float(d[hq].square().mean())/x.shape[1])/sigma if hq.any() else math.nan
-    return Coverage(len(near[hq].unique()), float(hq.double().mean()), _uneven(near if shares == 'all' else near[hq], len(c)), spread)
+    shared = near if shares == 'all' else near[hq]
+    return Coverage(len(near[hq].unique()), float(hq.double().mean()), _uneven(shared, len(c)), spread)
 
 def _uneven(near:Tensor, modes:int)->float:
     "The reverse KL of the shares of modes to equal ones."
@@ -71,8 +81,7 @@ def frechet_distance(
 )->float: # from 0, squared units
     "Between the normal distributions of equal mean and covariance."
     a, b = _pair(a, b, 2)
-    cov = lambda x: torch.atleast_2d(torch.cov(x.T))
-    sa, sb = cov(a), cov(b)
+    sa, sb = (torch.atleast_2d(torch.cov(x.T)) for x in (a, b))
     r = _root(sa)
     m = r @ sb @ r
     cross = torch.linalg.eigvalsh((m + m.T)/2).clamp(min=0).sqrt().sum()
@@ -84,8 +93,8 @@ def kernel_distance(
 )->float: # around 0 for equal distributions, squared units
     "Squared MMD with the cubic kernel, unbiased."
     a, b = _pair(a, b, 2)
-    k = lambda x, y: (x @ y.T/x.shape[1] + 1)**3
-    within = lambda x: (k(x, x).sum() - k(x, x).diagonal().sum())/(len(x)*(len(x) - 1))
+    def k(x, y): return (x @ y.T/x.shape[1] + 1)**3
+    def within(x): return (k(x, x).sum() - k(x, x).diagonal().sum())/(len(x)*(len(x) - 1))
     return float(within(a) + within(b) - 2*k(a, b).mean())
 
 # %% ../nbs/metrics.ipynb #fa23448b
@@ -96,6 +105,10 @@ class PRDC(NamedTuple):
     density: float   # mean number of balls of a round a sample of b, over k; about 1 for equal distributions
     coverage: float  # share of a's balls that hold a sample of b, from 0 to 1
 
+# %% ../nbs/metrics.ipynb #d9ee686a
+def _distances(x, y): return torch.cdist(x, y, compute_mode='donot_use_mm_for_euclid_dist') # of a point to itself 0
+def _share(hit)->float: return float(hit.double().mean())
+
 def prdc(
     a,       # features of reals (N, d)
     b,       # features of fakes (M, d)
@@ -104,18 +117,19 @@ def prdc(
     "Precision, recall, density and coverage of fakes `b` beside reals `a`."
     a, b = _pair(a, b, 2)
     k = whole(k, 'k', 1, min(len(a), len(b)) - 1, ', below the number of samples')
-    reach = lambda x: torch.cdist(x, x, compute_mode='donot_use_mm_for_euclid_dist').kthvalue(k + 1, 1).values    # the nearest is the point itself
-    ra, rb, d = reach(a), reach(b), torch.cdist(a, b, compute_mode='donot_use_mm_for_euclid_dist')
+    ra, rb = (_distances(x, x).kthvalue(k + 1, 1).values for x in (a, b))     # the nearest is the point itself
+    d = _distances(a, b)
     inside = d < ra[:, None]
-    share = lambda hit: float(hit.double().mean())
-    return PRDC(share(inside.any(0)), share((d < rb).any(1)), float(inside.double().sum(0).mean()/k), share(d.min(1).values < ra))
+    density = float(inside.double().sum(0).mean()/k)
+    return PRDC(_share(inside.any(0)), _share((d < rb).any(1)), density, _share(d.min(1).values < ra))
 
 # %% ../nbs/metrics.ipynb #9d81a60d
 def _directions(d, n, seed)->Tensor: # (n, d), of length 1
     v = torch.randn(n, d, generator=Streams(seed).generator('projections'))
     return (v/v.norm(dim=1, keepdim=True)).double()
 
-def _projected(x, v)->np.ndarray: return np.sort((v @ x.T).numpy(), axis=1) # (directions, N); NumPy sorts ten times as fast as PyTorch
+def _projected(x, v)->np.ndarray: # (directions, N), sorted; NumPy sorts ten times as fast as PyTorch
+    return np.sort((v @ x.T).numpy(), axis=1)
 
 def _quantiles(n, m)->tuple: # indices into n, indices into m, width of each piece of [0, 1]
     "The pieces of [0, 1] on which both quantile functions are constant."
@@ -146,28 +160,38 @@ def real_samples(
     n:int,  # at most
 )->Tensor: # (n, ...), on the CPU
     "Held-out samples, always the same; where nothing is held out, samples that are trained on."
-    source = learn.source
-    x = source.valid(n)
-    if x is None:
-        inner = getattr(source, 'source', source)      # data that the networks see at half its size
-        train = getattr(inner, 'train', None)
-        x = learn.some_x if not isinstance(train, TensorDL) else train.head(n) if inner is source else source.sized(train.head(n))
+    x = learn.source.valid(n)
+    if x is None: x = _trained_on(learn, n)
     return x[:n].detach().float().cpu()
 
+def _trained_on(learn, n):
+    "Samples that are trained on; at least `n`, if the data is in memory and has so many."
+    source = learn.source
+    inner = getattr(source, 'source', source)
+    train = getattr(inner, 'train', None)
+    if not isinstance(train, TensorDL): return learn.some_x
+    x = train.head(n)
+    return x if inner is source else source.sized(x)     # data that the networks see at half its size
+
+# %% ../nbs/metrics.ipynb #01cb6168
 def quality(
     learn,        # a `GANLearner`
     n:int=None,   # fakes, and at most as many reals; None: 2,048 vectors or 512 images
     projections:int=64, # directions of the sliced Wasserstein distance
 )->dict: # name in `measures` -> number; NaN where samples are not finite
     "How good and how various the samples are, as things stand."
-    n = whole(n, 'n', 2) if n is not None else 2048 if len(learn.source.shape) == 1 else 512
-    return learn.between_steps(_quality, learn, n, projections)
+    if n is None: n = 2048 if len(learn.source.shape) == 1 else 512
+    return learn.between_steps(_quality, learn, whole(n, 'n', 2), projections)
 
 def _quality(learn, n, projections):
-    z = torch.randn(n, *learn.z_shape, generator=learn.streams.generator('quality', device=learn.device), device=learn.device)
-    fake, real = learn.sample(z=z), real_samples(learn, n)
-    ok, source = bool(fake.isfinite().all()), learn.source
-    out = dict(sliced_wasserstein=sliced_wasserstein(fake, real, projections) if ok else math.nan)
-    if source.centers is None or not source.sigma: return out
-    c = mode_coverage(fake, source.centers, source.sigma) if ok else None
-    return out | dict(modes=c.modes if ok else math.nan, hq=c.hq if ok else math.nan)
+    stream = learn.streams.generator('quality', device=learn.device)
+    z = torch.randn(n, *learn.z_shape, generator=stream, device=learn.device)
+    fake, real, source = learn.sample(z=z), real_samples(learn, n), learn.source
+    names = ['sliced_wasserstein']
+    if source.centers is not None and source.sigma: names += ['modes', 'hq']
+    if not fake.isfinite().all(): return dict.fromkeys(names, math.nan)
+    out = dict(sliced_wasserstein=sliced_wasserstein(fake, real, projections))
+    if 'modes' in names:
+        c = mode_coverage(fake, source.centers, source.sigma)
+        out |= dict(modes=c.modes, hq=c.hq)
+    return out

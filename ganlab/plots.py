@@ -106,27 +106,44 @@ def _pennant(ax, change):
     above = dict(xycoords=('data', 'axes fraction'), textcoords='offset points', fontsize=7, color='0.3')
     return ax.annotate(name, (change.step, 1), xytext=(0, 6), **above)
 
+def _places(ax, names)->tuple: # where each stands, in points from the left; (row, left end) or None of each
+    "Find room for names, once it is known how wide everything is."
+    fig = ax.figure.canvas.figure
+    fig.draw_without_rendering()
+    point, box = fig.dpi/72, ax.get_window_extent()
+    at = [(ax.transData.transform((a.xy[0], 0))[0] - box.x0)/point for a in names]
+    return at, name_rows(at, [a.get_window_extent().width/point for a in names], box.width/point)
+
+def _move(ax, name, x, row, left):
+    "Put a name into its row, with a line up to it."
+    name.xyann = left - x, 6 + 10*row
+    if not row: return
+    leader = dict(arrowstyle='-', color='0.6', lw=.6, shrinkA=0, shrinkB=0)
+    up = dict(xycoords=name.xycoords, xytext=(0, 12 + 10*row), textcoords='offset points')
+    ax.annotate('', name.xy, arrowprops=leader, **up)
+
 def flag(ax, changes):
     "A dotted line and a pennant at every change, hollow for off; above them the names for which there is room."
     names = [_pennant(ax, c) for c in changes if c.kind not in ('phase', 'rates')]
     if not names: return
-    fig = ax.figure.canvas.figure
-    fig.draw_without_rendering()                                    # now it is known how wide everything is
-    point, box = fig.dpi/72, ax.get_window_extent()
-    at = [(ax.transData.transform((a.xy[0], 0))[0] - box.x0)/point for a in names]
-    places = name_rows(at, [a.get_window_extent().width/point for a in names], box.width/point)
-    leader = dict(arrowstyle='-', color='0.6', lw=.6, shrinkA=0, shrinkB=0)
+    at, places = _places(ax, names)
     for a, x, place in zip(names, at, places):
-        if place is None:
-            a.remove()
-            continue
-        row, left = place
-        a.xyann = left - x, 6 + 10*row
-        up = dict(xycoords=a.xycoords, xytext=(0, 12 + 10*row), textcoords='offset points')
-        if row: ax.annotate('', a.xy, arrowprops=leader, **up)
+        if place is None: a.remove()
+        else: _move(ax, a, x, *place)
     ax.set_title(ax.get_title(), pad=18 + 10*max((place[0] for place in places if place), default=0))
 
 # %% ../nbs/plots.ipynb #e11d7796
+def _curve(ax, column, step, y, log):
+    "A column: smoothed, where it is long, over what it was."
+    ok = np.isfinite(y)
+    if log: ok &= y > 0
+    step, y, color = step[ok], y[ok], color_of(column)
+    ax.plot(*minmax(y, step), lw=.7, alpha=.25, color=color)
+    dashed = '/' in column or column == 'd_input_grad_norm'
+    if len(y) > 200: y = smooth(y, 20, log)
+    ax.plot(step, y, lw=1.6, color=color, ls='--' if dashed else '-', label=column)
+
+# %% ../nbs/plots.ipynb #f94ffd53
 def plot_columns(
     record,          # a `Record`
     changes,         # the log of changes: `.step`, `.kind`, `.title`
@@ -139,11 +156,7 @@ def plot_columns(
     ax = fig.subplots()
     n = record.n                     # another thread may be adding rows
     step = record.array('step')[:n]
-    for c in columns:
-        y = record.array(c)[:n]
-        ok = np.isfinite(y) & ((y > 0) if log else True)
-        ax.plot(*minmax(y[ok], step[ok]), lw=.7, alpha=.25, color=color_of(c))
-        ax.plot(step[ok], smooth(y[ok], 20, log) if ok.sum() > 200 else y[ok], lw=1.6, color=color_of(c), ls='--' if '/' in c or c == 'd_input_grad_norm' else '-', label=c)
+    for c in columns: _curve(ax, c, step, record.array(c)[:n], log)
     ax.set(xlabel='step', title=title, **(dict(yscale='log') if log else {}))
     if not log: without_spikes(ax, [line for line in ax.lines if line.get_label() in columns])
     ax.spines[['top', 'right']].set_visible(False)
@@ -152,6 +165,23 @@ def plot_columns(
     return fig
 
 # %% ../nbs/plots.ipynb #c870b4fa
+def _plot_points(fake, real, title)->Plot:
+    fig = Plot(3.4, 3.4)
+    ax = fig.subplots()
+    if real is not None:
+        ax.plot(*np.asarray(real)[:, :2].T, '.', ms=2, color=colors['real'], alpha=.5, label='real')
+    ax.plot(*np.asarray(fake)[:, :2].T, '+', ms=4, color=colors['g'], label='fake')
+    ax.set(aspect='equal', title=title)
+    ax.legend(frameon=False, fontsize=8)
+    return fig
+
+def _pane(ax, x, title, range):
+    images = tile_images(torch.as_tensor(x), 8, range=range)
+    ax.imshow(images, cmap='gray', vmin=0, vmax=255, interpolation='nearest')
+    ax.set_title(title, fontsize=9)
+    ax.axis('off')
+
+# %% ../nbs/plots.ipynb #ab6d13ac
 def plot_samples(
     fake,            # (n, C, h, w) in [-1, 1], or points (n, d)
     real=None,       # as many reals, for comparison; None: not shown
@@ -159,15 +189,9 @@ def plot_samples(
     range:tuple=None, # (black, white) of images; None: (-1, 1), or (0, 1) where none is negative
 )->Plot:
     "Samples beside the data."
-    if np.ndim(fake) == 2:
-        fig = Plot(3.4, 3.4); ax = fig.subplots()
-        if real is not None: ax.plot(*np.asarray(real)[:, :2].T, '.', ms=2, color=colors['real'], alpha=.5, label='real')
-        ax.plot(*np.asarray(fake)[:, :2].T, '+', ms=4, color=colors['g'], label='fake')
-        ax.set(aspect='equal', title=title); ax.legend(frameon=False, fontsize=8)
-        return fig
-    panes = [('fake', fake)] + ([('real', real)] if real is not None else [])
+    if np.ndim(fake) == 2: return _plot_points(fake, real, title)
+    panes = [(f'fake: {title}' if title else 'fake', fake)]
+    if real is not None: panes.append(('real', real))
     fig = Plot(3.2*len(panes), 3.4)
-    for ax, (name, x) in zip(np.ravel(fig.subplots(1, len(panes))), panes):
-        ax.imshow(tile_images(torch.as_tensor(x), 8, range=range), cmap='gray', vmin=0, vmax=255, interpolation='nearest')
-        ax.set_title(f'{name}{": " + title if title and name == "fake" else ""}', fontsize=9); ax.axis('off')
+    for ax, (name, x) in zip(np.ravel(fig.subplots(1, len(panes))), panes): _pane(ax, x, name, range)
     return fig

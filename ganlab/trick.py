@@ -4,84 +4,21 @@
 
 # %% ../nbs/trick.ipynb #aa28b434
 from __future__ import annotations
-import importlib, math, pkgutil
-from dataclasses import dataclass, field
+import importlib, pkgutil
 from difflib import get_close_matches
 from importlib.metadata import entry_points
 from functools import cache, wraps
 from fastcore.basics import patch
 from .base.interrupt import unbroken
 from .engine.layers import sealed
+from .engine.parameters import Choice, Flag, Int, Num, Param, Text
 from .engine.rng import borrowed_rng
 
+_all_ = ['Param', 'Num', 'Int', 'Choice', 'Flag', 'Text']
+
 # %% auto #0
-__all__ = ['effect_words', 'slots', 'effects', 'purposes', 'Param', 'Num', 'Int', 'Choice', 'Flag', 'Text', 'Trick', 'inside',
-           'nearest', 'Ctx', 'asks_first', 'find_tricks']
-
-# %% ../nbs/trick.ipynb #cacc39c6
-@dataclass
-class Param:
-    "One declared parameter of a trick: what it is, what it may be, and how to draw it."
-    default: object            # value on first use
-    lo: float|None = None      # smallest value allowed
-    hi: float|None = None      # largest value allowed
-    help: str = ''             # one sentence for the tooltip
-    unit: str = ''             # unit, for labels and errors
-    label: str = ''            # short label in the panel (the name where empty)
-    log: bool = False          # draw its range on a log scale
-    choices: tuple = ()        # the values allowed, for a choice
-    kind: str = 'float'        # 'float', 'int', 'choice', 'bool' or 'text'
-    name: str = field(default='', init=False)
-    def __set_name__(self, owner, name): self.name, self.label = name, self.label or name.replace('_', ' ')
-    def __get__(self, obj, owner=None): return self if obj is None else obj.params[self.name]
-    def __set__(self, obj, value): raise AttributeError(f"{self.name} is set through learn.tricks.set({obj.name!r}, {self.name}=...)")
-    @property
-    def allowed(self)->str: # the allowed values, in words
-        if self.kind == 'choice': return 'one of ' + ', '.join(map(repr, self.choices))
-        if self.kind == 'bool': return 'True or False'
-        if self.kind == 'text': return 'a text'
-        return f"{'a whole number' if self.kind == 'int' else 'a number'} from {self.lo:g} to {self.hi:g}{' '+self.unit if self.unit else ''}"
-
-# %% ../nbs/trick.ipynb #0d1da8d5
-_words = {'true': True, 'false': False, 'on': True, 'off': False}
-
-@patch
-def check(self:Param,
-    value,      # what was given: a number, a text such as '2e-4', a choice
-    owner='',   # the trick's name, for the error
-):              # -> the value, of the declared kind
-    "`value` as this parameter's kind, or a `ValueError` that says what to do."
-    err = ValueError(f"{owner + ': ' if owner else ''}{self.name}={value!r}; need {self.allowed} (default {self.default!r})")
-    if self.kind == 'choice':
-        if value not in self.choices: raise err
-        return value
-    if self.kind == 'bool':
-        value = _words.get(value.lower(), value) if isinstance(value, str) else value
-        if value not in (True, False): raise err
-        return bool(value)
-    if self.kind == 'text':
-        if not isinstance(value, str) or not value.strip(): raise err
-        return value.strip()
-    if isinstance(value, bool): raise err
-    try: v = float(value)
-    except (TypeError, ValueError): raise err from None
-    if not math.isfinite(v) or not self.lo <= v <= self.hi or (self.kind == 'int' and v != int(v)): raise err
-    return int(v) if self.kind == 'int' else v
-
-@patch
-def position(self:Param, value)->float: # place of `value` in the range, from 0 to 1
-    "Where `value` lies between `lo` and `hi`, on the declared scale."
-    if self.kind in ('choice', 'bool', 'text') or self.hi == self.lo: return 0.
-    f = (lambda v: math.log(max(v, self.lo or self.hi*1e-6))) if self.log else float
-    lo = f(self.lo) if not self.log else f(self.lo or self.hi*1e-6)
-    return min(1., max(0., (f(value) - lo)/(f(self.hi) - lo)))
-
-# %% ../nbs/trick.ipynb #c2f3ed9c
-def Num(default, lo, hi, help='', **kw): return Param(default, lo, hi, help, kind='float', **kw)
-def Int(default, lo, hi, help='', **kw): return Param(default, lo, hi, help, kind='int', **kw)
-def Choice(default, choices, help='', **kw): return Param(default, help=help, choices=tuple(choices), kind='choice', **kw)
-def Flag(default, help='', **kw): return Param(default, help=help, kind='bool', **kw)
-def Text(default, help='', **kw): return Param(default, help=help, kind='text', **kw)
+__all__ = ['effect_words', 'slots', 'effects', 'purposes', 'Described', 'Trick', 'inside', 'nearest', 'Ctx', 'asks_first',
+           'find_tricks', 'Param', 'Num', 'Int', 'Choice', 'Flag', 'Text']
 
 # %% ../nbs/trick.ipynb #ba6d81da
 effect_words = dict(
@@ -90,13 +27,16 @@ effect_words = dict(
     grows=('adds layers, keeps outputs', 'The architecture changes; G(z) and D(x) stay the same at the switch.'))
 
 # %% ../nbs/trick.ipynb #43e2e943
-slots = ('inputs', 'fakes', 'scores', 'loss', 'd_term', 'g_term', 'weigh', 'around_d', 'around_g', 'before_d', 'before_g', 'after_d', 'after_g', 'around_step', 'sets', 'factors')
+slots = ('inputs', 'fakes', 'scores', 'loss', 'd_term', 'g_term', 'weigh', 'around_d', 'around_g',
+         'before_d', 'before_g', 'after_d', 'after_g', 'around_step', 'sets', 'factors')
 effects = tuple(effect_words)
-purposes = ('Keep D unsure', "Bound D's slope", 'Keep samples varied', 'Stop the circling', 'Learn from little data', 'Steady G',
-            'Rates and updates', 'Batches and memory', 'Change the architecture')   # of the tables and the sidebar of the docs, in this order
+purposes = (     # of the tables and the sidebar of the docs, in this order
+    'Keep D unsure', "Bound D's slope", 'Keep samples varied', 'Stop the circling', 'Learn from little data',
+    'Steady G', 'Rates and updates', 'Batches and memory', 'Change the architecture')
 
-class Trick:
-    "One thing that can be switched while a GAN trains."
+# %% ../nbs/trick.ipynb #9eeeb4bf
+class Described:
+    "What a trick says of itself."
     name = title = short = source = ''   # key, label, one-sentence tooltip, where formula and defaults come from
     number = 1000                        # place in the catalogue
     order = 0                            # tricks of one slot act in this order
@@ -108,46 +48,65 @@ class Trick:
     together = False                     # does it need both gradients before either optimiser steps?
     rewrites: tuple = ()                 # what a switch of it changes beside what it adds: 'weights', 'moments'
     bystander = False                    # does it leave every bit of the training as it is?
-    lazy = False                         # is its term a regulariser, which one step in k may have at k times the weight?
-    lipschitz = False                    # does it hold D's slope under a bound? two such devices pull against each other; may depend on parameters
-    within = ''                          # whose insides it changes or looks at: 'G', 'D', 'GD', or 'net', which is what its parameter `net` says; may be a property
+    lazy = False                         # is its term a regulariser, which comes every k steps at k times the weight?
+    lipschitz = False                    # does it bound D's slope? two of them pull apart; may depend on parameters
+    within = ''                          # whose insides it needs: 'G', 'D', 'GD', 'net' (as its parameter `net` says)
     instead_of: tuple = ()               # callbacks of fastai whose work it does in a GAN
     couples = False                      # does what it makes of a sample depend on the others of its batch?
     stuck = False                        # should it have gone, and could not? it is asked again after another change
     declared: dict = {}                  # name -> Param, gathered from the class body
 
+# %% ../nbs/trick.ipynb #30a81a14
+def _params_of(cls)->dict: # name -> Param, of the class's own body
+    own = {k: v for k, v in vars(cls).items() if isinstance(v, Param)}
+    for k in own:
+        if not hasattr(Trick, k): continue
+        raise TypeError(f"{cls.__name__}: a parameter called {k!r} would hide Trick.{k}; give it another name")
+    return own
+
+# %% ../nbs/trick.ipynb #019e93a0
+class Trick(Described):
+    "One thing that can be switched while a GAN trains."
     def __init_subclass__(cls, **kw):
         super().__init_subclass__(**kw)
-        own = {k: v for k, v in vars(cls).items() if isinstance(v, Param)}
-        if taken := [k for k in own if hasattr(Trick, k)]: raise TypeError(f"{cls.__name__}: a parameter called {taken[0]!r} would hide Trick.{taken[0]}; give it another name")
-        cls.declared = {**cls.declared, **own}
+        cls.declared = {**cls.declared, **_params_of(cls)}
 
     def __init__(self, **params): # values of declared parameters
         self.enabled, self.since, self.leaving = False, None, None
         self.params = {k: p.default for k, p in self.declared.items()}
         self.params = self.checked(params)
 
+    def __repr__(self):
+        values = ', '.join(f'{k}={v!r}' for k, v in self.params.items())
+        state = 'on' if self.enabled else 'off'
+        return f"{self.title} ({state}; {values})" if values else f"{self.title} ({state})"
+
     @property
-    def slots(self)->tuple: return tuple(s for s in slots if callable(getattr(type(self), s, None))) # those that it fills
-    @property
-    def plain(self)->bool: return type(self).attach is Trick.attach # does it leave networks, optimisers and data as they are built?
+    def slots(self)->tuple: # those that it fills
+        return tuple(s for s in slots if callable(getattr(type(self), s, None)))
     def effect(self, params=None)->str: return self.changes
     def why_not(self, learn)->str|None: return None
     def caution(self, learn)->str|None: return None
     def attach(self, learn, undo): pass
     def detach(self, learn): pass
     def leave(self, learn)->int: return 0
-    def risen(self, step:int)->float: return min(1., (step - self.since + 1)/(self.ramp + 1)) if self.params.get('ramp') else 1. # a weight's share
     def changed(self, learn, old:dict): pass
     def refit(self, state:dict): pass
     def restored(self, learn): pass
     def state_dict(self)->dict: return {}
     def load_state_dict(self, state:dict): pass
-    def __repr__(self):
-        vals = ', '.join(f'{k}={v!r}' for k, v in self.params.items())
-        return f"{self.title} ({'on' if self.enabled else 'off'}{'; ' + vals if vals else ''})"
 
 # %% ../nbs/trick.ipynb #9360a383
+@patch(as_prop=True)
+def plain(self:Trick)->bool: # does it leave networks, optimisers and data as they are built?
+    return type(self).attach is Trick.attach
+
+@patch
+def risen(self:Trick, step:int)->float: # the share of a term's weight that is reached at a step
+    if not self.params.get('ramp'): return 1.
+    return min(1., (step - self.since + 1)/(self.ramp + 1))
+
+# %% ../nbs/trick.ipynb #e4cb4bf4
 def inside(title:str)->str: # 'spectral norm', 'TTUR', "Adam's betas"
     "A trick's title as it stands within a sentence: names and abbreviations keep their capitals."
     first = title.split()[0]
@@ -160,6 +119,7 @@ def nearest(name, names)->str: # ' Did you mean ...?' or ''
     near = get_close_matches(name.lower().replace(' ', '_').replace('-', '_'), list(names), 1, 0.6)
     return f" Did you mean {near[0]!r}?" if near else ''
 
+# %% ../nbs/trick.ipynb #32d1a0d9
 @patch
 def checked(self:Trick, params:dict)->dict: # all values, the given ones checked
     "The trick's values with `params` in place, or a `ValueError`; nothing is changed."
@@ -188,26 +148,29 @@ class Ctx:
         self.who, self.terms = '', {}                                      # the trick being called; terms by name
     def rng(self, tag='')->'torch.Generator': # on the learner's device
         "The stream of the trick being called, for this update; `tag` tells several draws apart."
-        return self.learn.streams.generator(f'{self.who}/{self.phase}{self.side or ""}{tag}', self.step, self.k, self.learn.device)
+        name = f'{self.who}/{self.phase}{self.side or ""}{tag}'
+        return self.learn.streams.generator(name, self.step, self.k, self.learn.device)
     def score(self, x, side:str)->'torch.Tensor': # samples (B, ...), 'real' or 'fake' -> (B,)
         "D's raw scores of what the tricks let it see of `x`."
         return self.learn.d_scores(x, side, self)
 
 # %% ../nbs/trick.ipynb #4103cd4f
 @patch(as_prop=True)
-def net(self:Ctx): return self.learn.D if self.phase == 'd' else self.learn.G # the network that this update moves
+def net(self:Ctx): # the network that this update moves
+    return self.learn.D if self.phase == 'd' else self.learn.G
 
 @patch(as_prop=True)
-def weights(self:Ctx)->list: return self.learn.trained[self.phase] # the parameters that it moves; their gradients are in `.grad`
+def weights(self:Ctx)->list: # the parameters that it moves; their gradients are in `.grad`
+    return self.learn.trained[self.phase]
 
 @patch
 def drawing(self:Ctx, name:str): # a context
-    "Within the block, what networks draw (dropout, noise) comes from the stream `name` of this update: the same each time."
+    "Within the block, networks draw (dropout, noise) from the stream `name` of this update: the same each time."
     return borrowed_rng(self.learn.streams, name, self.step, self.k, self.learn.device)
 
 @patch
 def beside(self:Ctx, phase:str)->Ctx: # 'd' or 'g'
-    "Another context of the same batch, for a loss that is computed beside the update: what is noted there leaves this one alone."
+    "Another context of the same batch, for a loss beside the update: what is noted there leaves this one alone."
     c = Ctx(self.learn, self.step, self.k, phase)
     c.x, c.z, c.xf = self.x, self.z, self.xf
     return c
@@ -218,7 +181,8 @@ def sealed_off(self:Trick, learn)->str|None: # one sentence, or None
     "Why it cannot reach into a network, where that was compiled or scripted."
     for which in self.params['net'].replace('both', 'GD') if self.within == 'net' else self.within:
         if how := sealed(getattr(learn, which)):
-            return f"{self.title}: {which} is {how}, and nothing can be put into it or read inside it; give GANLearner the network as it was before that."
+            return (f"{self.title}: {which} is {how}, and nothing can be put into it or read inside it; "
+                    f"give GANLearner the network as it was before that.")
 
 def asks_first(cls:type)->type: # a trick's class, and itself again
     "Have `why_not` ask first whether the trick can reach into the networks."
@@ -235,9 +199,12 @@ def find_tricks()->tuple: # classes, in catalogue order
     "All trick classes there are."
     with unbroken(): return _found()      # within a class's definition, Python 3.11 would make a RuntimeError of Ctrl-C
 
+def _is_trick_of(o, module)->bool:
+    return isinstance(o, type) and issubclass(o, Trick) and bool(o.name) and o.__module__ == module.__name__
+
 def _found()->tuple:
     import ganlab.tricks as pkg
     mods = [importlib.import_module(f'{pkg.__name__}.{m.name}') for m in pkgutil.iter_modules(pkg.__path__)]
-    found = [o for m in mods for o in vars(m).values() if isinstance(o, type) and issubclass(o, Trick) and o.name and o.__module__ == m.__name__]
+    found = [o for m in mods for o in vars(m).values() if _is_trick_of(o, m)]
     found += [ep.load() for ep in entry_points(group='ganlab.tricks')]
     return tuple(sorted(map(asks_first, dict.fromkeys(found)), key=lambda c: (c.number, c.name)))

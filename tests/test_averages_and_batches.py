@@ -159,8 +159,8 @@ def test_accumulation_of_unrolled_updates(first_order):
         with torch.no_grad():
             for p, w in zip(alone.D.parameters(), d): p.copy_(w)
             for p, n in zip(alone.G.parameters(), named_order(alone.G, at, 'g')): p.copy_(n)
-        x, z = alone.source.batch(at.numbers['batches'] + i), alone._z(8, 'z', at.step, i << 20)
-        alone.source.batch, alone._z = (lambda *a, x=x: x), (lambda *a, z=z: z)
+        x, z = alone.source.batch(at.numbers['batches'] + i), alone.latents(8, 'z', at.step, i << 20)
+        alone.source.batch, alone.latents = (lambda *a, x=x: x), (lambda *a, z=z: z)
         alone.half_step('g'); go(alone, 1); one.append(s.g)
     for a, b, c in zip(both, *one): assert torch.allclose(a, (b + c)/2, atol=1e-6)
 

@@ -5,6 +5,7 @@
 # %% ../../nbs/base/interrupt.ipynb #2eb68cb7
 from __future__ import annotations
 import threading
+from fastcore.basics import patch
 import _signal as signal      # of the standard library's `signal`, which spends 20 µs on turning numbers into words
 
 # %% auto #0
@@ -30,35 +31,45 @@ class _Handler:
         self.before(signal.SIGINT, frame)
         modes[-1] = mode                           # a handler of the user's, which raises nothing
 
-    def begin(self)->list|None: # the modes of the blocks that stand; None: there is nothing to wait with
-        if threading.current_thread() is not threading.main_thread(): return None
-        if self.stands: return self.modes
-        before = signal.getsignal(signal.SIGINT)
-        if not callable(before): return None       # Ctrl-C is ignored, or ends the process
-        self.before, self.modes, self.noted = before, ['later'], 0
-        signal.signal(signal.SIGINT, self)         # from here on nothing is torn
-        return self.modes
+# %% ../../nbs/base/interrupt.ipynb #b53da66b
+@patch
+def begin(self:_Handler)->list|None: # the modes of the blocks that stand; None: there is nothing to wait with
+    if threading.current_thread() is not threading.main_thread(): return None
+    if self.stands: return self.modes
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before): return None       # Ctrl-C is ignored, or ends the process
+    self.before, self.modes, self.noted = before, ['later'], 0
+    signal.signal(signal.SIGINT, self)         # from here on nothing is torn
+    return self.modes
 
-    def end(self, modes:list, depth:int):
-        "Leave the block at this depth; what is noted is told where it may be."
-        del modes[depth:]
-        if modes is not self.modes or not self.stands: return      # somebody else has taken the handler over
-        if depth == 1: signal.signal(signal.SIGINT, self.before)
-        if self.noted and (depth == 1 or modes[-1] == 'now'): self.tell()
+@patch
+def end(self:_Handler, modes:list, depth:int):
+    "Leave the block at this depth; what is noted is told where it may be."
+    del modes[depth:]
+    if modes is not self.modes or not self.stands: return      # somebody else has taken the handler over
+    if depth == 1: signal.signal(signal.SIGINT, self.before)
+    if self.noted and (depth == 1 or modes[-1] == 'now'): self.tell()
 
 _handler = _Handler()
 
 # %% ../../nbs/base/interrupt.ipynb #65dd2272
 class unbroken:
-    "Within the block Ctrl-C waits for its end; with `second`, the second one goes through, unless a block around it is whole; with `deaf`, it is not heard at the points of `heed` either."
-    def __init__(self, second:bool=False, deaf:bool=False): self.second, self.deaf = second, deaf
+    "Within the block Ctrl-C waits for its end."
+    def __init__(self,
+        second:bool=False, # does the second one go through? Not in a block around which another one is whole
+        deaf:bool=False,   # is it not heard at the points of `heed` either?
+    ): self.second, self.deaf = second, deaf
 
     def __enter__(self):
         self.modes = modes = _handler.begin()
         if modes is None: return self
         self.depth = len(modes)
-        modes.append('deaf' if self.deaf else 'second' if self.second and (self.depth == 1 or modes[-1] == 'now') else 'later')
+        modes.append(self._mode(modes[-1]))
         return self
+
+    def _mode(self, around:str)->str: # that of the block around this one
+        if self.deaf: return 'deaf'
+        return 'second' if self.second and (self.depth == 1 or around == 'now') else 'later'
 
     def __exit__(self, *exc):
         if self.modes is not None: _handler.end(self.modes, self.depth)
@@ -67,22 +78,25 @@ class unbroken:
         "What was noted is not raised: there is nothing left that it could end."
         if self.modes is not None: _handler.noted = 0
 
+# %% ../../nbs/base/interrupt.ipynb #89da0684
+def _stands_here()->bool: return threading.current_thread() is threading.main_thread() and _handler.stands
+
 def heed():
     "In a whole block: a point at which it may be left."
-    if threading.current_thread() is not threading.main_thread() or not _handler.stands: return
-    if _handler.noted and 'deaf' not in _handler.modes: _handler.tell()
+    if _stands_here() and _handler.noted and 'deaf' not in _handler.modes: _handler.tell()
 
 def listen():
-    "In a part that may be left, between two rounds of it: whoever caught the last Ctrl-C went on, and the next one is heard."
-    if threading.current_thread() is not threading.main_thread() or not _handler.stands: return
+    "In a part that may be left, between two rounds: whoever caught the last Ctrl-C went on, and the next one is heard."
+    if not _stands_here(): return
     _handler.modes[-1] = 'now'
     heed()
 
+# %% ../../nbs/base/interrupt.ipynb #d400d296
 class breakable:
     "In a whole block: a part that may be left at any instruction."
     def __enter__(self):
         heed()
-        self.modes = _handler.modes if threading.current_thread() is threading.main_thread() and _handler.stands else None
+        self.modes = _handler.modes if _stands_here() else None
         if self.modes is None: return self
         self.depth = len(self.modes)
         self.modes.append('now')

@@ -17,11 +17,14 @@ class Late:
         module:str, # its full name
         name:str,   # of the method
     ): self.module, self.name = module, name
+
     def __get__(self, obj, cls):
         import_module(self.module)
-        if getattr_static(cls, self.name) is self: raise AttributeError(f"{cls.__name__}.{self.name} is not there yet: {self.module} is being imported")
+        if getattr_static(cls, self.name) is self:
+            raise AttributeError(f"{cls.__name__}.{self.name} is not there yet: {self.module} is being imported")
         return getattr(cls if obj is None else obj, self.name)
 
+# %% ../../nbs/base/late.ipynb #0a572ac1
 def late(
     cls, # a class
     modules:dict, # module of ganlab -> names of the methods that it adds to `cls`

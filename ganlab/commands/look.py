@@ -38,6 +38,7 @@ def draw_frame(
     images = torch.stack([crop(frame, i) for i in range(frame['count'])])
     Image.fromarray(tile_images(images, frame['cols'])).save(path)
 
+# %% ../../nbs/commands/look.ipynb #f6821074
 def picture(
     frame:dict, # of `run.frames()`
     path, # of a PNG

@@ -13,7 +13,7 @@ from ..learner import GANLearner
 from ..nets import dcgan, mlp
 from ..presets import presets
 from ..record.run import Run
-from ..record.store import RunError
+from ..record.packing import RunError
 from ..travel.script import one_line, own_maker
 from ..trick import find_tricks, nearest
 
@@ -39,6 +39,7 @@ def wanted_tricks(
     known = {t.name: t for t in find_tricks()}
     return [_wanted(w, known) for w in words or ()]
 
+# %% ../../nbs/commands/train.ipynb #c5858a67
 def turn_on(
     learn, # a `GANLearner`
     wanted:list, # of names and values
@@ -88,6 +89,7 @@ def _new(o)->GANLearner:
     G, D = given_nets(o.nets) if o.nets else _usual_nets(dls, seed, sizes)
     return GANLearner(dls, G, D, loss=v['loss'], lr_g=v['lr_g'], lr_d=v['lr_d'], seed=seed, run=o.run)
 
+# %% ../../nbs/commands/train.ipynb #1fd2f3e8
 def _switch_preset(learn, name):
     "Switch to a recipe, networks of one's own staying as they are."
     changes = learn.tricks.preset(name)

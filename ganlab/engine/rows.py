@@ -24,7 +24,7 @@ class Rows:
 def note_step(self:Rows, c, t0):
     "Write the step's row; stop on a number that is not finite."
     row, norms = self._read()
-    row['step'], self.seen = self.step + 1, c
+    row['step'], self.step_context = self.step + 1, c
     for key in reversed(norms): row[f'{key}_grad_norm'] = math.sqrt(sum(v*v for v in norms[key]))
     if not math.isfinite(sum(row.values())):
         bad = next((k for k, v in row.items() if not math.isfinite(v)), None)   # terms and scores come before norms

@@ -5,90 +5,18 @@
 # %% ../../nbs/judge/one_sample.ipynb #e3bc43e7
 from __future__ import annotations
 import io, math, time
-from collections import deque
-from functools import partial
 import numpy as np, torch
 from PIL import Image
 from fastcore.basics import patch
 import ganlab.travel.lookback
-from ..data import Halved, TensorDL, as_float
+from ..data import as_float
+from .nearest import Reals, Search, small
 from ..record.pictures import Pictures, fit_size, jpeg_grid
 
+_all_ = ['small', 'Search', 'Reals']
+
 # %% auto #0
-__all__ = ['small', 'Search', 'Reals', 'spread', 'crop', 'Closeup']
-
-# %% ../../nbs/judge/one_sample.ipynb #29b164eb
-def small(x:torch.Tensor, floats=as_float)->torch.Tensor: # samples (n, ...), in bytes (of which `floats` makes floats) or floats -> (n, d), images at most 32 pixels wide
-    "Samples as they are compared."
-    x = floats(x) if x.dtype == torch.uint8 else x.float()
-    return (fit_size(x, 32) if x.dim() == 4 else x).flatten(1)
-
-class Search:
-    "Looks for the real that is nearest to a sample, part by part."
-    def __init__(self,
-        x:torch.Tensor, # one sample, (1, ...)
-        reals:torch.Tensor, # (n, ...), bytes or floats
-        view=small, # how samples are compared: (n, ...) -> (n, d)
-        probes:int=64, # of so many reals the distance to the nearest other is measured too; 0: of none
-    ):
-        self.x, self.reals, self.view, self.q = x, reals, view, small(x.to(reals.device))
-        self.index, self.distance, self.at = None, math.inf, 0
-        self.probes = torch.linspace(0, len(reals) - 1, min(probes, len(reals))).long().to(reals.device)
-        self.near = torch.full((len(self.probes),), math.inf, device=reals.device)      # squared distances
-        self.p = view(reals[self.probes]) if probes else None
-        self.size = max(1, min(8192, 2**19//max(1, reals[0].numel())))
-
-    done = property(lambda self: self.at >= len(self.reals), doc="Have all reals been compared?")
-    @property
-    def apart(self)->float: # NaN where no two reals were compared
-        "The mean distance from a real to the nearest other."
-        near = self.near[self.near.isfinite()]
-        return float(near.sqrt().mean()) if len(near) else math.nan
-
-    def go(self, seconds:float=math.inf):
-        "Search on, for so long."
-        end = time.perf_counter() + seconds
-        while not self.done:
-            part = self.view(self.reals[self.at:self.at + self.size])
-            d = (part - self.q).square_().sum(1)
-            k = int(d.argmin())
-            if float(d[k]) < self.distance**2: self.index, self.distance = self.at + k, math.sqrt(float(d[k]))
-            if self.p is not None: self._measure(part)
-            self.at += len(part)
-            if time.perf_counter() >= end: break
-        return self
-
-    def _measure(self, part):
-        d = torch.cdist(self.p, part).square_()
-        own = (self.probes >= self.at) & (self.probes < self.at + len(part))
-        d[own, self.probes[own] - self.at] = math.inf
-        self.near = torch.minimum(self.near, d.min(1).values)
-
-# %% ../../nbs/judge/one_sample.ipynb #1736596b
-class Reals:
-    "The reals that can be searched, and which they are."
-    held_out, last = 256, 512       # at most, where not all can be searched
-    def __init__(self, learn): self.learn, self._held, self._recent = learn, None, deque()
-
-    def get(self)->tuple: # reals (n, ...), 'training', 'held' or 'last', and how they are compared; None where there are none
-        "All of the training data, or what there is of it."
-        src = self.learn.source
-        base = src.source if isinstance(src, Halved) else src
-        train = getattr(base, 'train', None)
-        floats = getattr(train, 'floats', as_float)
-        view = (lambda x: small(src.sized(floats(x)))) if isinstance(src, Halved) else partial(small, floats=floats)
-        if isinstance(train, TensorDL) and torch.is_tensor(train.x): return train.x, 'training', view
-        if self._held is None: self._held = base.valid(self.held_out)
-        if self._held is not None: return self._held, 'held', view
-        return (torch.cat(list(self._recent)), 'last', small) if self._recent else None
-
-    def note(self):
-        "Keep the reals of the last step, where nothing else is at hand."
-        x = next((c.x for c, _ in getattr(self.learn, '_row', {}).values() if c.x is not None), None)
-        if x is None or self._recent and self._recent[-1] is x: return
-        if self._recent and self._recent[-1].shape[1:] != x.shape[1:]: self._recent.clear()      # the networks have grown
-        self._recent.append(x)
-        while len(self._recent) > 1 and sum(map(len, self._recent)) > self.last: self._recent.popleft()
+__all__ = ['spread', 'crop', 'Closeup', 'small', 'Search', 'Reals']
 
 # %% ../../nbs/judge/one_sample.ipynb #44cb4000
 def spread(
@@ -106,7 +34,8 @@ def crop(
 )->torch.Tensor: # (C, H, W) in [-1, 1], or (2,); None where the frame has no such sample
     "One sample of a recorded picture."
     if i >= frame['count']: return None
-    if frame['kind'] == 'points': return torch.from_numpy(np.frombuffer(frame['fake'], np.float32).reshape(-1, 2)[i].copy())
+    if frame['kind'] == 'points':
+        return torch.from_numpy(np.frombuffer(frame['fake'], np.float32).reshape(-1, 2)[i].copy())
     im, cols = Image.open(io.BytesIO(frame['fake'])), frame['cols']
     w, h = im.width//cols, im.height//math.ceil(frame['count']/cols)
     y, x = divmod(i, cols)
@@ -114,9 +43,21 @@ def crop(
     return as_float(a[None] if a.dim() == 2 else a.permute(2, 0, 1))
 
 # %% ../../nbs/judge/one_sample.ipynb #57c5dc22
+def _num(v)->float|None: # as JSON has it
+    v = float(v)
+    return round(v, 4) if math.isfinite(v) else None
+
+def _film(crops)->bytes: # of tensors (C, H, W), of which some may be smaller
+    if not crops: return b''
+    side = max(c.shape[-1] for c in crops)
+    def enlarged(c): return torch.nn.functional.interpolate(c[None], (side*c.shape[-2]//c.shape[-1], side))
+    return jpeg_grid(torch.cat([enlarged(c) for c in crops]), len(crops))
+
+# %% ../../nbs/judge/one_sample.ipynb #d65e0953
 class Closeup(Pictures):
     "Pictures, and one sample of them closer; called between steps, on the training thread."
-    every, at_once, a_while = 3., .25, .01       # seconds: between two searches, or two looks for newer frames; of a search, when asked for and at every picture
+    every = 3.                       # seconds between two searches, or two looks for newer frames
+    at_once, a_while = .25, .01      # seconds of a search, when asked for and at every picture
     def __init__(self, learn):
         super().__init__(learn)
         self.reals_at_hand, self.crops = Reals(learn), {}
@@ -135,68 +76,111 @@ class Closeup(Pictures):
             self._of = None
             return {**picture, **none}
         try: return {**picture, **self._one(pick, z, ema or not picture['averaged'], hurry)}
-        except Exception as e: return {**picture, **none, 'card': dict(index=pick, count=len(self.x), step=picture['step'], trouble=f'{type(e).__name__}: {e}')}    # the grid is shown all the same
+        except Exception as e:       # the grid is shown all the same
+            trouble = f'{type(e).__name__}: {e}'
+            card = dict(index=pick, count=len(self.x), step=picture['step'], trouble=trouble)
+            return {**picture, **none, 'card': card}
 
-    def _one(self, pick, z, as_recorded, hurry):
-        asked, self._of = self._of != pick, pick
-        l, found, past = self.learn.score(self.x), self.nearest(self.x[pick:pick + 1], asked, hurry), self.past(pick, asked or not hurry) if z == 'fixed' else {}
-        card = dict(index=pick, count=len(self.x), step=self.learn.step, score=_num(l[pick]), steps=list(past), found=found and {k: v for k, v in found.items() if k != 'real'},
-                    searched=0. if self.search is None else self.search.at/len(self.search.reals), note='' if as_recorded else 'Recorded of the averaged G.')
-        if z != 'fixed': card['note'] = 'Fresh latents have no past. Choose Fixed to see a sample through time.'
-        elif not past: card['note'] = 'The run has recorded no frames of it.'
-        if self.kind == 'points': return dict(card=dict(card, xy=[*map(_num, self.x[pick])], path=[[*map(_num, p)] for p in past.values()]), near=b'', strip=b'')
-        return dict(card=dict(card, each=[*map(_num, l)]), near=found['real'] if found else b'', strip=_film(list(past.values())))
+# %% ../../nbs/judge/one_sample.ipynb #b6c264f7
+def _note(z, as_recorded, past)->str: # what there is to say of its past
+    if z != 'fixed': return 'Fresh latents have no past. Choose Fixed to see a sample through time.'
+    if not past: return 'The run has recorded no frames of it.'
+    return '' if as_recorded else 'Recorded of the averaged G.'
 
-def _num(v): return round(v, 4) if math.isfinite(v := float(v)) else None     # as JSON has it
+@patch
+def _one(self:Closeup, pick, z, as_recorded, hurry)->dict:
+    "What is shown of one sample."
+    asked, self._of = self._of != pick, pick
+    scores = self.learn.score(self.x)
+    found = self.nearest(self.x[pick:pick + 1], asked, hurry)
+    past = self.past(pick, asked or not hurry) if z == 'fixed' else {}
+    card = dict(index=pick, count=len(self.x), step=self.learn.step, score=_num(scores[pick]), steps=list(past),
+                found=found and {k: v for k, v in found.items() if k != 'real'}, searched=self._searched(),
+                note=_note(z, as_recorded, past))
+    if self.kind == 'points':
+        way = [[*map(_num, p)] for p in past.values()]
+        return dict(card=dict(card, xy=[*map(_num, self.x[pick])], path=way), near=b'', strip=b'')
+    near = found['real'] if found else b''
+    return dict(card=dict(card, each=[*map(_num, scores)]), near=near, strip=_film(list(past.values())))
 
-def _film(crops)->bytes: # of tensors (C, H, W), of which some may be smaller
-    if not crops: return b''
-    side = max(c.shape[-1] for c in crops)
-    return jpeg_grid(torch.cat([torch.nn.functional.interpolate(c[None], (side*c.shape[-2]//c.shape[-1], side)) for c in crops]), len(crops))
+@patch
+def _searched(self:Closeup)->float: # share of the reals, from 0 to 1
+    return 0. if self.search is None else self.search.at/len(self.search.reals)
 
 # %% ../../nbs/judge/one_sample.ipynb #5bf61c38
 @patch
+def _frames_due(self:Closeup, now)->bool: # is it time to look for newer ones?
+    known = [line for _, line, _ in self.crops]
+    return now or not known or known[0] != self.learn.run.line or time.monotonic() - self._read >= self.every
+
+@patch
+def _read_frames(self:Closeup, pick):
+    "Cut the sample out of frames that lie evenly over the run; those that were read are kept."
+    run, crops = self.learn.run, {}
+    steps = run.frame_steps() if run.store.is_open else []
+    for step in (steps[i] for i in spread(steps)):
+        key = pick, run.line, step
+        if key in self.crops: crops[key] = self.crops[key]
+        elif (frame := run.frame_at(step)) and frame['step'] == step: crops[key] = crop(frame, pick)
+    self.crops = crops
+
+@patch
 def past(self:Closeup, pick, now=True)->dict: # step -> (C, H, W) or (2,)
     "The sample in ten recorded frames; `now`: newer ones are looked for at once."
-    run, t = self.learn.run, time.monotonic()
-    known = [line for _, line, _ in self.crops]
-    if now or not known or known[0] != run.line or t - self._read >= self.every:
-        steps, crops, self._read = run.frame_steps() if run.store.is_open else [], {}, t
-        for key in [(pick, run.line, steps[i]) for i in spread(steps)]:
-            if key in self.crops: crops[key] = self.crops[key]
-            elif (frame := run.frame_at(key[2])) and frame['step'] == key[2]: crops[key] = crop(frame, pick)
-        self.crops = crops
+    if self._frames_due(now):
+        self._read = time.monotonic()
+        self._read_frames(pick)
     return {step: c for (_, _, step), c in self.crops.items() if c is not None}
 
+# %% ../../nbs/judge/one_sample.ipynb #690adeec
 @patch
-def nearest(self:Closeup, x, asked, hurry)->dict: # index, distance, ratio, among, which, step and (of images) the real as a JPEG; None: not known yet
-    "The nearest real of the sample, or of what it was some seconds ago."
-    self.reals_at_hand.note()
-    if asked: self.search = self.found = None
-    s, now = self.search, time.monotonic()
-    due = s is None or s.x.shape != x.shape or not hurry or s.done and now - self._since >= self.every
-    if due and not (s and torch.equal(s.x, x)): self._begin(x, now)
-    if self.search is None: return None
-    if not self.search.done: self.search.go(math.inf if not hurry else self.at_once if asked else self.a_while)
-    if self.search.done and not self._told: self._tell()
-    return self.found
+def _search_due(self:Closeup, x, hurry)->bool: # is the nearest real of `x` to be looked for, or was it?
+    s = self.search
+    if s is None or s.x.shape != x.shape: return True
+    stale = not hurry or s.done and time.monotonic() - self._since >= self.every
+    return stale and not torch.equal(s.x, x)
 
 @patch
-def _begin(self:Closeup, x, now):
+def _begin(self:Closeup, x):
     got = self.reals_at_hand.get()
     if got is None: return
     reals, which, view = got
     key = which, len(reals), tuple(x.shape)
     if which == 'last' or key != self._key: self._apart, self._key = None, key
-    self.search, self._since, self._told = Search(x, reals, view, 64 if self._apart is None else 0), now, False
+    self._since, self._told = time.monotonic(), False
+    self.search = Search(x, reals, view, 64 if self._apart is None else 0)
     self._about = dict(which=which, among=len(reals), step=self.learn.step)
 
 @patch
+def nearest(self:Closeup, x, asked, hurry)->dict|None: # None: not known yet
+    """The nearest real of the sample, or of what it was some seconds ago: index, distance, ratio, among, which, step
+    and (of images) the real as a JPEG."""
+    self.reals_at_hand.note()
+    if asked: self.search = self.found = None
+    if self._search_due(x, hurry): self._begin(x)
+    if self.search is None: return None
+    if not self.search.done: self.search.go(self._patience(asked, hurry))
+    if self.search.done and not self._told: self._tell()
+    return self.found
+
+# %% ../../nbs/judge/one_sample.ipynb #0f10603b
+@patch
+def _patience(self:Closeup, asked, hurry)->float: # seconds of a search
+    if not hurry: return math.inf
+    return self.at_once if asked else self.a_while
+
+@patch
+def _as_jpeg(self:Closeup, real)->bytes: # (1, ...); of a point nothing
+    if self.kind != 'images': return b''
+    real = as_float(real) if real.dtype == torch.uint8 else self.learn.shown(real.float())
+    return jpeg_grid(fit_size(real.cpu(), 128 if self.big else 64), 1, self.paper)
+
+@patch
 def _tell(self:Closeup):
-    s, self._told = self.search, True
+    "Put what was found into plain values."
+    s, self._told, self.found = self.search, True, None
     if s.p is not None: self._apart = s.apart
-    if s.index is None: self.found = None; return       # a sample that is not a number is near to none
-    real = s.reals[s.index:s.index + 1]
-    if self.kind == 'images': real = jpeg_grid(fit_size((as_float(real) if real.dtype == torch.uint8 else self.learn.shown(real.float())).cpu(), 128 if self.big else 64), 1, self.paper)
-    else: real = b''
-    self.found = dict(self._about, index=s.index, distance=_num(s.distance), ratio=_num(s.distance/self._apart) if self._apart else None, real=real)
+    if s.index is None: return       # a sample that is not a number is near to none
+    ratio = _num(s.distance/self._apart) if self._apart else None
+    self.found = dict(self._about, index=s.index, distance=_num(s.distance), ratio=ratio,
+                      real=self._as_jpeg(s.reals[s.index:s.index + 1]))

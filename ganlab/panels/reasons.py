@@ -5,7 +5,6 @@
 # %% ../../nbs/panels/reasons.ipynb #7dc5e60e
 from __future__ import annotations
 import math
-from contextlib import nullcontext
 from fastcore.basics import patch
 from .pace import Budget, Clock, Pace
 

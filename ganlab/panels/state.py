@@ -11,8 +11,8 @@ from .lifetime import Whole
 from ..trick import Trick
 
 # %% auto #0
-__all__ = ['thou', 'show', 'values_of', 'words_of_recipe', 'words', 'waits', 'flag', 'describe', 'trick_row', 'PanelState',
-           'make_state', 'any_shell', 'Part']
+__all__ = ['thou', 'show', 'values_of', 'words', 'waits', 'flag', 'describe', 'trick_row', 'PanelState', 'make_state',
+           'any_shell', 'Part']
 
 # %% ../../nbs/panels/state.ipynb #23a27761
 def thou(n:int)->str: # '50 000', with narrow no-break spaces
@@ -49,7 +49,7 @@ def _switched(changes)->str: # 'TTUR, WGAN-GP; off: Label smoothing'
     if off: said.append('off: ' + ', '.join(off))
     return '; '.join(said)
 
-def words_of_recipe(change)->tuple: # as `words` gives them
+def _of_recipe(change)->tuple: # as `words` gives them
     "What became of a preset, of which the change is a part."
     who, names = change.recipe, _switched(change.together)
     if change.error: return who, f'was not switched. {change.error}'
@@ -66,7 +66,7 @@ def _subject(change)->tuple: # who, and what it comes to
 def words(change, learn)->tuple: # the subject, in bold, and the rest of the sentence
     "What became of a change, for the announcement line."
     c, (who, what) = change, _subject(change)
-    if c.recipe: return words_of_recipe(c)
+    if c.recipe: return _of_recipe(c)
     if c.error: return '', str(c.error)
     if c.moot: return who, 'was off, or on its way.'
     values = values_of(c, learn)

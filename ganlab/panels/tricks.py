@@ -37,8 +37,7 @@ class TrickPanel(Tenant, Part):
     "All tricks of a learner, as one list of switches."
     _esm = script('panels/tricks.js')
     _css = style('panels/kit.css', 'panels/tricks.css')
-    spec, rows = T.List().tag(sync=True), T.List().tag(sync=True)        # `describe` and `trick_row` of each trick
-    losses, recipes = T.List().tag(sync=True), T.List().tag(sync=True)   # (name, title) of each loss, of each preset
+    spec, rows, losses, recipes = (T.List().tag(sync=True) for _ in range(4))   # of tricks two, then names and titles
     plan = T.Dict().tag(sync=True)           # what the preset that was chosen would switch, until that is decided
     pins = T.List().tag(sync=True)           # names of the tricks on top; belongs to whoever looks
     loss = T.Unicode('').tag(sync=True)
@@ -56,9 +55,8 @@ class TrickPanel(Tenant, Part):
     ):
         if reasons is None: self.move_in()
         self.reasons = reasons or Reasons(learn)
-        self.learn, self.after, self.compare = learn, after, compare
+        self.learn, self.after, self.compare, self._turn = learn, after, compare, threading.Lock()
         self.bad, self.said = {}, ''        # what was wrong with a value, by trick; with another request
-        self._turn = threading.Lock()
         pins = [t.name for t in learn.tricks.values() if t.pinned]
         super().__init__(self.request, compares=compare is not None, losses=self.known(), pins=pins,
                          recipes=[(n, p.title) for n, p in presets.items()])

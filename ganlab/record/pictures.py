@@ -97,7 +97,7 @@ class Pictures:
 def reals(self:Pictures, n=400):
     "Held-out reals, or those of the last batch."
     x = self.learn.source.valid(n)
-    if x is None: x = next((c.x for c, _ in getattr(self.learn, 'row', {}).values() if c.x is not None), None)
+    if x is None: x = next((c.x for c, _ in self.learn.row.values() if c.x is not None), None)
     return None if x is None else x[:n].detach().float().cpu()
 
 @patch
@@ -111,7 +111,7 @@ def latents(self:Pictures, z):
 @patch
 def scores(self:Pictures):
     "D's scores of the last training batch: read off the step, so that they cost nothing."
-    c = getattr(self.learn, 'row', {}).get('d', (None,))[0]
+    c = self.learn.row.get('d', (None,))[0]
     if c is None or c.l_real is None or c.l_fake is None: return dict(scores=b'', split=0)
     l = torch.cat([c.l_real.detach(), c.l_fake.detach()]).float().cpu()
     return dict(scores=l.numpy().tobytes(), split=len(c.l_real))

@@ -132,6 +132,7 @@ def _work(self:Run, learn):
     second = step + max(1, int(1/max(step_time(learn), 1e-4)))
     marks.due = min(max(marks.frame_due, step + 1), max(marks.snap_due, step + 1), second)
 
+# %% ../../nbs/record/run.ipynb #d9f46a3b
 @patch
 @contextmanager
 def asleep(self:Run):

@@ -95,7 +95,7 @@ def carry_on(
                 for s in progress_bar(steps) if progress and len(steps) > 20 else steps:
                     if s in mults: learn.rates.mult = mults[s]
                     change()
-                    if not learn.ring: learn.keep()
+                    if learn.ring.stale: learn.keep()
                     learn.one_step()
                     compared.look(len(todo))
         finally: learn.rates.mult = mult

@@ -141,6 +141,7 @@ def _copied(learn, step, name)->tuple: # the record of the fork, and the step th
                  name=name or 'fork', waiting=run.store.fact('waiting', []))
     return run.store.copy(where, run.line, step, last, **facts), step
 
+# %% ../../nbs/travel/fork.ipynb #c7a20a8d
 def _beside(folder:Path, name)->Path:
     if name is None:
         names = (f'{folder.name}-fork{n}' for n in range(1, 10_000))
