@@ -39,6 +39,7 @@ from .engine.fastai_loop import *
 from .learner import *
 from .presets import *
 from .record.run import *
+from .travel.remade import *
 from .travel.resume import *
 from .travel.fork import *
 from .travel.lookback import *

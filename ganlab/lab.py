@@ -8,12 +8,13 @@ import atexit, threading, weakref
 from pathlib import Path
 import ipywidgets as W
 from fastcore.basics import patch
-from .engine.fastai_loop import StepLearner
 from .base.checks import whole
+from .engine.fastai_loop import StepLearner
 from .losses import loss_name
 from .page.changes import raw_at, raw_from
+from .panels.announcing import ready
 from .panels.comparing import Comparing
-from .panels.curves import Curves, Thinned
+from .panels.curves import Curves
 from .panels.errands import Errands
 from .panels.family import Family
 from .panels.lifetime import Tenant
@@ -27,6 +28,7 @@ from .panels.state import thou
 from .panels.timeline import Timeline, rows_at
 from .panels.trainer import Trainer
 from .panels.transport import Status, Transport
+from .panels.travels import Travels
 from .panels.tricks import TrickPanel
 from .panels.versus import Versus
 from .player import export_html
@@ -49,16 +51,8 @@ def _check(learn, refresh, share):
     raise ValueError(f"refresh={refresh!r}, share={share!r}; need seconds above 0, "
                      "and a share of the time above 0 and up to 1")
 
-def _ready(learn)->tuple:
-    "The first announcement: what there is to train."
-    n, (g, d) = learn.source.n, [sum(p.numel() for p in net.parameters()) for net in (learn.G, learn.D)]
-    samples = '' if n is None else f'{thou(n)} samples to train on; '
-    lent = learn.lent and f' {learn.lent}.'
-    return '', (f'Ready: {samples}G has {thou(g)} weights, D {thou(d)}. '
-                f'Press Run, then flip a trick while it trains.{lent}')
-
 # %% ../nbs/lab.ipynb #2e959c60
-class Lab(Tenant, W.VBox):
+class Lab(Travels, Tenant, W.VBox):
     "The panel of a learner, and the thread that trains it."
     machine = Machine('closed')       # until it is made
     def __init__(self,
@@ -96,7 +90,7 @@ def _compose(self:Lab, learn, machine, refresh, share, clock):
     self.tricks = TrickPanel(learn, ask.asked, self.comparing.ask, Reasons(learn, costs['reasons'], clock))
     parts = Parts(self.transport, self.tricks, self.samples, self.curves, self.timeline, self.announcement)
     self.screen = Screen(learn, self.family, parts, machine, self.orders, costs, clock)
-    self.screen.said = _ready(learn)
+    self.screen.said = ready(learn)
     self.trainer = Trainer(machine, self.orders, self.screen)
     self.errands = Errands(machine, self.screen)
     self.timeline.observe(self._look_back, 'at')
@@ -136,6 +130,7 @@ def start(self:Lab,
     if self.state != 'running': self.screen.said = 'Running', f'from step {thou(now)}.'
     self.order('run', until=until)
 
+# %% ../nbs/lab.ipynb #703d9ecf
 @patch
 def pause(self:Lab, timeout:float=60): # seconds to wait for the step under way
     "Hold the training after the step under way; changes asked meanwhile are applied with the next step."
@@ -180,39 +175,6 @@ def close(self:Lab):
     self.orders.until = None
     Tenant.close(self)
 
-# %% ../nbs/lab.ipynb #309de291
-@patch
-def rewind(self:Lab,
-    step:int, # a step that was done
-):
-    "Hold the training and go back to a step, bit for bit; it stays paused there."
-    self._back(lambda learn: learn.rewind(step))
-
-@patch
-def undo(self:Lab):
-    "Hold the training and go back to before the last change."
-    self._back(lambda learn: learn.undo())
-
-@patch
-def _back(self:Lab, go):
-    learn, screen = self.learn, self.screen
-    with self.trainer.held(learn):
-        was, left = learn.step, screen.taken.curves()
-        go(learn)
-    self.curves.ghost = left
-    if self.machine.state == 'error': self.machine.move('dismiss')
-    self.timeline.at = -1
-    screen.said = 'Rewound', (f'to step {thou(learn.step)}; what came after it, up to step {thou(was)}, '
-                              'stays as a dashed branch. Press Run to go on from here.')
-    screen.redraw(full=True)
-
-@patch
-def pin(self:Lab):
-    "Keep a snapshot of this step for good."
-    self.machine.check_open()
-    self.screen.said = 'Snapshot', f'of step {thou(self.learn.pin())} kept.'
-    self.screen.redraw(full=True)
-
 # %% ../nbs/lab.ipynb #5640c6f1
 def as_it_was(
     learn, # the learner
@@ -238,46 +200,6 @@ def _look_back(self:Lab, change):
         goes_on = f' Training goes on at step {thou(learn.step)}.' if self.state == 'running' else ''
         screen.said = '', f'Showing step {thou(at)}.{goes_on}'
         screen.show(picture=learn.run.frame_at(at))
-
-# %% ../nbs/lab.ipynb #ee77848e
-@patch
-def fork(self:Lab,
-    step:int=None, # a step that was done; None: as things stand
-    name:str=None, # of the fork; of its folder, where the run is on disk
-):
-    "Hold the training, and go on with a second run: `lab.learn` is its learner then."
-    parent = self.learn
-    with self.trainer.held(parent):
-        fork = parent.fork(step, name)
-        at = parent.step if step is None else step
-    self.show_run(self.family.add(fork, parent, at, name))
-    self.screen.said = 'Forked', (f'from step {thou(at)}: the panel shows the fork, '
-                                  'and the list beside Live leads back.')
-    self.screen.redraw()
-
-@patch
-def show_run(self:Lab,
-    index:int, # in `family`, a list in which every fork stands below its parent
-):
-    "Show another run of the family."
-    self.machine.check_open()
-    n = len(self.family)
-    index = whole(index, 'index', 0, n - 1, f': this panel has {n} runs')
-    with self.trainer.gone(self.learn, 'open'): member = self._turn(index)
-    self.timeline.at, self.versus.phase = -1, 'closed'
-    self.screen.said = member.name, f'is shown, at step {thou(member.learn.step)}.'
-    self.screen.redraw(full=True)
-
-@patch
-def _turn(self:Lab, index): # -> the `Member` that is shown from here on
-    member = self.family[index]
-    ghost = b'' if member.parent is None else Thinned(member.parent.record).take().tobytes()
-    with self.screen.drawing, self.screen.showing:
-        self.orders.until = None
-        self.tricks.turn(member.learn)
-        self.screen.turn(member.learn)
-        self.curves.ghost = ghost
-    return member
 
 # %% ../nbs/lab.ipynb #5ab57f60
 def _fresh(name)->Path: # in the working folder

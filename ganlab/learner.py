@@ -5,7 +5,6 @@
 # %% ../nbs/learner.ipynb #67d31bf4
 from __future__ import annotations
 import math, os, warnings
-from collections import deque
 from collections.abc import Mapping
 from contextlib import nullcontext
 from copy import deepcopy
@@ -27,7 +26,7 @@ from .engine.meters import Record, layer_norms
 from .engine.optimizers import make_optimizer
 from .engine.probe import latent_shape, need_module
 from .engine.rates import Rates, TwoOptimizers
-from .engine.recovery import Recovery
+from .engine.recovery import Recovery, Ring
 from .engine.rng import BorrowedRNG, Streams
 from .base.checks import whole
 from .engine.rows import Rows, columns
@@ -43,7 +42,10 @@ __all__ = ['GAN', 'GANLearner', 'check_numbers', 'check_tricks', 'check_run']
 # %% ../nbs/learner.ipynb #a7505125
 class GAN(nn.Module):
     "G and D in one module, for fastai; its forward is G's."
-    def __init__(self, G, D): super().__init__(); self.G, self.D = G, D
+    def __init__(self, G, D):
+        super().__init__()
+        self.G, self.D = G, D
+
     def forward(self, z): return self.G(z)
     def reset(self): # for fastai's ModelResetter: networks that carry a state from batch to batch
         for net in (self.G, self.D): getattr(net, 'reset', lambda: None)()
@@ -100,7 +102,7 @@ def _prepare(self:GANLearner, dls, G, D, device, path, metrics):
     self.source, self.known = as_source(dls, self.streams, x=made['x']), Known(latent_shape(G, made['z_dim']))
     self.said, self.promised = set(), True      # what was warned of; the same bits, when steps are computed again?
     self.rng = BorrowedRNG(self.streams, self.device, wary=True)
-    self.written, self.ring, self.recent_mults = Written(Record(columns), dict(d=Record(), g=Record())), deque(maxlen=3), {}
+    self.written, self.ring = Written(Record(columns), dict(d=Record(), g=Record())), Ring()
     G.to(self.device), D.to(self.device)
     StepLearner.__init__(self, dls, GAN(G, D), path=path)
     self.metrics = metrics
@@ -161,7 +163,7 @@ def opt_g(self:GANLearner)->torch.optim.Optimizer:
     return self.rates.opts['g']
 
 # %% ../nbs/learner.ipynb #621908ae
-late(GANLearner, {'travel.resume': 'resume make_again carry_on', 'travel.fork': 'rewind undo fork', 'travel.lookback': 'pin unpin'}) # as every method of a learner, wherever it stands
+late(GANLearner, {'travel.resume': 'resume', 'travel.fork': 'rewind undo fork', 'travel.lookback': 'pin unpin'}) # as every method of a learner, wherever it stands
 
 # %% ../nbs/learner.ipynb #20686793
 def _is_number(v, lo, hi)->bool: return not isinstance(v, bool) and isinstance(v, Real) and lo <= v < hi

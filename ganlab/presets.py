@@ -13,7 +13,8 @@ from .learner import GANLearner
 from .losses import loss_key, losses
 from .nets import dcgan, mlp, relu_mlp, resnet
 from .engine.rng import Streams
-from .engine.switch import Refused, Tricks
+from .engine.change import Refused
+from .engine.switch import Tricks
 from .trick import nearest
 
 # %% auto #0

@@ -169,6 +169,14 @@ def checked(self:Trick, params:dict)->dict: # all values, the given ones checked
             raise ValueError(f"{self.name} has no parameter {k!r}; it has: {have}.{nearest(k, self.declared)}")
     return {**self.params, **{k: self.declared[k].check(v, self.name) for k, v in params.items()}}
 
+# %% ../nbs/trick.ipynb #964bff9b
+@patch
+def fixed_while_on(self:Trick, old:dict, *names): # the values before; parameters
+    "Refuse a change of parameters that are looked at only when the trick is turned on."
+    for k in names:
+        if old[k] != self.params[k]:
+            raise ValueError(f"{self.name}: {k} cannot change while it is on; turn it off first")
+
 # %% ../nbs/trick.ipynb #6fe92220
 class Ctx:
     "What a trick sees of the update under way."

@@ -6,7 +6,7 @@ from torch import nn
 from ganlab.data import tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp, resnet
-from ganlab.engine.snapshots import named_state
+from ganlab.engine.named_state import named_state
 from ganlab.trick import Num, Trick
 
 # Networks

@@ -6,7 +6,7 @@ from torch.nn.utils import parametrizations, spectral_norm as legacy_spectral_no
 from torch.utils.data import DataLoader, TensorDataset
 from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
-from ganlab.engine.snapshots import named_params
+from ganlab.engine.named_state import named_params
 from ganlab.engine.change import Refused
 from ganlab.trick import Trick
 from ganlab.data import tensor_dls

@@ -3,7 +3,7 @@ import math
 import pytest, torch
 from torch import nn
 from ganlab.learner import GANLearner
-from ganlab.engine.snapshots import named_params
+from ganlab.engine.named_state import named_params
 from ganlab.engine.change import Refused
 from ganlab.trick import Trick
 from strangers import copies, data, go, make_learner, nets, one_sentence, unequal

@@ -150,7 +150,7 @@ def failed(learn, folder, dl):
 def rewound(learn, folder, dl): learn.fit_steps(15, progress=False); learn.rewind(13)
 def resumed(learn, folder, dl):
     learn.fit_steps(15, progress=False)
-    learn.run._stop()      # as a kill would
+    learn.run.stop()      # as a kill would
     again = GANLearner.resume(folder, dl, nn.Linear(4, 4), type(learn.D)(), progress=False)
     again.run.close()
 def replayed(learn, folder, dl):
@@ -233,7 +233,7 @@ def resumes_over_damage(dl, learn, folder):
 def fails_after_a_snapshot(dl, learn, folder):
     "The step after one of which the record has a snapshot fails: what is computed again ends just there"
     learn.snap_every = 100
-    at = learn.run._snap_due
+    at = learn.run.marks.snap_due
     def fail(m, args):
         if learn.step == at: raise ZeroDivisionError
     hook = learn.G.register_forward_pre_hook(fail)
@@ -262,7 +262,7 @@ def test_the_same_state_is_not_told(act, tmp_path, monkeypatch):
 
 def test_schedules_and_changes_are_not_told(tmp_path):
     "Rates that a schedule left, switches before and after a snapshot, weights set by hand: every recorded state comes out again, and each is compared"
-    from ganlab.travel.resume import Compared
+    from ganlab.travel.compared import Compared
     dl = DataLoader(Pictures(), 4, shuffle=True)
     learn = learner(dl, run=tmp_path/'a')
     learn.run.snap_every, learn.run.frame_every, learn.run.spread = 5, 0, 100

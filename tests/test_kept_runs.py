@@ -1,7 +1,7 @@
 "Runs that an earlier version recorded: they are opened, resumed and replayed, and come out as they did."
 import json, sys, zipfile
 import pytest, torch
-from ganlab.engine.snapshots import named_state
+from ganlab.engine.named_state import named_state
 from ganlab.learner import GANLearner
 from ganlab.record.run import Run
 from project import ROOT

@@ -6,7 +6,7 @@ import numpy as np, pytest, torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 from ganlab.catalogue import catalogue
-from ganlab.cli import _draw
+from ganlab.commands.look import draw_frame
 from ganlab.judge.one_sample import crop
 from ganlab.compare import ab
 from ganlab.data import plain_edge, tensor_dls, tile_images, with_margin
@@ -122,14 +122,14 @@ def test_frames_of_old_and_new_records():
         for i in (0, 12, 37, 63): assert (crop(frame, i)[:, k:16 + k, k:16 + k] - x[i]).abs().mean() < .06
         small = np.asarray(Image.open(io.BytesIO(thumbnail(frame))))
         assert small.shape == (4*(16 + 2*k),)*2
-        _draw(frame, 'shown.png')
+        draw_frame(frame, 'shown.png')
         seen = np.asarray(Image.open('shown.png').convert('L')) > 250
         side = 16 + 2*k + 2 + 1                                  # paper around it, a gap
         assert all(seen[:, side*i - 1].all() for i in range(1, 8)) and not seen[:, side - 2].all()
 
 def test_pictures_show_the_scores_of_the_last_batch():
     "D's scores of reals and fakes are those of the last step; before the first one there are none"
-    learn = GANLearner(tensor_dls(torch.rand(40, 1, 8, 8)*2 - 1, 8), *dcgan(8, 1, z_dim=4, width=2, seed=0), seed=0)
+    learn = GANLearner(tensor_dls(torch.rand(40, 1, 16, 16)*2 - 1, 8), *dcgan(16, 1, z_dim=4, width=2, seed=0), seed=0)
     assert Pictures(learn).take()['scores'] == b''
     learn.fit_steps(2, progress=False)
     picture = Pictures(learn).take()

@@ -34,7 +34,7 @@ def test_contents(wheel):
 
 def test_quickstart(wheel):
     "`ganlab lab` finds its notebook where there is no repository"
-    code = f"import sys; sys.path.insert(0, {str(wheel)!r}); import ganlab.cli; assert ganlab.__file__.startswith({str(wheel)!r}); print(ganlab.cli.quickstart('.').read_text()[:300])"
+    code = f"import sys; sys.path.insert(0, {str(wheel)!r}); import ganlab.commands.jupyter; assert ganlab.__file__.startswith({str(wheel)!r}); print(ganlab.commands.jupyter.quickstart('.').read_text()[:300])"
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env={k: v for k, v in os.environ.items() if k != 'PYTHONPATH'})
     assert done.returncode == 0 and '"cells"' in done.stdout, done.stderr
 
@@ -108,17 +108,18 @@ def test_constraints():
 
 LAYERS = [o.split() for o in (        # what may import what: a module imports from the lines above its own, or from its own
     'base.files base.checks base.late base.progress base.interrupt base.decoding base.views',
-    'engine.draws engine.inside engine.layers engine.still engine.meters engine.state engine.optimizers engine.rng losses judge.verdict',
+    'engine.draws engine.inside engine.layers engine.still engine.reach engine.habits engine.meters engine.state engine.optimizers engine.rng losses judge.verdict',
     'sources',
     'trick engine.probe data nets',
-    'engine.sites engine.odd_layers engine.surgery engine.branches engine.enrolment engine.folding engine.norms engine.level engine.stages engine.styling engine.twice engine.snapshots engine.rollback engine.unsuited metrics plots',
-    'engine.turnstile engine.change engine.queue engine.rates engine.callbacks engine.switch engine.asking engine.rows engine.meeting engine.recovery engine.boundary engine.looking engine.saving engine.fastai_loop tricks',
-    'record.remains record.store record.pictures record.thinning record.run',
+    'engine.sites engine.odd_layers engine.surgery engine.branches engine.enrolment engine.folding engine.norms engine.carried engine.level engine.stages engine.styling engine.twice engine.named_state engine.snapshots engine.rollback engine.unsuited metrics plots',
+    'engine.turnstile engine.change engine.queue engine.rates engine.callbacks engine.fastai_events engine.applying engine.switch engine.asking engine.rows engine.meeting engine.recovery engine.boundary engine.looking engine.saving engine.fastai_loop tricks',
+    'record.remains record.packing record.schema record.folder record.database record.chunks record.store record.changes record.reading record.pictures record.thinning record.writing record.taking record.facts record.lines record.run',
     'learner',
-    'travel.resume travel.lookback travel.fork travel.script judge.one_sample judge.sibling judge.wishes judge.arm judge.evidence judge.telling judge.figure compare presets catalogue',
+    'travel.compared travel.again travel.remade travel.resume travel.lookback travel.fork travel.script judge.one_sample judge.sibling judge.wishes judge.arm judge.evidence judge.telling judge.figure compare presets catalogue',
     'panels',
     'page.document page.small page.changes page.story page.scene',
     'player lab',
+    'commands',
     'cli',
     'all __main__')]
 

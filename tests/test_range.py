@@ -176,7 +176,7 @@ def test_no_range_of_ours(make):
 
 def test_ours_resumed_by_the_command(tmp_path):
     "`ganlab train --resume` and a script make the data of the run again, range and all"
-    from ganlab.cli import data_of
+    from ganlab.commands.parts import data_of
     import ganlab.travel.script
     where = folder_of_squares(tmp_path/'in')
     for name, dls, word in (('digits', digits_dls(bs=16, size=16, range=(0, 1)), None), ('folder', image_dls(where, 16, 4, channels=1, range=(0, 1)), str(where))):

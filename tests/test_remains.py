@@ -6,7 +6,7 @@ from ganlab.data import ring_dls
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
 from ganlab.record.store import RunError
-from ganlab.travel.resume import read_snapshot
+from ganlab.travel.remade import read_snapshot
 from ganlab.record.run import Run
 from strangers import go, one_sentence
 

@@ -18,7 +18,7 @@ TRICKS = [pytest.param(c.name, id=c.name) for c in find_tricks()]
 
 def dls(kind='mlp', **kw): return tensor_dls(data(MAKERS[kind][1]), 8, **kw)
 def again(kind, run, **kw): return GANLearner.resume(run, dls(kind), *nets(kind), progress=False, **kw)
-def killed(learn): learn.run.sync(); learn.run._stop()      # as a kill leaves it: without a last snapshot
+def killed(learn): learn.run.sync(); learn.run.stop()      # as a kill leaves it: without a last snapshot
 def recorded(kind, where, loss='non_saturating', snap_every=5, **kw):
     learn = GANLearner(dls(kind), *nets(kind), seed=0, loss=loss, run=where, z_dim=Z_DIMS.get(kind), **kw)
     learn.run.snap_every = snap_every
@@ -307,8 +307,8 @@ def test_a_writer_that_fails_while_a_snapshot_waits_for_it(tmp_path):
         if not room: raise RunError('there is no room left')
     def fail(m, args):
         if learn.step != 15: return
-        learn.run._failed.append((RunError('there is no room left'), write, ()))
-        learn.run._busy, learn.run._due, learn.run._snap_due = True, 16, 16
+        learn.run.writer.failed.append((RunError('there is no room left'), write, ()))
+        learn.run._busy, learn.run.marks.due, learn.run.marks.snap_due = True, 16, 16
         hook.remove()
     hook = learn.D.register_forward_pre_hook(fail)
     with pytest.raises(StepError, match='no room left'): learn.fit_steps(20, progress=False)
@@ -363,7 +363,7 @@ def test_a_pickle_named_as_a_snapshot(folder, tmp_path, monkeypatch):
             stem, sha = db.execute('select file, sha from snapshots where file=?', (file.stem,)).fetchone()
             db.execute('update snapshots set sha=? where file=?', (hashlib.sha256(raw).hexdigest() + ' ' + sha.split()[1], stem))
         db.close()
-        with pytest.warns(UserWarning, match='cannot be read'): again('mlp', folder).run._stop()
+        with pytest.warns(UserWarning, match='cannot be read'): again('mlp', folder).run.stop()
     assert not (tmp_path/'harm').exists()
 
 @pytest.mark.parametrize('name', ['../../secret', '/etc/passwd', '0-5-1/../../../secret', '..', '', 'x'*300, '0-5-1\0'])

@@ -263,7 +263,7 @@ def test_a_line_that_is_left_before_its_first_step(how, tmp_path):
 
 def test_a_folder_in_which_a_line_repeats_its_past_is_read(tmp_path):
     learn = new(run=tmp_path/'a'); go(learn, 60); learn.rewind(40); go(learn, 20); rows = learn.history.d_loss.tolist()
-    learn.run._start = 0; learn.run._flushed = 0; learn.run.flush(learn, wait=True); learn.run.close()      # as an older version did
+    learn.run.marks.start = learn.run.marks.flushed = 0; learn.run.flush(learn, wait=True); learn.run.close()      # as an older version did
     run = Run.open(tmp_path/'a'); assert run.store.rows('select count(*) from chunks where line=1 and start=0') == [(3,)]
     run.store.close()
     with sqlite3.connect(tmp_path/'a'/'run.sqlite') as db: db.execute('delete from chunks where line=1 and start=40')

@@ -105,7 +105,7 @@ def everything(learn):
 
 def watched(monkeypatch, counts):
     "Whatever is refused, wherever that comes from, everything is as it was"
-    apply, gone = Tricks._apply, Tricks._gone
+    apply, gone = Tricks.apply, Tricks.gone
     def looked(self, *changes):
         before = everything(self.learn)
         done = apply(self, *changes)
@@ -118,8 +118,8 @@ def watched(monkeypatch, counts):
         counts['gone' if done else 'kept'] += 1
         if not done: same(before, everything(self.learn), t, leaving=t.name)
         return done
-    monkeypatch.setattr(Tricks, '_apply', looked)
-    monkeypatch.setattr(Tricks, '_gone', left)
+    monkeypatch.setattr(Tricks, 'apply', looked)
+    monkeypatch.setattr(Tricks, 'gone', left)
 
 def same(before, after, what, leaving=None):
     (a, ts, n), (b, us, m) = before, after

@@ -135,7 +135,7 @@ def test_frames_of_a_panel_are_thinned():
     learn = ring(); run = learn.run
     learn.fit_steps(1, progress=False); picture = learn.pictures.take()
     for s in range(2, 30_000, 7):
-        run._framed = 0; learn.step = s; run.offer(learn, {**picture, 'step': s})
+        run.marks.framed = 0; learn.step = s; run.offer(learn, {**picture, 'step': s})
     steps = run.frame_steps(); gaps = [b - a for a, b in zip(steps, steps[1:]) if a > 100]
     assert 200 <= len(steps) <= 520 and steps[0] == 0 and steps[-1] == 29_997 and max(gaps) <= 4*min(gaps[:-250])
 

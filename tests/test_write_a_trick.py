@@ -1,8 +1,10 @@
 "A new trick is one file: what the tutorial writes is found, drawn, checked and switched with nothing else touched."
-import pytest
+import re
+import pytest, torch
 import ganlab.tricks
+from ganlab.engine.recovery import StepError
 from ganlab.panels.state import describe
-from ganlab.trick import find_tricks
+from ganlab.trick import Trick, find_tricks
 from project import NBS, code, read
 from strangers import go, make_learner
 
@@ -33,3 +35,55 @@ def test_switched(installed):
     with pytest.raises(ValueError, match='score_drift: weight=3; need a number from 0 to 1'): learn.tricks.set('score_drift', weight=3)
 
 def test_gone_again(): assert 'score_drift' not in make_learner().tricks
+
+# A trick that wraps an update, from outside the package and by public names only
+
+def sharpness():
+    "The tutorial's class as a user's own module has it"
+    src = next(s for s in code(read(NBS/'tutorials'/'write_a_trick.ipynb')) if 'class Sharpness' in s)
+    assert len([l for l in src.splitlines() if l.strip()]) <= 25 and not re.search(r'\._(?!_)', src)
+    mine = {}
+    exec(f'from ganlab.all import *\nfrom ganlab.engine.still import held\n{src}', mine)
+    return mine['Sharpness']
+
+def test_wraps_an_update():
+    "Every D update is made by it, twice as often as without; off again, the rest of the run is as if it had never been"
+    learn, calm, calls = make_learner(), make_learner(), []
+    for l in (learn, calm): l.D.register_forward_pre_hook(lambda *_, l=l: calls.append((l, l.step)))
+    learn.tricks.add(sharpness())
+    go(learn, 2); go(calm, 2)
+    assert learn.state_hash() == calm.state_hash()
+    learn.tricks.on('sharpness', rho=0); go(learn, 2); go(calm, 2)
+    assert learn.state_hash() != calm.state_hash()          # the record knows it is on
+    assert all(torch.equal(a, b) for a, b in zip(learn.model.parameters(), calm.model.parameters()))
+    assert calls.count((learn, 3)) == calls.count((calm, 3)) + 2             # reals and fakes once more
+    learn.tricks.off('sharpness'); go(learn, 2); go(calm, 2)
+    assert learn.state_hash() == calm.state_hash()
+
+def test_gradient_of_a_wrapped_update():
+    "The gradient is taken up the hill, the weights stay where they are, and what it notes is the second look's"
+    learn, seen = make_learner(opt=lambda ps, lr: torch.optim.SGD(ps, lr=lr), tricks=()), {}
+    learn.tricks.add(sharpness())
+    class Look(Trick):
+        name = title = 'look'
+        order = 10
+        def around_d(self, update, ctx):
+            before = [w.detach().clone() for w in ctx.weights]
+            update()
+            assert all(torch.equal(w, v) for w, v in zip(ctx.weights, before))
+            seen['grad'] = torch.cat([w.grad.flatten() for w in ctx.weights])
+    learn.tricks.add(Look); learn.tricks.on('look')
+    snap = learn.snapshot()
+    go(learn, 1); plain = seen['grad']
+    learn.restore(snap)
+    learn.tricks.on('sharpness', rho=.5); go(learn, 1)
+    assert not torch.allclose(plain, seen['grad']) and seen['grad'].isfinite().all()
+
+def test_forgotten_update_is_named():
+    "A trick that never calls its update is told so, by its name"
+    class Deaf(Trick):
+        name = title = 'deaf'
+        def around_g(self, update, ctx): pass
+    learn = make_learner()
+    learn.tricks.add(Deaf); learn.tricks.on('deaf')
+    with pytest.raises(StepError, match='did not call the update'): go(learn, 1)

@@ -34,7 +34,7 @@ def _between(self:Boundary):
     tricks = self.tricks
     edits = self.rates.edits()
     for name, edit in edits: self.log_rate(name, edit)
-    if tricks.apply_due() or edits or not self.ring:
+    if tricks.apply_due() or edits or self.ring.stale:
         self.rewire()
         self.settle()
         if self.training_now: self.keep()

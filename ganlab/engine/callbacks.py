@@ -9,6 +9,7 @@ from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback, ShowGraphCallback
 from fastai.callback.tracker import TrackerCallback
 from fastai.learner import Recorder
+from fastcore.basics import patch
 from fastcore.foundation import L
 import numpy as np
 from ..base.progress import LogMaster, on_screen, progress_bar
@@ -21,10 +22,11 @@ __all__ = ['GANRecorder', 'GANProgress', 'GANGraph', 'suited']
 # %% ../../nbs/engine/callbacks.ipynb #dd896cba
 def _check_monitors(learn, known):
     "A tracker that waits for a column which is not there is told which there are."
+    why = '' if learn.validates else ' Nothing is held out in this fit, so there is no valid_loss and no metric.'
     for cb in learn.cbs:
         if not isinstance(cb, TrackerCallback) or cb.monitor in known: continue
-        why = '' if learn.validates else ' Nothing is held out in this fit, so there is no valid_loss and no metric.'
-        raise ValueError(f"{type(cb).__name__}(monitor={cb.monitor!r}): need one of {', '.join(known)}.{nearest(cb.monitor, known)}{why}")
+        need = f"need one of {', '.join(known)}.{nearest(cb.monitor, known)}{why}"
+        raise ValueError(f"{type(cb).__name__}(monitor={cb.monitor!r}): {need}")
 
 class GANRecorder(Recorder):
     "fastai's recorder, fed from the learner's own record."
@@ -42,24 +44,31 @@ class GANRecorder(Recorder):
         self.lrs.append(self.learn.opt.reference*self.learn.rates.mult)
         self.smooth, self.weight = 0.98*self.smooth + 0.02*self.learn.last_loss, 0.98*self.weight + 0.02
         self.losses.append(self.smooth/self.weight)
-    def after_train(self):
-        for c in ('d_loss', 'g_loss'):
-            v = self.learn.record.array(c, self.first)
-            self.log.append(float(v[~np.isnan(v)].mean()) if not np.isnan(v).all() else float('nan'))    # a half step has one of the two
     def after_validate(self):
         if self.held_out: self.log += [self.learn.valid_loss, *self.learn.metric_values]
     def after_cancel_train(self): pass
     def after_cancel_validate(self): self.held_out = False
-    def after_epoch(self):
-        if len(self.log) == 1: self.after_train()                                   # the epoch was cut short
-        self.log += [math.nan]*(len(self.metric_names) - 1 - len(self.log))         # and there is nothing to say of what is held out
-        self.learn.final_record = self.log[1:].copy()
-        self.values.append(self.learn.final_record)
-        secs = int(time.time() - self.start_epoch)
-        self.log.append(f'{secs//60:02d}:{secs%60:02d}')
-        self.logger(self.log)
-        self.iters.append(len(self.losses))
 
+# %% ../../nbs/engine/callbacks.ipynb #ce69ae2b
+def _mean(v:np.ndarray)->float: # of those that are numbers: a half step has one loss of the two
+    return float('nan') if np.isnan(v).all() else float(v[~np.isnan(v)].mean())
+
+@patch
+def after_train(self:GANRecorder):
+    for c in ('d_loss', 'g_loss'): self.log.append(_mean(self.learn.record.array(c, self.first)))
+
+@patch
+def after_epoch(self:GANRecorder):
+    if len(self.log) == 1: self.after_train()                                   # the epoch was cut short
+    self.log += [math.nan]*(len(self.metric_names) - 1 - len(self.log))         # and there is nothing to say of what is held out
+    self.learn.final_record = self.log[1:].copy()
+    self.values.append(self.learn.final_record)
+    secs = int(time.time() - self.start_epoch)
+    self.log.append(f'{secs//60:02d}:{secs%60:02d}')
+    self.logger(self.log)
+    self.iters.append(len(self.losses))
+
+# %% ../../nbs/engine/callbacks.ipynb #5f64522a
 class GANProgress(ProgressCallback):
     "fastai's progress bar, updated ten times a second at most; in a file, a line a minute."
     name, direct = 'progress', True
@@ -73,7 +82,9 @@ class GANProgress(ProgressCallback):
         self.pbar.update(0)
     def before_validate(self): pass
     def after_validate(self): pass
-    def before_train(self): self.due = 0.; self._launch_pbar()
+    def before_train(self):
+        self.due = 0.
+        self._launch_pbar()
     def after_batch(self):
         now = time.perf_counter()
         if now < self.due and self.iter + 1 < self.n_iter: return
@@ -96,14 +107,15 @@ class GANGraph(ShowGraphCallback):
         if hasattr(bar, 'hide_graph'): bar.names = ['d_loss', 'g_loss', 'valid_loss'][:len(graphs)]
         ys = np.concatenate([np.asarray(y, float) for _, y in graphs])
         ys = ys[np.isfinite(ys)]
-        bar.update_graph(graphs, (0, max(1, self.n_epoch*self.nb_batches[0])), (min(0., ys.min()), ys.max()) if len(ys) else None)
+        height = (min(0., ys.min()), ys.max()) if len(ys) else None
+        bar.update_graph(graphs, (0, max(1, self.n_epoch*self.nb_batches[0])), height)
 
 # %% ../../nbs/engine/callbacks.ipynb #dcd37d8f
 _ours = {ProgressCallback: GANProgress, ShowGraphCallback: GANGraph}      # fastai's -> ours; its `no_bar` puts back its own
 
 def suited(cb)->Callback:
     "A callback as the learner takes it, or an error that says what to use instead."
-    cb = cb() if isinstance(cb, type) else cb
+    if isinstance(cb, type): cb = cb()
     if not isinstance(cb, Callback): raise TypeError(f"{cb!r} is not a fastai Callback")
     if not type(cb).__module__.startswith('ganlab.') and (why := refusal(cb)): raise ValueError(why)
     return _ours[type(cb)]() if type(cb) in _ours else cb

@@ -11,17 +11,24 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils import checkpoint
 from torch.utils._python_dispatch import TorchDispatchMode
+from .inside import AnyDropout, backward_hooks, called_as, forward_hooks
 
 # %% auto #0
 __all__ = ['takers', 'makers', 'draws', 'lent_here', 'Given', 'on_cpu', 'Lend', 'Draws', 'dropout', 'begin', 'end', 'lent',
            'current', 'mentions', 'may_draw', 'out_of_sight']
 
 # %% ../../nbs/engine/draws.ipynb #341f4c4d
-_takers = """rand randn randint randperm rand_like randn_like randint_like normal bernoulli multinomial poisson binomial _standard_gamma _sample_dirichlet
+_takers = """
+    rand randn randint randperm rand_like randn_like randint_like normal bernoulli multinomial poisson binomial
+    _standard_gamma _sample_dirichlet
     bernoulli_ normal_ uniform_ exponential_ geometric_ cauchy_ log_normal_ random_""".split()
-_makers = """dropout dropout_ dropout1d dropout2d dropout3d feature_dropout feature_dropout_ alpha_dropout alpha_dropout_ feature_alpha_dropout feature_alpha_dropout_ native_dropout
-    rrelu rrelu_ gumbel_softmax fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d fractional_max_pool3d_with_indices
-    scaled_dot_product_attention multi_head_attention_forward lstm gru rnn_tanh rnn_relu uniform_ normal_ kaiming_uniform_ kaiming_normal_""".split()
+
+_makers = """
+    dropout dropout_ dropout1d dropout2d dropout3d feature_dropout feature_dropout_ alpha_dropout alpha_dropout_
+    feature_alpha_dropout feature_alpha_dropout_ native_dropout rrelu rrelu_ gumbel_softmax
+    fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d fractional_max_pool3d_with_indices
+    scaled_dot_product_attention multi_head_attention_forward lstm gru rnn_tanh rnn_relu
+    uniform_ normal_ kaiming_uniform_ kaiming_normal_""".split()
 
 def _named(places, names)->set: return {getattr(p, n) for p in places for n in names if callable(getattr(p, n, None))}
 
@@ -44,10 +51,11 @@ class Given(TorchDispatchMode):
 @lru_cache(None)
 def _with_generator(func): # None: it draws nothing, or takes none
     "The form of an operation that takes a generator."
-    forms = [func, *(getattr(func.overloadpacket, n, None) for n in ('generator', f'{func._overloadname}_generator'))]
-    if len(func._schema.arguments) and any(a.name == 'generator' for a in func._schema.arguments): return func
-    if torch.Tag.nondeterministic_seeded not in func.tags or func._overloadname not in ('default', 'low', 'low_dtype', 'Tensor'): return None
-    return next((f for f in forms[1:] if f is not None), None)
+    if any(a.name == 'generator' for a in func._schema.arguments): return func
+    form = func._overloadname
+    if torch.Tag.nondeterministic_seeded not in func.tags or form not in ('default', 'low', 'low_dtype', 'Tensor'): return None
+    others = (getattr(func.overloadpacket, name, None) for name in ('generator', f'{form}_generator'))
+    return next((f for f in others if f is not None), None)
 
 def on_cpu(args, kwargs)->bool:
     "Is what is drawn on the CPU?"
@@ -57,8 +65,9 @@ def on_cpu(args, kwargs)->bool:
     return torch.device(device).type == 'cpu'
 
 # %% ../../nbs/engine/draws.ipynb #52438e7b
-lent_here = ("G or D draws random numbers where it cannot be given a generator (it is compiled or scripted, or draws within torch.utils.checkpoint): "
-         "while a step runs, PyTorch's default generator is lent to it. Whatever else draws meanwhile should draw from a torch.Generator of its own")
+lent_here = ("G or D draws random numbers where it cannot be given a generator (it is compiled or scripted, or draws within "
+             "torch.utils.checkpoint): while a step runs, PyTorch's default generator is lent to it. Whatever else draws meanwhile "
+             "should draw from a torch.Generator of its own")
 
 class Lend(BaseException):
     "These draws cannot be given a generator: the default one has to be lent."
@@ -78,6 +87,7 @@ class Draws(TorchFunctionMode):
         if func is nn.functional.dropout: return dropout(g, func, *args, **kwargs)
         with Given(g): return func(*args, **kwargs)
 
+# %% ../../nbs/engine/draws.ipynb #2b22f498
 def _checkpointed()->bool:
     "Is this call inside of what `torch.utils.checkpoint` will compute again?"
     f = sys._getframe(2)
@@ -93,9 +103,12 @@ def dropout(g, func, input, p=0.5, training=True, inplace=False):
 # %% ../../nbs/engine/draws.ipynb #ee91f4eb
 _here = threading.local()
 
+def _mode()->Draws|None: # None: this thread has had no block yet
+    return getattr(_here, 'mode', None)
+
 def begin(g:torch.Generator|None, wary:bool=False)->Draws: # None: within the block, calls are let through
     "Begin a block on this thread."
-    mode = getattr(_here, 'mode', None)
+    mode = _mode()
     if mode is None: mode = _here.mode = Draws()
     if not mode.gens: mode.__enter__()
     mode.gens.append(g)
@@ -111,56 +124,95 @@ def end(mode:Draws):
 
 def _in_child():
     "A process that was forked within a block, such as a DataLoader's worker, has a generator of its own."
-    mode = getattr(_here, 'mode', None)
+    mode = _mode()
     if mode is None or not mode.gens: return
     del mode.gens[1:]
     end(mode)
 
 if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_in_child)
 
+# %% ../../nbs/engine/draws.ipynb #94600a27
 def lent()->bool:
     "Is this within a block that lets calls through?"
-    mode = getattr(_here, 'mode', None)
+    mode = _mode()
     return mode is not None and bool(mode.gens) and mode.gens[-1] is None
 
 def current()->torch.Generator: # of the CPU
     "What draws without a generator, on this thread, now."
-    mode = getattr(_here, 'mode', None)
+    mode = _mode()
     if mode is None or not mode.gens or mode.gens[-1] is None: return torch.default_generator
     if mode.wary and _checkpointed(): raise Lend
     return mode.gens[-1]
 
 # %% ../../nbs/engine/draws.ipynb #03850692
-_words = re.compile(r'drop_?out|drop_?path|rand|bernoulli|multinomial|poisson|binomial|(normal|uniform|exponential|geometric|cauchy)_?$|rrelu|gumbel|fractional_max|initial_seed|scaled_dot_product|multi_head_att|^r?sample$')
+_words = re.compile('|'.join((
+    r'drop_?out|drop_?path|rand|bernoulli|multinomial|poisson|binomial',
+    r'(normal|uniform|exponential|geometric|cauchy)_?$',
+    r'rrelu|gumbel|fractional_max|initial_seed|scaled_dot_product|multi_head_att',
+    r'^r?sample$')))
 _theirs = ('torch', 'numpy', 'builtins', 'functools', 'collections', 'math', 'typing')
-_drawing = nn.modules.dropout._DropoutNd, nn.RReLU, nn.FractionalMaxPool2d, nn.FractionalMaxPool3d, nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerDecoderLayer
+_drawing = (AnyDropout, nn.RReLU, nn.FractionalMaxPool2d, nn.FractionalMaxPool3d,
+            nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
 
-def _codes(code):
+def _foreign(o)->bool: # is it of a package that is known?
+    return (getattr(o, '__module__', None) or '').partition('.')[0] in _theirs
+
+def _codes(code): # of a function, and of the functions within it
     yield code
     for c in code.co_consts:
         if isinstance(c, types.CodeType): yield from _codes(c)
 
-def _foreign(o)->bool: return (getattr(o, '__module__', None) or '').partition('.')[0] in _theirs
+# %% ../../nbs/engine/draws.ipynb #c13a0295
+def _function_of(o):
+    "The function that a partial or a bound method calls."
+    return getattr(o, 'func', o) if isinstance(o, partial) else getattr(o, '__func__', o)
 
+def _parts(o)->list: # of what has no code of its own
+    "A class's functions, a property's, or the class of an object that can be called."
+    if isinstance(o, type):
+        own = [f for c in o.__mro__ if not _foreign(c) for f in vars(c).values()]
+        return [f for f in own if callable(f) or hasattr(f, '__func__') or isinstance(f, property)]
+    if isinstance(o, property): return [f for f in (o.fget, o.fset) if f]
+    known = isinstance(o, (nn.Module, types.BuiltinFunctionType))
+    return [type(o)] if callable(o) and not known else []
+
+def _near(f, names)->list:
+    "What a function's code can reach by these names: in its closure, its module, and modules that are named there."
+    inside = [c.cell_contents for c in f.__closure__ or () if c.cell_contents is not f]
+    near = inside + [f.__globals__[name] for name in names if name in f.__globals__]
+    for m in list(near):
+        if not isinstance(m, types.ModuleType) or m.__name__.partition('.')[0] in _theirs: continue
+        near += [vars(m)[name] for name in names if name in vars(m)]
+    return [o for o in near if callable(o) and not isinstance(o, nn.Module)]
+
+# %% ../../nbs/engine/draws.ipynb #c783a50c
 def mentions(
     o, # a function, a method, a partial, a class, or an object that can be called
     seen:set, # what was read already
 )->bool:
     "May it draw, going by the names that its code mentions?"
-    o = getattr(o, 'func', o) if isinstance(o, partial) else getattr(o, '__func__', o)
+    o = _function_of(o)
     if id(o) in seen or _foreign(o): return False
     seen.add(id(o))
-    if isinstance(o, type): return any(mentions(f, seen) for c in o.__mro__ if not _foreign(c) for f in vars(c).values() if callable(f) or hasattr(f, '__func__') or isinstance(f, property))
-    if isinstance(o, property): return any(mentions(f, seen) for f in (o.fget, o.fset) if f)
-    if not hasattr(o, '__code__'): return callable(o) and not isinstance(o, (nn.Module, types.BuiltinFunctionType)) and mentions(type(o), seen)
-    names = {n for c in _codes(o.__code__) for n in c.co_names}
-    if any(map(_words.search, names)): return True
-    near = [c.cell_contents for c in o.__closure__ or () if c.cell_contents is not o] + [o.__globals__[n] for n in names if n in o.__globals__]
-    for m in [m for m in near if isinstance(m, types.ModuleType) and m.__name__.partition('.')[0] not in _theirs]: near += [vars(m)[n] for n in names if n in vars(m)]
-    return any(mentions(f, seen) for f in near if callable(f) and not isinstance(f, nn.Module))
+    if isinstance(o, type) or not hasattr(o, '__code__'): return any(mentions(f, seen) for f in _parts(o))
+    names = {name for c in _codes(o.__code__) for name in c.co_names}
+    return any(map(_words.search, names)) or any(mentions(f, seen) for f in _near(o, names))
 
 # %% ../../nbs/engine/draws.ipynb #95bd4dc7
-_hooks = '_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks'
+def _scripted(o)->bool: return isinstance(o, (torch.jit.ScriptModule, torch.jit.ScriptFunction))
+
+def _known_to_draw(m)->bool:
+    "Is it a module of PyTorch's that draws, or a scripted one whose text says so?"
+    if isinstance(m, _drawing) or isinstance(m, nn.RNNBase) and m.dropout: return True
+    return _scripted(m) and bool(_words.search(getattr(m, 'code', '')))
+
+def _carried(m):
+    "What somebody gave a module that may be called: its attributes, one level deep, its hooks, and a forward of its own."
+    own = [v for name, v in vars(m).items() if not name.startswith('_')]
+    for o in [*own, *forward_hooks(m), *backward_hooks(m), vars(m).get('forward')]:
+        if isinstance(o, dict): yield from o.values()
+        elif isinstance(o, (list, tuple)): yield from o
+        else: yield o
 
 def may_draw(
     nets, # modules
@@ -168,17 +220,18 @@ def may_draw(
 )->bool:
     "May any of them draw without a generator of its own?"
     seen = set()
-    for m in (m for net in nets for m in net.modules()):
-        if isinstance(m, _drawing) or isinstance(m, nn.RNNBase) and m.dropout or _scripted(m) and _words.search(getattr(m, 'code', '')) or mentions(type(m), seen): return True
-        own = [v for k, v in vars(m).items() if not k.startswith('_')] + [f for h in _hooks for f in getattr(m, h).values()] + [vars(m).get('forward')]
-        own = [v for o in own for v in (o if isinstance(o, (list, tuple)) else o.values() if isinstance(o, dict) else [o])]
-        if any(callable(v) and mentions(v, seen) for v in own): return True
-    return any(mentions(type(o) if not hasattr(o, '__code__') else o, seen) for o in more)
+    for net in nets:
+        for m in net.modules():
+            if _known_to_draw(m) or mentions(type(m), seen): return True
+            if any(callable(v) and mentions(v, seen) for v in _carried(m)): return True
+    return any(mentions(o if hasattr(o, '__code__') else type(o), seen) for o in more)
 
-def _scripted(o)->bool: return isinstance(o, (torch.jit.ScriptModule, torch.jit.ScriptFunction))
+# %% ../../nbs/engine/draws.ipynb #a29276c5
+def _compiled(m)->bool:
+    call = called_as(m)
+    return type(m).__name__ == 'OptimizedModule' or call is not None and not isinstance(call, partial)
 
 def out_of_sight(nets)->bool:
     "Is any of them compiled or scripted, so that its draws cannot be given a generator?"
     ms = [m for net in nets for m in net.modules()]
-    compiled = lambda m: type(m).__name__ == 'OptimizedModule' or m._compiled_call_impl is not None and not isinstance(m._compiled_call_impl, partial)
-    return any(_scripted(m) or compiled(m) or any(map(_scripted, vars(m).values())) for m in ms)
+    return any(_scripted(m) or _compiled(m) or any(map(_scripted, vars(m).values())) for m in ms)

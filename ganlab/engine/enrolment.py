@@ -4,6 +4,7 @@
 
 # %% ../../nbs/engine/enrolment.ipynb #4686320d
 from __future__ import annotations
+from .sites import both
 
 # %% auto #0
 __all__ = ['enrol']
@@ -28,7 +29,7 @@ def _take_in(rates, key, opt, new, mult):
 
 def enrol(learn):
     "Give what was added a place in the optimisers, and take out what is gone: nothing but the networks' own parameters is in them."
-    for key, net, opt in (('d', learn.D, learn.opt_d), ('g', learn.G, learn.opt_g)):
+    for key, net, opt in both(learn):
         _let_go(learn.rates, key, net, opt)
         known = {id(p) for g in opt.param_groups for p in g['params']}
         for name, m in net.named_modules():

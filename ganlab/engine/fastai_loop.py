@@ -5,22 +5,22 @@
 # %% ../../nbs/engine/fastai_loop.ipynb #77f5a27a
 from __future__ import annotations
 import warnings
+from collections import namedtuple
 from contextlib import contextmanager, nullcontext
-from functools import partial, wraps
-from types import SimpleNamespace
-from fastai.callback.core import Callback, CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException, CancelValidException, event
-from fastai.callback.channelslast import ChannelsLast
-from fastai.callback.progress import ProgressCallback
+from functools import wraps
+from fastai.callback.core import (CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException,
+                                  CancelValidException)
 from fastai.callback.schedule import LRFinder, ParamScheduler, SuggestionMethod
 from fastai.callback.tracker import TerminateOnNaNCallback, TrackerCallback
-from fastai.learner import Learner, Metric, SkipToEpoch
+from fastai.learner import Learner, SkipToEpoch
 from fastcore.basics import noop, patch
 from fastcore.foundation import L
 import torch
-from ..base.interrupt import breakable, listen, unbroken
-from .callbacks import GANProgress, GANRecorder, suited
-from .recovery import StepError
 from ..base.checks import whole
+from ..base.interrupt import breakable, listen, unbroken
+from .callbacks import GANProgress, GANRecorder
+from .fastai_events import EventLearner
+from .recovery import StepError
 from .turnstile import Turnstile, busy
 from .unsuited import methods, unsuited
 
@@ -28,24 +28,15 @@ from .unsuited import methods, unsuited
 __all__ = ['StepLearner']
 
 # %% ../../nbs/engine/fastai_loop.ipynb #b28fc0f2
-class StepLearner(Learner):
+class StepLearner(EventLearner):
     "A fastai learner whose batch is one call of `one_step`."
     def __init__(self, dls, model, cbs=None, path=None):
-        self._table, self.seen, self.metric_values, self.turnstile = {}, None, [], Turnstile(torch.get_num_threads())
-        super().__init__(dls, model, loss_func=noop, cbs=None, path=path, default_cbs=False)
+        self.turnstile = Turnstile(torch.get_num_threads())
+        super().__init__(dls, model, path=path)
         self.add_cbs([GANRecorder(), GANProgress()])
         self.add_cbs(cbs)
 
-    lr = property(lambda self: self.opt.reference, lambda self, v: None, doc="What fastai takes for the default rate: the larger of the two.")
-    xb = property(lambda self: (self._of_batch('z'),), noop, doc="For callbacks: the latents of the step, as a tuple of one.")
-    yb = property(lambda self: (self._of_batch('x'),), noop, doc="For callbacks: its reals.")
-    pred = property(lambda self: self._of_batch('xf'), noop, doc="For callbacks: its fakes.")
-    loss = property(lambda self: None if self.seen is None else torch.tensor(getattr(self.seen, 'loss', self.last_loss)), noop, doc="For callbacks: d_loss + g_loss of the step.")
-    smooth_loss = property(lambda self: torch.tensor((self.recorder.losses or [self.last_loss])[-1]), noop, doc="For callbacks: the same, smoothed.")
-    def _of_batch(self, name):
-        t = getattr(self.seen, name, None)
-        return None if t is None else t.detach()
-    def _end_cleanup(self): self.dl = self.seen = None
+    lr = property(lambda self: self.opt.reference, noop, doc="What fastai takes for the default rate: the larger of the two.")
 
     @property
     def training_now(self)->bool: return self.turnstile.training # is some thread training?
@@ -63,55 +54,6 @@ class StepLearner(Learner):
         try: self.boundary()
         except StepError: pass        # a trick that fails outside a step has been named; the next start names it again
         finally: self.run.left(self)
-
-# %% ../../nbs/engine/fastai_loop.ipynb #4c7745d2
-_inner = {'after_pred', 'after_loss', 'before_backward', 'after_backward', 'before_step', 'after_step'}
-
-def _listens(cb, name): return hasattr(type(cb), name) or name in vars(cb)
-
-warnings.filterwarnings('ignore', r'You are shadowing an attribute \(run\)')      # every fastai callback has a `run`, and the learner has its record
-
-@patch
-def add_cbs(self:StepLearner, cbs):
-    "Add them all, or none."
-    L([suited(cb) for cb in L(cbs)]).map(self.add_cb)
-    return self
-
-@patch
-@contextmanager
-def added_cbs(self:StepLearner, cbs):
-    "Have them within the block."
-    cbs = L([suited(cb) for cb in L(cbs)])
-    self.add_cbs(cbs)
-    try: yield
-    finally: self.remove_cbs(cbs)
-
-@patch
-def add_cb(self:StepLearner, cb):
-    cb = suited(cb)
-    deaf = sorted(e for e in _inner if _listens(cb, e))
-    if deaf: warnings.warn(f"{type(cb).__name__} listens to {', '.join(deaf)}; a GAN step has two of each, so ganlab does not call them: write a trick instead")
-    if hasattr(type(self), cb.name) or not isinstance(vars(self).get(cb.name, cb), Callback):
-        raise ValueError(f"a callback called {type(cb).__name__} would hide learn.{cb.name}; give its class another name")
-    self._table.clear()
-    return super(StepLearner, self).add_cb(cb)
-@patch
-def remove_cb(self:StepLearner, cb):
-    self._table.clear()
-    super(StepLearner, self).remove_cb(cb)
-    for other in self.cbs:
-        if other.name == getattr(cb, 'name', None): setattr(self, other.name, other)      # one of two that have one name
-    return self
-
-@patch
-def __call__(self:StepLearner, name):
-    "Call event `name` on the callbacks that listen to it."
-    cbs = self._table.get(name)
-    if cbs is None:
-        if not hasattr(event, name): raise ValueError(f"no event called {name!r}")
-        cbs = [cb for cb in self.cbs.sorted('order') if name == 'after_fit' or _listens(cb, name)]
-        cbs = self._table[name] = [getattr(cb, name) if getattr(type(cb), 'direct', False) and _listens(cb, name) else partial(cb, name) for cb in cbs]
-    for cb in cbs: cb()
 
 # %% ../../nbs/engine/fastai_loop.ipynb #421cb254
 @patch
@@ -149,6 +91,7 @@ def _all_steps(self:StepLearner, n, gate=None):
         i += 1
     if gate: gate(self)
 
+# %% ../../nbs/engine/fastai_loop.ipynb #9f706f3f
 @patch
 def _do_epoch(self:StepLearner):
     n = self._steps or 0
@@ -159,13 +102,26 @@ def _do_epoch(self:StepLearner):
         self._with_events(self.validate_now, 'validate', CancelValidException)
 
 @patch
-def _fit(self:StepLearner, n_epoch, steps, gate=None, lr=None, cbs=None, validates=True, progress=True): # validates None: where a callback tracks a metric
+def _end_cleanup(self:StepLearner): self.dl = self.step_context = None
+
+@patch
+def _tracks(self:StepLearner)->bool: # does a callback look at what is held out?
+    return any(isinstance(cb, TrackerCallback) for cb in self.cbs)
+
+@patch
+def _fit(self:StepLearner,
+    n_epoch, steps, # how many, and how many in each; steps None: until `gate` ends it
+    gate=None, lr=None, cbs=None, # as in `fit` and `fit_steps`
+    validates=True, # after each epoch? None: where a callback tracks a metric
+    progress=True,  # show a bar?
+):
     quiet = nullcontext() if progress else self.quiet()
     with self.claim(), quiet, self.added_cbs(cbs):
         self.rates.mult = 1. if lr is None else self.opt.multiplier(lr)
         self.model.train()
-        if validates is None: validates = any(isinstance(cb, TrackerCallback) for cb in self.cbs)
-        self.n_epoch, self._steps, self._gate, self.validates, self.train_iter = n_epoch, steps, gate, validates and self.has_valid, 0
+        if validates is None: validates = self._tracks()
+        self.n_epoch, self._steps, self._gate = n_epoch, steps, gate
+        self.validates, self.train_iter = validates and self.has_valid, 0
         try:
             with breakable(): self._with_events(self._do_fit, 'fit', CancelFitException, self._end_cleanup)
         finally: self.rates.mult = 1.
@@ -189,6 +145,7 @@ def fit(self:StepLearner,
     if start_epoch: cbs = L(cbs) + SkipToEpoch(start_epoch)
     self._fit(n_epoch, self.steps_per_epoch, lr=lr, cbs=cbs)
 
+# %% ../../nbs/engine/fastai_loop.ipynb #ab17457c
 @patch
 def fit_steps(self:StepLearner,
     n:int=None,      # steps; None: until `gate` raises CancelFitException
@@ -196,22 +153,19 @@ def fit_steps(self:StepLearner,
     progress:bool=True, # show a progress bar
     cbs=None,        # more callbacks, for this call
 ):
-    "Train for `n` steps, blocking. `fit_steps(a); fit_steps(b)` is `fit_steps(a + b)`, bit for bit. Ctrl-C ends it after the step under way; a second one undoes that step. Other threads may draw random numbers meanwhile: see `learn.lent`."
+    """Train for `n` steps, blocking. `fit_steps(a); fit_steps(b)` is `fit_steps(a + b)`, bit for bit.
+
+    Ctrl-C ends it after the step under way; a second one undoes that step. Other threads may draw random numbers meanwhile: see `learn.lent`."""
     if n is not None or gate is None: n = whole(n, 'n')
     if gate is not None and not callable(gate): raise TypeError(f"gate={gate!r}; need a function of the learner")
     self._fit(1, n, gate, cbs=cbs, validates=None, progress=progress and n is not None)
 
-@patch
-@contextmanager
-def quiet(self:StepLearner):
-    "No progress bar and no log within the block."
-    bars = [cb for cb in self.cbs if isinstance(cb, ProgressCallback)]
-    with self.removed_cbs(bars), self.no_logging(): yield
-
+# %% ../../nbs/engine/fastai_loop.ipynb #dae535f6
 @patch
 def validate(self:StepLearner, ds_idx:int=1, dl=None, cbs=None): # -> a number; with metrics, as in fastai, a list: it and theirs
     "D's loss on held-out reals against as many fakes, in eval mode, and the metrics; `None` where nothing is held out."
-    if ds_idx != 1 or dl is not None or cbs is not None: raise ValueError("validate() looks at what the learner holds out; for other samples, learn.score(x) gives D's scores")
+    if ds_idx != 1 or dl is not None or cbs is not None:
+        raise ValueError("validate() looks at what the learner holds out; for other samples, learn.score(x) gives D's scores")
     if not self.has_valid: return None
     loss = self.between_steps(self.validate_now)
     return L(loss, *self.metric_values) if self.metrics else loss
@@ -227,32 +181,6 @@ def _schedule(name):
 
 for _name in ('fit_one_cycle', 'fit_flat_cos', 'fit_sgdr'): _schedule(_name)
 
-# %% ../../nbs/engine/fastai_loop.ipynb #cb399b38
-def _metrics(self, v):
-    "fastai's `learn.metrics = ...`, with what is no metric refused."
-    v = L(v)
-    for m in v:
-        if not isinstance(m, Metric) and not callable(m): raise ValueError(f"metrics: {m!r}; need functions of (fakes, reals) that return a number, or fastai Metrics")
-        if not isinstance(m, (Metric, partial)) and not hasattr(m, '__name__'): raise ValueError(f"metrics: {m!r} has no name for its column; give a function, or a fastai Metric with one")
-    Learner.metrics.fset(self, v)
-StepLearner.metrics = property(Learner.metrics.fget, _metrics, doc="What is computed of fakes and held-out reals after each epoch.")
-
-@patch
-def measure(self:StepLearner,
-    z, x, xf, # latents, held-out reals and as many fakes, (n, ...)
-)->list: # a value of each metric
-    "Ask the metrics, to whom `pred` are the fakes and `y` the reals."
-    before, self.seen, values = self.seen, SimpleNamespace(z=z, x=x, xf=xf, loss=self.valid_loss), []
-    try:
-        for m in self.metrics:
-            m.reset()
-            try: m.accumulate(self)
-            except Exception as e: raise RuntimeError(f"the metric {m.name} failed; it is called with fakes and reals, of shape {tuple(xf.shape)} each: {type(e).__name__}: {e}") from e
-            v = m.value
-            values.append(v.item() if hasattr(v, 'item') else v)
-    finally: self.seen = before
-    return values
-
 # %% ../../nbs/engine/fastai_loop.ipynb #76c76d1f
 class _GANLRFinder(LRFinder):
     "fastai's, without its files: `lr_find` keeps a snapshot in memory."
@@ -262,31 +190,43 @@ class _GANLRFinder(LRFinder):
     def after_fit(self): pass
 
 @patch
-def lr_find(self:StepLearner, start_lr=1e-7, end_lr=1., num_it=100, stop_div=True, show_plot=True, suggest_funcs=(SuggestionMethod.Valley)):
-    "fastai's `lr_find`: the loss over growing rates (the larger of the two), and suggestions; the learner is left as it was."
-    if self.training_now: raise RuntimeError(busy)
-    if not 0 < start_lr < end_lr: raise ValueError(f"start_lr={start_lr!r}, end_lr={end_lr!r}; need 0 < start_lr < end_lr")
-    num_it = whole(num_it, 'num_it', 20)
+@contextmanager
+def _trial(self:StepLearner):
+    "Within the block, steps are no part of the run, and changes that wait go on waiting; after it, all is as it was."
     snap = self.snapshot()
-    with unbroken(), self.run.asleep():      # the steps of the search are no part of the run
-        with self.turnstile.lock: waiting, self.tricks.waiting = self.tricks.waiting, []     # changes that wait go on waiting
-        try: self._fit(1, num_it, cbs=_GANLRFinder(start_lr, end_lr, num_it, stop_div), validates=False, progress=False)
+    with unbroken(), self.run.asleep():
+        with self.turnstile.lock: waiting, self.tricks.waiting = self.tricks.waiting, []
+        try: yield
         except StepError: pass               # it broke: that is what we wanted to see
         finally:
             self.restore(snap)
             with self.turnstile.lock: self.tricks.waiting = waiting + self.tricks.waiting
     if any(c.at is not None for c in self.tricks.pending): self.run.note_waiting()
+
+def _plot_search(lrs, losses):
+    import matplotlib.pyplot as plt
+    fig, ax = plt.subplots(figsize=(5, 3))
+    ax.plot(lrs, losses)
+    ax.set(xscale='log', xlabel='the larger learning rate', ylabel='d_loss + g_loss, smoothed')
+
+# %% ../../nbs/engine/fastai_loop.ipynb #05d8c0fc
+@patch
+def lr_find(self:StepLearner, start_lr=1e-7, end_lr=1., num_it=100, stop_div=True, show_plot=True,
+            suggest_funcs=(SuggestionMethod.Valley)):
+    "fastai's `lr_find`: the loss over growing rates (the larger of the two), and suggestions; the learner is left as it was."
+    if self.training_now: raise RuntimeError(busy)
+    if not 0 < start_lr < end_lr: raise ValueError(f"start_lr={start_lr!r}, end_lr={end_lr!r}; need 0 < start_lr < end_lr")
+    num_it = whole(num_it, 'num_it', 20)
+    finder = _GANLRFinder(start_lr, end_lr, num_it, stop_div)
+    with self._trial(): self._fit(1, num_it, cbs=finder, validates=False, progress=False)
     n = len(self.recorder.losses)
-    if n < 8: raise ValueError(f"the search broke after {n} steps, at a rate of {start_lr:g} or little more; check the loss and the data before the rate")
+    if n < 8: raise ValueError(f"the search broke after {n} steps, at a rate of {start_lr:g} or little more; "
+                               "check the loss and the data before the rate")
     lrs, losses = (torch.tensor([float(v) for v in vs[n//10:n - 2]]) for vs in (self.recorder.lrs, self.recorder.losses))
     funcs = L(suggest_funcs or ())
     found = [f(lrs, losses, num_it)[0] for f in funcs]
-    if show_plot:
-        import matplotlib.pyplot as plt
-        fig, ax = plt.subplots(figsize=(5, 3))
-        ax.plot(lrs, losses); ax.set(xscale='log', xlabel='the larger learning rate', ylabel='d_loss + g_loss, smoothed')
-    from collections import namedtuple
-    return namedtuple('SuggestedLRs', [f.__name__ for f in funcs])(*found) if funcs else None
+    if show_plot: _plot_search(lrs, losses)
+    if funcs: return namedtuple('SuggestedLRs', [f.__name__ for f in funcs])(*found)
 
 # %% ../../nbs/engine/fastai_loop.ipynb #7dc94d21
 @patch
@@ -297,20 +237,3 @@ def to_fp16(self:StepLearner, *args, **kwargs):
     raise RuntimeError("to_fp16() scales one loss for one optimiser; use GANLearner(..., amp='bf16')")
 
 for _name in methods: setattr(StepLearner, _name, unsuited(_name))
-
-@patch
-def to_channelslast(self:StepLearner,
-    use_amp:bool=False, # not taken: amp='bf16' is given to the learner
-    **kwargs):
-    "Train with images in the memory format channels_last, as fastai's callback does it."
-    if use_amp or kwargs: raise RuntimeError("to_channelslast() sets the memory format only; for bfloat16 use GANLearner(..., amp='bf16')")
-    return self if hasattr(self, 'channels_last') else self.add_cb(ChannelsLast())
-
-@patch
-def show_training_loop(self:StepLearner):
-    "Print each event of a fit, and who listens to it."
-    levels = dict(fit=0, epoch=1, train=2, batch=3, validate=2)
-    order = ('before_fit', 'before_epoch', 'before_train', 'before_batch', 'after_batch', 'after_train', 'before_validate', 'after_validate', 'after_epoch', 'after_fit')
-    for name in order:
-        cbs = [cb for cb in self.cbs.sorted('order') if _listens(cb, name)]
-        print(f"{'  '*levels[name.partition('_')[2]]}{name}: {cbs}")

@@ -12,9 +12,11 @@ from fastcore.basics import patch
 import torch
 from ..data import Halved, standard
 from .draws import lent_here, may_draw, out_of_sight
-from .probe import draws_elsewhere, find_range, halvings, probe, unrecorded, whole_batches
+from .habits import draws_elsewhere, unrecorded, whole_batches
+from .reach import find_range
+from .probe import halvings, probe
 from .rng import borrowed_rng
-from .snapshots import named_params
+from .named_state import named_params
 from .state import Wiring
 from .enrolment import enrol
 from .still import held

@@ -49,6 +49,7 @@ def no_way_back(
     finally:
         for p, g in zip(ps, kept): p.grad = g
 
+# %% ../../nbs/engine/meters.ipynb #c60057fa
 def input_grad_norm(
     D, # the discriminator
     x, # reals (B, ...)
@@ -93,19 +94,24 @@ class Record:
         col = self.column(name)   # may move the block
         self.data[self.n - 1, col] = value
 
-    def array(self, name, start=0)->np.ndarray: # (n - start,), a view
-        "One column, NaN where absent."
-        if name not in self.columns: return np.full(self.n - start, np.nan, np.float32)
-        return self.data[start:self.n, self.columns.index(name)]
+# %% ../../nbs/engine/meters.ipynb #98780313
+@patch
+def array(self:Record, name, start=0)->np.ndarray: # (n - start,), a view
+    "One column, NaN where absent."
+    if name not in self.columns: return np.full(self.n - start, np.nan, np.float32)
+    return self.data[start:self.n, self.columns.index(name)]
 
-    def truncate(self, n):
-        if n < self.n: self.n, self.era = n, self.era + 1
+@patch
+def truncate(self:Record, n):
+    "Take the rows from `n` on back."
+    if n < self.n: self.n, self.era = n, self.era + 1
 
-    def fill(self, columns, y, n): # y: (columns, rows); NaN for what is missing up to row n
-        "Have these values in place of all."
-        self.columns, self.n, self.era = list(columns), n, self.era + 1
-        self.data = np.full((n + 1024, len(columns)), np.nan, np.float32)
-        self.data[:y.shape[1], :len(y)] = y.T
+@patch
+def fill(self:Record, columns, y, n): # y: (columns, rows); NaN for what is missing up to row n
+    "Have these values in place of all."
+    self.columns, self.n, self.era = list(columns), n, self.era + 1
+    self.data = np.full((n + 1024, len(columns)), np.nan, np.float32)
+    self.data[:y.shape[1], :len(y)] = y.T
 
 # %% ../../nbs/engine/meters.ipynb #589eaeb3
 @patch

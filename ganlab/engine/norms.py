@@ -34,7 +34,8 @@ def moments(learn, key:str, layers:list, batches:int)->list: # of (mean (C,), va
     sums = {m: [0., 0., 0] for m in layers}
     def note(m, args, kwargs, y):
         y, pixels = y.double(), [0, *range(2, y.ndim)]
-        for i, v in enumerate((y.sum(pixels), y.square().sum(pixels), y.numel()//y.shape[1])): sums[m][i] = sums[m][i] + v
+        new = y.sum(pixels), y.square().sum(pixels), y.numel()//y.shape[1]
+        sums[m] = [a + b for a, b in zip(sums[m], new)]
     with borrowed_rng(learn.streams, 'batch_norm/batches', learn.step, device=learn.device), held(learn.D, learn.G), \
          hooked([m.register_forward_hook(note, with_kwargs=True, prepend=True) for m in layers]):
         for i in range(batches): _whole_batch(learn, key, i)
@@ -66,7 +67,8 @@ def fed(learn)->dict: # name of a BatchNorm -> name of the layer before it, or N
 # %% ../../nbs/engine/norms.ipynb #6f746104
 def rigid(net, layer, *hooked)->str|None: # the reason, or None
     "Why the weight of `layer` cannot take a BatchNorm in."
-    if is_parametrized(layer, 'weight') or not isinstance(raw_weight(layer), nn.Parameter): return 'its weight is parametrised'
+    if is_parametrized(layer, 'weight') or not isinstance(raw_weight(layer), nn.Parameter):
+        return 'its weight is parametrised'
     if not all(p.requires_grad for m in (layer, *hooked) for p in m.parameters(recurse=False)): return 'it is frozen'
     if not hasattr(layer, 'bias'): return 'the layer before it has no bias to take the level'
     if _shared(net, layer): return 'its weight is shared with another layer'

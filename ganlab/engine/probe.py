@@ -4,21 +4,28 @@
 
 # %% ../../nbs/engine/probe.ipynb #d25b6981
 from __future__ import annotations
-import random
 from inspect import Parameter, signature
-import numpy as np, torch
+import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
-from ..losses import loss_title, losses, scores_of
+from ..base.checks import is_whole
+from .inside import AnyConv
+from .reach import ends_in_sigmoid
 from .still import eval_mode
+from ..losses import loss_title, losses, scores_of
 
 # %% auto #0
-__all__ = ['need_module', 'latent_shape', 'ends_in_sigmoid', 'halvings', 'Filled', 'whole_batches', 'unrecorded',
-           'draws_elsewhere', 'reach', 'find_range', 'probe']
+__all__ = ['need_module', 'latent_shape', 'halvings', 'probe']
 
 # %% ../../nbs/engine/probe.ipynb #7aa36dde
 def need_module(net, what):
+    "Refuse what is no network; `what`: its name."
     if not isinstance(net, nn.Module): raise TypeError(f"{what} is a {type(net).__name__}; need an nn.Module")
+
+def _first_latent(G)->int|tuple|None:
+    "What G's first layer takes."
+    for m in G.modules():
+        if isinstance(m, nn.Linear): return m.in_features
+        if isinstance(m, AnyConv): return (m.in_channels,) + (1,)*len(m.kernel_size)
 
 def latent_shape(
     G:nn.Module, # the generator
@@ -26,51 +33,15 @@ def latent_shape(
 )->tuple: # shape of one latent
     "The shape of one latent."
     need_module(G, 'G')
-    z = z_dim if z_dim is not None else getattr(G, 'z_dim', None)
-    if z is None:
-        for m in G.modules():
-            if isinstance(m, nn.Linear): z = m.in_features; break
-            if isinstance(m, nn.modules.conv._ConvNd): z = (m.in_channels,) + (1,)*len(m.kernel_size); break
-    if z is None: raise ValueError("z_dim is not known: G has no attribute z_dim and no layer that shows it; give GANLearner(..., z_dim=64), or a tuple such as (100, 1, 1)")
-    z = tuple(z) if isinstance(z, (tuple, list, torch.Size)) else (z,)
-    if not z or not all(isinstance(o, int) and not isinstance(o, bool) and o > 0 for o in z): raise ValueError(f"z_dim={z_dim!r}; need a positive int, or a tuple such as (100, 1, 1)")
-    return z
-
-# %% ../../nbs/engine/probe.ipynb #0192d9db
-_sigmoids = {torch.sigmoid, torch.Tensor.sigmoid, torch.special.expit, nn.functional.sigmoid, torch.Tensor.sigmoid_, torch.sigmoid_}
-
-class _Watch(TorchFunctionMode):
-    def __init__(self): super().__init__(); self.last = None
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        if func in _sigmoids: self.last = out
-        return out
-
-def _stays_in_unit(D, x)->bool:
-    "Does D's output stay in [0, 1] whatever its weights are? A linear end's would not."
-    ps = [p for p in D.parameters()]
-    saved, wide = [p.clone() for p in ps], []
-    try:
-        for s in (1, 1000, -1000):
-            for p, w in zip(ps, saved): p.copy_(s*w)
-            wide.append(D(x.clone()).flatten())
-    finally:
-        for p, w in zip(ps, saved): p.copy_(w)
-    wide = torch.cat(wide)
-    return bool(wide.min() >= 0 and wide.max() <= 1 and wide.std() > 0)
-
-def ends_in_sigmoid(
-    D:nn.Module, # the discriminator
-    x:torch.Tensor, # a few samples (B, ...)
-)->str|None: # the line to change, or None
-    "Where D turns its score into a probability, if it does."
-    with torch.no_grad(), eval_mode(D):
-        with _Watch() as w: l = D(x.clone())
-        same = w.last is not None and w.last.numel() == l.numel() and torch.equal(w.last.flatten(), l.flatten())
-        if not same and not _stays_in_unit(D, x): return None
-    name = next((n for n, m in reversed(list(D.named_modules())) if isinstance(m, nn.Sigmoid)), None)
-    if name: return f"remove the Sigmoid D.{name}" if '.' in name or not name.isdigit() else f"remove D[{name}], the Sigmoid"
-    return "return what goes into the sigmoid at the end of D.forward"
+    z = z_dim
+    if z is None: z = getattr(G, 'z_dim', None)
+    if z is None: z = _first_latent(G)
+    if z is None: raise ValueError("z_dim is not known: G has no attribute z_dim and no layer that shows it; "
+                                   "give GANLearner(..., z_dim=64), or a tuple such as (100, 1, 1)")
+    shape = tuple(z) if isinstance(z, (tuple, list)) else (z,)
+    if not shape or not all(isinstance(o, int) and is_whole(o) and o > 0 for o in shape):
+        raise ValueError(f"z_dim={z_dim!r}; need a positive int, or a tuple such as (100, 1, 1)")
+    return shape
 
 # %% ../../nbs/engine/probe.ipynb #0477913e
 def halvings(
@@ -84,156 +55,75 @@ def halvings(
             xf = G(z)
             if x.ndim != 4 or xf.ndim != 4 or xf.shape[:2] != x.shape[:2]: return 0
             k = (x.shape[-1]//xf.shape[-1]).bit_length() - 1
-            return k if k > 0 and all(n == m << k for n, m in zip(x.shape[2:], xf.shape[2:])) and D(xf.clone()).numel() == len(x) else 0
+            halved = k > 0 and all(n == m << k for n, m in zip(x.shape[2:], xf.shape[2:]))
+            return k if halved and D(xf.clone()).numel() == len(x) else 0
     except Exception: return 0      # `probe` says what is wrong
-
-# %% ../../nbs/engine/probe.ipynb #b58f20d3
-class Filled:
-    "Hooks of a network that takes batches of one size only."
-    def __init__(self, bs:int): self.bs, self.calls = bs, []
-
-    def fill(self, net, args):
-        "Hand the network a batch of its size; the last of several, where there are more samples."
-        x, *more = args
-        *parts, last = x.split(self.bs)
-        self.calls.append(([net(part, *more) for part in parts], len(last)))
-        return torch.cat([last, last[:1].expand(self.bs - len(last), *last.shape[1:])]), *more
-
-    def cut(self, net, args, y):
-        "Give back as many results as there were samples."
-        made, n = self.calls.pop()
-        return None if y is None else torch.cat([*made, y[:n]]) if made or n < self.bs else y
-
-def _runs(net, x)->bool:
-    try: net(x.clone())
-    except Exception: return False
-    return True
-
-def whole_batches(
-    net:nn.Module, # G or D
-    x:torch.Tensor, # a whole batch of what goes into it
-)->bool:
-    "Does `net` take whole batches only? Then it is hooked, to be asked about any number of samples."
-    few = max(1, min(8, len(x))//2)
-    with torch.no_grad(), eval_mode(net):
-        if len(x) < 2 or _runs(net, x[:few]) or not _runs(net, x): return False
-    filled = Filled(len(x))
-    net.register_forward_pre_hook(filled.fill)
-    net.register_forward_hook(filled.cut, always_call=True)
-    return True
-
-# %% ../../nbs/engine/probe.ipynb #3f8ab0d7
-def _loose(net)->dict: # 'conv.u' -> (module, attribute, tensor)
-    return {f'{n}.{k}'.lstrip('.'): (m, k, v) for n, m in net.named_modules() for k, v in m.__dict__.items()
-            if isinstance(v, torch.Tensor)}
-
-def _other(v:torch.Tensor)->torch.Tensor: # of the same shape, pointing elsewhere
-    return v.logical_not() if v.dtype == torch.bool else v + torch.arange(1, v.numel() + 1, device=v.device).view_as(v).to(v)
-
-@torch.no_grad()
-def unrecorded(
-    net:nn.Module, # G or D
-    look,          # gives what the network makes of always the same samples, and leaves its buffers as they were
-)->list: # names such as 'conv.u'
-    "Tensors that are neither parameters nor buffers, that a pass writes, and that the next pass depends on."
-    first = {name: (m, k, v, v.detach().clone(), v._version) for name, (m, k, v) in _loose(net).items()}
-    if not first: return []
-    def back():
-        for m, k, v, value, _ in first.values():
-            m.__dict__[k] = v
-            if not torch.equal(v, value): v.data.copy_(value)
-    try:
-        was, now = look(), _loose(net)
-        kept = {name for name, (_, _, v, _, version) in first.items() if now.get(name, [None])[-1] is v and v._version == version}
-        back()
-        def matters(name):
-            m, k, v, value, _ = first[name]
-            m.__dict__[k] = _other(value)
-            try: return not torch.equal(look(), was)
-            finally: back()
-        return [name for name in first if name not in kept and was.isfinite().all() and matters(name)]
-    finally: back()
-
-# %% ../../nbs/engine/probe.ipynb #13d1158d
-def _numpy_state()->tuple: # that can be compared
-    kind, keys, *rest = np.random.get_state()
-    return kind, keys.tobytes(), *rest
-
-@torch.no_grad()
-def draws_elsewhere(
-    run, # called without arguments
-)->list: # such as ['numpy.random']
-    "Which of the process's generators outside of PyTorch `run()` draws from; they are put back."
-    python, numpy, before = random.getstate(), np.random.get_state(), _numpy_state()
-    try:
-        run()
-        moved = {'random': random.getstate() != python, 'numpy.random': _numpy_state() != before}
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-    return [name for name, yes in moved.items() if yes]
-
-# %% ../../nbs/engine/probe.ipynb #437697a6
-def reach(
-    G:nn.Module,
-    z:torch.Tensor, # some latents
-)->tuple: # (lowest, highest) value that it makes, with weights as large as can be
-    "How far G's output can go; where it ends in Tanh or a Sigmoid, no further than that."
-    ps, outs = list(G.parameters()), []
-    saved = [p.clone() for p in ps]
-    try:
-        for s in (1, 1000, -1000):
-            for p, w in zip(ps, saved): p.copy_(s*w)
-            outs.append(G(z).flatten())
-    finally:
-        for p, w in zip(ps, saved): p.copy_(w)
-    out = torch.cat(outs)
-    out = out[~out.isnan()]
-    return (float(out.min()), float(out.max())) if len(out) else (-torch.inf, torch.inf)
-
-def find_range(
-    G:nn.Module,
-    x:torch.Tensor, # some real samples (B, ...)
-    z:torch.Tensor, # some latents
-    declared:tuple=None, # (black, white), where the user says it
-)->tuple: # (black, white), and a warning or None
-    "What is black and what is white in the samples, and whether G and the data agree in it."
-    if x.ndim != 4: return (-1., 1.), None
-    with torch.no_grad(), eval_mode(G): low, high = reach(G, z)
-    lo, hi = float(x.min()), float(x.max())
-    said = f"the data has values from {lo:.3g} to {hi:.3g}, and G makes values from {low:.3g} to {high:.3g}"
-    alone = "so D would tell real from fake by the range alone"
-    bounded = high - low < 1e3
-    if declared:
-        slack = .05*(declared[1] - declared[0])
-        off = lo < declared[0] - slack or hi > declared[1] + slack or bounded and (abs(low - declared[0]) > slack or abs(high - declared[1]) > slack)
-        return declared, f"{said}, while range=({declared[0]:g}, {declared[1]:g}) was declared, {alone}" if off else None
-    if lo >= 0 and hi <= 1.001 and hi > lo:                # [0, 1], or a few bright images of [-1, 1]
-        if low >= 0 and high <= 1.001 or not bounded and hi - lo > .5: return (0., 1.), None
-        return (-1., 1.), f"{said}, {alone}: give x*2 - 1, or end G in a Sigmoid" if bounded else None
-    if lo < -.05 and low >= 0 and bounded: return (-1., 1.), f"{said}, {alone}: end G in Tanh, or give the data in [0, 1]"
-    return (-1., 1.), None
 
 # %% ../../nbs/engine/probe.ipynb #76b3903e
 def _takes_one(net, what):
     "Refuse a network that cannot be called with one tensor."
     kinds = Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD
-    try: names = [p.name for p in signature(net.forward).parameters.values() if p.default is Parameter.empty and p.kind in kinds]
+    try: params = signature(net.forward).parameters.values()
     except (TypeError, ValueError): return      # what is written in C does not tell
+    names = [p.name for p in params if p.default is Parameter.empty and p.kind in kinds]
     if len(names) < 2: return
-    more = ', '.join(names[1:])
-    raise ValueError(f"{what}.forward takes ({', '.join(names)}), and ganlab gives it {'latents' if what == 'G' else 'samples'} alone: conditional networks are not trained here. Give {more} a default, or wrap {what} in a module that supplies {more}")
+    given, more = 'latents' if what == 'G' else 'samples', ', '.join(names[1:])
+    raise ValueError(f"{what}.forward takes ({', '.join(names)}), and ganlab gives it {given} alone: conditional networks are not "
+                     f"trained here. Give {more} a default, or wrap {what} in a module that supplies {more}")
+
+def _trainable(net, what):
+    "Refuse a network that has nothing to train."
+    if any(p.requires_grad for p in net.parameters()): return
+    raise ValueError(f"{what} has no parameter that can be trained; call {what}.requires_grad_(True)")
+
+def _apart(G, D):
+    "Refuse networks that share a parameter."
+    mine = {id(p) for p in G.parameters()}
+    shared = next((n for n, p in D.named_parameters() if id(p) in mine), None)
+    if shared: raise ValueError(f"D.{shared} is also a parameter of G, and an update of one network would move the other; "
+                                "give each a copy of its own")
+
+# %% ../../nbs/engine/probe.ipynb #1d571077
+def _one(t)->tuple: return tuple(t.shape[1:]) # shape of one sample
 
 def _elsewhere(places, xf)->str:
     "Where a batch has samples of G's shape, if it does."
-    at = next((k for k, shape in places.items() if shape == tuple(xf.shape[1:])), None)
+    at = next((k for k, shape in places.items() if shape == _one(xf)), None)
     return '' if at is None else f"the DataLoader's batches have such samples at x={at!r}: GANLearner(..., x={at!r})"
 
 def _run(net, x, what, shapes):
+    "What a network gives; one that does not run on `x`, or gives no tensor, is refused."
     try: y = net(x)
-    except Exception as e: raise ValueError(f"{what} does not run on {tuple(x.shape)}: {type(e).__name__}: {str(e).rstrip('. ')}. {shapes}") from e
-    if not torch.is_tensor(y): raise ValueError(f"{what} returns a {type(y).__name__}; need one tensor: {'the samples' if what == 'G' else 'a raw score for each sample'}. Wrap it in a module that returns that")
-    return y
+    except Exception as e:
+        raise ValueError(f"{what} does not run on {tuple(x.shape)}: {type(e).__name__}: {str(e).rstrip('. ')}. {shapes}") from e
+    if torch.is_tensor(y): return y
+    wanted = 'the samples' if what == 'G' else 'a raw score for each sample'
+    raise ValueError(f"{what} returns a {type(y).__name__}; need one tensor: {wanted}. Wrap it in a module that returns that")
+
+def _meet(G, D, x, z, places):
+    "Refuse networks whose shapes do not meet each other's or the data's."
+    data = f"One sample of the data is {_one(x)}, one latent {_one(z)}"
+    with torch.no_grad(), eval_mode(G, D):
+        xf = _run(G, z, 'G', data + '; check z_dim.')
+        todo = _elsewhere(places, xf) or "change G's output or the data's size and channels"
+        if xf.shape != x.shape: raise ValueError(f"G makes samples of shape {_one(xf)} from latents of {_one(z)}, "
+                                                 f"the data has {_one(x)}, and D must take both; {todo}")
+        l = _run(D, x.clone(), 'D', data + f", and G(z) {_one(xf)}; change D's input or the data.")
+    if l.numel() != len(x): raise ValueError(f"D gives {tuple(l.shape)} for {len(x)} samples of {_one(x)}, such as G's {_one(xf)}; need one "
+                                             "score per sample: end D in a layer with one output, or take the mean of its scores")
+
+# %% ../../nbs/engine/probe.ipynb #10a7846a
+def _probabilities(line, loss)->bool: # line: where D ends in a Sigmoid; None: it does not
+    "Do D's end and the loss go together?"
+    if loss is not None and scores_of(loss) == 'probabilities':
+        if line: return True
+        raise ValueError(f"the loss {loss_title(loss)} takes probabilities (its scores = 'probabilities'), and D gives raw scores: "
+                         "end D in nn.Sigmoid(), or give a loss that takes raw scores")
+    if not line: return False
+    if loss is None or any(loss is l for l in losses.values()):
+        raise ValueError(f"D ends in a Sigmoid, and ganlab's losses take raw scores (logits): {line}")
+    raise ValueError(f"D ends in a Sigmoid, and the loss {loss_title(loss)} does not say that it takes probabilities: "
+                     f"give it the attribute scores = 'probabilities'; or, for raw scores (logits), {line}")
 
 def probe(
     G:nn.Module, D:nn.Module, # the networks, on their device
@@ -246,22 +136,7 @@ def probe(
     for net, what in ((G, 'G'), (D, 'D')):
         need_module(net, what)
         _takes_one(net, what)
-        if not any(p.requires_grad for p in net.parameters()): raise ValueError(f"{what} has no parameter that can be trained; call {what}.requires_grad_(True)")
-    mine = {id(p): n for n, p in G.named_parameters()}
-    if both := next((n for n, p in D.named_parameters() if id(p) in mine), None): raise ValueError(f"D.{both} is also a parameter of G, and an update of one network would move the other; give each a copy of its own")
-    data = f"One sample of the data is {tuple(x.shape[1:])}, one latent {tuple(z.shape[1:])}"
-    with torch.no_grad(), eval_mode(G, D):
-        xf = _run(G, z, 'G', data + '; check z_dim.')
-        todo = _elsewhere(places, xf) or "change G's output or the data's size and channels"
-        if xf.shape != x.shape: raise ValueError(f"G makes samples of shape {tuple(xf.shape[1:])} from latents of {tuple(z.shape[1:])}, the data has {tuple(x.shape[1:])}, and D must take both; {todo}")
-        l = _run(D, x.clone(), 'D', data + f", and G(z) {tuple(xf.shape[1:])}; change D's input or the data.")
-    if l.numel() != len(x): raise ValueError(f"D gives {tuple(l.shape)} for {len(x)} samples of {tuple(x.shape[1:])}, such as G's {tuple(xf.shape[1:])}; need one score per sample: end D in a layer with one output, or take the mean of its scores")
+        _trainable(net, what)
+    _apart(G, D)
+    _meet(G, D, x, z, places)
     return _probabilities(ends_in_sigmoid(D, x), loss)
-
-def _probabilities(line, loss)->bool:
-    "Do D's end and the loss go together?"
-    takes, own = loss is not None and scores_of(loss) == 'probabilities', loss is not None and not any(loss is l for l in losses.values())
-    if takes and not line: raise ValueError(f"the loss {loss_title(loss)} takes probabilities (its scores = 'probabilities'), and D gives raw scores: end D in nn.Sigmoid(), or give a loss that takes raw scores")
-    if line and not takes and own: raise ValueError(f"D ends in a Sigmoid, and the loss {loss_title(loss)} does not say that it takes probabilities: give it the attribute scores = 'probabilities'; or, for raw scores (logits), {line}")
-    if line and not takes: raise ValueError(f"D ends in a Sigmoid, and ganlab's losses take raw scores (logits): {line}")
-    return takes

@@ -5,6 +5,7 @@
 # %% ../../nbs/engine/rates.ipynb #8a111045
 from __future__ import annotations
 import math, warnings
+from fastcore.basics import patch
 import numpy as np
 
 # %% auto #0
@@ -30,75 +31,113 @@ class Rates:
         self.homes = {n: [list(g['params']) for g in o.param_groups] for n, o in opts.items()}
         for n in opts: self.adopt(n)
 
+    def numbers(self, groups)->list: # a dict for each group
+        "What is looked after of some groups."
+        return [{k: g[k] for k in self.keys if k in g} for g in groups]
+
     def adopt(self, n,
         like=(), # the parameters of the group that was the main one
     ):
         "Take what stands in optimiser `n` as the base."
         groups = self.opts[n].param_groups
-        self.base[n] = [{k: g[k] for k in self.keys if k in g} for g in groups]
-        self.written[n] = [dict(b) for b in self.base[n]]
+        self.base[n], self.written[n] = self.numbers(groups), self.numbers(groups)
         self.main[n] = _main(groups, {id(p) for p in like})
 
-    def group(self, n)->dict: return self.opts[n].param_groups[self.main[n]] # the main one, as it stands in the optimiser
-    def lr(self, n)->float: return self.base[n][self.main[n]]['lr']
-    def home(self, n, p)->dict: # a group of optimiser `n`
-        "Where parameter `p` stood when the learner was made; for a new one, the main group."
-        i = next((i for i, ps in enumerate(self.homes[n]) if any(p is o for o in ps)), self.main[n])
-        return self.opts[n].param_groups[i]
-    def now(self)->dict: # {'lr_d': 2e-4, 'beta1_d': .5, ...}
-        "The base, of each optimiser's main group."
-        out = {}
-        for n in self.base:
-            b = self.base[n][self.main[n]]
-            out[f'lr_{n}'] = b['lr']
-            if 'betas' in b: out[f'beta1_{n}'], out[f'beta2_{n}'] = b['betas']
-        return out
-    @property
-    def spread(self)->str: # such as 'G 2e-06 to 0.0002, D 0.0004'; '' where each network has one
-        "The rates in force, where a network has several."
-        lrs = {n: [g['lr'] for g in o.param_groups if g['params']] for n, o in reversed(self.opts.items())}
-        if all(min(v) == max(v) for v in lrs.values()): return ''
-        return ', '.join(f"{n.upper()} {min(v):.3g}" + (f' to {max(v):.3g}' if max(v) > min(v) else '') for n, v in lrs.items())
-    def drop(self, n, i): # group `i` of optimiser `n` is empty, and gone unless the learner was made with it
-        if i < len(self.homes[n]) or i == self.main[n]: return
-        for groups in (self.opts[n].param_groups, self.base[n], self.written[n]): del groups[i]
-        self.main[n] -= i < self.main[n]
+# %% ../../nbs/engine/rates.ipynb #9a553f22
+@patch
+def group(self:Rates, n)->dict:
+    "The main group, as it stands in the optimiser."
+    return self.opts[n].param_groups[self.main[n]]
 
-    def edits(self)->list: # (name, net, group, key and value) of each number that someone else wrote
-        "Make foreign edits of `param_groups` the new base, and list them."
-        found = []
-        for n, opt in self.opts.items():
-            if len(opt.param_groups) != len(self.base[n]):
-                self.base[n] += [{k: g[k] for k in self.keys if k in g} for g in opt.param_groups[len(self.base[n]):]]
-                self.written[n] += [dict(b) for b in self.base[n][len(self.written[n]):]]
-            for i, (g, w) in enumerate(zip(opt.param_groups, self.written[n])):
-                for k, v in w.items():
-                    if g[k] != v:
-                        self.base[n][i][k] = w[k] = g[k]
-                        found.append((f'{k}_{n}', dict(net=n, group=i, key=k, value=g[k])))
-        return found
+@patch
+def lr(self:Rates, n)->float:
+    "The main group's base rate."
+    return self.base[n][self.main[n]]['lr']
 
-    def edit(self, net, group, key, value): # what one of `edits` says
-        "Make such an edit here."
-        self.opts[net].param_groups[group][key] = self.base[net][group][key] = self.written[net][group][key] = value
+@patch
+def home(self:Rates, n, p)->dict: # a group of optimiser `n`
+    "Where parameter `p` stood when the learner was made; for a new one, the main group."
+    i = next((i for i, ps in enumerate(self.homes[n]) if any(p is o for o in ps)), self.main[n])
+    return self.opts[n].param_groups[i]
 
-    def write(self,
-        factors:dict, # {'lr_d': 2., 'beta1_g': .5, ...}
-        own:dict={},  # betas set by a trick, in place of the base's: {'beta1_g': 0.}
-    ):
-        "Write base × factors into the optimisers."
-        for n, opt in self.opts.items():
-            f, f1, f2 = self.mult*factors.get(f'lr_{n}', 1.), factors.get(f'beta1_{n}', 1.), factors.get(f'beta2_{n}', 1.)
-            for g, b, w in zip(opt.param_groups, self.base[n], self.written[n]):
-                g['lr'] = w['lr'] = b['lr']*f
-                if 'betas' in b:
-                    b1, b2 = b['betas']
-                    g['betas'] = w['betas'] = (own.get(f'beta1_{n}', b1)*f1, own.get(f'beta2_{n}', b2)*f2)
+@patch
+def drop(self:Rates, n, i):
+    "Group `i` of optimiser `n` is empty: it goes unless the learner was made with it."
+    if i < len(self.homes[n]) or i == self.main[n]: return
+    for groups in (self.opts[n].param_groups, self.base[n], self.written[n]): del groups[i]
+    self.main[n] -= i < self.main[n]
 
-    def state(self)->dict: return dict(mult=self.mult, base={n: [dict(b) for b in bs] for n, bs in self.base.items()}, written={n: [dict(b) for b in bs] for n, bs in self.written.items()})
-    def load(self, s):
-        self.mult = s['mult']
-        self.base, self.written = ({n: [dict(b) for b in bs] for n, bs in s[k].items()} for k in ('base', 'written'))
+# %% ../../nbs/engine/rates.ipynb #da01bbe7
+@patch
+def now(self:Rates)->dict: # {'lr_d': 2e-4, 'beta1_d': .5, ...}
+    "The base, of each optimiser's main group."
+    out = {}
+    for n in self.base:
+        b = self.base[n][self.main[n]]
+        out[f'lr_{n}'] = b['lr']
+        if 'betas' in b: out[f'beta1_{n}'], out[f'beta2_{n}'] = b['betas']
+    return out
+
+@patch(as_prop=True)
+def spread(self:Rates)->str: # such as 'G 2e-06 to 0.0002, D 0.0004'; '' where each network has one
+    "The rates in force, where a network has several."
+    lrs = {n: [g['lr'] for g in o.param_groups if g['params']] for n, o in reversed(self.opts.items())}
+    if all(min(v) == max(v) for v in lrs.values()): return ''
+    def told(n, v): return f"{n.upper()} {min(v):.3g}" + (f' to {max(v):.3g}' if max(v) > min(v) else '')
+    return ', '.join(told(n, v) for n, v in lrs.items())
+
+# %% ../../nbs/engine/rates.ipynb #93cfef32
+@patch
+def _welcome(self:Rates, n):
+    "Groups that joined optimiser `n` get their base."
+    groups = self.opts[n].param_groups
+    if len(groups) == len(self.base[n]): return
+    self.base[n] += self.numbers(groups[len(self.base[n]):])
+    self.written[n] += [dict(b) for b in self.base[n][len(self.written[n]):]]
+
+@patch
+def edits(self:Rates)->list: # (name, net, group, key and value) of each number that someone else wrote
+    "Make foreign edits of `param_groups` the new base, and list them."
+    found = []
+    for n, opt in self.opts.items():
+        self._welcome(n)
+        for i, (g, w) in enumerate(zip(opt.param_groups, self.written[n])):
+            for k in [k for k, v in w.items() if g[k] != v]:
+                self.base[n][i][k] = w[k] = g[k]
+                found.append((f'{k}_{n}', dict(net=n, group=i, key=k, value=g[k])))
+    return found
+
+@patch
+def edit(self:Rates, net, group, key, value): # what one of `edits` says
+    "Make such an edit here."
+    for groups in (self.opts[net].param_groups, self.base[net], self.written[net]): groups[group][key] = value
+
+# %% ../../nbs/engine/rates.ipynb #ef87f5c3
+@patch
+def write(self:Rates,
+    factors:dict, # {'lr_d': 2., 'beta1_g': .5, ...}
+    own:dict={},  # betas set by a trick, in place of the base's: {'beta1_g': 0.}
+):
+    "Write base × factors into the optimisers."
+    for n, opt in self.opts.items():
+        f, f1, f2 = self.mult*factors.get(f'lr_{n}', 1.), factors.get(f'beta1_{n}', 1.), factors.get(f'beta2_{n}', 1.)
+        for g, b, w in zip(opt.param_groups, self.base[n], self.written[n]):
+            g['lr'] = w['lr'] = b['lr']*f
+            if 'betas' in b:
+                b1, b2 = b['betas']
+                g['betas'] = w['betas'] = (own.get(f'beta1_{n}', b1)*f1, own.get(f'beta2_{n}', b2)*f2)
+
+def _copied(groups:dict)->dict: return {n: [dict(g) for g in gs] for n, gs in groups.items()}
+
+@patch
+def state(self:Rates)->dict:
+    "All of it, copied: for `load`."
+    return dict(mult=self.mult, base=_copied(self.base), written=_copied(self.written))
+
+@patch
+def load(self:Rates, s:dict): # of `state`
+    "Have it as it was."
+    self.mult, self.base, self.written = s['mult'], _copied(s['base']), _copied(s['written'])
 
 # %% ../../nbs/engine/rates.ipynb #ad3f8c95
 class Hyper(dict):
@@ -123,20 +162,28 @@ class TwoOptimizers:
     def reference(self)->float: return max(self.rates.lr(n) for n in self.rates.opts)
     @property
     def hypers(self)->list: return [Hyper(self)] # one, as for one group
-    def multiplier(self, lr)->float: # of all base rates, so that the larger of the two networks' becomes `lr`
-        "What fastai's `lr` stands for: a number >= 0, or several (a list, an array, a slice), of which the last counts."
-        if isinstance(lr, slice): lr = lr.stop
-        try: v = float(np.ravel(lr)[-1])
-        except (TypeError, ValueError, IndexError): v = math.nan
-        if not 0 <= v < math.inf: raise ValueError(f"lr={lr!r}; need a number >= 0, such as 2e-4")
-        if not self.reference: raise ValueError("lr scales lr_g and lr_d, and both are 0; set the 'lr' in learn.opt_g.param_groups first")
-        return v/self.reference
     def zero_grad(self):
         for o in self._opts: o.zero_grad()
-    def set_hypers(self, **kw):
-        for k, v in kw.items(): self.set_hyper(k, v)
-    def set_hyper(self, k, v):
-        if k == 'lr': self.rates.mult = self.multiplier(v)
-        elif not self._warned:
-            self._warned = True
-            warnings.warn(f"fastai set {k!r}; ganlab ignores it: set betas_g, betas_d or the param_groups of learn.opt_g and learn.opt_d")
+
+# %% ../../nbs/engine/rates.ipynb #ef4f60e7
+@patch
+def multiplier(self:TwoOptimizers, lr)->float: # of all base rates, so that the larger of the two networks' becomes `lr`
+    "What fastai's `lr` stands for: a number >= 0, or several (a list, an array, a slice), of which the last counts."
+    if isinstance(lr, slice): lr = lr.stop
+    try: v = float(np.ravel(lr)[-1])
+    except (TypeError, ValueError, IndexError): v = math.nan
+    if not 0 <= v < math.inf: raise ValueError(f"lr={lr!r}; need a number >= 0, such as 2e-4")
+    if not self.reference: raise ValueError("lr scales lr_g and lr_d, and both are 0; set the 'lr' in learn.opt_g.param_groups first")
+    return v/self.reference
+
+@patch
+def set_hypers(self:TwoOptimizers, **kw):
+    for k, v in kw.items(): self.set_hyper(k, v)
+
+@patch
+def set_hyper(self:TwoOptimizers, k, v):
+    "A rate is a multiplier; anything else is ignored, with one warning."
+    if k == 'lr': self.rates.mult = self.multiplier(v)
+    elif not self._warned:
+        self._warned = True
+        warnings.warn(f"fastai set {k!r}; ganlab ignores it: set betas_g, betas_d or the param_groups of learn.opt_g and learn.opt_d")

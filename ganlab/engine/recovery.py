@@ -12,10 +12,11 @@ from ..base.interrupt import unbroken
 from .asking import Cancelled, DataError
 from .draws import Lend, lent_here
 from .rows import columns as always
-from .snapshots import Snapshot, put_back, state_digest, take
+from .snapshots import Snapshot, put_back, take
+from .named_state import state_digest
 
 # %% auto #0
-__all__ = ['StepError', 'Recovery']
+__all__ = ['StepError', 'Ring', 'Recovery']
 
 # %% ../../nbs/engine/recovery.ipynb #7bdbcd9d
 class StepError(RuntimeError):
@@ -33,6 +34,20 @@ class StepError(RuntimeError):
         self.step, self.at, self.culprit, self.term, self.detail, self.traceback_text = step, at, culprit, term, detail, trace
 
 # %% ../../nbs/engine/recovery.ipynb #a84886c3
+class Ring:
+    "The last three snapshots in memory, and the rates' multiplier at each step since the newest."
+    def __init__(self): self.snaps, self.mults = deque(maxlen=3), {}
+
+    @property
+    def stale(self)->bool: return not self.snaps # may the networks have changed since?
+    def clear(self): self.snaps.clear()
+
+    def put(self, learn):
+        "Take a snapshot; the oldest is written over."
+        over = self.snaps.popleft() if len(self.snaps) == self.snaps.maxlen else None
+        self.snaps.append(take(learn, over=over))
+        self.mults.clear()
+
 class Recovery:
     "What a learner does to stand at a whole step."
 
@@ -41,13 +56,13 @@ def touched(self:Recovery):
     "Others may have changed the networks or their optimisers: the next boundary looks at them anew."
     self.ring.clear()
 
-Recovery.snap_every = 50   # steps between snapshots in memory
-
 @patch
 def keep(self:Recovery):
     "Take a snapshot into the ring, to come back to if a step fails."
-    self.ring.append(take(self, over=self.ring.popleft() if len(self.ring) == self.ring.maxlen else None))
-    self.recent_mults.clear()
+    self.ring.put(self)
+
+# %% ../../nbs/engine/recovery.ipynb #a6eaeef4
+Recovery.snap_every = 50   # steps between snapshots in memory
 
 @patch
 def snapshot(self:Recovery)->Snapshot:
@@ -81,7 +96,7 @@ def back_to(self:Recovery, snap):
 def attempt(self:Recovery):
     "A step, or none."
     t0 = time.perf_counter()
-    self.row, self.recent_mults[self.step] = {}, self.rates.mult
+    self.row, self.ring.mults[self.step] = {}, self.rates.mult
     try: self.note_step(self.play(), t0)
     except StepError: raise
     except Lend: self.lend()
@@ -139,11 +154,12 @@ def _word(v): return 'NaN' if v != v else 'infinite'
 @patch
 def recompute(self:Recovery, step):
     "From the last snapshot forward to `step`, with the rates that the steps had; where that cannot be, the learner stands at the snapshot."
-    if not self.ring: return
+    if self.ring.stale: return
     with unbroken():
-        snap, mults, mult, ring = self.ring[-1], dict(self.recent_mults), self.rates.mult, self.ring
+        ring, mult = self.ring, self.rates.mult
+        snap, mults = ring.snaps[-1], dict(ring.mults)
         was = list(self.record.columns), self.record.data[snap.rows:self.record.n].T.copy()
-        self.ring = deque(maxlen=3)       # a failure here must not come back here
+        self.ring = Ring()       # a failure here must not come back here
         try:
             if any(self._forward(snap, step, mults, mult) for _ in range(3)):      # an interrupt may come in here, too
                 self.same_again(*was, snap.rows, self.run.otherwise(self) if step > snap.step else None)

@@ -17,8 +17,9 @@ from ..trick import Trick
 __all__ = ['Kept', 'all_or_nothing']
 
 # %% ../../nbs/engine/rollback.ipynb #37176839
-_boxes, _atoms = (dict, list, set, deque), frozenset((bool, int, float, str, type(None)))
-_own = frozenset(vars(nn.Module()))      # the attributes that a module's parts are kept in
+_boxes = dict, list, set, deque
+_atoms = frozenset((bool, int, float, str, type(None)))
+_parts = frozenset(vars(nn.Module()))      # the attributes that a module's parts are kept in
 
 class Kept:
     "How some objects stand; `put_back` makes them stand so again, the same objects with the same values."
@@ -39,33 +40,40 @@ class Kept:
             self.seen[id(o)] = o
             note(self, o)
 
-    def tensor(self, t):
-        "Note a tensor: its memory and its values."
-        self.tensors.append((t, t.requires_grad, t.grad if t.is_leaf else None, t.data, t.detach().clone()))
-
-    def box(self, box):
-        "Note what is in a box, and all that belongs to that."
-        self.shallow(box)
-        for v in box.values() if isinstance(box, dict) else list(box): self.look(v)
-
-    def shallow(self, box):
-        "Note no more than which objects are in a box."
-        self.boxes.append((box, _content(box)))
-
-    def whole(self, o, belongs=lambda name: True): # belongs: which attributes are followed
-        "Note an object: its class, its attributes, and what belongs to it."
-        attrs = dict(vars(o))
-        self.objects.append((o, type(o), attrs))
-        for name, v in attrs.items():
-            if belongs(name) or torch.is_tensor(v): self.look(v)
-            elif isinstance(v, _boxes): self.shallow(v)
-
+# %% ../../nbs/engine/rollback.ipynb #399c036c
 def _content(box)->list: return list(box.items()) if isinstance(box, dict) else list(box)
+
+@patch
+def tensor(self:Kept, t):
+    "Note a tensor: its memory and its values."
+    self.tensors.append((t, t.requires_grad, t.grad if t.is_leaf else None, t.data, t.detach().clone()))
+
+@patch
+def box(self:Kept, box):
+    "Note what is in a box, and all that belongs to that."
+    self.shallow(box)
+    for v in box.values() if isinstance(box, dict) else list(box): self.look(v)
+
+@patch
+def shallow(self:Kept, box):
+    "Note no more than which objects are in a box."
+    self.boxes.append((box, _content(box)))
+
+@patch
+def whole(self:Kept, o,
+    belongs=None, # of an attribute's name: is it followed? None: each is
+):
+    "Note an object: its class, its attributes, and what belongs to it."
+    attrs = dict(vars(o))
+    self.objects.append((o, type(o), attrs))
+    for name, v in attrs.items():
+        if belongs is None or belongs(name) or torch.is_tensor(v): self.look(v)
+        elif isinstance(v, _boxes): self.shallow(v)
 
 # %% ../../nbs/engine/rollback.ipynb #7021eccc
 def _module(kept, m):
     "Note a module; where it is parametrised, the class that PyTorch made for it, which has a property for each parametrisation."
-    kept.whole(m, _own.__contains__)
+    kept.whole(m, _parts.__contains__)
     if is_parametrized(m): kept.classes.append((type(m), dict(vars(type(m)))))
 
 def _source(kept, s):
@@ -96,24 +104,30 @@ def _put_class(cls, attrs):
     for name in now.keys() - attrs.keys(): delattr(cls, name)
     for name in attrs.keys() - now.keys(): setattr(cls, name, attrs[name])
 
+# %% ../../nbs/engine/rollback.ipynb #1d321cb2
+def _same(a, b)->bool: # of what is in a box: is it the same object? An item of a dict is a pair of two
+    if a is b: return True
+    return isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b) and all(x is y for x, y in zip(a, b))
+
 def _put_content(box, content):
     "Have the same objects in a box, in the same order."
     now = _content(box)
-    same = lambda a, b: a is b or isinstance(a, tuple) and isinstance(b, tuple) and all(x is y for x, y in zip(a, b)) and len(a) == len(b)
-    if len(now) == len(content) and all(map(same, now, content)): return
+    if len(now) == len(content) and all(map(_same, now, content)): return
     box.clear()
     if isinstance(box, (dict, set)): box.update(content)
     else: box.extend(content)
 
+def _place(t)->tuple: return t.device, t.dtype, t.shape, t.stride(), t.data_ptr() # which memory it is
+
 def _put_values(t, trained, grad, data, values):
     "Give a tensor its memory and its values back."
-    where = lambda t: (t.device, t.dtype, t.shape, t.stride(), t.data_ptr())
-    if where(t) != where(data): t.data = data
+    if _place(t) != _place(data): t.data = data
     if not torch.equal(data, values): data.copy_(values)
     if not t.is_leaf: return
     if t.requires_grad != trained: t.requires_grad_(trained)
     if t.grad is not grad: t.grad = grad
 
+# %% ../../nbs/engine/rollback.ipynb #13021d71
 @patch
 def put_back(self:Kept):
     "Make everything stand as it stood; an interrupt meanwhile comes when that is done."

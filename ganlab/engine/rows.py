@@ -23,36 +23,45 @@ class Rows:
 @patch
 def note_step(self:Rows, c, t0):
     "Write the step's row; stop on a number that is not finite."
-    sizes = {key: len(norms) for key, (_, norms) in self.row.items()}
-    values, names = [v for _, norms in self.row.values() for v in norms], []
+    row, norms = self._read()
+    row['step'], self.seen = self.step + 1, c
+    for key in reversed(norms): row[f'{key}_grad_norm'] = math.sqrt(sum(v*v for v in norms[key]))
+    if not math.isfinite(sum(row.values())):
+        bad = next((k for k, v in row.items() if not math.isfinite(v)), None)   # terms and scores come before norms
+        if bad: raise self.recover(None, bad, row[bad])
+    self.step, self.half = self.step + 1, None
+    row['ms'] = 1000*(time.perf_counter() - t0)
+    self._write_row(row, norms)
+    if self.slope_every and self.step % self.slope_every == 0 and c.xf is not None: self.slope(c)
+    if self.tricks.tick(): self.touched()      # one has gone: the next boundary looks at the networks anew
+    elif self.step % self.snap_every == 0: self.keep()
+
+@patch
+def _read(self:Rows)->tuple: # {column: number}, {'d' or 'g': gradient norms}
+    "All scalars of a step, in one synchronisation."
+    names, values = [], [v for _, norms in self.row.values() for v in norms]
+    n, norms, i = len(values), {}, 0
     for key, (ctx, _) in self.row.items():
         names += ctx.terms
         values += ctx.terms.values()
         if key == 'd':
             names += ['d_real', 'd_fake']
             values += [ctx.l_real.detach().mean(), ctx.l_fake.detach().mean()]
-    flat, self.seen = torch.stack(values).tolist(), c
-    i = sum(sizes.values())
-    row = dict(zip(names, flat[i:]), step=self.step + 1)
-    for key, n in reversed(sizes.items()):
-        norms, i = flat[i-n:i], i - n
-        row[f'{key}_grad_norm'] = math.sqrt(sum(v*v for v in norms))
-        self._layer_row(key, norms)
-    if not math.isfinite(sum(row.values())):
-        bad = next((k for k, v in row.items() if not math.isfinite(v)), None)   # terms and scores come before norms
-        if bad: raise self.recover(None, bad, row[bad])
-    for key in {'d', 'g'} - sizes.keys(): self._layer_row(key, [])
-    self.step, self.half = self.step + 1, None
-    row['ms'] = 1000*(time.perf_counter() - t0)
+    flat = torch.stack(values).tolist()
+    for key, (_, some) in self.row.items():
+        norms[key] = flat[i:i + len(some)]
+        i += len(some)
+    return dict(zip(names, flat[n:])), norms
+
+# %% ../../nbs/engine/rows.ipynb #2733fd1f
+@patch
+def _write_row(self:Rows, row, norms):
+    for key in 'dg': self._layer_row(key, norms.get(key, []))
     self.last_d, self.last_g = row.get('d_loss', math.nan), row.get('g_loss', math.nan)
     self.last_loss = row.get('d_loss', 0.) + row.get('g_loss', 0.)
     self.record.append([row.pop(k, math.nan) for k in columns])
     for k, v in row.items(): self.record.put(k, v)
-    if self.slope_every and self.step % self.slope_every == 0 and c.xf is not None: self.slope(c)
-    if self.tricks.tick(): self.touched()      # one has gone: the next boundary looks at the networks anew
-    elif self.step % self.snap_every == 0: self.keep()
 
-# %% ../../nbs/engine/rows.ipynb #2733fd1f
 @patch
 def _layer_row(self:Rows, key, norms):
     rec, cols = self.layers[key], self.columns[key]

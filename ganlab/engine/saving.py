@@ -10,7 +10,8 @@ import torch
 from ..base.files import may_write, placed
 from ..base.interrupt import unbroken
 from .rollback import all_or_nothing
-from .snapshots import load_tensors, named_state, opt_numbers
+from .snapshots import load_tensors
+from .named_state import named_state, opt_numbers
 
 # %% auto #0
 __all__ = ['Saving']
@@ -66,7 +67,7 @@ def load(self:Saving, file, with_opt:bool=True, **kwargs):
             if not self.training_now: self._turn_on_for(ts, meta, made, undo)
             self._take_in(file, ts, meta, with_opt)
             self.run.write(*made)
-        self.tricks._applied(made)
+        self.tricks.noted(made)
         for c in made: c.answered()
         self.touched()
         self.run.edited(self)
@@ -120,7 +121,7 @@ def _turn_on_for(self:Saving, ts, meta, made:list, undo):
             with all_or_nothing(self) as mine:
                 c = self.tricks.change('on', name, params[name])
                 c.asked = self.step
-                self.tricks._try(c, mine)
+                self.tricks.make(c, mine)
                 undo.push(mine.pop_all())
         except Exception: continue          # what does not fit is named by the caller
         made.append(c)

@@ -15,8 +15,8 @@ from .rng import borrowed_rng
 from .still import eval_mode, held
 
 # %% auto #0
-__all__ = ['Site', 'added', 'taken', 'Visits', 'hooked', 'trace', 'net_of', 'trying', 'some_input', 'sites', 'at', 'layers',
-           'hidden', 'instead']
+__all__ = ['Site', 'added', 'taken', 'Visits', 'hooked', 'trace', 'net_of', 'both', 'trying', 'some_input', 'sites', 'at',
+           'layers', 'hidden', 'instead']
 
 # %% ../../nbs/engine/sites.ipynb #6fb5e5fc
 @dataclass(frozen=True)
@@ -88,6 +88,10 @@ def trace(
 def net_of(learn, key:str)->nn.Module: # 'g' or 'd'
     "G or D."
     return learn.G if key == 'g' else learn.D
+
+def both(learn)->tuple: # of (key, network, optimiser)
+    "The two that are trained, D first."
+    return ('d', learn.D, learn.opt_d), ('g', learn.G, learn.opt_g)
 
 @contextmanager
 def trying(

@@ -6,21 +6,18 @@
 from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
-from functools import partial
-import torch
 from fastcore.basics import patch, patch_to
 from ..base.late import late
-from .change import Change, Refused
+from .applying import Applying
+from .change import Change
 from .queue import Queue
-from ..losses import loss_name
-from .rollback import all_or_nothing
-from ..trick import Trick, asks_first, find_tricks, inside, nearest, slots
+from ..trick import Trick, asks_first, find_tricks, nearest
 
 # %% auto #0
 __all__ = ['Tricks']
 
 # %% ../../nbs/engine/switch.ipynb #90571740
-class Tricks(Queue, Mapping):
+class Tricks(Applying, Queue, Mapping):
     "The tricks of one learner, by name, in catalogue order."
     def __init__(self, learn):
         super().__init__(learn)
@@ -81,199 +78,3 @@ def set(self:Tricks, name, /, *, at=None, **params)->Change:
 def why_not(self:Tricks, name:str)->str|None: # one sentence; None: it applies
     "Why a trick does not apply as things stand; asked between two steps, from any thread."
     return self.learn.between_steps(self[name].why_not, self.learn)
-
-@patch
-def refresh(self:Tricks):
-    "Find which tricks are on, and which slot they fill: once per change, not once per step."
-    self.on_now = self.enabled
-    on = sorted(self.on_now, key=lambda t: (t.order, t.number))
-    self.slots = {s: [t for t in on if s in t.slots] for s in slots}
-    self.together = any(t.together for t in on)
-
-@patch
-def loss(self:Tricks, without:Trick=None):
-    "The loss in force: the learner's own, as the tricks that are on make it."
-    loss = self.learn.base_loss
-    for t in self.slots['loss']:
-        if t is not without: loss = t.loss(loss)
-    return loss
-
-@patch
-def objections(self:Tricks, skip=None):
-    "Raise the first reason that a trick that is on has against the present state."
-    for t in self.enabled:
-        if t is not skip and (why := t.why_not(self.learn)): raise Refused(f"{why} Turn {inside(t.title)} off first.")
-
-@patch
-def apply_due(self:Tricks)->int: # how many were applied
-    "Apply what is due at this boundary, in the order asked."
-    step, n = self.learn.step, 0
-    for c in [c for c in self.waiting if c.at is None or c.at <= step]:
-        if self.unqueue(c.together): n += self._apply(*c.together)     # not one that was cancelled meanwhile, or applied with another
-    return n
-
-# %% ../../nbs/engine/switch.ipynb #61433fc4
-@patch
-def _apply(self:Tricks, *changes)->bool: # one change, or those that stand or fall together
-    "Apply changes whole and write them into the record; or leave everything as it was and note the refusal."
-    recorded = partial(self.learn.run.has, changes)
-    error = None
-    try:
-        with all_or_nothing(self.learn, recorded) as undo:
-            for c in changes: self._try(c, undo)
-            self.learn.run.write(*[c for c in changes if not c.moot])
-    except BaseException as e: error = e
-    if error is None or recorded(): self._applied(changes)
-    else: self._refused(changes, error)
-    for c in changes: c.answered()
-    if error and not isinstance(error, Exception): raise error      # an interrupt
-    return changes[0].error is None
-
-@patch
-def _try(self:Tricks, c:Change, undo):
-    "Make a change, and see whether everything stands."
-    learn = self.learn
-    try:
-        c.moot = getattr(self, f'_apply_{c.kind}')(c, undo) is False
-        if c.name in self._tricks and not self[c.name].plain: learn.found = {}      # other layers than those that were found
-        self.refresh()
-        self.objections()
-        learn.settle()
-        learn.rewire()      # what is new goes into the optimisers; they may refuse it
-        learn.settle()
-    except BaseException as e:
-        c.error = e
-        raise
-
-@patch
-def _applied(self:Tricks, changes):
-    for c in changes:
-        c.step = self.learn.step
-        for n in [n for n, r in self.refused.items() if n == c.name or r.kind == c.kind == 'loss']: del self.refused[n]
-        if not c.moot: self.made(c)
-
-@patch
-def made(self:Tricks, c:Change):
-    "Log a change that has been made; it may have made room for a trick that could not go."
-    self.log.append(c)
-    for t in self._tricks.values(): t.stuck = False
-
-@patch
-def _refused(self:Tricks, changes, error):
-    "Note a refusal: of the change that failed, and of those that are not made without it."
-    failed = next((c for c in changes if c.error), changes[-1])
-    verb = dict(on='Not turned on', off='Not turned off', set='Not changed', loss='Loss not changed').get(failed.kind, 'Not done')
-    own = isinstance(error, ValueError) or type(error).__module__.startswith('ganlab.')      # these are sentences already
-    why = str(error) if own else f'{type(error).__name__}: {error}'
-    others = '' if len(changes) == 1 else f" Nothing of what was asked together with it was changed: {', '.join(c.title for c in changes if c is not failed)}."
-    for c in changes:
-        c.moot, c.error = False, Refused(f"{verb}: {why}{others}")
-        c.error.__cause__ = error
-    self.refused[failed.name] = failed
-    if any(c.at is not None for c in changes): self.learn.run.note_waiting()
-
-@patch
-def _apply_set(self:Tricks, c:Change, undo):
-    t = self[c.name]
-    c.old, new = dict(t.params), t.checked(c.params)
-    t.params = new
-    if t.enabled: t.changed(self.learn, c.old)
-
-_owned = dict(loss='the loss', n_d="D's updates per step", betas="Adam's betas", opt='the optimiser', bs='the batch size')
-
-@patch
-def _apply_on(self:Tricks, c:Change, undo):
-    t = self[c.name]
-    t.leaving = None
-    self._apply_set(c, undo)
-    if t.enabled: return
-    for what in t.owns:
-        if other := next((o for o in self.enabled if what in o.owns), None): raise Refused(f"{t.title} sets {_owned[what]}, and {other.title} does so already. Turn {other.title} off first.")
-    if why := t.why_not(self.learn): raise Refused(why)
-    c.caution = t.caution(self.learn)
-    t.attach(self.learn, undo)
-    t.enabled, t.since = True, self.learn.step
-    if not t.plain: self.built = [*self.built, ('on', t.name, dict(t.params), t.since)]
-
-@patch
-def _apply_off(self:Tricks, c:Change, undo):
-    t = self[c.name]
-    if not t.enabled or t.leaving and not c.now: return False     # it is off, or on its way
-    t.enabled = False                       # would the others still stand?
-    self.refresh()
-    self.objections()
-    t.enabled = True
-    n = 0 if c.now else t.leave(self.learn)
-    if n: t.leaving = (0, n)
-    else: self._finish(t)
-
-@patch
-def _finish(self:Tricks, t:Trick):
-    state = {k: v for k, v in t.state_dict().items() if not torch.is_tensor(v)}
-    t.detach(self.learn)
-    if not t.plain: self.built = [*self.built, ('off', t.name, deepcopy(state), self.learn.step)]
-    t.enabled, t.since, t.leaving = False, None, None
-    self.refresh()
-
-@patch
-def _apply_loss(self:Tricks, c:Change, undo):
-    if owner := next((t for t in self.enabled if 'loss' in t.owns), None): raise Refused(f"{owner.title} sets the loss. Turn {owner.title} off first.")
-    c.old, before, self.learn.base_loss = loss_name(self.learn.base_loss), self.loss(), c.loss
-    self.learn.relevel(before, self.loss())
-
-@patch
-def _apply_phase(self:Tricks, c:Change, undo):
-    if self.learn.half: raise Refused(f"the next step is a half step of {self.learn.half.upper()} already; ask again after it.")
-    self.learn.half = c.name
-@patch
-def _apply_rates(self:Tricks, c:Change, undo): self.learn.rates.edit(**c.params) # made again from a record
-
-# %% ../../nbs/engine/switch.ipynb #03861dde
-@patch
-def build(self:Tricks, events:list):
-    "Make the structural switches `events` again, on networks as they were given; what they hold is put back by whoever restores it."
-    learn = self.learn
-    for kind, name, values, step in events:
-        t, learn.step = self[name], step
-        if kind == 'on': t.params = dict(values)
-        with all_or_nothing(learn) as undo:
-            if kind == 'on': t.attach(learn, undo)
-            else:
-                t.refit(values)
-                t.detach(learn)
-        t.enabled, t.since, t.leaving = kind == 'on', step, None
-        self.refresh()
-        learn.rewire()
-    self.built = list(events)
-
-# %% ../../nbs/engine/switch.ipynb #242aa69d
-@patch
-def tick(self:Tricks)->bool: # has one gone?
-    "One more step of those that are leaving."
-    gone = False
-    for t in self.on_now:
-        if not t.leaving: continue
-        done, n = t.leaving[0] + 1, t.leaving[1]
-        t.leaving = (done, n)
-        if done >= n: gone |= self._gone(t, n)
-    return gone
-
-@patch
-def _gone(self:Tricks, t:Trick, n:int)->bool:
-    "Take a trick out that has left; where that is refused, it stays at its last step, and goes as soon as another change has made room."
-    if t.stuck:
-        t.leaving = (n - 1, n)
-        return False
-    try:
-        with all_or_nothing(self.learn):
-            self._finish(t)
-            if not t.plain: self.learn.found = {}
-            self.objections()
-    except Exception as e:
-        t.leaving, t.stuck = (n - 1, n), True
-        c = Change('off', t.name, asked=self.learn.step)
-        c.title = t.title
-        self._refused([c], e)
-        c.answered()
-        return False
-    return True

@@ -20,7 +20,8 @@ instead = dict( # fastai's callback -> what to do instead
     TrainEvalCallback='the learner does that itself; leave it out',
     Recorder='the learner has one already: learn.recorder',
     LRFinder='learn.lr_find() does that, and puts the weights back',
-    GatherPredsCallback=_predictions, FetchPredsCallback=_predictions, MCDropoutCallback=_predictions, TensorBoardProjectorCallback=_predictions,
+    GatherPredsCallback=_predictions, FetchPredsCallback=_predictions,
+    MCDropoutCallback=_predictions, TensorBoardProjectorCallback=_predictions,
     RNNCallback=_inside, RNNRegularizer=_inside,
     MixedPrecision=_half, ModelToHalf=_half, NonNativeMixedPrecision=_half,
     ParallelTrainer=_one_device, DistributedTrainer=_one_device,
@@ -28,28 +29,39 @@ instead = dict( # fastai's callback -> what to do instead
     GANTrainer='the learner takes turns itself; leave it out')
 
 # %% ../../nbs/engine/unsuited.ipynb #d3348823
+def _does_its_work(own)->str|None:
+    "What does the work of one of these callbacks for a GAN: a trick, or something else."
+    for t in find_tricks():
+        for name in own:
+            if name in t.instead_of: return f"{name} is made for one network; for a GAN, learn.tricks.on({t.name!r}) does its work"
+    return next((f"{name} is made for one network; {instead[name]}" for name in own if name in instead), None)
+
 def refusal(
     cb, # a fastai callback
 )->str|None: # one sentence, or None: it works
     "Why a callback does not suit a GAN, and what to do instead."
     own = [c.__name__ for c in type(cb).__mro__ if c.__module__.startswith('fastai.')]
-    for t in find_tricks():
-        if name := next((n for n in own if n in t.instead_of), None): return f"{name} is made for one network; for a GAN, learn.tricks.on({t.name!r}) does its work"
-    if name := next((n for n in own if n in instead), None): return f"{name} is made for one network; {instead[name]}"
+    if why := _does_its_work(own): return why
     if 'TensorBoardCallback' in own and (cb.trace_model or cb.log_preds or cb.projector):
-        return "TensorBoardCallback would trace and log predictions of one network; give trace_model=False, log_preds=False, projector=False"
-    if 'ParamScheduler' in own and (odd := [k for k in cb.scheds if k not in ('lr', 'mom')]):
-        return f"ParamScheduler has a schedule of {odd[0]!r}; ganlab follows one of 'lr': write other numbers into learn.opt_g.param_groups and learn.opt_d.param_groups"
+        return ("TensorBoardCallback would trace and log predictions of one network; "
+                "give trace_model=False, log_preds=False, projector=False")
+    odd = [k for k in cb.scheds if k not in ('lr', 'mom')] if 'ParamScheduler' in own else []
+    if odd: return (f"ParamScheduler has a schedule of {odd[0]!r}; ganlab follows one of 'lr': "
+                    "write other numbers into learn.opt_g.param_groups and learn.opt_d.param_groups")
 
 # %% ../../nbs/engine/unsuited.ipynb #eb9d1d38
 _freeze = 'use requires_grad_ on the layers of learn.G or learn.D before making the GANLearner'
 
 methods = dict( # of fastai's `Learner` -> what to do instead
     predict=_predictions, get_preds=_predictions, tta=_predictions,
-    validation_context='learn.validate() looks at what is held out', loss_not_reduced='learn.score(x) has a number for each sample',
-    freeze=_freeze, freeze_to=_freeze, unfreeze=_freeze, fine_tune=_freeze, create_opt='learn.opt_g and learn.opt_d are there from the beginning; give GANLearner(..., opt=...)',
-    one_batch='learn.fit_steps(1) trains one step, learn.dls.one_batch() gives a batch', all_batches='learn.fit(1) trains an epoch',
-    to_bf16=_half, to_non_native_fp16=_half, to_parallel=_one_device, parallel_ctx=_one_device, to_distributed=_one_device, distrib_ctx=_one_device,
+    validation_context='learn.validate() looks at what is held out',
+    loss_not_reduced='learn.score(x) has a number for each sample',
+    freeze=_freeze, freeze_to=_freeze, unfreeze=_freeze, fine_tune=_freeze,
+    create_opt='learn.opt_g and learn.opt_d are there from the beginning; give GANLearner(..., opt=...)',
+    one_batch='learn.fit_steps(1) trains one step, learn.dls.one_batch() gives a batch',
+    all_batches='learn.fit(1) trains an epoch',
+    to_bf16=_half, to_non_native_fp16=_half,
+    to_parallel=_one_device, parallel_ctx=_one_device, to_distributed=_one_device, distrib_ctx=_one_device,
     summary='print learn.G and learn.D')
 
 def unsuited(

@@ -1,4 +1,5 @@
-import { enlarged, levels, part, places, story } from './story.js';
+import { enlarged } from './numbers.js';
+import { levels, part, places, story } from './story.js';
 import { sheet } from '../panels/canvas.js';
 
 const decoded = new Map();

@@ -3,26 +3,9 @@ import { paper } from '../panels/canvas.js';
 import { nearest } from '../panels/series.js';
 import { thumb } from './pictures.js';
 import { thou } from '../panels/kit.js';
+import { pennant } from '../panels/flags.js';
 import { nice } from '../panels/axes.js';
 
-const PENNANT = {
-  on: [
-    [0, -4.5],
-    [7, 0],
-    [0, 4.5],
-  ],
-  off: [
-    [0, -4.5],
-    [7, 0],
-    [0, 4.5],
-  ],
-  set: [
-    [0, -4],
-    [4, 0],
-    [0, 4],
-    [-4, 0],
-  ],
-};
 // o: {mode, total, col}; returns where things are
 export function timeline(cv, b, frames, o) {
   const { col } = o;
@@ -100,9 +83,7 @@ export function timeline(cv, b, frames, o) {
     x.moveTo(fx, y);
     x.lineTo(fx, y - 15);
     x.stroke();
-    x.beginPath();
-    (PENNANT[kind] || PENNANT.set).forEach(([dx, dy], i) => x[i ? 'lineTo' : 'moveTo'](fx + dx, y - 11 + dy));
-    x.closePath();
+    pennant(x, kind, fx, y - 11, 4.5);
     x.fill();
     x.stroke();
   });

@@ -1,3 +1,4 @@
+// The step between ticks: 1, 2 or 5 of a decade, so that a span has at most so many.
 export function nice(span, most) {
   const e = 10 ** Math.floor(Math.log10(span / most));
   return [1, 2, 5, 10].map(m => m * e).find(s => span / s <= most);
@@ -27,60 +28,26 @@ export function usual(own, others, keep) {
   const part = [Math.min(...kept), Math.max(...kept)];
   return whole[1] - whole[0] > 2.5 * (part[1] - part[0]) ? part : whole;
 }
-// a triangle at the edge where a line leaves the range, and what it reaches there
-export function beyond(x, p, lines, X, lo, hi, top, low, col) {
-  p.lines.forEach(([, , c, ct], i) => {
-    const s = lines[i];
-    const y = s.y;
-    let end = -1e9;
-    for (let k = 0; k < y.length; k++) {
-      const up = y[k] > hi;
-      if (!up && !(y[k] < lo)) continue;
-      let best = k;
-      while (k + 1 < y.length && (up ? y[k + 1] > hi : y[k + 1] < lo)) {
-        k++;
-        if (up ? y[k] > y[best] : y[k] < y[best]) best = k;
-      }
-      const px = X(s.x[best]);
-      const py = up ? top : low;
-      const d = up ? 1 : -1;
-      if (px < end) continue;
-      x.fillStyle = col(c);
-      x.beginPath();
-      x.moveTo(px, py);
-      x.lineTo(px + 4, py + 7 * d);
-      x.lineTo(px - 4, py + 7 * d);
-      x.fill();
-      const text = plain(+y[best].toPrecision(2));
-      x.textAlign = 'left';
-      x.textBaseline = 'middle';
-      x.fillStyle = col(ct);
-      x.fillText(text, px + 7, py + 5 * d);
-      end = px + 12 + x.measureText(text).width;
-    }
-  });
+function decades(lines, keep) {
+  let lo = keep.lo ?? 1e-2;
+  let hi = keep.hi ?? 10;
+  for (const v of lines.flatMap(s => [...s.y])) {
+    if (!(v > 0 && Number.isFinite(v))) continue;
+    while (lo > v * 0.9 && lo > 1e-12) lo /= 10;
+    while (hi < v && hi < 1e12) hi *= 10;
+  }
+  keep.lo = lo;
+  keep.hi = hi;
+  const n = Math.round(Math.log10(hi / lo));
+  const by = Math.ceil(n / 6);
+  const ticks = [];
+  for (let i = 0; i <= n; i += by) ticks.push(lo * 10 ** i);
+  return [lo, hi, ticks];
 }
 // [lo, hi, ticks]; a log range grows by decades and never shrinks by itself; another shows what is usual
 export function range(p, lines, keep, prob, others = []) {
   if (p.score && prob) return [0, 1, [0, 0.5, 1]];
-  if (p.log) {
-    const vs = [...lines, ...others].flatMap(s => [...s.y]).filter(Number.isFinite);
-    let lo = keep.lo ?? 1e-2;
-    let hi = keep.hi ?? 10;
-    for (const v of vs) {
-      if (v > 0) {
-        while (lo > v * 0.9 && lo > 1e-12) lo /= 10;
-        while (hi < v && hi < 1e12) hi *= 10;
-      }
-    }
-    keep.lo = lo;
-    keep.hi = hi;
-    const n = Math.round(Math.log10(hi / lo));
-    const by = Math.ceil(n / 6);
-    const t = [];
-    for (let i = 0; i <= n; i += by) t.push(lo * 10 ** i);
-    return [lo, hi, t];
-  }
+  if (p.log) return decades([...lines, ...others], keep);
   let [lo, hi] = usual(lines, others, p.score ? [0] : [0, 1]);
   const s = nice(Math.max(hi - lo, 1e-6), 3);
   const t = [];

@@ -120,3 +120,9 @@ export function watch(root, model, names, draw, note = () => {}) {
     },
   };
 }
+// A line through points, in the pen's present colour.
+export function stroke(x, ...points) {
+  x.beginPath();
+  points.forEach(q => x.lineTo(...q));
+  x.stroke();
+}

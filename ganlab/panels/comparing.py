@@ -84,7 +84,9 @@ def _train(self:Comparing, learn, more, going):
     lab.screen.redraw()
     try:
         if more: self.known = self.known.more(progress=False, callback=progress)
-        else: self.known = ab(learn, **self.args, steps=card_.steps, seeds=card_.seeds, progress=False, callback=progress)
+        else:
+            much = dict(steps=card_.steps, seeds=card_.seeds)
+            self.known = ab(learn, **self.args, **much, progress=False, callback=progress)
     except Exception as e: card_.put(phase='failed', verdict=f'Not compared: {in_words(e)}')
     else: self._tell(progress.took)
     finally: lab.transport.left = ''

@@ -30,7 +30,7 @@ class Family(list):
     ):
         super().__init__([Member(learn, None, 0, _folder(learn) or 'Run', 0)])
 
-    def index_of(self, learn)->int: return next(i for i, m in enumerate(self) if m.learn is learn) # where its run stands
+    def index_of(self, learn)->int: return [m.learn for m in self].index(learn) # where its run stands
 
     def add(self,
         learn, # of the fork
@@ -42,7 +42,8 @@ class Family(list):
         i = self.index_of(parent)
         depth = self[i].depth + 1
         place = next((j for j in range(i + 1, len(self)) if self[j].depth < depth), len(self))
-        self.insert(place, Member(learn, parent, at, _folder(learn) or name or f'Fork {len(self)} at {thou(at)}', depth))
+        name = _folder(learn) or name or f'Fork {len(self)} at {thou(at)}'
+        self.insert(place, Member(learn, parent, at, name, depth))
         return place
 
 # %% ../../nbs/panels/family.ipynb #6bd1226e

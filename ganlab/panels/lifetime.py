@@ -35,8 +35,9 @@ class Tenant(Whole):
     "A widget that holds a learner, in `learn`, until it is closed."
     def move_in(self):
         "Called first of all when one is made: closes what an earlier execution of this cell made."
-        self._made_by = cell, run = this_cell()
-        former = [t for t in list(_tenants) if cell is not None and t._made_by[0] == cell and t._made_by[1] != run]
+        self.made_by = cell, run = this_cell()
+        former = []
+        if cell is not None: former = [t for t in list(_tenants) if t.made_by[0] == cell and t.made_by[1] != run]
         for t in former: t.close()
         if former: gc.collect()
         _tenants.add(self)

@@ -1,3 +1,4 @@
+import { pennant } from './flags.js';
 import { star } from './film.js';
 import { thou } from './kit.js';
 
@@ -63,21 +64,7 @@ export function line(x, o, X, y, w, L, col) {
       x.lineTo(fx, y - 12);
       x.stroke();
       x.fillStyle = kind === 'off' || kind === 'ask' ? col('--bg') : col('--ink');
-      x.beginPath();
-      (kind === 'set'
-        ? [
-            [0, -14],
-            [4, -10],
-            [0, -6],
-            [-4, -10],
-          ]
-        : [
-            [0, -14],
-            [7, -10],
-            [0, -6],
-          ]
-      ).forEach(([a, b], i) => x[i ? 'lineTo' : 'moveTo'](fx + a, y + b));
-      x.closePath();
+      pennant(x, kind, fx, y - 10, 4);
       x.fill();
       x.stroke();
     });

@@ -107,6 +107,15 @@ class Orders:
     def going(self)->bool: return self.want == 'run' # on and on?
     @property
     def resting(self)->bool: return self.want == 'pause' and not self.todo # is there nothing to do?
-    def ended(self, step:int)->bool: return self.until is not None and step >= self.until # is this step the end, or beyond it?
-    def plain(self, step:int)->bool: return self.going and not self.todo and not self.ended(step) # is the next step simply done?
-    def over(self, step:int)->bool: return self.want == 'stop' or self.going and self.ended(step) # does the training end here?
+
+    def ended(self, step:int)->bool:
+        "Is this step the end that was set, or beyond it?"
+        return self.until is not None and step >= self.until
+
+    def plain(self, step:int)->bool:
+        "Is the next step simply done?"
+        return self.going and not self.todo and not self.ended(step)
+
+    def over(self, step:int)->bool:
+        "Does the training end at this step?"
+        return self.want == 'stop' or self.going and self.ended(step)

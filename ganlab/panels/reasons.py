@@ -5,7 +5,6 @@
 # %% ../../nbs/panels/reasons.ipynb #7dc5e60e
 from __future__ import annotations
 import math
-from contextlib import nullcontext
 from fastcore.basics import patch
 from .pace import Budget, Clock, Pace
 
@@ -38,12 +37,14 @@ class Reasons:
         "These rows are in sight."
         self.sight = tuple(n for n in names if n in self.learn.tricks) if self.learn else ()
 
-    def _ask(self, name):
-        t = self.learn.tricks[name]
-        try: why = None if t.enabled else t.why_not(self.learn)
-        except Exception as e: why = f'{t.title} could not be tried here ({type(e).__name__}: {e}).'
-        self._asked.add(name)
-        self.known = {**self.known, name: why}
+# %% ../../nbs/panels/reasons.ipynb #11e23920
+@patch
+def _ask(self:Reasons, name):
+    t = self.learn.tricks[name]
+    try: why = None if t.enabled else t.why_not(self.learn)
+    except Exception as e: why = f'{t.title} could not be tried here ({type(e).__name__}: {e}).'
+    self._asked.add(name)
+    self.known = {**self.known, name: why}
 
 # %% ../../nbs/panels/reasons.ipynb #521262c6
 @patch
@@ -54,11 +55,18 @@ def go(self:Reasons,
     if self.learn is None: return False
     if self._found is not self.learn.found: self.forget()
     names = self.learn.tricks if seconds == math.inf else self.sight
-    left = [n for n in names if n not in self._asked]
-    if not left or seconds is None and not self.pace.due(): return False
-    before, end = self.known, self.pace.clock.cpu() + (self.slice if seconds is None else seconds)
-    with self.pace.spend() if seconds is None else nullcontext():
-        for n in left:
-            self._ask(n)
-            if self.pace.clock.cpu() >= end: break
+    left, before = [n for n in names if n not in self._asked], self.known
+    if not left: return False
+    if seconds is not None: self._ask_on(left, seconds)
+    elif self.pace.due():
+        with self.pace.spend(): self._ask_on(left, self.slice)
     return self.known != before
+
+@patch
+def _ask_on(self:Reasons, names, seconds):
+    "Ask about these, one after another, until the time is over."
+    clock = self.pace.clock
+    end = clock.cpu() + seconds
+    for n in names:
+        self._ask(n)
+        if clock.cpu() >= end: return

@@ -66,7 +66,7 @@ class Screen:
     ):
         self.family, self.parts, self.machine, self.orders, self.clock = family, parts, machine, orders, clock
         self.said = '', ''              # the announcement: its subject, and the rest of the sentence
-        self.past = None                # what of a state is otherwise where a step of the past is looked at; None: the present is
+        self.past = None                # fields of a state that are a past step's, while that is looked at
         self.look_now = False           # was a drawing asked for that only the training thread may make?
         self.drawing, self.showing = threading.RLock(), threading.RLock()
         self.speed, self.next = Speed(clock), 0.          # next: on the wall, when the first part is due
@@ -84,7 +84,8 @@ class Screen:
 @patch
 def turn(self:Screen, learn):
     "Show another learner from here on."
-    self.learn, self.taken, self.news, self.before = learn, Taken(learn), news_of(learn), None   # before: the last state
+    self.learn, self.taken, self.news = learn, Taken(learn), news_of(learn)
+    self.before = None              # the last state
 
 @patch
 def begin(self:Screen):
@@ -155,17 +156,22 @@ def _state(self:Screen, drawn:dict):
 # %% ../../nbs/panels/refresh.ipynb #2c2011bc
 @patch
 def draw(self:Screen, learn, full:bool=False):
-    "Draw the parts that are due, between two steps of `learn`; `full`: all. Nothing, where another run is shown by now."
+    "Draw what is due, between two steps of `learn`; `full`: all. Nothing, where another run is shown by now."
     with self.drawing:
         if learn is not self.learn: return
         idle, news = not learn.on_training_thread(), self._hear(full)
         look, self.look_now = self.look_now, False
-        if full or idle or news or look or self.clock.wall() >= self.next:
+        if any((full, idle, news, look)) or self.clock.wall() >= self.next:
             self._draw_due(full or idle and news, idle, look)
         if full: self.reasons.forget()
         if news: tell_controls(learn)
-        if self.reasons.go(math.inf if idle else None): self.show()
+        self._ask_on(idle)
 
+@patch
+def _ask_on(self:Screen, idle):
+    if self.reasons.go(math.inf if idle else None): self.show()
+
+# %% ../../nbs/panels/refresh.ipynb #dd0a4d51
 @patch
 def _draw_due(self:Screen, full, idle, look):
     for name, part in self.drawn.items():
@@ -194,7 +200,7 @@ def _say_news(self:Screen, known):
 # %% ../../nbs/panels/refresh.ipynb #009480fc
 @patch
 def redraw(self:Screen, full:bool=False):
-    "Draw from any thread: all, where nothing trains; else what needs no network, and the rest is left to the training thread."
+    "Draw from any thread: all, where nothing trains; else what needs no network, and the trainer does the rest."
     learn = self.learn
     if self.machine.closed or learn.when_idle(lambda: self.draw(learn, full)): return
     self.look_now = self.look_now or full

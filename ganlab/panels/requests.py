@@ -51,7 +51,9 @@ def pin(self:Requests, msg): self.lab.errands.begin('Taking a snapshot', self.la
 @patch
 def undo(self:Requests, msg): self.lab.errands.begin('Undoing', self.lab.undo)
 @patch
-def rewind(self:Requests, msg): self.lab.errands.begin(f"Rewinding to {thou(msg['step'])}", self.lab.rewind, msg['step'])
+def rewind(self:Requests, msg):
+    step = msg['step']
+    self.lab.errands.begin(f'Rewinding to {thou(step)}', self.lab.rewind, step)
 @patch
 def fork(self:Requests, msg): self.lab.errands.begin('Forking', self.lab.fork, msg.get('step'))
 @patch

@@ -11,8 +11,8 @@ from .lifetime import Whole
 from ..trick import Trick
 
 # %% auto #0
-__all__ = ['thou', 'show', 'values_of', 'words_of_recipe', 'words', 'waits', 'flag', 'describe', 'trick_row', 'PanelState',
-           'make_state', 'any_shell', 'Part']
+__all__ = ['thou', 'show', 'values_of', 'words', 'waits', 'flag', 'describe', 'trick_row', 'PanelState', 'make_state',
+           'any_shell', 'Part']
 
 # %% ../../nbs/panels/state.ipynb #23a27761
 def thou(n:int)->str: # '50 000', with narrow no-break spaces
@@ -31,69 +31,110 @@ def show(
     return f'{v:.4g}'
 
 # %% ../../nbs/panels/state.ipynb #80c7176f
+def _title(change)->str: return f'{change.title} loss' if change.kind == 'loss' else change.title
+def _when(change)->str: return 'with the next step' if change.at is None else f'at step {thou(change.at)}'
+
 def values_of(change, learn)->str: # 'σ 0.05, share 0.5'
     "The values of a change, by the labels that the panel uses."
-    label = (lambda k: learn.tricks[change.name].declared[k].label) if change.name in learn.tricks else str
-    return ', '.join(f'{label(k)} {show(v)}' for k, v in change.params.items() if k not in ('loss', 'snapshot') and (change.kind != 'rates' or k == 'value'))
+    params, labels = dict(change.params), {}
+    if change.kind == 'rates': params = dict(value=params['value']) if 'value' in params else {}
+    if change.name in learn.tricks: labels = {k: p.label for k, p in learn.tricks[change.name].declared.items()}
+    return ', '.join(f'{labels.get(k, k)} {show(v)}' for k, v in params.items() if k not in ('loss', 'snapshot'))
 
-def words_of_recipe(change)->tuple: # as `words` gives them
+# %% ../../nbs/panels/state.ipynb #f24b001a
+def _switched(changes)->str: # 'TTUR, WGAN-GP; off: Label smoothing'
+    on, off = [[_title(c) for c in changes if (c.kind == 'off') == gone] for gone in (False, True)]
+    said = []
+    if on: said.append(', '.join(on))
+    if off: said.append('off: ' + ', '.join(off))
+    return '; '.join(said)
+
+def _of_recipe(change)->tuple: # as `words` gives them
     "What became of a preset, of which the change is a part."
-    parts = change.together
-    on, off = ([c.title + (' loss' if c.kind == 'loss' else '') for c in parts if (c.kind == 'off') == gone] for gone in (False, True))
-    names = ', '.join(on) + ('; ' if on and off else '') + (f"off: {', '.join(off)}" if off else '')
-    if change.error: return change.recipe, f'was not switched. {change.error}'
-    when = 'with the next step' if change.at is None else f'at step {thou(change.at)}'
-    if change.step is None: return change.recipe, f'asked at {thou(change.asked)}, on {when}: {names}.'
-    return change.recipe, ' '.join([f'on at step {thou(change.step)}: {names}.', *(c.caution for c in parts if c.caution)])
+    who, names = change.recipe, _switched(change.together)
+    if change.error: return who, f'was not switched. {change.error}'
+    if change.step is None: return who, f'asked at {thou(change.asked)}, on {_when(change)}: {names}.'
+    cautions = [c.caution for c in change.together if c.caution]
+    return who, ' '.join([f'on at step {thou(change.step)}: {names}.', *cautions])
+
+# %% ../../nbs/panels/state.ipynb #80e59cd7
+def _subject(change)->tuple: # who, and what it comes to
+    if change.kind == 'phase': return f'Half step of {change.name.upper()}', 'done'
+    if change.kind == 'loss': return _title(change), 'on'
+    return change.title, dict(on='on', off='off', set='changed').get(change.kind, 'edited')
 
 def words(change, learn)->tuple: # the subject, in bold, and the rest of the sentence
     "What became of a change, for the announcement line."
-    if change.recipe: return words_of_recipe(change)
-    c, vals = change, values_of(change, learn)
-    if c.kind == 'phase': who, what = f'Half step of {c.name.upper()}', 'done'
-    elif c.kind == 'loss': who, what = f'{c.title} loss', 'on'
-    else: who, what = c.title, dict(on='on', off='off', set='changed').get(c.kind, 'edited')
+    c, (who, what) = change, _subject(change)
+    if c.recipe: return _of_recipe(c)
     if c.error: return '', str(c.error)
     if c.moot: return who, 'was off, or on its way.'
-    if c.step is None:
-        when = f'at step {thou(c.at)}' if c.at is not None else 'with the next step'
-        return who, f"asked at {thou(c.asked)}, {what} {when}{': ' + vals if vals else ''}."
-    return who, f"{what} at step {thou(c.step)}{': ' + vals if vals else ''}." + (f' Asked at {thou(c.asked)}.' if c.asked != c.step else '') + (f' {c.caution}' if c.caution else '')
+    values = values_of(c, learn)
+    if values: values = f': {values}'
+    if c.step is None: return who, f'asked at {thou(c.asked)}, {what} {_when(c)}{values}.'
+    said = [f'{what} at step {thou(c.step)}{values}.']
+    if c.asked != c.step: said.append(f'Asked at {thou(c.asked)}.')
+    if c.caution: said.append(str(c.caution))
+    return who, ' '.join(said)
 
+# %% ../../nbs/panels/state.ipynb #bd8d0fbf
 def waits(changes, learn)->str: # '' where none of them waits for a later step
     "What waits for its step, in a sentence."
-    later = {c.together: c for c in changes if c.at is not None}      # a preset is one
+    later = {c.together: c for c in changes if c.at is not None}
     later = sorted(later.values(), key=lambda c: c.at)
     if not later: return ''
-    if len(later) == 1: return f'{words(later[0], learn)[0]} waits for step {thou(later[0].at)}.'
-    return f'{len(later)} changes wait for later steps, the first for step {thou(later[0].at)}: {words(later[0], learn)[0]}.'
+    first, step = words(later[0], learn)[0], thou(later[0].at)
+    if len(later) == 1: return f'{first} waits for step {step}.'
+    return f'{len(later)} changes wait for later steps, the first for step {step}: {first}.'
 
 def flag(change, learn)->list: # [step, 'on' | 'off' | 'set' | 'ask', label, name]
     "A change as it is drawn on the curves."
-    c, vals = change, values_of(change, learn)
-    name = f'{c.title} loss' if c.kind == 'loss' else f"{c.title} {vals.split(', ')[0]}" if c.kind == 'set' and vals else c.title
-    kind = 'ask' if c.step is None else c.kind if c.kind in ('on', 'off') else 'set'
-    return [next(s for s in (c.step, c.at, c.asked) if s is not None), kind, name, c.name]
+    c, name, kind = change, _title(change), 'set'
+    values = values_of(c, learn)
+    if c.kind == 'set' and values: name = f"{c.title} {values.split(', ')[0]}"
+    if c.kind in ('on', 'off'): kind = c.kind
+    if c.step is None: kind = 'ask'
+    step = next(s for s in (c.step, c.at, c.asked) if s is not None)
+    return [step, kind, name, c.name]
 
 # %% ../../nbs/panels/state.ipynb #d5fd3699
+_told = 'name', 'label', 'kind', 'lo', 'hi', 'log', 'default', 'help', 'unit'   # of each parameter
+
 def describe(t:Trick)->dict: # plain values, for JSON
     "What the panel needs to draw a trick, from what the trick declares."
-    ps = [dict(name=p.name, label=p.label, kind=p.kind, lo=p.lo, hi=p.hi, log=p.log, default=p.default, help=p.help, unit=p.unit, choices=list(p.choices))
-          for p in t.declared.values()]
-    return dict(name=t.name, title=t.title, short=t.short, source=t.source, pinned=bool(t.pinned), effect=t.effect(), params=ps)
+    params = [dict(**{k: getattr(p, k) for k in _told}, choices=list(p.choices)) for p in t.declared.values()]
+    return dict(name=t.name, title=t.title, short=t.short, source=t.source, pinned=bool(t.pinned), effect=t.effect(),
+                params=params)
 
+# %% ../../nbs/panels/state.ipynb #16507e00
 def _later(t, c)->str:
     "A change that waits for its step, in a sentence."
-    vals = ', '.join(f'{t.declared[k].label} {show(v)}' for k, v in c.params.items())
+    values = ', '.join(f'{t.declared[k].label} {show(v)}' for k, v in c.params.items())
+    if values: values = f': {values}'
     what = dict(on='on', off='off', set='changed')[c.kind]
-    return f"Asked at {thou(c.asked)}: {what} at step {thou(c.at)}{': ' + vals if vals else ''}."
+    return f'Asked at {thou(c.asked)}: {what} at step {thou(c.at)}{values}.'
 
 def _turn(t, soon, later): # -> a `Change`, or None
-    "The next switch of a trick: the last word on the coming boundary, or the first of the later ones that makes a difference."
-    switches = lambda changes: [c for c in changes if c.kind in ('on', 'off')]
+    "The next switch of a trick: the last word on the coming boundary, or the first later one that makes a difference."
+    def switches(changes): return [c for c in changes if c.kind in ('on', 'off')]
     if found := switches(soon): return found[-1]
     is_on = t.enabled and not t.leaving
     return next((c for c in sorted(switches(later), key=lambda c: c.at) if (c.kind == 'on') != is_on), None)
+
+def _asked(c)->str: return f'asked at {thou(c.asked)}' if c.at is None else f'asked for {thou(c.at)}'
+
+# %% ../../nbs/panels/state.ipynb #abd908b2
+def _stands(t, soon, later, refused, why)->dict: # of state, text, why, to: those that are not empty
+    if turn := _turn(t, soon, later): return dict(state='asked', text=_asked(turn), to=float(turn.kind == 'on'))
+    if refused is not None:
+        text = f'refused at {thou(refused.asked)}'
+        return dict(state='refused', text=text, why=str(refused.error), to=float(t.enabled))
+    if t.leaving:
+        done, steps = t.leaving
+        return dict(state='leaving', text=f'{steps - done} of {steps} steps left', to=done/steps)
+    text = _asked(soon[-1]) if soon else ''
+    if t.enabled: return dict(state='on', text=text or f'since {thou(t.since)}', to=1.)
+    return dict(state='na', why=why) if why else dict(state='off', text=text)
 
 def trick_row(
     t:Trick, # the trick
@@ -102,17 +143,12 @@ def trick_row(
     why:str=None, # why it does not apply here
 )->dict: # state, words at its right, values, sentence below, and where it goes
     "A trick's row as it is now."
-    soon, later = [c for c in pending if c.at is None], [c for c in pending if c.at is not None]
-    vals, waits = dict(t.params), ' '.join(_later(t, c) for c in later)
-    for c in soon: vals.update(c.params)
-    row = lambda state, text, why='', to=0.: dict(state=state, text=text, values=vals, why=why, to=to, effect=t.effect(t.params), on=t.enabled, waits=waits)
-    when = lambda c: f'asked at {thou(c.asked)}' if c.at is None else f'asked for {thou(c.at)}'
-    if turn := _turn(t, soon, later): return row('asked', when(turn), to=float(turn.kind == 'on'))
-    if refused is not None: return row('refused', f'refused at {thou(refused.asked)}', str(refused.error), float(t.enabled))
-    if t.leaving: return row('leaving', f'{t.leaving[1] - t.leaving[0]} of {t.leaving[1]} steps left', to=t.leaving[0]/t.leaving[1])
-    text = when(soon[-1]) if soon else ''
-    if t.enabled: return row('on', text or f'since {thou(t.since)}', to=1.)
-    return row('na', '', why) if why else row('off', text)
+    soon, later = [[c for c in pending if (c.at is None) == now] for now in (True, False)]
+    row, values = dict(text='', why='', to=0.), dict(t.params)
+    for c in soon: values.update(c.params)
+    row |= _stands(t, soon, later, refused, why)
+    waits = ' '.join(_later(t, c) for c in later)
+    return dict(**row, values=values, effect=t.effect(t.params), on=t.enabled, waits=waits)
 
 # %% ../../nbs/panels/state.ipynb #b060c6f8
 @dataclass(frozen=True)
@@ -138,6 +174,7 @@ class PanelState:
     at: int = -1                 # the step of the past that is looked at; -1: the present
     key: tuple = field(default=(), repr=False)  # what rows and flags were made from
 
+# %% ../../nbs/panels/state.ipynb #2d5bea64
 def make_state(
     learn, # the learner
     before:PanelState=None, # the former state: rows and flags are taken from it where nothing changed
@@ -146,22 +183,26 @@ def make_state(
     **now, # status, total, rate, cost, say, error, curves, picture, closeup, timeline, busy, at
 )->PanelState:
     "The state of the panels at this step."
-    tr, now = learn.tricks, dict(rates=learn.rates.spread, raw=scores_of(learn.loss_now) != 'logits') | now
+    now = dict(rates=learn.rates.spread, raw=scores_of(learn.loss_now) != 'logits') | now
+    tr = learn.tricks
     log, pending, refused = tr.log, tr.pending, dict(tr.refused)
     moving = tuple(t.leaving for t in tr.values() if t.leaving)
     key = (len(log), pending, tuple(refused.values()), moving, len(tr), learn.loss_name, whys)
     if before is not None and before.key == key:
         return PanelState(learn.step, loss=before.loss, rows=before.rows, flags=before.flags, key=key, **now)
-    rows = tuple(trick_row(t, [c for c in pending if c.name == n], refused.get(n), whys.get(n)) for n, t in tr.items())
+    def row(n, t): return trick_row(t, [c for c in pending if c.name == n], refused.get(n), whys.get(n))
+    rows = tuple(row(n, t) for n, t in tr.items())
     flags = tuple(flag(c, learn) for c in [*log[-max_flags:], *pending] if c.kind != 'phase')
     return PanelState(learn.step, loss=learn.loss_name, rows=rows, flags=flags, key=key, **now)
 
 # %% ../../nbs/panels/state.ipynb #fcf10edc
 def any_shell(widget):
     "Let a control's messages be heard while another cell is busy; does nothing on kernels without that routing."
-    if hasattr(widget.comm, '_reply_subshell_for'): widget.comm._reply_subshell_for = lambda data, default: default
+    comm = widget.comm
+    if hasattr(comm, '_reply_subshell_for'): comm._reply_subshell_for = lambda data, default: default
     return widget
 
+# %% ../../nbs/panels/state.ipynb #0be40fa6
 class Part(Whole, anywidget.AnyWidget):
     "A panel: traits that the trainer writes, requests that its view sends."
     frame = T.Int(0, help='Count of the pictures sent').tag(sync=True)

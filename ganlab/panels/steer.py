@@ -7,6 +7,7 @@ from __future__ import annotations
 import html
 import io
 import ipywidgets as W
+from fastcore.basics import patch
 from PIL import Image
 from ..data import tile_images
 from .lifetime import Tenant
@@ -21,6 +22,19 @@ def _jpeg(pixels)->bytes:
     Image.fromarray(pixels).save(out, 'JPEG', quality=85)
     return out.getvalue()
 
+def _sliders(places:list, width:str)->dict: # the places at which a style can be mixed in; as CSS writes it
+    "The controls, by name."
+    layout = W.Layout(width=width)
+    slim = dict(continuous_update=False, style=dict(description_width='7em'), layout=layout)
+    options = [(p, i) for i, p in enumerate(places)]
+    return dict(
+        truncation=W.FloatSlider(1., min=-1, max=1.5, step=.05, description='truncation ψ', **slim),
+        latents=W.IntSlider(0, min=0, max=999, description='latents', **slim),
+        mixing=W.Checkbox(False, description='mix in the style of another sample', indent=False),
+        other=W.IntSlider(0, min=0, max=999, description='mixed in', **slim),
+        places=W.SelectionRangeSlider(options=options, index=(0, 0), description='at places', **slim))
+
+# %% ../../nbs/panels/steer.ipynb #b05af094
 class Steer(Tenant, W.VBox):
     "Sliders for truncation and style mixing beside the samples that they make."
     def __init__(self,
@@ -28,27 +42,33 @@ class Steer(Tenant, W.VBox):
         n:int=16,    # samples shown
         size:int=384,# side of the picture on the page, in pixels
     ):
-        style = learn.tricks['style']
+        style, width = learn.tricks['style'], f'{size}px'
         if not style.enabled: raise ValueError("Steer needs the trick 'style'; learn.tricks.on('style') turns it on")
         self.move_in()
-        self.learn, self.n, places = learn, n, style.places()
-        slim = dict(continuous_update=False, style=dict(description_width='7em'), layout=W.Layout(width=f'{size}px'))
-        self.truncation = W.FloatSlider(1., min=-1, max=1.5, step=.05, description='truncation ψ', **slim)
-        self.latents = W.IntSlider(0, min=0, max=999, description='latents', **slim)
-        self.other = W.IntSlider(0, min=0, max=999, description='mixed in', **slim)
-        self.places = W.SelectionRangeSlider(options=[(p, i) for i, p in enumerate(places)], index=(0, 0), description='at places', **slim)
-        self.mixing = W.Checkbox(False, description='mix in the style of another sample', indent=False)
-        self.picture, self.said = W.Image(format='jpeg', layout=W.Layout(width=f'{size}px')), W.HTML()
-        self.controls = [self.truncation, self.latents, self.mixing, self.other, self.places]
+        self.learn, self.n, controls = learn, n, _sliders(style.places(), width)
+        self.truncation, self.latents, self.mixing, self.other, self.places = self.controls = list(controls.values())
+        self.picture, self.said = W.Image(format='jpeg', layout=W.Layout(width=width)), W.HTML()
         for c in self.controls: any_shell(c).observe(lambda _: self.draw(), 'value')
         super().__init__([self.picture, *self.controls, self.said])
         self.draw()
 
-    def draw(self):
-        "Draw the samples that the sliders ask for; what is refused is said below them."
-        try:
-            how = dict(truncation=self.truncation.value)
-            if self.mixing.value: how |= dict(mix=self.learn.latents(1, 'steer', 1 + self.other.value), layers=list(range(self.places.value[0], self.places.value[1] + 1)))
-            x = self.learn.sample(z=self.learn.latents(self.n, 'steer z', self.latents.value), **how)
-            self.picture.value, self.said.value = _jpeg(tile_images(x, max(1, round(self.n**.5)), range=self.learn.range)), ''
-        except ValueError as e: self.said.value = html.escape(str(e))
+# %% ../../nbs/panels/steer.ipynb #f450c843
+@patch
+def asked(self:Steer)->dict: # of `sample`
+    "What the sliders ask for."
+    learn, how = self.learn, dict(truncation=self.truncation.value)
+    how['z'] = learn.latents(self.n, 'steer z', self.latents.value)
+    first, last = self.places.value
+    if self.mixing.value:
+        how |= dict(mix=learn.latents(1, 'steer', 1 + self.other.value), layers=list(range(first, last + 1)))
+    return how
+
+@patch
+def draw(self:Steer):
+    "Draw the samples that the sliders ask for; what is refused is said below them."
+    try: x = self.learn.sample(**self.asked())
+    except ValueError as e:
+        self.said.value = html.escape(str(e))
+        return
+    self.picture.value = _jpeg(tile_images(x, max(1, round(self.n**.5)), range=self.learn.range))
+    self.said.value = ''

@@ -8,9 +8,8 @@ import threading
 from contextlib import contextmanager
 from fastai.callback.core import CancelFitException
 from fastcore.basics import patch
+from .announcing import ended, paused
 from .machine import Machine, Orders
-from .state import thou, waits, words
-from .transport import in_words
 
 # %% auto #0
 __all__ = ['Trainer', 'apply_due']
@@ -23,7 +22,8 @@ class Trainer:
         orders:Orders, # what the thread is to do
         screen, # has `said`, and `begin()`, `draw(learn, full)`, `rest(learn)`, `redraw(full)`
     ):
-        self.machine, self.orders, self.screen, self.thread = machine, orders, screen, None   # thread: None where there is none
+        self.machine, self.orders, self.screen = machine, orders, screen
+        self.thread = None                                    # where nothing is trained
         self.changed = threading.Condition(machine.lock)      # the orders have
         self.quiet = threading.Event()                        # set where nothing runs any more
         self.quiet.set()
@@ -60,22 +60,11 @@ def _prepare(learn, phase:str): # 'both', 'd' or 'g'
     if phase != 'both': learn.half_step(phase)
 
 # %% ../../nbs/panels/trainer.ipynb #124a205f
-def _waiting(learn)->str:
-    "What waits for a later step, behind another sentence."
-    waiting = waits(learn.tricks.pending, learn)
-    return ' ' + waiting if waiting else ''
-
-def _paused(learn)->tuple:
-    "The announcement of a pause."
-    asked, more = [c for c in learn.tricks.pending if c.at is None], _waiting(learn)
-    if asked: more = f' {words(asked[-1], learn)[0]}, asked at {thou(asked[-1].asked)}, is applied with the next step.'
-    return 'Paused', f'at step {thou(learn.step)}.{more}'
-
 @patch
 def _pause(self:Trainer, learn):
     "Show the state at this step, then wait for the next order."
     self.machine.move('hold')
-    self.screen.said = _paused(learn)
+    self.screen.said = paused(learn)
     self.screen.draw(learn, full=True)
     learn.run.left(learn)
     while self.orders.resting:
@@ -94,12 +83,6 @@ def _wait_a_moment(self:Trainer):
         self.changed.wait(.05)
 
 # %% ../../nbs/panels/trainer.ipynb #abf73d0e
-def _ended(learn, error, done:bool)->tuple: # done: up to the step at which it was to end?
-    "The announcement of the end."
-    step = f'at step {thou(learn.step)}.'
-    if error: return 'Paused', f'{step} {in_words(error)}'
-    return ('Finished', step + _waiting(learn)) if done else ('Stopped', step)
-
 @patch
 def _train(self:Trainer, learn):
     "What the thread runs."
@@ -114,7 +97,7 @@ def _train(self:Trainer, learn):
 def _end(self:Trainer, learn, error):
     "Say and show what became of it."
     done = self.orders.ended(learn.step)
-    self.screen.said = _ended(learn, error, done)
+    self.screen.said = ended(learn, error, done)
     self.machine.move('fail' if error else 'end', error)
     if done: self.orders.until = None
     self.screen.redraw(full=True)
@@ -146,6 +129,7 @@ def order(self:Trainer,
         if new: self.thread.start()
         self.changed.notify_all()
 
+# %% ../../nbs/panels/trainer.ipynb #941bdd67
 @patch
 def _begin(self:Trainer, learn):
     self.machine.check('begin')
@@ -157,7 +141,7 @@ def _begin(self:Trainer, learn):
 def _dismiss(self:Trainer, learn):
     if self.machine.state != 'error': return
     self.machine.move('dismiss')
-    self.screen.said = 'Stopped', f'at step {thou(learn.step)}.'
+    self.screen.said = ended(learn)
 
 # %% ../../nbs/panels/trainer.ipynb #28425da8
 @patch

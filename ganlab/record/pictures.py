@@ -38,7 +38,8 @@ def paper_of(
 
 def fit_size(x, most=64): # images, and the largest side shown
     "Images no larger than they are shown."
-    return torch.nn.functional.interpolate(x, scale_factor=most/max(x.shape[-2:]), mode='area') if max(x.shape[-2:]) > most else x
+    side = max(x.shape[-2:])
+    return torch.nn.functional.interpolate(x, scale_factor=most/side, mode='area') if side > most else x
 
 # %% ../../nbs/record/pictures.ipynb #aee1c3bd
 def mode_shares(
@@ -68,40 +69,52 @@ class Pictures:
     "Takes pictures of what G makes; call `take` between steps, on the training thread."
     def __init__(self, learn):
         self.learn, shape = learn, tuple(learn.source.shape)
-        self.kind = 'images' if len(shape) == 3 and shape[0] in (1, 3) else 'points' if shape == (2,) else 'none'
-        self.big = self.kind == 'images' and max(shape[1:]) > 64
-        self.n, self.real, self.extent = (16 if self.big else 64) if self.kind == 'images' else 256, None, None
+        self.kind, self.n, self.big = 'none', 256, False
+        if shape == (2,): self.kind = 'points'
+        if len(shape) == 3 and shape[0] in (1, 3):
+            self.kind, self.big = 'images', max(shape[1:]) > 64
+            self.n = 16 if self.big else 64
+        self.real = self.extent = None       # held-out reals, as they are shown; half the side of the map
         self.x = self.paper = None           # the samples of the last picture; what the data is drawn on
-
-    def reals(self, n=400):
-        "Held-out reals, or those of the last batch."
-        x = self.learn.source.valid(n)
-        if x is None: x = next((c.x for c, _ in getattr(self.learn, 'row', {}).values() if c.x is not None), None)
-        return None if x is None else x[:n].detach().float().cpu()
-
-    def latents(self, z):
-        "None for the fixed latents; fresh ones have a stream of their own."
-        if z == 'fixed': return None
-        g = self.learn.streams.generator('panel z', self.learn.step, 0, self.learn.device)
-        return torch.randn(self.n, *self.learn.z_shape, generator=g, device=self.learn.device)
-
-    def scores(self):
-        "D's scores of the last training batch: read off the step, so that they cost nothing."
-        c = getattr(self.learn, 'row', {}).get('d', (None,))[0]
-        if c is None or c.l_real is None or c.l_fake is None: return dict(scores=b'', split=0)
-        l = torch.cat([c.l_real.detach(), c.l_fake.detach()]).float().cpu()
-        return dict(scores=l.numpy().tobytes(), split=len(c.l_real))
 
     def take(self,
         z:str='fixed', # 'fixed', or 'fresh' latents every time
         ema:bool=True, # of G's averaged weights, where a trick averages them
     )->dict: # traits of `Samples`
         "A picture, at this step."
-        x = self.x = self.learn.sample(self.n, self.latents(z), ema=None if ema else False)
-        same = dict(kind=self.kind, step=self.learn.step, averaged=any(hasattr(t, 'averaged') for t in self.learn.tricks.enabled), **self.scores())
+        learn = self.learn
+        x = self.x = learn.sample(self.n, self.latents(z), ema=None if ema else False)
+        averaged = any(hasattr(t, 'averaged') for t in learn.tricks.enabled)
+        same = dict(kind=self.kind, step=learn.step, averaged=averaged, **self.scores())
         return {**same, **getattr(self, f'_{self.kind}')(x)}
 
-    def _none(self, x): return dict(note=f"A sample has the shape {tuple(x.shape[1:])}: no picture of it. D's scores below are of the last batch.")
+    def _none(self, x):
+        return dict(note=f"A sample has the shape {tuple(x.shape[1:])}: no picture of it. "
+                         "D's scores below are of the last batch.")
+
+# %% ../../nbs/record/pictures.ipynb #82859c2a
+@patch
+def reals(self:Pictures, n=400):
+    "Held-out reals, or those of the last batch."
+    x = self.learn.source.valid(n)
+    if x is None: x = next((c.x for c, _ in getattr(self.learn, 'row', {}).values() if c.x is not None), None)
+    return None if x is None else x[:n].detach().float().cpu()
+
+@patch
+def latents(self:Pictures, z):
+    "None for the fixed latents; fresh ones have a stream of their own."
+    if z == 'fixed': return None
+    learn = self.learn
+    g = learn.streams.generator('panel z', learn.step, 0, learn.device)
+    return torch.randn(self.n, *learn.z_shape, generator=g, device=learn.device)
+
+@patch
+def scores(self:Pictures):
+    "D's scores of the last training batch: read off the step, so that they cost nothing."
+    c = getattr(self.learn, 'row', {}).get('d', (None,))[0]
+    if c is None or c.l_real is None or c.l_fake is None: return dict(scores=b'', split=0)
+    l = torch.cat([c.l_real.detach(), c.l_fake.detach()]).float().cpu()
+    return dict(scores=l.numpy().tobytes(), split=len(c.l_real))
 
 # %% ../../nbs/record/pictures.ipynb #e138e791
 @patch
@@ -115,19 +128,26 @@ def _images(self:Pictures, x):
     out = dict(cols=cols, count=self.n, fake=jpeg_grid(fit_size(x, side), cols, self.paper))
     return out if self.real is None else {**out, 'real': self.real}
 
+# %% ../../nbs/record/pictures.ipynb #8a5a5c81
 @patch
 def _points(self:Pictures, x):
-    learn, src = self.learn, self.learn.source
+    learn = self.learn
     if self.real is None and (real := self.reals()) is not None:
         self.real, self.extent = real, 1.3*float(real.abs().amax())
     e = self.extent or 1.3*float(x.abs().amax())
     side = torch.linspace(-e, e, 48)
     heat = learn.score(torch.cartesian_prod(side, side))          # x slow, y fast
     arrows = slopes(learn.score, x[::4], 0.005*e)
-    info, centers = {}, getattr(src, 'centers', None)
-    if centers is not None:
-        centers = centers.detach().float().cpu()
-        r, share, found = mode_shares(x, centers, getattr(src, 'sigma', None))
-        info = dict(centers=centers.tolist(), radius=r, shares=share.tolist(), found=found)
-    raw = lambda t: t.detach().float().contiguous().numpy().tobytes()
-    return dict(fake=raw(x), real=b'' if self.real is None else raw(self.real), heat=raw(heat), arrows=raw(arrows), extent=e, count=len(x), modes=info)
+    return dict(fake=_raw(x), real=_raw(self.real), heat=_raw(heat), arrows=_raw(arrows), extent=e, count=len(x),
+                modes=_modes(learn.source, x))
+
+def _raw(t)->bytes: # none where there is no tensor
+    return b'' if t is None else t.detach().float().contiguous().numpy().tobytes()
+
+def _modes(source, x)->dict:
+    "What of the modes G has found, where the data says what they are."
+    centers = getattr(source, 'centers', None)
+    if centers is None: return {}
+    centers = centers.detach().float().cpu()
+    r, share, found = mode_shares(x, centers, getattr(source, 'sigma', None))
+    return dict(centers=centers.tolist(), radius=r, shares=share.tolist(), found=found)

@@ -27,7 +27,8 @@ longest_text = 2**28 # bytes of a snapshot's numbers: a thousand times what they
 
 def short_enough(path:Path):
     "Refuse a text that is longer than a snapshot's can be."
-    if (size := path.stat().st_size) > longest_text: raise ValueError(f"{path.name} has {size:,} bytes, and none of ganlab's has")
+    if (size := path.stat().st_size) <= longest_text: return
+    raise ValueError(f"{path.name} has {size:,} bytes, and none of ganlab's has")
 
 def text_of(path:Path)->str:
     "What a text file of a run says."
@@ -41,13 +42,15 @@ def long_enough(
     "Refuse a file of another length than it should have, or of more than there is memory."
     size, free = path.stat().st_size, room_left()
     with path.open('rb') as f: head = int.from_bytes(f.read(8), 'little')
-    if size != 8 + head + n: raise ValueError(f"{path.name} has {size:,} bytes, and was written with {8 + min(head, 2**27) + n:,}")
+    if size != 8 + head + n:
+        raise ValueError(f"{path.name} has {size:,} bytes, and was written with {8 + min(head, 2**27) + n:,}")
     if size > free: raise ValueError(f"{path.name} has {size/1e9:,.1f} GB, and {free/1e9:,.1f} GB of memory are free")
 
 # %% ../../nbs/record/remains.ipynb #b6ba42d1
 def _is_whole(path:Path)->bool: # of the tensors
     numbers = path.with_suffix('.json')
-    if not snapshot_stem.fullmatch(path.stem) or any(p.is_symlink() or not p.is_file() for p in (path, numbers)): return False
+    if not snapshot_stem.fullmatch(path.stem): return False
+    if any(p.is_symlink() or not p.is_file() for p in (path, numbers)): return False
     try:
         with safe_open(path, 'pt') as f: f.keys()
         return isinstance(json.loads(text_of(numbers)), dict)
@@ -71,5 +74,7 @@ def remains_of(
     if not found: return ''
     steps = [str(_step(p)) for p in found]
     if len(steps) > 6: steps[3:-2] = ['...']
-    return (f"{len(found)} whole snapshot{'s are' if len(found) > 1 else ' is'} there ({', '.join(steps)}): make a learner of the same networks, data and seed, recorded elsewhere, "
-            f"and learn.restore(read_snapshot({str(found[-1].with_suffix(''))!r}, learn)) goes on from step {_step(found[-1])}")
+    are, last = 's are' if len(found) > 1 else ' is', found[-1]
+    return (f"{len(found)} whole snapshot{are} there ({', '.join(steps)}): "
+            "make a learner of the same networks, data and seed, recorded elsewhere, "
+            f"and learn.restore(read_snapshot({str(last.with_suffix(''))!r}, learn)) goes on from step {_step(last)}")

@@ -8,12 +8,12 @@ from copy import deepcopy
 from pathlib import Path
 from fastcore.basics import patch
 from ..base.interrupt import unbroken
-from ..learner import GANLearner
-from ..record.store import RunError, Store
-import ganlab.travel.resume
 from ..base.checks import whole
-from ..record.run import Run, wipe
 from ..engine.snapshots import put_back, take
+from ..learner import GANLearner
+from ..record.folder import wipe
+from ..record.run import Run
+import ganlab.travel.resume
 
 # %% auto #0
 __all__ = []
@@ -33,7 +33,9 @@ def rewind(self:GANLearner,
 
 @patch
 def undo(self:GANLearner):
-    "Rewind to before the last change; those made before it at the same step stay. What was asked together, such as a preset, is one change; what was set by hand is one, too."
+    """Rewind to before the last change; those made before it at the same step stay.
+
+    What was asked together, such as a preset, is one change; what was set by hand is one, too."""
     self.between_steps(_undo, self)
     return self
 
@@ -46,63 +48,45 @@ def _undo(learn):
     if last is None: raise ValueError("there is no change to undo; learn.rewind(step) goes back to any step")
     _back(learn, last.step, max((c.id for c in changes if c.id < last.first), default=0), False)
 
+# %% ../../nbs/travel/fork.ipynb #5b6ed033
 def _back(learn, step, last, progress):
     "To a step and a change; where that fails, everything is as before."
     run = learn.run
-    if not learn.training_now: run.met(learn)
-    run.flush(learn, wait=True)
+    _written_down(learn)
     run.sync()
-    here, line, mine = take(learn), run.line, [(r, r.columns, r.data, r.n) for r in (learn.record, *learn.layers.values())]
-    counters = {k: getattr(run, k) for k in ('_start', '_flushed', '_due', '_frame_due', '_snap_due', '_framed', '_mult')}
+    restore, here = _as_it_stands(learn), take(learn)
     last = run.last_before(step) if last is None else last
     stood = here if (step, last) == (here.step, run.last_change()) else None
     run.leave(step, last)
     try: run.bring(learn, step, progress, stood)
     except BaseException:
-        run.line = line
-        for k, v in counters.items(): setattr(run, k, v)
-        with run.asleep():
-            put_back(learn, here)
-            for r, columns, data, n in mine: r.columns, r.data, r.n = columns, data, n
-            learn.touched()
-            learn.rewire()
-            learn.settle()
+        restore(here)
         raise
     run.settled()
     run.going_on(learn)
     run.left(learn)
 
-# %% ../../nbs/travel/fork.ipynb #ed4d2978
-@patch
-def copy(self:Store,
-    where,    # a folder, or None for memory
-    line:int, # of this record
-    step:int, last:int, # how far, and the last change that counts
-    **facts,  # to be noted in the copy
-)->Store:
-    "The past of a line, up to a step, as a record of its own with one line."
-    new = Store.new(where)
-    far, cut = lambda to: min(to, step), lambda c: min(c, last)
-    with new.writing() as db:
-        db.executemany('insert or replace into meta values(?, ?)', self.rows("select key, value from meta where key not in ('version', 'line', 'begun', 'waiting')"))
-        for l, first, to, c in self.path(line):
-            db.executemany('insert into changes values(?, 0, ?, ?, ?, ?, ?)', self.rows('select id, step, kind, name, params, more from changes where line=? and id<=?', l, cut(c)))
-            db.executemany('insert or replace into mults values(0, ?, ?)', self.rows('select step, value from mults where line=? and step<?', l, far(to)))
-            db.executemany('insert or replace into frames values(0, ?, ?, ?)', self.rows('select step, head, data from frames where line=? and step>=? and step<=?', l, first if l else 0, far(to)))
-        for series, in self.rows('select distinct series from chunks'):
-            for start, columns, y in self.chunks(line, series):
-                if start < step: new.put_chunk(db, 0, series, start, columns, y[:, :step - start])
-    new.note(line=0, **facts)
-    past = [s for s in self.on_path(line) if s[1] <= step and s[2] <= last]
-    found = None
-    for s in reversed(past):          # the last whole one, and those that are kept for a reason
-        if s[3] == 'ring' and found: continue
-        try: snap = self.get_snapshot(s[0])
-        except RunError: continue
-        found = new.put_snapshot(snap, 0, s[2], s[3], s[5], s[4], number=s[0])
-    new.note(begun=True)
-    return new
+# %% ../../nbs/travel/fork.ipynb #5c509e52
+def _written_down(learn):
+    "Have in the record what was set by hand, and every row."
+    if not learn.training_now: learn.run.met(learn)
+    learn.run.flush(learn, wait=True)
 
+def _as_it_stands(learn):
+    "What puts a snapshot of this moment back, with rows and record."
+    run, rows = learn.run, [(r, r.held()) for r in (learn.record, *learn.layers.values())]
+    stood_on = run.stand()
+    def restore(here):
+        run.stand_again(*stood_on)
+        with run.asleep():
+            put_back(learn, here)
+            for r, held in rows: r.hold(held)
+            learn.touched()
+            learn.rewire()
+            learn.settle()
+    return restore
+
+# %% ../../nbs/travel/fork.ipynb #68ed0cc0
 @patch
 def fork(self:GANLearner,
     step:int=None, # a step that was done, before its changes; None: as things stand
@@ -114,10 +98,7 @@ def fork(self:GANLearner,
 
     A change that waits for its step (`at=`) waits there, too."""
     if step is not None: step = whole(step, 'step', 0, self.step, ': a step that was done')
-    if (G is None) != (D is None): raise ValueError("give both G and D, or neither")
-    if G is None:
-        if self.pristine is None: raise ValueError("the networks could not be copied when the learner was made; give fresh ones: learn.fork(G=..., D=...)")
-        G, D = deepcopy(self.pristine)
+    G, D = _networks(self, G, D)
     made = []
     try: self.between_steps(lambda: made.append(_fork(self, step, name, G, D, progress)))
     except BaseException:      # also a Ctrl-C that waited for the end: nobody gets the fork
@@ -126,6 +107,49 @@ def fork(self:GANLearner,
         raise
     return made[0]
 
+# %% ../../nbs/travel/fork.ipynb #c35412b9
+def _networks(learn, G, D)->tuple:
+    if (G is None) != (D is None): raise ValueError("give both G and D, or neither")
+    if G is not None: return G, D
+    if learn.pristine is None:
+        raise ValueError("the networks could not be copied when the learner was made; "
+                         "give fresh ones: learn.fork(G=..., D=...)")
+    return deepcopy(learn.pristine)
+
+# %% ../../nbs/travel/fork.ipynb #c23fb833
+def _fork(learn, step, name, G, D, progress):
+    _written_down(learn)
+    store, step = _copied(learn, step, name)
+    opt = learn.made['opt']
+    own = dict(loss=list(learn.known_losses.values()), opt=None if isinstance(opt, str) else opt, x=learn.made['x'],
+               tricks=[deepcopy(t) for t in learn.tricks.given.values()])
+    try: return GANLearner.resume(store, learn.dls, G, D, step=step, **own, device=learn.device, progress=progress)
+    except BaseException:
+        store.close()
+        wipe(store.folder, store.made)
+        raise
+
+def _copied(learn, step, name)->tuple: # the record of the fork, and the step that it begins at
+    run = learn.run
+    if step is None:
+        run.keep(learn, 'ring', wait=True)
+        step, last = learn.step, run.last_change()
+    else: last = run.last_before(step)
+    run.sync()
+    where = run.folder and _beside(run.folder, name)
+    facts = dict(parent=dict(path=str(run.folder) if run.folder else None, line=run.line, step=step),
+                 name=name or 'fork', waiting=run.store.fact('waiting', []))
+    return run.store.copy(where, run.line, step, last, **facts), step
+
+def _beside(folder:Path, name)->Path:
+    if name is None:
+        names = (f'{folder.name}-fork{n}' for n in range(1, 10_000))
+        return next(folder.parent/n for n in names if not (folder.parent/n).exists())
+    if not isinstance(name, str) or Path(name).name != name or name in ('', '.', '..'):
+        raise ValueError(f"name={name!r}; need a name with no path in it, for a folder beside {folder}")
+    return folder.parent/name
+
+# %% ../../nbs/travel/fork.ipynb #348065dd
 @patch
 def learner_at(self:Run,
     dls, G, D, # the data, and networks built as they were when the run began
@@ -135,31 +159,5 @@ def learner_at(self:Run,
     "A learner in memory that stands at a step of this record, and leaves the record as it is."
     known = self.step
     step = known if step is None else whole(step, 'step', 0, known, ': that is how far the run is known')
-    return GANLearner.resume(self.store.copy(None, self.line, step, self.last_before(step) if step < known else self.last_change()), dls, G, D, step=step, **own)
-
-def _fork(learn, step, name, G, D, progress):
-    run = learn.run
-    if not learn.training_now: run.met(learn)
-    run.flush(learn, wait=True)
-    if step is None:
-        run.keep(learn, 'ring', wait=True)
-        step, last = learn.step, run.last_change()
-    else: last = run.last_before(step)
-    run.sync()
-    where = run.folder and _beside(run.folder, name)
-    parent = dict(path=str(run.folder) if run.folder else None, line=run.line, step=step)
-    waiting = run.store.fact('waiting', [])
-    store = run.store.copy(where, run.line, step, last, parent=parent, name=name or 'fork', waiting=waiting)
-    own = learn.known_losses.values()
-    try: return GANLearner.resume(store, learn.dls, G, D, step=step, loss=list(own), opt=None if isinstance(learn.made['opt'], str) else learn.made['opt'], x=learn.made['x'],
-                                  tricks=[deepcopy(t) for t in learn.tricks.given.values()], device=learn.device, progress=progress)
-    except BaseException:
-        store.close()
-        wipe(store.folder, store.made)
-        raise
-
-def _beside(folder:Path, name)->Path:
-    if name is not None:
-        if not isinstance(name, str) or Path(name).name != name or name in ('', '.', '..'): raise ValueError(f"name={name!r}; need a name with no path in it, for a folder beside {folder}")
-        return folder.parent/name
-    return next(p for n in range(1, 10_000) if not (p := folder.parent/f'{folder.name}-fork{n}').exists())
+    last = self.last_before(step) if step < known else self.last_change()
+    return GANLearner.resume(self.store.copy(None, self.line, step, last), dls, G, D, step=step, **own)

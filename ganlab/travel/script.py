@@ -5,23 +5,26 @@
 # %% ../../nbs/travel/script.ipynb #ba21b198
 from __future__ import annotations
 import json, keyword, math
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from fastcore.basics import patch
 from safetensors.torch import save_file
-from ..data import digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls
 from ..base.files import may_write, placed
+from ..data import digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls
 from ..losses import losses
 from ..nets import dcgan, mlp, relu_mlp, resnet
-from ..record.store import RunError
+from ..record.packing import RunError
 from ..record.run import Run
 import ganlab.travel.resume
 
 # %% auto #0
 __all__ = ['own_maker', 'one_line']
 
-# %% ../../nbs/travel/script.ipynb #01ccaa14
-_makers = {what: {f.__name__: f for f in fs} for what, fs in dict(data=(ring_dls, grid_dls, swissroll_dls, digits_dls, photos_dls, image_dls), networks=(mlp, relu_mlp, dcgan, resnet)).items()}
+# %% ../../nbs/travel/script.ipynb #85fe4a54
+_makers = {what: {f.__name__: f for f in fs} for what, fs in dict(
+    data=(ring_dls, grid_dls, swissroll_dls, digits_dls, photos_dls, image_dls),
+    networks=(mlp, relu_mlp, dcgan, resnet)).items()}
 
 def own_maker(
     made_by, # what a run's folder says: a function's name, and its arguments
@@ -34,6 +37,7 @@ def own_maker(
     except (TypeError, ValueError, KeyError): return None
     return _makers[what][name], args
 
+# %% ../../nbs/travel/script.ipynb #a8d8ebe3
 def _literal(
     v, # numbers, texts, None, and tuples, lists and dicts of them
 )->str:
@@ -45,55 +49,151 @@ def _literal(
     if isinstance(v, dict): return f"{{{', '.join(f'{_literal(k)}: {_literal(x)}' for k, x in v.items())}}}"
     raise ValueError(f"a {type(v).__name__} is not a plain value")
 
+def _is_name(text)->bool: return isinstance(text, str) and text.isidentifier() and not keyword.iskeyword(text)
+
 def _keywords(
     values:dict, # by name
 )->list: # of texts, 'name=value'
     "Arguments as code."
     for k in values:
-        if not isinstance(k, str) or not k.isidentifier() or keyword.iskeyword(k): raise ValueError(f"{k!r} is not the name of an argument")
+        if not _is_name(k): raise ValueError(f"{k!r} is not the name of an argument")
     return [f'{k}={_literal(v)}' for k, v in values.items()]
+
+def _call(made_by)->str: return f"{made_by[0]}({', '.join(_keywords(made_by[1]))})"
 
 def one_line(text)->str: # at most 300 characters
     "A text as it can stand in a comment or between quotes."
     return ''.join(c if c.isprintable() and c not in '"\\' else ' ' for c in str(text))[:300]
 
-# %% ../../nbs/travel/script.ipynb #cb8f37f2
+# %% ../../nbs/travel/script.ipynb #73a402b3
 def _line(c, stem)->str:
     "A change as code."
     if c.kind in ('on', 'set'): return f"learn.tricks.{c.kind}({', '.join([repr(c.name), *_keywords(c.params)])})"
     if c.kind == 'off': return f"learn.tricks.off({c.name!r}{', now=True' if c.now else ''})"
     if c.kind == 'loss': return _going_over(c)
     if c.kind == 'phase': return f'learn.half_step({c.name!r})'
-    if c.kind == 'rates': return f"learn.{dict(g='opt_g', d='opt_d')[c.params['net']]}.param_groups[{int(c.params['group'])}][{_literal(c.params['key'])}] = {_literal(c.params['value'])}"
+    if c.kind == 'rates': return _rate(c.params)
     if c.kind == 'edited': return f"learn.restore(read_snapshot(here/{_by_hand(stem, c)!r}, learn))      # set by hand"
     raise ValueError(f"a change of the kind {c.kind!r}")
 
+def _rate(edit)->str:
+    opt = dict(g='opt_g', d='opt_d')[edit['net']]
+    return f"learn.{opt}.param_groups[{int(edit['group'])}][{_literal(edit['key'])}] = {_literal(edit['value'])}"
+
 def _going_over(c)->str:
     "To another loss; of one that is none of ganlab's, a run's folder has no more than the name."
-    if c.loss is not None and c.loss.__class__.__module__ != 'ganlab.losses': return f'learn.set_loss({c.loss.__class__.__name__}(...))      # a loss of your own: fill in'
+    if c.loss is not None and c.loss.__class__.__module__ != 'ganlab.losses':
+        return f'learn.set_loss({c.loss.__class__.__name__}(...))      # a loss of your own: fill in'
     if c.name in losses: return f'learn.set_loss({c.name!r})'
     return f'learn.set_loss(...)      # a loss of your own, {one_line(c.name)}: fill in'
 
-def _by_hand(stem, c)->str: return f"{stem}.edited-{int(c.params['snapshot'])}" # no name of a script that one would choose beside it
+def _by_hand(stem, c)->str: # no name of a script that one would choose beside it
+    return f"{stem}.edited-{int(c.params['snapshot'])}"
 
+# %% ../../nbs/travel/script.ipynb #ef25b63c
 def _adding(name)->str:
-    known = isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
-    return f"learn.tricks.add({name if known else '...'})      # a trick of your own{'' if known else ', ' + one_line(name)}: fill in"
+    if _is_name(name): return f"learn.tricks.add({name})      # a trick of your own: fill in"
+    return f"learn.tricks.add(...)      # a trick of your own, {one_line(name)}: fill in"
 
 def _nets(facts)->list:
     g, d = (facts['nets'][k] for k in 'GD')
     if g['made_by'] == d['made_by'] and own_maker(g['made_by'], 'networks'): return [f"G, D = {_call(g['made_by'])}"]
-    return ["from ... import ...      # your networks: fill in",
-            f"G, D = ..., ...      # {one_line(f'''a {g['kind']} with {g['weights']:,} weights, and a {d['kind']} with {d['weights']:,}, built as for the run''')}"]
+    what = f"a {g['kind']} with {g['weights']:,} weights, and a {d['kind']} with {d['weights']:,}, built as for the run"
+    return ["from ... import ...      # your networks: fill in", f"G, D = ..., ...      # {one_line(what)}"]
 
 def _data(facts)->list:
     d = facts['data']
     if own_maker(d['made_by'], 'data'): return [f"dls = {_call(d['made_by'])}"]
-    return [f"dls = ...      # your data: fill in ({one_line(f'''{d['name']}, {d['n']} samples of shape {d['shape']} in batches of {d['bs']}''')})"]
+    what = f"{d['name']}, {d['n']} samples of shape {d['shape']} in batches of {d['bs']}"
+    return [f"dls = ...      # your data: fill in ({one_line(what)})"]
 
-def _call(made_by): return f"{made_by[0]}({', '.join(_keywords(made_by[1]))})"
+# %% ../../nbs/travel/script.ipynb #241d3059
+# of the arguments of a learner, those that are of the training
+_made = 'loss', 'opt', 'lr_g', 'lr_d', 'betas_g', 'betas_d', 'n_d', 'update', 'z_dim', 'seed', 'amp', 'range'
 
-# %% ../../nbs/travel/script.ipynb #97615717
+def _learner(made)->str:
+    "The call that makes it."
+    args = {k: made[k] for k in _made if made.get(k) is not None}
+    if made.get('x'): args['x'] = made['x']
+    own = ''.join(f'      # and {k}=..., of your own: fill in' for k in ('loss', 'opt', 'x') if made.get(k, 0) is None)
+    return f"learn = GANLearner(dls, G, D, {', '.join(_keywords(args))}){own}"
+
+def _head(facts, steps, path, changes, mults)->list: # of lines
+    "Up to the learner."
+    own = sorted({c.name for c in changes if c.kind in ('on', 'off', 'set')} - _known_tricks())
+    threads = int(facts['threads'])
+    imports = ['from pathlib import Path', 'import json', 'import torch', 'from ganlab.all import *', '']
+    if not mults: imports.remove('import json')
+    return [f'"A run of {steps:,} steps, recorded with torch {one_line(facts["versions"]["torch"])}."', *imports,
+            'here = Path(__file__).parent',
+            f"torch.set_num_threads({threads})      # sums of another number of threads differ in their last bits",
+            *_data(facts), *_nets(facts), f"load_initial(G, D, here/{path.with_suffix('.safetensors').name!r})",
+            _learner(facts['made']), *map(_adding, own)]
+
+def _known_tricks()->set: # names
+    from ganlab.trick import find_tricks
+    return {t.name for t in find_tricks()}
+
+# %% ../../nbs/travel/script.ipynb #a9d972a3
+def _schedule(rates_file:str)->list: # of lines
+    "What a scheduler did."
+    read = f"json.loads((here/{rates_file!r}).read_text()).items()"
+    return ['', "# what a scheduler did to both rates, from step to step", f"rates = {{int(s): v for s, v in {read}}}",
+            'def schedule(learn): learn.rates.mult = rates.get(learn.step, learn.rates.mult)', '']
+
+def _story(run, path, changes, mults)->list: # of lines
+    "From the first step to the last."
+    out, at, steps = _schedule(path.with_suffix('.rates.json').name) if mults else [], 0, run.step
+    train = lambda n: f"learn.fit_steps({n}{', gate=schedule' if mults else ''}, progress=False)"
+    for c in changes:
+        if c.step > at: out.append(train(c.step - at))
+        at = max(at, c.step)
+        out.append(_line(c, path.stem))
+    if steps > at: out.append(train(steps - at))
+    out.append('print(learn.state_hash())')
+    if known := run.hash_at(steps):
+        out.append(f"assert learn.state_hash() == {known!r}, "
+                   "'not the same bits: another machine, version or number of threads?'")
+    return out
+
+# %% ../../nbs/travel/script.ipynb #54fb1397
+def _script(run, path, changes, mults)->str:
+    "The text; what is not as ganlab records it is refused."
+    try:
+        lines = [*_head(run.facts, run.step, path, changes, mults), *_story(run, path, changes, mults)]
+        return '\n'.join(lines) + '\n'
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as e:
+        raise RunError(f"{run.store.where} holds what ganlab does not record ({type(e).__name__}: {one_line(e)}); "
+                       "no script was made of it") from e
+
+def _weights(run)->dict: # name -> tensor
+    "What both networks began with."
+    start = next((s['id'] for s in run.snapshots if s['kept'] == 'start'), None)
+    if start is None:
+        raise RunError(f"{run.store.where} has no snapshot of the weights that it began with, "
+                       "and a script would have nothing to begin from")
+    tensors = run.store.get_snapshot(start).tensors
+    return {n: t.contiguous() for n, t in tensors.items() if n[:2] in ('g/', 'd/')}
+
+def _snapshot_files(store, number, stem)->dict: # path -> what writes it
+    "A snapshot's two files, elsewhere."
+    return {Path(f'{stem}.safetensors'): partial(store.export_tensors, number),
+            Path(f'{stem}.json'): partial(store.export_numbers, number)}
+
+# %% ../../nbs/travel/script.ipynb #1003375a
+def _files(run, path)->dict: # path -> what writes it; the script comes last
+    "The script, and what it reads."
+    weights, mults = _weights(run), {s: v for s, v in run.mults(0).items() if s or v != 1}
+    changes = [c for c in run.changes if not c.own]
+    text = _script(run, path, changes, mults)
+    files = {path.with_suffix('.safetensors'): partial(save_file, weights)}
+    if mults: files[path.with_suffix('.rates.json')] = lambda p: p.write_text(json.dumps(mults))
+    for c in changes:
+        if c.kind != 'edited': continue
+        files |= _snapshot_files(run.store, int(c.params['snapshot']), path.parent/_by_hand(path.stem, c))
+    files[path] = lambda p: p.write_text(text, encoding='utf-8')
+    return files
+
 @patch
 def to_python(self:Run,
     path, # of the script, such as 'a.py'; its weights go beside it
@@ -103,56 +203,8 @@ def to_python(self:Run,
     path = Path(path)
     if path.suffix != '.py': raise ValueError(f"path={str(path)!r}; need the name of a script, such as 'run.py'")
     if path.is_dir(): raise ValueError(f"{path} is a folder; give the name of a script, such as {path/'run.py'}")
-    start = next((s['id'] for s in self.snapshots if s['kept'] == 'start'), None)
-    if start is None: raise RunError(f"{self.store.where} has no snapshot of the weights that it began with, and a script would have nothing to begin from")
-    initial, mults = self.store.get_snapshot(start).tensors, {s: v for s, v in self.mults(0).items() if s or v != 1}
-    try:
-        changes = [c for c in self.changes if not c.own]
-        lines = [*_head(self.facts, self.step, path, changes, mults), *_story(self, path, changes, mults)]
-        by_hand = {int(c.params['snapshot']): _by_hand(path.stem, c) for c in changes if c.kind == 'edited'}
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as e:
-        raise RunError(f"{self.store.where} holds what ganlab does not record ({type(e).__name__}: {one_line(e)}); no script was made of it") from e
-    files = {path.with_suffix('.safetensors'): lambda p: save_file({n: t.contiguous() for n, t in initial.items() if n[:2] in ('g/', 'd/')}, p)}
-    if mults: files[path.with_suffix('.rates.json')] = lambda p: p.write_text(json.dumps(mults))
-    for number, stem in by_hand.items(): files |= _snapshot_files(self.store, number, path.parent/stem)
-    files[path] = lambda p: p.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+    files = _files(self, path)
     may_write(*files, force=force)
     with placed(*files) as parts:
         for write, part in zip(files.values(), parts): write(part)
     return path
-
-def _snapshot_files(store, number, stem)->dict: # path -> what writes it
-    "A snapshot's two files, elsewhere."
-    tensors, numbers = f'{stem}.safetensors', f'{stem}.json'
-    return {Path(tensors): lambda p: store.export_tensors(number, p), Path(numbers): lambda p: store.export_numbers(number, p)}
-
-def _head(facts, steps, path, changes, mults)->list:
-    "Up to the learner."
-    made = facts['made']
-    own = [c for c in ('loss', 'opt', 'x') if made.get(c, 0) is None]
-    args = _keywords({k: made[k] for k in _made if made.get(k) is not None} | ({'x': made['x']} if made.get('x') else {}))
-    return [f'"A run of {steps:,} steps, recorded with torch {one_line(facts["versions"]["torch"])}."', 'from pathlib import Path', *(['import json'] if mults else []), 'import torch', 'from ganlab.all import *', '',
-            'here = Path(__file__).parent', f"torch.set_num_threads({int(facts['threads'])})      # sums of another number of threads differ in their last bits", *_data(facts), *_nets(facts),
-            f"load_initial(G, D, here/{path.with_suffix('.safetensors').name!r})",
-            f"learn = GANLearner(dls, G, D, {', '.join(args)})" + ''.join(f'      # and {k}=..., of your own: fill in' for k in own),
-            *(_adding(n) for n in sorted({c.name for c in changes if c.kind in ('on', 'off', 'set')} - _known()))]
-
-_made = ('loss', 'opt', 'lr_g', 'lr_d', 'betas_g', 'betas_d', 'n_d', 'update', 'z_dim', 'seed', 'amp', 'range')      # of the arguments of a learner, those that are of the training
-
-def _story(run, path, changes, mults)->list:
-    "From the first step to the last."
-    out, at, steps = [], 0, run.step
-    if mults: out += ['', "# what a scheduler did to both rates, from step to step", f"rates = {{int(s): v for s, v in json.loads((here/{path.with_suffix('.rates.json').name!r}).read_text()).items()}}",
-                      'def schedule(learn): learn.rates.mult = rates.get(learn.step, learn.rates.mult)', '']
-    train = lambda n: f"learn.fit_steps({n}{', gate=schedule' if mults else ''}, progress=False)"
-    for c in changes:
-        if c.step > at: out.append(train(c.step - at)); at = c.step
-        out.append(_line(c, path.stem))
-    if steps > at: out.append(train(steps - at))
-    out.append('print(learn.state_hash())')
-    if known := run.hash_at(steps): out.append(f"assert learn.state_hash() == {known!r}, 'not the same bits: another machine, version or number of threads?'")
-    return out
-
-def _known():
-    from ganlab.trick import find_tricks
-    return {t.name for t in find_tricks()}

@@ -90,8 +90,8 @@ def why_not(self:ADA, learn):
     if why := images_only(self.title, learn): return why
     loss = learn.tricks.loss()
     if not self.adapt or sees_level(loss, learn.bs, learn.device): return None
-    return (f"Adaptive augmentation counts how many reals D calls real, and the {loss_title(loss)} loss does not see D's "
-            "level; with adapt=False p is constant.")
+    return (f"Adaptive augmentation counts how many reals D calls real, and the {loss_title(loss)} loss does not see "
+            "D's level; with adapt=False p is constant.")
 
 @patch
 def caution(self:ADA, learn):

@@ -63,8 +63,8 @@ class BatchNorm(Grafted):
     to_g = Flag(True, "put BatchNorm behind those of G's hidden layers that have none", label='into G')
     from_d = Flag(False, "fold D's BatchNorms into the layers before them", label='out of D')
     batches = Int(8, 1, 100, 'batches on which what is put in is calibrated')
-    leave_over = Int(200, 0, 10_000, 'steps over which what cannot be folded into its layer is faded out when turned off',
-                     label='fade out')
+    leave_over = Int(200, 0, 10_000, label='fade out',
+                     help='steps over which what cannot be folded into its layer is faded out when turned off')
     gone = ()     # what has been taken out of D: `Emptied`
 
     def plan(self, learn):
@@ -73,9 +73,7 @@ class BatchNorm(Grafted):
         if isinstance(found, str): return f'{self.title}: {found}'
         measured = moments(learn, 'g', [s.module for s in found], self.batches)
         return [(s, 'after', partial(Normed, s.y, *v)) for s, v in zip(found, measured)]
-    def changed(self, learn, old):
-        for k in ('to_g', 'from_d', 'batches'):
-            if old[k] != self.params[k]: raise ValueError(f"{self.name}: {k} cannot change while it is on; turn it off first")
+    def changed(self, learn, old): self.fixed_while_on(old, 'to_g', 'from_d', 'batches')
 
 # %% ../../nbs/tricks/batch_norm.ipynb #ea9f9409
 @patch
@@ -83,7 +81,8 @@ def why_not(self:BatchNorm, learn):
     if self.enabled: return None
     if not (self.to_g or self.from_d): return f"{self.title}: into G and out of D are both off; turn one on."
     if self.to_g and isinstance(found := bare(learn), str): return f'{self.title}: {found}'
-    if self.to_g and learn.bs == 1: return f"{self.title}: a batch of 1 has no spread to divide by; choose a larger batch size."
+    if self.to_g and learn.bs == 1:
+        return f"{self.title}: a batch of 1 has no spread to divide by; choose a larger batch size."
     if self.from_d: return self.unfit(learn)
 
 @patch

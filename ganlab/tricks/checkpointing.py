@@ -92,7 +92,8 @@ def blocks(learn, key:str)->list: # modules of G or D, the network itself among 
 class Checkpointing(Trick):
     "Activations are computed again rather than kept."
     name, title, number, bystander = 'checkpointing', 'Activation checkpointing', 23, True
-    short = 'Less memory for more time: what a block computed is forgotten, and computed again when the gradient needs it.'
+    short = ('Less memory for more time: what a block computed is forgotten, '
+             'and computed again when the gradient needs it.')
     source = 'Chen 2016 (1604.06174)'
     acts = 'memory'
     purpose = 'Batches and memory'
@@ -114,5 +115,4 @@ class Checkpointing(Trick):
             for m in net.modules():
                 if getattr(called_as(m), 'func', None) is run: call_as(m)
             if isinstance(vars(net).get('forward'), Runs): del net.forward
-    def changed(self, learn, old):
-        if old['net'] != self.net: raise ValueError(f"{self.name}: net cannot change while it is on; turn it off first")
+    def changed(self, learn, old): self.fixed_while_on(old, 'net')

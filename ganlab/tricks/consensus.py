@@ -24,14 +24,15 @@ def half_square(
 )->Tensor: # scalar, differentiable in all weights
     "½‖v‖² of the field of the players' gradients."
     pairs = [(l, ws) for l, ws in zip(losses, weights) if l.requires_grad]      # a trick's term may stand in for a loss
-    vs = [g for l, ws in pairs for g in torch.autograd.grad(l, ws, create_graph=True, allow_unused=True) if g is not None]
-    return sum(v.square().sum() for v in vs)/2
+    grads = [torch.autograd.grad(l, ws, create_graph=True, allow_unused=True) for l, ws in pairs]
+    return sum(v.square().sum() for vs in grads for v in vs if v is not None)/2
 
 # %% ../../nbs/tricks/consensus.ipynb #57e84d17
 class Consensus(Trick):
     "Both losses plus the squared size of both gradients."
     name, title, number = 'consensus', 'Consensus optimisation', 42
-    short = 'Both players also pay for the size of both their gradients, so that they move towards where neither wants to move.'
+    short = ('Both players also pay for the size of both their gradients, '
+             'so that they move towards where neither wants to move.')
     source = 'Mescheder 2017 (1705.10461) §4'
     acts = 'both gradients'
     purpose = 'Stop the circling'
@@ -47,7 +48,7 @@ class Consensus(Trick):
         ctx.terms[f'g_loss/{self.name}'] = w*r
         for key, new in zip('dg', added):
             ps = learn.trained[key]
-            if key == 'd' and all(p.grad is None for p in ps): continue     # D has a step of its own only with its gradients
+            if key == 'd' and all(p.grad is None for p in ps): continue     # D has no step of its own without gradients
             for p, g in zip(ps, new):
                 if g is not None: p.grad = w*g if p.grad is None else p.grad.add_(g, alpha=w)
 

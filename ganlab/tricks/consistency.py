@@ -82,9 +82,9 @@ def apart(self:Consistency, ctx, x, y, side)->Tensor: # scalar
 # %% ../../nbs/tricks/consistency.ipynb #5d29d884
 @patch
 def d_term(self:Consistency, ctx):
-    total, x, xf = ctx.l_real.new_zeros(()), ctx.x, ctx.xf.detach()
-    if self.lambda_real: total = total + self.lambda_real*self.apart(ctx, x, self.changed_sample(x, ctx, 'real'), 'real')
-    if self.lambda_fake: total = total + self.lambda_fake*self.apart(ctx, xf, self.changed_sample(xf, ctx, 'fake'), 'fake')
+    total = ctx.l_real.new_zeros(())
+    for weight, x, side in ((self.lambda_real, ctx.x, 'real'), (self.lambda_fake, ctx.xf.detach(), 'fake')):
+        if weight: total = total + weight*self.apart(ctx, x, self.changed_sample(x, ctx, side), side)
     if self.lambda_d:
         with torch.no_grad(): pair = self.neighbours(ctx)
         total = total + self.lambda_d*self.apart(ctx, *pair, 'fake')

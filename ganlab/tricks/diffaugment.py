@@ -29,7 +29,7 @@ def shifted(
     "Each image shifted by its own amount."
     h, w = x.shape[2:]
     b, i, j = (torch.arange(n, device=x.device) for n in (len(x), h, w))
-    i, j = i - dy[:, None], j - dx[:, None]                                         # where each row and column comes from
+    i, j = i - dy[:, None], j - dx[:, None]                  # where each row and column comes from
     rows, cols = i.clamp(0, h - 1)[:, :, None], j.clamp(0, w - 1)[:, None]
     out = x[b[:, None, None], :, rows, cols].permute(0, 3, 1, 2)
     inside = ((i >= 0) & (i < h))[:, :, None] & ((j >= 0) & (j < w))[:, None]
@@ -90,7 +90,8 @@ def images_only(title:str, learn)->str|None: # one sentence, or None
 class DiffAugment(Trick):
     "Random changes of what D sees, through which G learns."
     name, title, number = 'diffaugment', 'DiffAugment', 35
-    short = 'D sees every image changed at random, reals and fakes alike, so that it cannot learn a small data set by heart.'
+    short = ('D sees every image changed at random, reals and fakes alike, '
+             'so that it cannot learn a small data set by heart.')
     source = 'Zhao 2020 (2006.10738)'
     acts = 'what D sees'
     purpose = 'Learn from little data'

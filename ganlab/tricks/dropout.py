@@ -40,7 +40,8 @@ class Dropout(Grafted):
     within = 'D'
     p = Num(0.3, 0, 0.9, 'share of the units that is dropped')
     maps = Flag(False, 'whole feature maps, rather than single pixels of them')
-    ramp = Int(200, 0, 100_000, 'steps over which p rises from 0, and falls back when turned off; 0: at once', unit='steps')
+    ramp = Int(200, 0, 100_000, 'steps over which p rises from 0, and falls back when turned off; 0: at once',
+               unit='steps')
     layer = Text('auto', "the layers it goes behind, such as '0, 3'; 'auto' is all hidden ones")
 
     def plan(self, learn):
@@ -77,7 +78,7 @@ def leave(self:Dropout, learn)->int: return self.ramp
 
 @patch
 def changed(self:Dropout, learn, old):
-    if old['layer'] != self.layer: raise ValueError(f"{self.name}: layer cannot change while it is on; turn it off first")
+    self.fixed_while_on(old, 'layer')
     self.restored(learn)
 
 @patch

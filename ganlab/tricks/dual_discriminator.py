@@ -4,25 +4,23 @@
 
 # %% ../../nbs/tricks/dual_discriminator.ipynb #9967115b
 from __future__ import annotations
-import copy, torch
+import torch
 from dataclasses import dataclass
 from fastcore.basics import patch
 from torch import nn
 from torch.nn.functional import avg_pool2d, softplus
-from torch.nn.utils import parametrize
 from ..losses import loss_name
-from ..engine.still import eval_mode
-from ..engine.rng import borrowed_rng
-from ..engine.sites import added
-from ..engine.surgery import hosts, insert, remove
 from ..engine.change import Refused
+from ..engine.carried import Others, carrier, copied
+from ..engine.rng import borrowed_rng
+from ..engine.still import eval_mode
+from ..engine.surgery import hosts, insert, remove
 from ..trick import Choice, Int, Num, Trick
 
 _name = 'dual_discriminator'
 
 # %% auto #0
-__all__ = ['positive', 'log_positive', 'D2GAN', 'second_d_loss', 'second_g_loss', 'Signed', 'Others', 'DualDiscriminator',
-           'to_mean']
+__all__ = ['positive', 'log_positive', 'D2GAN', 'second_d_loss', 'second_g_loss', 'Signed', 'DualDiscriminator', 'to_mean']
 
 # %% ../../nbs/tricks/dual_discriminator.ipynb #25330fe9
 def positive(l, scale, link): # scores (N,) -> D(x) > 0
@@ -40,40 +38,31 @@ class D2GAN:
     alpha: float = 1. # weight of KL(p_d‖p_g), in (0, 1]
     link: str = 'exp' # or 'softplus'
     name, title, g_uses_real = 'd2gan', 'D2GAN', False
-    def d_loss(self, l_real, l_fake): return positive(l_fake, self.alpha, self.link).mean() - self.alpha*log_positive(l_real, self.alpha, self.link).mean()
+    def d_loss(self, l_real, l_fake):
+        a = self.alpha
+        return positive(l_fake, a, self.link).mean() - a*log_positive(l_real, a, self.link).mean()
     def g_loss(self, l_fake, l_real=None): return -positive(l_fake, self.alpha, self.link).mean()
 
-def second_d_loss(l_real, l_fake, beta, link): return positive(l_real, beta, link).mean() - beta*log_positive(l_fake, beta, link).mean()
+def second_d_loss(l_real, l_fake, beta, link):
+    return positive(l_real, beta, link).mean() - beta*log_positive(l_fake, beta, link).mean()
 def second_g_loss(l_fake, beta, link): return beta*log_positive(l_fake, beta, link).mean()
 
 # %% ../../nbs/tricks/dual_discriminator.ipynb #677a7e89
 class Signed(nn.Module):
     "A network, its scores multiplied by `sign`."
-    def __init__(self, net, sign=1): super().__init__(); self.net = net; self.register_buffer('sign', torch.tensor(float(sign)))
+    def __init__(self, net, sign=1):
+        super().__init__()
+        self.net = net
+        self.register_buffer('sign', torch.tensor(float(sign)))
     def forward(self, x): return self.sign*self.net(x).flatten().float()
 
-class Others(nn.Module):
-    "Further discriminators; of the layer that carries them they change nothing."
-    def __init__(self, nets): super().__init__(); self.nets = nn.ModuleList(nets)
-    def forward(self, y): return y
-
-def _copied(net):
-    "A deepcopy; a parametrised layer gets a class of its own, as PyTorch's copy shares the original's, and removing the one would break the other."
-    net = copy.deepcopy(net)
-    for m in net.modules():
-        if parametrize.is_parametrized(m): m.__class__ = type(type(m).__name__, type(m).__bases__, {k: v for k, v in vars(type(m)).items() if k not in ('__dict__', '__weakref__')})
-    return net
-
-def _carrier(D)->nn.Module:
-    "A layer of D that holds no other and is called as one."
-    inner = lambda m: any(not added(n) for n, _ in m.named_children())
-    return next((m for n, m in D.named_modules() if not added(n) and not inner(m) and not isinstance(m, (nn.Sequential, nn.ModuleList, nn.ModuleDict))), None)
+def _said(e:Exception)->str: return f"{type(e).__name__}: {str(e).splitlines()[0][:200]}"
 
 def _scores(net, x)->str|None: # None, or what is wrong
     "Does `net` give one score per sample?"
     try:
         with torch.no_grad(), eval_mode(net): l = net(x)
-    except Exception as e: return f"{type(e).__name__}: {str(e).splitlines()[0][:200]}"
+    except Exception as e: return _said(e)
     return None if l.numel() == len(x) else f"it gives {tuple(l.shape)} for {len(x)} samples"
 
 # %% ../../nbs/tricks/dual_discriminator.ipynb #dae9fb3e
@@ -86,76 +75,117 @@ class DualDiscriminator(Trick):
     purpose = 'Keep samples varied'
     within = 'D'
     order = 1000     # it sees what the other tricks let D see
-    mode = Choice('d2gan', ('d2gan', 'multi_scale', 'second'), 'two opposed critics, a D for each scale, or a second D of your own')
-    link = Choice('exp', ('exp', 'softplus'), 'd2gan: what makes a score positive; exp begins at the optimum of a trained D')
+    mode = Choice('d2gan', ('d2gan', 'multi_scale', 'second'),
+                  'two opposed critics, a D for each scale, or a second D of your own')
+    link = Choice('exp', ('exp', 'softplus'),
+                  'd2gan: what makes a score positive; exp begins at the optimum of a trained D')
     alpha = Num(1, 0.01, 1, 'd2gan: weight of KL(data‖G), which covers modes', label='α')
     beta = Num(1, 0.01, 1, 'd2gan: weight of KL(G‖data), which avoids bad samples', label='β')
     n_scales = Int(2, 2, 4, 'multi_scale: discriminators, each at half the size of the one before', label='scales')
-
-    def __init__(self,
-        second:nn.Module=None, # a discriminator of the user's own: view(x) -> one score per sample
-        view=None,             # what it sees of the samples (B, ...), differentiable; None: the samples
-        **params,              # values of the parameters; with `second` the mode is 'second' where none is given
-    ):
-        if second is not None and not isinstance(second, nn.Module): raise TypeError(f"second is a {type(second).__name__}; need an nn.Module")
-        if view is not None and (second is None or not callable(view)): raise ValueError(f"view={view!r}; need a function of the samples, together with second=")
-        super().__init__(**({'mode': 'second'} if second is not None else {}) | params)
-        self.second, self.view, self.seen, self.shape = second, view or (lambda x: x), {}, None
-
     owns = property(lambda self: ('loss',) if self.mode == 'd2gan' else ())
-    def views(self, x): # the samples, as each further D sees them
-        return [avg_pool2d(x, 2**k) for k in range(1, self.n_scales)] if self.mode == 'multi_scale' else [self.view(x)]
-    def others(self, learn): return next(iter(hosts(learn.D, self.name)))._modules[f'ganlab_{self.name}'].nets
-    def judge(self, learn, x): return [net(v.clone()) for net, v in zip(self.others(learn), self.views(x))]  # a clone, for a D that works in place
+
+# %% ../../nbs/tricks/dual_discriminator.ipynb #d69cfadf
+@patch
+def __init__(self:DualDiscriminator,
+    second:nn.Module=None, # a discriminator of the user's own: view(x) -> one score per sample
+    view=None,             # what it sees of the samples (B, ...), differentiable; None: the samples
+    **params,              # values of the parameters; with `second` the mode is 'second' where none is given
+):
+    if second is not None and not isinstance(second, nn.Module):
+        raise TypeError(f"second is a {type(second).__name__}; need an nn.Module")
+    if view is not None and (second is None or not callable(view)):
+        raise ValueError(f"view={view!r}; need a function of the samples, together with second=")
+    if second is not None: params = dict(mode='second') | params
+    Trick.__init__(self, **params)
+    self.second, self.view, self.seen, self.shape = second, view or (lambda x: x), {}, None
+
+@patch
+def views(self:DualDiscriminator, x): # the samples, as each further D sees them
+    if self.mode == 'multi_scale': return [avg_pool2d(x, 2**k) for k in range(1, self.n_scales)]
+    return [self.view(x)]
+
+@patch
+def others(self:DualDiscriminator, learn): return getattr(hosts(learn.D, self.name)[0], f'ganlab_{self.name}').nets
+
+@patch
+def judge(self:DualDiscriminator, learn, x):
+    return [net(v.clone()) for net, v in zip(self.others(learn), self.views(x))]  # a clone, for a D that works in place
 
 # %% ../../nbs/tricks/dual_discriminator.ipynb #aa752ec7
 @patch
 def why_not(self:DualDiscriminator, learn):
-    shape = tuple(learn.source.shape)
-    if self.mode == 'second' and self.second is None: return "Dual discriminator: there is no second D; learn.tricks.add(DualDiscriminator(second=my_D)) brings one."
-    if self.mode == 'multi_scale':
-        if self.second is not None: return "Dual discriminator: multi_scale makes copies of D; for a D of your own take mode='second' or 'd2gan'."
-        if len(shape) != 3: return f"Dual discriminator: multi_scale needs images, and the data has samples of shape {shape}."
-        if min(shape[1:]) < 2**(self.n_scales - 1): return f"Dual discriminator: images of {shape[1]}x{shape[2]} cannot be halved {self.n_scales - 1} times."
-    if _carrier(learn.D) is None: return "Dual discriminator: D has no layer to carry another network."
-    key = shape, self.mode, self.n_scales, self.enabled, id(self.second)
+    if self.mode == 'second' and self.second is None:
+        return "Dual discriminator: there is no second D; learn.tricks.add(DualDiscriminator(second=my_D)) brings one."
+    if self.mode == 'multi_scale' and (why := self.no_scales(learn.source.shape)): return f"Dual discriminator: {why}"
+    if carrier(learn.D) is None: return "Dual discriminator: D has no layer to carry another network."
+    key = tuple(learn.source.shape), self.mode, self.n_scales, self.enabled, id(self.second)
     if learn.found.get(_name, (None,))[0] != key: learn.found[_name] = key, self.misfit(learn)
-    return learn.found[_name][1]
+    why = learn.found[_name][1]
+    return why and f"Dual discriminator: {why}."
 
 @patch
-def misfit(self:DualDiscriminator, learn)->str|None:
-    "Why the further networks cannot judge samples of the present size."
-    x = torch.zeros(2, *learn.source.shape, device=learn.device)
-    with borrowed_rng(learn.streams, 'trace', device=learn.device):
-        if self.mode == 'multi_scale':
-            nets = self.others(learn) if self.enabled else [learn.D]*(self.n_scales - 1)
-            for net, v in zip(nets, self.views(x)):
-                if wrong := _scores(net, v): return f"Dual discriminator: multi_scale needs a D for any size (one that ends in a mean or sum over pixels); on {v.shape[2]}x{v.shape[3]} it fails: {wrong}."
-        elif self.second is not None or self.enabled:
-            if not self.enabled: self.second.to(learn.device)
-            try: v = self.view(x)
-            except Exception as e: return f"Dual discriminator: view fails on samples of {tuple(learn.source.shape)}: {type(e).__name__}: {e}."
-            if wrong := _scores(self.others(learn)[0] if self.enabled else self.second, v): return f"Dual discriminator: the second D does not take samples of {tuple(v.shape[1:])}: {wrong}."
+def no_scales(self:DualDiscriminator, shape)->str|None: # the rest of a sentence
+    "Why samples of that shape, or a D of one's own, have no other scales."
+    if self.second is not None:
+        return "multi_scale makes copies of D; for a D of your own take mode='second' or 'd2gan'."
+    if len(shape) != 3: return f"multi_scale needs images, and the data has samples of shape {tuple(shape)}."
+    if min(shape[1:]) < 2**(self.n_scales - 1):
+        return f"images of {shape[1]}x{shape[2]} cannot be halved {self.n_scales - 1} times."
 
 @patch
 def caution(self:DualDiscriminator, learn):
-    if self.mode == 'd2gan' and self.link == 'exp' and loss_name(learn.base_loss) not in ('non_saturating', 'minimax'):
-        return f"D's scores under the {loss_name(learn.base_loss)} loss are no log-ratios of densities, so both critics start away from their optimum."
+    if self.mode != 'd2gan' or self.link != 'exp': return None
+    name = loss_name(learn.base_loss)
+    if name in ('non_saturating', 'minimax'): return None
+    return (f"D's scores under the {name} loss are no log-ratios of densities, so both critics start away from their "
+            "optimum.")
+
+# %% ../../nbs/tricks/dual_discriminator.ipynb #2c4c0bec
+@patch
+def misfit(self:DualDiscriminator, learn)->str|None: # the rest of a sentence
+    "Why the further networks cannot judge samples of the present size."
+    x = torch.zeros(2, *learn.source.shape, device=learn.device)
+    with borrowed_rng(learn.streams, 'trace', device=learn.device):
+        if self.mode == 'multi_scale': return self.misfit_of_scales(learn, x)
+        if self.second is not None or self.enabled: return self.misfit_of_second(learn, x)
+
+@patch
+def misfit_of_scales(self:DualDiscriminator, learn, x)->str|None:
+    nets = self.others(learn) if self.enabled else [learn.D]*(self.n_scales - 1)
+    for net, v in zip(nets, self.views(x)):
+        if wrong := _scores(net, v):
+            return (f"multi_scale needs a D for any size (one that ends in a mean or sum over pixels); on "
+                    f"{v.shape[2]}x{v.shape[3]} it fails: {wrong}")
+
+@patch
+def misfit_of_second(self:DualDiscriminator, learn, x)->str|None:
+    if not self.enabled: self.second.to(learn.device)
+    try: v = self.view(x)
+    except Exception as e: return f"view fails on samples of {tuple(learn.source.shape)}: {type(e).__name__}: {e}"
+    wrong = _scores(self.others(learn)[0] if self.enabled else self.second, v)
+    if wrong: return f"the second D does not take samples of {tuple(v.shape[1:])}: {wrong}"
 
 # %% ../../nbs/tricks/dual_discriminator.ipynb #e604972d
 @patch
 def attach(self:DualDiscriminator, learn, undo):
-    sign = -1 if self.mode == 'd2gan' else 1
-    if self.second is not None:
-        mine, theirs = ({id(p) for p in net.parameters()} for net in (self.second, nn.ModuleList([learn.D, learn.G])))
-        if mine & theirs: raise Refused("the second D shares weights with D or G; give it its own")
-        nets = [Signed(self.second)]
-    else:
-        try: nets = [Signed(_copied(learn.D), sign) for _ in range(self.n_scales - 1 if self.mode == 'multi_scale' else 1)]
-        except Exception as e: raise Refused(f"D cannot be copied ({type(e).__name__}: {str(e).splitlines()[0][:200]}); give a second D of your own: DualDiscriminator(second=my_D)") from e
-    host = _carrier(learn.D)
-    insert(host, _name, Others(nets), 'after')
+    nets = self.copies(learn) if self.second is None else [self.own(learn)]
+    insert(carrier(learn.D), _name, Others(nets), 'after')
     learn.found.pop(_name, None)
+
+@patch
+def own(self:DualDiscriminator, learn)->Signed: # the user's
+    mine, theirs = ({id(p) for p in net.parameters()} for net in (self.second, nn.ModuleList([learn.D, learn.G])))
+    if mine & theirs: raise Refused("the second D shares weights with D or G; give it its own")
+    return Signed(self.second)
+
+@patch
+def copies(self:DualDiscriminator, learn)->list: # of `Signed`
+    sign = -1 if self.mode == 'd2gan' else 1
+    n = self.n_scales - 1 if self.mode == 'multi_scale' else 1
+    try: return [Signed(copied(learn.D), sign) for _ in range(n)]
+    except Exception as e:
+        yours = "give a second D of your own: DualDiscriminator(second=my_D)"
+        raise Refused(f"D cannot be copied ({_said(e)}); {yours}") from e
 
 @patch
 def detach(self:DualDiscriminator, learn):
@@ -164,9 +194,7 @@ def detach(self:DualDiscriminator, learn):
     learn.found.pop(_name, None)
 
 @patch
-def changed(self:DualDiscriminator, learn, old):
-    for k in ('mode', 'n_scales', 'link'):
-        if old[k] != self.params[k]: raise ValueError(f"{_name}: {k} cannot change while it is on; turn it off first")
+def changed(self:DualDiscriminator, learn, old): self.fixed_while_on(old, 'mode', 'n_scales', 'link')
 
 # %% ../../nbs/tricks/dual_discriminator.ipynb #e1d02af6
 @patch
@@ -177,7 +205,8 @@ def inputs(self:DualDiscriminator, x, ctx):
 @patch
 def loss(self:DualDiscriminator, base): return D2GAN(self.alpha, self.link) if self.mode == 'd2gan' else base
 
-def to_mean(first, others): return torch.stack([first, *others]).mean() - first # the term that makes of the first loss the mean over all
+def to_mean(first, others): # the term that makes of the first loss the mean over all
+    return torch.stack([first, *others]).mean() - first
 
 @patch
 def d_term(self:DualDiscriminator, ctx):

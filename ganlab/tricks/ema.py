@@ -9,11 +9,17 @@ import torch
 from fastcore.basics import patch
 from torch.nn.utils.parametrize import ParametrizationList
 from torch.nn.utils.spectral_norm import SpectralNorm as LegacySpectralNorm
+from ..engine.inside import hooks_before
+from ..engine.layers import writes
 from ..engine.rng import borrowed_rng
-from ..engine.snapshots import canonical, named_params
+from ..engine.named_state import canonical, named_params
 from ..engine.still import held, swapped
 from ..trick import Choice, Num, Trick
 
+# %% auto #0
+__all__ = ['EMA', 'parametrised', 'renormed']
+
+# %% ../../nbs/tricks/ema.ipynb #5044a702
 class EMA(Trick):
     "G's weights, averaged over the steps."
     name, title, number = 'ema', 'EMA of G', 34
@@ -25,47 +31,58 @@ class EMA(Trick):
     memory = Choice('beta', ('beta', 'half_life'), 'what says how long it remembers')
     beta = Num(0.999, 0, 0.99999, 'share of itself that the average keeps at each step', label='β')
     half_life = Num(10, 0.01, 1000, 'images until a weight counts half', unit='kimg', log=True)
-    rampup = Num(0.05, 0, 1, 'the half-life is at most this share of the images seen since it was turned on; 0: no such limit')
+    rampup = Num(0.05, 0, 1,
+                 'the half-life is at most this share of the images seen since it was turned on; 0: no such limit')
+    learn, weights, images = None, {}, 0        # canonical name -> average; how many images it has seen
+    ps, seen = None, None                       # G's parameters, and how they stood after the last step
+    wrapped = set()                             # those that were parametrised then
 
     def attach(self, learn, undo):
         self.learn, self.weights = learn, {n: p.detach().clone() for n, p in named_params(learn.G).items()}
     def detach(self, learn): self.learn, self.weights, self.seen, self.ps, self.images = None, {}, None, None, 0
 
-    def keeps(self, n:int)->float: # after a step that has seen `n` images
-        "The share β of itself that the average keeps."
-        b = self.beta if self.memory == 'beta' else 0.5**(n/(1000*self.half_life))
-        return min(b, 0.5**(n/max(self.rampup*self.images, 1e-8))) if self.rampup else b
+# %% ../../nbs/tricks/ema.ipynb #1a8eb199
+@patch
+def keeps(self:EMA, n:int)->float: # after a step that has seen `n` images
+    "The share β of itself that the average keeps."
+    b = self.beta if self.memory == 'beta' else 0.5**(n/(1000*self.half_life))
+    return min(b, 0.5**(n/max(self.rampup*self.images, 1e-8))) if self.rampup else b
 
-    def around_step(self, updates, ctx):
-        learn, before = ctx.learn, ctx.learn.n_batches
-        ps = learn.params['g']       # as long as nothing is changed, the same dict
-        self.weights = self.now(ps)
-        if ps is not self.ps: self.ps, self.wrapped = ps, parametrised(learn.G)
-        out, n = updates(), (learn.n_batches - before)*learn.bs
-        if learn.half != 'd':     # G has moved
-            with torch.no_grad(): torch._foreach_lerp_(list(self.weights.values()), list(ps.values()), 1 - self.keeps(n))
-        self.images += n
-        self.seen = {n: (p, p._version) for n, p in ps.items()}
-        return out
-
-# %% auto #0
-__all__ = ['EMA', 'parametrised', 'renormed']
+@patch
+def around_step(self:EMA, updates, ctx):
+    learn, before = ctx.learn, ctx.learn.n_batches
+    ps = learn.params['g']       # as long as nothing is changed, the same dict
+    self.weights = self.now(ps)
+    if ps is not self.ps: self.ps, self.wrapped = ps, parametrised(learn.G)
+    out, n = updates(), (learn.n_batches - before)*learn.bs
+    if learn.half != 'd':     # G has moved
+        with torch.no_grad(): torch._foreach_lerp_(list(self.weights.values()), list(ps.values()), 1 - self.keeps(n))
+    self.images += n
+    self.seen = {n: (p, writes(p)) for n, p in ps.items()}
+    return out
 
 # %% ../../nbs/tricks/ema.ipynb #12f9e728
-EMA.learn, EMA.weights, EMA.seen, EMA.ps, EMA.wrapped, EMA.images = None, {}, None, None, set(), 0
-
-def parametrised(net)->set: return {id(p) for m in net.modules() if isinstance(m, ParametrizationList) for p in m.parameters(recurse=False)} # ids
+def parametrised(net)->set: # ids of the parameters that a parametrisation makes a weight of
+    lists = (m for m in net.modules() if isinstance(m, ParametrizationList))
+    return {id(p) for m in lists for p in m.parameters(recurse=False)}
 
 @patch
 def now(self:EMA, ps:dict)->dict: # canonical name -> tensor, in the order of `ps`
     "The averages, as G's parameters `ps` stand: one that is new, or written since the last step, begins where it is."
-    def goes_on(n, p):
-        if n not in self.weights or self.weights[n].shape != p.shape: return False
-        if self.seen is None: return True
-        was, version = self.seen.get(n, (None, 0))
-        return was is p and (version == p._version or id(p) not in self.wrapped and id(p) in parametrised(self.learn.G))
-    return {n: self.weights[n] if goes_on(n, p) else p.detach().clone() for n, p in ps.items()}
+    return {n: self.weights[n] if self.goes_on(n, p) else p.detach().clone() for n, p in ps.items()}
 
+@patch
+def goes_on(self:EMA, n:str, p)->bool: # G's parameter `p`, called `n`
+    "Is it the weight that was averaged, and did nobody write it between two steps?"
+    if n not in self.weights or self.weights[n].shape != p.shape: return False
+    if self.seen is None: return True
+    was, count = self.seen.get(n, (None, 0))
+    return was is p and (count == writes(p) or self.just_wrapped(p))
+
+@patch
+def just_wrapped(self:EMA, p)->bool: return id(p) not in self.wrapped and id(p) in parametrised(self.learn.G)
+
+# %% ../../nbs/tricks/ema.ipynb #9ee5b332
 @patch
 def state_dict(self:EMA):
     if self.learn is None: return {}
@@ -81,18 +98,22 @@ def load_state_dict(self:EMA, s):
 @contextmanager
 def renormed(net): # a network with other weights than its own
     "Within the block spectral norms divide by the σ̂ of the weights that are there; their own vectors stay."
-    lists = [m for m in net.modules() if isinstance(m, ParametrizationList) and any(True for _ in m.buffers())]
-    hooks = [(m, h) for m in net.modules() for h in m._forward_pre_hooks.values() if isinstance(h, LegacySpectralNorm)]
-    with held(*lists, *[m for m, _ in hooks]):
+    new = [m for m in net.modules() if isinstance(m, ParametrizationList) and any(True for _ in m.buffers())]
+    old = [(m, h) for m in net.modules() for h in _hooks_of_old(m)]
+    with held(*new, *[m for m, _ in old]):
         with torch.no_grad():
-            for m, h in hooks:
-                _until_still(lambda: h.compute_weight(m, True))
-            for p in lists:
-                modes = [(m, m.training) for m in p.modules()]
-                p.train()
-                _until_still(p)
-                for m, was in modes: m.training = was
+            for m, h in old: _until_still(lambda: h.compute_weight(m, True))
+            for p in new: _iterated(p)
         yield
+
+def _hooks_of_old(m)->list: # those of `torch.nn.utils.spectral_norm`
+    return [h for h in hooks_before(m) if isinstance(h, LegacySpectralNorm)]
+
+def _iterated(p:ParametrizationList):
+    modes = [(m, m.training) for m in p.modules()]
+    p.train()
+    _until_still(p)
+    for m, was in modes: m.training = was
 
 def _until_still(weight, most=300):
     "Power iterations, until another one no longer changes the size of the weight that they give."
@@ -102,11 +123,13 @@ def _until_still(weight, most=300):
         if abs(size - last) <= 1e-6*size: return
         last = size
 
+# %% ../../nbs/tricks/ema.ipynb #9c2fcd03
 @patch
 @contextmanager
 def averaged(self:EMA, learn):
     "Within the block G computes with the averages."
     ws = self.now(named_params(learn.G))
-    lent = {n: ws[canonical(n)] if p.requires_grad else ws[canonical(n)].clone() for n, p in learn.G.named_parameters()}
+    def lent(n, p): return ws[canonical(n)] if p.requires_grad else ws[canonical(n)].clone()
+    tensors = {n: lent(n, p) for n, p in learn.G.named_parameters()}
     with borrowed_rng(learn.streams, 'ema/averaged', learn.step, 0, learn.device), \
-         swapped(learn.G, lent), renormed(learn.G): yield
+         swapped(learn.G, tensors), renormed(learn.G): yield

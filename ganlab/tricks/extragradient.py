@@ -7,27 +7,34 @@ from __future__ import annotations
 from contextlib import contextmanager
 from functools import cache
 import torch
+from fastcore.basics import patch
 from ..engine.still import held
 from ..trick import Trick
 from .unrolled import remembered
 
+# %% auto #0
+__all__ = ['kept', 'Extragradient']
+
+# %% ../../nbs/tricks/extragradient.ipynb #daa3322f
 @contextmanager
 def kept(source):
-    "Within the block `source` is asked for each batch once, and gives it as often as wanted: not all loaders can go back."
+    "Within the block `source` is asked for each batch once, and gives it as often as wanted: not all can go back."
     source.batch = cache(source.batch)
     try: yield
     finally: del source.batch
 
+# %% ../../nbs/tricks/extragradient.ipynb #88cf912f
 class Extragradient(Trick):
     "Steps along the gradients one step ahead."
     name, title, number = 'extragradient', 'Extragradient', 41
-    short = 'Both players look one step ahead, take the gradient there, and make that step from where they stood; a step takes twice as long.'
+    short = ('Both players look one step ahead, take the gradient there, and make that step from where they stood; '
+             'a step takes twice as long.')
     source = 'Korpelevich 1976; Gidel 2019 (1802.10551), ExtraAdam'
     acts = 'the whole step'
     purpose = 'Stop the circling'
     together = True
     order = 1000     # around what others do in a step, and after what they do to the weights
-    real, lead = None, None     # in the second half: 'd' or 'g' -> the weights, and how far ahead of them the gradients are taken
+    real, lead = None, None     # in the second half: 'd' or 'g' -> the weights, and how far ahead gradients are taken
 
     @torch.no_grad()
     def around_step(self, updates, ctx):
@@ -44,20 +51,19 @@ class Extragradient(Trick):
         self.real = self.lead = None
         return c
 
-    @torch.no_grad()
-    def back(self, ctx): # before an optimiser's step
-        if self.lead: torch._foreach_copy_(list(self.net(ctx).parameters()), self.real[ctx.phase])
-    @torch.no_grad()
-    def ahead(self, ctx): # after it
-        if not self.lead: return
-        ps = list(self.net(ctx).parameters())
-        torch._foreach_copy_(self.real[ctx.phase], ps)
-        torch._foreach_add_(ps, self.lead[ctx.phase])
-    def net(self, ctx): return ctx.learn.D if ctx.phase == 'd' else ctx.learn.G
-    def before_d(self, ctx): self.back(ctx)
-    def before_g(self, ctx): self.back(ctx)
-    def after_d(self, ctx): self.ahead(ctx)
-    def after_g(self, ctx): self.ahead(ctx)
+# %% ../../nbs/tricks/extragradient.ipynb #135866e6
+@patch
+@torch.no_grad()
+def back(self:Extragradient, ctx): # before an optimiser's step
+    if self.lead: torch._foreach_copy_(list(ctx.net.parameters()), self.real[ctx.phase])
 
-# %% auto #0
-__all__ = ['kept', 'Extragradient']
+@patch
+@torch.no_grad()
+def ahead(self:Extragradient, ctx): # after it
+    if not self.lead: return
+    ps = list(ctx.net.parameters())
+    torch._foreach_copy_(self.real[ctx.phase], ps)
+    torch._foreach_add_(ps, self.lead[ctx.phase])
+
+Extragradient.before_d = Extragradient.before_g = Extragradient.back
+Extragradient.after_d = Extragradient.after_g = Extragradient.ahead

@@ -6,12 +6,16 @@
 from __future__ import annotations
 import torch
 from torch import Tensor
+from fastcore.basics import patch
 from ..losses import loss_name, loss_title, scores_of
-from ..engine.rng import borrowed_rng
-from ..engine.sites import at, instead, layers, taken
+from ..engine.sites import at, hooked, instead, layers, taken
 from ..engine.still import held
 from ..trick import Choice, Int, Num, Text, Trick
 
+# %% auto #0
+__all__ = ['feature_gap', 'mean_features', 'OnlyD', 'FeatureMatching']
+
+# %% ../../nbs/tricks/feature_matching.ipynb #84e132d5
 def feature_gap(
     real:Tensor, # mean features of reals (F,)
     fake:Tensor, # mean features of fakes (F,)
@@ -27,18 +31,15 @@ def mean_features(
     side:str,    # 'real' or 'fake': whose way into D they go
 )->list: # of (F,), one a layer: what goes into it, averaged over the batch
     "What D's layers see of `x`, on average; nothing that D keeps advances."
-    learn, seen = ctx.learn, {}
-    def note(m, args, kwargs): seen[m] = taken(args, kwargs).flatten(1).float().mean(0)     # at once: a later layer may work in place
-    handles = [m.register_forward_pre_hook(note, with_kwargs=True) for m in layers]
-    try:
-        with held(learn.D), borrowed_rng(learn.streams, f'feature_matching/{side}', ctx.step, ctx.k, learn.device): ctx.score(x, side)
-    finally:
-        for h in handles: h.remove()
-    if len(seen) < len(layers): raise ValueError("a layer whose features are to match did not run in this update; name one that always does")
+    seen = {}
+    def note(m, args, kwargs):     # the mean at once: a later layer may work in place
+        seen[m] = taken(args, kwargs).flatten(1).float().mean(0)
+    with held(ctx.learn.D), ctx.drawing(f'feature_matching/{side}'), \
+         hooked([m.register_forward_pre_hook(note, with_kwargs=True) for m in layers]):
+        ctx.score(x, side)
+    if len(seen) < len(layers):
+        raise ValueError("a layer whose features are to match did not run in this update; name one that always does")
     return [seen[m] for m in layers]
-
-# %% auto #0
-__all__ = ['feature_gap', 'mean_features', 'OnlyD', 'FeatureMatching']
 
 # %% ../../nbs/tricks/feature_matching.ipynb #af576ee1
 class OnlyD:
@@ -52,6 +53,7 @@ class OnlyD:
     def d_loss(self, l_real, l_fake): return self.base.d_loss(l_real, l_fake)
     def g_loss(self, l_fake, l_real=None): return l_fake.new_zeros(())
 
+# %% ../../nbs/tricks/feature_matching.ipynb #7acccf88
 class FeatureMatching(Trick):
     "G matches D's mean features."
     name, title, number = 'feature_matching', 'Feature matching', 8
@@ -65,25 +67,42 @@ class FeatureMatching(Trick):
     mode = Choice('replace', ('replace', 'add'), "instead of G's loss, or in addition to it")
     weight = Num(1, 0, 100, 'weight of the difference', label='λ')
     norm = Choice('L1', ('L1', 'L2'), 'mean absolute difference, or squared length of the difference')
-    layer = Text('auto', "the layer of D whose input is matched: its name, or several with commas; auto takes the last one with weights")
+    layer = Text('auto', "the layer of D whose input is matched: its name, or several with commas; "
+                         "auto takes the last one with weights")
     ramp = Int(0, 0, 100_000, 'steps over which the weight rises from 0', unit='steps')
 
-    def layers(self, learn)->list|str: # modules, or one sentence saying that there are none
-        "The layers of D whose input is matched."
-        if self.layer == 'auto':
-            found = layers(learn, 'd')
-            return [found[-1].module] if found else f"Feature matching: D has no linear or convolutional layer that is used once{instead(learn, 'd')}; name one of its layers."
-        found = [at(learn, 'd', n.strip()) for n in self.layer.split(',')]
-        return next((f'Feature matching: {s}' for s in found if isinstance(s, str)), None) or [s.module for s in found]
-    def why_not(self, learn):
-        layers = self.layers(learn)
-        return layers if isinstance(layers, str) else None
-    def caution(self, learn):
-        if self.mode == 'replace' and (deaf := learn.tricks.slots['scores']): return f"Feature matching replaces G's loss, so that {deaf[0].title} has nothing to act on."
-    def loss(self, base): return OnlyD(base) if self.mode == 'replace' else base
-    def g_term(self, ctx):
-        layers = self.layers(ctx.learn)
-        with torch.no_grad(): real = mean_features(ctx, layers, ctx.x, 'real')
-        fake = mean_features(ctx, layers, ctx.xf, 'fake')
-        w = self.weight*self.risen(ctx.step)
-        return w*sum(feature_gap(r, f, self.norm) for r, f in zip(real, fake))
+# %% ../../nbs/tricks/feature_matching.ipynb #7ba8dcc2
+@patch
+def layers(self:FeatureMatching, learn)->list|str: # modules, or one sentence saying that there are none
+    "The layers of D whose input is matched."
+    if self.layer == 'auto':
+        found = layers(learn, 'd')
+        if found: return [found[-1].module]
+        return ("Feature matching: D has no linear or convolutional layer that is used once"
+                f"{instead(learn, 'd')}; name one of its layers.")
+    found = [at(learn, 'd', n.strip()) for n in self.layer.split(',')]
+    said = next((s for s in found if isinstance(s, str)), None)
+    return [s.module for s in found] if said is None else f'Feature matching: {said}'
+
+@patch
+def why_not(self:FeatureMatching, learn):
+    layers = self.layers(learn)
+    return layers if isinstance(layers, str) else None
+
+@patch
+def caution(self:FeatureMatching, learn):
+    deaf = learn.tricks.slots['scores']
+    if self.mode == 'replace' and deaf:
+        return f"Feature matching replaces G's loss, so that {deaf[0].title} has nothing to act on."
+
+# %% ../../nbs/tricks/feature_matching.ipynb #eab15eb5
+@patch
+def loss(self:FeatureMatching, base): return OnlyD(base) if self.mode == 'replace' else base
+
+@patch
+def g_term(self:FeatureMatching, ctx):
+    layers = self.layers(ctx.learn)
+    with torch.no_grad(): real = mean_features(ctx, layers, ctx.x, 'real')
+    fake = mean_features(ctx, layers, ctx.xf, 'fake')
+    w = self.weight*self.risen(ctx.step)
+    return w*sum(feature_gap(r, f, self.norm) for r, f in zip(real, fake))

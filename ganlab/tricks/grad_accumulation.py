@@ -6,9 +6,13 @@
 from __future__ import annotations
 import torch
 from fastcore.basics import patch
-from torch import nn
+from ..engine.layers import BatchNorms, first_of
 from ..trick import Int, Trick
 
+# %% auto #0
+__all__ = ['GradAccumulation']
+
+# %% ../../nbs/tricks/grad_accumulation.ipynb #04737a9a
 class GradAccumulation(Trick):
     "Each update takes the mean gradient over several batches."
     name, title, number = 'grad_accumulation', 'Gradient accumulation', 22
@@ -21,13 +25,6 @@ class GradAccumulation(Trick):
     n = Int(2, 2, 64, 'batches whose mean gradient is taken', log=True)
     reals = None     # what D's last update saw after its first batch: (step, k, [(reals, latents)])
 
-    def caution(self, learn):
-        if names := [t.title for t in learn.tricks.enabled if t.couples]:
-            return f"{' and '.join(names)} {'compares' if len(names) == 1 else 'compare'} the samples of a batch, and will know only those of one micro-batch."
-        for which, net in (('G', learn.G), ('D', learn.D)):
-            name = next((n for n, m in net.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)), None)
-            if name is not None: return f"{which}.{name} is a BatchNorm: its statistics will be those of one micro-batch, so that this is not quite a larger batch."
-
     def around_d(self, update, ctx):
         self.reals, more = None, []
         self.accumulate(update, ctx, more)
@@ -37,15 +34,23 @@ class GradAccumulation(Trick):
         self.accumulate(update, ctx, known[2] if known and known[:2] == (ctx.step, ctx.k) else [])
     def restored(self, learn): self.reals = None
 
-# %% auto #0
-__all__ = ['GradAccumulation']
+# %% ../../nbs/tricks/grad_accumulation.ipynb #71684aaa
+@patch
+def caution(self:GradAccumulation, learn):
+    if names := [t.title for t in learn.tricks.enabled if t.couples]:
+        compare = 'compares' if len(names) == 1 else 'compare'
+        return f"{' and '.join(names)} {compare} the samples of a batch, and will know only those of one micro-batch."
+    for which, net in (('G', learn.G), ('D', learn.D)):
+        name = first_of(net, BatchNorms)
+        if name is not None:
+            return (f"{which}.{name} is a BatchNorm: its statistics will be those of one micro-batch, "
+                    "so that this is not quite a larger batch.")
 
 # %% ../../nbs/tricks/grad_accumulation.ipynb #cd14bc0e
 @patch
 def accumulate(self:GradAccumulation, update, ctx, more:list):
     "Let `update` compute the gradient on each micro-batch, and leave the mean where it leaves its own."
-    learn, first = ctx.learn, (ctx.k, ctx.x, ctx.z, ctx.xf)
-    ps = learn.trained[ctx.phase]
+    first, ps = (ctx.k, ctx.x, ctx.z, ctx.xf), ctx.weights
     total, noted, scores = [p.grad for p in ps], {}, []
     try:
         for i in range(self.n):
@@ -54,23 +59,29 @@ def accumulate(self:GradAccumulation, update, ctx, more:list):
             update()
             if not i: first = *first[:3], ctx.xf     # half a step of G makes its fakes itself
             total = [_plus(t, p.grad, 1/self.n) for t, p in zip(total, ps)]
-            for k, v in ctx.terms.items(): noted[k] = noted.get(k, 0) + v/self.n
-            scores.append([None if l is None else l.detach() for l in (ctx.l_real, ctx.l_fake)])
+            noted |= {k: noted.get(k, 0) + v/self.n for k, v in ctx.terms.items()}
+            scores.append([_detached(l) for l in (ctx.l_real, ctx.l_fake)])
     finally: ctx.k, ctx.x, ctx.z, ctx.xf = first
     for p, g in zip(ps, total): p.grad = g
     ctx.terms.update(noted)
-    ctx.l_real, ctx.l_fake = (None if ls[0] is None else torch.cat(ls) for ls in zip(*scores))
+    ctx.l_real, ctx.l_fake = map(_joined, zip(*scores))
+
+def _detached(l): return None if l is None else l.detach() # scores, or None
+def _joined(ls): return None if ls[0] is None else torch.cat(ls) # those of the micro-batches, or Nones
 
 def _plus(a, b, w): # gradients, or None
     if b is None: return a
     return b.mul_(w) if a is None else a.add_(b, alpha=w)
 
+# %% ../../nbs/tricks/grad_accumulation.ipynb #3130ab82
 @patch
 def enter(self:GradAccumulation, ctx, k:int, i:int, more:list):
     "Put the next micro-batch into `ctx`; in the D phase with fakes, without a graph."
-    learn, who, ctx.who = ctx.learn, ctx.who, ''         # what fails here is the data or the networks
-    learn.under_way = ctx
-    if i == len(more): more.append((lambda c: (c.x, c.z))(learn.open_update(k, 'd')))
+    learn, who = ctx.learn, ctx.who
+    ctx.who, learn.under_way = '', ctx
+    if i == len(more):
+        c = learn.open_update(k, 'd')
+        more.append((c.x, c.z))
     ctx.k, (ctx.x, ctx.z), ctx.xf = k, more[i], None        # G makes its fakes in its own update
     if ctx.phase == 'd':
         learn.rng.seed('d', ctx.step, k)

@@ -15,9 +15,17 @@ def clip(
 ):
     "Cut the gradients of one network to the length c, or each number to ±c."
     if not grads: return
-    if by == 'value': torch._foreach_clamp_min_(grads, -c), torch._foreach_clamp_max_(grads, c)
-    else: torch._foreach_mul_(grads, (c/torch.stack(torch._foreach_norm(grads)).norm()).clamp(max=1.))    # 1 changes no bit
+    if by == 'value':
+        torch._foreach_clamp_min_(grads, -c)
+        torch._foreach_clamp_max_(grads, c)
+    else:
+        length = torch.stack(torch._foreach_norm(grads)).norm()
+        torch._foreach_mul_(grads, (c/length).clamp(max=1.))    # 1 changes no bit
 
+# %% auto #0
+__all__ = ['clip', 'GradClip']
+
+# %% ../../nbs/tricks/grad_clip.ipynb #c3313ed0
 class GradClip(Trick):
     "Gradients cut to a length."
     name, title, number = 'grad_clip', 'Gradient clipping', 43
@@ -32,10 +40,8 @@ class GradClip(Trick):
     c_g = Num(1, 1e-3, 1000, "threshold for G's gradient", label='c G', log=True)
     nets = Choice('both', ('both', 'D', 'G'), 'whose gradient')
 
+    def cut(self, ctx, c): clip([p.grad for p in ctx.net.parameters() if p.grad is not None], c, self.by)
     def before_d(self, ctx):
-        if self.nets != 'G': clip([p.grad for p in ctx.learn.D.parameters() if p.grad is not None], self.c_d, self.by)
+        if self.nets != 'G': self.cut(ctx, self.c_d)
     def before_g(self, ctx):
-        if self.nets != 'D': clip([p.grad for p in ctx.learn.G.parameters() if p.grad is not None], self.c_g, self.by)
-
-# %% auto #0
-__all__ = ['clip', 'GradClip']
+        if self.nets != 'D': self.cut(ctx, self.c_g)

@@ -5,12 +5,18 @@
 # %% ../../nbs/tricks/gradient_penalty.ipynb #6e995635
 from __future__ import annotations
 import torch
-from torch import Tensor, nn
-from ..engine.still import eval_mode, held
-from ..engine.meters import input_grads, no_way_back, plain_ops
-from ..engine.rng import borrowed_rng
+from torch import Tensor
+from fastcore.basics import patch
+from ..engine.layers import BatchNorms, first_of
+from ..engine.meters import input_grads
+from ..engine.still import held
+from ..engine.twice import twice_differentiable
 from ..trick import Choice, Int, Num, Trick
 
+# %% auto #0
+__all__ = ['where', 'penalty_points', 'slope_penalty', 'mixes_samples', 'GradientPenalty']
+
+# %% ../../nbs/tricks/gradient_penalty.ipynb #30b91569
 where = ('real', 'fake', 'both', 'interp', 'dragan')
 
 def penalty_points(
@@ -20,12 +26,15 @@ def penalty_points(
 )->list: # of ('real' or 'fake', points (B, ...)): whose way into D they go
     "Where D's slope is looked at."
     if points != 'real': xf = xf.detach()
-    if points in ('real', 'fake', 'both'): return [(side, p) for side, p in (('real', x), ('fake', xf)) if points in (side, 'both')]
+    ends = dict(real=x, fake=xf)
+    if points == 'both': return list(ends.items())
+    if points in ends: return [(points, ends[points])]
     e = torch.rand(len(x), *[1]*(x.ndim - 1), generator=rng, device=x.device)
     if points == 'interp': return [('real', e*x + (1 - e)*xf)]
     u = 2*torch.rand(x.shape, generator=rng, device=x.device) - 1
     return [('real', x + e*u*x.std(correction=0)/2)]
 
+# %% ../../nbs/tricks/gradient_penalty.ipynb #b49499d8
 def slope_penalty(
     ctx,                 # of a D update
     points:str='real',   # one of `where`
@@ -33,43 +42,36 @@ def slope_penalty(
     one_sided:bool=False,# only steeper slopes than that cost
 )->Tensor: # scalar: E(‖∇D‖ - center)²; for 'both' the sum over reals and fakes
     "The penalty, per sample, on D as the game sees it; nothing that D keeps advances."
-    learn, total = ctx.learn, 0.
-    with held(learn.D), borrowed_rng(learn.streams, f'{ctx.who}/penalty', ctx.step, ctx.k, learn.device):
+    total = 0.
+    with held(ctx.learn.D), ctx.drawing(f'{ctx.who}/penalty'):
         for side, x in penalty_points(points, ctx.x, ctx.xf, ctx.rng()):
             g = input_grads(lambda x: ctx.score(x, side), x, create_graph=True)
-            off = g.norm(dim=1) - center if center else None
-            total = total + (g.square().sum(1) if off is None else (off.relu() if one_sided else off).square()).mean()
+            total = total + _too_steep(g, center, one_sided).mean()
     return total
 
-# %% auto #0
-__all__ = ['where', 'penalty_points', 'slope_penalty', 'twice_differentiable', 'mixes_samples', 'GradientPenalty']
+def _too_steep(g, center, one_sided): # slopes (B, numbers in a sample) -> (B,), squared
+    if not center: return g.square().sum(1)
+    off = g.norm(dim=1) - center
+    if one_sided: off = off.relu()
+    return off.square()
 
 # %% ../../nbs/tricks/gradient_penalty.ipynb #a8cb8179
-def twice_differentiable(learn)->str|None: # one sentence, or None
-    "Why D's slope cannot be trained, if it cannot; tried once for each state of D's modules."
-    key = tuple(map(id, learn.D.modules()))
-    if learn.found.get('twice', (None,))[0] != key: learn.found['twice'] = key, _try_twice(learn)
-    return learn.found['twice'][1]
-
-def _try_twice(learn):
-    with borrowed_rng(learn.streams, 'twice', device=learn.device), held(learn.D, learn.G):
-        with torch.no_grad(), eval_mode(learn.G): x = learn.G(learn.some_z[:2])
-        said = no_way_back(lambda: input_grads(learn.D, x, create_graph=True).square().sum(), learn.D)
-        if said: return f"A gradient penalty differentiates D's gradient, and this D does not allow it ({said}); {plain_ops}."
-
 def mixes_samples(learn)->str|None: # one sentence, or None
     "A word of caution about BatchNorm in D."
-    name = next((n for n, m in learn.D.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and not hasattr(m, 'ganlab_virtual_batch_norm')), None)
-    if name is not None: return f"D.{name} is a BatchNorm and mixes the samples of a batch, so that the penalty is not on each sample's own slope."
+    name = first_of(learn.D, BatchNorms, without='ganlab_virtual_batch_norm')
+    if name is None: return None
+    return (f"D.{name} is a BatchNorm and mixes the samples of a batch, "
+            "so that the penalty is not on each sample's own slope.")
 
+# %% ../../nbs/tricks/gradient_penalty.ipynb #5ef911f7
 class GradientPenalty(Trick):
     "A penalty on D's slope."
     name, title, number, lazy = 'gradient_penalty', 'Gradient penalty', 7, True
     short = 'D pays for its slope at reals (R1), fakes (R2), or between, so that it cannot become a cliff.'
-    source = 'Mescheder 2018 (1801.04406) eq. 9; γ of StyleGAN2; Roth 2017 (1705.09367); Kodali 2017 (1705.07215); Thanh-Tung 2019 (1902.03984)'
+    source = ('Mescheder 2018 (1801.04406) eq. 9; γ of StyleGAN2; Roth 2017 (1705.09367); Kodali 2017 (1705.07215); '
+              'Thanh-Tung 2019 (1902.03984)')
     acts = "D's loss: its slope"
     purpose = "Bound D's slope"
-    asked = property(lambda self: self.center if self.center != 'auto' else int(self.points == 'dragan'))    # the slope
     lipschitz = property(lambda self: self.asked == 1)
     gamma = Num(10, 0, 100, 'weight: γ/2 times the square with center 0, γ times it with center 1', label='γ', log=True)
     points = Choice('real', where, 'where the slope is looked at')
@@ -77,11 +79,19 @@ class GradientPenalty(Trick):
     every = Int(1, 1, 64, 'penalise one step in this many, this many times as strongly')
     ramp = Int(0, 0, 100_000, 'steps over which the weight rises from 0', unit='steps')
 
+    @property
+    def asked(self)->int: # the slope
+        return int(self.points == 'dragan') if self.center == 'auto' else self.center
     def why_not(self, learn): return twice_differentiable(learn)
-    def caution(self, learn):
-        flat = self.asked and hasattr(learn.tricks.loss(), 'with_targets') and "At this loss's optimum D is flat, and center 1 asks for a slope of 1."
-        return ' '.join(s for s in (mixes_samples(learn), flat) if s) or None
     def d_term(self, ctx):
         w = self.gamma*(1 if self.asked else .5)*self.risen(ctx.step)
         if not w or ctx.step % self.every: return ctx.l_real.new_zeros(())
         return w*self.every*slope_penalty(ctx, self.points, self.asked)
+
+# %% ../../nbs/tricks/gradient_penalty.ipynb #56a364b1
+@patch
+def caution(self:GradientPenalty, learn):
+    said = [mixes_samples(learn)]
+    if self.asked and hasattr(learn.tricks.loss(), 'with_targets'):
+        said.append("At this loss's optimum D is flat, and center 1 asks for a slope of 1.")
+    return ' '.join(filter(None, said)) or None

@@ -6,9 +6,15 @@
 from __future__ import annotations
 import torch
 from torch import Tensor
-from ..engine.snapshots import named_params
+from fastcore.basics import patch
+from ..engine.named_state import named_params
+from ..engine.sites import net_of
 from ..trick import Choice, Num, Trick
 
+# %% auto #0
+__all__ = ['HistoricalAveraging']
+
+# %% ../../nbs/tricks/historical_averaging.ipynb #4f4947f0
 class HistoricalAveraging(Trick):
     "Weights drawn to the mean of what they have been."
     name, title, number = 'historical_averaging', 'Historical averaging', 29
@@ -17,27 +23,14 @@ class HistoricalAveraging(Trick):
     acts = 'both losses'
     purpose = 'Stop the circling'
     lam = Num(0.01, 0, 10, 'weight of the squared distance', label='λ', log=True)
-    mean = Choice('all', ('all', 'recent'), 'of all weights since it was turned on, or an exponential mean of recent ones')
+    mean = Choice('all', ('all', 'recent'),
+                  'of all weights since it was turned on, or an exponential mean of recent ones')
     decay = Num(0.999, 0, 0.99999, "for 'recent': share of the old mean kept at each update")
 
-    def __init__(self, **params): super().__init__(**params); self.forget()
+    def __init__(self, **params):
+        super().__init__(**params)
+        self.forget()
     def forget(self): self.means, self.counts = {}, {}     # 'd/...' or 'g/...' -> mean, and of how many
-    def meet(self, learn, key:str)->dict: # 'd' or 'g' -> names and parameters of that network
-        "The trained parameters, each with a mean: one that is new starts where it stands."
-        ps = {f'{key}/{n}': p for n, p in named_params(learn.D if key == 'd' else learn.G).items() if p.requires_grad}
-        for n, p in ps.items():
-            if n not in self.means or self.means[n].shape != p.shape: self.means[n], self.counts[n] = p.detach().clone(), 1
-        for n in [n for n in self.means if n.startswith(f'{key}/') and n not in ps]: del self.means[n], self.counts[n]
-        return ps
-
-    def distance(self, learn, key)->Tensor: # scalar: ‖θ - θ̄‖²
-        return sum(((p - self.means[n]).square().sum() for n, p in self.meet(learn, key).items()), torch.zeros((), device=learn.device))
-    @torch.no_grad()
-    def note(self, learn, key):
-        for n, p in self.meet(learn, key).items():
-            self.counts[n] += 1
-            self.means[n].lerp_(p, 1/self.counts[n] if self.mean == 'all' else 1 - self.decay)
-
     def attach(self, learn, undo):
         for key in 'dg': self.meet(learn, key)
     def detach(self, learn): self.forget()
@@ -45,10 +38,41 @@ class HistoricalAveraging(Trick):
     def g_term(self, ctx): return self.lam*self.distance(ctx.learn, 'g')
     def after_d(self, ctx): self.note(ctx.learn, 'd')
     def after_g(self, ctx): self.note(ctx.learn, 'g')
-    def state_dict(self): return {**self.means, 'counts': dict(self.counts)} if self.means else {}
-    def load_state_dict(self, s):
-        self.means, self.counts = {n: v.clone() for n, v in s.items() if n != 'counts'}, dict(s.get('counts', {}))
-    def restored(self, learn): self.means = {n: m.to(learn.device) for n, m in self.means.items()}
 
-# %% auto #0
-__all__ = ['HistoricalAveraging']
+# %% ../../nbs/tricks/historical_averaging.ipynb #8b380768
+def _trained(learn, key:str)->dict: # 'd' or 'g' -> parameters by name
+    return {f'{key}/{n}': p for n, p in named_params(net_of(learn, key)).items() if p.requires_grad}
+
+@patch
+def meet(self:HistoricalAveraging, learn, key:str)->dict: # 'd' or 'g' -> names and parameters of that network
+    "The trained parameters, each with a mean: one that is new starts where it stands."
+    ps = _trained(learn, key)
+    for n, p in ps.items():
+        if n not in self.means or self.means[n].shape != p.shape: self.means[n], self.counts[n] = p.detach().clone(), 1
+    gone = [n for n in self.means if n.startswith(f'{key}/') and n not in ps]
+    for n in gone: del self.means[n], self.counts[n]
+    return ps
+
+@patch
+def distance(self:HistoricalAveraging, learn, key)->Tensor: # scalar: ‖θ - θ̄‖²
+    ps = self.meet(learn, key)
+    return sum(((p - self.means[n]).square().sum() for n, p in ps.items()), torch.zeros((), device=learn.device))
+
+@patch
+@torch.no_grad()
+def note(self:HistoricalAveraging, learn, key):
+    "Take the weights as they stand now into the means."
+    for n, p in self.meet(learn, key).items():
+        self.counts[n] += 1
+        self.means[n].lerp_(p, 1/self.counts[n] if self.mean == 'all' else 1 - self.decay)
+
+# %% ../../nbs/tricks/historical_averaging.ipynb #ce94c907
+@patch
+def state_dict(self:HistoricalAveraging): return {**self.means, 'counts': dict(self.counts)} if self.means else {}
+
+@patch
+def load_state_dict(self:HistoricalAveraging, s):
+    self.means, self.counts = {n: v.clone() for n, v in s.items() if n != 'counts'}, dict(s.get('counts', {}))
+
+@patch
+def restored(self:HistoricalAveraging, learn): self.means = {n: m.to(learn.device) for n, m in self.means.items()}

@@ -7,6 +7,22 @@ from __future__ import annotations
 import math, torch
 from ..trick import Choice, Int, Num, Trick
 
+# %% auto #0
+__all__ = ['schedules', 'left', 'InstanceNoise']
+
+# %% ../../nbs/tricks/instance_noise.ipynb #8d684963
+schedules = 'constant', 'linear', 'cosine', 'exp'
+
+def left(
+    schedule:str, # one of `schedules`
+    t:float,      # from 0 at the switch to 1
+)->float: # from 1 to 0
+    "What is left of σ."
+    if schedule == 'constant': return 1.
+    if t >= 1: return 0.
+    return dict(linear=1 - t, cosine=(1 + math.cos(math.pi*t))/2, exp=math.exp(-5*t))[schedule]
+
+# %% ../../nbs/tricks/instance_noise.ipynb #0bb6b40a
 class InstanceNoise(Trick):
     "Gaussian noise on D's inputs."
     name, title, number, pinned = 'instance_noise', 'Instance noise', 4, True
@@ -14,9 +30,10 @@ class InstanceNoise(Trick):
     source = 'Sønderby 2016 (1610.04490) §3; Arjovsky & Bottou 2017 (1701.04862)'
     acts = 'what D sees'
     purpose = 'Keep D unsure'
-    sigma = Num(0.1, 0, 1, "standard deviation of the noise, as a share of the data's own: the same picture in [0, 1] as in [-1, 1]", unit='data std', label='σ')
+    sigma = Num(0.1, 0, 1, "standard deviation of the noise, as a share of the data's own: "
+                           "the same picture in [0, 1] as in [-1, 1]", unit='data std', label='σ')
     share = Num(0.5, 0, 1, 'share of each batch that is noised')
-    schedule = Choice('constant', ('constant', 'linear', 'cosine', 'exp'), 'how σ falls to 0')
+    schedule = Choice('constant', schedules, 'how σ falls to 0')
     over = Int(5000, 1, 1_000_000, 'steps over which σ falls', log=True)
 
     def attach(self, learn, undo):
@@ -24,9 +41,7 @@ class InstanceNoise(Trick):
         self.std, self.start = x.std().item(), learn.step
     def sigma_at(self, step:int)->float: # in the data's own numbers; of data in [0, 1] half of what it is in [-1, 1]
         "σ at `step`."
-        t = min(1., (step - self.start)/self.over)
-        f = dict(constant=1., linear=1 - t, cosine=(1 + math.cos(math.pi*t))/2, exp=math.exp(-5*t) if t < 1 else 0.)[self.schedule]
-        return self.sigma*f*self.std
+        return self.sigma*left(self.schedule, min(1., (step - self.start)/self.over))*self.std
     def inputs(self, x, ctx):
         s = self.sigma_at(ctx.step)
         if s == 0 or self.share == 0: return x
@@ -35,6 +50,3 @@ class InstanceNoise(Trick):
         return x + keep*s*torch.randn(x.shape, generator=g, device=x.device)
     def state_dict(self): return dict(std=getattr(self, 'std', 1.), start=getattr(self, 'start', 0))
     def load_state_dict(self, s): self.std, self.start = s['std'], s['start']
-
-# %% auto #0
-__all__ = ['InstanceNoise']

@@ -19,12 +19,16 @@ class LabelFlip(Trick):
 
     def why_not(self, learn):
         if why := needs_targets(self.title, learn, self): return why
-        if not all(hasattr(learn.tricks.loss(), k) for k in ('real', 'fake')): return "Label flipping exchanges the loss's targets .real and .fake, and this loss does not show them."
+        loss = learn.tricks.loss()
+        if not (hasattr(loss, 'real') and hasattr(loss, 'fake')):
+            return "Label flipping exchanges the loss's targets .real and .fake, and this loss does not show them."
     def d_term(self, ctx):
         loss, l_real, l_fake = ctx.learn.loss_now, ctx.l_real, ctx.l_fake
         if not self.p: return l_real.new_zeros(())
-        g, number = ctx.rng(), lambda t: torch.as_tensor(t, dtype=l_real.dtype, device=l_real.device)
-        def flipped(l, own, other): return torch.where(torch.rand(l.shape, generator=g, device=l.device) < self.p, number(other), number(own))
+        g = ctx.rng()
+        def flipped(l, own, other):
+            own, other = (torch.as_tensor(t, dtype=l_real.dtype, device=l_real.device) for t in (own, other))
+            return torch.where(torch.rand(l.shape, generator=g, device=l.device) < self.p, other, own)
         lied = loss.with_targets(real=flipped(l_real, loss.real, loss.fake), fake=flipped(l_fake, loss.fake, loss.real))
         return lied.d_loss(l_real, l_fake) - loss.d_loss(l_real, l_fake)
 

@@ -4,41 +4,59 @@
 
 # %% ../../nbs/tricks/lazy_reg.ipynb #58e4e92f
 from __future__ import annotations
+from fastcore.basics import patch
 from ..trick import Flag, Int, Trick
 
+# %% auto #0
+__all__ = ['LazyReg']
+
+# %% ../../nbs/tricks/lazy_reg.ipynb #9235d8bb
 class LazyReg(Trick):
     "Regularisers of other tricks, one step in k, at k times the weight."
     name, title, number = 'lazy_reg', 'Lazy regularisation', 40
-    short = 'A penalty is computed one step in k, at k times its weight: nearly the same training at a fraction of its price.'
+    short = ('A penalty is computed one step in k, at k times its weight: '
+             'nearly the same training at a fraction of its price.')
     source = 'Karras 2020, StyleGAN2 (1912.04958) §3.2, appendix B'
     acts = 'penalties of other tricks'
     purpose = "Bound D's slope"
     k_d = Int(16, 1, 64, "D's penalties: one step in this many", label='k D')
     k_g = Int(4, 1, 64, "G's penalties: one step in this many", label='k G')
-    correct = Flag(False, "scale rates and betas by k/(k + 1) as StyleGAN2 does, where a penalty has an update of its own")
+    correct = Flag(False, "scale rates and betas by k/(k + 1) as StyleGAN2 does, "
+                          "where a penalty has an update of its own")
     learn = None
 
+    def attach(self, learn, undo): self.learn = learn
+    def detach(self, learn): self.learn = None
+    def k(self, phase:str)->int: return self.params[f'k_{phase}'] # 'd' or 'g'
     def every(self, trick, phase:str)->int: # 1: it is computed at each step
         "How lazy a trick's term is in D's or G's phase."
-        return getattr(self, f'k_{phase}') if trick.lazy and trick.params.get('every', 1) == 1 else 1
+        return self.k(phase) if trick.lazy and trick.params.get('every', 1) == 1 else 1
     def weigh(self, trick, ctx)->float:
         k = self.every(trick, ctx.phase)
         return 0. if ctx.step % k else float(k)
-    def lazy_ones(self, learn)->dict: # 'd' or 'g' -> the tricks whose term this one makes lazy
-        return {phase: [t for t in learn.tricks.slots[f'{phase}_term'] if self.every(t, phase) > 1] for phase in 'dg'}
-    def factors(self, step, base):
-        out = {}
-        for n, lazy in self.lazy_ones(self.learn).items() if self.correct else ():
-            k = getattr(self, f'k_{n}')
-            if lazy: out |= {f'lr_{n}': k/(k + 1)} | {f'beta{i}_{n}': b**(-1/(k + 1)) for i in (1, 2) if (b := base.get(f'beta{i}_{n}'))}    # β^(c-1)
-        return out
 
-    def caution(self, learn):
-        own = [t.title for t in learn.tricks.enabled if t.lazy and t.params.get('every', 1) > 1]
-        if own: return f"{' and '.join(own)} {'has' if len(own) == 1 else 'have'} an interval already (every), and {'is' if len(own) == 1 else 'are'} left alone."
-        if not any(self.lazy_ones(learn).values()): return 'No penalty is on that could be lazy, so nothing changes until one is.'
-    def attach(self, learn, undo): self.learn = learn
-    def detach(self, learn): self.learn = None
+# %% ../../nbs/tricks/lazy_reg.ipynb #92c86e57
+@patch
+def lazy_ones(self:LazyReg, learn)->dict: # 'd' or 'g' -> the tricks whose term this one makes lazy
+    return {phase: [t for t in learn.tricks.slots[f'{phase}_term'] if self.every(t, phase) > 1] for phase in 'dg'}
 
-# %% auto #0
-__all__ = ['LazyReg']
+@patch
+def factors(self:LazyReg, step, base):
+    out = {}
+    if not self.correct: return out
+    for n, lazy in self.lazy_ones(self.learn).items():
+        if not lazy: continue
+        k = self.k(n)
+        out[f'lr_{n}'] = k/(k + 1)
+        for beta in (f'beta1_{n}', f'beta2_{n}'):
+            if b := base.get(beta): out[beta] = b**(-1/(k + 1))    # β^(c-1)
+    return out
+
+@patch
+def caution(self:LazyReg, learn):
+    own = [t.title for t in learn.tricks.enabled if t.lazy and t.params.get('every', 1) > 1]
+    if own:
+        has, are = ('has', 'is') if len(own) == 1 else ('have', 'are')
+        return f"{' and '.join(own)} {has} an interval already (every), and {are} left alone."
+    if any(self.lazy_ones(learn).values()): return None
+    return 'No penalty is on that could be lazy, so nothing changes until one is.'

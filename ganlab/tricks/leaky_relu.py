@@ -6,15 +6,22 @@
 from __future__ import annotations
 from torch import nn
 from torch.nn import functional as F
+from fastcore.basics import patch
 from ..engine.sites import added
 from ..trick import Choice, Int, Num, Trick
 
+# %% auto #0
+__all__ = ['Leaky', 'become', 'unbecome', 'LeakyReLU']
+
+# %% ../../nbs/tricks/leaky_relu.ipynb #4b893834
 class Leaky(nn.LeakyReLU):
     "A ReLU or LeakyReLU module for as long as its slope is ganlab's; with slope 0 it is a ReLU to the bit."
-    def forward(self, input): return F.leaky_relu(input, self.negative_slope, self.inplace) if self.negative_slope else F.relu(input, self.inplace)
+    def forward(self, input):
+        if not self.negative_slope: return F.relu(input, self.inplace)
+        return F.leaky_relu(input, self.negative_slope, self.inplace)
 
 def become(m:nn.Module): # nn.ReLU or nn.LeakyReLU
-    "Make `m` itself leaky: it stays the same object under every name it has, its hooks stay, and `unbecome` gives it back."
+    "Make `m` itself leaky: it stays the same object under every name, its hooks stay; `unbecome` gives it back."
     m.own = type(m), getattr(m, 'negative_slope', None)
     m.__class__, m.negative_slope = Leaky, m.own[1] or 0.
     m.start = m.negative_slope      # where the way to the slope asked for begins
@@ -23,9 +30,6 @@ def unbecome(m:Leaky):
     m.__class__, slope = m.own
     del m.own, m.start, m.negative_slope
     if slope is not None: m.negative_slope = slope
-
-# %% auto #0
-__all__ = ['Leaky', 'become', 'unbecome', 'LeakyReLU']
 
 # %% ../../nbs/tricks/leaky_relu.ipynb #876a12ba
 class LeakyReLU(Trick):
@@ -37,53 +41,89 @@ class LeakyReLU(Trick):
     purpose = 'Change the architecture'
     within = 'net'
     slope = Num(0.2, 0, 1, 'slope below zero', label='slope')
-    over = Int(500, 0, 100_000, 'steps over which the slope goes to its value, and back when turned off; 0: at once', unit='steps')
+    over = Int(500, 0, 100_000, 'steps over which the slope goes to its value, and back when turned off; 0: at once',
+               unit='steps')
     net = Choice('both', ('both', 'G', 'D'), 'which network')
     done, back = 0, False     # steps of the way; is it the way back?
 
     def effect(self, params=None): return 'grows' if (params or self.params)['over'] else 'reweights'
+    def nets(self, learn)->dict: # 'G' or 'D' -> the network
+        return {k: getattr(learn, k) for k in dict(both='GD', G='G', D='D')[self.net]}
     def found(self, learn, net)->list: # modules of G or D, those of ganlab's own parts left out
         kinds = (Leaky,) if self.enabled else (nn.ReLU, nn.LeakyReLU)
         return [m for n, m in net.named_modules() if type(m) in kinds and not added(n)]
-    def why_not(self, learn):
-        nets = [(k, n) for k, n in (('G', learn.G), ('D', learn.D)) if self.net in (k, 'both')]
-        bare = [k for k, n in nets if not self.found(learn, n)]
-        if bare: return f"{self.title}: {bare[0]} has no nn.ReLU or nn.LeakyReLU module (a function such as F.relu, called in a forward, cannot be reached)" + (f"; set net={'GD'[bare[0] == 'G']!r}." if len(bare) < len(nets) else '.')
-        if not self.enabled and all(getattr(m, 'negative_slope', 0.) == self.slope for _, n in nets for m in self.found(learn, n)): return f"{self.title}: every activation of {' and '.join(k for k, _ in nets)} has slope {self.slope:g} already; choose another."
-    def caution(self, learn):
-        if not self.over and self.slope: return "With over=0 the outputs of G and D jump."
     def parts(self, learn)->list: return [m for net in (learn.G, learn.D) for m in net.modules() if type(m) is Leaky]
-    def attach(self, learn, undo):
-        self.learn, self.done, self.back = learn, 0, False
-        for m in [m for k, n in (('G', learn.G), ('D', learn.D)) if self.net in (k, 'both') for m in self.found(learn, n)]:
-            become(m)
-        self.show(learn)
-    def show(self, learn):
-        "Tell every module its slope."
-        t = min(1., self.done/self.over) if self.over else 1.
-        for m in self.parts(learn):
-            end = (m.own[1] or 0.) if self.back else self.slope
-            m.negative_slope = m.start + (end - m.start)*t if t < 1 else end
-    def turn(self, learn, back:bool):
-        "From where it is, to the slope asked for, or back."
-        self.done, self.back = 0, back
-        for m in self.parts(learn): m.start = m.negative_slope
-    def after_g(self, ctx):
-        if self.done < self.over:
-            self.done += 1
-            self.show(ctx.learn)
-    def leave(self, learn)->int:
-        self.turn(learn, True)
-        return self.over
-    def detach(self, learn):
-        for m in self.parts(learn): unbecome(m)
-    def changed(self, learn, old):
-        if old['net'] != self.net: raise ValueError(f"{self.name}: net cannot change while it is on; turn it off first")
-        if (old['slope'], old['over']) != (self.slope, self.over) or self.back: self.turn(learn, bool(self.leaving))
-        self.show(learn)
-    def state_dict(self): return dict(done=self.done, back=self.back, start=[m.start for m in self.parts(self.learn)] if self.enabled else [])
-    def load_state_dict(self, s):
-        self.done, self.back = s['done'], s['back']
-        if not self.enabled: return
-        for m, v in zip(self.parts(self.learn), s['start']): m.start = v
-        self.show(self.learn)
+
+# %% ../../nbs/tricks/leaky_relu.ipynb #b30bca4b
+@patch
+def why_not(self:LeakyReLU, learn):
+    found = {k: self.found(learn, net) for k, net in self.nets(learn).items()}
+    bare = [k for k, ms in found.items() if not ms]
+    if bare:
+        instead = f"; set net={dict(G='D', D='G')[bare[0]]!r}." if len(bare) < len(found) else '.'
+        return (f"{self.title}: {bare[0]} has no nn.ReLU or nn.LeakyReLU module "
+                f"(a function such as F.relu, called in a forward, cannot be reached){instead}")
+    if self.enabled: return None
+    if all(getattr(m, 'negative_slope', 0.) == self.slope for ms in found.values() for m in ms):
+        return (f"{self.title}: every activation of {' and '.join(found)} has slope {self.slope:g} already; "
+                "choose another.")
+
+@patch
+def caution(self:LeakyReLU, learn):
+    if not self.over and self.slope: return "With over=0 the outputs of G and D jump."
+
+# %% ../../nbs/tricks/leaky_relu.ipynb #50f220f9
+@patch
+def attach(self:LeakyReLU, learn, undo):
+    self.learn, self.done, self.back = learn, 0, False
+    for m in [m for net in self.nets(learn).values() for m in self.found(learn, net)]: become(m)
+    self.show(learn)
+
+@patch
+def show(self:LeakyReLU, learn):
+    "Tell every module its slope."
+    t = min(1., self.done/self.over) if self.over else 1.
+    for m in self.parts(learn):
+        end = (m.own[1] or 0.) if self.back else self.slope
+        m.negative_slope = m.start + (end - m.start)*t if t < 1 else end
+
+@patch
+def turn(self:LeakyReLU, learn, back:bool):
+    "From where it is, to the slope asked for, or back."
+    self.done, self.back = 0, back
+    for m in self.parts(learn): m.start = m.negative_slope
+
+@patch
+def after_g(self:LeakyReLU, ctx):
+    if self.done >= self.over: return
+    self.done += 1
+    self.show(ctx.learn)
+
+# %% ../../nbs/tricks/leaky_relu.ipynb #e7662001
+@patch
+def leave(self:LeakyReLU, learn)->int:
+    self.turn(learn, True)
+    return self.over
+
+@patch
+def detach(self:LeakyReLU, learn):
+    for m in self.parts(learn): unbecome(m)
+
+@patch
+def changed(self:LeakyReLU, learn, old):
+    self.fixed_while_on(old, 'net')
+    if (old['slope'], old['over']) != (self.slope, self.over) or self.back: self.turn(learn, bool(self.leaving))
+    self.show(learn)
+
+# %% ../../nbs/tricks/leaky_relu.ipynb #656e3d74
+@patch
+def state_dict(self:LeakyReLU):
+    start = [m.start for m in self.parts(self.learn)] if self.enabled else []
+    return dict(done=self.done, back=self.back, start=start)
+
+@patch
+def load_state_dict(self:LeakyReLU, s):
+    self.done, self.back = s['done'], s['back']
+    if not self.enabled: return
+    for m, v in zip(self.parts(self.learn), s['start']): m.start = v
+    self.show(self.learn)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from fastcore.basics import patch
 from ..engine.optimizers import akin, kind_of, optimizers
-from ..engine.snapshots import named_params
+from ..engine.named_state import named_params
 from ..trick import Flag, Num, Param, Trick
 
 # %% auto #0
