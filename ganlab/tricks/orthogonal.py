@@ -5,21 +5,23 @@
 # %% ../../nbs/tricks/orthogonal.ipynb #fc5df62a
 from __future__ import annotations
 import torch
+from fastcore.basics import patch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
-from ..engine.layers import is_layer, raw_weight
+from ..engine.inside import own_parameters
+from ..engine.layers import is_layer, raw_weight, usual
 from ..engine.odd_layers import resting
 from ..engine.still import eval_mode
 from ..trick import Choice, Int, Num, Trick
 
-_conv, _transposed = nn.modules.conv._ConvNd, nn.modules.conv._ConvTransposeNd
-
-def _outs(m)->tuple: # units or channels that go out of a layer, and groups
-    if isinstance(m, _conv): return m.out_channels, m.groups
-    return (m.out_features if isinstance(m, nn.Linear) else len(raw_weight(m))), 1
+def outs(m:nn.Module)->tuple: # of a layer: units or channels that go out, groups, are inputs first in its weight?
+    "How its weight falls into rows."
+    if isinstance(m, nn.Linear): return m.out_features, 1, False
+    if not isinstance(m, usual): return len(raw_weight(m)), 1, False
+    return m.out_channels, m.groups, m.transposed
 
 # %% auto #0
-__all__ = ['rows', 'orthogonality', 'Orthogonal']
+__all__ = ['outs', 'rows', 'orthogonality', 'Orthogonal']
 
 # %% ../../nbs/tricks/orthogonal.ipynb #5256c2a4
 def rows(
@@ -35,7 +37,7 @@ def orthogonality(
     w:Tensor, # (groups, rows, columns)
     full:bool=False, # are the rows' lengths to be 1 as well?
 )->Tensor: # scalar
-    "How far rows are from being orthogonal: the squared Frobenius norm of WWᵀ, its diagonal left out or less the identity."
+    "How far rows are from being orthogonal: ‖WWᵀ‖² (Frobenius), its diagonal left out or less the identity."
     n, m = w.shape[1:]
     if n > m:      # the same number from the smaller product
         gram, lengths = w.mT @ w, w.square().sum(2)
@@ -47,7 +49,8 @@ def orthogonality(
 class Orthogonal(Trick):
     "A penalty on weight rows that are not orthogonal."
     name, title, number = 'orthogonal', 'Orthogonal regularisation', 44
-    short = 'The rows of each weight matrix are kept at right angles, so that a layer does not squash some directions of its input.'
+    short = ('The rows of each weight matrix are kept at right angles, '
+             'so that a layer does not squash some directions of its input.')
     source = 'Brock 2019 (1809.11096) eq. 3; Brock 2017 (1609.07093)'
     acts = "G's loss (or D's)"
     purpose = 'Steady G'
@@ -58,28 +61,35 @@ class Orthogonal(Trick):
     ramp = Int(0, 0, 100_000, 'steps over which the weight rises from 0', unit='steps')
 
     @property
-    def slots(self): return tuple(s for s in super().slots if s not in {'G': ('d_term',), 'D': ('g_term',), 'both': ()}[self.net])
-    def matrices(self, net, rest=())->list: # of (module, groups, transposed): each weight once
-        "What is penalised in a network, but for the layers in `rest`."
-        found = {}
-        for m in net.modules():
-            if not is_layer(m) or m in rest: continue
-            n, groups = _outs(m)
-            own = id(m.weight) if 'weight' in m._parameters else id(m)
-            if n//groups > 1: found.setdefault(own, (m, groups, isinstance(m, _transposed)))
-        return list(found.values())
+    def slots(self):
+        unused = dict(G='d_term', D='g_term').get(self.net)
+        return tuple(s for s in super().slots if s != unused)
     def why_not(self, learn):
-        for which in {'G': 'G', 'D': 'D', 'both': 'GD'}[self.net]:
+        for which in dict(G='G', D='D', both='GD')[self.net]:
             if self.matrices(getattr(learn, which), resting(learn, which.lower())): continue
             return f"Orthogonal regularisation: {which} has no linear or convolutional layer with more than one row."
-    def penalty(self, net, rest=())->Tensor: # scalar, float32
-        "The sum over the network's matrices."
-        found = self.matrices(net, rest)
-        lists = [m.parametrizations for m, *_ in found if is_parametrized(m, 'weight')]
-        with torch.autocast(next(net.parameters()).device.type, enabled=False), eval_mode(*lists):
-            return sum(orthogonality(rows(m.weight.float(), groups, transposed), self.form == 'full') for m, groups, transposed in found)
     def term(self, key, ctx):
         net = ctx.learn.G if key == 'g' else ctx.learn.D
         return self.strength*self.risen(ctx.step)*self.penalty(net, resting(ctx.learn, key))
     def d_term(self, ctx): return self.term('d', ctx)
     def g_term(self, ctx): return self.term('g', ctx)
+
+# %% ../../nbs/tricks/orthogonal.ipynb #a8c4ac38
+@patch
+def matrices(self:Orthogonal, net, rest=())->list: # of (module, groups, transposed): each weight once
+    "What is penalised in a network, but for the layers in `rest`."
+    found = {}
+    for m in net.modules():
+        if not is_layer(m) or m in rest: continue
+        rows, groups, transposed = outs(m)
+        own = id(m.weight) if 'weight' in own_parameters(m) else id(m)
+        if rows//groups > 1: found.setdefault(own, (m, groups, transposed))
+    return list(found.values())
+
+@patch
+def penalty(self:Orthogonal, net, rest=())->Tensor: # scalar, float32
+    "The sum over the network's matrices."
+    found, full = self.matrices(net, rest), self.form == 'full'
+    lists = [m.parametrizations for m, *_ in found if is_parametrized(m, 'weight')]
+    with torch.autocast(next(net.parameters()).device.type, enabled=False), eval_mode(*lists):
+        return sum(orthogonality(rows(m.weight.float(), groups, turned), full) for m, groups, turned in found)

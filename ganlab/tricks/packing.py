@@ -5,6 +5,7 @@
 # %% ../../nbs/tricks/packing.ipynb #42964b62
 from __future__ import annotations
 import torch
+from fastcore.basics import patch
 from torch import Tensor, nn
 from ..engine.layers import form
 from ..engine.rng import borrowed_rng
@@ -33,13 +34,14 @@ class PackSlice(nn.Module):
     def forward(self, x): return self.gate.clone()*self.extra(others(x, self.m, -1 if self.linear else 1))
 
 # %% auto #0
-__all__ = ['others', 'PackSlice', 'Packing']
+__all__ = ['others', 'PackSlice', 'Packing', 'whole']
 
 # %% ../../nbs/tricks/packing.ipynb #f85e5f48
 class Packing(Grafted):
     "D judges packs of samples."
     name, title, number = 'packing', 'Packing', 48
-    short = 'D judges several samples of one kind at a time, so that a G that makes few different ones gives itself away.'
+    short = ('D judges several samples of one kind at a time, '
+             'so that a G that makes few different ones gives itself away.')
     source = 'Lin 2018 (1712.04086)'
     acts = "D's first layer"
     purpose = 'Keep samples varied'
@@ -48,26 +50,35 @@ class Packing(Grafted):
     m = Int(2, 2, 8, 'samples in a pack')
     leave_over = Int(200, 0, 10_000, 'steps over which it is faded out when turned off', label='fade out')
 
-    def plan(self, learn):
-        site = next(iter(layers(learn, 'd')), None)
-        if site is None: return f"{self.title}: D has no linear or convolutional layer that is used once{instead(learn, 'd')}."
-        if form(site.module, site.x, site.y) is None: return f"{self.title}: how {site}, D's first layer, is made cannot be told, and no slice can be put beside it."
-        if learn.bs < self.m: return f"{self.title}: a batch of {learn.bs} has no pack of {self.m}; choose a smaller m or a larger batch."
-        if not self.whole(learn, site): return f"{self.title}: D.{site.name}, D's first layer, sees samples in pieces (other axes are folded into the batch), and packs cannot be told apart there."
-        return [(site, 'beside', lambda: PackSlice(site, self.m))]
-    def whole(self, learn, site)->bool:
-        "Is the batch that goes into the layer the batch that goes into D?"
-        key = 'packing', site.name
-        if key not in learn.found:
-            sizes = []
-            with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G, learn.D):
-                handle = site.module.register_forward_hook(lambda m, args, y: sizes.append(len(y)))
-                try: learn.D(learn.G(learn.some_z).clone())
-                finally: handle.remove()
-            learn.found[key] = sizes[-1] == len(learn.some_z)
-        return learn.found[key]
     def caution(self, learn):
         across = [t.title for t in learn.tricks.enabled if {'d_term', 'around_step', 'around_d'} & set(t.slots)]
         return f"Scores are those of packs now{', as is what ' + ' and '.join(across) + ' measures' if across else ''}."
     def changed(self, learn, old):
         if old['m'] != self.m: raise ValueError(f"{self.name}: m cannot change while it is on; turn it off first")
+
+# %% ../../nbs/tricks/packing.ipynb #34dd7a1f
+@patch
+def plan(self:Packing, learn):
+    site = next(iter(layers(learn, 'd')), None)
+    if site is None:
+        return f"{self.title}: D has no linear or convolutional layer that is used once{instead(learn, 'd')}."
+    if form(site.module, site.x, site.y) is None:
+        return f"{self.title}: how {site}, D's first layer, is made cannot be told, and no slice can be put beside it."
+    if learn.bs < self.m:
+        return f"{self.title}: a batch of {learn.bs} has no pack of {self.m}; choose a smaller m or a larger batch."
+    if not whole(learn, site):
+        return (f"{self.title}: D.{site.name}, D's first layer, sees samples in pieces "
+                "(other axes are folded into the batch), and packs cannot be told apart there.")
+    return [(site, 'beside', lambda: PackSlice(site, self.m))]
+
+def whole(learn, site)->bool:
+    "Is the batch that goes into a layer of D the batch that goes into D?"
+    key = 'packing', site.name
+    if key not in learn.found:
+        sizes = []
+        with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G, learn.D):
+            handle = site.module.register_forward_hook(lambda m, args, y: sizes.append(len(y)))
+            try: learn.D(learn.G(learn.some_z).clone())
+            finally: handle.remove()
+        learn.found[key] = sizes[-1] == len(learn.some_z)
+    return learn.found[key]

@@ -5,11 +5,15 @@
 # %% ../../nbs/tricks/path_length.ipynb #9ac11f79
 from __future__ import annotations
 import math, torch
-from torch import Tensor, nn
-from ..engine.meters import no_way_back, plain_ops
+from functools import partial
+from fastcore.basics import patch
+from torch import Tensor
+from ..engine.layers import BatchNorms, first_of
+from ..engine.meters import no_way_back
 from ..engine.rng import borrowed_rng
 from ..engine.sites import sites
 from ..engine.still import held
+from ..engine.twice import first_line, not_twice, tried
 from ..trick import Int, Num, Text, Trick
 
 def path_lengths(
@@ -23,7 +27,7 @@ def path_lengths(
     return g.flatten(1).norm(dim=1)/(math.sqrt(w.shape[1]) if layered else 1)
 
 # %% auto #0
-__all__ = ['path_lengths', 'PathLength']
+__all__ = ['path_lengths', 'PathLength', 'seen_from', 'reaches']
 
 # %% ../../nbs/tricks/path_length.ipynb #60fca4e0
 class PathLength(Trick):
@@ -39,61 +43,72 @@ class PathLength(Trick):
     decay = Num(0.01, 0, 1, 'share of the newest lengths in their running mean', label='δ')
     shrink = Int(2, 1, 16, 'use one sample in this many of a batch')
     every = Int(4, 1, 64, 'penalise one step in this many, this many times as strongly')
-    latent = Text('z', "where a path begins: z, or the name of G's layer whose output counts as latent, such as mapping")
+    latent = Text('z', "where a path begins: z, or the name of G's layer whose output counts as latent, "
+                  "such as mapping")
     ramp = Int(0, 0, 100_000, 'steps over which the weight rises from 0', unit='steps')
     a = None   # the running mean of lengths, once there is one
 
     begins = property(lambda self: self.latent.removeprefix('G.'))    # z, or the layer's name in G
-    def lengths(self, learn, z:Tensor, rng)->Tensor: # (B,)
-        "The path lengths at `z`, in float32; nothing that G keeps advances."
-        seen = []
-        with held(learn.G), torch.autocast(learn.device.type, enabled=False), torch.enable_grad():
-            z = z.clone().requires_grad_(True)
-            if self.begins == 'z': w, x = z, learn.G(z.clone())            # clones, for a G that works in place
-            else:
-                hook = learn.G.get_submodule(self.begins).register_forward_hook(lambda m, args, y: seen.append(y) or y.clone())
-                try: x = learn.G(z.clone())
-                finally: hook.remove()
-                w = seen[-1]
-            y = torch.randn(x.shape, generator=rng, device=x.device)/math.sqrt(math.prod(x.shape[2:]))
-            return path_lengths(x, w, y, self.begins != 'z' and w.ndim == 3)
-
-    def g_term(self, ctx):
-        w, learn = self.weight*self.risen(ctx.step), ctx.learn
-        if not w or ctx.step % self.every: return ctx.l_fake.new_zeros(())
-        rng = ctx.rng()
-        z = torch.randn(max(2, len(ctx.z)//self.shrink), *learn.z_shape, generator=rng, device=learn.device)
-        with borrowed_rng(learn.streams, f'{self.name}/G', ctx.step, ctx.k, learn.device): lengths = self.lengths(learn, z, rng)
-        mean = lengths.detach().mean()
-        self.a = mean if self.a is None else self.a.lerp(mean, self.decay)
-        return w*self.every*(lengths - self.a).square().mean()
-
     def detach(self, learn): self.a = None
     def state_dict(self): return {} if self.a is None else dict(a=self.a)
     def load_state_dict(self, s): self.a = s.get('a')
 
+# %% ../../nbs/tricks/path_length.ipynb #daaafbe1
+def seen_from(G, begins:str, z:Tensor)->tuple: # latents (B, ...) -> what a path begins at, and the samples
+    "A pass of G from `z`, or from what its layer of that name gives."
+    if begins == 'z': return z, G(z.clone())            # clones, for a G that works in place
+    seen = []
+    hook = G.get_submodule(begins).register_forward_hook(lambda m, args, y: seen.append(y) or y.clone())
+    try: x = G(z.clone())
+    finally: hook.remove()
+    return seen[-1], x
+
+@patch
+def lengths(self:PathLength, learn, z:Tensor, rng)->Tensor: # (B,)
+    "The path lengths at `z`, in float32; nothing that G keeps advances."
+    with held(learn.G), torch.autocast(learn.device.type, enabled=False), torch.enable_grad():
+        w, x = seen_from(learn.G, self.begins, z.clone().requires_grad_(True))
+        y = torch.randn(x.shape, generator=rng, device=x.device)/math.sqrt(math.prod(x.shape[2:]))
+        return path_lengths(x, w, y, self.begins != 'z' and w.ndim == 3)
+
+@patch
+def g_term(self:PathLength, ctx):
+    w, learn = self.weight*self.risen(ctx.step), ctx.learn
+    if not w or ctx.step % self.every: return ctx.l_fake.new_zeros(())
+    rng = ctx.rng()
+    z = torch.randn(max(2, len(ctx.z)//self.shrink), *learn.z_shape, generator=rng, device=learn.device)
+    with ctx.drawing(f'{self.name}/G'): lengths = self.lengths(learn, z, rng)
+    mean = lengths.detach().mean()
+    self.a = mean if self.a is None else self.a.lerp(mean, self.decay)
+    return w*self.every*(lengths - self.a).square().mean()
+
 # %% ../../nbs/tricks/path_length.ipynb #3feca832
-def _try(self, learn)->str|None: # one sentence, or None
+@patch
+def untrainable(self:PathLength, learn)->str|None: # one sentence, or None
     "Why G's path lengths cannot be trained, if they cannot."
     if self.begins != 'z' and self.begins not in dict(learn.G.named_modules()):
-        return f"Path length: G has no layer {self.latent!r}; need z or one of {', '.join(s.name for s in sites(learn, 'g'))}."
+        there = ', '.join(s.name for s in sites(learn, 'g'))
+        return f"Path length: G has no layer {self.latent!r}; need z or one of {there}."
+    name, ps = 'path_length/try', [p for p in learn.G.parameters() if p.requires_grad]
     try:
-        with borrowed_rng(learn.streams, 'path_length/try', device=learn.device):
-            lengths = self.lengths(learn, learn.some_z[:2], learn.streams.generator('path_length/try', device=learn.device))
-            ps = [p for p in learn.G.parameters() if p.requires_grad]
-            moves = lengths.requires_grad and any(g is not None for g in torch.autograd.grad(lengths.sum(), ps, allow_unused=True, retain_graph=True))
+        with borrowed_rng(learn.streams, name, device=learn.device):
+            lengths = self.lengths(learn, learn.some_z[:2], learn.streams.generator(name, device=learn.device))
+            moves = lengths.requires_grad and reaches(lengths.sum(), ps)
             said = no_way_back(lengths.sum, learn.G)
-    except (RuntimeError, AttributeError) as e: said = str(e).splitlines()[0][:120].rstrip('. ')
-    if said: return f"Path length differentiates G's gradient, and this G does not allow it ({said}); {plain_ops}."
+    except (RuntimeError, AttributeError) as e: said = first_line(e)
+    if said: return not_twice('Path length', "G's gradient", 'this G does', said)
     if not moves: return "Path length: how G moves with its latents depends on none of its weights."
 
-def _why_not(self, learn):
-    key = 'path_length', self.latent
-    if key not in learn.found: learn.found[key] = _try(self, learn)     # G's modules have changed, or this is the first time
-    return learn.found[key]
+def reaches(y:Tensor, ps)->bool: # is it differentiable with respect to any of them?
+    return any(g is not None for g in torch.autograd.grad(y, ps, allow_unused=True, retain_graph=True))
 
-def _caution(self, learn):
-    name = next((n for n, m in learn.G.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and not hasattr(m, 'ganlab_virtual_batch_norm')), None)
-    if name is not None: return f"G.{name} is a BatchNorm and mixes the samples of a batch, so that a path length is not one sample's own."
+@patch
+def why_not(self:PathLength, learn):
+    return tried(learn, ('path_length', self.latent), partial(self.untrainable, learn), learn.G)
 
-PathLength.why_not, PathLength.caution = _why_not, _caution
+@patch
+def caution(self:PathLength, learn):
+    name = first_of(learn.G, BatchNorms, without='ganlab_virtual_batch_norm')
+    if name is not None:
+        return (f"G.{name} is a BatchNorm and mixes the samples of a batch, "
+                "so that a path length is not one sample's own.")

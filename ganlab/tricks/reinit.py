@@ -9,26 +9,29 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from fastcore.basics import patch
 from ..engine.change import Refused
-from ..engine.layers import is_layer, is_usual, raw_weight
+from ..engine.inside import own_parameters
+from ..engine.layers import StatNorms, is_layer, is_usual, raw_weight
 from ..engine.rng import borrowed_rng
 from ..engine.sites import added
 from ..trick import Choice, Num, Text, Trick
 
 schemes = ('normal', 'he_normal', 'he_uniform', 'xavier_normal', 'xavier_uniform', 'orthogonal')
 
-_norms = nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm
+norms = StatNorms, nn.LayerNorm, nn.GroupNorm
 
-def _known(m)->bool: return is_usual(m) or isinstance(m, (nn.Bilinear, *_norms)) # is it PyTorch's?
+def _known(m)->bool: return is_usual(m) or isinstance(m, (nn.Bilinear, *norms)) # is it PyTorch's?
 
-def _drawn(m)->bool: return is_layer(m) or isinstance(m, _norms) # has it first values?
+def _drawn(m)->bool: return is_layer(m) or isinstance(m, norms) # has it first values?
 
 # %% auto #0
-__all__ = ['schemes', 'fans', 'spread', 'fresh', 'chosen', 'Reinit', 'as_made']
+__all__ = ['schemes', 'norms', 'fans', 'spread', 'fresh', 'items_of', 'root_of', 'derived', 'own_of', 'chosen', 'Reinit',
+           'as_made']
 
 # %% ../../nbs/tricks/reinit.ipynb #c35f82a4
-def fans(layer:nn.Module, w:Tensor)->tuple: # numbers that go into one number of the output, and that one number of the input goes into
+def fans(layer:nn.Module, w:Tensor)->tuple: # numbers that go into one number of the output, that one of the input goes into
     "Fan in and fan out of a layer with weight `w`."
-    a, b = nn.init._calculate_fan_in_and_fan_out(w)
+    k = math.prod(w.shape[2:])
+    a, b = w.shape[1]*k, w.shape[0]*k
     return (b//layer.groups, a) if getattr(layer, 'transposed', False) else (a, b)
 
 def spread(
@@ -39,40 +42,75 @@ def spread(
 )->float: # the standard deviation to draw with
     "How far a scheme spreads weights."
     a, b = fans(layer, w)
-    return std if scheme == 'normal' else math.sqrt(2/((1 + slope**2)*a)) if scheme.startswith('he') else math.sqrt(2/(a + b))
+    if scheme == 'normal': return std
+    return math.sqrt(2/((1 + slope**2)*a)) if scheme.startswith('he') else math.sqrt(2/(a + b))
 
+# %% ../../nbs/tricks/reinit.ipynb #e848a591
 @torch.no_grad()
-def fresh(layer:nn.Module, name:str, p:Tensor, scheme:str='normal', std:float=0.02, slope:float=0., first:Tensor|None=None)->Tensor: # name: 'weight' or 'bias'; first: what it was made with
-    "A first value for a parameter of a layer or norm; a layer of a class that is not PyTorch's is drawn as it was made, as what it does with its weight is not known."
+def fresh(
+    layer:nn.Module, name:str, # a layer or norm; 'weight' or 'bias'
+    p:Tensor,                  # its parameter of that name
+    scheme:str='normal', std:float=0.02, slope:float=0., # as for `spread`
+    first:Tensor|None=None,    # what `p` was made with; None: `p` itself stands in
+)->Tensor: # of p's shape
+    "A first value; a layer of a class that is not PyTorch's is drawn as it was made: nobody knows what it does with it."
     new = torch.zeros_like(p)
     if not _known(layer):
         first = p if first is None else first
         return nn.init.normal_(new, first.mean().item(), first.std(correction=0).item())
     if name == 'bias': return new
-    if isinstance(layer, _norms): return nn.init.normal_(new, 1, 0.02) if scheme == 'normal' else new.fill_(1.)
-    if scheme == 'orthogonal': return nn.init.orthogonal_(new.transpose(0, 1).contiguous()).transpose(0, 1).contiguous() if getattr(layer, 'transposed', False) else nn.init.orthogonal_(new)
+    if isinstance(layer, norms): return nn.init.normal_(new, 1, 0.02) if scheme == 'normal' else new.fill_(1.)
+    if scheme == 'orthogonal':
+        if not getattr(layer, 'transposed', False): return nn.init.orthogonal_(new)
+        return nn.init.orthogonal_(new.transpose(0, 1).contiguous()).transpose(0, 1).contiguous()
     s = spread(layer, p, scheme, std, slope)
-    return nn.init.uniform_(new, -math.sqrt(3)*s, math.sqrt(3)*s) if scheme.endswith('uniform') else nn.init.normal_(new, 0, s)
+    if scheme.endswith('uniform'): return nn.init.uniform_(new, -math.sqrt(3)*s, math.sqrt(3)*s)
+    return nn.init.normal_(new, 0, s)
 
 # %% ../../nbs/tricks/reinit.ipynb #a74ab523
+def items_of(which:str)->list: # such as 'D', 'G.3'
+    "The nets and modules that are named."
+    return ('G, D' if which == 'both' else which).replace(',', ' ').split()
+
+def root_of(learn, item:str)->nn.Module|str: # the module, or a sentence
+    net, _, name = item.partition('.')
+    nets = dict(G=learn.G, D=learn.D)
+    if net not in nets:
+        return f"{item!r} begins with neither G nor D; give 'G', 'D', 'both', or modules such as 'D.0, G.3'."
+    try: return nets[net].get_submodule(name)
+    except AttributeError:
+        there = ', '.join(n for n, m in nets[net].named_modules() if _drawn(m) and not added(n))
+        return f"{net} has no module {name!r}; it has: {there}."
+
+def derived(m:nn.Module)->bool:
+    "Is its weight computed from several parameters?"
+    parametrised = getattr(m, 'parametrizations', {}).values()
+    return hasattr(m, 'weight_g') or hasattr(m, 'weight_orig') or any(not hasattr(q, 'original') for q in parametrised)
+
+def own_of(m:nn.Module)->dict: # 'weight', 'bias' -> Parameter
+    "What can be drawn of a layer or norm, as it is stored."
+    def stored(k): return m.parametrizations[k].original if is_parametrized(m, k) else own_parameters(m).get(k)
+    out = {k: stored(k) for k in ('weight', 'bias')}
+    return {k: p for k, p in out.items() if p is not None and p.requires_grad}
+
+# %% ../../nbs/tricks/reinit.ipynb #575b2fe6
 def chosen(learn, which:str)->list|str: # of (name, module, {'weight': Parameter, ...}), or a sentence
     "The layers and norms that `which` means."
-    nets, out, shared = dict(G=learn.G, D=learn.D), [], set()
-    for item in ('G, D' if which == 'both' else which).replace(',', ' ').split():
-        net, _, name = item.partition('.')
-        if net not in nets: return f"{item!r} begins with neither G nor D; give 'G', 'D', 'both', or modules such as 'D.0, G.3'."
-        try: root = nets[net].get_submodule(name)
-        except AttributeError: return f"{net} has no module {name!r}; it has: {', '.join(n for n, m in nets[net].named_modules() if _drawn(m) and not added(n))}."
+    out, shared = [], set()
+    for item in items_of(which):
+        if isinstance(root := root_of(learn, item), str): return root
         before = len(out)
         for n, m in root.named_modules(prefix=item):
             if added(n) or not _drawn(m): continue
-            if hasattr(m, 'weight_g') or hasattr(m, 'weight_orig') or any(not hasattr(q, 'original') for q in getattr(m, 'parametrizations', {}).values()):
-                return f"{n} computes its weight from other parameters, as weight norm does; it cannot be drawn as one, so name other layers."
-            ps = {k: m.parametrizations[k].original if is_parametrized(m, k) else getattr(m, k) for k in ('weight', 'bias') if k in m._parameters or is_parametrized(m, k)}
-            ps = {k: p for k, p in ps.items() if p is not None and id(p) not in shared and p.requires_grad}
+            if derived(m):
+                return (f"{n} computes its weight from other parameters, as weight norm does; "
+                        "it cannot be drawn as one, so name other layers.")
+            ps = {k: p for k, p in own_of(m).items() if id(p) not in shared}
             shared |= {id(p) for p in ps.values()}
             if ps: out.append((n, m, ps))
-        if len(out) == before: return f"{item} has no linear or convolutional layer, and no norm, to draw anew (what is frozen stays as it is)."
+        if len(out) == before:
+            return (f"{item} has no linear or convolutional layer, and no norm, to draw anew "
+                    "(what is frozen stays as it is).")
     return out or f"{which!r} names no module."
 
 # %% ../../nbs/tricks/reinit.ipynb #ebd714d6
@@ -83,7 +121,7 @@ class Reinit(Trick):
     source = 'Radford 2015 (1511.06434); He 2015 (1502.01852); Glorot 2010; keep: Ash & Adams 2020 (1910.08475)'
     acts = "G's or D's weights, once"
     purpose = 'Change the architecture'
-    within = property(lambda self: 'GD' if 'both' in self.params['which'] else ''.join(k for k in 'GD' if k in self.params['which']))
+    within = property(lambda self: ''.join(k for k in 'GD' if k in self.which or 'both' in self.which))
     rewrites = 'weights', 'moments'
     which = Text('D', "'G', 'D', 'both', or modules, such as 'D.0, G.3'")
     scheme = Choice('normal', schemes, 'the distribution that weights are drawn from')
@@ -96,9 +134,12 @@ class Reinit(Trick):
         return f'{self.title}: {found}' if isinstance(found, str) else None
     def caution(self, learn):
         if self.keep == 1: return "With keep=1 nothing is drawn."
-        own = next((f'{n} is of the class {type(m).__name__}' for n, m, _ in chosen(learn, self.which) if not _known(m)), None)
-        drawn = f" {own}: layers that are not PyTorch's are drawn with the mean and spread that they were made with, whatever the scheme." if own else ''
-        return f"Turning it off brings nothing back; what the optimiser knew of these weights is gone too.{drawn}"
+        found = chosen(learn, self.which)
+        own = next((f'{n} is of the class {type(m).__name__}' for n, m, _ in found if not _known(m)), None)
+        said = "Turning it off brings nothing back; what the optimiser knew of these weights is gone too."
+        if not own: return said
+        return (f"{said} {own}: layers that are not PyTorch's are drawn with the mean and spread that they were made "
+                "with, whatever the scheme.")
     def attach(self, learn, undo): self.draw(learn)
     def changed(self, learn, old):
         if self.params == old: return
@@ -111,7 +152,7 @@ def as_made(learn, name:str, k:str)->Tensor|None: # 'D.0', 'weight'
     if learn.pristine is None: return None
     net, _, path = name.partition('.')
     m = learn.pristine['GD'.index(net)].get_submodule(path)
-    w = raw_weight(m) if k == 'weight' else m._parameters.get(k)
+    w = raw_weight(m) if k == 'weight' else own_parameters(m).get(k)
     return None if w is None else w.to(learn.device)
 
 @patch
@@ -124,6 +165,7 @@ def draw(self:Reinit, learn):
         with borrowed_rng(learn.streams, f'{self.name}/draw', learn.step, i, learn.device):
             for k, p in ps.items():
                 opt.state.pop(p, None)
-                p.copy_(self.keep*p + (1 - self.keep)*fresh(m, k, p, self.scheme, self.std, self.slope, as_made(learn, n, k)))
+                new = fresh(m, k, p, self.scheme, self.std, self.slope, as_made(learn, n, k))
+                p.copy_(self.keep*p + (1 - self.keep)*new)
         if is_parametrized(m, 'weight'):
             for _ in range(15): m.weight          # spectral norm's vectors find their new directions as they are read

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from torch.nn.utils import parametrize
+from ..engine.inside import own_parameters
 from ..engine.layers import is_layer, is_usual
 from ..engine.optimizers import scale_moments
 from ..engine.sites import added, instead
@@ -24,11 +25,11 @@ def as_matrix(
     return (w if dim == 0 else w.transpose(0, 1)).flatten(1)
 
 # %% auto #0
-__all__ = ['as_matrix', 'SpectralScale', 'normable', 'SpectralNorm']
+__all__ = ['as_matrix', 'SpectralScale', 'normable', 'out_axis', 'normed', 'foreign', 'SpectralNorm', 'kept_size', 'decayed']
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #f6416880
 class SpectralScale(nn.Module):
-    "Parametrisation W -> κ W / σ̂, with one power iteration (or more) per training forward; a W that begins at zero may grow up to σ̂ = κ first."
+    "W -> κ W / σ̂, iterated in each training forward; a W that begins at zero may grow up to σ̂ = κ first."
     def __init__(self, w, dim, iterations):
         super().__init__()
         self.dim, self.iterations = dim, iterations
@@ -40,37 +41,44 @@ class SpectralScale(nn.Module):
         self.register_buffer('kappa', s[0].to(w).clone())
         self.register_buffer('first', s[0].to(w).clone())
         self.note()
-    def note(self): self.free = bool(self.first == 0)  # did W begin at zero? asked of the buffer, which is what a file or snapshot brings
+    def note(self): # asked of the buffer, which is what a file or snapshot brings
+        self.free = bool(self.first == 0)       # did W begin at zero?
     def matrix(self, w): return as_matrix(w, self.dim)
     def sigma(self, w):
         s = torch.dot(self.u.clone(), self.matrix(w) @ self.v.clone())
         return torch.maximum(s, self.kappa) if self.free else s
-    @torch.no_grad()
-    def iterate(self, w):
-        m = self.matrix(w)
-        self.used.fill_(True)
-        for _ in range(self.iterations):
-            self.turn(self.v, nn.functional.normalize(m.t() @ self.u, dim=0, eps=1e-12))
-            self.turn(self.u, nn.functional.normalize(m @ self.v, dim=0, eps=1e-12))
-    def turn(self, old, new): old.copy_(torch.where(new.any(), new, old) if self.free else new)    # zeros have no direction
+    def turn(self, old, new): # zeros have no direction
+        old.copy_(torch.where(new.any(), new, old) if self.free else new)
     def forward(self, w):
         with torch.autocast(w.device.type, enabled=False):
             if self.training: self.iterate(w.detach())
             return w*(self.kappa.clone()/self.sigma(w))
 
+# %% ../../nbs/tricks/spectral_norm.ipynb #3306f0e4
+@patch
+@torch.no_grad()
+def iterate(self:SpectralScale, w):
+    "Bring `u` and `v` nearer to the largest singular value's."
+    m = self.matrix(w)
+    self.used.fill_(True)
+    for _ in range(self.iterations):
+        self.turn(self.v, nn.functional.normalize(m.t() @ self.u, dim=0, eps=1e-12))
+        self.turn(self.u, nn.functional.normalize(m @ self.v, dim=0, eps=1e-12))
+
 # %% ../../nbs/tricks/spectral_norm.ipynb #208fe3e6
 def normable(net:nn.Module)->dict: # name -> module
-    "The layers of `net`, of whatever class, whose weight is a matrix or a kernel, but for those that are frozen or that other tricks added (zeros, at first)."
-    own = lambda m: is_layer(m) and isinstance(w := m._parameters.get('weight'), nn.Parameter) and w.requires_grad
-    return {n: m for n, m in net.named_modules() if not added(n) and (_ours(m) or own(m))}
-
-def _rows(m)->int: # which axis of the weight counts what comes out
-    w = m._parameters['weight']
-    return int(isinstance(m, _transposed) or w.ndim == 5 and len(w) == 1 and not isinstance(m, nn.Conv3d))     # (1, out, in, h, w): a modulated convolution's
-
-def _ours(m): return parametrize.is_parametrized(m, 'weight') and isinstance(m.parametrizations.weight[-1], SpectralScale)
-
-def _foreign(m): return (parametrize.is_parametrized(m) and not _ours(m)) or hasattr(m, 'weight_u') or hasattr(m, 'weight_g')
+    "The layers whose weight is a matrix or a kernel; not those frozen, or added by tricks (zeros, at first)."
+    def own(m): return is_layer(m) and (w := own_parameters(m).get('weight')) is not None and w.requires_grad
+    return {n: m for n, m in net.named_modules() if not added(n) and (normed(m) or own(m))}
+def out_axis(m)->int:
+    "Which axis of a layer's weight counts what comes out."
+    w = own_parameters(m)['weight']
+    modulated = w.ndim == 5 and len(w) == 1 and not isinstance(m, nn.Conv3d)     # (1, out, in, h, w)
+    return int(isinstance(m, _transposed) or modulated)
+def normed(m)->bool: # by this trick?
+    return parametrize.is_parametrized(m, 'weight') and isinstance(m.parametrizations.weight[-1], SpectralScale)
+def foreign(m)->bool: # has it a parametrisation of its own?
+    return (parametrize.is_parametrized(m) and not normed(m)) or hasattr(m, 'weight_u') or hasattr(m, 'weight_g')
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #61ed4c43
 class SpectralNorm(Trick):
@@ -88,39 +96,73 @@ class SpectralNorm(Trick):
     net = Choice('D', ('D', 'G', 'both'), 'which network')
 
     def effect(self, params=None): return 'now' if (params or self.params)['soft_start'] else 'reweights'
-    def nets(self, learn): return {'D': [learn.D], 'G': [learn.G], 'both': [learn.D, learn.G]}[self.net]
-    def layers(self, learn): return [m.parametrizations.weight[-1] for net in (learn.D, learn.G) for m in net.modules() if _ours(m)]
-    def why_not(self, learn):
-        for net in self.nets(learn):
-            which = 'D' if net is learn.D else 'G'
-            if bad := next((n for n, m in net.named_modules() if _foreign(m)), None): return f"Spectral norm: layer {which}.{bad} has a parametrisation of its own already."
-            if not normable(net): return f"Spectral norm: {which} has no linear or convolutional layer that owns its weight and is not frozen{instead(learn, which.lower())}."
-    def caution(self, learn):
-        for net in self.nets(learn):
-            which, opt = ('D', learn.opt_d) if net is learn.D else ('G', learn.opt_g)
-            lone = next((n for n, m in normable(net).items() if not _ours(m) and m.weight.numel() == 1), None)
-            if lone is not None: return f"{f'{which}.{lone}'.rstrip('.')} is one number, which becomes ±1 and has no gradient."
-            layers = normable(net).values()
-            known = {id(m.parametrizations.weight.original if _ours(m) else m.weight) for m in layers}
-            left = [n for n, p in net.named_parameters() if p.ndim > 1 and id(p) not in known]
-            zeros = next((n for n, m in normable(net).items() if not _ours(m) and not m.weight.any()), None)
-            if zeros is not None: return f"{which}.{zeros} is all zeros: it may grow until its largest singular value is at the target, and is held there."
-            if said := self.measured(learn, net): return said
-            if left: return f"{which}.{left[0]}{f' and {len(left) - 1} more' if left[1:] else ''} keep their size: spectral norm takes what a layer owns by the name of weight, but for what is frozen or what tricks have added."
-            if any(g.get('weight_decay') for g in opt.param_groups): return f"Weight decay shrinks {which}'s raw weights, whose scale means nothing now."
-    def attach(self, learn, undo):
-        self.done = 0
-        for net in self.nets(learn):
-            for m in normable(net).values():
-                p = SpectralScale(m.weight, _rows(m), self.iterations).train(m.training)
-                parametrize.register_parametrization(m, 'weight', p, unsafe=True)
-        self.anneal(learn)
-    def detach(self, learn):
-        for net, opt in ((learn.D, learn.opt_d), (learn.G, learn.opt_g)):
-            for m in net.modules():
-                if _ours(m):
-                    p = m.parametrizations.weight[-1]
-                    _remove(m, p.used or not torch.equal(p.kappa, p.first), opt)   # unused: the raw weight is the same, to the bit
+    def nets(self, learn)->list: return {'D': [learn.D], 'G': [learn.G], 'both': [learn.D, learn.G]}[self.net]
+    def layers(self, learn)->list: # of `SpectralScale`
+        return [m.parametrizations.weight[-1] for net in (learn.D, learn.G) for m in net.modules() if normed(m)]
+    def state_dict(self): return dict(done=getattr(self, 'done', 0))
+    def load_state_dict(self, s): self.done = s['done']
+
+# %% ../../nbs/tricks/spectral_norm.ipynb #7fc00820
+@patch
+def why_not(self:SpectralNorm, learn):
+    for net in self.nets(learn):
+        which = 'D' if net is learn.D else 'G'
+        bad = next((n for n, m in net.named_modules() if foreign(m)), None)
+        if bad: return f"Spectral norm: layer {which}.{bad} has a parametrisation of its own already."
+        if not normable(net):
+            return (f"Spectral norm: {which} has no linear or convolutional layer that owns its weight "
+                    f"and is not frozen{instead(learn, which.lower())}.")
+
+@patch
+def caution(self:SpectralNorm, learn):
+    said = (self.warned(learn, 'D' if net is learn.D else 'G', net) for net in self.nets(learn))
+    return next((o for o in said if o), None)
+
+@patch
+def warned(self:SpectralNorm, learn, which:str, net)->str|None:
+    "What to know before one network is normalised: the first that holds."
+    layers = normable(net)
+    fresh = {n: m for n, m in layers.items() if not normed(m)}
+    lone = next((n for n, m in fresh.items() if m.weight.numel() == 1), None)
+    if lone is not None: return f"{f'{which}.{lone}'.rstrip('.')} is one number, which becomes ±1 and has no gradient."
+    zeros = next((n for n, m in fresh.items() if not m.weight.any()), None)
+    if zeros is not None:
+        return (f"{which}.{zeros} is all zeros: it may grow until its largest singular value is at the target, "
+                "and is held there.")
+    return self.measured(learn, net) or kept_size(which, net, layers) or decayed(learn, which)
+
+# %% ../../nbs/tricks/spectral_norm.ipynb #b961d0cd
+def kept_size(which:str, net, layers:dict)->str|None: # layers: those that are normalised
+    "Which weights of two or more dimensions are left as they are."
+    known = {id(m.parametrizations.weight.original if normed(m) else m.weight) for m in layers.values()}
+    left = [n for n, p in net.named_parameters() if p.ndim > 1 and id(p) not in known]
+    more = f' and {len(left) - 1} more' if left[1:] else ''
+    if left:
+        return (f"{which}.{left[0]}{more} keep their size: spectral norm takes what a layer owns by the name "
+                "of weight, but for what is frozen or what tricks have added.")
+def decayed(learn, which:str)->str|None:
+    "Does weight decay act on what has no scale of its own any more?"
+    if any(g.get('weight_decay') for g in learn.rates.opts[which.lower()].param_groups):
+        return f"Weight decay shrinks {which}'s raw weights, whose scale means nothing now."
+
+# %% ../../nbs/tricks/spectral_norm.ipynb #d1ed3496
+@patch
+def attach(self:SpectralNorm, learn, undo):
+    self.done = 0
+    for net in self.nets(learn):
+        for m in normable(net).values():
+            p = SpectralScale(m.weight, out_axis(m), self.iterations).train(m.training)
+            parametrize.register_parametrization(m, 'weight', p, unsafe=True)
+    self.anneal(learn)
+
+@patch
+def detach(self:SpectralNorm, learn):
+    for net, opt in ((learn.D, learn.opt_d), (learn.G, learn.opt_g)):
+        for m in net.modules():
+            if not normed(m): continue
+            p = m.parametrizations.weight[-1]
+            trained = p.used or not torch.equal(p.kappa, p.first)
+            _remove(m, trained, opt)   # where not, the raw weight is the same, to the bit
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #e919aa5d
 @torch.no_grad()
@@ -132,36 +174,50 @@ def _remove(m:nn.Module, bake:bool, opt=None):
     m.weight.copy_(raw*c if bake else raw)
     if bake: scale_moments(opt, m.weight, c)
 
+# %% ../../nbs/tricks/spectral_norm.ipynb #daecd96e
+@patch
+@torch.no_grad()
+def at_target(self:SpectralNorm, net)->dict: # weights by name
+    "The weights of `net` with every σ where it is to be held; those that are zeros are left out."
+    ends = {}
+    for m in normable(net).values():
+        if normed(m) or not m.weight.any(): continue
+        sigma = torch.linalg.matrix_norm(as_matrix(m.weight, out_axis(m)).float(), 2).to(m.weight)
+        ends[id(m.weight)] = m.weight*self.scale/sigma
+    return {n: ends[id(p)] for n, p in net.named_parameters() if id(p) in ends}
+
 @patch
 @torch.no_grad()
 def measured(self:SpectralNorm, learn, net)->str|None: # one sentence; None: all layers are PyTorch's
-    "What a network of other layers gives once every σ is at its target: found by trying, as nobody knows what they do with their weights."
-    layers, which = {n: m for n, m in normable(net).items() if not _ours(m)}, 'D' if net is learn.D else 'G'
-    own = [m for m in layers.values() if not is_usual(m)]
+    "What a network of other layers gives once every σ is at its target: found by trying."
+    which = 'D' if net is learn.D else 'G'
+    own = [m for m in normable(net).values() if not normed(m) and not is_usual(m)]
     if not own: return None
-    z = learn.some_z
-    x = z if which == 'G' else torch.cat([learn.some_x[:len(z)].to(learn.device), learn.look(learn.G, z).to(learn.device)])
-    ends = {id(m.weight): m.weight*self.scale/torch.linalg.matrix_norm(as_matrix(m.weight, _rows(m)).float(), 2).to(m.weight) for m in layers.values() if m.weight.any()}
+    z, kind = learn.some_z, type(own[0]).__name__
+    x = z
+    if which == 'D': x = torch.cat([learn.some_x[:len(z)].to(learn.device), learn.look(learn.G, z).to(learn.device)])
     was = learn.look(net, x)
-    with swapped(net, {n: ends[id(p)] for n, p in net.named_parameters() if id(p) in ends}): then = learn.look(net, x)
+    with swapped(net, self.at_target(net)): then = learn.look(net, x)
     spread = then.std().item()/max(was.std().item(), 1e-12)
-    kind = type(own[0]).__name__
-    if abs(spread - 1) < .01 and torch.allclose(was, then, rtol=.05, atol=.05*was.std().item()): return f"{which}'s {kind} layers bound their weights themselves: at the target {which} gives what it gives now (measured)."
-    return f"{which}'s {kind} layers are of a kind of its own, so what comes of it is measured: at the target {'its scores' if which == 'D' else 'its samples'} spread {spread:.2g} times as far as now; scale sets the target."
+    if abs(spread - 1) < .01 and torch.allclose(was, then, rtol=.05, atol=.05*was.std().item()):
+        return (f"{which}'s {kind} layers bound their weights themselves: "
+                f"at the target {which} gives what it gives now (measured).")
+    what = 'its scores' if which == 'D' else 'its samples'
+    return (f"{which}'s {kind} layers are of a kind of its own, so what comes of it is measured: "
+            f"at the target {what} spread {spread:.2g} times as far as now; scale sets the target.")
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #b49e3587
 @patch
 def anneal(self:SpectralNorm, learn):
     "κ goes geometrically from where σ̂ began to the target."
     t = min(1., self.done/self.soft_start) if self.soft_start else 1.
-    for p in self.layers(learn): p.kappa.copy_(torch.full_like(p.first, self.scale) if p.free else p.first**(1 - t)*self.scale**t)
-
+    for p in self.layers(learn):
+        p.kappa.copy_(torch.full_like(p.first, self.scale) if p.free else p.first**(1 - t)*self.scale**t)
 @patch
 def after_d(self:SpectralNorm, ctx):
     if self.soft_start and self.done <= self.soft_start:
         self.done += 1
         self.anneal(ctx.learn)
-
 @patch
 def changed(self:SpectralNorm, learn, old):
     if old['net'] != self.net: raise ValueError("spectral_norm: net cannot change while it is on; turn it off first")
@@ -171,14 +227,8 @@ def changed(self:SpectralNorm, learn, old):
             if not p.free: p.first.copy_(p.kappa)
         self.done = 0
     self.anneal(learn)
-
 @patch
 def restored(self:SpectralNorm, learn):
     for p in self.layers(learn):
         p.iterations = self.iterations
         p.note()
-
-# %% ../../nbs/tricks/spectral_norm.ipynb #83d57181
-SpectralNorm.state_dict = lambda self: dict(done=getattr(self, 'done', 0))
-
-SpectralNorm.load_state_dict = lambda self, s: setattr(self, 'done', s['done'])

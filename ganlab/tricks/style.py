@@ -9,149 +9,18 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 from fastcore.basics import patch
-from torch.nn.utils.parametrize import is_parametrized
 from ..engine.change import Refused
-from ..engine.draws import current
-from ..engine.layers import raw_weight, usual
+from ..engine.inside import drop_forward_hooks
+from ..engine.layers import BatchNorms, first_of, raw_weight, usual
 from ..engine.odd_layers import unheard
-from ..engine.optimizers import scale_moments
-from ..engine.rng import borrowed_rng, stream_seed
+from ..engine.rng import borrowed_rng
 from ..engine.sites import instead, layers, sites
-from ..engine.surgery import Grafted, Joint, hosts, insert, remove
+from ..engine.styling import AtG, Mapping, Out, Styled, bake
+from ..engine.surgery import Grafted, hosts, insert, remove
 from ..trick import Flag, Int, Num
 
 # %% auto #0
-__all__ = ['weight_in_use', 'norms', 'own_stream', 'spread', 'Styled', 'Out', 'pixel_norm', 'Mapping', 'AtG', 'Style',
-           'normalised', 'bake']
-
-# %% ../../nbs/tricks/style.ipynb #6fc6fbe4
-def weight_in_use(layer): # what the layer multiplies by; a spectral norm is read, and not advanced
-    ps = layer.parametrizations.weight if is_parametrized(layer, 'weight') else None
-    if ps is None or not ps.training: return layer.weight
-    ps.eval()
-    try: return layer.weight
-    finally: ps.train()
-
-def norms(
-    layer:nn.Module, # one with a weight (out, in, ...), or (in, out, ...) where it says that it is transposed
-    s:torch.Tensor,  # (B, channels in), scales of what goes in
-    eps:float=1e-8,
-)->torch.Tensor: # (B, channels out)
-    "How loud each output channel is: the root of the sum of squares of its scaled kernel."
-    g = getattr(layer, 'groups', 1)
-    w2 = weight_in_use(layer).float().square()
-    if w2.ndim > 2: w2 = w2.flatten(2).sum(2)
-    w2 = w2.unflatten(0, (g, -1))
-    if getattr(layer, 'transposed', False): w2 = w2.transpose(1, 2)
-    return (torch.einsum('bgi,goi->bgo', s.float().square().unflatten(1, (g, -1)), w2).flatten(1) + eps).sqrt()
-
-# %% ../../nbs/tricks/style.ipynb #33779740
-def own_stream(name, device)->torch.Generator:
-    g = torch.Generator(device)
-    g.manual_seed(stream_seed(current().initial_seed(), f'style/{name}'))
-    return g
-
-def spread(s, y, linear): # (B, C) laid out to multiply y (B, C, ...), or (B, ..., C) where linear
-    if len(s) not in (1, len(y)): s = s.repeat_interleave(len(y)//len(s), 0)    # a network that folds other axes into the batch
-    return s.reshape(len(s), *[1]*(y.ndim - 2), -1) if linear else s.reshape(*s.shape, *[1]*(y.ndim - 2))
-
-class Styled(nn.Module):
-    "What stands at one layer: the scales of its channels, its demodulation, its noise."
-    def __init__(self, site, i:int, n_w:int, modulation:bool, demodulation:bool, noise:bool): # i: place in the order of the forward pass
-        super().__init__()
-        layer, self.i, self.s, self.linear, self.channels = site.module, i, None, site.last, site.channels[0]
-        self.affine = nn.Linear(n_w, self.channels) if modulation else None
-        if modulation: nn.init.zeros_(self.affine.weight), nn.init.ones_(self.affine.bias)
-        self.strength = nn.Parameter(torch.zeros(())) if noise else None
-        self.register_buffer('gate', torch.ones(()))
-        self.register_buffer('target', norms(layer, torch.ones(1, self.channels, device=next(layer.parameters()).device))[0].detach() if demodulation else None)
-    def scale(self, w:torch.Tensor)->torch.Tensor: # (B, n_w) -> (B, channels in); 1 where nothing is modulated
-        return 1 + self.gate.clone()*(self.affine(w) - 1) if self.affine else w.new_ones(1, self.channels)
-    def forward(self, x):
-        if self.s is None: raise RuntimeError("a layer with a style was run outside of G's own forward; run G as a whole")
-        return x*spread(self.s, x, self.linear).to(x.dtype) if self.affine else x
-
-# %% ../../nbs/tricks/style.ipynb #c9f640ec
-@patch
-def loudness(self:Styled, layer, s)->torch.Tensor: # (B, channels out)
-    "The factor that demodulation puts on each output channel."
-    with torch.autocast(s.device.type, enabled=False): return self.target/norms(layer, s)
-
-@patch
-def out(self:Styled, layer, y):
-    "Demodulation and noise, on what the layer gave."
-    if self.target is not None:
-        f = spread(self.loudness(layer, self.s), y, self.linear).to(y.dtype)
-        b = getattr(layer, 'bias', None)
-        b = 0 if b is None or b.shape != self.target.shape else spread(b[None], y, self.linear)
-        y = (y - b)*f + b
-    if self.strength is not None:
-        shape = y.shape if y.ndim == 2 or self.linear else (len(y), 1, *y.shape[2:])
-        n = torch.randn(shape, generator=own_stream(f'noise/{self.i}', y.device), device=y.device)
-        y = y + (self.gate.clone()*self.strength*n).to(y.dtype)
-    return y
-
-class Out(Joint):
-    "The hook behind a layer, beside the one that `insert` puts before it."
-    def __call__(self, layer, args, kwargs, y): return getattr(layer, self.key).out(layer, y)
-
-# %% ../../nbs/tricks/style.ipynb #3c2172aa
-def pixel_norm(z, eps:float=1e-8): return z*(z.square().mean(1, keepdim=True) + eps).rsqrt() # (B, n) -> mean square 1 a sample
-
-class Mapping(nn.Module):
-    "z -> one w for each place."
-    def __init__(self, n:int, names:tuple, depth:int, width:int, lr_mult:float, mixing:float): # numbers a latent; layers; of M; share of batches
-        super().__init__()
-        self.names, self.lr_mult, self.mixing = names, lr_mult, mixing
-        dims = [n] + [width]*(depth - 1) + [n]
-        self.layers = nn.ModuleList([nn.Linear(a, b) for a, b in zip(dims, dims[1:])] if depth else [])
-        for l in self.layers: nn.init.kaiming_normal_(l.weight, .2), nn.init.zeros_(l.bias)
-        if depth: nn.init.zeros_(self.layers[-1].weight)
-        self.register_buffer('w_avg', torch.zeros(n))
-        self.register_buffer('gate', torch.ones(()))
-        self.steering = None     # (truncation, latents to mix in, places), while somebody samples so
-        self.outer = []          # scales of a forward pass that this one stands within (a reference batch's, say)
-    def w(self, z:torch.Tensor)->torch.Tensor: # (B, *z_dim) -> (B, n)
-        z = z.flatten(1)
-        if not self.layers: return z
-        h = pixel_norm(z)
-        for l in self.layers[:-1]: h = nn.functional.leaky_relu(l(h), .2)
-        return z + self.gate.clone()*self.layers[-1](h)
-    def begin(self, G, args): # G's input, once its layers have their scales
-        ws, parts = self.ws(args[0]), self.parts(G)
-        self.outer.append([p.s for p in parts])
-        for p, w in zip(parts, ws[1:]): p.s = p.scale(w)
-        return (ws[0].view_as(args[0]), *args[1:])
-    def end(self, G, args):
-        parts = self.parts(G)
-        for p, s in zip(parts, self.outer.pop() if self.outer else [None]*len(parts)): p.s = s
-    def parts(self, G): return [G.get_submodule(n).ganlab_style for n in self.names]
-
-# %% ../../nbs/tricks/style.ipynb #1c698582
-@patch
-def ws(self:Mapping, z:torch.Tensor)->list: # of (B, n), one for each place
-    "The styles of a forward pass: tracked and mixed in training, steered in sampling."
-    w = self.w(z)
-    ws = [w]*(1 + len(self.names))
-    if self.training:
-        with torch.no_grad(): self.w_avg.copy_(w.float().mean(0).lerp(self.w_avg, .995))
-        rng = own_stream('mixing', 'cpu')
-        if self.names and torch.rand((), generator=rng) < self.mixing:
-            cut = int(torch.randint(1, len(ws), (), generator=rng))
-            other = self.w(torch.randn(z.shape, generator=own_stream('other', z.device), device=z.device, dtype=z.dtype))
-            ws[cut:] = [other]*(len(ws) - cut)
-    if self.steering:
-        psi, mix, chosen = self.steering
-        if mix is not None:
-            other = self.w(mix.to(z)).expand_as(w)
-            ws = [other if i in chosen else o for i, o in enumerate(ws)]
-        if psi != 1: ws = [self.w_avg + psi*(o - self.w_avg) if mix is not None or i in chosen else o for i, o in enumerate(ws)]
-    return ws
-
-class AtG:
-    "A hook of G as a whole; it finds the mapping by name, so that a `deepcopy` of G is whole."
-    def __init__(self, home, what): self.home, self.what = home, what
-    def __call__(self, G, args, y=None): return getattr(G.get_submodule(self.home).ganlab_style, self.what)(G, args)
+__all__ = ['Style', 'normalised']
 
 # %% ../../nbs/tricks/style.ipynb #f4c67e4c
 class Style(Grafted):
@@ -182,7 +51,8 @@ class Style(Grafted):
             only = 'turn modulation, demodulation, noise and mixing off, and the mapping alone remains.'
             return f'Style: {between} G has none with a weight of its own that is used once and not frozen{what}; {only}'
     def caution(self, learn):
-        if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in learn.G.modules()): return 'BatchNorm in G takes away what the styles of a batch have in common.'
+        if first_of(learn.G, BatchNorms) is not None:
+            return 'BatchNorm in G takes away what the styles of a batch have in common.'
 
 # %% ../../nbs/tricks/style.ipynb #d1a6e056
 @patch
@@ -208,11 +78,14 @@ def attach(self:Style, learn, undo):
     G, home, n = learn.G, sites(learn, 'g')[0], math.prod(learn.z_shape)
     found = self.layers(learn)
     for i, (s, last) in enumerate(found):
-        with borrowed_rng(learn.streams, f'{self.name}/init', learn.step, i, learn.device): part = Styled(s, i, n, self.modulation, self.demodulation and not last, self.noise and not last)
+        with borrowed_rng(learn.streams, f'{self.name}/init', learn.step, i, learn.device):
+            part = Styled(s, i, n, self.modulation, self.demodulation and not last, self.noise and not last)
         insert(s.module, self.name, part, 'before')
         s.module.register_forward_hook(Out('ganlab_style', 'out'), with_kwargs=True)
     with borrowed_rng(learn.streams, f'{self.name}/mapping', learn.step, device=learn.device):
-        self.map = Mapping(n, tuple(s.name for s, _ in found), self.depth if self.mapping else 0, self.width, self.lr_mult, self.mixing).to(learn.device).train(G.training)
+        depth, names = self.depth if self.mapping else 0, tuple(s.name for s, _ in found)
+        new = Mapping(n, names, depth, self.width, self.lr_mult, self.mixing)
+        self.map = new.to(learn.device).train(G.training)
     home.module.add_module('ganlab_style', self.map)
     G.register_forward_pre_hook(AtG(home.name, 'begin'))
     G.register_forward_hook(AtG(home.name, 'end'), always_call=True)
@@ -220,27 +93,10 @@ def attach(self:Style, learn, undo):
 @patch
 def take_out(self:Style, G):
     "Everything of it, from G or a copy of G."
-    for hooks in (G._forward_pre_hooks, G._forward_hooks):
-        for k in [k for k, h in hooks.items() if isinstance(h, AtG)]: del hooks[k]; G._forward_hooks_always_called.pop(k, None)
+    drop_forward_hooks(G, lambda h: isinstance(h, AtG))
     for h in hosts(G, 'style'): remove(h, 'style')
 
 # %% ../../nbs/tricks/style.ipynb #155b414f
-@torch.no_grad()
-def bake(layer:nn.Module, part:Styled, w:torch.Tensor, opt=None): # w: (1, n_w), the style to keep
-    "Put the style of `w` into the layer's weight, moments included."
-    if 'weight' not in layer._parameters: return          # whatever makes the weight, spectral norm say, would undo it
-    s, dim = part.scale(w), 0 if getattr(layer, 'transposed', False) else 1
-    c = _along(layer, s[0], dim)
-    if part.target is not None: c = c*_along(layer, part.loudness(layer, s)[0], 1 - dim)
-    if (c == 1).all(): return
-    layer.weight.mul_(c)
-    scale_moments(opt, layer.weight, c)
-
-def _along(layer, v, dim): # channels laid out along an axis of the weight, which holds those of one group where it is not the first
-    w, g = layer.weight, getattr(layer, 'groups', 1)
-    if dim == 0: return v.reshape(-1, *[1]*(w.ndim - 1)).to(w.dtype)
-    return v.reshape(g, 1, -1).expand(g, len(w)//g, -1).reshape(len(w), -1, *[1]*(w.ndim - 2)).to(w.dtype)
-
 @patch
 def detach(self:Style, learn):
     for name in self.map.names:

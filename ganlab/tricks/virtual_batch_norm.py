@@ -7,7 +7,9 @@ from __future__ import annotations
 from functools import partial
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from fastcore.basics import patch
+from ..engine.inside import put_first
+from ..engine.layers import BatchNorms
 from ..engine.rng import BorrowedRNG
 from ..engine.sites import added, sites
 from ..engine.still import held
@@ -15,7 +17,7 @@ from ..engine.surgery import Grafted, hosts
 from ..trick import Choice, Int
 
 # %% auto #0
-__all__ = ['ReferenceNorm', 'Ahead', 'VirtualBatchNorm']
+__all__ = ['ReferenceNorm', 'Ahead', 'VirtualBatchNorm', 'norms_of']
 
 # %% ../../nbs/tricks/virtual_batch_norm.ipynb #867dd429
 class ReferenceNorm(nn.Module):
@@ -40,16 +42,21 @@ class ReferenceNorm(nn.Module):
         if self.weight is not None: out = out*wide(self.weight[None]) + wide(self.bias[None])
         return torch.lerp(y, out.to(y.dtype), self.gate.clone().to(y.dtype))
 
-    def of_batch(self, mean, var): # of samples (n, C) -> of the batch (1, C)
-        "Note, and use, the statistics of the reference batch."
-        self.stats = mean.mean(0, keepdim=True), var.mean(0, keepdim=True) + mean.var(0, correction=0, keepdim=True)
-        return self.stats
+# %% ../../nbs/tricks/virtual_batch_norm.ipynb #13649a28
+@patch
+def of_batch(self:ReferenceNorm, mean, var): # of samples (n, C) -> of the batch (1, C)
+    "Note, and use, the statistics of the reference batch."
+    self.stats = mean.mean(0, keepdim=True), var.mean(0, keepdim=True) + mean.var(0, correction=0, keepdim=True)
+    return self.stats
 
-    def of_each(self, mean, var): # (B, C)
-        "Each sample's statistics, pooled with the reference's."
-        if self.stats is None: raise RuntimeError("virtual batch norm has not seen its reference batch: call the whole network, not a part of it")
-        (m, v), c = self.stats, 1/(self.n + 1)
-        return m + c*(mean - m), (1 - c)*v + c*var + c*(1 - c)*(mean - m)**2
+@patch
+def of_each(self:ReferenceNorm, mean, var): # (B, C)
+    "Each sample's statistics, pooled with the reference's."
+    if self.stats is None:
+        raise RuntimeError("virtual batch norm has not seen its reference batch: "
+                           "call the whole network, not a part of it")
+    (m, v), c = self.stats, 1/(self.n + 1)
+    return m + c*(mean - m), (1 - c)*v + c*var + c*(1 - c)*(mean - m)**2
 
 # %% ../../nbs/tricks/virtual_batch_norm.ipynb #ff7fb5e7
 class Ahead:
@@ -82,38 +89,66 @@ class VirtualBatchNorm(Grafted):
 
     def effect(self, params=None): return 'grows' if (params or self.params)['over'] else 'reweights'
     def size(self, learn, key)->int: return self.n if key == 'g' else min(self.n, learn.bs)
-    def plan(self, learn):
-        places = []
-        for key in dict(G='g', D='d', both='gd')[self.net]:
-            norms = [n for n, m in (learn.G if key == 'g' else learn.D).named_modules() if isinstance(m, _BatchNorm) and not added(n)]
-            if not norms: return f"Virtual batch norm takes the place of PyTorch's BatchNorm, and {key.upper()} has none."
-            if key == 'd' and any(getattr(m, 'resizes', False) for m in learn.D.modules()): return "Virtual batch norm holds a reference batch for D, and D's inputs change their size while it grows; use net='G'."
-            found = {s.name: s for s in sites(learn, key)}
-            if odd := next((n for n in norms if n not in found), None): return f"Virtual batch norm: {key.upper()}.{odd} is not used exactly once in a pass."
-            places += [(s, 'around', partial(ReferenceNorm, s.module, self.size(learn, key), learn.device)) for n, s in found.items() if n in norms]
-        return places
-    def attach(self, learn, undo):
-        self.handles = []
-        super().attach(learn, undo)
-        for key, net in (('g', learn.G), ('d', learn.D)):
-            if not (layers := hosts(net, self.name)): continue
-            for h in layers: h._forward_hooks.move_to_end(next(reversed(h._forward_hooks)), last=False)   # before what others put behind this BatchNorm
-            n, first = self.size(learn, key), getattr(layers[0], f'ganlab_{self.name}')
-            first.reference = learn.latents(n, f'{self.name}/reference', learn.step) if key == 'g' else learn.source.batch(learn.n_batches)[:n].to(learn.device).clone()
-            self.handles += [net.register_forward_pre_hook(Ahead(self.name)), net.register_forward_hook(Ahead(self.name), always_call=True)]
-        if not self.over: self.blend(learn, lambda gate: gate.fill_(1.))
-    def blend(self, learn, move):
-        for p in self.parts(learn): move(p.gate)
-    def after_g(self, ctx):
-        if self.leaving:
-            done, n = self.leaving
-            self.blend(ctx.learn, lambda gate: gate.mul_((n - done - 1)/(n - done)))
-        elif self.over: self.blend(ctx.learn, lambda gate: gate.add_(1/self.over).clamp_(max=1.))
-        else: self.blend(ctx.learn, lambda gate: gate.fill_(1.))
     def leave(self, learn)->int: return self.over
     def changed(self, learn, old):
         for k in ('n', 'net'):
-            if old[k] != self.params[k]: raise ValueError(f"virtual_batch_norm: {k} cannot change while it is on; turn it off first")
+            if old[k] != self.params[k]:
+                raise ValueError(f"virtual_batch_norm: {k} cannot change while it is on; turn it off first")
     def detach(self, learn):
         super().detach(learn)
         for h in self.handles: h.remove()
+
+# %% ../../nbs/tricks/virtual_batch_norm.ipynb #820505b5
+@patch
+def plan(self:VirtualBatchNorm, learn):
+    places = []
+    for key in dict(G='g', D='d', both='gd')[self.net]:
+        found = norms_of(learn, key)
+        if isinstance(found, str): return found
+        places += [(s, 'around', partial(ReferenceNorm, s.module, self.size(learn, key), learn.device)) for s in found]
+    return places
+
+def norms_of(learn, key:str)->list|str: # sites, or a sentence
+    "The BatchNorms of G or D."
+    net = learn.G if key == 'g' else learn.D
+    norms = [n for n, m in net.named_modules() if isinstance(m, BatchNorms) and not added(n)]
+    if not norms: return f"Virtual batch norm takes the place of PyTorch's BatchNorm, and {key.upper()} has none."
+    if key == 'd' and any(getattr(m, 'resizes', False) for m in net.modules()):
+        return ("Virtual batch norm holds a reference batch for D, and D's inputs change their size while it grows; "
+                "use net='G'.")
+    found = {s.name: s for s in sites(learn, key)}
+    odd = next((n for n in norms if n not in found), None)
+    if odd: return f"Virtual batch norm: {key.upper()}.{odd} is not used exactly once in a pass."
+    return [s for n, s in found.items() if n in norms]
+
+# %% ../../nbs/tricks/virtual_batch_norm.ipynb #afd94151
+@patch
+def attach(self:VirtualBatchNorm, learn, undo):
+    self.handles = []
+    Grafted.attach(self, learn, undo)
+    for key, net in (('g', learn.G), ('d', learn.D)):
+        if not (layers := hosts(net, self.name)): continue
+        for h in layers: put_first(h)   # before what others put behind this BatchNorm
+        getattr(layers[0], f'ganlab_{self.name}').reference = self.reference(learn, key)
+        self.handles.append(net.register_forward_pre_hook(Ahead(self.name)))
+        self.handles.append(net.register_forward_hook(Ahead(self.name), always_call=True))
+    if not self.over: self.blend(learn, lambda gate: gate.fill_(1.))
+
+@patch
+def reference(self:VirtualBatchNorm, learn, key:str)->torch.Tensor:
+    "The batch that goes ahead: latents for G, reals for D."
+    n = self.size(learn, key)
+    if key == 'g': return learn.latents(n, f'{self.name}/reference', learn.step)
+    return learn.source.batch(learn.n_batches)[:n].to(learn.device).clone()
+
+@patch
+def blend(self:VirtualBatchNorm, learn, move): # move: what to do to each gate
+    for p in self.parts(learn): move(p.gate)
+
+@patch
+def after_g(self:VirtualBatchNorm, ctx):
+    if self.leaving:
+        done, n = self.leaving
+        self.blend(ctx.learn, lambda gate: gate.mul_((n - done - 1)/(n - done)))
+    elif self.over: self.blend(ctx.learn, lambda gate: gate.add_(1/self.over).clamp_(max=1.))
+    else: self.blend(ctx.learn, lambda gate: gate.fill_(1.))
