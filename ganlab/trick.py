@@ -146,11 +146,11 @@ class Ctx:
         self.side = None                                                   # 'real' or 'fake', while inputs() is asked
         self.x = self.xf = self.z = self.l_real = self.l_fake = None       # reals, fakes (B, ...), latents, scores (B,)
         self.who, self.terms = '', {}                                      # the trick being called; terms by name
-    def rng(self, tag='')->'torch.Generator': # on the learner's device
+    def rng(self, tag=''): # a torch.Generator on the learner's device
         "The stream of the trick being called, for this update; `tag` tells several draws apart."
         name = f'{self.who}/{self.phase}{self.side or ""}{tag}'
         return self.learn.streams.generator(name, self.step, self.k, self.learn.device)
-    def score(self, x, side:str)->'torch.Tensor': # samples (B, ...), 'real' or 'fake' -> (B,)
+    def score(self, x, side:str): # samples (B, ...), 'real' or 'fake' -> a tensor (B,)
         "D's raw scores of what the tricks let it see of `x`."
         return self.learn.d_scores(x, side, self)
 

@@ -7,17 +7,17 @@ sys.path.insert(0, str(ROOT/'tools'))
 import house
 
 LIMITS = {                 # what a reader can bear, and, where it is not reached yet, what is reached
-    'lines over 120 characters, %': 3.,                  # aim: 1
-    'lines over 160 characters, %': .7,
+    'lines over 120 characters, %': 1.8,                 # aim: 1
+    'lines over 160 characters, %': .3,
     'statements joined on a line, per 1,000 lines': 1.,
-    'conditional expressions, per 1,000 lines': 40.,     # aim: 35
-    'complexity of a function, mean': 3.3,               # aim: 3.0
+    'conditional expressions, per 1,000 lines': 36.5,    # aim: 35
+    'complexity of a function, mean': 3.25,              # aim: 3.0
     'functions with a complexity over 10, %': 2.,
     'lines of an export cell, median': 18,               # aim: 10
-    'export cells over 30 lines': 47,                    # aim: 0
-    'notebooks over 200 exported lines': 5,              # aim: 0
-    'foreign private names, per 1,000 lines': 4.6,       # aim: 3
-    'foreign private names in tricks/': 27,              # aim: 0
+    'export cells over 30 lines': 18,                    # aim: 0
+    'notebooks over 200 exported lines': 3,              # aim: 0
+    'foreign private names, per 1,000 lines': 3.2,       # aim: 3
+    'foreign private names in tricks/': 9,               # PyTorch's _foreach functions
 }
 
 @pytest.fixture(scope='module')

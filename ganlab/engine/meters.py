@@ -138,8 +138,10 @@ def minmax(
     buckets:int=500, # how many
 )->tuple: # x and y of at most 2 * buckets points
     "Thin a curve so that every spike stays: the least and the greatest value of each bucket, in their order."
-    y = np.asarray(y); x = np.arange(len(y)) if x is None else np.asarray(x)
-    ok = ~np.isnan(y); x, y = x[ok], y[ok]
+    y = np.asarray(y)
+    x = np.arange(len(y)) if x is None else np.asarray(x)
+    ok = ~np.isnan(y)
+    x, y = x[ok], y[ok]
     if len(y) <= 2*buckets: return x, y
     edges = np.linspace(0, len(y), buckets + 1).astype(int)[:-1]
     idx = np.arange(len(y))

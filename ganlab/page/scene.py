@@ -4,6 +4,7 @@
 
 # %% ../../nbs/page/scene.ipynb #ee174fdf
 from __future__ import annotations
+import torch
 from ..data import as_source, standard
 from ..engine.meters import Record
 from ..engine.rng import Streams
@@ -53,7 +54,7 @@ def _frames(run, learn)->list: # of the record, and of now where that is a step 
     return frames
 
 # %% ../../nbs/page/scene.ipynb #1fe7af30
-def reals_of(source, range=(-1., 1.))->'Tensor|None': # images in [-1, 1]
+def reals_of(source, range=(-1., 1.))->torch.Tensor|None: # images in [-1, 1]
     "Some held-out samples, on the CPU."
     x = source and source.valid(400)
     return None if x is None else standard(x.detach().float().cpu(), range)

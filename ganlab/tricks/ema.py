@@ -5,6 +5,7 @@
 # %% ../../nbs/tricks/ema.ipynb #5b7297ae
 from __future__ import annotations
 from contextlib import contextmanager
+from functools import partial
 import torch
 from fastcore.basics import patch
 from torch.nn.utils.parametrize import ParametrizationList
@@ -102,7 +103,7 @@ def renormed(net): # a network with other weights than its own
     old = [(m, h) for m in net.modules() for h in _hooks_of_old(m)]
     with held(*new, *[m for m, _ in old]):
         with torch.no_grad():
-            for m, h in old: _until_still(lambda: h.compute_weight(m, True))
+            for m, h in old: _until_still(partial(h.compute_weight, m, True))
             for p in new: _iterated(p)
         yield
 

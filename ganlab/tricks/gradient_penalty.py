@@ -4,6 +4,7 @@
 
 # %% ../../nbs/tricks/gradient_penalty.ipynb #6e995635
 from __future__ import annotations
+from functools import partial
 import torch
 from torch import Tensor
 from fastcore.basics import patch
@@ -45,7 +46,7 @@ def slope_penalty(
     total = 0.
     with held(ctx.learn.D), ctx.drawing(f'{ctx.who}/penalty'):
         for side, x in penalty_points(points, ctx.x, ctx.xf, ctx.rng()):
-            g = input_grads(lambda x: ctx.score(x, side), x, create_graph=True)
+            g = input_grads(partial(ctx.score, side=side), x, create_graph=True)
             total = total + _too_steep(g, center, one_sided).mean()
     return total
 

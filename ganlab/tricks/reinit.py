@@ -168,4 +168,4 @@ def draw(self:Reinit, learn):
                 new = fresh(m, k, p, self.scheme, self.std, self.slope, as_made(learn, n, k))
                 p.copy_(self.keep*p + (1 - self.keep)*new)
         if is_parametrized(m, 'weight'):
-            for _ in range(15): m.weight          # spectral norm's vectors find their new directions as they are read
+            for _ in range(15): _ = m.weight      # spectral norm's vectors find their new directions as they are read

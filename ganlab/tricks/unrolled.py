@@ -24,7 +24,7 @@ __all__ = ['sgd', 'plain', 'checkpoints', 'own_weights', 'rule_of', 'look_ahead'
            'unasked', 'not_unrolled']
 
 # %% ../../nbs/tricks/unrolled.ipynb #cf1026e1
-def rule_of(opt)->'function|None': # (w, g, state, options) -> (w, state); None: it has none, or an unusual form
+def rule_of(opt): # a function (w, g, state, options) -> (w, state); None: it has none, or an unusual form
     "The update of an optimiser as a function."
     return (kind := usual_kind(opt)) and kind.update
 
