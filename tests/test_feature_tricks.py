@@ -4,9 +4,9 @@ import numpy as np
 import pytest, torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
-from ganlab.data import tensor_dls
+from ganlab.data import ring_dls, tensor_dls
 from ganlab.learner import GANLearner
-from ganlab.nets import dcgan
+from ganlab.nets import dcgan, mlp
 from ganlab.engine.surgery import insert, remove
 from ganlab.engine.sites import sites
 from ganlab.engine.change import Refused
@@ -285,3 +285,17 @@ def test_all_four_at_once(amp):
     go(learn, 3)
     for name in names: learn.tricks.off(name, now=True); go(learn, 1); groups_hold(learn)
     assert not learn.tricks.enabled and learn.history[['d_loss', 'g_loss']].notna().all().all()
+
+class Bare(nn.Module):
+    "Its weights are its own: there is no layer in it"
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(2, 1))
+    def forward(self, x): return (x@self.w)[:, 0]
+
+@pytest.mark.parametrize('make, named', [(Bare, False), (lambda: nn.Sequential(Bare(), nn.Identity()), True)])
+def test_a_layer_to_name(make, named):
+    "A refusal asks for the name of a layer only where there is one that can be named"
+    learn = GANLearner(ring_dls(n=64, bs=16), mlp(width=8, depth=1, seed=0)[0], make(), seed=0)
+    said = learn.tricks.why_not('feature_matching')
+    assert 'no linear or convolutional layer that is used once' in said and ('name one of its layers' in said) == named

@@ -28,7 +28,7 @@ class Look:
     n:int           # seeds
     outcome:str     # 'better', 'worse', 'differs' (neither is better), 'within noise', 'undecided', 'same', 'too few'
     mean:float      # of b - a
-    low:float       # interval of mean, at confidence 1 - level: without 0 where a t test finds something; nan: no t test
+    low:float       # interval of mean, at confidence 1 - level: without 0 where a t test finds; nan: no t test
     high:float
     p:float         # two-sided
     level:float     # of this look: p below it is a finding

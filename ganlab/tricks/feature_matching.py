@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from fastcore.basics import patch
 from ..losses import loss_name, loss_title, scores_of
-from ..engine.sites import at, hooked, instead, layers, taken
+from ..engine.sites import at, hooked, instead, layers, sites, taken
 from ..engine.still import held
 from ..trick import Choice, Int, Num, Text, Trick
 
@@ -78,8 +78,8 @@ def layers(self:FeatureMatching, learn)->list|str: # modules, or one sentence sa
     if self.layer == 'auto':
         found = layers(learn, 'd')
         if found: return [found[-1].module]
-        return ("Feature matching: D has no linear or convolutional layer that is used once"
-                f"{instead(learn, 'd')}; name one of its layers.")
+        todo = '; name one of its layers' if sites(learn, 'd') else ''
+        return f"Feature matching: D has no linear or convolutional layer that is used once{instead(learn, 'd')}{todo}."
     found = [at(learn, 'd', n.strip()) for n in self.layer.split(',')]
     said = next((s for s in found if isinstance(s, str)), None)
     return [s.module for s in found] if said is None else f'Feature matching: {said}'
