@@ -122,6 +122,7 @@ def _move(ax, name, x, row, left):
     up = dict(xycoords=name.xycoords, xytext=(0, 12 + 10*row), textcoords='offset points')
     ax.annotate('', name.xy, arrowprops=leader, **up)
 
+# %% ../nbs/plots.ipynb #7921b6ad
 def flag(ax, changes):
     "A dotted line and a pennant at every change, hollow for off; above them the names for which there is room."
     names = [_pennant(ax, c) for c in changes if c.kind not in ('phase', 'rates')]
