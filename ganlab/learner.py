@@ -202,6 +202,7 @@ def _copied(*nets): # deep copies, or None
 # %% ../nbs/learner.ipynb #02a75077
 @patch
 def make_optimizers(self:GANLearner):
+    "An optimiser for each network, as the learner was told."
     m, nets = self.made, dict(d=self.D, g=self.G)
     opts = {k: make_optimizer(m['opt'], net, m[f'lr_{k}'], m[f'betas_{k}']) for k, net in nets.items()}
     self.rates = Rates(opts)
@@ -223,7 +224,7 @@ def _first(self:GANLearner, t):
 def one_step(self:GANLearner):
     "One step: `n_d` updates of D, then one of G. A step that fails is undone, and says so; Ctrl-C waits for its end, and a second one undoes it, too."
     with unbroken(second=True):
-        self.attempt()
+        self.attempt()      # `play`, noted in a row; undone if it fails
         with unbroken(): self.run.stepped(self)
 
 @patch
@@ -242,7 +243,8 @@ def updates(self:GANLearner, n_d, n_g)->Ctx:
     for k in range(n_d):
         if k: c = self.open_update(k, 'd')
         self.d_update(c, keep=n_g and k == n_d - 1)
-    for k in range(n_g): self.g_update(self.open_update(n_d - 1 + k, 'd') if k else c)
+    for k in range(n_g): # the first goes on with D's last fakes, whose graph was kept; a further one has a batch of its own
+        self.g_update(self.open_update(n_d - 1 + k, 'd') if k else c)
     self.under_way = around
     return c
 
@@ -257,6 +259,7 @@ def d_update(self:GANLearner, c, keep):
 
 @patch
 def d_gradient(self:GANLearner, c):
+    "D's loss on reals and fakes, with all terms, and its gradient."
     self.rng.seed('d-scores', c.step, c.k)
     with by_themselves(c):
         with self.autocast():
@@ -276,6 +279,7 @@ def g_update(self:GANLearner, d):
 # %% ../nbs/learner.ipynb #50a805a9
 @patch
 def g_gradient(self:GANLearner, c):
+    "G's loss, through D, with all terms, and its gradient."
     self.rng.seed('g', c.step, c.k)
     with by_themselves(c):
         with self.autocast():

@@ -120,7 +120,8 @@ class Slotted(Trick):
 
 @pytest.mark.parametrize('slot,f,says', [('inputs', lambda self, x, ctx: x[:3], 'inputs gave'), ('inputs', lambda self, x, ctx: None, 'inputs gave None'), ('fakes', lambda self, x, ctx: None, 'fakes gave None'),
     ('scores', lambda self, l, ctx: None, 'scores gave None'), ('loss', lambda self, base: None, 'loss gave None'), ('factors', lambda self, step, base: dict(lr_D=2.), 'factors gave'),
-    ('factors', lambda self, step, base: dict(lr_d=float('nan')), 'factors gave'), ('around_g', lambda self, update, ctx: None, 'around_g did not call'), ('around_d', lambda self, update, ctx: None, 'around_d did not call')])
+    ('factors', lambda self, step, base: dict(lr_d=float('nan')), 'factors gave'), ('around_g', lambda self, update, ctx: None, 'around_g did not call'), ('around_d', lambda self, update, ctx: None, 'around_d did not call'),
+    ('around_step', lambda self, updates, ctx: None, 'around_step gave None'), ('around_step', lambda self, updates, ctx: updates() and None, 'around_step gave None')])
 def test_a_slot_that_gives_the_wrong_thing(slot, f, says):
     "The trick is named, and what it should have given"
     cls = type('Mine', (Slotted,), {slot: f})

@@ -87,3 +87,29 @@ def test_forgotten_update_is_named():
     learn = make_learner()
     learn.tricks.add(Deaf); learn.tricks.on('deaf')
     with pytest.raises(StepError, match='did not call the update'): go(learn, 1)
+
+def test_the_inner_one_is_named():
+    "Of two that wrap one another, the one that forgets is told so, and not the one around it"
+    class Deaf(Trick):
+        name = title = 'deaf'
+        def around_d(self, update, ctx): pass
+    class Around(Trick):
+        name, title, order = 'around', 'around', 10
+        def around_d(self, update, ctx): update()
+    learn = make_learner()
+    for t in (Deaf, Around):
+        learn.tricks.add(t)
+        learn.tricks.on(t.name)
+    with pytest.raises(StepError, match='in deaf: around_d did not call') as e: go(learn, 1)
+    assert e.value.culprit == 'deaf' and learn.step == 0
+
+@pytest.mark.parametrize('column, culprit', [('noter/agree', 'noter'), ('noter_gap', 'noter'), ('gap', None), ('d_loss/noter', 'noter')])
+def test_a_number_that_is_none(column, culprit):
+    "A column of a trick's own that becomes NaN is called by its name, and its trick is named"
+    class Noter(Trick):
+        name = title = 'noter'
+        def after_d(self, ctx): ctx.terms[column] = torch.tensor(float('nan') if ctx.step == 3 else 1.)
+    learn = make_learner()
+    learn.tricks.add(Noter); learn.tricks.on('noter')
+    with pytest.raises(StepError) as e: go(learn, 5)
+    assert (e.value.culprit, e.value.at, column in str(e.value) or 'loss' in str(e.value)) == (culprit, 3, True)

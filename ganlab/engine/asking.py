@@ -50,7 +50,7 @@ def ask(self:Asking, t, slot, *args):
     c = args[-1]
     before, c.who = c.who, t.name
     out = getattr(t, slot)(*args)
-    c.who = before
+    c.who = before      # not in a finally: see `by_themselves`
     return out
 
 def _need(t, slot, c, ok, got, what):
@@ -59,9 +59,10 @@ def _need(t, slot, c, ok, got, what):
     c.who = t.name
     raise TypeError(f"{slot} gave {f'a tensor of shape {tuple(got.shape)}' if torch.is_tensor(got) else repr(got)}; need {what}")
 
-def _not_called(t, slot, c):
+def _need_call(ok, t, slot, c):
+    if ok: return
     c.who = t.name
-    raise TypeError(f"{slot} did not call the update that it was given, or one that it wraps did not")
+    raise TypeError(f"{slot} did not call the update that it was given")
 
 # %% ../../nbs/engine/asking.ipynb #877129c5
 @patch
@@ -71,10 +72,15 @@ def wrapped(self:Asking,
     c:Ctx,
 ):
     "Make an update through the tricks that wrap it."
-    tricks = self.tricks.slots[slot]
-    for t in tricks: update = partial(self.ask, t, slot, update, c)
-    out = update()
-    if tricks and c.phase and f'{c.phase}_loss' not in c.terms: _not_called(tricks[-1], slot, c)
+    for t in self.tricks.slots[slot]: update = partial(self._through, t, slot, update, c)
+    return update()
+
+@patch
+def _through(self:Asking, t, slot, update, c):
+    "What one trick makes of an update; it has to call it, and around a whole step to return what that returns."
+    out = self.ask(t, slot, update, c)
+    if c.phase: _need_call(f'{c.phase}_loss' in c.terms, t, slot, c)
+    else: _need(t, slot, c, isinstance(out, Ctx), out, "what the updates that it was given return, which it has to call")
     return out
 
 @contextmanager
@@ -82,7 +88,7 @@ def by_themselves(c:Ctx):
     "What fails within the block is the networks' or the loss's doing, and not that of the trick that wraps it."
     who, c.who = c.who, ''
     yield
-    c.who = who
+    c.who = who      # not in a finally: after an error, who was asked is what `recover` reads
 
 # %% ../../nbs/engine/asking.ipynb #e97694a7
 @contextmanager

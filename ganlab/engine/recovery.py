@@ -111,7 +111,7 @@ def attempt(self:Recovery):
 @patch
 def lend(self:Recovery):
     "What draws cannot be given a generator: from here on the default one is lent; the step again."
-    if self.streams.lends: raise RuntimeError("torch.utils.checkpoint: the default generator is lent already, and is drawn from out of turn")
+    if self.streams.lends: raise self.recover(RuntimeError("torch.utils.checkpoint: the default generator is lent already, and is drawn from out of turn"))
     self.recompute(self.step)
     self.streams.lends = True
     self.say(lent_here)
@@ -134,19 +134,30 @@ def say(self:Recovery, text):
 @patch
 def recover(self:Recovery, error, bad=None, value=None)->StepError:
     "Stand at the last whole step again; the error to raise."
-    failed, culprit, trace = self.step + 1, getattr(self, 'under_way', None) and self.under_way.who or None, ''
-    if error is not None:
-        trace = ''.join(traceback.format_exception(error))
-        who = self.tricks[culprit].title if culprit else 'the networks or the loss'
-        sentence, detail = f"{type(error).__name__} in step {failed}, in {who}: {error}", ''
-        if isinstance(error, DataError): sentence = f"In step {failed}: {error}"
-    else:
-        culprit = bad.split('/')[1] if '/' in bad else None
-        net = {'d': 'D', 'g': 'G'}.get(bad[0], '')
-        sentence = f"{net}'s {'loss' if 'loss' in bad else 'gradient' if 'grad' in bad else 'score'} became {_word(value)} in step {failed}."
-        detail = f"The term {bad} was {_word(value)}." if culprit else ''
+    failed = self.step + 1
+    sentence, culprit, detail, trace = self._of_error(error, failed) if error is not None else self._of_number(bad, value, failed)
     self.recompute(failed - 1)
     return StepError(sentence, failed, self.step, culprit, bad, detail, trace)
+
+@patch
+def _of_error(self:Recovery, error, failed)->tuple: # sentence, culprit, detail, trace
+    culprit = getattr(self, 'under_way', None) and self.under_way.who or None
+    who = self.tricks[culprit].title if culprit else 'the networks or the loss'
+    sentence = f"{type(error).__name__} in step {failed}, in {who}: {error}"
+    if isinstance(error, DataError): sentence = f"In step {failed}: {error}"
+    return sentence, culprit, '', ''.join(traceback.format_exception(error))
+
+@patch
+def _of_number(self:Recovery, bad, value, failed)->tuple:
+    "A column that became NaN or infinite: of a network, a term that a trick added, or a number that a trick noted by itself."
+    net = {'d_': 'D', 'g_': 'G'}.get(bad[:2])
+    if net is None:
+        noted = [t.name for t in self.tricks.enabled if bad.startswith(t.name)]
+        return f"{bad} became {_word(value)} in step {failed}.", max(noted, key=len, default=None), '', ''
+    culprit = bad.split('/')[1] if '/' in bad else None
+    what = next((word for part, word in (('loss', 'loss'), ('grad', 'gradient')) if part in bad), 'score')
+    detail = f"The term {bad} was {_word(value)}." if culprit else ''
+    return f"{net}'s {what} became {_word(value)} in step {failed}.", culprit, detail, ''
 
 def _word(v): return 'NaN' if v != v else 'infinite'
 
