@@ -11,6 +11,7 @@ from .commands.look import export, show
 from .commands.train import train, usual
 from .engine.recovery import StepError
 from .engine.change import Refused
+from .losses import losses
 from .presets import presets
 from .record.packing import RunError
 import ganlab.travel.fork
@@ -38,7 +39,7 @@ def _may_force(c): c.add_argument('--force', action='store_true', help='replace 
 
 # %% ../nbs/cli.ipynb #7fe2b0cb
 _options = ( # of a new run: name, kind, what it is
-    ('loss', str, 'a loss'), ('lr-g', float, "G's learning rate"), ('lr-d', float, "D's learning rate"),
+    ('loss', str, f"a loss: {', '.join(losses)}"), ('lr-g', float, "G's learning rate"), ('lr-d', float, "D's learning rate"),
     ('bs', int, 'samples per batch'), ('size', int, 'of images, in pixels'), ('seed', int, 'of all randomness'))
 
 def _train_words(sub):

@@ -86,9 +86,10 @@ def _wait_a_moment(self:Trainer):
 @patch
 def _train(self:Trainer, learn):
     "What the thread runs."
-    self.screen.begin()
     error = None
-    try: learn.fit_steps(None, gate=self.gate, progress=False)
+    try:
+        self.screen.begin()
+        learn.fit_steps(None, gate=self.gate, progress=False)
     except BaseException as e: error = e
     try: self._end(learn, error)
     finally: self._leave()
