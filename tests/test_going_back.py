@@ -3,11 +3,12 @@ import random, warnings
 import numpy as np, pytest, torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, WeightedRandomSampler
-from ganlab.data import LoaderSource, as_source
+from ganlab.data import LoaderSource, as_source, ring_dls
 from ganlab.learner import GANLearner
 from ganlab.engine.rng import Streams
+from ganlab.nets import mlp
 from ganlab.record.run import Run
-import ganlab.travel.fork
+import ganlab.travel.fork, ganlab.travel.resume
 
 class Pictures(Dataset):
     "Augmented with all three generators; counts what is read"
@@ -291,3 +292,24 @@ def test_schedules_and_changes_are_not_told(tmp_path):
         m.setattr(Compared, 'look', watched)
         again = run.replay(dl, *nets(), progress=False)
     assert again.state_hash() == end and sum(looked) == sum(s['step'] > 0 for s in run.snapshots) - 1 > 5      # all but the one between two changes of one step
+
+def test_a_trick_that_goes_while_steps_are_computed_again(tmp_path):
+    "Its weights are gone from the optimiser and from the record of norms with that step, as they were the first time"
+    nets = lambda: mlp(dim=2, z_dim=2, width=8, depth=1, seed=0)
+    learn = GANLearner(ring_dls(n=500, bs=16), *nets(), seed=0, run=tmp_path/'a')
+    learn.run.snap_every = 1000
+    learn.tricks.on('minibatch_stddev')
+    learn.fit_steps(3, progress=False)
+    learn.tricks.off('minibatch_stddev')
+    learn.fit_steps(2, progress=False)
+    done, n = learn.tricks['minibatch_stddev'].leaving
+    learn.fit_steps(n - done + 4, progress=False)
+    assert not learn.tricks['minibatch_stddev'].enabled
+    learn.tricks.on('optimizer')                                   # it measures the gradients of all that is trained
+    learn.fit_steps(2, progress=False)
+    learn.run.close()
+    for again in (Run.open(tmp_path/'a').replay(ring_dls(n=500, bs=16), *nets(), progress=False),
+                  GANLearner.resume(tmp_path/'a', ring_dls(n=500, bs=16), *nets(), step=learn.step - 1, progress=False)):
+        if again.step < learn.step: again.fit_steps(learn.step - again.step, progress=False)
+        assert again.state_hash() == learn.state_hash() and again.layers['d'].columns == learn.layers['d'].columns
+        for c in learn.layers['d'].columns: np.testing.assert_array_equal(again.layers['d'].array(c), learn.layers['d'].array(c))

@@ -7,6 +7,7 @@ from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.losses import losses
 from ganlab.engine.change import Refused
+from ganlab.engine.turnstile import Turnstile
 from ganlab.trick import Flag, Num, Trick
 from strangers import Drift, Faulty, copies, go, groups_hold, make_learner, net_state, one_sentence, unequal
 
@@ -216,20 +217,24 @@ def test_an_idle_job_does_not_stop_a_fit():
 def test_asked_as_the_training_starts():
     "A change asked while idle, overtaken by a fit of another thread, is applied by it, and who asked does not wait for the fit's end"
     started, stop = threading.Event(), threading.Event()
-    class Learner(GANLearner):
+    class Overtaken(Turnstile):
         late = False
         @property
-        def training_now(self):         # the fit begins just after the asking thread has looked
-            now = super().training_now
-            if self.late and threading.current_thread() is asker: self.late = False; trainer.start(); assert started.wait(30)
+        def training(self):             # the fit begins just after the asking thread has looked
+            now = super().training
+            if self.late and threading.current_thread() is asker:
+                self.late = False
+                trainer.start()
+                assert started.wait(30)
             return now
-    learn = make_learner(cls=Learner)
+    learn = make_learner()
+    learn.turnstile.__class__ = Overtaken
     def gate(learn):
         started.set(); time.sleep(.001)
         if stop.is_set(): raise CancelFitException
     trainer = threading.Thread(target=lambda: learn.fit_steps(gate=gate))
     asker = threading.Thread(target=lambda: learn.tricks.on('ttur').wait(30))
-    learn.late = True
+    learn.turnstile.late = True
     asker.start(); asker.join(10); waits = asker.is_alive()
     stop.set(); trainer.join(); asker.join()
     assert not waits and learn.tricks['ttur'].enabled and learn.tricks.log[0].name == 'ttur'

@@ -55,9 +55,8 @@ def make_again(
         while todo and todo[0].step <= learn.step: due.append(todo.popleft())
         for c in due:
             if not c.own: _made_again(learn, c, source)
-        if due:
-            learn.touched()
-            learn.rewire()
+        if due: learn.touched()
+        if learn.ring.stale: learn.rewire()      # a trick that left gently may have gone with the last step, too
         learn.settle()
 
 def _made_again(learn, c, source):

@@ -89,14 +89,14 @@ class DualDiscriminator(Trick):
 def __init__(self:DualDiscriminator,
     second:nn.Module=None, # a discriminator of the user's own: view(x) -> one score per sample
     view=None,             # what it sees of the samples (B, ...), differentiable; None: the samples
-    **params,              # values of the parameters; with `second` the mode is 'second' where none is given
+    **values,              # of the parameters; with `second` the mode is 'second' where none is given
 ):
     if second is not None and not isinstance(second, nn.Module):
         raise TypeError(f"second is a {type(second).__name__}; need an nn.Module")
     if view is not None and (second is None or not callable(view)):
         raise ValueError(f"view={view!r}; need a function of the samples, together with second=")
-    if second is not None: params = dict(mode='second') | params
-    Trick.__init__(self, **params)
+    if second is not None: values = dict(mode='second') | values
+    Trick.__init__(self, **values)
     self.second, self.view, self.seen, self.shape = second, view or (lambda x: x), {}, None
 
 @patch

@@ -147,8 +147,14 @@ class Bench:
         if isinstance(notebook, list):
             cells = [dict(cell_type='code', id=f'cell{i}', source=s, metadata={}, outputs=[], execution_count=None) for i, s in enumerate(notebook)]
             f.write_text(json.dumps(dict(cells=cells, metadata=dict(kernelspec=KERNEL), nbformat=4, nbformat_minor=5)))
-        else: shutil.copy(notebook, f)
+        else: self._copy(Path(notebook), f)
         return Notebook(self, f.name)
+
+    def _copy(self, notebook, to):
+        "With the pictures that it shows, where it looks for them: a link may not lead out of the server's folder"
+        shutil.copy(notebook, to)
+        images = notebook.parent.parent/'images'
+        if images.is_dir(): shutil.copytree(images, self.root/'images', dirs_exist_ok=True)
 
 
 class Notebook:
