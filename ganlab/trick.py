@@ -129,6 +129,16 @@ def checked(self:Trick, params:dict)->dict: # all values, the given ones checked
             raise ValueError(f"{self.name} has no parameter {k!r}; it has: {have}.{nearest(k, self.declared)}")
     return {**self.params, **{k: self.declared[k].check(v, self.name) for k, v in params.items()}}
 
+@patch
+def recorded(self:Trick)->dict:
+    "The values that stand in records: all, but for those of parameters that came later and are at their default."
+    return {k: v for k, v in self.params.items() if not (self.declared[k].later and v == self.declared[k].default)}
+
+@patch
+def take(self:Trick, recorded:dict):
+    "Have the values of a record; what it does not know is at its default."
+    self.params = {k: recorded.get(k, p.default) for k, p in self.declared.items()}
+
 # %% ../nbs/trick.ipynb #964bff9b
 @patch
 def fixed_while_on(self:Trick, old:dict, *names): # the values before; parameters

@@ -146,7 +146,7 @@ def _apply_on(self:Applying, c:Change, undo):
     c.caution = t.caution(self.learn)
     t.attach(self.learn, undo)
     t.enabled, t.since = True, self.learn.step
-    if not t.plain: self.built = [*self.built, ('on', t.name, dict(t.params), t.since)]
+    if not t.plain: self.built = [*self.built, ('on', t.name, t.recorded(), t.since)]
 
 @patch
 def _apply_off(self:Applying, c:Change, undo):
@@ -193,7 +193,7 @@ def build(self:Applying, events:list):
     learn = self.learn
     for kind, name, values, step in events:
         t, learn.step = self[name], step
-        if kind == 'on': t.params = dict(values)
+        if kind == 'on': t.take(values)
         with all_or_nothing(learn) as undo:
             if kind == 'on': t.attach(learn, undo)
             else:

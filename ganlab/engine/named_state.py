@@ -61,7 +61,7 @@ def stuck(learn)->list: # names
 
 def named_numbers(learn)->dict: # json-able
     "Every number that the next step depends on."
-    tricks = {t.name: dict(params=t.params, leaving=t.leaving, state=numbers_of(t.state_dict()))
+    tricks = {t.name: dict(params=t.recorded(), leaving=t.leaving, state=numbers_of(t.state_dict()))
               for t in learn.tricks.values() if t.enabled}
     out = dict(seed=learn.streams.seed, step=learn.step, batches=learn.n_batches, half=learn.half,
                n_d=learn.n_d, update=learn.update, loss=loss_key(learn.base_loss), rates=learn.rates.state(),

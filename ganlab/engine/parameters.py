@@ -24,6 +24,7 @@ class Param:
     log: bool = False          # draw its range on a log scale
     choices: tuple = ()        # the values allowed, for a choice
     kind: str = 'float'        # 'float', 'int', 'choice', 'bool' or 'text'
+    later: bool = False        # are there records from before it came? at its default it leaves no trace in any
     name: str = field(default='', init=False)
     def __set_name__(self, owner, name): self.name, self.label = name, self.label or name.replace('_', ' ')
     def __get__(self, obj, owner=None): return self if obj is None else obj.params[self.name]

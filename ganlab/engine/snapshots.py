@@ -43,7 +43,7 @@ def _copy(t, old)->torch.Tensor: # old: a tensor to write over, or None
     return t.detach().clone()
 
 def _trick_state(t)->TrickState:
-    return TrickState(t.enabled, dict(t.params), t.since, t.leaving, deepcopy(numbers_of(t.state_dict())))
+    return TrickState(t.enabled, t.recorded(), t.since, t.leaving, deepcopy(numbers_of(t.state_dict())))
 
 def take(
     learn,
@@ -136,7 +136,8 @@ def _load_tricks(learn, snap):
     for t in learn.tricks.values():
         if t.name not in snap.tricks: continue
         s, head = snap.tricks[t.name], f'trick/{t.name}/'
-        t.params, t.since, t.leaving = dict(s.params), s.since, s.leaving
+        t.since, t.leaving = s.since, s.leaving
+        t.take(s.params)
         t.stuck = t.name in snap.numbers.get('stuck', ())
         tensors = {name.removeprefix(head): v.clone() for name, v in snap.tensors.items() if name.startswith(head)}
         t.load_state_dict({**deepcopy(s.state), **tensors})

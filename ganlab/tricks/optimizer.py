@@ -61,7 +61,7 @@ class Optimizer(Trick):
     opt_g = Param('rmsprop', kind='choice', choices=Kinds(), help="G's optimiser", label='G')
     momentum = Num(0., 0, 0.999, "SGD's momentum, or a new Adam's β1")
     smoothing = Num(0.99, 0.5, 0.9999, "RMSprop's α, or a new Adam's β2", label='α, β2')
-    decay = Num(0.01, 0, 1, "a new AdamW's weight decay", label='weight decay')
+    decay = Num(0.01, 0, 1, "a new AdamW's weight decay", label='weight decay', later=True)
     match = Flag(True, 'to and from SGD, scale the rate so that steps stay as long as they were')
     learn = None
     def __init__(self, **params):

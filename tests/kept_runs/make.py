@@ -64,7 +64,17 @@ def averaged(folder):
     fit(learn, 20)
     return learn
 
-RUNS = dict(plain=(a_plain_one, points), images=(of_images, images), many_tricks=(with_many_tricks, points), gone_back=(gone_back, points), branched=(branched, points), averaged=(averaged, points))
+def of_another_optimiser(folder):
+    learn = begun(folder, tricks=['spectral_norm'])
+    fit(learn, 12)
+    learn.tricks.on('optimizer')
+    fit(learn, 12)
+    learn.tricks.set('optimizer', opt_g='sgd')
+    fit(learn, 12)
+    return learn
+
+RUNS = dict(plain=(a_plain_one, points), images=(of_images, images), many_tricks=(with_many_tricks, points), gone_back=(gone_back, points), branched=(branched, points), averaged=(averaged, points),
+            another_optimiser=(of_another_optimiser, points))
 
 def machine():
     "What the bits of a sum may depend on"
