@@ -62,6 +62,7 @@ def added_cbs(self:EventLearner, cbs):
     try: yield
     finally: self.remove_cbs(cbs)
 
+# %% ../../nbs/engine/fastai_events.ipynb #444e83e5
 @patch
 def add_cb(self:EventLearner, cb):
     cb = suited(cb)
@@ -72,6 +73,7 @@ def add_cb(self:EventLearner, cb):
         raise ValueError(f"a callback called {type(cb).__name__} would hide learn.{cb.name}; give its class another name")
     self.table.clear()
     return super(EventLearner, self).add_cb(cb)
+
 @patch
 def remove_cb(self:EventLearner, cb):
     self.table.clear()

@@ -85,6 +85,7 @@ class BorrowedRNG:
             for g, st in zip(self.lent, self.saved): g.set_state(st)
             if self.lent: self.turn.release()
 
+# %% ../../nbs/engine/rng.ipynb #255228cb
 @contextmanager
 def borrowed_rng(
     streams:Streams, # the run's streams

@@ -56,6 +56,7 @@ def _enter(self:Turnstile):
         if self.training: raise RuntimeError(busy)
         heed()
 
+# %% ../../nbs/engine/turnstile.ipynb #66d71845
 @patch
 def _leave(self:Turnstile, end, threads:int):
     with self.lock:
@@ -83,6 +84,7 @@ def when_idle(self:Turnstile,
         if not wait: return False
     return False
 
+# %% ../../nbs/engine/turnstile.ipynb #f6568e80
 @patch
 def between_steps(self:Turnstile, fn, *args, **kwargs):
     "Run `fn(*args, **kwargs)` where no step is under way, and return its result."

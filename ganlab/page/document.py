@@ -28,6 +28,7 @@ def _policy(): # one script, one style sheet, no address
     return (f"default-src 'none'; script-src {_hash(JS_PAGE)}; style-src {_hash(CSS_PAGE)}; "
             "img-src data: blob:; base-uri 'none'; form-action 'none'")
 
+# %% ../../nbs/page/document.ipynb #46ccc4a0
 def make_page(
     story:dict, # what is shown, as plain values
     blob:bytes=b'', # what `story` points into
