@@ -4,16 +4,27 @@
 
 # %% ../nbs/catalogue.ipynb #09880bb9
 from __future__ import annotations
+
 from functools import cache
+
 from .data import tensor_dls
+
 from .learner import GANLearner
+
 from .nets import dcgan
+
 from .trick import effect_words, find_tricks, purposes
+
+# %% auto #0
+__all__ = ['exclusions', 'by_purpose', 'catalogue', 'list_of_tricks', 'params_table']
+
+# %% ../nbs/catalogue.ipynb #c3a639e9
 import torch
 
 def _clash(learn, a, b)->bool: # does the switch refuse `b` now, where `a` is on?
     return bool(set(learn.tricks[a].owns) & set(learn.tricks[b].owns)) or learn.tricks.why_not(b) is not None
 
+# %% ../nbs/catalogue.ipynb #0ad56e23
 @cache
 def exclusions()->dict: # name -> titles of the tricks that are refused while it is on
     "What does not go with what: both would set the same thing, or one of the two objects while the other is on."
@@ -25,9 +36,6 @@ def exclusions()->dict: # name -> titles of the tricks that are refused while it
         found |= {frozenset((a, b)) for b in alone if b != a and _clash(learn, a, b)}
         learn.tricks.off(a, now=True)
     return {a: [learn.tricks[b].title for b in alone if frozenset((a, b)) in found] for a in alone}
-
-# %% auto #0
-__all__ = ['exclusions', 'by_purpose', 'catalogue', 'list_of_tricks', 'params_table']
 
 # %% ../nbs/catalogue.ipynb #d4f8b0a5
 def _table(columns:dict, rows)->str: # markdown, from (title -> relative width) and rows of cells
@@ -42,6 +50,7 @@ def by_purpose()->dict: # what they are for -> trick classes
 def _page_link(trick, folder)->str: # to its notebook
     return f'[{trick.title}]({folder}{trick.__module__.rpartition(".")[2]}.ipynb)'
 
+# %% ../nbs/catalogue.ipynb #826738cb
 def _row(trick, folder)->list: # of the catalogue
     others = ', '.join(exclusions().get(trick.name, []))
     does = f'{trick.short}<br>*Not with:* {others}.' if others else trick.short
@@ -55,6 +64,7 @@ def catalogue(
     def part(purpose, ts): return f'### {purpose}\n\n{_table(columns, [_row(t, folder) for t in ts])}'
     return '\n\n'.join(part(purpose, ts) for purpose, ts in by_purpose().items())
 
+# %% ../nbs/catalogue.ipynb #8a8ce9f7
 def list_of_tricks(
     folder:str='tricks/', # where the notebooks are, from the page that shows the list
 )->str: # markdown
@@ -67,6 +77,7 @@ def _in_words(p)->str: # what the parameter `p` may be, without its unit
     if p.kind in ('bool', 'text'): return dict(bool='`True`, `False`', text='a text')[p.kind]
     return f"{'whole, ' if p.kind == 'int' else ''}{p.lo:g} to {p.hi:g}"
 
+# %% ../nbs/catalogue.ipynb #c4abef81
 def params_table(
     trick:type, # a subclass of `Trick`
 )->str: # markdown; '' where it has no parameters

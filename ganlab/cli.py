@@ -25,6 +25,7 @@ going_on = textwrap.fill(
     "refused, one that is left out is as it was. A trick of --trick is turned on at once, unless it is on already with the values given, "
     "or no step is left to do: so the same command can be given again.", 100)
 
+# %% ../nbs/cli.ipynb #41caf2c4
 def _command(sub, f, *parts, **how): # the words of one; parts: 'data' and 'nets', where it makes them
     "A command that is called as its function is, and told in its docstring."
     c = sub.add_parser(f.__name__, help=f.__doc__, description=f.__doc__, **how)
@@ -42,6 +43,7 @@ _options = ( # of a new run: name, kind, what it is
     ('loss', str, f"a loss: {', '.join(losses)}"), ('lr-g', float, "G's learning rate"), ('lr-d', float, "D's learning rate"),
     ('bs', int, 'samples per batch'), ('size', int, 'of images, in pixels'), ('seed', int, 'of all randomness'))
 
+# %% ../nbs/cli.ipynb #610a7492
 def _train_words(sub):
     c = _command(sub, train, 'data', 'nets', epilog=going_on, formatter_class=argparse.RawDescriptionHelpFormatter)
     c.add_argument('--run', required=True, help='the folder to record to; one that holds a run is gone on with')
@@ -63,6 +65,7 @@ def _show_words(sub):
 
 def _replay_words(sub): _command(sub, replay, 'data', 'nets').add_argument('run')
 
+# %% ../nbs/cli.ipynb #b59e6625
 def _sample_words(sub):
     c = _command(sub, sample, 'data', 'nets')
     c.add_argument('run')
@@ -81,6 +84,7 @@ def _export_words(sub):
     c.add_argument('--title')
     _may_force(c)
 
+# %% ../nbs/cli.ipynb #518e41ae
 def _lab_words(sub):
     c = _command(sub, lab)
     c.add_argument('--fresh', action='store_true', help='a fresh copy of the quickstart, beside the one that is there')
@@ -106,6 +110,7 @@ def _do(o)->int: # exit status
     print(f'ganlab: {why}', file=sys.stderr)
     return 2
 
+# %% ../nbs/cli.ipynb #dae1c17c
 def _unread()->int: # exit status
     "Whoever read what is printed has gone, as `head` does: end without a word."
     try: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())      # the interpreter flushes once more
@@ -119,4 +124,5 @@ def main(args=None)->int: # 0, 1 for a replay that ends otherwise, 2 for what ca
         finally: sys.stdout.flush()
     except BrokenPipeError: return _unread()
 
+# %% ../nbs/cli.ipynb #0913c148
 if __name__ == '__main__' and globals().get('__spec__'): sys.exit(main())      # python -m; a notebook has no such

@@ -4,26 +4,43 @@
 
 # %% ../nbs/compare.ipynb #e4b8d398
 from __future__ import annotations
-from itertools import count
-from fastcore.basics import patch
-from .base.checks import whole
-from .base.interrupt import breakable, unbroken
-from .base.progress import progress_bar
-from .engine.rng import Streams
-from .engine.snapshots import take
-from .judge.arm import Arm, Reader, decided_by_name, decided_by_own, measures_for, train_arm
-from .judge.evidence import Evidence
-from .judge.figure import evidence_figure
-from .judge.sibling import have_read, may_read, sibling
-from .judge.telling import seeds_in_words, survivors, tell
-from .judge.wishes import as_change
-from .metrics import real_samples
-from .plots import Plot
 
-_all_ = ['sibling', 'as_change', 'Arm']
+from itertools import count
+
+from fastcore.basics import patch
+
+from .base.checks import whole
+
+from .base.interrupt import breakable, unbroken
+
+from .base.progress import progress_bar
 
 # %% auto #0
 __all__ = ['Comparison', 'ab', 'sibling', 'as_change', 'Arm']
+
+# %% ../nbs/compare.ipynb #0e7d71d6
+from .engine.rng import Streams
+
+from .engine.snapshots import take
+
+from .judge.arm import Arm, Reader, decided_by_name, decided_by_own, measures_for, train_arm
+
+from .judge.evidence import Evidence
+
+from .judge.figure import evidence_figure
+
+from .judge.sibling import have_read, may_read, sibling
+
+# %% ../nbs/compare.ipynb #d71aaa4e
+from .judge.telling import seeds_in_words, survivors, tell
+
+from .judge.wishes import as_change
+
+from .metrics import real_samples
+
+from .plots import Plot
+
+_all_ = ['sibling', 'as_change', 'Arm']
 
 # %% ../nbs/compare.ipynb #740e2507
 class Comparison(Evidence):
@@ -69,6 +86,7 @@ def _try_metric(self:Comparison):
         fork.model.train()
         self._reader.own_number(fork)
 
+# %% ../nbs/compare.ipynb #4d69eb26
 @patch
 def _arm(self:Comparison, k, changed, tick)->Arm:
     with self._sibling(k) as fork:
@@ -90,6 +108,7 @@ def _next_look(have)->int: # seeds
 
 class _Cancel(Exception): pass
 
+# %% ../nbs/compare.ipynb #8a8214df
 class _Ticks:
     "Counts the steps of all arms: moves the bar, and asks the callback whether to go on."
     def __init__(self, total, progress, callback):
@@ -116,6 +135,7 @@ def _train(self:Comparison, seeds, ticks):
         if not self.pairs: raise
         self.cancelled = True
 
+# %% ../nbs/compare.ipynb #baa72ab2
 @patch
 def more(self:Comparison,
     seeds:int=None, # how many; None: up to the next of 3, 5, 8, and two more after that

@@ -47,6 +47,7 @@ def _todo(o)->str|None:
     if hasattr(o, '__next__'): return todo + ", which can be looped over again and again, as an iterator cannot"
     return None if hasattr(o, '__iter__') and not isinstance(o, (dict, set)) else todo
 
+# %% ../nbs/data.ipynb #ba613b58
 def _check_loader(o):
     "Refuse what cannot be looped over again and again."
     todo = _todo(o)

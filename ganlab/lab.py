@@ -108,6 +108,7 @@ def learn(self:Lab): return self.screen.learn # the learner that is shown; None 
 @patch(set_prop=True)
 def learn(self:Lab, learn): self.screen.learn = learn
 
+# %% ../nbs/lab.ipynb #f9668bc1
 @patch
 def order(self:Lab,
     want:str, # 'run', 'pause' or 'stop'
@@ -136,6 +137,7 @@ def pause(self:Lab, timeout:float=60): # seconds to wait for the step under way
     "Hold the training after the step under way; changes asked meanwhile are applied with the next step."
     self.trainer.pause(self.learn, timeout)
 
+# %% ../nbs/lab.ipynb #63aa6bff
 @patch
 def step(self:Lab,
     n:int=1, # how many
@@ -158,6 +160,7 @@ def wait(self:Lab, timeout:float=None)->bool: # seconds; True where nothing runs
     "Block until the training is paused, has ended or has failed."
     return self.trainer.wait(timeout)
 
+# %% ../nbs/lab.ipynb #9eb2679d
 @patch
 def close(self:Lab):
     "Stop the training, take the panel off the page, and let go of the learner and of all runs."
@@ -187,6 +190,7 @@ def as_it_was(
     raw = raw_at(raw_from(run.changes, facts['first_loss'].split('/')[1], facts.get('first_scores')))
     return dict(at=at, rows=rows_at(learn, at), loss=loss, raw=raw(at))
 
+# %% ../nbs/lab.ipynb #3083ac7a
 @patch
 def _look_back(self:Lab, change):
     "The scrubber was moved."
@@ -209,6 +213,7 @@ def _fresh(name)->Path: # in the working folder
     others = (p.with_stem(f'{p.stem}-{n}') for n in range(2, 10_000))
     return next(q for q in (p, *others) if not taken(q))
 
+# %% ../nbs/lab.ipynb #d86ee8fb
 @patch
 def save(self:Lab, kind:str): # 'py' or 'html'
     "Write the run into the working folder: as a script, or as a page."

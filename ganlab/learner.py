@@ -50,6 +50,7 @@ class GAN(nn.Module):
     def reset(self): # for fastai's ModelResetter: networks that carry a state from batch to batch
         for net in (self.G, self.D): getattr(net, 'reset', lambda: None)()
 
+# %% ../nbs/learner.ipynb #4ec643bf
 def _device(device)->torch.device:
     try:
         dev = torch.device(device if device is not None else default_device())
@@ -110,6 +111,7 @@ def _prepare(self:GANLearner, dls, G, D, device, path, metrics):
     self.pristine = _copied(G, D)
     self.make_optimizers()
 
+# %% ../nbs/learner.ipynb #0a007a71
 @patch
 def _begin_record(self:GANLearner, cbs, tricks, run):
     "Begin the record, with the tricks that are on from step 0."
@@ -133,6 +135,7 @@ def D(self:GANLearner)->nn.Module:
     "The discriminator."
     return self.model.D
 
+# %% ../nbs/learner.ipynb #4f78653b
 @patch(as_prop=True)
 def loss_name(self:GANLearner)->str:
     "The name of the loss."
@@ -143,6 +146,7 @@ def has_valid(self:GANLearner)->bool:
     "Is anything held out?"
     return self.source.valid(1) is not None
 
+# %% ../nbs/learner.ipynb #fca45719
 @patch(as_prop=True)
 def steps_per_epoch(self:GANLearner)->int:
     "Steps in an epoch."
@@ -168,6 +172,7 @@ late(GANLearner, {'travel.resume': 'resume', 'travel.fork': 'rewind undo fork', 
 # %% ../nbs/learner.ipynb #20686793
 def _is_number(v, lo, hi)->bool: return not isinstance(v, bool) and isinstance(v, Real) and lo <= v < hi
 
+# %% ../nbs/learner.ipynb #65df4a79
 def check_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update, amp):
     "Raise what is wrong with the numbers of a learner."
     for k, v in dict(lr_g=lr_g, lr_d=lr_d).items():
@@ -180,6 +185,7 @@ def check_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update, amp):
     if update not in ('alternating', 'simultaneous'): raise ValueError(f"update={update!r}; need 'alternating' or 'simultaneous'")
     if amp not in (None, 'bf16'): raise ValueError(f"amp={amp!r}; need None or 'bf16'")
 
+# %% ../nbs/learner.ipynb #4db30228
 def check_tricks(tricks):
     "Raise what is wrong with the list of tricks."
     if isinstance(tricks, str): raise ValueError(f"tricks={tricks!r}; need a list: tricks=[{tricks!r}]")
@@ -208,6 +214,7 @@ def make_optimizers(self:GANLearner):
     self.rates = Rates(opts)
     self.opt = TwoOptimizers(self.rates)
 
+# %% ../nbs/learner.ipynb #6b823ee5
 @patch
 def _first(self:GANLearner, t):
     "Turn on a trick given to the constructor."
@@ -227,6 +234,7 @@ def one_step(self:GANLearner):
         self.attempt()      # `play`, noted in a row; undone if it fails
         with unbroken(): self.run.stepped(self)
 
+# %% ../nbs/learner.ipynb #564fa760
 @patch
 def play(self:GANLearner)->Ctx: # of the D update whose fakes G's first update uses
     "All updates of a step."
@@ -236,6 +244,7 @@ def play(self:GANLearner)->Ctx: # of the D update whose fakes G's first update u
         self.under_way = Ctx(self, self.step, 0, '')
         return self.wrapped('around_step', partial(self.updates, n_d, n_g), self.under_way)
 
+# %% ../nbs/learner.ipynb #ea06ce1e
 @patch
 def updates(self:GANLearner, n_d, n_g)->Ctx:
     "Each on a batch of its own but for G's first."
@@ -257,6 +266,7 @@ def d_update(self:GANLearner, c, keep):
     self.wrapped('around_d', partial(self.d_gradient, c), c)
     if not (self.together and keep): self.optimizer_step(c)
 
+# %% ../nbs/learner.ipynb #c3f54297
 @patch
 def d_gradient(self:GANLearner, c):
     "D's loss on reals and fakes, with all terms, and its gradient."
@@ -268,6 +278,7 @@ def d_gradient(self:GANLearner, c):
             loss = self.summed(self.loss_now.d_loss(c.l_real, c.l_fake), c)
         torch.autograd.backward(loss)      # what it draws is seen, too
 
+# %% ../nbs/learner.ipynb #5b72a8d5
 @patch
 def g_update(self:GANLearner, d):
     "The G phase: the same fakes, D held still."
@@ -291,6 +302,7 @@ def g_gradient(self:GANLearner, c):
             loss = self.summed(self.loss_now.g_loss(c.l_fake, c.l_real), c)
         torch.autograd.backward(loss)
 
+# %% ../nbs/learner.ipynb #af4e3cb0
 @patch
 def optimizer_step(self:GANLearner, c):
     "Read the meters, move the weights, forget the gradients."

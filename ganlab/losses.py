@@ -24,6 +24,7 @@ def bce_real(
     loss = softplus(-l)
     return (loss if _is(target, 1) else loss + (1-target)*l).mean()
 
+# %% ../nbs/losses.ipynb #b97e7c76
 def bce_fake(
     l:Tensor, # scores (N,), raw
     target:float|Tensor=0., # probability of "real" that D should give, in [0, 1]; one number or one per sample (N,)
@@ -68,6 +69,7 @@ class Minimax:
     def with_targets(self, real=None, fake=None): return _with_targets(self, 0, 1, real=real, fake=fake)
     def floor(self)->float: return entropy(self.real) + entropy(self.fake)
 
+# %% ../nbs/losses.ipynb #fbc1ac28
 @dataclass(frozen=True, eq=False)
 class NonSaturating(Minimax):
     "D as in `Minimax`; G maximises the probability of being taken for real."
@@ -88,6 +90,7 @@ class Hinge:
     def floor(self)->float: return 0.
     def __repr__(self): return 'Hinge()'
 
+# %% ../nbs/losses.ipynb #b252fb91
 class Wasserstein:
     "The difference of mean scores; needs something else that bounds D's slope."
     name, title, g_uses_real, scores = 'wasserstein', 'Wasserstein', False, 'raw'
@@ -102,6 +105,7 @@ def _half_var(t):
     "What no constant answer can get below: half the variance of a tensor of targets, 0 for a number."
     return float(t.float().var(correction=0))/2 if isinstance(t, Tensor) else 0.
 
+# %% ../nbs/losses.ipynb #6ae1e1c2
 @dataclass(frozen=True, eq=False)
 class LSGAN:
     "Least squares on raw scores (no sigmoid)."
@@ -138,6 +142,7 @@ class Relativistic:
 
 # %% ../nbs/losses.ipynb #33a1dd86
 def loss_name(loss)->str: return getattr(loss, 'name', type(loss).__name__)
+
 def loss_title(loss)->str: return getattr(loss, 'title', loss_name(loss))
 
 def scores_of(loss)->str: # 'raw', 'logits' or 'probabilities'
@@ -147,6 +152,7 @@ def scores_of(loss)->str: # 'raw', 'logits' or 'probabilities'
     raise ValueError(f"loss={loss!r} has scores={scores!r}; "
                      "need 'raw', 'logits' (of a sigmoid) or 'probabilities' (D ends in one)")
 
+# %% ../nbs/losses.ipynb #7097abdf
 def sees_level(
     loss, # an object with d_loss
     n:int=8, # scores in a batch, for a loss that was made for so many
@@ -171,6 +177,7 @@ def _tensor_written(v, whole):
     if v.layout == torch.strided: return _hashed(v, v.detach().cpu().flatten().view(torch.uint8).numpy())
     return f'{v.layout} {_bits(v.detach().to_dense())}' if whole else v
 
+# %% ../nbs/losses.ipynb #4a661495
 def _hashed(v, data)->str: return f'{v.dtype} {tuple(v.shape)} {hashlib.sha256(data.tobytes()).hexdigest()}'
 
 def _with_weights(m):
@@ -179,6 +186,7 @@ def _with_weights(m):
     return f'{m} weights {hashlib.sha256(state.encode()).hexdigest()}' if state != '{}' else m
 
 def _bits(v): return _written(v, True)
+
 def _older(v): return _written(v, False)      # as keys were before: a module and a sparse tensor as they print
 
 # %% ../nbs/losses.ipynb #f0b1f99e
@@ -191,12 +199,14 @@ def loss_key(loss)->str:
     "What tells two losses apart: kind, name and numbers, but no address in memory."
     return _key(loss, _bits)
 
+# %% ../nbs/losses.ipynb #69c0d771
 def by_key(
     known, # losses; of two of one key the last counts
 )->dict: # key -> loss
     "Losses by their keys, and by those of older records, in which a module or a (sparse) tensor stands as it prints."
     return {_key(l, how): l for how in (str, _older, _bits) for l in known}
 
+# %% ../nbs/losses.ipynb #e30a7a18
 def find_loss(
     known:dict, # of `by_key`
     key:str|None, # of a record
@@ -220,6 +230,7 @@ def _did_you_mean(loss:str, named)->str:
     near = get_close_matches(word, plain, n=1, cutoff=.8)
     return f"; did you mean {plain[near[0]]!r}?" if near else ""
 
+# %% ../nbs/losses.ipynb #6424810c
 def get_loss(
     loss, # a name from `losses`, or an object with `d_loss(l_real, l_fake)` and `g_loss(l_fake, l_real)`
     known=(), # losses of the user's own, which have a name as well; of two of one name the last counts

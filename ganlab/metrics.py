@@ -32,6 +32,7 @@ def _rows(x, name, least=1)->Tensor: # float64, (N, d), on the CPU
                      f"the first at row {int(wrong[0])}; leave them out: x[x.isfinite().all(1)], "
                      "and look where they come from")
 
+# %% ../nbs/metrics.ipynb #98895881
 def _pair(a, b, least=1, names=('a', 'b'))->tuple: # two of these, with as many columns
     a, b = (_rows(x, name, least) for x, name in zip((a, b), names))
     if a.shape[1] == b.shape[1]: return a, b
@@ -65,6 +66,7 @@ def mode_coverage(
     shared = near if shares == 'all' else near[hq]
     return Coverage(len(near[hq].unique()), float(hq.double().mean()), _uneven(shared, len(c)), spread)
 
+# %% ../nbs/metrics.ipynb #ba6d1499
 def _uneven(near:Tensor, modes:int)->float:
     "The reverse KL of the shares of modes to equal ones."
     if not len(near): return math.nan
@@ -76,6 +78,7 @@ def _root(s): # of a symmetric matrix without negative eigenvalues, but for roun
     w, v = torch.linalg.eigh(s)
     return v*w.clamp(min=0).sqrt() @ v.T
 
+# %% ../nbs/metrics.ipynb #7b57e778
 def frechet_distance(
     a, b, # features (N, d) and (M, d), from 2 rows on
 )->float: # from 0, squared units
@@ -107,8 +110,10 @@ class PRDC(NamedTuple):
 
 # %% ../nbs/metrics.ipynb #d9ee686a
 def _distances(x, y): return torch.cdist(x, y, compute_mode='donot_use_mm_for_euclid_dist') # of a point to itself 0
+
 def _share(hit)->float: return float(hit.double().mean())
 
+# %% ../nbs/metrics.ipynb #82cffe59
 def prdc(
     a,       # features of reals (N, d)
     b,       # features of fakes (M, d)
@@ -136,6 +141,7 @@ def _quantiles(n, m)->tuple: # indices into n, indices into m, width of each pie
     at = np.union1d(np.arange(n + 1)*m, np.arange(m + 1)*n)
     return at[:-1]//m, at[:-1]//n, np.diff(at)/(n*m)
 
+# %% ../nbs/metrics.ipynb #00bccf6d
 def sliced_wasserstein(
     a, b,                # samples (N, ...) and (M, ...) of one shape, flattened
     projections:int=128, # directions
@@ -155,6 +161,7 @@ measures = dict( # name -> title, what is better, and whether it is compared by 
     modes=('Modes found', 'more', False),
     hq=('Samples within 3σ', 'more', False))
 
+# %% ../nbs/metrics.ipynb #0abdec10
 def real_samples(
     learn,  # a `GANLearner`
     n:int,  # at most
@@ -164,6 +171,7 @@ def real_samples(
     if x is None: x = _trained_on(learn, n)
     return x[:n].detach().float().cpu()
 
+# %% ../nbs/metrics.ipynb #1aed75bb
 def _trained_on(learn, n):
     "Samples that are trained on; at least `n`, if the data is in memory and has so many."
     source = learn.source
@@ -183,6 +191,7 @@ def quality(
     if n is None: n = 2048 if len(learn.source.shape) == 1 else 512
     return learn.between_steps(_quality, learn, whole(n, 'n', 2), projections)
 
+# %% ../nbs/metrics.ipynb #3307dff6
 def _quality(learn, n, projections):
     stream = learn.streams.generator('quality', device=learn.device)
     z = torch.randn(n, *learn.z_shape, generator=stream, device=learn.device)

@@ -25,6 +25,7 @@ def _sides(size, lo=16, hi=256):
                          "choose the nearest and give the data the same size")
     return int(math.log2(size)) - 2
 
+# %% ../nbs/nets.ipynb #222aefa2
 def _init_from(seed):
     "Where initial weights are drawn: PyTorch's own generator, or the stream of `seed`."
     return nullcontext() if seed is None else borrowed_rng(Streams(seed), 'init')
@@ -46,6 +47,7 @@ def _dense(d_in, d_out, width, depth, act):
     dims = [d_in] + [width]*depth
     return [o for a, b in zip(dims, dims[1:]) for o in (nn.Linear(a, b), act())] + [nn.Linear(dims[-1], d_out)]
 
+# %% ../nbs/nets.ipynb #20714e03
 def mlp(
     dim:int=2, # numbers per sample
     z_dim:int=2, # numbers per latent vector
@@ -89,6 +91,7 @@ def init_dcgan(m):
 
 def _norm(c, on): return [nn.BatchNorm2d(c)] if on else []
 
+# %% ../nbs/nets.ipynb #af1d0c31
 def _image_args(n, channels, z_dim, width):
     "Of networks that double their maps `n` times, the channels of each."
     whole(channels, 'channels', 1, 64)
@@ -108,6 +111,7 @@ def _nearest(h, w):
     near = [tuple(min(max(round(v/2**n), 3), 16, 256 >> n) << n for v in (h, w)) for n in range(2, 7)]
     return min(near, key=lambda s: abs(s[0] - h) + abs(s[1] - w))
 
+# %% ../nbs/nets.ipynb #9e4614c4
 def _first_map(size):
     "As `_doubled_from`, of a side or a pair (height, width)."
     pair = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
@@ -165,6 +169,7 @@ class Res(nn.Module):
         self.skip = nn.Sequential(*grow, *skip, *shrink)   # a 1x1 convolution commutes with both resamplings
     def forward(self, x): return self.main(x) + self.skip(x)
 
+# %% ../nbs/nets.ipynb #9bc22fec
 class SumPool(nn.Module):
     "Sum over the pixels: (N, C, H, W) becomes (N, C)."
     def forward(self, x): return x.sum((2, 3))

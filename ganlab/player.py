@@ -47,6 +47,7 @@ def export_html(
         else: scene = learn.between_steps(scene_of, run, learn, title, dls)
         return write_page(fit_page(scene, max_mb, frames), path)
 
+# %% ../nbs/player.ipynb #40076dea
 def _learner(run): # of a learner, or of a run that still has one; else None
     if isinstance(run, StepLearner): return run
     return run.learner if isinstance(run, Run) else None
@@ -66,6 +67,7 @@ class Branch:
     why: str = ''     # it could not begin
     error: str = ''   # it could not go on
 
+# %% ../nbs/player.ipynb #adc643f7
 class WhatIf:
     "Forks of one learner, one for each combination of some tricks."
     def __init__(self, learn, switches, steps, past):
@@ -99,6 +101,7 @@ def outcome(self:WhatIf):
     import pandas as pd
     return pd.DataFrame([dict(zip(self.switches, on)) | _summary(b) for on, b in self.branches.items() if not b.why])
 
+# %% ../nbs/player.ipynb #a8d2b1d1
 @patch
 def export_html(self:WhatIf, path, max_mb:float=8, frames:int=200, title:str=None, force:bool=False)->Path:
     "All branches as one HTML file, with a switch for each trick."
@@ -114,6 +117,7 @@ def _fork_here(learn, nets):
     for c in f.tricks.pending: c.cancel()
     return f
 
+# %% ../nbs/player.ipynb #7ecdba49
 def _from_disk(learn, nets):
     if not nets and learn.pristine is None:
         raise ValueError("the networks could not be copied when the learner was made; "
@@ -124,6 +128,7 @@ def _from_disk(learn, nets):
     return learn.run.learner_at(learn.dls, G, D, loss=list(learn.known_losses.values()), opt=opt, x=made['x'],
                                 tricks=tricks, device=learn.device, progress=False)
 
+# %% ../nbs/player.ipynb #95dbe2d8
 def _note_here(learn):
     "One snapshot, in the run's folder, for all the forks that are made from it."
     run = learn.run
@@ -142,6 +147,7 @@ def _switched(f, on, switches)->str: # why it could not be done; '' where it was
     except Refused as e: return f"{' and '.join(f.tricks[n].title for n in switches if n in on)}: {e}"
     return ''
 
+# %% ../nbs/player.ipynb #e49d7025
 def _train(branch, steps, frames, tick):
     "Let a branch do its steps, with pictures on the way."
     f, start = branch.learn, branch.learn.step
@@ -155,6 +161,7 @@ def _train(branch, steps, frames, tick):
         branch.frames.append(picture_of(f))
         tick()
 
+# %% ../nbs/player.ipynb #1baafbd8
 def _follow(learn, on, switches, nets, steps, frames, tick)->Branch:
     "One branch: switched, and trained."
     f = _fork_here(learn, nets)
@@ -208,6 +215,7 @@ def _switch_row(trick, params)->dict: # as the page shows a switch
     values = ', '.join(f'{trick.declared[k].label} {show(v)}' for k, v in given.items())
     return dict(name=trick.name, title=trick.title, short=trick.short, values=values)
 
+# %% ../nbs/player.ipynb #f6c25498
 @patch
 def scene(self:WhatIf, title=None)->Scene:
     "What there is to see of it."

@@ -24,6 +24,7 @@ def color_of(column:str)->str:
     if column.startswith(('g_', 'd_fake')): return colors['g']
     return colors['d']
 
+# %% ../nbs/plots.ipynb #6e3359a6
 class Plot(Figure):
     "A matplotlib figure that shows itself in a notebook, with or without pyplot."
     def __init__(self, width=6.4, height=2.6): super().__init__(figsize=(width, height), dpi=72, layout='constrained')
@@ -61,6 +62,7 @@ def usual_range(
     whole, part = (v.min(), v.max()), (min(usual), max(usual))
     return part if whole[1] - whole[0] > 2.5*(part[1] - part[0]) else whole
 
+# %% ../nbs/plots.ipynb #7aa01ced
 def without_spikes(ax, lines):
     "Show the usual range; a triangle at the edge marks where a line leaves it."
     low, high = usual_range([line.get_ydata() for line in lines])
@@ -106,6 +108,7 @@ def _pennant(ax, change):
     above = dict(xycoords=('data', 'axes fraction'), textcoords='offset points', fontsize=7, color='0.3')
     return ax.annotate(name, (change.step, 1), xytext=(0, 6), **above)
 
+# %% ../nbs/plots.ipynb #ee80092f
 def _places(ax, names)->tuple: # where each stands, in points from the left; (row, left end) or None of each
     "Find room for names, once it is known how wide everything is."
     fig = ax.figure.canvas.figure
@@ -114,6 +117,7 @@ def _places(ax, names)->tuple: # where each stands, in points from the left; (ro
     at = [(ax.transData.transform((a.xy[0], 0))[0] - box.x0)/point for a in names]
     return at, name_rows(at, [a.get_window_extent().width/point for a in names], box.width/point)
 
+# %% ../nbs/plots.ipynb #867da3d4
 def _move(ax, name, x, row, left):
     "Put a name into its row, with a line up to it."
     name.xyann = left - x, 6 + 10*row
@@ -176,6 +180,7 @@ def _plot_points(fake, real, title)->Plot:
     ax.legend(frameon=False, fontsize=8)
     return fig
 
+# %% ../nbs/plots.ipynb #ac2ea95a
 def _pane(ax, x, title, range):
     images = tile_images(torch.as_tensor(x), 8, range=range)
     ax.imshow(images, cmap='gray', vmin=0, vmax=255, interpolation='nearest')

@@ -28,6 +28,7 @@ class Plan(list):
             return f"{kind:4} {name} {', '.join(f'{k}={v!r}' for k, v in values.items())}".rstrip()
         return '\n'.join(line(*o) for o in self) or 'Everything is set so already.'
 
+# %% ../nbs/presets.ipynb #40701bfc
 @dataclass(frozen=True)
 class Preset:
     "A recipe: a loss, the tricks that are on, and the networks it was made for."
@@ -56,6 +57,7 @@ class _Standing:
         if change.kind == 'off': self.on.discard(change.name)
         if change.kind in ('on', 'set'): self.values[change.name] = self.values[change.name] | change.params
 
+# %% ../nbs/presets.ipynb #84ec3bb9
 def _standing(learn, at)->_Standing: # at the next boundary, or at the step `at`
     tr = learn.tricks
     on = {t.name for t in tr.enabled if not t.leaving}
@@ -75,6 +77,7 @@ def _too_many(self:Preset, learn, now)->list: # names of tricks that are on, and
     there = now.on | {t.name for t in tr.enabled if t.leaving}
     return [n for n in tr if n in there and n not in self.tricks and not tr[n].bystander]
 
+# %% ../nbs/presets.ipynb #d3a0ec7c
 @patch
 def plan(self:Preset,
     learn, # a `GANLearner`
@@ -99,6 +102,7 @@ def networks(self:Preset, shape:tuple, seed=0, **sizes)->tuple: # (G, D)
     raise ValueError(f"the recipe {self.name!r} has networks for {kind}, and a sample has the shape {tuple(shape)}; "
                      f"make a learner with your own, then learn.tricks.preset({self.name!r})")
 
+# %% ../nbs/presets.ipynb #cc71dd7c
 @patch
 def learner(self:Preset, dls, seed:int=0, sizes:dict={}, **kwargs)->GANLearner:
     "A learner on fresh networks, all of it on from step 0; `sizes` goes to `networks`, the rest to `GANLearner`."
@@ -204,6 +208,7 @@ _late = (
                 ttur=_rates(1e-3, 1e-3), betas=_adam(0, .99)),
            images=dcgan, differs='no equalised rates and no pixel norm'))
 
+# %% ../nbs/presets.ipynb #72fbe545
 presets = {p.name: p for p in (*_critics, *_more_critics, *_residual, *_late)}
 
 # %% ../nbs/presets.ipynb #726cd90e
@@ -213,6 +218,7 @@ class Switched(list):
 
 Tricks.presets = property(lambda self: presets, doc="The recipes, by name.")
 
+# %% ../nbs/presets.ipynb #b07d634f
 @patch
 def preset(self:Tricks,
     name:str, # one of `presets`

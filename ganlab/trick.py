@@ -129,6 +129,7 @@ def checked(self:Trick, params:dict)->dict: # all values, the given ones checked
             raise ValueError(f"{self.name} has no parameter {k!r}; it has: {have}.{nearest(k, self.declared)}")
     return {**self.params, **{k: self.declared[k].check(v, self.name) for k, v in params.items()}}
 
+# %% ../nbs/trick.ipynb #21dff6a9
 @patch
 def recorded(self:Trick)->dict:
     "The values that stand in records: all, but for those of parameters that came later and are at their default."
@@ -178,6 +179,7 @@ def drawing(self:Ctx, name:str): # a context
     "Within the block, networks draw (dropout, noise) from the stream `name` of this update: the same each time."
     return borrowed_rng(self.learn.streams, name, self.step, self.k, self.learn.device)
 
+# %% ../nbs/trick.ipynb #19cb2d5b
 @patch
 def beside(self:Ctx, phase:str)->Ctx: # 'd' or 'g'
     "Another context of the same batch, for a loss beside the update: what is noted there leaves this one alone."
@@ -194,6 +196,7 @@ def sealed_off(self:Trick, learn)->str|None: # one sentence, or None
             return (f"{self.title}: {which} is {how}, and nothing can be put into it or read inside it; "
                     f"give GANLearner the network as it was before that.")
 
+# %% ../nbs/trick.ipynb #4859d92a
 def asks_first(cls:type)->type: # a trick's class, and itself again
     "Have `why_not` ask first whether the trick can reach into the networks."
     own = cls.why_not
@@ -212,6 +215,7 @@ def find_tricks()->tuple: # classes, in catalogue order
 def _is_trick_of(o, module)->bool:
     return isinstance(o, type) and issubclass(o, Trick) and bool(o.name) and o.__module__ == module.__name__
 
+# %% ../nbs/trick.ipynb #6dfaae43
 def _found()->tuple:
     import ganlab.tricks as pkg
     mods = [importlib.import_module(f'{pkg.__name__}.{m.name}') for m in pkgutil.iter_modules(pkg.__path__)]

@@ -13,6 +13,7 @@ __all__ = ['is_whole', 'whole']
 def is_whole(n)->bool: # is it a whole number? A bool is none
     return isinstance(n, Integral) and not isinstance(n, bool)
 
+# %% ../../nbs/base/checks.ipynb #781de41e
 def whole(
     n,           # what was given
     what:str,    # its name, for the error

@@ -35,6 +35,7 @@ def _order(im)->str: # how the file's bytes become pixels, such as 'RGB;16B'; ''
 def _has_deep_colours(im)->bool: # 16 bits per channel
     return re.fullmatch('(LA|RGB|RGBX|RGBA);16[BLN]', _order(im)) is not None
 
+# %% ../../nbs/base/decoding.ipynb #6d8792b0
 def _values(path)->tuple|None: # least, greatest, are they floats; None: 8 bits, or a file that cannot be read
     try:
         with Image.open(path) as im:
@@ -51,6 +52,7 @@ def _deep_values(files, some)->list: # of what `_values` gives
         if not any(pool.map(_values, files[::max(1, len(files)//some)])): return []
         return [v for v in pool.map(_values, files) if v and all(map(math.isfinite, v))]
 
+# %% ../../nbs/base/decoding.ipynb #6893cf7d
 def deep_span(
     files:list, # of Path
     some:int=64, # files that are looked at first; if none of them is deep, none is taken to be
@@ -85,6 +87,7 @@ _other_order = {'B': 'L', 'L': 'B', 'N': 'B' if sys.byteorder == 'little' else '
 
 def _with_args(tile, args): return type(tile)(*tile[:-1], args) # a part of a file, whose bytes are read in another way
 
+# %% ../../nbs/base/decoding.ipynb #216d8cb8
 def _halves(path)->tuple: # (high, low), each uint8, (height, width, bands)
     "The upper and the lower bytes of a file with 16 bits per channel."
     with Image.open(path) as im, Image.open(path) as other:
@@ -108,6 +111,7 @@ def _deep_colours(path)->tuple: # uint16 (height, width, colours), and alpha, ui
         alpha = None if clear is None else np.where((values == np.array(clear)).all(-1), 0, 255).astype(np.uint8)
         return values, alpha
 
+# %% ../../nbs/base/decoding.ipynb #c02e4b3b
 def _shallow_colours(path, span):
     "A file with 16 bits per channel as an image with 8; as it was taken, upright."
     values, alpha = _deep_colours(path)

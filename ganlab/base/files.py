@@ -32,6 +32,7 @@ def _is_database(path:Path)->bool:
 def _target(path:Path)->Path: # what is written: of a link, what it leads to
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
+# %% ../../nbs/base/files.ipynb #e51e7f2c
 def _check_replaceable(path:Path):
     "Refuse what is never replaced."
     if path.is_dir(): raise ValueError(f"{path} is a folder; give the name of a file")
@@ -63,6 +64,7 @@ def _mode(part:Path, path:Path)->int: # permissions: of the file that is there, 
     part.touch()
     return stat.S_IMODE((path if path.exists() else part).stat().st_mode)
 
+# %% ../../nbs/base/files.ipynb #42f80989
 @contextmanager
 def placed(
     *paths, # of files, whose folders are made where there are none

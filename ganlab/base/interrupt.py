@@ -42,6 +42,7 @@ def begin(self:_Handler)->list|None: # the modes of the blocks that stand; None:
     signal.signal(signal.SIGINT, self)         # from here on nothing is torn
     return self.modes
 
+# %% ../../nbs/base/interrupt.ipynb #ba4739c6
 @patch
 def end(self:_Handler, modes:list, depth:int):
     "Leave the block at this depth; what is noted is told where it may be."

@@ -17,6 +17,7 @@ def on_screen()->bool:
     "Does what is printed go where a bar can be drawn over?"
     return bool(IN_NOTEBOOK) or 'PYCHARM_HOSTED' in os.environ or getattr(sys.stdout, 'isatty', bool)()
 
+# %% ../../nbs/base/progress.ipynb #429e34f4
 class LogBar(ProgressBar):
     "Progress in a file: how far it is, once a minute."
     every, clock = 60., staticmethod(time.monotonic)      # seconds, and what tells them
@@ -28,6 +29,7 @@ class LogBar(ProgressBar):
         self.due = now + self.every
         print(f'{self.prefix}{text}', flush=True)
 
+# %% ../../nbs/base/progress.ipynb #48579cf0
 class LogMaster(ConsoleMasterBar):
     "fastai's table of epochs in a file: the lines alone."
     total_time = False

@@ -38,6 +38,7 @@ def _save_points(xs, file):
     import numpy as np
     np.savetxt(file, xs.numpy(), delimiter=',', fmt='%.6g')
 
+# %% ../../nbs/commands/again.ipynb #78f8f5b6
 def _save_images(xs, files):
     from PIL import Image
     for u, file in zip(as_bytes(xs).permute(0, 2, 3, 1).numpy(), files):
@@ -48,6 +49,7 @@ def sample(o):
     "Samples of the last step, of G's averaged weights where there are any."
     with Run.open(o.run) as run: _sample(run, Path(o.out), whole(o.n, '-n'), o)
 
+# %% ../../nbs/commands/again.ipynb #0990f4fd
 def _sample(run, out, n, o):
     if out.exists() and not out.is_dir(): raise ValueError(f"-o {out} is a file; give a folder, new or not")
     points = len(run.facts['data']['shape']) == 1

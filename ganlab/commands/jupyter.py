@@ -15,6 +15,7 @@ def _copies(folder): # paths in the order in which they are tried
     yield Path(folder)/'quickstart.ipynb'
     for i in range(2, 1000): yield Path(folder)/f'quickstart-{i}.ipynb'
 
+# %% ../../nbs/commands/jupyter.ipynb #bcf81581
 def quickstart(
     folder, # where it goes
     fresh:bool=False, # a copy of its own, beside one that is there already
@@ -44,6 +45,7 @@ def lab_command(
     if not has_display: command.append('--no-browser')
     return [*command, *more]
 
+# %% ../../nbs/commands/jupyter.ipynb #8cbe0988
 def lab(o):
     "JupyterLab on a copy of the quickstart, in the working folder."
     if importlib.util.find_spec('jupyterlab') is None:

@@ -27,6 +27,7 @@ def _plot_points(frame, path):
     ax.set(title=f"step {frame['step']:,}", xlim=(-e, e), ylim=(-e, e), aspect='equal')
     fig.savefig(path, dpi=150)
 
+# %% ../../nbs/commands/look.ipynb #5d5ca39b
 def draw_frame(
     frame:dict, # of `run.frames()`
     path, # of a PNG
@@ -62,6 +63,7 @@ def _last_numbers(rows)->str:
     columns = [c for c in ('d_loss', 'g_loss', 'd_grad_norm', 'g_grad_norm') if c in rows]
     return ', '.join(f'{c} {rows[c].iloc[-1]:.4g}' for c in columns)
 
+# %% ../../nbs/commands/look.ipynb #350a090f
 def _tell(run, o):
     "What the run is and what happened in it."
     rows, snaps = run.scalars(), run.snapshots
@@ -83,6 +85,7 @@ def _picture_last(run, o):
         print(f"samples of step {step:,}: {path} is there already, and stays as it is; --png names another file")
     else: print(f"samples of step {step:,}: {picture(frames[-1], path, o.force)}")
 
+# %% ../../nbs/commands/look.ipynb #36064de1
 def show(o):
     "A run in some lines, and its last samples."
     with Run.open(o.run) as run:
@@ -96,6 +99,7 @@ def _reals_of(run, o): # DataLoaders, or None: a run's folder does not open othe
         if o.data: raise
         return None
 
+# %% ../../nbs/commands/look.ipynb #f88c9179
 def export(o):
     "A run as one HTML file, which needs neither a kernel nor a network."
     with Run.open(o.run) as run:

@@ -16,8 +16,10 @@ __all__ = ['toys', 'pictures', 'make_data', 'side_of', 'made_again', 'data_word'
 
 # %% ../../nbs/commands/parts.ipynb #9064d15d
 toys = dict(ring=ring_dls, grid=grid_dls, swissroll=swissroll_dls)
+
 pictures = dict(digits=digits_dls, photos=photos_dls)
 
+# %% ../../nbs/commands/parts.ipynb #f8d2c3e1
 def make_data(
     name:str, # ring, grid, swissroll, digits, photos, or a folder of images
     bs:int, # samples per batch
@@ -32,6 +34,7 @@ def make_data(
     if Path(name).is_dir(): return image_dls(name, size=size, bs=bs, seed=seed, channels=channels, range=range)
     raise ValueError(f"--data {name}: need {', '.join([*toys, *pictures])}, or a folder of images")
 
+# %% ../../nbs/commands/parts.ipynb #d4866bc9
 def side_of(
     shape:tuple, # of one sample
 )->int|tuple|None: # or (height, width); None: it is no image
@@ -52,6 +55,7 @@ def made_again(
     raise ValueError(f"the run's {what} were made by {one_line(made_by)}, which a run's folder may not call; "
                      f"name them: {todo}")
 
+# %% ../../nbs/commands/parts.ipynb #ceedee96
 def data_word(
     made_by, # what a run's folder says of its data
 )->str|None: # as it is written after `--data`; None: it is none that can be
@@ -67,6 +71,7 @@ def _named_again(facts, name):
     shape = facts['shape']
     return make_data(name, facts['bs'], side_of(shape), args.get('seed', 0), shape[0], args.get('range'))
 
+# %% ../../nbs/commands/parts.ipynb #fbd7abb9
 def data_of(
     run, # a `Run`
     o, # options of the command: `data`
@@ -91,6 +96,7 @@ def _where(e)->str:
     said = f"{kind}: {one_line(e)}"
     return f'{said} ({Path(at[-1].filename).name}, line {at[-1].lineno})' if at else said
 
+# %% ../../nbs/commands/parts.ipynb #00ee8bfc
 def _missing(e, text, name)->str:
     "Why a module is not found: it, or what it imports."
     if not e.name or not f'{name}.'.startswith(f'{e.name}.'):
@@ -99,6 +105,7 @@ def _missing(e, text, name)->str:
     if name.endswith('.py'): todo = f"leave .py out: {name[:-3]}"
     return f"--nets {text}: there is no module {name}; {todo}"
 
+# %% ../../nbs/commands/parts.ipynb #c20b7d31
 def _module(text:str, name:str):
     "A module of the user's own, from the working folder on."
     if os.getcwd() not in sys.path: sys.path.insert(0, os.getcwd())
@@ -121,6 +128,7 @@ def _function(text:str)->tuple: # its name; itself
     if callable(make): return name, make
     raise ValueError(f"--nets {text}: {name} is a {type(make).__name__}; need a function that returns G and D")
 
+# %% ../../nbs/commands/parts.ipynb #2e98e1a1
 def _what(o)->str: # in words
     if not isinstance(o, (tuple, list)): return f"a {type(o).__name__}"
     return f"{len(o)} values: {', '.join(type(v).__name__ for v in o[:4])}" if o else 'nothing'
@@ -141,6 +149,7 @@ def given_nets(
     if _is_pair(nets): return tuple(nets)
     raise ValueError(f"--nets {text}: {name}() returned {_what(nets)}; need two modules: return G, D")
 
+# %% ../../nbs/commands/parts.ipynb #d0330168
 def parts_of(
     run, # a `Run`
     o, # options of the command: `data`, `nets`

@@ -32,6 +32,7 @@ def _wanted(word, known)->tuple: # name, values
     checked = known[name]().checked(params)
     return name, {k: v for k, v in checked.items() if k in params}
 
+# %% ../../nbs/commands/train.ipynb #57b9d407
 def wanted_tricks(
     words, # 'name' or 'name:param=value,...'
 )->list: # of names and values
@@ -57,6 +58,7 @@ def _clash(o, has, words, why):
     found = [f"--{w.replace('_', '-')}" for w in words if getattr(o, w) is not None]
     if found: raise ValueError(f"{has} {why}: leave {' and '.join(found)} out")
 
+# %% ../../nbs/commands/train.ipynb #e6dcfb3f
 def _suits(preset, data):
     "Raise where a recipe has no networks for such data."
     kind = 'points' if data in toys else 'images'
@@ -65,6 +67,7 @@ def _suits(preset, data):
     raise ValueError(f"--preset {preset} has no networks for {kind}, and --data {data} is made of them: "
                      f"take one of {', '.join(have)}, or bring networks of your own: --nets module:function")
 
+# %% ../../nbs/commands/train.ipynb #f00ee29e
 def _agrees(o, data):
     "Raise where two options contradict each other."
     if o.preset: _clash(o, f'--preset {o.preset}', ('loss', 'lr_g', 'lr_d'), "has a loss and rates of its own")
@@ -79,6 +82,7 @@ def _usual_nets(dls, seed, sizes)->tuple: # (G, D)
     if len(shape) == 1: return mlp(dim=shape[0], seed=seed, **sizes)
     return dcgan(size=shape[-1], channels=shape[0], seed=seed, **dict(width=32) | sizes)
 
+# %% ../../nbs/commands/train.ipynb #a06d425b
 def _new(o)->GANLearner:
     "A learner as the command line says, and as usual where it says nothing."
     v = {k: u if getattr(o, k) is None else getattr(o, k) for k, u in usual.items()}
@@ -96,6 +100,7 @@ def _switch_preset(learn, name):
     for c in changes: c.wait(0)
     print(changes)
 
+# %% ../../nbs/commands/train.ipynb #d74eb682
 def _begin(o, wanted)->GANLearner:
     learn = _new(o)
     try:
@@ -119,9 +124,11 @@ def made_with(
                 lr_g=made['lr_g'], lr_d=made['lr_d'], seed=made['seed'], bs=data['bs'], size=side_of(data['shape']),
                 width=net[1].get('width') if net else None)
 
+# %% ../../nbs/commands/train.ipynb #ed6951d1
 def _may_have_moved(was, o)->bool: # the folder of images, or is it not known?
     return was is None or o.data and Path(o.data).is_dir() and was not in toys | pictures
 
+# %% ../../nbs/commands/train.ipynb #593888f1
 def same_as_made(
     run, # a `Run`
     o, # options of the command
@@ -147,6 +154,7 @@ def _failed(e, o)->str:
     said = ' '.join(f'{e} {e.detail}'.split()).rstrip('.')
     return f"{said}. Nothing that was recorded is lost, and {o.run} stands at step {e.at:,}: {todo}"
 
+# %% ../../nbs/commands/train.ipynb #ea03af5a
 def _trained(learn, steps, wanted, o)->bool: # was it stopped?
     "Train, and close the run."
     try:
@@ -172,11 +180,13 @@ def _gone_on(run, steps, o)->GANLearner:
     print(f'{o.run}: {where}')
     return learn
 
+# %% ../../nbs/commands/train.ipynb #68e7579c
 def _learner(steps, wanted, o)->GANLearner: # of a new run, or of the one that is there
     try: run = Run.open(o.run)
     except ValueError: return _begin(o, wanted)
     return _gone_on(run, steps, o)
 
+# %% ../../nbs/commands/train.ipynb #2e5255eb
 def train(o)->int: # exit status
     "Begin a run, or go on with it."
     steps, wanted = whole(o.steps, '--steps', 0), wanted_tricks(o.trick)

@@ -28,6 +28,7 @@ def refresh(self:Applying):
     self.slots = {s: [t for t in on if s in t.slots] for s in slots}
     self.together = any(t.together for t in on)
 
+# %% ../../nbs/engine/applying.ipynb #7e33bb65
 @patch
 def loss(self:Applying, without:Trick=None):
     "The loss in force: the learner's own, as the tricks that are on make it."
@@ -43,6 +44,7 @@ def objections(self:Applying, skip=None):
     for t in self.enabled:
         if t is not skip and (why := t.why_not(self.learn)): raise Refused(f"{why} Turn {inside(t.title)} off first.")
 
+# %% ../../nbs/engine/applying.ipynb #1a395f5d
 @patch
 def apply_due(self:Applying)->int: # how many were applied
     "Apply what is due at this boundary, in the order asked."
@@ -106,6 +108,7 @@ def _reason(error)->str:
     own = isinstance(error, ValueError) or type(error).__module__.startswith('ganlab.')      # these are sentences already
     return str(error) if own else f'{type(error).__name__}: {error}'
 
+# %% ../../nbs/engine/applying.ipynb #e68af834
 @patch
 def note_refusal(self:Applying, changes, error):
     "Note a refusal: of the change that failed, and of those that are not made without it."
@@ -129,6 +132,7 @@ def _apply_set(self:Applying, c:Change, undo):
 
 _owned = dict(loss='the loss', n_d="D's updates per step", betas="Adam's betas", opt='the optimiser', bs='the batch size')
 
+# %% ../../nbs/engine/applying.ipynb #38e7d465
 def _owner_of(tricks, t)->str: # a sentence, or ''
     for what in t.owns:
         if other := next((o for o in tricks.enabled if what in o.owns), None):
@@ -148,6 +152,7 @@ def _apply_on(self:Applying, c:Change, undo):
     t.enabled, t.since = True, self.learn.step
     if not t.plain: self.built = [*self.built, ('on', t.name, t.recorded(), t.since)]
 
+# %% ../../nbs/engine/applying.ipynb #9dcabedd
 @patch
 def _apply_off(self:Applying, c:Change, undo):
     t = self[c.name]
@@ -169,6 +174,7 @@ def _finish(self:Applying, t:Trick):
     t.enabled, t.since, t.leaving = False, None, None
     self.refresh()
 
+# %% ../../nbs/engine/applying.ipynb #3d37b27c
 @patch
 def _apply_loss(self:Applying, c:Change, undo):
     if owner := next((t for t in self.enabled if 'loss' in t.owns), None):
@@ -216,6 +222,7 @@ def tick(self:Applying)->bool: # has one gone?
         if done >= n: gone |= self.gone(t, n)
     return gone
 
+# %% ../../nbs/engine/applying.ipynb #f53cb853
 @patch
 def gone(self:Applying, t:Trick, n:int)->bool:
     "Take a trick out that has left; where that is refused, it stays at its last step, and goes as soon as another change has made room."

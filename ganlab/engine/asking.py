@@ -29,6 +29,7 @@ class Asking:
 @patch
 def latents(self:Asking, n, name='z', step=0, k=0): return torch.randn(n, *self.z_shape, generator=self.streams.generator(name, step, k, self.device), device=self.device)
 
+# %% ../../nbs/engine/asking.ipynb #170ee805
 @patch
 def open_update(self:Asking, k, phase, d=None):
     "The context of an update: its batch and latents, or those of the D update before it."
@@ -53,6 +54,7 @@ def ask(self:Asking, t, slot, *args):
     c.who = before      # not in a finally: see `by_themselves`
     return out
 
+# %% ../../nbs/engine/asking.ipynb #f3141e22
 def _need(t, slot, c, ok, got, what):
     "A slot's result is what it should be, or the trick is named."
     if ok: return
@@ -75,6 +77,7 @@ def wrapped(self:Asking,
     for t in self.tricks.slots[slot]: update = partial(self._through, t, slot, update, c)
     return update()
 
+# %% ../../nbs/engine/asking.ipynb #26da92fd
 @patch
 def _through(self:Asking, t, slot, update, c):
     "What one trick makes of an update; it has to call it, and around a whole step to return what that returns."
@@ -83,6 +86,7 @@ def _through(self:Asking, t, slot, update, c):
     else: _need(t, slot, c, isinstance(out, Ctx), out, "what the updates that it was given return, which it has to call")
     return out
 
+# %% ../../nbs/engine/asking.ipynb #c2e91f0d
 @contextmanager
 def by_themselves(c:Ctx):
     "What fails within the block is the networks' or the loss's doing, and not that of the trick that wraps it."
@@ -159,6 +163,7 @@ def chosen(self:Asking, l:torch.Tensor, c:Ctx)->torch.Tensor: # scores (n,) -> (
         _need(t, 'scores', c, torch.is_tensor(l) and l.ndim == 1 and len(l), l, "scores (n,)")
     return l
 
+# %% ../../nbs/engine/asking.ipynb #333b95d2
 @patch
 def summed(self:Asking, loss, c):
     "The loss plus the tricks' terms, each noted under its name."

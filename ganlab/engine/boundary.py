@@ -26,6 +26,7 @@ def boundary(self:Boundary):
     "What happens between two steps; Ctrl-C waits until it has."
     with unbroken(): self._between()
 
+# %% ../../nbs/engine/boundary.ipynb #c049cb07
 @patch
 def _between(self:Boundary):
     self.turnstile.run_jobs()
@@ -57,6 +58,7 @@ def settle(self:Boundary):
     self.plan = Plan(loss, n_d, n_g, self.update == 'simultaneous' or self.tricks.together)
     self.rates.write(factors, own)
 
+# %% ../../nbs/engine/boundary.ipynb #d19cb253
 def _other_scores(learn, loss)->str:
     title = loss_title(loss)
     if learn.probabilities: return f"D ends in a Sigmoid, so its loss has to take probabilities (scores = 'probabilities'), and the {title} loss takes raw scores."
@@ -95,11 +97,13 @@ def note_change(self:Boundary, c:Change, caution:str=None):
     c.done.set()
     self.tricks.made(c)
 
+# %% ../../nbs/engine/boundary.ipynb #be0f8726
 @patch
 def set_loss(self:Boundary, loss, at:int=None)->Change:
     "Train on another loss from the next boundary (or step `at`) on. Leaving one that is blind to D's level, such as Wasserstein's, D's last bias is moved so that its scores lie around 0."
     return self.tricks.ask(self.loss_change(loss, at))
 
+# %% ../../nbs/engine/boundary.ipynb #6063521a
 @patch
 def loss_change(self:Boundary, loss, at:int=None)->Change: # not asked for yet
     loss = get_loss(loss, self.known_losses.values())
@@ -129,6 +133,7 @@ def reset_opt(self:Boundary):
     for o in (self.opt_d, self.opt_g): o.state.clear()
     self.touched()
 
+# %% ../../nbs/engine/boundary.ipynb #eb21e204
 @patch
 def use_opt(self:Boundary,
     key:str, # 'd' or 'g'

@@ -38,6 +38,7 @@ def wider(
     pointwise = convs[len(site.y) - 1]
     return Branch(kind(a, n, **opts), pointwise(n, b, 1))
 
+# %% ../../nbs/engine/branches.ipynb #c7bab564
 def deeper(
     shape:tuple, # of one sample: (features,) or (channels, height, width)
     n:int,       # units, or channels, of the new block

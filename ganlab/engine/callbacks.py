@@ -28,6 +28,7 @@ def _check_monitors(learn, known):
         need = f"need one of {', '.join(known)}.{nearest(cb.monitor, known)}{why}"
         raise ValueError(f"{type(cb).__name__}(monitor={cb.monitor!r}): {need}")
 
+# %% ../../nbs/engine/callbacks.ipynb #b9abfac0
 class GANRecorder(Recorder):
     "fastai's recorder, fed from the learner's own record."
     name, direct = 'recorder', True
@@ -57,6 +58,7 @@ def _mean(v:np.ndarray)->float: # of those that are numbers: a half step has one
 def after_train(self:GANRecorder):
     for c in ('d_loss', 'g_loss'): self.log.append(_mean(self.learn.record.array(c, self.first)))
 
+# %% ../../nbs/engine/callbacks.ipynb #0692aab9
 @patch
 def after_epoch(self:GANRecorder):
     if len(self.log) == 1: self.after_train()                                   # the epoch was cut short

@@ -20,6 +20,7 @@ class Others(nn.Module):
         self.nets = nn.ModuleList(nets)
     def forward(self, y): return y
 
+# %% ../../nbs/engine/carried.ipynb #a7c27630
 def carrier(D)->nn.Module:
     "A layer of D that holds no other and is called as one."
     lists = nn.Sequential, nn.ModuleList, nn.ModuleDict

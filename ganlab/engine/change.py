@@ -14,6 +14,7 @@ __all__ = ['Refused', 'Change']
 class Refused(ValueError):
     "A change that could not be applied; the training is untouched."
 
+# %% ../../nbs/engine/change.ipynb #f33c92af
 class Change:
     "One requested switch: what was asked, and what became of it."
     def __init__(self,
@@ -42,6 +43,7 @@ def _pending(self:Change):
     self.done, self._then = threading.Event(), []      # is anything decided? who wants to know
     self.queue, self.why_never = None, lambda: None    # where it waits; why waiting for it is in vain
 
+# %% ../../nbs/engine/change.ipynb #168922b2
 @patch
 def _origin(self:Change):
     self.together = (self,)            # the changes that stand or fall with it
@@ -50,6 +52,7 @@ def _origin(self:Change):
     self.id, self.first = None, None   # its number in a run's record; of the first of those that were asked together
     self.again = None                  # the run that it is made again from
 
+# %% ../../nbs/engine/change.ipynb #0e4cf481
 @patch
 def wait(self:Change, timeout:float=None)->Change: # seconds; None waits for ever
     "Block until applied; raise what refused it, or `TimeoutError`."
@@ -73,6 +76,7 @@ def values(self:Change)->str: # 'lr_d 0.0004, lr_g 0.0001', or ''
     shown = {k: v for k, v in self.params.items() if self.kind != 'rates' or k == 'value'}
     return ', '.join(f'{k} {v:g}' if isinstance(v, float) else f'{k} {v}' for k, v in shown.items())
 
+# %% ../../nbs/engine/change.ipynb #22f0db6d
 @patch(as_prop=True)
 def sentence(self:Change)->str: # for the announcement line
     "What happened, where."
@@ -93,6 +97,7 @@ def then(self:Change, f)->Change:
     if self.done.is_set(): self.answered()
     return self
 
+# %% ../../nbs/engine/change.ipynb #8e94a7ca
 @patch
 def answered(self:Change):
     "Tell everyone who waits what became of it."

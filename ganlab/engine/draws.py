@@ -30,10 +30,13 @@ _makers = """
     scaled_dot_product_attention multi_head_attention_forward lstm gru rnn_tanh rnn_relu
     uniform_ normal_ kaiming_uniform_ kaiming_normal_""".split()
 
+# %% ../../nbs/engine/draws.ipynb #e88388a4
 def _named(places, names)->set: return {getattr(p, n) for p in places for n in names if callable(getattr(p, n, None))}
 
 takers = _named((torch, torch.Tensor), _takers)
+
 makers = _named((torch, torch.Tensor, nn.functional, nn.init, torch._C._nn), _makers) - takers
+
 draws = takers | makers
 
 # %% ../../nbs/engine/draws.ipynb #2e8c2e5e
@@ -48,6 +51,7 @@ class Given(TorchDispatchMode):
         if form is None or not on_cpu(args, kwargs): return func(*args, **kwargs)
         return form(*args, **{**kwargs, 'generator': kwargs.get('generator') or self.g})
 
+# %% ../../nbs/engine/draws.ipynb #9ef94260
 @lru_cache(None)
 def _with_generator(func): # None: it draws nothing, or takes none
     "The form of an operation that takes a generator."
@@ -57,6 +61,7 @@ def _with_generator(func): # None: it draws nothing, or takes none
     others = (getattr(func.overloadpacket, name, None) for name in ('generator', f'{form}_generator'))
     return next((f for f in others if f is not None), None)
 
+# %% ../../nbs/engine/draws.ipynb #a53edc20
 def on_cpu(args, kwargs)->bool:
     "Is what is drawn on the CPU?"
     device = kwargs.get('device')
@@ -72,6 +77,7 @@ lent_here = ("G or D draws random numbers where it cannot be given a generator (
 class Lend(BaseException):
     "These draws cannot be given a generator: the default one has to be lent."
 
+# %% ../../nbs/engine/draws.ipynb #bcad35d1
 class Draws(TorchFunctionMode):
     "On this thread, calls that draw are given the generator of the innermost block."
     def __init__(self):
@@ -106,6 +112,7 @@ _here = threading.local()
 def _mode()->Draws|None: # None: this thread has had no block yet
     return getattr(_here, 'mode', None)
 
+# %% ../../nbs/engine/draws.ipynb #67bca62a
 def begin(g:torch.Generator|None, wary:bool=False)->Draws: # None: within the block, calls are let through
     "Begin a block on this thread."
     mode = _mode()
@@ -115,6 +122,7 @@ def begin(g:torch.Generator|None, wary:bool=False)->Draws: # None: within the bl
     mode.wary = mode.wary or wary
     return mode
 
+# %% ../../nbs/engine/draws.ipynb #c2ced4e2
 def end(mode:Draws):
     "End the innermost block."
     mode.gens.pop()
@@ -122,6 +130,7 @@ def end(mode:Draws):
     mode.wary = False
     mode.__exit__(None, None, None)
 
+# %% ../../nbs/engine/draws.ipynb #ab89f6bb
 def _in_child():
     "A process that was forked within a block, such as a DataLoader's worker, has a generator of its own."
     mode = _mode()
@@ -150,10 +159,13 @@ _words = re.compile('|'.join((
     r'(normal|uniform|exponential|geometric|cauchy)_?$',
     r'rrelu|gumbel|fractional_max|initial_seed|scaled_dot_product|multi_head_att',
     r'^r?sample$')))
+
 _theirs = ('torch', 'numpy', 'builtins', 'functools', 'collections', 'math', 'typing')
+
 _drawing = (AnyDropout, nn.RReLU, nn.FractionalMaxPool2d, nn.FractionalMaxPool3d,
             nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
 
+# %% ../../nbs/engine/draws.ipynb #399bd74c
 def _foreign(o)->bool: # is it of a package that is known?
     return (getattr(o, '__module__', None) or '').partition('.')[0] in _theirs
 
@@ -176,6 +188,7 @@ def _parts(o)->list: # of what has no code of its own
     known = isinstance(o, (nn.Module, types.BuiltinFunctionType))
     return [type(o)] if callable(o) and not known else []
 
+# %% ../../nbs/engine/draws.ipynb #4e93fb61
 def _near(f, names)->list:
     "What a function's code can reach by these names: in its closure, its module, and modules that are named there."
     inside = [c.cell_contents for c in f.__closure__ or () if c.cell_contents is not f]
@@ -206,6 +219,7 @@ def _known_to_draw(m)->bool:
     if isinstance(m, _drawing) or isinstance(m, nn.RNNBase) and m.dropout: return True
     return _scripted(m) and bool(_words.search(getattr(m, 'code', '')))
 
+# %% ../../nbs/engine/draws.ipynb #28a2b869
 def _carried(m):
     "What somebody gave a module that may be called: its attributes, one level deep, its hooks, and a forward of its own."
     own = [v for name, v in vars(m).items() if not name.startswith('_')]
@@ -214,6 +228,7 @@ def _carried(m):
         elif isinstance(o, (list, tuple)): yield from o
         else: yield o
 
+# %% ../../nbs/engine/draws.ipynb #47f47702
 def may_draw(
     nets, # modules
     more=(), # other objects that take part in a step: a loss, an optimiser, tricks of the user's own

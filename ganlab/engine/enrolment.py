@@ -19,6 +19,7 @@ def _let_go(rates, key, net, opt):
         g['params'] = [p for p in g['params'] if id(p) in there]
         if not g['params']: rates.drop(key, i)
 
+# %% ../../nbs/engine/enrolment.ipynb #636dc3d3
 def _take_in(rates, key, opt, new, mult):
     "Give new parameters a group: the main one, or, with a rate of `mult` times its, one of their own."
     main = rates.group(key)
@@ -27,6 +28,7 @@ def _take_in(rates, key, opt, new, mult):
         base, options = rates.base[key][rates.main[key]], {k: v for k, v in main.items() if k != 'params'}
         opt.add_param_group({**options, **base, 'params': new, 'lr': base['lr']*mult})
 
+# %% ../../nbs/engine/enrolment.ipynb #3df6b97c
 def enrol(learn):
     "Give what was added a place in the optimisers, and take out what is gone: nothing but the networks' own parameters is in them."
     for key, net, opt in both(learn):

@@ -53,6 +53,7 @@ def add_cbs(self:EventLearner, cbs):
     L([suited(cb) for cb in L(cbs)]).map(self.add_cb)
     return self
 
+# %% ../../nbs/engine/fastai_events.ipynb #78a59b2b
 @patch
 @contextmanager
 def added_cbs(self:EventLearner, cbs):
@@ -74,6 +75,7 @@ def add_cb(self:EventLearner, cb):
     self.table.clear()
     return super(EventLearner, self).add_cb(cb)
 
+# %% ../../nbs/engine/fastai_events.ipynb #a1bdfcc1
 @patch
 def remove_cb(self:EventLearner, cb):
     self.table.clear()
@@ -91,6 +93,7 @@ def _listeners(self:EventLearner, name)->list: # functions
         return getattr(cb, name) if direct else partial(cb, name)
     return [call(cb) for cb in self.cbs.sorted('order') if name == 'after_fit' or listens(cb, name)]
 
+# %% ../../nbs/engine/fastai_events.ipynb #a6f99a3b
 @patch
 def __call__(self:EventLearner, name):
     "Call event `name` on the callbacks that listen to it."
@@ -99,6 +102,7 @@ def __call__(self:EventLearner, name):
         self.table[name] = self._listeners(name)
     for call in self.table[name]: call()
 
+# %% ../../nbs/engine/fastai_events.ipynb #f8bcd9a8
 @patch
 @contextmanager
 def quiet(self:EventLearner):
@@ -116,9 +120,11 @@ def to_channelslast(self:EventLearner,
     return self if hasattr(self, 'channels_last') else self.add_cb(ChannelsLast())
 
 _levels = dict(fit=0, epoch=1, train=2, batch=3, validate=2)
+
 _order = ('before_fit', 'before_epoch', 'before_train', 'before_batch', 'after_batch', 'after_train',
           'before_validate', 'after_validate', 'after_epoch', 'after_fit')
 
+# %% ../../nbs/engine/fastai_events.ipynb #ce0fd059
 @patch
 def show_training_loop(self:EventLearner):
     "Print each event of a fit, and who listens to it."
@@ -136,8 +142,10 @@ def _metrics(self, v):
         if not isinstance(m, (Metric, partial)) and not hasattr(m, '__name__'):
             raise ValueError(f"metrics: {m!r} has no name for its column; give a function, or a fastai Metric with one")
     Learner.metrics.fset(self, v)
+
 EventLearner.metrics = property(Learner.metrics.fget, _metrics, doc="What is computed of fakes and held-out reals after each epoch.")
 
+# %% ../../nbs/engine/fastai_events.ipynb #c86b1ba4
 def _value(m, learn, shape):
     "What a metric says of `learn.pred` and `learn.y`."
     m.reset()
@@ -148,6 +156,7 @@ def _value(m, learn, shape):
     v = m.value
     return v.item() if hasattr(v, 'item') else v
 
+# %% ../../nbs/engine/fastai_events.ipynb #5d9c26be
 @patch
 def measure(self:EventLearner,
     z, x, xf, # latents, held-out reals and as many fakes, (n, ...)

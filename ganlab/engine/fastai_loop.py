@@ -63,6 +63,7 @@ def _ended_by(self:StepLearner, e):
     print(f'{e} The fit ends at step {e.at}.')
     raise CancelFitException
 
+# %% ../../nbs/engine/fastai_loop.ipynb #23d1f601
 @patch
 def _do_fit(self:StepLearner):
     "All epochs but those that fastai's SkipToEpoch skips."
@@ -71,6 +72,7 @@ def _do_fit(self:StepLearner):
         self.epoch = epoch
         self._with_events(self._do_epoch, 'epoch', CancelEpochException)
 
+# %% ../../nbs/engine/fastai_loop.ipynb #fcbf4614
 @patch
 def _all_steps(self:StepLearner, n, gate=None):
     "`n` steps (`None`: until `gate` ends it), each a fastai batch."
@@ -104,10 +106,12 @@ def _do_epoch(self:StepLearner):
 @patch
 def _end_cleanup(self:StepLearner): self.dl = self.step_context = None
 
+# %% ../../nbs/engine/fastai_loop.ipynb #c1d13961
 @patch
 def _tracks(self:StepLearner)->bool: # does a callback look at what is held out?
     return any(isinstance(cb, TrackerCallback) for cb in self.cbs)
 
+# %% ../../nbs/engine/fastai_loop.ipynb #7387d164
 @patch
 def _fit(self:StepLearner,
     n_epoch, steps, # how many, and how many in each; steps None: until `gate` ends it
@@ -170,6 +174,7 @@ def validate(self:StepLearner, ds_idx:int=1, dl=None, cbs=None): # -> a number; 
     loss = self.between_steps(self.validate_now)
     return L(loss, *self.metric_values) if self.metrics else loss
 
+# %% ../../nbs/engine/fastai_loop.ipynb #8176feec
 def _schedule(name):
     "fastai's method of that name, which touches no rate while another thread trains."
     theirs = getattr(Learner, name)
@@ -189,6 +194,7 @@ class _GANLRFinder(LRFinder):
         self.best_loss = float('inf')
     def after_fit(self): pass
 
+# %% ../../nbs/engine/fastai_loop.ipynb #6aef1d17
 @patch
 @contextmanager
 def _trial(self:StepLearner):
@@ -203,6 +209,7 @@ def _trial(self:StepLearner):
             with self.turnstile.lock: self.tricks.waiting = waiting + self.tricks.waiting
     if any(c.at is not None for c in self.tricks.pending): self.run.note_waiting()
 
+# %% ../../nbs/engine/fastai_loop.ipynb #2f4ecc51
 def _plot_search(lrs, losses):
     import matplotlib.pyplot as plt
     fig, ax = plt.subplots(figsize=(5, 3))

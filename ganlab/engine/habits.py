@@ -37,6 +37,7 @@ def _runs(net, x)->bool:
     except Exception: return False
     return True
 
+# %% ../../nbs/engine/habits.ipynb #0626fec5
 def whole_batches(
     net:nn.Module, # G or D
     x:torch.Tensor, # a whole batch of what goes into it
@@ -67,6 +68,7 @@ class Loose(NamedTuple):
         self.put(self.tensor)
         if not torch.equal(self.tensor, self.values): self.tensor.data.copy_(self.values)
 
+# %% ../../nbs/engine/habits.ipynb #c7f046c2
 def loose_tensors(net:nn.Module)->dict: # 'conv.u' -> `Loose`
     "The tensors of a network that are neither parameters nor buffers."
     return {f'{place}.{name}'.lstrip('.'): Loose(m, name, t, t.detach().clone(), t._version)
@@ -77,6 +79,7 @@ def _other(v:torch.Tensor)->torch.Tensor: # of the same shape, pointing elsewher
     if v.dtype == torch.bool: return v.logical_not()
     return v + torch.arange(1, v.numel() + 1, device=v.device).view_as(v).to(v)
 
+# %% ../../nbs/engine/habits.ipynb #a974b913
 @torch.no_grad()
 def unrecorded(
     net:nn.Module, # G or D
@@ -103,6 +106,7 @@ def _numpy_state()->tuple: # that can be compared
     kind, keys, *rest = np.random.get_state()
     return kind, keys.tobytes(), *rest
 
+# %% ../../nbs/engine/habits.ipynb #c5cb00a6
 @torch.no_grad()
 def draws_elsewhere(
     run, # called without arguments

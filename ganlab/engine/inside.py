@@ -36,12 +36,14 @@ def forward_hooks(m:nn.Module)->list: # functions: those that run before its for
     return [*hooks_before(m), *hooks_behind(m)]
 
 def hooks_before(m:nn.Module)->list: return list(m._forward_pre_hooks.values()) # functions: those that run before its forward
+
 def hooks_behind(m:nn.Module)->list: return list(m._forward_hooks.values()) # those that run after it
 
 def backward_hooks(m:nn.Module)->list: # functions
     "What acts on a module whenever its gradients are taken."
     return [*m._backward_hooks.values(), *m._backward_pre_hooks.values()]
 
+# %% ../../nbs/engine/inside.ipynb #66b5fc04
 def drop_forward_hooks(
     m:nn.Module, # any module
     unwanted,    # of a hook: is it one to go?
@@ -53,6 +55,7 @@ def drop_forward_hooks(
         for key in [key for key, hook in hooks.items() if unwanted(hook)]:
             for kept in (hooks, *flags): kept.pop(key, None)
 
+# %% ../../nbs/engine/inside.ipynb #cf080e8f
 def called_as(m:nn.Module): # None: as it is written
     "What stands in place of a module's own call: what `torch.compile` made of it, or a trick."
     return m._compiled_call_impl

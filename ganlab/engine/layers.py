@@ -15,6 +15,7 @@ __all__ = ['usual', 'no_layers', 'convs', 'BatchNorms', 'StatNorms', 'Dropouts',
 
 # %% ../../nbs/engine/layers.ipynb #0c8b277a
 usual = (nn.Linear, AnyConv)        # layers whose formula is known
+
 no_layers = (AnyNorm, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.Embedding, nn.EmbeddingBag)
 
 def raw_weight(
@@ -24,6 +25,7 @@ def raw_weight(
     if is_parametrized(m, 'weight'): return getattr(m.parametrizations.weight, 'original', None)
     return own_parameters(m).get('weight')
 
+# %% ../../nbs/engine/layers.ipynb #022501b4
 def is_layer(m:nn.Module)->bool: # does it own a weight of two or more dimensions?
     "Is this module a layer, of whatever class?"
     if isinstance(m, usual): return True
@@ -55,6 +57,7 @@ def _stride_and_padding(
         for p in sorted(range(k), key=lambda p: abs(2*p - k + 1)):
             if n + 2*p >= k and (n + 2*p - k)//s + 1 == out: return s, p
 
+# %% ../../nbs/engine/layers.ipynb #827450a3
 def _form_of_conv(m:nn.Module)->tuple: # (class, options)
     "A convolution says how it was built."
     opts = {k: getattr(m, k) for k in ('kernel_size', 'stride', 'padding', 'dilation', 'padding_mode')}
@@ -70,6 +73,7 @@ def _form_by_shapes(kernel, x, y)->tuple|None: # (class, options)
     strides, paddings = zip(*found)
     return convs[len(kernel)], dict(kernel_size=tuple(kernel), stride=strides, padding=paddings)
 
+# %% ../../nbs/engine/layers.ipynb #b082286f
 def form(
     m:nn.Module,            # a layer
     x:tuple=(), y:tuple=(), # shapes of one sample that goes in, and that comes out; needed where the class is not PyTorch's

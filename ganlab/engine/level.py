@@ -26,6 +26,7 @@ def _lifts(
     more = 1 + was.abs().max()
     return torch.allclose(scores(**{name: bias + more}) - was, more.expand_as(was), rtol=1e-3)
 
+# %% ../../nbs/engine/level.ipynb #8ee3b2ce
 def level_bias(learn)->nn.Parameter|None:
     "The last bias of D that is one number, is trained, and is added to every score: what all scores have in common."
     biases = (getattr(s.module, 'bias', None) for s in reversed(sites(learn, 'd')))

@@ -58,6 +58,7 @@ def averaged(self:Looking, ema, f):
     "What `f` makes, with G's averaged weights where `ema` and a trick has them."
     with next((t.averaged(self) for t in self.averagers() if ema), nullcontext()): return f()
 
+# %% ../../nbs/engine/looking.ipynb #49207384
 @patch
 def score(self:Looking, x:torch.Tensor)->torch.Tensor: # (n,) raw scores on the CPU
     "D's scores of `x`, from any thread; nothing of D advances."
@@ -69,6 +70,7 @@ def look(self:Looking, net, x):
     with borrowed_rng(self.streams, 'look', device=self.device), torch.no_grad(), eval_mode(net), held(net):
         return torch.cat([_at_work(net, b.to(self.device, copy=True)) for b in x.split(256)]).float().cpu()
 
+# %% ../../nbs/engine/looking.ipynb #cc2d2b11
 def _at_work(net, x):
     heed()      # many samples of a large network take long
     return net(x)
@@ -79,6 +81,7 @@ def validate_now(self:Looking):
     "D's loss on held-out reals and as many fakes; fastai's `valid_loss`."
     with unbroken(): return self._held_out_loss()
 
+# %% ../../nbs/engine/looking.ipynb #c3170c9f
 @patch
 def _held_out_loss(self:Looking):
     x = self.source.valid(512)
@@ -116,6 +119,7 @@ def plot(self:Looking, *columns:str, log:bool=False, title:str=''):
 @patch
 def plot_losses(self:Looking): return self.plot('d_loss', 'g_loss', *[c for c in self.record.columns if '/' in c], title='Loss')
 
+# %% ../../nbs/engine/looking.ipynb #946047ac
 @patch
 def plot_grad_norms(self:Looking): return self.plot('d_grad_norm', 'g_grad_norm', log=True, title='Gradient norm, before clipping')
 
@@ -125,6 +129,7 @@ def show_samples(self:Looking, n:int=64):
     from ganlab.plots import plot_samples
     return plot_samples(self.sample(n), self.some_x[:n], title=f'step {self.step}', range=self.range)
 
+# %% ../../nbs/engine/looking.ipynb #0ea5a291
 @patch
 def show_results(self:Looking, ds_idx=1, dl=None, max_n=9, shuffle=True, **kwargs):
     "fastai's name for `show_samples`."

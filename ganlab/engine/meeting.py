@@ -28,6 +28,7 @@ __all__ = ['Meeting']
 class Meeting:
     "What a learner finds out about its networks."
 
+# %% ../../nbs/engine/meeting.ipynb #8d03b612
 @patch
 def meet(self:Meeting):
     "Probe the networks on a few real samples and latents."
@@ -60,6 +61,7 @@ def _kept_loose(self:Meeting, name:str, x:torch.Tensor)->str: # one sentence, or
             "there: it is not recorded, so a resumed run goes another way, and so does one that is looked at; "
             f"make it a buffer: register_buffer({attr!r}, ...) in place of the first assignment")
 
+# %% ../../nbs/engine/meeting.ipynb #f1f82c2d
 @patch
 def _drawn_elsewhere(self:Meeting, name:str, x:torch.Tensor)->str: # one sentence, or ''
     "Where G or D, as it trains, draws from NumPy or Python's `random`, which are the process's."
@@ -91,6 +93,7 @@ def averaged_down(self:Meeting)->str:
     then = f"{able} takes the networks up to the data's size" if able else f"they stay so. {' '.join(why for _, why in growers)}".strip()
     return f"the data is {full[1]}x{full[2]}, the networks are for {h}x{w}: reals are averaged down to {h}x{w}; {then}"
 
+# %% ../../nbs/engine/meeting.ipynb #56d69e14
 @patch
 def _declared_range(self:Meeting):
     "What the user says of black and white: to the learner, or to the data."
@@ -119,6 +122,7 @@ def rewire(self:Meeting):
     columns = {k: _columns(self.layers[k], ps) for k, ps in trained.items()}
     self.wiring = Wiring(params, {k: list(ps.values()) for k, ps in trained.items()}, columns, draws)
 
+# %% ../../nbs/engine/meeting.ipynb #7dffb7e6
 def _columns(record, names)->list|None: # None: all of them, in order, which is the usual case
     "The columns of the record of gradient norms that belong to these parameters."
     cols = [record.column(n) for n in names]

@@ -35,6 +35,7 @@ def input_grads(
 
 plain_ops = "write that operation in plain PyTorch; in fused attention, use need_weights=True or SDPBackend.MATH"
 
+# %% ../../nbs/engine/meters.ipynb #ad1b9f9c
 def no_way_back(
     make, # -> a scalar made of gradients, with its graph
     *nets, # modules, whose parameters it is made from
@@ -106,6 +107,7 @@ def truncate(self:Record, n):
     "Take the rows from `n` on back."
     if n < self.n: self.n, self.era = n, self.era + 1
 
+# %% ../../nbs/engine/meters.ipynb #b891ca2a
 @patch
 def fill(self:Record, columns, y, n): # y: (columns, rows); NaN for what is missing up to row n
     "Have these values in place of all."
@@ -126,6 +128,7 @@ def held(self:Record)->tuple: # to be given to `hold`
     "All that is in it, not copied."
     return self.columns, self.data, self.n
 
+# %% ../../nbs/engine/meters.ipynb #38ba76ec
 @patch
 def hold(self:Record, held:tuple):
     "Have in it what was in it when `held` was called."

@@ -27,8 +27,10 @@ def named_params(net)->dict: # canonical name -> Parameter, sorted
 
 # %% ../../nbs/engine/named_state.ipynb #d3bf0f74
 def tensors_of(d:dict)->dict: return {k: v for k, v in d.items() if torch.is_tensor(v)} # those of its values that are tensors
+
 def numbers_of(d:dict)->dict: return {k: v for k, v in d.items() if not torch.is_tensor(v)} # the others
 
+# %% ../../nbs/engine/named_state.ipynb #bf1a4b77
 def named_state(learn)->dict: # name -> tensor, live (not copied)
     "Every tensor that the next step depends on."
     out = {}
@@ -55,10 +57,12 @@ def group_options(opt)->list: # a dict for each group
     "The options of an optimiser's groups: rates, betas and the like."
     return [{k: v for k, v in g.items() if k != 'params'} for g in opt.param_groups]
 
+# %% ../../nbs/engine/named_state.ipynb #36894e2b
 def stuck(learn)->list: # names
     "The tricks that should have gone and could not."
     return [t.name for t in learn.tricks.enabled if t.stuck]
 
+# %% ../../nbs/engine/named_state.ipynb #2345773b
 def named_numbers(learn)->dict: # json-able
     "Every number that the next step depends on."
     tricks = {t.name: dict(params=t.recorded(), leaving=t.leaving, state=numbers_of(t.state_dict()))
@@ -72,6 +76,7 @@ def named_numbers(learn)->dict: # json-able
 # %% ../../nbs/engine/named_state.ipynb #664612a5
 def numbers_text(learn)->str: return json.dumps(named_numbers(learn), sort_keys=True, default=str) # of `named_numbers`
 
+# %% ../../nbs/engine/named_state.ipynb #e36d559d
 def digest(
     numbers:str, # of `numbers_text`
     tensors:dict, # of `named_state`, or a copy of it
@@ -84,6 +89,7 @@ def digest(
         h.update(t.flatten().view(torch.uint8).numpy())
     return h.hexdigest()
 
+# %% ../../nbs/engine/named_state.ipynb #106c47da
 def state_digest(learn)->str: # 64 hex digits
     "The hash of all that the next step depends on."
     return digest(numbers_text(learn), named_state(learn))

@@ -42,6 +42,7 @@ def moments(learn, key:str, layers:list, batches:int)->list: # of (mean (C,), va
     out = [(a/n, (b/n - (a/n)**2).clamp(min=0)) for a, b, n in sums.values()]
     return [(m.float(), v.float()) for m, v in out]
 
+# %% ../../nbs/engine/norms.ipynb #5eb6fd1b
 def _whole_batch(learn, key, i):
     "Run G on a batch of latents, and for 'd' D on its fakes and on as many reals."
     xf = learn.G(learn.latents(learn.bs, 'batch_norm', learn.step, i))
@@ -74,6 +75,7 @@ def rigid(net, layer, *hooked)->str|None: # the reason, or None
     if _shared(net, layer): return 'its weight is shared with another layer'
     if any(forward_hooks(m) for m in hooked): return 'another trick acts between the two'
 
+# %% ../../nbs/engine/norms.ipynb #78ffdf8f
 def _shared(net, layer)->bool: # does another layer have one of its parameters?
     mine = {id(p) for p in layer.parameters(recurse=False)}
     there = [id(p) for m in net.modules() for p in own_parameters(m).values()]

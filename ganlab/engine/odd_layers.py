@@ -22,6 +22,7 @@ def _hears(net, x, was, w)->bool:
     with swapped(net, doubled): now = net(x.clone())
     return not torch.allclose(was, now, rtol=1e-3, atol=1e-3*was.std().item())
 
+# %% ../../nbs/engine/odd_layers.ipynb #4c2b6298
 def _find_unheard(learn, key)->list: # names
     net, out = net_of(learn, key), []
     with trying(learn):
@@ -33,6 +34,7 @@ def _find_unheard(learn, key)->list: # names
             if not _hears(net, x, was, w): out.append(s.name)
     return out
 
+# %% ../../nbs/engine/odd_layers.ipynb #7f7d9255
 def unheard(learn, key:str)->list: # names
     "Layers of classes that are not PyTorch's whose weight may be doubled and nothing comes of it, such as those that normalise it."
     place = 'unheard', key
@@ -44,6 +46,7 @@ def _makes_weight(m)->bool:
     "Is this a layer that computes its weight in a hook?"
     return is_layer(m) and 'weight' not in own_parameters(m) and not is_parametrized(m, 'weight')
 
+# %% ../../nbs/engine/odd_layers.ipynb #069815ff
 def _find_resting(learn, key)->list: # modules
     net = net_of(learn, key)
     was = {m: vars(m).get('weight') for m in net.modules() if _makes_weight(m)}
@@ -54,6 +57,7 @@ def _find_resting(learn, key)->list: # modules
         if w is not None: m.weight = w
     return found
 
+# %% ../../nbs/engine/odd_layers.ipynb #470041ac
 def resting(learn, key:str)->list: # of modules
     "Layers that make their weight of other parameters whenever they run, and that no pass runs: theirs is not up to date."
     place = 'resting', key

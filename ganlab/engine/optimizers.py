@@ -109,6 +109,7 @@ class RMSpropKind(OptimizerKind):
 # %% ../../nbs/engine/optimizers.ipynb #6ac93c86
 optimizers = {k.name: k() for k in (AdamKind, AdamWKind, RMSpropKind, SGDKind)}
 
+# %% ../../nbs/engine/optimizers.ipynb #f5039c5a
 def add_optimizer(
     kind:type, # a subclass of `OptimizerKind`
 )->type: # the same: it may decorate the class
@@ -133,6 +134,7 @@ def akin(opt, s:dict)->OptimizerKind: # the state of a parameter; one that knows
     like = (k for k in optimizers.values() if k.moments.keys() & s.keys())
     return kind_of(opt) or next(like, None) or OptimizerKind()
 
+# %% ../../nbs/engine/optimizers.ipynb #fcf7e5a6
 def usual_kind(opt)->OptimizerKind|None: # None: not in the table, or with options that make its update another
     "The kind of an optimiser that steps as the table says."
     kind = kind_of(opt)
@@ -168,6 +170,7 @@ def checked(made, net)->torch.optim.Optimizer: # what somebody's function gave, 
                          "so that they are trained, recorded and restored with it")
     return made
 
+# %% ../../nbs/engine/optimizers.ipynb #2d725350
 def make_optimizer(opt, net, lr, betas):
     "One network's optimiser: a name of `optimizers`, or a function of (parameters, lr)."
     ps = [p for p in net.parameters() if p.requires_grad]

@@ -58,6 +58,7 @@ def _as_bool(p, value):
 def _as_text(p, value):
     return value.strip() or None if isinstance(value, str) else None
 
+# %% ../../nbs/engine/parameters.ipynb #9f266f23
 def _as_number(p, value):
     if isinstance(value, bool): return None
     try: v = float(value)

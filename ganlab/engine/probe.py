@@ -27,6 +27,7 @@ def _first_latent(G)->int|tuple|None:
         if isinstance(m, nn.Linear): return m.in_features
         if isinstance(m, AnyConv): return (m.in_channels,) + (1,)*len(m.kernel_size)
 
+# %% ../../nbs/engine/probe.ipynb #acfb1895
 def latent_shape(
     G:nn.Module, # the generator
     z_dim=None,  # an int, a tuple such as (100, 1, 1), or None to find it
@@ -71,6 +72,7 @@ def _takes_one(net, what):
     raise ValueError(f"{what}.forward takes ({', '.join(names)}), and ganlab gives it {given} alone: conditional networks are not "
                      f"trained here. Give {more} a default, or wrap {what} in a module that supplies {more}")
 
+# %% ../../nbs/engine/probe.ipynb #74b916cb
 def _trainable(net, what):
     "Refuse a network that has nothing to train."
     if any(p.requires_grad for p in net.parameters()): return
@@ -91,6 +93,7 @@ def _elsewhere(places, xf)->str:
     at = next((k for k, shape in places.items() if shape == _one(xf)), None)
     return '' if at is None else f"the DataLoader's batches have such samples at x={at!r}: GANLearner(..., x={at!r})"
 
+# %% ../../nbs/engine/probe.ipynb #0a4c9029
 def _run(net, x, what, shapes):
     "What a network gives; one that does not run on `x`, or gives no tensor, is refused."
     try: y = net(x)
@@ -100,6 +103,7 @@ def _run(net, x, what, shapes):
     wanted = 'the samples' if what == 'G' else 'a raw score for each sample'
     raise ValueError(f"{what} returns a {type(y).__name__}; need one tensor: {wanted}. Wrap it in a module that returns that")
 
+# %% ../../nbs/engine/probe.ipynb #13f3ac0f
 def _meet(G, D, x, z, places):
     "Refuse networks whose shapes do not meet each other's or the data's."
     data = f"One sample of the data is {_one(x)}, one latent {_one(z)}"
@@ -125,6 +129,7 @@ def _probabilities(line, loss)->bool: # line: where D ends in a Sigmoid; None: i
     raise ValueError(f"D ends in a Sigmoid, and the loss {loss_title(loss)} does not say that it takes probabilities: "
                      f"give it the attribute scores = 'probabilities'; or, for raw scores (logits), {line}")
 
+# %% ../../nbs/engine/probe.ipynb #87abcb5d
 def probe(
     G:nn.Module, D:nn.Module, # the networks, on their device
     x:torch.Tensor, # some real samples (B, ...)

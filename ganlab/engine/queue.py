@@ -30,6 +30,7 @@ def ask(self:Queue, change:Change)->Change:
     if change.error and change.step is None and not self.learn.training_now: raise change.error
     return change
 
+# %% ../../nbs/engine/queue.ipynb #b8971bea
 @patch
 def ask_all(self:Queue, changes:list):
     "Queue several, to be applied at one boundary in their order; or apply them now where nothing trains."
@@ -63,6 +64,7 @@ def queue(self:Queue, changes:list):
     for c in changes: c.queue, c.why_never = self, partial(_why_never, c, self.learn)
     with self.learn.turnstile.lock: self.waiting += changes
 
+# %% ../../nbs/engine/queue.ipynb #546f8886
 @patch
 def unqueue(self:Queue, changes)->bool: # False: they did not wait, or no longer
     "Have changes wait no longer."
@@ -82,6 +84,7 @@ def take_back(self:Queue, change:Change):
     "Cancel a change that waits, and those that stand or fall with it."
     with unbroken(): self._take_back(change)
 
+# %% ../../nbs/engine/queue.ipynb #fc16d76c
 @patch
 def _take_back(self:Queue, change):
     if not self.unqueue(change.together): raise ValueError(f"{change.what}: it is being applied at this moment")

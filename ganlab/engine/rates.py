@@ -20,6 +20,7 @@ def _main(groups, like=frozenset())->int:
         return shared, float(g['lr']), sum(p.numel() for p in g['params']), -i
     return max(range(len(groups)), key=size)
 
+# %% ../../nbs/engine/rates.ipynb #f712bca7
 class Rates:
     "Base values of the two optimisers, and what multiplies them."
     keys = ('lr', 'betas', 'momentum', 'weight_decay')
@@ -54,6 +55,7 @@ def lr(self:Rates, n)->float:
     "The main group's base rate."
     return self.base[n][self.main[n]]['lr']
 
+# %% ../../nbs/engine/rates.ipynb #bb4dfe4e
 @patch
 def home(self:Rates, n, p)->dict: # a group of optimiser `n`
     "Where parameter `p` stood when the learner was made; for a new one, the main group."
@@ -78,6 +80,7 @@ def now(self:Rates)->dict: # {'lr_d': 2e-4, 'beta1_d': .5, ...}
         if 'betas' in b: out[f'beta1_{n}'], out[f'beta2_{n}'] = b['betas']
     return out
 
+# %% ../../nbs/engine/rates.ipynb #495b3380
 @patch(as_prop=True)
 def spread(self:Rates)->str: # such as 'G 2e-06 to 0.0002, D 0.0004'; '' where each network has one
     "The rates in force, where a network has several."
@@ -95,6 +98,7 @@ def _welcome(self:Rates, n):
     self.base[n] += self.numbers(groups[len(self.base[n]):])
     self.written[n] += [dict(b) for b in self.base[n][len(self.written[n]):]]
 
+# %% ../../nbs/engine/rates.ipynb #d58e0a69
 @patch
 def edits(self:Rates)->list: # (name, net, group, key and value) of each number that someone else wrote
     "Make foreign edits of `param_groups` the new base, and list them."
@@ -107,6 +111,7 @@ def edits(self:Rates)->list: # (name, net, group, key and value) of each number 
                 found.append((f'{k}_{n}', dict(net=n, group=i, key=k, value=g[k])))
     return found
 
+# %% ../../nbs/engine/rates.ipynb #690066f1
 @patch
 def edit(self:Rates, net, group, key, value): # what one of `edits` says
     "Make such an edit here."
@@ -127,6 +132,7 @@ def write(self:Rates,
                 b1, b2 = b['betas']
                 g['betas'] = w['betas'] = (own.get(f'beta1_{n}', b1)*f1, own.get(f'beta2_{n}', b2)*f2)
 
+# %% ../../nbs/engine/rates.ipynb #fc6dda6f
 def _copied(groups:dict)->dict: return {n: [dict(g) for g in gs] for n, gs in groups.items()}
 
 @patch
@@ -149,6 +155,7 @@ class Hyper(dict):
         self.opt.set_hyper(k, v)
         super().__setitem__(k, v)
 
+# %% ../../nbs/engine/rates.ipynb #8e735981
 class TwoOptimizers:
     "What fastai takes for the optimiser: forwards to D's and G's."
     def __init__(self, rates:Rates): self.rates, self._warned = rates, False
@@ -176,6 +183,7 @@ def multiplier(self:TwoOptimizers, lr)->float: # of all base rates, so that the 
     if not self.reference: raise ValueError("lr scales lr_g and lr_d, and both are 0; set the 'lr' in learn.opt_g.param_groups first")
     return v/self.reference
 
+# %% ../../nbs/engine/rates.ipynb #3b0fe6af
 @patch
 def set_hypers(self:TwoOptimizers, **kw):
     for k, v in kw.items(): self.set_hyper(k, v)

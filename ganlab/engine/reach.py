@@ -42,11 +42,13 @@ class _Watch(TorchFunctionMode):
         return out
     def gave(self, y)->bool: return self.last is not None and self.last.numel() == y.numel() and torch.equal(self.last.flatten(), y.flatten())
 
+# %% ../../nbs/engine/reach.ipynb #8456692a
 def _stays_in_unit(D, x)->bool:
     "Does D's output stay in [0, 1] whatever its weights are? A linear end's would not."
     wide = extremes(D, x)
     return bool(wide.min() >= 0 and wide.max() <= 1 and wide.std() > 0)
 
+# %% ../../nbs/engine/reach.ipynb #740f6f4c
 def ends_in_sigmoid(
     D:nn.Module, # the discriminator
     x:torch.Tensor, # a few samples (B, ...)
@@ -69,6 +71,7 @@ def reach(
     out = out[~out.isnan()]
     return (float(out.min()), float(out.max())) if len(out) else (-torch.inf, torch.inf)
 
+# %% ../../nbs/engine/reach.ipynb #05ed7d10
 def find_range(
     G:nn.Module,
     x:torch.Tensor, # some real samples (B, ...)
@@ -87,6 +90,7 @@ def find_range(
 _alone = "so D would tell real from fake by the range alone"
 
 def _bounded(made)->bool: return made[1] - made[0] < 1e3 # made: (lowest, highest) that G can make
+
 def _fits_unit(values)->bool: return values[0] >= 0 and values[1] <= 1.001 # values: (lowest, highest)
 
 def _may_be_unit(made, data)->bool:
@@ -94,6 +98,7 @@ def _may_be_unit(made, data)->bool:
     if data[1] <= data[0]: return False
     return _fits_unit(made) or not _bounded(made) and data[1] - data[0] > .5
 
+# %% ../../nbs/engine/reach.ipynb #d7988b09
 def _said(data, made)->str:
     return "the data has values from {:.3g} to {:.3g}, and G makes values from {:.3g} to {:.3g}".format(*data, *made)
 
@@ -105,6 +110,7 @@ def _contradicted(declared, data, made)->str|None:
     other = _bounded(made) and (abs(made[0] - black) > slack or abs(made[1] - white) > slack)
     return f"{_said(data, made)}, while range=({black:g}, {white:g}) was declared, {_alone}" if outside or other else None
 
+# %% ../../nbs/engine/reach.ipynb #db3e011b
 def _disagreement(data, made)->str|None:
     "A warning, where G is bound to one range and the data is of the other."
     if not _bounded(made): return None

@@ -48,6 +48,7 @@ class Ring:
         self.snaps.append(take(learn, over=over))
         self.mults.clear()
 
+# %% ../../nbs/engine/recovery.ipynb #655e5cf6
 class Recovery:
     "What a learner does to stand at a whole step."
 
@@ -81,6 +82,7 @@ def restore(self:Recovery, snap:Snapshot):
         self.run.restored(self, snap)
     self.between_steps(go)
 
+# %% ../../nbs/engine/recovery.ipynb #c295bd4a
 @patch
 def state_hash(self:Recovery)->str: # 64 hex digits
     "A digest of all that the next step depends on: equal hashes go on equally."
@@ -108,6 +110,7 @@ def attempt(self:Recovery):
         self.recompute(self.step)
         raise
 
+# %% ../../nbs/engine/recovery.ipynb #6a3f07e5
 @patch
 def lend(self:Recovery):
     "What draws cannot be given a generator: from here on the default one is lent; the step again."
@@ -139,6 +142,7 @@ def recover(self:Recovery, error, bad=None, value=None)->StepError:
     self.recompute(failed - 1)
     return StepError(sentence, failed, self.step, culprit, bad, detail, trace)
 
+# %% ../../nbs/engine/recovery.ipynb #ad8bfa68
 @patch
 def _of_error(self:Recovery, error, failed)->tuple: # sentence, culprit, detail, trace
     culprit = getattr(self, 'under_way', None) and self.under_way.who or None
@@ -147,6 +151,7 @@ def _of_error(self:Recovery, error, failed)->tuple: # sentence, culprit, detail,
     if isinstance(error, DataError): sentence = f"In step {failed}: {error}"
     return sentence, culprit, '', ''.join(traceback.format_exception(error))
 
+# %% ../../nbs/engine/recovery.ipynb #a2cdf5ce
 @patch
 def _of_number(self:Recovery, bad, value, failed)->tuple:
     "A column that became NaN or infinite: of a network, a term that a trick added, or a number that a trick noted by itself."
@@ -159,6 +164,7 @@ def _of_number(self:Recovery, bad, value, failed)->tuple:
     detail = f"The term {bad} was {_word(value)}." if culprit else ''
     return f"{net}'s {what} became {_word(value)} in step {failed}.", culprit, detail, ''
 
+# %% ../../nbs/engine/recovery.ipynb #9f8f0356
 def _word(v): return 'NaN' if v != v else 'infinite'
 
 # %% ../../nbs/engine/recovery.ipynb #e62b0a1e
@@ -212,6 +218,7 @@ def same_again(self:Recovery,
     if bad.any(): self.say(_otherwise.format(f'Step {first + 1 + int(bad.argmax())}'))
     elif state is not None: self.say(_otherwise.format(f'The state after step {state}'))
 
+# %% ../../nbs/engine/recovery.ipynb #44f06e84
 @patch(as_prop=True)
 def repeats(self:Recovery)->bool: # are the same bits promised, when steps are computed again?
     return self.promised and self.device.type == 'cpu' and not self.amp

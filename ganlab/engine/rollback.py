@@ -18,9 +18,12 @@ __all__ = ['Kept', 'all_or_nothing']
 
 # %% ../../nbs/engine/rollback.ipynb #37176839
 _boxes = dict, list, set, deque
+
 _atoms = frozenset((bool, int, float, str, type(None)))
+
 _parts = frozenset(vars(nn.Module()))      # the attributes that a module's parts are kept in
 
+# %% ../../nbs/engine/rollback.ipynb #4a3fe377
 class Kept:
     "How some objects stand; `put_back` makes them stand so again, the same objects with the same values."
     def __init__(self,
@@ -54,11 +57,13 @@ def box(self:Kept, box):
     self.shallow(box)
     for v in box.values() if isinstance(box, dict) else list(box): self.look(v)
 
+# %% ../../nbs/engine/rollback.ipynb #c6cefb00
 @patch
 def shallow(self:Kept, box):
     "Note no more than which objects are in a box."
     self.boxes.append((box, _content(box)))
 
+# %% ../../nbs/engine/rollback.ipynb #d162ff16
 @patch
 def whole(self:Kept, o,
     belongs=None, # of an attribute's name: is it followed? None: each is
@@ -81,6 +86,7 @@ def _source(kept, s):
     kept.objects.append((s, type(s), dict(vars(s))))
     kept.look(s.source)
 
+# %% ../../nbs/engine/rollback.ipynb #2400cef0
 def _how(o): # -> a function of a `Kept` and `o`; None: `o` is kept as it is
     "How an object is noted."
     if torch.is_tensor(o): return Kept.tensor
@@ -98,6 +104,7 @@ def _put_attributes(o, cls, attrs):
     for name, v in attrs.items():
         if name not in now or now[name] is not v: now[name] = v
 
+# %% ../../nbs/engine/rollback.ipynb #9c12af04
 def _put_class(cls, attrs):
     "Give a class that was made for one module its attributes back."
     now = dict(vars(cls))
@@ -117,6 +124,7 @@ def _put_content(box, content):
     if isinstance(box, (dict, set)): box.update(content)
     else: box.extend(content)
 
+# %% ../../nbs/engine/rollback.ipynb #0936f0f8
 def _place(t)->tuple: return t.device, t.dtype, t.shape, t.stride(), t.data_ptr() # which memory it is
 
 def _put_values(t, trained, grad, data, values):
@@ -164,6 +172,7 @@ def all_or_nothing(
             else: _undone(kept, undo, tr, built)
             raise
 
+# %% ../../nbs/engine/rollback.ipynb #3a743ced
 def _undone(kept, undo, tr, built):
     try: undo.close()
     except Exception: pass      # what it would have undone is put back all the same

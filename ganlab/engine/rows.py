@@ -36,6 +36,7 @@ def note_step(self:Rows, c, t0):
     if self.tricks.tick(): self.touched()      # one has gone: the next boundary looks at the networks anew
     elif self.step % self.snap_every == 0: self.keep()
 
+# %% ../../nbs/engine/rows.ipynb #d59b5d3c
 @patch
 def _read(self:Rows)->tuple: # {column: number}, {'d' or 'g': gradient norms}
     "All scalars of a step, in one synchronisation."
@@ -62,6 +63,7 @@ def _write_row(self:Rows, row, norms):
     self.record.append([row.pop(k, math.nan) for k in columns])
     for k, v in row.items(): self.record.put(k, v)
 
+# %% ../../nbs/engine/rows.ipynb #f3b338d1
 @patch
 def _layer_row(self:Rows, key, norms):
     rec, cols = self.layers[key], self.columns[key]
@@ -85,4 +87,5 @@ def slope(self:Rows, c):
         self.slope_every = 0
         warnings.warn(f"D's slope cannot be measured, and is not recorded any more: {type(e).__name__}: {e}")
 
+# %% ../../nbs/engine/rows.ipynb #d7d71b00
 Rows.slope_every = 50   # steps between measurements

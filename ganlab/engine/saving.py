@@ -20,6 +20,7 @@ __all__ = ['Saving']
 class Saving:
     "How a learner writes weights to a file, and reads them."
 
+# %% ../../nbs/engine/saving.ipynb #54f58fd8
 @patch
 def save(self:Saving,
     file, # the name of a file in `path/models`, without its suffix
@@ -89,6 +90,7 @@ def _take_in(self:Saving, file, ts, meta, with_opt):
         self.tricks[n].load_state_dict({**saved[n], **{k.split('/', 2)[2]: v for k, v in ts.items() if k.startswith(f'trick/{n}/')}})
         self.tricks[n].restored(self)
 
+# %% ../../nbs/engine/saving.ipynb #3521b625
 @patch
 def _remedy(self:Saving, ts, saved, missing)->str:
     "What to do where a file's weights do not fit."
@@ -108,6 +110,7 @@ def _misfits(self:Saving, ts)->list: # names
     nets = self.of_nets()
     return [n for n, t in nets.items() if n not in ts or ts[n].shape != t.shape] + [n for n in ts if n[:2] in ('d/', 'g/') and n not in nets]
 
+# %% ../../nbs/engine/saving.ipynb #02eef30a
 @patch
 def _turn_on_for(self:Saving, ts, meta, made:list, undo):
     "Turn on what was on when a file was written, where that is all that its weights have beside these networks'; `made` takes the changes, which are not recorded yet."

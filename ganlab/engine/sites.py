@@ -35,6 +35,7 @@ class Site:
         return (self.x[-1], self.y[-1]) if self.last else (self.x[0], self.y[0])
     def __repr__(self): return f'{self.name}: {type(self.module).__name__} {self.x} -> {self.y}'
 
+# %% ../../nbs/engine/sites.ipynb #81f88732
 def added(name:str)->bool: # is it ganlab's, or a parametrisation?
     return any(part.startswith('ganlab_') or part == 'parametrizations' for part in name.split('.'))
 
@@ -58,6 +59,7 @@ class Visits:
         "The modules that were called once."
         return [s for name, s in self.sites.items() if self.calls[name] == 1]
 
+# %% ../../nbs/engine/sites.ipynb #8fca044a
 @contextmanager
 def hooked(handles): # of hooks that were put in for the block
     "After the block the hooks are gone."
@@ -71,6 +73,7 @@ def _leaves(net)->dict: # name -> module
     def leaf(m): return is_layer(m) or all(added(name) for name, _ in m.named_children())
     return {name: m for name, m in net.named_modules() if name and not added(name) and leaf(m)}
 
+# %% ../../nbs/engine/sites.ipynb #fde9cd6f
 def trace(
     net:nn.Module, # G or D
     x:torch.Tensor, # an input of it (B, ...)
@@ -93,6 +96,7 @@ def both(learn)->tuple: # of (key, network, optimiser)
     "The two that are trained, D first."
     return ('d', learn.D, learn.opt_d), ('g', learn.G, learn.opt_g)
 
+# %% ../../nbs/engine/sites.ipynb #c03aa988
 @contextmanager
 def trying(
     learn, # the learner
@@ -117,6 +121,7 @@ def sites(
         with trying(learn, learn.G): learn.found[key] = [] if sealed(net) else trace(net, some_input(learn, key))
     return learn.found[key]
 
+# %% ../../nbs/engine/sites.ipynb #1f0b3a90
 def at(
     learn, key:str, # 'g' or 'd'
     name:str,       # a module's name, as given by the user
@@ -127,6 +132,7 @@ def at(
         if known in found: return found[known]
     return f"{which} has no layer {name!r} that is used once; it has: {', '.join(found)}."
 
+# %% ../../nbs/engine/sites.ipynb #04c5d801
 def layers(learn, key:str)->list: # of `Site`
     "The layers of G or D that have a weight and are used once."
     return [s for s in sites(learn, key) if s.weighs]
@@ -138,6 +144,7 @@ def _all_hidden(learn, key):
     if inner := [s for s in found[:-1] if s.y != found[-1].y] or found[:-1]: return inner
     return f"{key.upper()} has no hidden linear or convolutional layer that is used once{instead(learn, key)}."
 
+# %% ../../nbs/engine/sites.ipynb #557bda73
 def hidden(
     learn, key:str,    # 'g' or 'd'
     names:str='auto',  # or the layers, by name: '0, 3' or 'D.0, G.3', of which the other network's are left out
@@ -165,10 +172,12 @@ def _calls(learn, key, ms)->Counter: # module -> number
     with hooked([m.register_forward_hook(count) for m in ms]), trying(learn): net_of(learn, key)(some_input(learn, key))
     return calls
 
+# %% ../../nbs/engine/sites.ipynb #6c962537
 def _unowned(m)->bool:
     "Does it compute with a weight that is no layer's?"
     return not is_layer(m) and not isinstance(m, no_layers) and any(p.ndim > 1 for p in m.parameters(recurse=False))
 
+# %% ../../nbs/engine/sites.ipynb #b0acd034
 def instead(learn, key:str)->str: # '', or what to add to a refusal
     "What G or D has in place of layers that are used once, where a trick finds none."
     own = [m for name, m in net_of(learn, key).named_modules() if not added(name)]

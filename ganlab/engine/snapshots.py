@@ -24,6 +24,7 @@ class TrickState(NamedTuple):
     leaving: tuple # (steps done, steps) while it was leaving; else None
     state: dict    # what it remembered, but for tensors
 
+# %% ../../nbs/engine/snapshots.ipynb #0def956a
 @dataclass(frozen=True)
 class Snapshot:
     "A copy of everything that the next step depends on."
@@ -45,6 +46,7 @@ def _copy(t, old)->torch.Tensor: # old: a tensor to write over, or None
 def _trick_state(t)->TrickState:
     return TrickState(t.enabled, t.recorded(), t.since, t.leaving, deepcopy(numbers_of(t.state_dict())))
 
+# %% ../../nbs/engine/snapshots.ipynb #69987295
 def take(
     learn,
     over:Snapshot=None, # one that nobody needs any more, to be written over
@@ -69,12 +71,14 @@ def _turned_on(learn, built)->dict: # name -> values
     "What each that is on was turned on with, the last time."
     return {name: values for kind, name, values, _ in built if kind == 'on' and learn.tricks[name].enabled}
 
+# %% ../../nbs/engine/snapshots.ipynb #4b41cad4
 def _shapes(learn, tensors)->dict: # name -> shape
     "Of the networks' tensors, but for those of tricks that refit."
     able = [f'ganlab_{t.name}' for t in learn.tricks.enabled if type(t).refit is not Trick.refit]
     return {name: tuple(t.shape) for name, t in tensors.items()
             if not name.startswith(('opt_', 'trick/')) and not any(a in name for a in able)}
 
+# %% ../../nbs/engine/snapshots.ipynb #340c2b91
 def misfits(learn, snap:Snapshot)->list: # names; empty: it goes in as things stand
     "Structural tricks that are on in one and off in the other, or weights that have another shape."
     its = _structural(learn, {name: s.enabled for name, s in snap.tricks.items()})
@@ -98,6 +102,7 @@ def put_back(learn, snap:Snapshot):
     learn.tricks.refresh()
     for t in learn.tricks.enabled: t.restored(learn)
 
+# %% ../../nbs/engine/snapshots.ipynb #53cd33a0
 def _check(learn, snap):
     "Refuse what is no snapshot, or one with tricks that are not known here."
     if not isinstance(snap, Snapshot): raise TypeError(f"{snap!r} is not a snapshot; learn.snapshot() takes one")
@@ -106,6 +111,7 @@ def _check(learn, snap):
         raise ValueError(f"the snapshot of step {snap.step} has {', '.join(unknown)} on, which this learner does not know; "
                          "learn.tricks.add(...) it first, or give tricks=[...] where a run is resumed or replayed")
 
+# %% ../../nbs/engine/snapshots.ipynb #0e97e691
 def _rebuild(learn, snap):
     "Build the networks anew with the snapshot's switches; where they come out otherwise, everything is as before."
     mine = take(learn)
@@ -130,6 +136,7 @@ def _switch_plain(learn, snap):
         t.enabled = on
     learn.tricks.refresh()
 
+# %% ../../nbs/engine/snapshots.ipynb #0638ed14
 def _load_tricks(learn, snap):
     "Give the tricks their values and what they remembered."
     for t in learn.tricks.enabled: t.refit(snap.tricks[t.name].state)     # what was added may have another size by now
@@ -142,6 +149,7 @@ def _load_tricks(learn, snap):
         tensors = {name.removeprefix(head): v.clone() for name, v in snap.tensors.items() if name.startswith(head)}
         t.load_state_dict({**deepcopy(s.state), **tensors})
 
+# %% ../../nbs/engine/snapshots.ipynb #a47ef274
 def _load_numbers(learn, snap):
     "Give the learner its counters, and the optimisers their rates."
     nums = snap.numbers
@@ -158,6 +166,7 @@ def _like(v, p, old=None):
     if v.shape == p.shape and v.ndim: return torch.empty_like(p, dtype=v.dtype).copy_(v)
     return v.to(p.device, copy=True) if v.ndim else v.clone()
 
+# %% ../../nbs/engine/snapshots.ipynb #e2767d24
 def _load_moments(net, opt, key, tensors, remembered):
     "Give one optimiser what it remembered."
     for name, p in named_params(net).items():
@@ -167,6 +176,7 @@ def _load_moments(net, opt, key, tensors, remembered):
         new |= deepcopy(remembered.get(f'{key}/{name}', {}))
         if new: opt.state[p] = new
 
+# %% ../../nbs/engine/snapshots.ipynb #b1b14886
 @torch.no_grad()
 def load_tensors(learn,
     tensors:dict,       # name, as in `named_state` -> tensor

@@ -28,6 +28,7 @@ def conv3(a:int, b:int)->nn.Conv2d: # channels in and out
     nn.init.zeros_(c.bias)
     return c
 
+# %% ../../nbs/engine/stages.ipynb #a913c6d9
 class Stage(nn.Module):
     "What one doubling adds: the block, the 1x1 layer between it and the image, and α."
     def __init__(self, block, image):
@@ -62,6 +63,7 @@ def mean_to(x:torch.Tensor, size)->torch.Tensor: # (B, C, H, W) -> (B, C, *size)
     even = min(k) > 0 and [n//m for n, m in zip(x.shape[2:], k)] == list(size)
     return avg_pool2d(x, k) if even else adaptive_avg_pool2d(x, size)
 
+# %% ../../nbs/engine/stages.ipynb #e03e4cff
 class GrownD(nn.Module):
     "Sees a larger image than D was made for."
     resizes = True     # D's inputs change their size
@@ -104,6 +106,7 @@ def ends(learn)->tuple|str: # (site in D, site in G), or a sentence
     return (f"Progressive growing: {'G' if g is None else 'D'} has no convolution that is used once, "
             f"and its images cannot grow; mode='capacity' grows its layers.")
 
+# %% ../../nbs/engine/stages.ipynb #5d772727
 def act_after(learn, site)->nn.Module:
     "What G does to the output of its last convolution: Identity (where it is none of these), Tanh or Sigmoid."
     seen = []
@@ -141,6 +144,7 @@ def no_room(learn, grown:int, stages:int)->str|None: # stages that there are, an
         return ("Progressive growing changes the size of what D takes, and D holds a reference batch "
                 "of the present size; turn virtual batch norm in D off first.")
 
+# %% ../../nbs/engine/stages.ipynb #63aca9e6
 def shrunk(learn, by:int):
     "Halve the reals `by` times more."
     learn.source.resize(learn.source.k + by)
@@ -173,6 +177,7 @@ def hidden_of(learn, key:str)->list|str: # of (site, shape for a residual block 
                 "and no path can be put beside them.")
     return [(s, s.y if s is found[-1] and (len(s.y) == 1 or not s.last) else None) for s in found]
 
+# %% ../../nbs/engine/stages.ipynb #8cecbb67
 def all_hidden(learn)->list|str:
     "Where D and G can grow at a fixed size."
     d, g = hidden_of(learn, 'd'), hidden_of(learn, 'g')

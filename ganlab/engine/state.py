@@ -25,6 +25,7 @@ class State:
     n_batches: int = 0        # batches used
     half: str|None = None     # 'd' or 'g': the next step updates that network alone
 
+# %% ../../nbs/engine/state.ipynb #2351c4c7
 class Plan(NamedTuple):
     "What is in force until the next boundary."
     loss_now: object          # the loss, as the tricks make it
@@ -40,6 +41,7 @@ class Wiring(NamedTuple):
     columns: dict             # their columns in the record of gradient norms; None: all, in order
     draws: bool               # may anything in a step draw random numbers by itself?
 
+# %% ../../nbs/engine/state.ipynb #3f29ac44
 @dataclass
 class Known:
     "What was found out about data and networks."
@@ -49,6 +51,7 @@ class Known:
     range: tuple = None       # (black, white) of images
     probabilities: bool = False     # does D end in a Sigmoid, as its loss wants it?
 
+# %% ../../nbs/engine/state.ipynb #08a1dae3
 @dataclass
 class Written:
     "What is written down of each step."
@@ -70,6 +73,7 @@ def passes_on(
         return cls
     return on
 
+# %% ../../nbs/engine/state.ipynb #7f5edb98
 def _passed(where, name, record):
     def put(self, value): setattr(getattr(self, where), name, value)
     return property(attrgetter(f'{where}.{name}'), None if issubclass(record, tuple) else put)

@@ -31,6 +31,7 @@ def _frozen(nets)->list: # parameters
     training = [net for net in nets if any(p.requires_grad for p in net.parameters())]
     return [p for net in training for p in net.parameters() if not p.requires_grad and p.is_leaf]
 
+# %% ../../nbs/engine/still.ipynb #32e34bb5
 @contextmanager
 def held(*nets):
     "Within the block the networks write into copies of their buffers and frozen parameters; after it, their own are as they were."

@@ -25,6 +25,7 @@ def weight_in_use(layer): # what the layer multiplies by; a spectral norm is rea
     try: return layer.weight
     finally: ps.train()
 
+# %% ../../nbs/engine/styling.ipynb #017c0be9
 def norms(
     layer:nn.Module, # one with a weight (out, in, ...), or (in, out, ...) where it says that it is transposed
     s:torch.Tensor,  # (B, channels in), scales of what goes in
@@ -49,6 +50,7 @@ def spread(s, y, linear): # (B, C) laid out to multiply y (B, C, ...), or (B, ..
         s = s.repeat_interleave(len(y)//len(s), 0)
     return s.reshape(len(s), *[1]*(y.ndim - 2), -1) if linear else s.reshape(*s.shape, *[1]*(y.ndim - 2))
 
+# %% ../../nbs/engine/styling.ipynb #cab60558
 class Styled(nn.Module):
     "What stands at one layer: the scales of its channels, its demodulation, its noise."
     def __init__(self,
@@ -76,6 +78,7 @@ def loudness(self:Styled, layer, s)->torch.Tensor: # (B, channels out)
     "The factor that demodulation puts on each output channel."
     with torch.autocast(s.device.type, enabled=False): return self.target/norms(layer, s)
 
+# %% ../../nbs/engine/styling.ipynb #33bcf3b1
 @patch
 def out(self:Styled, layer, y):
     "Demodulation and noise, on what the layer gave."
@@ -90,6 +93,7 @@ def out(self:Styled, layer, y):
         y = y + (self.gate.clone()*self.strength*n).to(y.dtype)
     return y
 
+# %% ../../nbs/engine/styling.ipynb #4d2b582f
 class Out(Joint):
     "The hook behind a layer, beside the one that `insert` puts before it."
     def __call__(self, layer, args, kwargs, y): return getattr(layer, self.key).out(layer, y)
@@ -143,6 +147,7 @@ def ws(self:Mapping, z:torch.Tensor)->list: # of (B, n), one for each place
         self.mix(ws, z)
     return self.steered(ws, z, w) if self.steering else ws
 
+# %% ../../nbs/engine/styling.ipynb #6aca4551
 @patch
 def mix(self:Mapping, ws:list, z):
     "In a share of batches, the w of other latents from a random place on."
@@ -152,6 +157,7 @@ def mix(self:Mapping, ws:list, z):
     other = torch.randn(z.shape, generator=own_stream('other', z.device), device=z.device, dtype=z.dtype)
     ws[cut:] = [self.w(other)]*(len(ws) - cut)
 
+# %% ../../nbs/engine/styling.ipynb #2e6bdbde
 @patch
 def steered(self:Mapping, ws:list, z, w)->list:
     "As somebody samples: other latents at some places, drawn towards the mean."
@@ -180,6 +186,7 @@ def bake(layer:nn.Module, part:Styled, w:torch.Tensor, opt=None): # w: (1, n_w),
     layer.weight.mul_(c)
     scale_moments(opt, layer.weight, c)
 
+# %% ../../nbs/engine/styling.ipynb #8af30ae0
 def _along(layer, v, dim):
     "Channels laid out along an axis of the weight, which holds those of one group where it is not the first."
     w, g = layer.weight, getattr(layer, 'groups', 1)

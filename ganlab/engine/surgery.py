@@ -29,6 +29,7 @@ def laid_like(
 # %% ../../nbs/engine/surgery.ipynb #e4932915
 wheres = ('before', 'after', 'beside', 'around')
 
+# %% ../../nbs/engine/surgery.ipynb #69098a2e
 class Joint:
     "The hook that joins an added module to its host."
     def __init__(self,
@@ -50,6 +51,7 @@ class Joint:
 # %% ../../nbs/engine/surgery.ipynb #965e6204
 def _key(name): return f'ganlab_{name}'
 
+# %% ../../nbs/engine/surgery.ipynb #e51c3da9
 def insert(
     host:nn.Module, # a layer of G or D
     name:str, # of what is added: a trick's name
@@ -68,6 +70,7 @@ def insert(
     join = host.register_forward_pre_hook if where == 'before' else host.register_forward_hook
     join(Joint(key, where), with_kwargs=True, prepend=first)
 
+# %% ../../nbs/engine/surgery.ipynb #734d6871
 def remove(host:nn.Module, name:str):
     "Take out what `insert` put in."
     drop_forward_hooks(host, lambda hook: isinstance(hook, Joint) and hook.key == _key(name))
@@ -104,6 +107,7 @@ Grafted.rising = False     # on again while it was leaving: its gates are on the
 @patch
 def leave(self:Grafted, learn)->int: return self.params.get('leave_over', 0)
 
+# %% ../../nbs/engine/surgery.ipynb #480d7f02
 @patch
 def after_g(self:Grafted, ctx):
     "Move the gates by one step, down or up."
@@ -117,6 +121,7 @@ def after_g(self:Grafted, ctx):
         for g in gates: g.add_(1/max(1, self.params.get('leave_over', 1))).clamp_(max=1.)
         self.rising = any(g < 1 for g in gates)
 
+# %% ../../nbs/engine/surgery.ipynb #775aeb71
 @patch
 def restored(self:Grafted, learn):
     "After a snapshot: are its gates below 1?"

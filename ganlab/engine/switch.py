@@ -48,6 +48,7 @@ class Tricks(Applying, Queue, Mapping):
         self._tricks = dict(sorted(self._tricks.items(), key=lambda o: (o[1].number, o[0])))
         return t
 
+# %% ../../nbs/engine/switch.ipynb #ac27c790
 late(Tricks, {'presets': 'preset presets'})
 
 # %% ../../nbs/engine/switch.ipynb #caa8844a
@@ -60,14 +61,18 @@ def change(self:Tricks, kind:str, name:str, params:dict={}, at:int=None, now=Fal
     c.title = self[name].title
     return c
 
+# %% ../../nbs/engine/switch.ipynb #e33685ba
 @patch_to(Tricks)   # @patch does not see positional-only arguments
 def on(self:Tricks, name, /, *, at=None, **params)->Change:
     "Turn a trick on (or, where it is on, give it these values), at the next boundary or at step `at`."
     return self.ask(self.change('on', name, params, at))
+
 @patch_to(Tricks)   # @patch does not see positional-only arguments
 def off(self:Tricks, name, /, *, at=None, now=False)->Change:
     "Turn a trick off; one that leaves gently takes its time, unless `now`."
     return self.ask(self.change('off', name, {}, at, now))
+
+# %% ../../nbs/engine/switch.ipynb #06d40cbf
 @patch_to(Tricks)   # @patch does not see positional-only arguments
 def set(self:Tricks, name, /, *, at=None, **params)->Change:
     "Give a trick other values; it stays on or off."

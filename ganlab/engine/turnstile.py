@@ -18,6 +18,7 @@ __all__ = ['busy', 'Turnstile']
 # %% ../../nbs/engine/turnstile.ipynb #21e63b40
 busy = 'this learner is training already; wait for it, or stop it first (lab.stop())'
 
+# %% ../../nbs/engine/turnstile.ipynb #e38771e7
 class Turnstile:
     "Lets one thread train, and others at the networks between its steps."
     def __init__(self,
@@ -48,6 +49,7 @@ def claimed(self:Turnstile,
             yield
         finally: self._leave(end, threads)
 
+# %% ../../nbs/engine/turnstile.ipynb #18c13d3b
 @patch
 def _enter(self:Turnstile):
     "Take the networks; a sample or a change of another thread may hold them for a moment."
@@ -102,6 +104,7 @@ def between_steps(self:Turnstile, fn, *args, **kwargs):
                 break
     return job.result()
 
+# %% ../../nbs/engine/turnstile.ipynb #ae5e9e19
 @patch
 def run_jobs(self:Turnstile):
     "Run what other threads asked for between steps: the trainer calls it at each boundary."

@@ -11,11 +11,16 @@ __all__ = ['instead', 'methods', 'refusal', 'unsuited']
 
 # %% ../../nbs/engine/unsuited.ipynb #38c2842b
 _predictions = 'learn.sample(n) makes samples, learn.score(x) scores them'
+
 _inside = 'a GAN step has two losses and no single prediction; write a trick with d_term or g_term'
+
 _half = "the learner does that itself: GANLearner(..., amp='bf16')"
+
 _one_device = 'ganlab trains on one device: GANLearner(..., device=...)'
+
 _log = 'log learn.recorder.log in after_epoch of a callback of your own, or use CSVLogger'
 
+# %% ../../nbs/engine/unsuited.ipynb #9d2690a9
 instead = dict( # fastai's callback -> what to do instead
     TrainEvalCallback='the learner does that itself; leave it out',
     Recorder='the learner has one already: learn.recorder',
@@ -36,6 +41,7 @@ def _does_its_work(own)->str|None:
             if name in t.instead_of: return f"{name} is made for one network; for a GAN, learn.tricks.on({t.name!r}) does its work"
     return next((f"{name} is made for one network; {instead[name]}" for name in own if name in instead), None)
 
+# %% ../../nbs/engine/unsuited.ipynb #76795e9a
 def refusal(
     cb, # a fastai callback
 )->str|None: # one sentence, or None: it works
@@ -52,6 +58,7 @@ def refusal(
 # %% ../../nbs/engine/unsuited.ipynb #eb9d1d38
 _freeze = 'use requires_grad_ on the layers of learn.G or learn.D before making the GANLearner'
 
+# %% ../../nbs/engine/unsuited.ipynb #b9f18330
 methods = dict( # of fastai's `Learner` -> what to do instead
     predict=_predictions, get_preds=_predictions, tta=_predictions,
     validation_context='learn.validate() looks at what is held out',
@@ -64,6 +71,7 @@ methods = dict( # of fastai's `Learner` -> what to do instead
     to_parallel=_one_device, parallel_ctx=_one_device, to_distributed=_one_device, distrib_ctx=_one_device,
     summary='print learn.G and learn.D')
 
+# %% ../../nbs/engine/unsuited.ipynb #8cb65c68
 def unsuited(
     name:str, # of a method
 ):

@@ -28,6 +28,7 @@ compared = {k: Measure(*m) for k, m in measures.items()} | {
     'g_grad_norm': Measure('‖∇G‖, median', '', True),
     'ms': Measure('Milliseconds per step, median', 'less', True)}
 
+# %% ../../nbs/judge/arm.ipynb #585e7a89
 def measures_for(
     learn, # a `GANLearner`
 )->dict: # name -> `Measure`
@@ -49,6 +50,7 @@ def decided_by_own(
     title = getattr(metric, '__name__', 'metric').replace('<lambda>', 'metric')
     return {**names, 'metric': Measure(title, better or 'less', False)}
 
+# %% ../../nbs/judge/arm.ipynb #71cf4c4c
 def decided_by_name(
     names:dict, # name -> `Measure`
     metric:str, # one of them, but not 'metric'
@@ -98,6 +100,7 @@ class Arm:
     hash:str            # of its state at the end
     failed:str=''       # why it ended early
 
+# %% ../../nbs/judge/arm.ipynb #74fe9f61
 def checks(
     steps:int, # of an arm
     n:int=20, # how often, at most
@@ -120,6 +123,7 @@ def _watch(fork, steps, reader, tick)->tuple: # what was read at each check; why
     except StepError as e: return seen, str(e)
     return seen, ''
 
+# %% ../../nbs/judge/arm.ipynb #c2b478e7
 def _number(v, log)->float:
     "One for the window, of values of its second half."
     with np.errstate(all='ignore'): return float(np.mean(np.log(v) if log else v))
@@ -129,6 +133,7 @@ def _of_curve(name, curve, steps)->float:
     at = np.array(checks(steps))
     return _number(curve[at > steps/2], compared[name].log) if len(curve) == len(at) else math.nan
 
+# %% ../../nbs/judge/arm.ipynb #066d7826
 def _of_record(fork, name, start)->float:
     "The number of a column of the record, from row `start` on: its median."
     y = fork.record.array(name)[start:]

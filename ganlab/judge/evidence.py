@@ -47,6 +47,7 @@ def _what_matters(a, log)->float:
     known = a[np.isfinite(a)]
     return .1*abs(known.mean()) if len(known) else math.inf
 
+# %% ../../nbs/judge/evidence.ipynb #d3badc37
 @patch
 def judge(self:Evidence,
     name:str, # of a measure
@@ -61,6 +62,7 @@ def judge(self:Evidence,
     _, better, log = self.names[name]
     return look(a, b, before, better, _what_matters(a, log), level)
 
+# %% ../../nbs/judge/evidence.ipynb #22571fdf
 @patch(as_prop=True)
 def finding(self:Evidence)->Look: # what the verdict says, as numbers
     return self.judge(self.by, (0, 0, *self.judged)[-2])
@@ -79,6 +81,7 @@ def _fails_more(self:Evidence, a, b)->bool:
     n = len(self.pairs)
     return a != b and (by_chance(a, b, n) < .25 or n < 5 and len(self.whole_pairs) < 3)
 
+# %% ../../nbs/judge/evidence.ipynb #218b047e
 @patch(as_prop=True)
 def outcome(self:Evidence)->str:
     """The verdict in a word: 'better', 'worse', 'differs', 'within noise', 'undecided', 'same', 'too few', 'fails'
@@ -102,6 +105,7 @@ def _row_in_words(d, l, name, better)->str:
     alike = int((np.sign(d) == np.sign(d.mean())).sum())
     return f'B {_direction(name, bool(d.mean() < 0), better)}, {alike} of {len(d)} seeds'
 
+# %% ../../nbs/judge/evidence.ipynb #9ad87598
 @patch
 def _row(self:Evidence, name)->dict|None: # None: it was measured in no pair
     "One measure over the seeds in which neither arm failed."
@@ -126,6 +130,7 @@ def rows(self:Evidence)->list: # of dicts
     rows = [self._row(name) for name in (self.by, *(n for n in self.names if n != self.by))]
     return [r for r in rows if r is not None]
 
+# %% ../../nbs/judge/evidence.ipynb #4330fb86
 @patch(as_prop=True)
 def cost(self:Evidence)->str:
     "What the change costs in time, in a few words; empty where that cannot be told."

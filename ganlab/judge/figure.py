@@ -22,6 +22,7 @@ def _points(ax, x, real):
     e = 1.3*float(real.abs().max())
     ax.set(aspect='equal', xlim=(-e, e), ylim=(-e, e), xticks=[], yticks=[])
 
+# %% ../../nbs/judge/figure.ipynb #7c527650
 def _pane(ax, x, real, title, range):
     "The samples of an arm; of points, on the reals."
     ax.set_title(title, fontsize=9)
@@ -37,6 +38,7 @@ def _curves(e)->tuple: # A's and B's at the checks, (seeds, checks), in the loga
     if not e.names[e.by].log: return a, b
     with np.errstate(all='ignore'): return np.log(a), np.log(b)
 
+# %% ../../nbs/judge/figure.ipynb #a68104f4
 def _differences(ax, at, a, b, show):
     "A line a seed, their mean, and the band in which they would lie by chance."
     n = len(a)
@@ -47,6 +49,7 @@ def _differences(ax, at, a, b, show):
     ax.plot(at, show((b - a).mean(0)), lw=2, color=colors['g'], label='mean')
     ax.axhline(show(0.), color='.3', lw=.8)
 
+# %% ../../nbs/judge/figure.ipynb #907e68ef
 def _plain_log(ax):
     "A logarithmic axis with plain numbers at 1, 2 and 5."
     ax.set_yscale('log')
@@ -84,6 +87,7 @@ def _row(ax, i, r):
     for x, v in ((_at_a, r['a']), (_at_b, r['b'])): ax.text(x, i, f'{v:.3g}', fontsize=8, va='center', ha='right')
     ax.text(_at_words, i, r['words'], fontsize=8, va='center')
 
+# %% ../../nbs/judge/figure.ipynb #2589e42d
 def _rows(ax, rows):
     for i, r in enumerate(rows): _row(ax, i, r)
     head = dict(fontsize=8, va='center', color='.35')

@@ -25,6 +25,7 @@ def small(
     if x.dim() == 4: x = fit_size(x, 32)
     return x.flatten(1)
 
+# %% ../../nbs/judge/nearest.ipynb #cf7302e7
 class Search:
     "Looks for the real that is nearest to a sample, part by part."
     def __init__(self,
@@ -53,6 +54,7 @@ def _look_at(self:Search, part):
     if self.p is not None: self._measure(part)
     self.at += len(part)
 
+# %% ../../nbs/judge/nearest.ipynb #ebb77306
 @patch
 def _measure(self:Search, part):
     "How near to the probes the next reals are, the probes themselves left out."
@@ -71,6 +73,7 @@ def go(self:Search, seconds:float=math.inf)->Search:
         if time.perf_counter() >= end: break
     return self
 
+# %% ../../nbs/judge/nearest.ipynb #73b1f533
 @patch(as_prop=True)
 def apart(self:Search)->float: # NaN where no two reals were compared
     "The mean distance from a real to the nearest other."
@@ -104,6 +107,7 @@ def _last_batch(self:Reals): # reals of the last step; None: there was none
     row = getattr(self.learn, 'row', {})      # before the first step there is none
     return next((ctx.x for ctx, _ in row.values() if ctx.x is not None), None)
 
+# %% ../../nbs/judge/nearest.ipynb #dd5d3640
 @patch
 def note(self:Reals):
     "Keep the reals of the last step, where nothing else is at hand."

@@ -28,6 +28,7 @@ def spread(
     want = np.linspace(steps[0], steps[-1], n)
     return sorted({int(i) for i in np.abs(np.subtract.outer(want, steps)).argmin(1)})
 
+# %% ../../nbs/judge/one_sample.ipynb #712249ed
 def crop(
     frame:dict, # a picture, of images or points
     i:int, # which sample
@@ -87,6 +88,7 @@ def _note(z, as_recorded, past)->str: # what there is to say of its past
     if not past: return 'The run has recorded no frames of it.'
     return '' if as_recorded else 'Recorded of the averaged G.'
 
+# %% ../../nbs/judge/one_sample.ipynb #23d1d27d
 @patch
 def _one(self:Closeup, pick, z, as_recorded, hurry)->dict:
     "What is shown of one sample."
@@ -103,6 +105,7 @@ def _one(self:Closeup, pick, z, as_recorded, hurry)->dict:
     near = found['real'] if found else b''
     return dict(card=dict(card, each=[*map(_num, scores)]), near=near, strip=_film(list(past.values())))
 
+# %% ../../nbs/judge/one_sample.ipynb #37d4074a
 @patch
 def _searched(self:Closeup)->float: # share of the reals, from 0 to 1
     return 0. if self.search is None else self.search.at/len(self.search.reals)
@@ -113,6 +116,7 @@ def _frames_due(self:Closeup, now)->bool: # is it time to look for newer ones?
     known = [line for _, line, _ in self.crops]
     return now or not known or known[0] != self.learn.run.line or time.monotonic() - self._read >= self.every
 
+# %% ../../nbs/judge/one_sample.ipynb #e06951f2
 @patch
 def _read_frames(self:Closeup, pick):
     "Cut the sample out of frames that lie evenly over the run; those that were read are kept."
@@ -124,6 +128,7 @@ def _read_frames(self:Closeup, pick):
         elif (frame := run.frame_at(step)) and frame['step'] == step: crops[key] = crop(frame, pick)
     self.crops = crops
 
+# %% ../../nbs/judge/one_sample.ipynb #a5b6e54a
 @patch
 def past(self:Closeup, pick, now=True)->dict: # step -> (C, H, W) or (2,)
     "The sample in ten recorded frames; `now`: newer ones are looked for at once."
@@ -140,6 +145,7 @@ def _search_due(self:Closeup, x, hurry)->bool: # is the nearest real of `x` to b
     stale = not hurry or s.done and time.monotonic() - self._since >= self.every
     return stale and not torch.equal(s.x, x)
 
+# %% ../../nbs/judge/one_sample.ipynb #f6d3ce1c
 @patch
 def _begin(self:Closeup, x):
     got = self.reals_at_hand.get()
@@ -151,6 +157,7 @@ def _begin(self:Closeup, x):
     self.search = Search(x, reals, view, 64 if self._apart is None else 0)
     self._about = dict(which=which, among=len(reals), step=self.learn.step)
 
+# %% ../../nbs/judge/one_sample.ipynb #2584deee
 @patch
 def nearest(self:Closeup, x, asked, hurry)->dict|None: # None: not known yet
     """The nearest real of the sample, or of what it was some seconds ago: index, distance, ratio, among, which, step
@@ -175,6 +182,7 @@ def _as_jpeg(self:Closeup, real)->bytes: # (1, ...); of a point nothing
     real = as_float(real) if real.dtype == torch.uint8 else self.learn.shown(real.float())
     return jpeg_grid(fit_size(real.cpu(), 128 if self.big else 64), 1, self.paper)
 
+# %% ../../nbs/judge/one_sample.ipynb #d69d738f
 @patch
 def _tell(self:Closeup):
     "Put what was found into plain values."

@@ -26,6 +26,7 @@ def own_loss(
     try: return deepcopy(loss)
     except Exception: return loss
 
+# %% ../../nbs/judge/sibling.ipynb #3f484287
 def _given_nets(learn, nets)->tuple: # (G, D)
     "The networks as they were given to `learn`, anew."
     if nets: return nets()
@@ -44,6 +45,7 @@ def _of_seed(learn, seed, nets)->GANLearner:
     fork.turnstile.n_threads = learn.turnstile.n_threads
     return fork
 
+# %% ../../nbs/judge/sibling.ipynb #25db1811
 def _stand_at(fork, snap):
     "Put `fork` where `snap` stands: its structure first, then every number."
     with borrowed_rng(fork.streams, 'build', device=fork.device): fork.tricks.build(snap.built)
@@ -83,6 +85,7 @@ def may_read(
     raise RuntimeError("this learner is training, and its data comes from a DataLoader, which two learners cannot read "
                        "at a time; stop the training first (lab.stop()), or put the data in memory: tensor_dls")
 
+# %% ../../nbs/judge/sibling.ipynb #f9eeb0c6
 def have_read(
     learn, # a `GANLearner`
 ):

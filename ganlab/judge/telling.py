@@ -22,6 +22,7 @@ def survivors(
     if not left or left == len(e.pairs): return ''
     return f'; below, the {seeds_in_words(left)} in which neither fails'
 
+# %% ../../nbs/judge/telling.ipynb #eeffea0d
 def _subject(e)->str: # 'sliced Wasserstein distance', as it stands within a sentence
     title = e.names[e.by].title
     return title if title[0] == '‖' else title[0].lower() + title[1:]
@@ -31,6 +32,7 @@ def _why(e, i)->str:
     arm = next(p[i] for p in e.pairs if e.lost(p[i]))
     return arm.failed.rstrip('.') or f'the {_subject(e)} cannot be measured: it was not finite'
 
+# %% ../../nbs/judge/telling.ipynb #33340b4d
 def _size(look, log)->str:
     "How far B lies from A."
     mean, low, high = (f'{math.exp(x):.3g}' if log else f'{x:+.3g}' for x in (look.mean, look.low, look.high))
@@ -47,6 +49,7 @@ def _chance_in_words(p)->str: # p of a hundred
     share = f'{p:.0f}' if p > 10 else f'{p:.1f}'
     return f"Runs that fail equally often would lie as far apart in {share} % of comparisons."
 
+# %% ../../nbs/judge/telling.ipynb #f9fa0f7b
 def _lead(e)->str:
     "Who fails, how often, why, and whether that is by chance."
     n, (a, b) = len(e.pairs), e.failures
@@ -57,6 +60,7 @@ def _lead(e)->str:
 
 def _any_failed(e)->bool: return any(arm.failed for p in e.pairs for arm in p)
 
+# %% ../../nbs/judge/telling.ipynb #497c472a
 def _both_fail(e)->str:
     if not _any_failed(e):
         return f"Nothing can be said: the {_subject(e)} cannot be measured in any run; it was not finite."
@@ -84,6 +88,7 @@ def _never(e)->str:
     return (f"the p of the exact permutation test is at least {least(n):.2g}, and has to be below {l.level:.2g}. "
             f"{m} seeds can: comparison.more({m - n}).")
 
+# %% ../../nbs/judge/telling.ipynb #2f20c65e
 def _of_ranks(e)->str:
     "What is said after the failures."
     l, seeds = e.finding, seeds_in_words(len(e.pairs))
@@ -94,6 +99,7 @@ def _of_ranks(e)->str:
     if never := _never(e): return f"{seeds} can never decide: {never}"
     return f"{seeds} cannot decide ({test}). comparison.more() adds seeds."
 
+# %% ../../nbs/judge/telling.ipynb #c447aacb
 def _with_failures(e)->str:
     said = f"{_lead(e)} With failed runs counted as the worst, {_of_ranks(e)}"
     if not e.whole_pairs: return said
@@ -108,6 +114,7 @@ def _would_be_found(l, log)->str:
     how = (' in four of five such comparisons', ', had the seeds spread alike')[l.exact]
     return f"A change {would} would have been found{how}."
 
+# %% ../../nbs/judge/telling.ipynb #afc0595c
 def _without_failures(e)->str:
     l, log, subject, seeds = e.finding, e.names[e.by].log, _subject(e), seeds_in_words(len(e.pairs))
     if never := _never(e):

@@ -63,6 +63,7 @@ def permuted(a, b)->float: # p, two-sided
     far = abs(_hands(len(a)) @ x)
     return float((far >= abs(x[len(a):].sum()) - 1e-9*(1 + abs(x).max())).mean())
 
+# %% ../../nbs/judge/verdict.ipynb #f625cfe7
 def _found_from(a, b, level)->float:
     "The difference from which on `permuted` finds it, with the spread that `a` and `b` have."
     a, b, far = a - a.mean(), b - b.mean(), []
@@ -121,6 +122,7 @@ def _unjudged(a, b, mean, lost)->Look|None:
 
 def _mean(x)->float: return float(x.mean()) if len(x) else math.nan
 
+# %% ../../nbs/judge/verdict.ipynb #ace86001
 def look(
     a, b,             # one number per seed, without and with the change, in the order of the seeds (n,); nan: it failed
     before:int=0,     # seeds at the look before; 0: there was none

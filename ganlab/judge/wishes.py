@@ -21,6 +21,7 @@ def _names(kind, names)->dict: # name -> what was given as its values
     except TypeError:
         raise TypeError(f"{kind}={names!r}; need the name of a trick, several names, or {{name: values}}") from None
 
+# %% ../../nbs/judge/wishes.ipynb #9d46d4a7
 def _named(kind, names)->dict: # name -> params
     "The tricks of a wish with their values."
     wish = _names(kind, names)
@@ -36,6 +37,7 @@ def _off_does_something(trick, change, wish):
     if change.params: raise ValueError(f"{wish} goes off without values; give its name alone")
     if not _is_on(trick): raise ValueError(f"{wish} is off already, so B would be A")
 
+# %% ../../nbs/judge/wishes.ipynb #f69c3426
 def _set_does_something(trick, change, wish, turned_on):
     if not change.params:
         values = ', '.join(f'{p!r}: ...' for p in trick.declared)
@@ -44,6 +46,7 @@ def _set_does_something(trick, change, wish, turned_on):
     raise ValueError(f"{wish} is off, where its values do nothing; "
                      f"on={{{change.name!r}: {{...}}}} turns it on with them")
 
+# %% ../../nbs/judge/wishes.ipynb #88023cd9
 def _values_differ(trick, change, wish):
     "Raise where it is on with these very values."
     if _is_on(trick) and all(trick.params[k] == v for k, v in change.params.items()):
@@ -57,6 +60,7 @@ def _switch_does_something(trick, kind, change, others):
     if kind == 'set': _set_does_something(trick, change, wish, 'on' in others)
     if kind != 'off' and not others: _values_differ(trick, change, wish)
 
+# %% ../../nbs/judge/wishes.ipynb #45e43b71
 def _does_something(learn, changes, loss):
     "Raise for what would leave B as A is; at a boundary."
     for kind, c in changes:
@@ -78,6 +82,7 @@ def _function_in_words(f)->str:
     name = getattr(f, '__name__', 'a change').replace('<lambda>', 'a change')
     return getattr(f, '__doc__', None) or name
 
+# %% ../../nbs/judge/wishes.ipynb #fc59d881
 def _do(fork, switches, loss, change):
     "Make the change on a sibling."
     for kind, name, params in switches: getattr(fork.tricks, kind)(name, **params)
@@ -90,6 +95,7 @@ def _wished(on, off, set)->list: # of (kind, name, params)
     wishes = dict(off=off, on=on, set=set)
     return [(kind, name, params) for kind, wish in wishes.items() for name, params in _named(kind, wish).items()]
 
+# %% ../../nbs/judge/wishes.ipynb #a080f54d
 def as_change(
     learn,       # a `GANLearner`
     on=(),       # tricks to turn on: a name, names, or {name: values}

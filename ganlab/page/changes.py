@@ -47,6 +47,7 @@ def _raw_after(c)->bool: # a change of the loss
     if not scores and getattr(c, 'loss', None): scores = scores_of(c.loss)
     return _is_raw(c.name, scores)
 
+# %% ../../nbs/page/changes.ipynb #f3a2848d
 def _on_after(on, c, tricks)->dict: # name -> parameters of the tricks that are on, before and after a change
     if c.kind not in ('on', 'set', 'off') or c.name not in tricks: return on
     params = tricks[c.name](**{**on.get(c.name, {}), **c.params}).params
@@ -69,5 +70,6 @@ def raw_from(
         out.append((c.step, raw or any('loss' in tricks[n](**p).owns for n, p in on.items())))
     return out
 
+# %% ../../nbs/page/changes.ipynb #ce573350
 def raw_at(known): # what `raw_from` gave, as a function of a step
     return lambda step: next(raw for s, raw in reversed(known) if s <= step)

@@ -31,6 +31,7 @@ def first_loss(run:Run)->tuple: # its name, and what D's scores are under it
     "The loss that a run began with."
     return str(run.facts['first_loss']).split('/')[1], run.facts.get('first_scores')
 
+# %% ../../nbs/page/scene.ipynb #b5ec0d70
 def flags_of(changes, most:int)->list: # the newest, as `log_flag` gives them
     "Changes as flags on the curves; half steps, and rates that were edited, are in the log only."
     return [log_flag(c) for c in [c for c in changes if c.kind not in ('phase', 'rates')][-most:]]
@@ -59,6 +60,7 @@ def reals_of(source, range=(-1., 1.))->torch.Tensor|None: # images in [-1, 1]
     x = source and source.valid(400)
     return None if x is None else standard(x.detach().float().cpu(), range)
 
+# %% ../../nbs/page/scene.ipynb #2b802463
 def _reals(run, learn, dls):
     "Of the learner's data, or of what is given for a run on disk."
     if learn: return reals_of(learn.source, learn.range)

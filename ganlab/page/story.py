@@ -33,6 +33,7 @@ def _around(steps, at, most)->set: # indices of the frames before and after chan
         stay |= {max(0, i - 1), min(n - 1, i)}
     return stay if len(stay) <= most else {0, n - 1}
 
+# %% ../../nbs/page/story.ipynb #c4527139
 def choose(
     steps, # of the frames, rising
     most:int, # how many may stay, at least 2
@@ -125,6 +126,7 @@ def frame(self:Pack, f, raw)->dict:
     if self.kind == 'points' and f.get('fake'): out |= self.map(f, raw(f['step']))
     return out
 
+# %% ../../nbs/page/story.ipynb #a5ff213c
 @patch
 def map(self:Pack, f, raw)->dict:
     "Fakes, D's slope and its values around them."
@@ -147,6 +149,7 @@ def images(self:Pack)->dict:
     out['real'] = [*self.picture(jpeg_grid(real, across, paper_of(x))), across, math.ceil(len(real)/across)]
     return out
 
+# %% ../../nbs/page/story.ipynb #bbdec791
 @patch
 def plane(self:Pack)->dict:
     "Reals, and the modes that they have."
@@ -167,6 +170,7 @@ def branch(self:Pack, b:Strand)->dict:
     if not out['frames']: out['frames'] = [dict(step=int(t)) for t in np.unique(np.linspace(0, b.steps, 101).round())]
     return out
 
+# %% ../../nbs/page/story.ipynb #0a31399f
 @patch
 def story(self:Pack)->dict:
     "What the page shows, as plain values."
@@ -190,6 +194,7 @@ _ladders = dict(     # share of the frames, share of the curves' points, quality
             (0, .1, None, .5)],
     none=[(1, 1, None, 1), (.5, .5, None, 1), (0, .1, None, 1)])
 
+# %% ../../nbs/page/story.ipynb #fb5dd90c
 def _megabytes(max_mb)->float:
     try: max_mb = float(max_mb)
     except (TypeError, ValueError): max_mb = math.nan
@@ -198,6 +203,7 @@ def _megabytes(max_mb)->float:
 
 _damage = (KeyError, TypeError, ValueError, AttributeError, OSError, Image.DecompressionBombError)
 
+# %% ../../nbs/page/story.ipynb #23fbba77
 def _page(*args)->str: # of `Pack`
     pack = Pack(*args)
     try: return make_page(pack.story(), pack.blob.tobytes())
@@ -231,6 +237,7 @@ def page_path(
     may_write(path, force=force)
     return path
 
+# %% ../../nbs/page/story.ipynb #c54a00cc
 def write_page(page:str, path:Path)->Path:
     "A file, whole or not at all."
     with placed(path) as (part,): part.write_text(page, encoding='utf-8', newline='\n')

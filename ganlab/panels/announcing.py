@@ -31,6 +31,7 @@ def paused(learn)->tuple:
     if asked: more = f' {words(asked[-1], learn)[0]}, asked at {thou(asked[-1].asked)}, is applied with the next step.'
     return 'Paused', f'at step {thou(learn.step)}.{more}'
 
+# %% ../../nbs/panels/announcing.ipynb #51f32c4a
 def ended(
     learn, # the learner
     error:BaseException=None, # what ended the training

@@ -74,6 +74,7 @@ def run(self:Comparing,
     finally:
         if going and not lab.machine.closed: lab.trainer.order(lab.learn, 'run', until=until)
 
+# %% ../../nbs/panels/comparing.ipynb #cf88696f
 @patch
 def _train(self:Comparing, learn, more, going):
     lab, card_ = self.lab, self.lab.versus
@@ -99,6 +100,7 @@ def _tell(self:Comparing, took:float): # seconds
     what = 'A/B cancelled' if c.cancelled else 'A/B finished'
     lab.screen.said = what, f'in {thou(round(took))} s: {lab.versus.what}.'
 
+# %% ../../nbs/panels/comparing.ipynb #b28ef372
 @patch
 def take_over(self:Comparing,
     fork:bool=False, # in a fork, at the step at which it was compared?

@@ -16,8 +16,10 @@ __all__ = ['series', 'windows', 'Thinned', 'Curves']
 # %% ../../nbs/panels/curves.ipynb #88c50f02
 # column -> how it is averaged
 series = dict(g_grad_norm='log', d_grad_norm='log', d_real='', d_fake='', g_loss='', d_loss='')
+
 windows = (20, 100)   # steps
 
+# %% ../../nbs/panels/curves.ipynb #3c6e2cd8
 class Thinned:
     "The six curves of a record, thinned as it grows."
     def __init__(self,
@@ -75,6 +77,7 @@ def take(self:Thinned)->Thinned:
     while self.n < n: self.put(min(n, self.n + 8192))
     return self
 
+# %% ../../nbs/panels/curves.ipynb #c9220693
 @patch
 def put(self:Thinned,
     m:int, # rows that are in it afterwards

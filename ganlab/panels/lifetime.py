@@ -23,6 +23,7 @@ def close_whole(
         if isinstance(part := getattr(w, name, None), W.Widget): W.Widget.close(part)
     W.Widget.close(w)
 
+# %% ../../nbs/panels/lifetime.ipynb #6a0da242
 class Whole:
     "A mixin before a widget's class: `close` leaves nothing open."
     def close(self): close_whole(self)
@@ -31,6 +32,7 @@ class Whole:
 # %% ../../nbs/panels/lifetime.ipynb #c254ba78
 _tenants = weakref.WeakSet()   # all that are open
 
+# %% ../../nbs/panels/lifetime.ipynb #4562014d
 class Tenant(Whole):
     "A widget that holds a learner, in `learn`, until it is closed."
     def move_in(self):

@@ -21,6 +21,7 @@ states = dict(
     comparing='the runs of an A/B are trained',
     closed='the panel has let go of everything')
 
+# %% ../../nbs/panels/machine.ipynb #2a3a6f17
 moves = {           # event -> {state before: state after}
     'begin':   dict(idle='running', error='running'),
     'hold':    dict(running='paused', closed='closed'),
@@ -36,6 +37,7 @@ moves = {           # event -> {state before: state after}
 # %% ../../nbs/panels/machine.ipynb #4ef72f4a
 def _wait(what:str)->RuntimeError: return RuntimeError(f'{what}: wait until that is done.')
 
+# %% ../../nbs/panels/machine.ipynb #dd6237d8
 class Machine:
     "Where a panel stands."
     def __init__(self,
@@ -77,6 +79,7 @@ def check_open(self:Machine):
     "A `RuntimeError` where the panel is closed."
     if self.closed: raise RuntimeError('this lab is closed; make another: Lab(learn)')
 
+# %% ../../nbs/panels/machine.ipynb #8c2a622d
 @patch
 def check_free(self:Machine):
     "A `RuntimeError` where something is being done that must be waited for."

@@ -74,6 +74,7 @@ def next(self:Pace)->float: # on the wall
     if self.owed: return self.last + self.gaps[self.owed - 1]
     return self.last + min(max(self.budget.every, self.took/self.budget.share), self.latest)
 
+# %% ../../nbs/panels/pace.ipynb #2ed82378
 @patch
 def due(self:Pace,
     looked=None, # -> does somebody look? if not, it is drawn only so that it does not get too old

@@ -62,6 +62,7 @@ def go(self:Reasons,
         with self.pace.spend(): self._ask_on(left, self.slice)
     return self.known != before
 
+# %% ../../nbs/panels/reasons.ipynb #4d534550
 @patch
 def _ask_on(self:Reasons, names, seconds):
     "Ask about these, one after another, until the time is over."

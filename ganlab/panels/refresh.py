@@ -42,6 +42,7 @@ class Parts(NamedTuple):
     timeline: Timeline
     announcement: Status
 
+# %% ../../nbs/panels/refresh.ipynb #c1da0e3a
 class Drawn(NamedTuple):
     "What is drawn as one."
     pace: Pace           # when
@@ -94,6 +95,7 @@ def begin(self:Screen):
     self.next = -math.inf
     for pace in self.paces: pace.begin()
 
+# %% ../../nbs/panels/refresh.ipynb #f73afc02
 @patch
 def close(self:Screen):
     "Let go of the learner, and of all that was taken of it."
@@ -123,6 +125,7 @@ def picture(self:Screen)->dict:
         self.said = 'No picture', f'of the samples: {type(e).__name__}: {e}'
         return {}
 
+# %% ../../nbs/panels/refresh.ipynb #4afdf410
 @patch
 def closeup(self:Screen)->dict:
     "One sample closer."
@@ -144,6 +147,7 @@ def show(self:Screen, **drawn): # what was taken, as `make_state` is given it
         if self.past is not None: state = replace(state, **self.past)
         for part in self.parts: part.refresh(state)
 
+# %% ../../nbs/panels/refresh.ipynb #004da27d
 @patch
 def _state(self:Screen, drawn:dict):
     machine, speed = self.machine, self.speed
@@ -167,6 +171,7 @@ def draw(self:Screen, learn, full:bool=False):
         if news: tell_controls(learn)
         self._ask_on(idle)
 
+# %% ../../nbs/panels/refresh.ipynb #59935a57
 @patch
 def _ask_on(self:Screen, idle):
     if self.reasons.go(math.inf if idle else None): self.show()
@@ -190,6 +195,7 @@ def _hear(self:Screen, full)->bool: # is there news?
     for part in self.drawn.values(): part.pace.news()
     return True
 
+# %% ../../nbs/panels/refresh.ipynb #35a1e3e4
 @patch
 def _say_news(self:Screen, known):
     "Announce what was refused (and is not `known`), or applied last."
@@ -206,6 +212,7 @@ def redraw(self:Screen, full:bool=False):
     self.look_now = self.look_now or full
     self.show()
 
+# %% ../../nbs/panels/refresh.ipynb #e2aa25ec
 @patch
 def rest(self:Screen, learn):
     "In a pause, on the thread that trains `learn`: draw what was asked for, and ask on why tricks do not apply."

@@ -48,18 +48,25 @@ def live(self:Requests, msg): self.lab.timeline.at = -1
 # %% ../../nbs/panels/requests.ipynb #28ce9883
 @patch
 def pin(self:Requests, msg): self.lab.errands.begin('Taking a snapshot', self.lab.pin)
+
 @patch
 def undo(self:Requests, msg): self.lab.errands.begin('Undoing', self.lab.undo)
+
 @patch
 def rewind(self:Requests, msg):
     step = msg['step']
     self.lab.errands.begin(f'Rewinding to {thou(step)}', self.lab.rewind, step)
+
+# %% ../../nbs/panels/requests.ipynb #69afa996
 @patch
 def fork(self:Requests, msg): self.lab.errands.begin('Forking', self.lab.fork, msg.get('step'))
+
 @patch
 def open(self:Requests, msg): self.lab.errands.begin('Opening', self.lab.show_run, msg['index'])
+
 @patch
 def to_python(self:Requests, msg): self.lab.errands.begin('Saving', self.lab.save, 'py')
+
 @patch
 def to_html(self:Requests, msg): self.lab.errands.begin('Saving', self.lab.save, 'html')
 

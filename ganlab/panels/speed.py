@@ -20,6 +20,7 @@ class Mark(NamedTuple):
     spent: float  # of these, on the panel
     step: int     # steps done
 
+# %% ../../nbs/panels/speed.ipynb #22d9d1fd
 class Speed:
     "What is measured while it trains."
     def __init__(self,

@@ -19,6 +19,7 @@ def thou(n:int)->str: # '50 000', with narrow no-break spaces
     "A count as people write it."
     return f'{n:,}'.replace(',', '\u202f')
 
+# %% ../../nbs/panels/state.ipynb #35e14aeb
 def show(
     v, # number, choice, flag or text
 )->str: # at most four figures
@@ -49,6 +50,7 @@ def _switched(changes)->str: # 'TTUR, WGAN-GP; off: Label smoothing'
     if off: said.append('off: ' + ', '.join(off))
     return '; '.join(said)
 
+# %% ../../nbs/panels/state.ipynb #9f380e33
 def _of_recipe(change)->tuple: # as `words` gives them
     "What became of a preset, of which the change is a part."
     who, names = change.recipe, _switched(change.together)
@@ -63,6 +65,7 @@ def _subject(change)->tuple: # who, and what it comes to
     if change.kind == 'loss': return _title(change), 'on'
     return change.title, dict(on='on', off='off', set='changed').get(change.kind, 'edited')
 
+# %% ../../nbs/panels/state.ipynb #ee3776a3
 def words(change, learn)->tuple: # the subject, in bold, and the rest of the sentence
     "What became of a change, for the announcement line."
     c, (who, what) = change, _subject(change)
@@ -87,6 +90,7 @@ def waits(changes, learn)->str: # '' where none of them waits for a later step
     if len(later) == 1: return f'{first} waits for step {step}.'
     return f'{len(later)} changes wait for later steps, the first for step {step}: {first}.'
 
+# %% ../../nbs/panels/state.ipynb #8688be3b
 def flag(change, learn)->list: # [step, 'on' | 'off' | 'set' | 'ask', label, name]
     "A change as it is drawn on the curves."
     c, name, kind = change, _title(change), 'set'
@@ -114,6 +118,7 @@ def _later(t, c)->str:
     what = dict(on='on', off='off', set='changed')[c.kind]
     return f'Asked at {thou(c.asked)}: {what} at step {thou(c.at)}{values}.'
 
+# %% ../../nbs/panels/state.ipynb #d5001ad0
 def _turn(t, soon, later): # -> a `Change`, or None
     "The next switch of a trick: the last word on the coming boundary, or the first later one that makes a difference."
     def switches(changes): return [c for c in changes if c.kind in ('on', 'off')]
@@ -136,6 +141,7 @@ def _stands(t, soon, later, refused, why)->dict: # of state, text, why, to: thos
     if t.enabled: return dict(state='on', text=text or f'since {thou(t.since)}', to=1.)
     return dict(state='na', why=why) if why else dict(state='off', text=text)
 
+# %% ../../nbs/panels/state.ipynb #ff028ef8
 def trick_row(
     t:Trick, # the trick
     pending=(), # its changes asked for and not applied

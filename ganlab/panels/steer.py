@@ -22,6 +22,7 @@ def _jpeg(pixels)->bytes:
     Image.fromarray(pixels).save(out, 'JPEG', quality=85)
     return out.getvalue()
 
+# %% ../../nbs/panels/steer.ipynb #172bffbc
 def _sliders(places:list, width:str)->dict: # the places at which a style can be mixed in; as CSS writes it
     "The controls, by name."
     layout = W.Layout(width=width)
@@ -63,6 +64,7 @@ def asked(self:Steer)->dict: # of `sample`
         how |= dict(mix=learn.latents(1, 'steer', 1 + self.other.value), layers=list(range(first, last + 1)))
     return how
 
+# %% ../../nbs/panels/steer.ipynb #98f90b1c
 @patch
 def draw(self:Steer):
     "Draw the samples that the sliders ask for; what is refused is said below them."

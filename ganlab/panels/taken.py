@@ -43,6 +43,7 @@ def picture(self:Taken,
     self.shot = shot
     return shot
 
+# %% ../../nbs/panels/taken.ipynb #477434e6
 @patch
 def closeup(self:Taken,
     view, # has `pick`, the sample that is looked at, and what `picture` takes

@@ -18,6 +18,7 @@ __all__ = ['across', 'thumbnail', 'Thumb', 'Film', 'on_the_line', 'rows_at', 'Ti
 # %% ../../nbs/panels/timeline.ipynb #60bc332f
 def across(cols:int)->int: return min(4, cols//2 or 1) # images in a row of a thumbnail, of a grid of so many columns
 
+# %% ../../nbs/panels/timeline.ipynb #a55ebdb0
 def thumbnail(
     frame:dict, # as `Run.frame_at` gives it
     side:int=112, # pixels, of images

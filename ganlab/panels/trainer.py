@@ -36,6 +36,7 @@ def apply_due(learn):
     "Let the learner apply the changes that are due at this step, if there are any."
     if any(c.at is None or c.at <= learn.step for c in learn.tricks.pending): learn.boundary()
 
+# %% ../../nbs/panels/trainer.ipynb #a8e66e8d
 @patch
 def gate(self:Trainer, learn):
     "Between two steps: draw what is due, wait while paused, end when told."
@@ -46,6 +47,7 @@ def gate(self:Trainer, learn):
     apply_due(learn)
     self.screen.draw(learn)
 
+# %% ../../nbs/panels/trainer.ipynb #fbc18011
 @patch
 def _hold(self:Trainer, learn):
     "Return when the next step may run."
@@ -75,6 +77,7 @@ def _pause(self:Trainer, learn):
     self.machine.move('go on')
     self.screen.begin()
 
+# %% ../../nbs/panels/trainer.ipynb #32b7050e
 @patch
 def _wait_a_moment(self:Trainer):
     with self.changed:
@@ -94,6 +97,7 @@ def _train(self:Trainer, learn):
     try: self._end(learn, error)
     finally: self._leave()
 
+# %% ../../nbs/panels/trainer.ipynb #2abc8dae
 @patch
 def _end(self:Trainer, learn, error):
     "Say and show what became of it."
@@ -103,6 +107,7 @@ def _end(self:Trainer, learn, error):
     if done: self.orders.until = None
     self.screen.redraw(full=True)
 
+# %% ../../nbs/panels/trainer.ipynb #1ce6e88f
 @patch
 def _leave(self:Trainer):
     with self.changed:
@@ -158,6 +163,7 @@ def pause(self:Trainer, learn, timeout:float=60): # seconds to wait for the step
     self.order(learn, 'pause')
     self.wait(timeout)
 
+# %% ../../nbs/panels/trainer.ipynb #84c0457a
 @patch
 def stop(self:Trainer, learn, timeout:float=60): # seconds to wait for the step under way
     "End the training, and wait until it has ended."
@@ -179,6 +185,7 @@ def held(self:Trainer, learn):
         if going and not self.machine.closed: self.order(learn, 'run', until=until)
         raise
 
+# %% ../../nbs/panels/trainer.ipynb #582e9192
 @patch
 @contextmanager
 def gone(self:Trainer, learn, event:str): # 'open' or 'compare'

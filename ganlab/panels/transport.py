@@ -48,6 +48,7 @@ def _since(trick)->str:
     values = f', with {odd}' if odd else ''
     return f'{trick.title} has been on since step {thou(trick.since or 0)}{values}.'
 
+# %% ../../nbs/panels/transport.ipynb #f1fdcd49
 def _left(e, at)->str:
     "What G and D are now."
     here, gone = f'G and D are as they were after step {thou(at)}', getattr(e, 'step', at + 1) - 1 - at
@@ -63,6 +64,7 @@ def _without(trick)->list:
     def back(p): return dict(label=f'Set {p.label} to {show(p.default)}', kind='default', name=trick.name, param=p.name)
     return [off, *(back(p) for p in odd)]
 
+# %% ../../nbs/panels/transport.ipynb #ac1d34d8
 def _ways(e, trick, healthy)->list:
     "What can be done; what was not finite would be so again, so that going back comes first then."
     again, back = [dict(label='Try again', kind='again')], []
@@ -70,6 +72,7 @@ def _ways(e, trick, healthy)->list:
     both = back + again if getattr(e, 'term', None) else again + back
     return [*(_without(trick) if trick else []), *both, dict(label='Stop', kind='stop')]
 
+# %% ../../nbs/panels/transport.ipynb #591f6109
 def error_card(
     e:Exception, # a `StepError`, or anything else that ended the training
     learn, # the learner it happened to

@@ -30,6 +30,7 @@ def undo(self:Travels):
     "Hold the training and go back to before the last change."
     self._back(lambda learn: learn.undo())
 
+# %% ../../nbs/panels/travels.ipynb #9996acb2
 @patch
 def _back(self:Travels, go):
     learn, screen = self.learn, self.screen
@@ -43,6 +44,7 @@ def _back(self:Travels, go):
                               'stays as a dashed branch. Press Run to go on from here.')
     screen.redraw(full=True)
 
+# %% ../../nbs/panels/travels.ipynb #d75b97ec
 @patch
 def pin(self:Travels):
     "Keep a snapshot of this step for good."
@@ -80,6 +82,7 @@ def show_run(self:Travels,
     self.screen.said = member.name, f'is shown, at step {thou(member.learn.step)}.'
     self.screen.redraw(full=True)
 
+# %% ../../nbs/panels/travels.ipynb #369d8fe0
 @patch
 def _turn(self:Travels, index)->Member: # that is shown from here on
     member = self.family[index]

@@ -69,6 +69,7 @@ def known(self:TrickPanel)->list: # (name, title)
     own = {loss_name(l): loss_title(l) for l in list(self.learn.known_losses.values())}
     return [(n, loss_title(l)) for n, l in losses.items()] + [(n, t) for n, t in own.items() if n not in losses]
 
+# %% ../../nbs/panels/tricks.ipynb #6b27fafb
 @patch
 def refresh(self:TrickPanel, state:PanelState):
     "Show `state`."
@@ -78,6 +79,7 @@ def refresh(self:TrickPanel, state:PanelState):
         rows = [{**row, 'bad': self.bad.get(s['name'], '')} for s, row in zip(self.spec, state.rows)]
         self.put(losses=self.known(), loss=state.loss, rates=state.rates, at=state.at, told=self._told(), rows=rows)
 
+# %% ../../nbs/panels/tricks.ipynb #b646afd3
 @patch
 def _told(self:TrickPanel)->str:
     "What was refused and is no trick's, for the line below the menus: the loss, a preset."
@@ -90,6 +92,7 @@ def turn(self:TrickPanel, learn):
     self.learn, self.spec, self.bad, self.said, self.plan = learn, [], {}, '', {}
     self.reasons.turn(learn)
 
+# %% ../../nbs/panels/tricks.ipynb #5ea43e8e
 @patch
 def close(self:TrickPanel):
     self.reasons.turn(None)
@@ -115,6 +118,7 @@ def request(self:TrickPanel,
     if self.after: self.after(change)
     self._answer()
 
+# %% ../../nbs/panels/tricks.ipynb #e54b8e96
 @patch
 def _refuse(self:TrickPanel, name, e): # a refusal of a trick stands in learn.tricks.refused
     if name not in self.learn.tricks: self.said = str(e)
@@ -137,6 +141,7 @@ def _do(self:TrickPanel, do, name, params): # -> a `Change`, or None
     if do in ('plan', 'unplan', 'preset'): self.plan = as_plan(self.learn, name) if do == 'plan' else {}
     if do == 'preset': return next(reversed(tr.preset(name)), None)
 
+# %% ../../nbs/panels/tricks.ipynb #c64958d5
 @patch
 def _cancel(self:TrickPanel, name): # -> the last `Change` that was cancelled
     "Take back what was asked of a trick for a later step."
@@ -179,6 +184,7 @@ def follow(self:TrickControl):
     if elsewhere and self._loop is not None and self._loop.is_running(): self._loop.call_soon_threadsafe(self._follow)
     else: self._follow()
 
+# %% ../../nbs/panels/tricks.ipynb #3b9ae3cd
 @patch
 def _follow(self:TrickControl):
     if self.learn is None: return
@@ -190,8 +196,10 @@ def _follow(self:TrickControl):
 
 # %% ../../nbs/panels/tricks.ipynb #2f0b2bf2
 _words = 'description', 'tooltip', 'description_allow_html'     # traits of a control that say something
+
 _error = 'color:var(--jp-error-color1,#b3261e);white-space:normal'
 
+# %% ../../nbs/panels/tricks.ipynb #9b87c1cf
 @patch
 def _tell(self:TrickControl, text:str): # '': nothing was refused
     if text == (self.tooltip if self._plain else ''): return
@@ -203,6 +211,7 @@ def _tell(self:TrickControl, text:str): # '': nothing was refused
     self.description = f'{label}: <span style="{_error}">{html.escape(text)}</span>'
     self.add_class('gl-refused')
 
+# %% ../../nbs/panels/tricks.ipynb #ccbb140f
 @patch
 def _restore(self:TrickControl):
     plain, size = self._plain

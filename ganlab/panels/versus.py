@@ -36,6 +36,7 @@ def advice(
     "What the verdict speaks for: taking B over, running more seeds, or leaving things as they are."
     return _speaks_for.get(c.outcome, 'close') if c.pairs else 'close'
 
+# %% ../../nbs/panels/versus.ipynb #ecb8b983
 def _picture(x, paper=None)->dict:
     if x.ndim == 4 and x.shape[1] in (1, 3):
         return dict(kind='images', data=jpeg_grid(fit_size(x[:25], 48), 5, paper), count=min(25, len(x)))
@@ -44,6 +45,7 @@ def _picture(x, paper=None)->dict:
 
 def _points(x)->bytes: return x[:256].contiguous().numpy().tobytes()
 
+# %% ../../nbs/panels/versus.ipynb #9c74c8ed
 def _pictures(c)->dict: # kind, count, a, b; and of points the reals, and half the side of the map
     pair = (c.whole_pairs or c.pairs or [None])[0]
     if pair is None: return dict(kind='none', count=0, a=b'', b=b'', real=b'', extent=1.)
@@ -66,6 +68,7 @@ def _row(r)->dict:
     same = {k: r[k] for k in ('title', 'diffs', 'decides', 'words')}
     return dict(**same, hint=hint, a=_number(r['a']), b=_number(r['b']), low=low, high=high)
 
+# %% ../../nbs/panels/versus.ipynb #da6daf17
 def _note(c)->str:
     "What was trained."
     n, cancelled = len(c.pairs), '; cancelled' if c.cancelled else ''
@@ -73,6 +76,7 @@ def _note(c)->str:
     return (f'from step {thou(c.step)}, {thou(c.steps)} steps each, {seeds}, '
             f'same batches and latents{cancelled}{c.survivors}')
 
+# %% ../../nbs/panels/versus.ipynb #331930fa
 def card(
     c:Comparison,
 )->dict: # traits of `Versus`

@@ -22,6 +22,7 @@ def params_of(c:Change)->dict:
     "A change's values, as they are written down."
     return dict(loss=loss_key(c.loss), scores=scores_of(c.loss)) if c.kind == 'loss' else c.params
 
+# %% ../../nbs/record/changes.ipynb #6254e5ce
 def put_change(db, c:Change, line:int, step:int): # db: the connection of a transaction
     "Write a change that has been made, and give it its number."
     values = line, step, c.kind, c.name, pack(params_of(c)), pack(_more(c))
@@ -63,6 +64,7 @@ def _fact(c, group)->dict:
     plain = {k: getattr(c, k) for k in ('kind', 'name', 'at', 'now', 'asked', 'title', 'recipe')}
     return dict(plain, params=params_of(c), group=group)
 
+# %% ../../nbs/record/changes.ipynb #b4d165b1
 def waiting_from(
     facts:list, # from `waiting_facts`
     known:dict, # from `known_losses`
@@ -73,6 +75,7 @@ def waiting_from(
         if group is not None: c.together = tuple(o for o, g in zip(changes, groups) if g == group)
     return changes
 
+# %% ../../nbs/record/changes.ipynb #a3d661e7
 def _waiting(known, kind, name, params, at, now, asked, title, recipe=None, group=None)->Change:
     # records of before have no `recipe` and no `group`: each change stands for itself
     c = Change(kind, name, {} if kind == 'loss' else params, at, now, asked)

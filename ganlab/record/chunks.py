@@ -30,6 +30,7 @@ def brief_of(
 class Chunks(Database):
     "A run's database, with its scalars."
 
+# %% ../../nbs/record/chunks.ipynb #d4403f7b
 @patch
 def put_chunk(self:Chunks,
     db, # the connection of a transaction
@@ -56,6 +57,7 @@ def _floats(data:bytes, shape:tuple, where:str)->np.ndarray:
     except (TypeError, ValueError) as e:
         raise RunError(f"{where} is damaged: some of its scalars are incomplete ({e})") from None
 
+# %% ../../nbs/record/chunks.ipynb #bd38e7c7
 @patch
 def _chunks_in(self:Chunks, part:Stretch, series, brief)->list:
     what = f"start, rows, columns, {'null' if brief else 'data'}, brief"

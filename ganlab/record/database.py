@@ -56,6 +56,7 @@ def rows(self:Database,
         try: return db.execute(sql, values).fetchall()
         finally: db.close()
 
+# %% ../../nbs/record/database.ipynb #f1a7dbfb
 @patch
 def stands(self:Database):
     "Refuse to write to files that no name leads to any more."
@@ -80,6 +81,7 @@ def writing(self:Database):  # -> yields the connection
             if self.db.in_transaction: self.db.execute('rollback')
             raise
 
+# %% ../../nbs/record/database.ipynb #69901d12
 @patch
 def close(self:Database):
     "Let go of the files."
@@ -160,6 +162,7 @@ def fact(self:Database, name:str, default=None):
     found = self.rows('select value from meta where key=?', name)
     return unpack(found[0][0]) if found else default
 
+# %% ../../nbs/record/database.ipynb #efc83279
 @patch
 def need(self:Database, name:str, *keys):
     "A fact that every run has, and that has these keys."
@@ -178,6 +181,7 @@ class Stretch(NamedTuple):
 
 def finite(v)->int: return min(v, 2**62) # infinity as SQLite takes it
 
+# %% ../../nbs/record/database.ipynb #d2896809
 @patch
 def path(self:Database,
     line:int, # the line

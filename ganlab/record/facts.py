@@ -22,6 +22,7 @@ def facts_of(learn)->dict:
                 z_shape=learn.z_shape, threads=learn.turnstile.n_threads, device=learn.device.type, line=0,
                 versions=dict(python=platform.python_version(), torch=torch.__version__, machine=platform.machine()))
 
+# %% ../../nbs/record/facts.ipynb #1435a202
 def _net(n)->dict:
     weights = sum(p.numel() for p in n.parameters())
     return dict(made_by=getattr(n, 'made_by', None), kind=type(n).__qualname__, weights=weights)

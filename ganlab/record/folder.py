@@ -46,8 +46,10 @@ def files_of(folder:Path)->list: # of paths; the record comes last
         own += [p for p in there if _names.fullmatch(at(p)) and _is_file(p)]
     return sorted(own, key=at, reverse=True)
 
+# %% ../../nbs/record/folder.ipynb #c6d1602f
 def _is_file(path)->bool: return path.is_file() and not path.is_symlink()
 
+# %% ../../nbs/record/folder.ipynb #4fcab5c8
 def wipe(
     folder:Path, # of a run that is closed
     made:list=None, # folders that were made for it, inner ones first; None: all
@@ -74,6 +76,7 @@ def holds(folder:Path)->str: # 'a run', 'others', 'remains', or ''
     if not left or found and left == ['0-0-1']: return ''
     return 'remains'
 
+# %% ../../nbs/record/folder.ipynb #11c3e2d3
 def _tables_of(folder)->tuple: # their names, and whether a run had begun
     if not (folder/'run.sqlite').exists(): return set(), False
     db = for_reading(folder, once=True)
@@ -101,6 +104,7 @@ def must_be_free(folder:Path)->list: # the folders that have to be made, inner o
     if what == 'others' or mixed: raise ValueError(f"{folder} holds other files; give a folder that is new or empty")
     return missing
 
+# %% ../../nbs/record/folder.ipynb #e9326fe5
 def _is_mixed(folder)->bool: # does it hold what is no run's?
     return folder.is_dir() and not {*folder.iterdir(), *(folder/'snapshots').glob('*')} <= set(files_of(folder))
 
@@ -128,6 +132,7 @@ def locked(folder:Path)->FileLock:
                        "(learn.run.close()), or record to another folder") from None
     return lock
 
+# %% ../../nbs/record/folder.ipynb #4cd94e10
 def file_id(
     folder, # of a run; None: it is in memory
 )->tuple|None: # None: there is none
@@ -151,6 +156,7 @@ def sha_of(f)->str: # of an open file
     while block := f.read(1 << 20): h.update(block)
     return h.hexdigest()
 
+# %% ../../nbs/record/folder.ipynb #35cd8865
 def write_aside(
     path:Path, # that the file shall have
     write, # writes it to the path that it is given

@@ -27,6 +27,7 @@ def leave(self:Lines, step:int, last:int):
     mult = self.mults(step)[step]
     self.marks = Marks(start=step, flushed=step, due=step, frame_due=step, snap_due=step, framed=step, mult=mult)
 
+# %% ../../nbs/record/lines.ipynb #d82d0dbf
 @patch
 def settled(self:Lines): self.store.note(line=self.line)
 
@@ -50,6 +51,7 @@ def fill(self:Lines, learn):
         rec.fill([*columns, *(c for c in rec.columns if c not in columns)], y, learn.step)
     if learn.step: learn.record.array('step')[:] = np.arange(1, learn.step + 1)
 
+# %% ../../nbs/record/lines.ipynb #8cf6d49a
 @patch
 def going_on(self:Lines, learn):
     "Write on from where the line's last chunk begins; where it has none, from where the line does."

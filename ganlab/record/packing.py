@@ -28,6 +28,7 @@ def _packed_dict(o):
     if all(isinstance(k, str) for k in o): return {k: _packed(v) for k, v in o.items()}
     return {'{}': [[_packed(k), _packed(v)] for k, v in o.items()]}
 
+# %% ../../nbs/record/packing.ipynb #be78fb79
 def pack(o)->str: return json.dumps(_packed(o)) # numbers, texts, None, and tuples, lists and dicts of them
 
 # %% ../../nbs/record/packing.ipynb #09bb89f9

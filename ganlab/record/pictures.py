@@ -30,6 +30,7 @@ def jpeg_grid(
     Image.fromarray(u[..., 0] if c < 3 else u[..., :3]).save(out, 'JPEG', quality=85, subsampling=0)
     return out.getvalue()
 
+# %% ../../nbs/record/pictures.ipynb #13e01a60
 def paper_of(
     x:torch.Tensor, # real samples in [-1, 1]; None where there are none
 )->torch.Tensor: # (C,), uint8; None where the data is no image, or has no such colour
@@ -54,6 +55,7 @@ def mode_shares(
     share = torch.bincount(i[d <= r], minlength=len(centers))/len(xf)
     return r, share, int((share >= 0.1/len(centers)).sum())
 
+# %% ../../nbs/record/pictures.ipynb #b9e3967f
 def slopes(
     score, # D, as points (n, 2) -> (n,)
     x:torch.Tensor, # points (n, 2)
@@ -100,6 +102,7 @@ def reals(self:Pictures, n=400):
     if x is None: x = next((c.x for c, _ in self.learn.row.values() if c.x is not None), None)
     return None if x is None else x[:n].detach().float().cpu()
 
+# %% ../../nbs/record/pictures.ipynb #cba41712
 @patch
 def latents(self:Pictures, z):
     "None for the fixed latents; fresh ones have a stream of their own."
@@ -108,6 +111,7 @@ def latents(self:Pictures, z):
     g = learn.streams.generator('panel z', learn.step, 0, learn.device)
     return torch.randn(self.n, *learn.z_shape, generator=g, device=learn.device)
 
+# %% ../../nbs/record/pictures.ipynb #8dfaa0a9
 @patch
 def scores(self:Pictures):
     "D's scores of the last training batch: read off the step, so that they cost nothing."
@@ -141,6 +145,7 @@ def _points(self:Pictures, x):
     return dict(fake=_raw(x), real=_raw(self.real), heat=_raw(heat), arrows=_raw(arrows), extent=e, count=len(x),
                 modes=_modes(learn.source, x))
 
+# %% ../../nbs/record/pictures.ipynb #5e928d1f
 def _raw(t)->bytes: # none where there is no tensor
     return b'' if t is None else t.detach().float().contiguous().numpy().tobytes()
 

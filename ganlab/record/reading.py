@@ -31,6 +31,7 @@ class Reading:
 @patch(cls_method=True)
 def open(cls:Reading, path)->Reading: return cls(Store.open(path)) # a folder that holds a run, for reading
 
+# %% ../../nbs/record/reading.ipynb #e0e9cd8f
 class _Facts(dict):
     def __missing__(self, k): raise RunError(f"the record is damaged: it does not say what its {k} was")
 
@@ -52,6 +53,7 @@ def changes_on(self:Reading,
     for part in self.store.path(line): rows += self.store.rows(query, part.line, finite(part.cut), after)
     return [change_from(r, known) for r in rows]
 
+# %% ../../nbs/record/reading.ipynb #6aef2f07
 @patch(as_prop=True)
 def changes(self:Reading): return self.changes_on(self.line) # of the live line
 
@@ -61,6 +63,7 @@ def last_change(self:Reading)->int:
     query = 'select coalesce(max(id), 0) from changes where line=? and id<=?'
     return max(self.store.rows(query, part.line, finite(part.cut))[0][0] for part in self.store.path(self.line))
 
+# %% ../../nbs/record/reading.ipynb #07a31197
 @patch
 def last_before(self:Reading, step:int)->int: # 0 where there is none
     "The last change of the live line that a step has behind it."
@@ -77,6 +80,7 @@ def waits(self:Reading,
 @patch(as_prop=True)
 def waiting(self:Reading)->list: return self.waits()
 
+# %% ../../nbs/record/reading.ipynb #796899ad
 @patch
 def mults(self:Reading, step:int)->dict: # step -> multiplier, from there on; what is in force at `step` is in it
     "What schedulers did to the rates, on the live line."
@@ -97,6 +101,7 @@ def steps_on(self:Reading, line:int)->int:
     n = max((start + y.shape[1] for start, _, y in self.store.chunks(line)), default=0)
     return max([n, *(c.step for c in self.changes_on(line)), *(s.step for s in self.store.on_path(line))])
 
+# %% ../../nbs/record/reading.ipynb #376f0ac4
 @patch
 def _live(self:Reading, line, series=''): # -> the rows of the learner that is recorded; None: of another line
     if (learn := self.learner) is None or line not in (None, self.line): return None
@@ -110,6 +115,7 @@ def table(self:Reading, line:int=None, series:str='')->tuple: # columns, values 
     columns, y = rec.block()
     return columns, y.copy()
 
+# %% ../../nbs/record/reading.ipynb #7ef0d493
 @patch
 def written(self:Reading, line:int, series:str='')->tuple: # columns, values (columns, steps)
     "Those scalars of a line that are written."
@@ -122,6 +128,7 @@ def written(self:Reading, line:int, series:str='')->tuple: # columns, values (co
         for c, v in zip(cs, y): out[columns.index(c), start:start + y.shape[1]] = v
     return columns, out
 
+# %% ../../nbs/record/reading.ipynb #593687c9
 @patch
 def scalars(self:Reading, line:int=None):
     "A DataFrame, one row per step."
@@ -161,6 +168,7 @@ def _briefs(self:Reading, line)->list: # of first row, columns, (columns, blocks
     columns, y = rec.block(since)
     return [c for c in chunks if c[0] < since] + ([(since, columns, brief_of(y))] if y.shape[1] else [])
 
+# %% ../../nbs/record/reading.ipynb #177cc2c9
 def _column(name, columns, y)->np.ndarray: # (blocks, 2), NaN where a chunk has none
     return y[columns.index(name)] if name in columns else np.full((y.shape[1], 2), np.nan, np.float32)
 
@@ -178,6 +186,7 @@ def snapshots(self:Reading)->list: # dicts, by step
     "The snapshots of the live line."
     return [dict(vars(s)) for s in self.store.on_path(self.line)]
 
+# %% ../../nbs/record/reading.ipynb #16337300
 @patch
 def hash_at(self:Reading, step:int)->str|None: # 64 hex digits; None: no snapshot was taken there
     "The recorded `state_hash()` of a step."

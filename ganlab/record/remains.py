@@ -35,6 +35,7 @@ def text_of(path:Path)->str:
     short_enough(path)
     return path.read_text()
 
+# %% ../../nbs/record/remains.ipynb #cd909074
 def long_enough(
     path:Path, # a safetensors file
     n:int, # bytes that its tensors have
@@ -58,6 +59,7 @@ def _is_whole(path:Path)->bool: # of the tensors
 
 def _step(path:Path)->int: return int(path.stem.split('-')[1])
 
+# %% ../../nbs/record/remains.ipynb #593ff5b9
 def whole_snapshots(
     folder:Path, # of a run
 )->list: # paths of their tensors, by step

@@ -36,6 +36,7 @@ def this_cell()->tuple: # (cell, execution), or (None, None) outside a notebook
     parent = getattr(ip, 'get_parent', dict)() or {}
     return parent.get('metadata', {}).get('cellId'), parent.get('header', {}).get('msg_id')
 
+# %% ../../nbs/record/run.ipynb #f303651c
 class Run(Lines):
     "The record of one training."
     def __init__(self, store:Store):
@@ -80,6 +81,7 @@ def attach(self:Run, learn):
     self._learn, self.made_in = weakref.ref(learn), this_cell()
     if self.folder: _open.add(self)
 
+# %% ../../nbs/record/run.ipynb #8a61acc0
 @patch
 def why_not(self:Run)->str|None: # one sentence; None: it can
     "Why no learner can begin to be recorded in this run."
@@ -91,6 +93,7 @@ def why_not(self:Run)->str|None: # one sentence; None: it can
     return ("a run that records one learner cannot record another; "
             "give a folder of its own, or go on from that one: learn.fork()")
 
+# %% ../../nbs/record/run.ipynb #29738ca2
 @patch(cls_method=True)
 def let_go(cls:Run,
     folder, # of a run
@@ -121,6 +124,7 @@ def stepped(self:Run, learn):
     except Exception as e:      # what the writer could not write is told at the next boundary
         if all(e is not trouble for trouble, *_ in self.writer.failed): raise
 
+# %% ../../nbs/record/run.ipynb #58e48217
 @patch
 def _work(self:Run, learn):
     step, marks = learn.step, self.marks
@@ -149,6 +153,7 @@ def left(self:Run, learn):
     if self.folder: self.flush(learn, queue=True)
     self._seen = fingerprint(learn)
 
+# %% ../../nbs/record/run.ipynb #02c92138
 @patch
 def met(self:Run, learn):
     "Do things still stand as they were left? If not, they were set by hand."
@@ -156,6 +161,7 @@ def met(self:Run, learn):
     if not self.store.writes: raise RunError(self.store.closed)
     if repr(fingerprint(learn)) != repr(self._seen): self.edited(learn)      # as texts: NaN equals NaN
 
+# %% ../../nbs/record/run.ipynb #b14d36fc
 @patch
 def edited(self:Run, learn):
     "Keep a snapshot of what was set by hand, and log it."
@@ -179,6 +185,7 @@ def restored(self:Run, learn, snap):
     if run is not self: self.edited(learn)
     self.left(learn)
 
+# %% ../../nbs/record/run.ipynb #d8061da3
 @patch
 def back(self:Run, learn):
     """The learner stands at an earlier step of the line, and cannot go forward again to where it was.
@@ -189,6 +196,7 @@ def back(self:Run, learn):
     if learn.record.n > self.marks.flushed: self.flush(learn, wait=True)
     self._begin_line(learn)
 
+# %% ../../nbs/record/run.ipynb #f8813a9f
 @patch
 def _begin_line(self:Run, learn):
     self.leave(learn.step, max((c.id or 0 for c in learn.tricks.log), default=0))
@@ -206,6 +214,7 @@ def close(self:Run):
         except Exception as e: warnings.warn(f"{self.store.where} was closed without its last steps: {e}")
         finally: self.stop()
 
+# %% ../../nbs/record/run.ipynb #e031c941
 @patch
 def _last(self:Run, learn):
     if not learn.training_now: self.met(learn)
@@ -213,6 +222,7 @@ def _last(self:Run, learn):
     self.frame(learn)
     self.keep(learn, 'ring', wait=True)
 
+# %% ../../nbs/record/run.ipynb #632a86a7
 @patch
 def stop(self:Run):
     "Let go of the folder, and write nothing more, as a kill would."

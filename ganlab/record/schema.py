@@ -27,8 +27,12 @@ create table frames(line integer not null, step integer not null, head text not 
 create table snapshots(id integer primary key, line integer not null, step integer not null, last integer not null, kept text not null, score real, hash text not null, file text not null, sha text not null, bytes integer not null);
 insert into lines values(0, null, 0, 0);
 '''
+
 version = 1            # of the tables
+
+# %% ../../nbs/record/schema.ipynb #3922c165
 own_tables = set(re.findall(r'create table (\w+)', tables)) # their names
+
 database_file = re.compile(r'run\.sqlite(-wal|-shm|-journal)?') # the database, and what SQLite keeps beside it
 
 def connect(where, **how)->sqlite3.Connection: # how: as for `sqlite3.connect`
@@ -48,6 +52,7 @@ def _damaged(folder, e)->RunError:
     more = f'. {left}' if left else ''
     return RunError(f"{Path(folder)/'run.sqlite'} is not a record of ganlab, or is damaged ({e}){more}")
 
+# %% ../../nbs/record/schema.ipynb #dcc2ba5d
 @contextmanager
 def telling(folder): # where the run is
     "Within the block, what the system or SQLite says becomes one sentence."
@@ -72,6 +77,7 @@ def for_reading(
         return _copy_of(folder)
     return db
 
+# %% ../../nbs/record/schema.ipynb #dc849410
 def _copy_of(folder:Path)->sqlite3.Connection: # in memory
     with tempfile.TemporaryDirectory() as tmp:
         for f in folder.glob('run.sqlite*'):
@@ -113,14 +119,18 @@ def must_be_ours(db, folder):
         raise RunError(f"{folder} was written in format {found and found[0]}, and this ganlab reads {version}; "
                        "use the ganlab that wrote it, or a newer one")
 
+# %% ../../nbs/record/schema.ipynb #7d8ae779
 _most_steps = 10**9         # of a run
+
 _most_unrecorded = 10**8    # steps without scalars, before the first that has some
+
 _most_since = 10**7         # steps since scalars were last written
 
 def _greatest(db, what, table)->int:
     query = f"select coalesce(max({what}), 0) from {table} where typeof({what})='integer'"
     return db.execute(query).fetchone()[0]
 
+# %% ../../nbs/record/schema.ipynb #bab0aba8
 def must_be_possible(db, folder):
     """Refuse a record of more steps than can have been done.
 

@@ -29,6 +29,7 @@ class Store(Chunks):
         super().__init__(*args, **kwargs)
         self.held = {}          # snapshots of a run in memory, by the name that a file would have
 
+# %% ../../nbs/record/store.ipynb #70b6317f
 @patch
 def file(self:Store, stem:str, ext:str)->Path:
     "A snapshot's file; nothing outside the folder, and no link."
@@ -51,6 +52,7 @@ def save_tensors(tensors:dict, path): # by name
 
 def size_of(tensors:dict)->int: return sum(t.numel()*t.element_size() for t in tensors.values()) # bytes
 
+# %% ../../nbs/record/store.ipynb #18f0df1b
 def read_files(tensors:Path, numbers:Path)->Snapshot: # its loss is a text
     "A snapshot from its two files."
     return Snapshot(tensors=load_file(tensors), **unpack(text_of(numbers)))
@@ -74,6 +76,7 @@ def put_snapshot(self:Store,
     with self.writing() as db:
         return db.execute('insert into snapshots values(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', values).lastrowid
 
+# %% ../../nbs/record/store.ipynb #82602318
 @patch
 def _put_files(self:Store, stem, snap)->str: # SHA-256 of both
     text = numbers_of(snap)
@@ -91,6 +94,7 @@ def short_of(self:Store, room:int)->int|None: # bytes that are free; None: enoug
     free = shutil.disk_usage(self.folder).free
     return free if free < room else None
 
+# %% ../../nbs/record/store.ipynb #fc194cfc
 @patch
 def drop_snapshots(self:Store, numbers):
     "Forget snapshots, and then their files."
@@ -121,6 +125,7 @@ def get_snapshot(self:Store, number:int)->Snapshot:
     except (OSError, SafetensorError, ValueError, TypeError) as e:
         raise RunError(f"the snapshot of step {step} is damaged, and cannot be read ({type(e).__name__}: {e})") from e
 
+# %% ../../nbs/record/store.ipynb #c160995b
 def _sha_at(path:Path)->str:
     with path.open('rb') as f: return sha_of(f)
 
@@ -147,6 +152,7 @@ class SnapshotRow:
     hash: str       # of the state
     bytes: int      # of its tensors
 
+# %% ../../nbs/record/store.ipynb #7d01d53e
 @patch
 def on_path(self:Store, line:int)->list: # of `SnapshotRow`, by step
     "The snapshots of a line and its past."
@@ -188,6 +194,7 @@ def _copy_rows(self:Store, db, line, first, to, cut):
     db.executemany('insert or replace into mults values(0, ?, ?)', mults)
     db.executemany('insert or replace into frames values(0, ?, ?, ?)', frames)
 
+# %% ../../nbs/record/store.ipynb #d54a89fa
 @patch
 def _copy_snapshots(self:Store, new, past:list): # by step
     found = False

@@ -26,6 +26,7 @@ def closeness(learn)->float: # the less the better
     "How near the samples are to held-out reals: of 256 vectors, or of 64 images."
     return quality(learn, 256 if len(learn.source.shape) == 1 else 64)['sliced_wasserstein']
 
+# %% ../../nbs/record/taking.ipynb #738309be
 class Taking(Writing):
     "The record of a training, with the frames and the snapshots that are taken of it."
     snap_every = frame_every = None     # steps between two of them; None: by measuring what they cost, 0: none
@@ -36,6 +37,7 @@ class Taking(Writing):
         super().__init__(store)
         self._gap, self._snap_cost, self._warned = 0, 0., set()      # steps between frames; seconds; what was said
 
+# %% ../../nbs/record/taking.ipynb #859acf1f
 def step_time(learn)->float: # seconds
     "What a step costs, of late."
     ms = learn.record.array('ms')[-20:]
@@ -72,6 +74,7 @@ def offer(self:Taking, learn,
     self.marks.framed = learn.step
     self.writer.do(self._put_frame, (self.line, learn.step, *pack_frame(picture)))
 
+# %% ../../nbs/record/taking.ipynb #fae310f0
 @patch
 def _put_frame(self:Taking, row):
     line = row[:1]
@@ -107,6 +110,7 @@ def keep(self:Taking,
         self.writer.do(self._put_snapshot, snap, numbers, last, kept, self.line, took, score)
     if wait or kept in ('start', 'edited'): self.sync()
 
+# %% ../../nbs/record/taking.ipynb #3ab31263
 @patch
 def _score(self:Taking, learn)->float|None:
     "How good the samples are, the more the better; a metric that fails is left out from then on."
@@ -130,6 +134,7 @@ def _put_snapshot(self:Taking, snap, numbers, last, kept, line, took, score):
     self._thin()
     self._snap_cost = took + time.thread_time() - t0
 
+# %% ../../nbs/record/taking.ipynb #5bbcf84b
 @patch
 def _warn(self:Taking, text):
     "Once."
@@ -164,6 +169,7 @@ def _thin(self:Taking):
         self._warn(f"{self.store.where}: the snapshots that have to stay take more than {self.room/1e9:.1f} GB; "
                    "unpin some, or set learn.run.room")
 
+# %% ../../nbs/record/taking.ipynb #30064f71
 @patch
 def _thin_by_hand(self:Taking, ids):
     if len(ids) <= self.most_by_hand: return

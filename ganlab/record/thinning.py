@@ -26,8 +26,10 @@ def pace(
 
 # %% ../../nbs/record/thinning.ipynb #cab8b025
 _halves = dict(points=('scores', 'fake', 'heat', 'arrows'))      # by kind, what is stored as half floats
+
 _scores = ('scores',)                                            # of any other kind
 
+# %% ../../nbs/record/thinning.ipynb #47822774
 def pack_frame(picture:dict)->tuple: # JSON, bytes
     "A picture, small."
     head, blob = {}, b''
@@ -78,6 +80,7 @@ def fingerprint(learn)->tuple: # of a text and lists of numbers
 
 def _third(t)->torch.Tensor: return t.flatten()[:(t.numel() + 2)//3] # where values change places, its sum tells
 
+# %% ../../nbs/record/thinning.ipynb #95071436
 def _numbers(learn)->str:
     numbers = named_numbers(learn) | dict(rates=None)       # an edit of a rate has an entry of its own in the log
     for opt in ('opt_d', 'opt_g'):

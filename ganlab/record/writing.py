@@ -48,6 +48,7 @@ def sync(self:Writer):
         with suppress(RuntimeError): self.pool.submit(lambda: None).result()
     if self.failed: raise self.failed[0][0]
 
+# %% ../../nbs/record/writing.ipynb #ad23a705
 @patch
 def catch_up(self:Writer):
     "Do what has failed."
@@ -73,6 +74,7 @@ class Marks:
     framed: int = 0      # step of the last frame
     mult: float = 1.     # of the rates, as it was noted last
 
+# %% ../../nbs/record/writing.ipynb #5d93ab69
 class Writing(Reading):
     "The record of a training, with what is written of each change and each step."
     def __init__(self, store:Store):
@@ -101,6 +103,7 @@ def write(self:Writing, *changes):
         for c in new: self._put_change(db, c)
         if any(c.at is not None for c in new): self._put_waiting(db)
 
+# %% ../../nbs/record/writing.ipynb #fa863b7b
 @patch
 def _put_change(self:Writing, db, c):
     put_change(db, c, self.line, self.learner.step)
@@ -108,6 +111,7 @@ def _put_change(self:Writing, db, c):
     # its snapshot stands behind this change, not before it
     db.execute('update snapshots set last=? where id=?', (c.id, c.params['snapshot']))
 
+# %% ../../nbs/record/writing.ipynb #3dc3b47e
 @patch
 def note_waiting(self:Writing):
     "Have it in the record which changes wait for their step."
@@ -149,6 +153,7 @@ def flush(self:Writing, learn, wait=False, queue=False):
     self.writer.do(self._put_rows, self.line, parts, n, start + (n - start)//rows_in_chunk*rows_in_chunk)
     if wait: self.sync()
 
+# %% ../../nbs/record/writing.ipynb #098f9643
 @patch
 def _put_rows(self:Writing, line, parts, n, start):
     try:
@@ -158,6 +163,7 @@ def _put_rows(self:Writing, line, parts, n, start):
         self.marks.flushed, self.marks.start = n, start
     finally: self._busy = False
 
+# %% ../../nbs/record/writing.ipynb #08c6b7f1
 @patch
 def _put_mults(self:Writing, db):
     todo = self._mults[:]
@@ -170,6 +176,7 @@ def sync(self:Writing):
     "Wait until all is written that was asked for; raise what went wrong."
     self.writer.sync()
 
+# %% ../../nbs/record/writing.ipynb #3a52d09a
 @patch
 def check(self:Writing, learn):
     """At a boundary: what could not be written is tried again.

@@ -57,6 +57,7 @@ def batch(self:TensorDL,
         x = x.to(self._device)
     return self.floats(x)
 
+# %% ../../nbs/sources/arrays.ipynb #b73c85f7
 @patch
 def _shuffle(self:TensorDL, streams, e):
     "The slices of epoch `e`'s permutation; the last few epochs asked for are kept."
@@ -75,6 +76,7 @@ def floats(self:TensorDL,
     "Samples as networks see them."
     return back_to(as_float(x), self.range or (-1, 1)) if x.dtype == torch.uint8 else x
 
+# %% ../../nbs/sources/arrays.ipynb #7409f905
 @patch
 def head(self:TensorDL,
     n:int, # samples wanted
@@ -97,6 +99,7 @@ def one_batch(self:TensorDL)->Tensor: # float32, (bs, ...)
     "The first batch; asking again gives the same one."
     return self.batch(0, self.streams)
 
+# %% ../../nbs/sources/arrays.ipynb #7618d736
 @patch
 def show_batch(self:TensorDL,
     max_n:int|None=None, # samples to show; None: 16 images, 2000 points
@@ -121,6 +124,7 @@ def to(self:TensorDL, device):
     if isinstance(self.x, Tensor): self.x = self.x.to(device)
     return self
 
+# %% ../../nbs/sources/arrays.ipynb #bb0a8e2a
 @patch
 def new(self:TensorDL,
     bs:int|None=None, # samples per batch; None: as many as before
@@ -137,6 +141,7 @@ def split(
     order = torch.randperm(n, generator=Streams(seed).generator('split'))
     return order[n//10:].sort().values, order[:n//10].sort().values
 
+# %% ../../nbs/sources/arrays.ipynb #db48b057
 def loaders_of(
     train, # samples to train on, as `TensorDL` takes them
     valid, # held-out ones; none at all where it is empty or None

@@ -47,6 +47,7 @@ def _shape_advice(s:tuple)->str:
         return "; the channels seem to come last: give x.permute(0, 3, 1, 2)"
     return "; it is empty" if 0 in s else ''
 
+# %% ../../nbs/sources/checks.ipynb #2c36415b
 def check_shape(
     x:Tensor, # samples
     name:str, # what a user calls them
@@ -64,6 +65,7 @@ def _check_declared(lo, hi, name, range):
         warnings.warn(f"{name} has values from {lo:.3g} to {hi:.3g}, and range={range} was declared: "
                       "declare what is black and what is white in it", stacklevel=5)
 
+# %% ../../nbs/sources/checks.ipynb #e10c4edb
 def check_range(
     x:Tensor, # samples; those that are no float images are not looked at
     name:str, # what a user calls them

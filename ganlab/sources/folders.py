@@ -67,6 +67,7 @@ def _why_not(fn, i, file):
     try: fn(i)
     except Exception as e: return str(e).split(' ' + repr(str(file)))[0].rstrip(':') or type(e).__name__
 
+# %% ../../nbs/sources/folders.ipynb #9169e12d
 def _tell(bad:dict, files, doing):
     "Warn of the files that are left out, `bad` saying why; raise where they are half of all or more."
     worst = sorted(bad, key=lambda i: files[i])[:3]
@@ -117,6 +118,7 @@ def _row(self:FileRows, i):
     raise ValueError(f"none of the {len(self.files)} images can be decoded any more; "
                      f"is the folder {str(self.files[0].parent)!r} still there?")
 
+# %% ../../nbs/sources/folders.ipynb #bf61ef9f
 @patch
 def _warn(self:FileRows, file, e):
     if self._warned: return
@@ -129,6 +131,7 @@ def _check_channels(channels):
     if not isinstance(channels, bool) and channels in (1, 2, 3, 4): return
     raise ValueError(f"channels={channels!r}; need 1 (grey), 2 (grey and alpha), 3 (colour) or 4 (colour and alpha)")
 
+# %% ../../nbs/sources/folders.ipynb #24c1262f
 def _rows(files, size, channels, in_memory, span):
     "The images, and the numbers of those files that are good."
     if not in_memory:

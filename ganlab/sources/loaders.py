@@ -19,6 +19,7 @@ from .walks import Walk
 # %% ../../nbs/sources/loaders.ipynb #4dda01a1
 def _version(x:Tensor)->int: return x._version # grows with each write into it
 
+# %% ../../nbs/sources/loaders.ipynb #7be2eb2e
 class KeptBatches:
     "The batches that were read last."
     most = 1000      # of them, however small they are
@@ -48,6 +49,7 @@ def put(self:KeptBatches,
     while len(self._kept) > 1 and (self.size > room or len(self._kept) > self.most):
         self.forget(next(iter(self._kept)))
 
+# %% ../../nbs/sources/loaders.ipynb #83772451
 @patch
 def forget(self:KeptBatches,
     i:int, # number of a batch
@@ -76,6 +78,7 @@ def _warn_of_order(dl):
         warnings.warn("the DataLoader gives batches in the order in which its workers finish (in_order=False), "
                       "so that no run has the same bits as another; give in_order=True")
 
+# %% ../../nbs/sources/loaders.ipynb #102f137a
 def _warn_of_unused(dl, n, bs):
     "Say so where some samples are in no batch, of any epoch."
     if isinstance(dl, FastaiDataLoader): in_order = not dl.shuffle and type(dl).get_idxs is FastaiDataLoader.get_idxs
@@ -140,6 +143,7 @@ def _go_to(self:LoaderSource, i):
     self._next += 1
     return x
 
+# %% ../../nbs/sources/loaders.ipynb #6b73d86d
 @patch
 def distrust(self:LoaderSource):
     "Somebody else has read the loader: the next batch that is not kept begins its epoch anew."

@@ -47,6 +47,7 @@ def valid(self:Source,
     if self.held is not None and n > self._wanted: self._valid, self._wanted = self._read_held(n), n
     return None if self._valid is None else self._valid[:n]
 
+# %% ../../nbs/sources/numbered.ipynb #93a929e4
 @patch
 def _read_held(self:Source, n):
     "At least `n` samples from a loader, if it has so many."

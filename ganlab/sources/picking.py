@@ -17,6 +17,7 @@ def _parts_of(b)->dict: # place -> what is there
     if isinstance(b, dict): return dict(b)
     return dict(enumerate(b)) if isinstance(b, (tuple, list)) else {0: b}
 
+# %% ../../nbs/sources/picking.ipynb #f94c91e3
 def _floats(v, name='a batch')->Tensor: # float32
     "What was picked, checked."
     while isinstance(v, (tuple, list)) and len(v): v = v[0]

@@ -18,6 +18,7 @@ def standard(
     black, white = range
     return x if (black, white) == (-1, 1) else (x - black)*(2/(white - black)) - 1
 
+# %% ../../nbs/sources/ranges.ipynb #f7eef9d0
 def back_to(
     x:Tensor, # images in [-1, 1]
     range:tuple=(-1., 1.), # (black, white)

@@ -53,6 +53,7 @@ def _iterator(loader):
 # %% ../../nbs/sources/walks.ipynb #da3c3f28
 _ended = object()
 
+# %% ../../nbs/sources/walks.ipynb #f632edfa
 @patch
 def _advance(self:Walk, how):
     "One step of the iterator, with the random numbers of this place; where it has ended, the next pass begins."
@@ -108,12 +109,14 @@ def _knows_order(self:Walk)->bool:
     if not _asks_by_index(self._it): return False
     return self.loader.collate_fn is default_collate or self._drawn < self._read.get((self.epoch, self._pass), 0)
 
+# %% ../../nbs/sources/walks.ipynb #a4911441
 @patch
 def skip(self:Walk):
     "Pass over the next full batch of the epoch."
     if not self._knows_order(): self.pull()
     else: self._skip_unread()
 
+# %% ../../nbs/sources/walks.ipynb #8b83a5cc
 @patch
 def _skip_unread(self:Walk):
     full = False

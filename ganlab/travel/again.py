@@ -33,6 +33,7 @@ def _again(c:Change, run)->Change:
     new.title, new.caution, new.loss, new.id, new.again = c.title, c.caution, c.loss, c.id if run else None, run
     return new
 
+# %% ../../nbs/travel/again.ipynb #7505a3d3
 def _never_made(c:Change, new:Change, source):
     "Strike out a change that an older ganlab wrote before it was made, and was killed; any other must be made again."
     last = c.id == source.last_change() and source.steps_on(source.line) <= c.step
@@ -59,6 +60,7 @@ def make_again(
         if learn.ring.stale: learn.rewire()      # a trick that left gently may have gone with the last step, too
         learn.settle()
 
+# %% ../../nbs/travel/again.ipynb #b1571436
 def _made_again(learn, c, source):
     mine = source if learn.run is source else None
     if c.kind == 'edited': return _set_again(learn, c, source)
@@ -67,6 +69,7 @@ def _made_again(learn, c, source):
     learn.tricks.refused.pop(new.name, None)
     _never_made(c, new, source)
 
+# %% ../../nbs/travel/again.ipynb #91d601ad
 def _set_again(learn, c, source):
     "What was set by hand."
     put_back(learn, replace(source.snapshot(c.params['snapshot'], learn), log=tuple(learn.tricks.log)))
@@ -108,6 +111,7 @@ def snapshot(self:Run, number:int, learn):
     "A snapshot of the record, with its loss as an object."
     return replace(with_loss(self.store.get_snapshot(number), learn), of=(self, self.line))
 
+# %% ../../nbs/travel/again.ipynb #a928a3ee
 def with_loss(snap, learn)->Snapshot:
     "A snapshot from a file, its loss an object that the learner knows."
     key = snap.numbers['loss']
@@ -131,6 +135,7 @@ def _last_whole(run, learn, step)->tuple: # the last whole snapshot up to a step
         return snap, s
     raise RunError(f"{run.store.where} has no whole snapshot up to step {step}: {'; '.join(damaged)}")
 
+# %% ../../nbs/travel/again.ipynb #733fa92b
 @patch
 def bring(self:Run,
     learn,    # a learner whose record this is

@@ -31,6 +31,7 @@ def rewind(self:GANLearner,
     self.between_steps(_back, self, step, None, progress)
     return self
 
+# %% ../../nbs/travel/fork.ipynb #55a8c88e
 @patch
 def undo(self:GANLearner):
     """Rewind to before the last change; those made before it at the same step stay.
@@ -39,6 +40,7 @@ def undo(self:GANLearner):
     self.between_steps(_undo, self)
     return self
 
+# %% ../../nbs/travel/fork.ipynb #3d5eeb03
 def _undo(learn):
     run = learn.run
     for name, edit in learn.rates.edits(): learn.log_rate(name, edit)
@@ -72,6 +74,7 @@ def _written_down(learn):
     if not learn.training_now: learn.run.met(learn)
     learn.run.flush(learn, wait=True)
 
+# %% ../../nbs/travel/fork.ipynb #81f810c0
 def _as_it_stands(learn):
     "What puts a snapshot of this moment back, with rows and record."
     run, rows = learn.run, [(r, r.held()) for r in (learn.record, *learn.layers.values())]
@@ -129,6 +132,7 @@ def _fork(learn, step, name, G, D, progress):
         wipe(store.folder, store.made)
         raise
 
+# %% ../../nbs/travel/fork.ipynb #b2e46dce
 def _copied(learn, step, name)->tuple: # the record of the fork, and the step that it begins at
     run = learn.run
     if step is None:

@@ -26,6 +26,7 @@ def frame_steps(self:Run,
         found |= {s for s, in self.store.rows(query, part.line, part.first, finite(part.to))}
     return sorted(found)
 
+# %% ../../nbs/travel/lookback.ipynb #ba5e8d1e
 @patch
 def frame_at(self:Run,
     step:int,
@@ -65,6 +66,7 @@ def branches(self:Run)->list: # dicts: line, from, to; in the order in which the
         if far > left: out.append({'line': line, 'from': int(left), 'to': far})
     return out
 
+# %% ../../nbs/travel/lookback.ipynb #18e5c378
 def _far(store, line)->int: # the last step of a line that anything is known of
     rows = store.rows("select max(start + rows) from chunks where line=? and series=''", line)
     frames = store.rows('select max(step) from frames where line=?', line)
@@ -96,6 +98,7 @@ def _pin(learn):
     run.keep(learn, 'pinned', wait=True)
     return learn.step
 
+# %% ../../nbs/travel/lookback.ipynb #d8f04f9d
 @patch
 def unpin(self:GANLearner,
     step:int, # of a pinned snapshot

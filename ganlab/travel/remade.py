@@ -34,6 +34,7 @@ def load_initial(
             its = {n[2:]: t for n, t in tensors.items() if n.startswith(f'{key}/')}
             for n, t in _fitting(key, net, its, made).items(): t.copy_(its[n])
 
+# %% ../../nbs/travel/remade.ipynb #3009fd50
 def _fitting(key, net, its, made)->dict: # name -> tensor of the network
     mine = {**named_params(net), **{canonical(n): b for n, b in net.named_buffers()}}
     shapes, wanted = ({n: t.shape for n, t in ts.items()} for ts in (mine, its))
@@ -42,6 +43,7 @@ def _fitting(key, net, its, made)->dict: # name -> tensor of the network
     raise ValueError(f"{key.upper()} is not built as it was when the run began ({made(key)}): "
                      f"{', '.join(wrong[:3])} differ")
 
+# %% ../../nbs/travel/remade.ipynb #ce61fdee
 def read_snapshot(
     stem, # of the files, without .safetensors and .json
     learn, # the learner that it is for
@@ -66,6 +68,7 @@ def initial(store, G, D,
         return             # a later one will do, for all but a replay
     load_initial(G, D, snap.tensors, lambda key: _made(store, key))
 
+# %% ../../nbs/travel/remade.ipynb #094a30be
 def call(made_by)->str: # of a function's name and its arguments
     "How something was made, as code."
     return f"{made_by[0]}({', '.join(f'{k}={v!r}' for k, v in made_by[1].items())})"
@@ -94,6 +97,7 @@ def remade(store,
     _compare_data(learn, store)
     return learn
 
+# %% ../../nbs/travel/remade.ipynb #8ce88d1b
 def _as_list(loss)->list:
     if loss is None: return []
     return list(loss) if isinstance(loss, (list, tuple)) else [loss]
@@ -113,6 +117,7 @@ def _settings(store, own, opt, x)->dict:
                          "give the same: opt=...")
     return made
 
+# %% ../../nbs/travel/remade.ipynb #54a16bd9
 def _first_loss(key, own):
     loss = find_loss(by_key(own), key)
     if loss is not None: return loss
@@ -125,6 +130,7 @@ def _compare_data(learn, store):
     for sentence in others: warnings.warn(sentence)
     learn.promised = not others
 
+# %% ../../nbs/travel/remade.ipynb #45631a6f
 def _otherwise(learn, store):
     "Why other bits may come out, a sentence each."
     was, then, threads, now = (*(store.fact(k) for k in ('data', 'versions', 'threads')), learn.turnstile.n_threads)

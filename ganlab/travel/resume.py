@@ -60,6 +60,7 @@ def _taken_up(held, run, step, progress, dls, G, D, **own)->GANLearner: # held: 
     learn.tricks.queue(waiting)
     return learn
 
+# %% ../../nbs/travel/resume.ipynb #a5c7e675
 def _opened(folder)->Store:
     if isinstance(folder, (str, os.PathLike)): Run.let_go(folder)
     return Store.open(folder, write=True)
@@ -77,6 +78,7 @@ def _tell_of_more(store, known):
     warnings.warn(f"{store.where} has lost a part of its record, and goes on from step {known}; "
                   f"but {remains_of(store.folder, more)}")
 
+# %% ../../nbs/travel/resume.ipynb #2ac39a7f
 def _able(learn, waiting:list)->list:
     "Changes that wait, if the learner knows what they are about."
     for c in waiting:

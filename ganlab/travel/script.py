@@ -26,6 +26,7 @@ _makers = {what: {f.__name__: f for f in fs} for what, fs in dict(
     data=(ring_dls, grid_dls, swissroll_dls, digits_dls, photos_dls, image_dls),
     networks=(mlp, relu_mlp, dcgan, resnet)).items()}
 
+# %% ../../nbs/travel/script.ipynb #818dbc71
 def own_maker(
     made_by, # what a run's folder says: a function's name, and its arguments
     what:str, # 'data' or 'networks'
@@ -51,6 +52,7 @@ def _literal(
 
 def _is_name(text)->bool: return isinstance(text, str) and text.isidentifier() and not keyword.iskeyword(text)
 
+# %% ../../nbs/travel/script.ipynb #df46111a
 def _keywords(
     values:dict, # by name
 )->list: # of texts, 'name=value'
@@ -61,6 +63,7 @@ def _keywords(
 
 def _call(made_by)->str: return f"{made_by[0]}({', '.join(_keywords(made_by[1]))})"
 
+# %% ../../nbs/travel/script.ipynb #46a2153c
 def one_line(text)->str: # at most 300 characters
     "A text as it can stand in a comment or between quotes."
     return ''.join(c if c.isprintable() and c not in '"\\' else ' ' for c in str(text))[:300]
@@ -76,6 +79,7 @@ def _line(c, stem)->str:
     if c.kind == 'edited': return f"learn.restore(read_snapshot(here/{_by_hand(stem, c)!r}, learn))      # set by hand"
     raise ValueError(f"a change of the kind {c.kind!r}")
 
+# %% ../../nbs/travel/script.ipynb #8bd716e3
 def _rate(edit)->str:
     opt = dict(g='opt_g', d='opt_d')[edit['net']]
     return f"learn.{opt}.param_groups[{int(edit['group'])}][{_literal(edit['key'])}] = {_literal(edit['value'])}"
@@ -87,6 +91,7 @@ def _going_over(c)->str:
     if c.name in losses: return f'learn.set_loss({c.name!r})'
     return f'learn.set_loss(...)      # a loss of your own, {one_line(c.name)}: fill in'
 
+# %% ../../nbs/travel/script.ipynb #9ae7d4c1
 def _by_hand(stem, c)->str: # no name of a script that one would choose beside it
     return f"{stem}.edited-{int(c.params['snapshot'])}"
 
@@ -101,6 +106,7 @@ def _nets(facts)->list:
     what = f"a {g['kind']} with {g['weights']:,} weights, and a {d['kind']} with {d['weights']:,}, built as for the run"
     return ["from ... import ...      # your networks: fill in", f"G, D = ..., ...      # {one_line(what)}"]
 
+# %% ../../nbs/travel/script.ipynb #0336839f
 def _data(facts)->list:
     d = facts['data']
     if own_maker(d['made_by'], 'data'): return [f"dls = {_call(d['made_by'])}"]
@@ -118,6 +124,7 @@ def _learner(made)->str:
     own = ''.join(f'      # and {k}=..., of your own: fill in' for k in ('loss', 'opt', 'x') if made.get(k, 0) is None)
     return f"learn = GANLearner(dls, G, D, {', '.join(_keywords(args))}){own}"
 
+# %% ../../nbs/travel/script.ipynb #65726707
 def _head(facts, steps, path, changes, mults)->list: # of lines
     "Up to the learner."
     own = sorted({c.name for c in changes if c.kind in ('on', 'off', 'set')} - _known_tricks())
@@ -130,6 +137,7 @@ def _head(facts, steps, path, changes, mults)->list: # of lines
             *_data(facts), *_nets(facts), f"load_initial(G, D, here/{path.with_suffix('.safetensors').name!r})",
             _learner(facts['made']), *map(_adding, own)]
 
+# %% ../../nbs/travel/script.ipynb #16680b20
 def _known_tricks()->set: # names
     from ganlab.trick import find_tricks
     return {t.name for t in find_tricks()}
@@ -141,6 +149,7 @@ def _schedule(rates_file:str)->list: # of lines
     return ['', "# what a scheduler did to both rates, from step to step", f"rates = {{int(s): v for s, v in {read}}}",
             'def schedule(learn): learn.rates.mult = rates.get(learn.step, learn.rates.mult)', '']
 
+# %% ../../nbs/travel/script.ipynb #7d45a148
 def _story(run, path, changes, mults)->list: # of lines
     "From the first step to the last."
     out, at, steps = _schedule(path.with_suffix('.rates.json').name) if mults else [], 0, run.step
@@ -166,6 +175,7 @@ def _script(run, path, changes, mults)->str:
         raise RunError(f"{run.store.where} holds what ganlab does not record ({type(e).__name__}: {one_line(e)}); "
                        "no script was made of it") from e
 
+# %% ../../nbs/travel/script.ipynb #c099401e
 def _weights(run)->dict: # name -> tensor
     "What both networks began with."
     start = next((s['id'] for s in run.snapshots if s['kept'] == 'start'), None)
@@ -175,6 +185,7 @@ def _weights(run)->dict: # name -> tensor
     tensors = run.store.get_snapshot(start).tensors
     return {n: t.contiguous() for n, t in tensors.items() if n[:2] in ('g/', 'd/')}
 
+# %% ../../nbs/travel/script.ipynb #cf716ba9
 def _snapshot_files(store, number, stem)->dict: # path -> what writes it
     "A snapshot's two files, elsewhere."
     return {Path(f'{stem}.safetensors'): partial(store.export_tensors, number),
@@ -194,6 +205,7 @@ def _files(run, path)->dict: # path -> what writes it; the script comes last
     files[path] = lambda p: p.write_text(text, encoding='utf-8')
     return files
 
+# %% ../../nbs/travel/script.ipynb #f30d7a98
 @patch
 def to_python(self:Run,
     path, # of the script, such as 'a.py'; its weights go beside it

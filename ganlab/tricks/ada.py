@@ -26,6 +26,7 @@ def turned(
     if x.shape[2] == x.shape[3]: x = torch.where(k % 2 == 1, x.transpose(2, 3).flip(2), x)
     return torch.where(k >= 2, x.flip(2, 3), x)
 
+# %% ../../nbs/tricks/ada.ipynb #73524e7f
 def blit(
     x:Tensor,          # images (B, C, H, W)
     g:torch.Generator, # the stream of the draws
@@ -93,6 +94,7 @@ def why_not(self:ADA, learn):
     return (f"Adaptive augmentation counts how many reals D calls real, and the {loss_title(loss)} loss does not see "
             "D's level; with adapt=False p is constant.")
 
+# %% ../../nbs/tricks/ada.ipynb #48e24c34
 @patch
 def caution(self:ADA, learn):
     kinds = 'flip', 'rotate', 'translation', 'color', 'cutout'
@@ -113,6 +115,7 @@ def after_d(self:ADA, ctx):
     if self.adapt: self.steer(ctx)
     ctx.terms['ada_p'] = ctx.l_real.new_tensor(self.p)
 
+# %% ../../nbs/tricks/ada.ipynb #ea03026c
 @patch
 def steer(self:ADA, ctx):
     "Count an update's signs; move p when it is time."

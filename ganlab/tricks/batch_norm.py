@@ -42,6 +42,7 @@ def bare(learn)->list|str: # of `Site`, or a sentence
     free = [s for s in found if s.name not in behind and fits(s)]
     return free or "G has a BatchNorm behind each of its hidden layers already."
 
+# %% ../../nbs/tricks/batch_norm.ipynb #b6d8e216
 def _normed(order:list)->set: # names of layers; `order`: all sites of a network
     "The layers that a BatchNorm follows before the next one."
     behind, last = set(), None
@@ -85,6 +86,7 @@ def why_not(self:BatchNorm, learn):
         return f"{self.title}: a batch of 1 has no spread to divide by; choose a larger batch size."
     if self.from_d: return self.unfit(learn)
 
+# %% ../../nbs/tricks/batch_norm.ipynb #f6e6da0a
 @patch
 def caution(self:BatchNorm, learn):
     if not self.to_g: return None
@@ -102,6 +104,7 @@ def unfit(self:BatchNorm, learn)->str|None: # one sentence, or None
     for n in norms:
         if why := _stays(learn.D, n, before): return f"{self.title}: D.{n} cannot be folded, as {why}."
 
+# %% ../../nbs/tricks/batch_norm.ipynb #ac893655
 def _stays(D, n, before)->str|None: # of one BatchNorm
     if n not in before: return 'it is not used exactly once'
     bn, layer = D.get_submodule(n), before[n] and D.get_submodule(before[n])
@@ -135,6 +138,7 @@ def attach(self:BatchNorm, learn, undo):
     if not _same(was, learn.look(D, x)):
         raise ValueError(f"{self.title}: D uses what goes into a BatchNorm elsewhere too, so it cannot be folded")
 
+# %% ../../nbs/tricks/batch_norm.ipynb #0a89f171
 @patch
 def take_out(self:BatchNorm, learn, bn, layer):
     "Fold `bn` into `layer` and empty it."
@@ -163,6 +167,7 @@ def folds(self:BatchNorm, learn, layer, keep:bool)->bool: # keep the fold, where
     _put_back(opt, before)
     return fits
 
+# %% ../../nbs/tricks/batch_norm.ipynb #155f2462
 def _blended(part:Normed)->nn.Module: # a BatchNorm1d
     "What `part` does to each channel with its gate where it is, as one BatchNorm to fold."
     bn, g = nn.BatchNorm1d(len(part.bn.weight), device=part.gate.device), part.gate
@@ -182,6 +187,7 @@ def _put_back(opt, noted:list):
         p.copy_(value)
         for k, v in state.items(): opt.state[p][k].copy_(v)
 
+# %% ../../nbs/tricks/batch_norm.ipynb #c7a7e836
 def unbias(layer, opt):
     "Take the bias away again."
     for g in opt.param_groups: g['params'] = [p for p in g['params'] if p is not layer.bias]
@@ -194,6 +200,7 @@ def leave(self:BatchNorm, learn)->int:
     if all(self.folds(learn, h, False) for h in hosts(learn.G, self.name)): return 0
     return self.leave_over
 
+# %% ../../nbs/tricks/batch_norm.ipynb #6dfc9e5a
 @patch
 def detach(self:BatchNorm, learn):
     for h in hosts(learn.G, self.name):

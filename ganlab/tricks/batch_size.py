@@ -70,6 +70,7 @@ def why_not(self:BatchSize, learn):
     norms = filter(None, (first_of(net, BatchNorms) for net in (learn.G, learn.D)))
     if name := next(norms, None): return f"Batch size: the BatchNorm {name} needs more than one sample."
 
+# %% ../../nbs/tricks/batch_size.ipynb #1e6e0838
 @patch
 def caution(self:BatchSize, learn):
     side = learn.source.shape[-1] if len(learn.source.shape) == 3 else 0
@@ -93,6 +94,7 @@ def _tell(learn):
         if not isinstance(outer, Rebatched): outer.bs, outer.n_batches = inner.bs, inner.n_batches
     learn.bs = learn.source.bs
 
+# %% ../../nbs/tricks/batch_size.ipynb #bc9689db
 def _put(learn, old:Source, new:Source):
     "Let `new` stand where `old` stands among the learner's sources."
     if learn.source is old: learn.source = new
@@ -112,6 +114,7 @@ def detach(self:BatchSize, learn):
     _put(learn, rows, rows.source)
     learn.n_batches, self.rows = -(-rows.place(learn.n_batches)//rows.source.bs), None
 
+# %% ../../nbs/tricks/batch_size.ipynb #ad968f84
 @patch
 def changed(self:BatchSize, learn, old):
     if why := self.why_not(learn): raise ValueError(why)

@@ -25,6 +25,7 @@ def alike(b): return torch.empty_strided(b.size(), b.stride(), dtype=b.dtype, de
 
 def plain(m): return {k: v for k, v in vars(m).items() if not k.startswith('_')} # attributes that are no tensors
 
+# %% ../../nbs/tricks/checkpointing.ipynb #1e4be6b9
 class AsItWas:
     "What the modules of a block hold now: within `with`, later, they hold it again; what that does to it is forgotten."
     def __init__(self, modules):
@@ -69,6 +70,7 @@ class Runs:
         return input
     def __deepcopy__(self, memo): return MethodType(type(self.net).forward, memo[id(self.net)])
 
+# %% ../../nbs/tricks/checkpointing.ipynb #26d9249b
 def through(layers, x):
     for l in layers: x = l(x)
     return x
@@ -79,6 +81,7 @@ def is_chain(m:nn.Module)->bool: return type(m).forward is nn.Sequential.forward
 def composed(m:nn.Module)->bool: # of parts, with something to learn
     return any(not added(n) for n, _ in m.named_children()) and any(True for _ in m.parameters())
 
+# %% ../../nbs/tricks/checkpointing.ipynb #2427b213
 def blocks(learn, key:str)->list: # modules of G or D, the network itself among them where it is the block
     "Which modules are checkpointed."
     net = net_of(learn, key)

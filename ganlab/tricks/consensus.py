@@ -66,6 +66,7 @@ def losses(self:Consensus, ctx)->list: # D's and G's, with the graphs of both ne
         g.l_fake = learn.chosen(g.l_fake, g)
     return [learn.loss_now.d_loss(d.l_real, d.l_fake), learn.loss_now.g_loss(g.l_fake, g.l_real)]
 
+# %% ../../nbs/tricks/consensus.ipynb #4835f193
 @patch
 def gradients(self:Consensus, ctx)->tuple: # R, and what it adds to D's and to G's gradients: lists of tensors and None
     "½‖v‖² and its gradient; nothing that the networks keep advances."
@@ -95,6 +96,7 @@ def _no_gradient(learn)->str|None: # one sentence, or None
 @patch
 def why_not(self:Consensus, learn): return tried(learn, 'consensus', lambda: _no_gradient(learn), learn.D, learn.G)
 
+# %% ../../nbs/tricks/consensus.ipynb #09b7cca6
 @patch
 def caution(self:Consensus, learn):
     slots = learn.tricks.slots

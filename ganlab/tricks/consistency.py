@@ -67,6 +67,7 @@ def twice(self:Consistency, ctx, net, f, *pair)->list: # what `f` gives for each
         with ctx.drawing(f'{self.name}/masks'), held(net): out.append(f(x))
     return out
 
+# %% ../../nbs/tricks/consistency.ipynb #b8ccb942
 @patch
 def neighbours(self:Consistency, ctx)->tuple: # (G(z), G(z + δ))
     "Samples of neighbouring latents; G's masks are equal, and nothing that it keeps advances."
@@ -90,6 +91,7 @@ def d_term(self:Consistency, ctx):
         total = total + self.lambda_d*self.apart(ctx, *pair, 'fake')
     return self.risen(ctx.step)*total
 
+# %% ../../nbs/tricks/consistency.ipynb #53dc6ba7
 @patch
 def g_term(self:Consistency, ctx):
     if not self.lambda_g: return ctx.l_fake.new_zeros(())

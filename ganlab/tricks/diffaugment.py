@@ -22,6 +22,7 @@ def spread(
     m = x.mean(dims, keepdim=True)
     return m + c*(x - m)
 
+# %% ../../nbs/tricks/diffaugment.ipynb #9d3414d6
 def shifted(
     x:Tensor, # images (B, C, H, W)
     dy:Tensor, dx:Tensor, # whole pixels down and to the right (B,)
@@ -77,6 +78,7 @@ def augment(
     if cutout: x = sometimes(x, _cut(x, whole, int(strength*h/2 + .5), int(strength*w/2 + .5)), p, g)
     return x
 
+# %% ../../nbs/tricks/diffaugment.ipynb #e476f1c9
 def _cut(x, whole, a, b): # a hole of a x b pixels; its centre is anywhere, the border included
     h, w = x.shape[2:]
     return holed(x, whole(0, h - a%2) - a//2, whole(0, w - b%2) - b//2, (a, b))
@@ -87,6 +89,7 @@ def images_only(title:str, learn)->str|None: # one sentence, or None
     shape = learn.source.shape
     if len(shape) != 3: return f"{title} changes images, and these samples are vectors of {shape[0]} numbers."
 
+# %% ../../nbs/tricks/diffaugment.ipynb #3c092659
 class DiffAugment(Trick):
     "Random changes of what D sees, through which G learns."
     name, title, number = 'diffaugment', 'DiffAugment', 35

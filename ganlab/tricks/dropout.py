@@ -67,6 +67,7 @@ def move(self:Dropout, learn):
         if self.ramp and self.p: way = way.clamp(-self.p/self.ramp, self.p/self.ramp)
         m.p.add_(way)
 
+# %% ../../nbs/tricks/dropout.ipynb #e642479f
 @patch
 def after_g(self:Dropout, ctx):
     if not self.leaving: return self.move(ctx.learn)
@@ -76,6 +77,7 @@ def after_g(self:Dropout, ctx):
 @patch
 def leave(self:Dropout, learn)->int: return self.ramp
 
+# %% ../../nbs/tricks/dropout.ipynb #7acbdd6e
 @patch
 def changed(self:Dropout, learn, old):
     self.fixed_while_on(old, 'layer')

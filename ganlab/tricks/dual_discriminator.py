@@ -4,23 +4,37 @@
 
 # %% ../../nbs/tricks/dual_discriminator.ipynb #9967115b
 from __future__ import annotations
-import torch
-from dataclasses import dataclass
-from fastcore.basics import patch
-from torch import nn
-from torch.nn.functional import avg_pool2d, softplus
-from ..losses import loss_name
-from ..engine.change import Refused
-from ..engine.carried import Others, carrier, copied
-from ..engine.rng import borrowed_rng
-from ..engine.still import eval_mode
-from ..engine.surgery import hosts, insert, remove
-from ..trick import Choice, Int, Num, Trick
 
-_name = 'dual_discriminator'
+import torch
+
+from dataclasses import dataclass
+
+from fastcore.basics import patch
+
+from torch import nn
+
+from torch.nn.functional import avg_pool2d, softplus
 
 # %% auto #0
 __all__ = ['positive', 'log_positive', 'D2GAN', 'second_d_loss', 'second_g_loss', 'Signed', 'DualDiscriminator', 'to_mean']
+
+# %% ../../nbs/tricks/dual_discriminator.ipynb #6a191006
+from ..losses import loss_name
+
+from ..engine.change import Refused
+
+from ..engine.carried import Others, carrier, copied
+
+from ..engine.rng import borrowed_rng
+
+from ..engine.still import eval_mode
+
+from ..engine.surgery import hosts, insert, remove
+
+# %% ../../nbs/tricks/dual_discriminator.ipynb #abcdcb87
+from ..trick import Choice, Int, Num, Trick
+
+_name = 'dual_discriminator'
 
 # %% ../../nbs/tricks/dual_discriminator.ipynb #25330fe9
 def positive(l, scale, link): # scores (N,) -> D(x) > 0
@@ -32,6 +46,7 @@ def log_positive(l, scale, link): # scores (N,) -> log D(x)
     if link == 'exp': return l + torch.as_tensor(scale).log()
     return torch.where(l < -15, l, softplus(l.clamp(min=-15)).log())     # softplus(l) -> e^l
 
+# %% ../../nbs/tricks/dual_discriminator.ipynb #23ec3ef1
 @dataclass(frozen=True, eq=False)
 class D2GAN:
     "The first critic's part of the game."
@@ -43,8 +58,10 @@ class D2GAN:
         return positive(l_fake, a, self.link).mean() - a*log_positive(l_real, a, self.link).mean()
     def g_loss(self, l_fake, l_real=None): return -positive(l_fake, self.alpha, self.link).mean()
 
+# %% ../../nbs/tricks/dual_discriminator.ipynb #cf021cdd
 def second_d_loss(l_real, l_fake, beta, link):
     return positive(l_real, beta, link).mean() - beta*log_positive(l_fake, beta, link).mean()
+
 def second_g_loss(l_fake, beta, link): return beta*log_positive(l_fake, beta, link).mean()
 
 # %% ../../nbs/tricks/dual_discriminator.ipynb #677a7e89
@@ -58,6 +75,7 @@ class Signed(nn.Module):
 
 def _said(e:Exception)->str: return f"{type(e).__name__}: {str(e).splitlines()[0][:200]}"
 
+# %% ../../nbs/tricks/dual_discriminator.ipynb #9cc9a6a9
 def _scores(net, x)->str|None: # None, or what is wrong
     "Does `net` give one score per sample?"
     try:
@@ -99,6 +117,7 @@ def __init__(self:DualDiscriminator,
     Trick.__init__(self, **values)
     self.second, self.view, self.seen, self.shape = second, view or (lambda x: x), {}, None
 
+# %% ../../nbs/tricks/dual_discriminator.ipynb #ec43aedb
 @patch
 def views(self:DualDiscriminator, x): # the samples, as each further D sees them
     if self.mode == 'multi_scale': return [avg_pool2d(x, 2**k) for k in range(1, self.n_scales)]
@@ -123,6 +142,7 @@ def why_not(self:DualDiscriminator, learn):
     why = learn.found[_name][1]
     return why and f"Dual discriminator: {why}."
 
+# %% ../../nbs/tricks/dual_discriminator.ipynb #4aeb7c2c
 @patch
 def no_scales(self:DualDiscriminator, shape)->str|None: # the rest of a sentence
     "Why samples of that shape, or a D of one's own, have no other scales."
@@ -132,6 +152,7 @@ def no_scales(self:DualDiscriminator, shape)->str|None: # the rest of a sentence
     if min(shape[1:]) < 2**(self.n_scales - 1):
         return f"images of {shape[1]}x{shape[2]} cannot be halved {self.n_scales - 1} times."
 
+# %% ../../nbs/tricks/dual_discriminator.ipynb #1e59d4b4
 @patch
 def caution(self:DualDiscriminator, learn):
     if self.mode != 'd2gan' or self.link != 'exp': return None
@@ -149,6 +170,7 @@ def misfit(self:DualDiscriminator, learn)->str|None: # the rest of a sentence
         if self.mode == 'multi_scale': return self.misfit_of_scales(learn, x)
         if self.second is not None or self.enabled: return self.misfit_of_second(learn, x)
 
+# %% ../../nbs/tricks/dual_discriminator.ipynb #e9c300b5
 @patch
 def misfit_of_scales(self:DualDiscriminator, learn, x)->str|None:
     nets = self.others(learn) if self.enabled else [learn.D]*(self.n_scales - 1)
@@ -157,6 +179,7 @@ def misfit_of_scales(self:DualDiscriminator, learn, x)->str|None:
             return (f"multi_scale needs a D for any size (one that ends in a mean or sum over pixels); on "
                     f"{v.shape[2]}x{v.shape[3]} it fails: {wrong}")
 
+# %% ../../nbs/tricks/dual_discriminator.ipynb #3a4c2876
 @patch
 def misfit_of_second(self:DualDiscriminator, learn, x)->str|None:
     if not self.enabled: self.second.to(learn.device)
@@ -178,6 +201,7 @@ def own(self:DualDiscriminator, learn)->Signed: # the user's
     if mine & theirs: raise Refused("the second D shares weights with D or G; give it its own")
     return Signed(self.second)
 
+# %% ../../nbs/tricks/dual_discriminator.ipynb #a93cd30e
 @patch
 def copies(self:DualDiscriminator, learn)->list: # of `Signed`
     sign = -1 if self.mode == 'd2gan' else 1
@@ -187,6 +211,7 @@ def copies(self:DualDiscriminator, learn)->list: # of `Signed`
         yours = "give a second D of your own: DualDiscriminator(second=my_D)"
         raise Refused(f"D cannot be copied ({_said(e)}); {yours}") from e
 
+# %% ../../nbs/tricks/dual_discriminator.ipynb #72594dbd
 @patch
 def detach(self:DualDiscriminator, learn):
     for h in hosts(learn.D, _name): remove(h, _name)
@@ -208,6 +233,7 @@ def loss(self:DualDiscriminator, base): return D2GAN(self.alpha, self.link) if s
 def to_mean(first, others): # the term that makes of the first loss the mean over all
     return torch.stack([first, *others]).mean() - first
 
+# %% ../../nbs/tricks/dual_discriminator.ipynb #9ceac990
 @patch
 def d_term(self:DualDiscriminator, ctx):
     reals, fakes = (self.judge(ctx.learn, self.seen.pop(('d', side))) for side in ('real', 'fake'))
@@ -215,6 +241,7 @@ def d_term(self:DualDiscriminator, ctx):
     loss = ctx.learn.loss_now.d_loss
     return to_mean(loss(ctx.l_real, ctx.l_fake), [loss(r, f) for r, f in zip(reals, fakes)])
 
+# %% ../../nbs/tricks/dual_discriminator.ipynb #8ab8a13c
 @patch
 def g_term(self:DualDiscriminator, ctx):
     fakes, reals = self.judge(ctx.learn, self.seen.pop(('g', 'fake'))), [None]*len(self.others(ctx.learn))

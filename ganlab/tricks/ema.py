@@ -49,6 +49,7 @@ def keeps(self:EMA, n:int)->float: # after a step that has seen `n` images
     b = self.beta if self.memory == 'beta' else 0.5**(n/(1000*self.half_life))
     return min(b, 0.5**(n/max(self.rampup*self.images, 1e-8))) if self.rampup else b
 
+# %% ../../nbs/tricks/ema.ipynb #c772d4bf
 @patch
 def around_step(self:EMA, updates, ctx):
     learn, before = ctx.learn, ctx.learn.n_batches
@@ -72,6 +73,7 @@ def now(self:EMA, ps:dict)->dict: # canonical name -> tensor, in the order of `p
     "The averages, as G's parameters `ps` stand: one that is new, or written since the last step, begins where it is."
     return {n: self.weights[n] if self.goes_on(n, p) else p.detach().clone() for n, p in ps.items()}
 
+# %% ../../nbs/tricks/ema.ipynb #f7699163
 @patch
 def goes_on(self:EMA, n:str, p)->bool: # G's parameter `p`, called `n`
     "Is it the weight that was averaged, and did nobody write it between two steps?"
@@ -107,6 +109,7 @@ def renormed(net): # a network with other weights than its own
             for p in new: _iterated(p)
         yield
 
+# %% ../../nbs/tricks/ema.ipynb #176e018d
 def _hooks_of_old(m)->list: # those of `torch.nn.utils.spectral_norm`
     return [h for h in hooks_before(m) if isinstance(h, LegacySpectralNorm)]
 
@@ -116,6 +119,7 @@ def _iterated(p:ParametrizationList):
     _until_still(p)
     for m, was in modes: m.training = was
 
+# %% ../../nbs/tricks/ema.ipynb #34e6b950
 def _until_still(weight, most=300):
     "Power iterations, until another one no longer changes the size of the weight that they give."
     last = 0.

@@ -65,5 +65,7 @@ def ahead(self:Extragradient, ctx): # after it
     torch._foreach_copy_(self.real[ctx.phase], ps)
     torch._foreach_add_(ps, self.lead[ctx.phase])
 
+# %% ../../nbs/tricks/extragradient.ipynb #ee2c4a87
 Extragradient.before_d = Extragradient.before_g = Extragradient.back
+
 Extragradient.after_d = Extragradient.after_g = Extragradient.ahead

@@ -24,6 +24,7 @@ def feature_gap(
     "How far apart two means are."
     return (real - fake).abs().mean() if norm == 'L1' else (real - fake).square().sum()
 
+# %% ../../nbs/tricks/feature_matching.ipynb #dddcdd9a
 def mean_features(
     ctx,         # of the update under way
     layers:list, # modules of D
@@ -84,6 +85,7 @@ def layers(self:FeatureMatching, learn)->list|str: # modules, or one sentence sa
     said = next((s for s in found if isinstance(s, str)), None)
     return [s.module for s in found] if said is None else f'Feature matching: {said}'
 
+# %% ../../nbs/tricks/feature_matching.ipynb #93a05405
 @patch
 def why_not(self:FeatureMatching, learn):
     layers = self.layers(learn)

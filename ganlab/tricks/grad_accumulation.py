@@ -66,7 +66,9 @@ def accumulate(self:GradAccumulation, update, ctx, more:list):
     ctx.terms.update(noted)
     ctx.l_real, ctx.l_fake = map(_joined, zip(*scores))
 
+# %% ../../nbs/tricks/grad_accumulation.ipynb #2b351a02
 def _detached(l): return None if l is None else l.detach() # scores, or None
+
 def _joined(ls): return None if ls[0] is None else torch.cat(ls) # those of the micro-batches, or Nones
 
 def _plus(a, b, w): # gradients, or None

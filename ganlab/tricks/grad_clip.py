@@ -4,9 +4,15 @@
 
 # %% ../../nbs/tricks/grad_clip.ipynb #5153380c
 from __future__ import annotations
+
 import torch
+
 from ..trick import Choice, Num, Trick
 
+# %% auto #0
+__all__ = ['clip', 'GradClip']
+
+# %% ../../nbs/tricks/grad_clip.ipynb #1bfa15bb
 @torch.no_grad()
 def clip(
     grads:list, # tensors, changed in place
@@ -21,9 +27,6 @@ def clip(
     else:
         length = torch.stack(torch._foreach_norm(grads)).norm()
         torch._foreach_mul_(grads, (c/length).clamp(max=1.))    # 1 changes no bit
-
-# %% auto #0
-__all__ = ['clip', 'GradClip']
 
 # %% ../../nbs/tricks/grad_clip.ipynb #c3313ed0
 class GradClip(Trick):

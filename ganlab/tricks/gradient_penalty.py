@@ -20,6 +20,7 @@ __all__ = ['where', 'penalty_points', 'slope_penalty', 'mixes_samples', 'Gradien
 # %% ../../nbs/tricks/gradient_penalty.ipynb #30b91569
 where = ('real', 'fake', 'both', 'interp', 'dragan')
 
+# %% ../../nbs/tricks/gradient_penalty.ipynb #76d72729
 def penalty_points(
     points:str,          # one of `where`
     x:Tensor, xf:Tensor, # reals and fakes (B, ...)
@@ -50,6 +51,7 @@ def slope_penalty(
             total = total + _too_steep(g, center, one_sided).mean()
     return total
 
+# %% ../../nbs/tricks/gradient_penalty.ipynb #ec45f166
 def _too_steep(g, center, one_sided): # slopes (B, numbers in a sample) -> (B,), squared
     if not center: return g.square().sum(1)
     off = g.norm(dim=1) - center

@@ -53,6 +53,7 @@ def meet(self:HistoricalAveraging, learn, key:str)->dict: # 'd' or 'g' -> names 
     for n in gone: del self.means[n], self.counts[n]
     return ps
 
+# %% ../../nbs/tricks/historical_averaging.ipynb #a98b5f79
 @patch
 def distance(self:HistoricalAveraging, learn, key)->Tensor: # scalar: ‖θ - θ̄‖²
     ps = self.meet(learn, key)

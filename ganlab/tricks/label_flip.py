@@ -4,10 +4,17 @@
 
 # %% ../../nbs/tricks/label_flip.ipynb #a8f9135d
 from __future__ import annotations
+
 import torch
+
 from ..trick import Num, Trick
+
 from .label_smoothing import needs_targets
 
+# %% auto #0
+__all__ = ['LabelFlip']
+
+# %% ../../nbs/tricks/label_flip.ipynb #7ab51cf1
 class LabelFlip(Trick):
     "D's targets, some of them exchanged."
     name, title, number = 'label_flip', 'Label flipping', 45
@@ -31,6 +38,3 @@ class LabelFlip(Trick):
             return torch.where(torch.rand(l.shape, generator=g, device=l.device) < self.p, other, own)
         lied = loss.with_targets(real=flipped(l_real, loss.real, loss.fake), fake=flipped(l_fake, loss.fake, loss.real))
         return lied.d_loss(l_real, l_fake) - loss.d_loss(l_real, l_fake)
-
-# %% auto #0
-__all__ = ['LabelFlip']

@@ -4,7 +4,9 @@
 
 # %% ../../nbs/tricks/label_smoothing.ipynb #58dbce3b
 from __future__ import annotations
+
 from ..losses import loss_title
+
 from ..trick import Num, Trick
 
 def needs_targets(title:str, learn, trick)->str|None: # one sentence, or None
@@ -12,10 +14,15 @@ def needs_targets(title:str, learn, trick)->str|None: # one sentence, or None
     loss = learn.tricks.loss(without=trick)
     if not hasattr(loss, 'with_targets'): return f"{title} needs targets, and the {loss_title(loss)} loss has none."
 
+# %% auto #0
+__all__ = ['needs_targets', 'softened', 'LabelSmoothing']
+
+# %% ../../nbs/tricks/label_smoothing.ipynb #0c8838ca
 def softened(base, **targets): # `base` itself where it has no targets: `why_not` has the last word there
     "The loss with other targets."
     return base.with_targets(**targets) if hasattr(base, 'with_targets') else base
 
+# %% ../../nbs/tricks/label_smoothing.ipynb #fa3b6867
 class LabelSmoothing(Trick):
     "D aims at softened targets for reals and for fakes."
     name, title, number, pinned = 'label_smoothing', 'Label smoothing', 1, True
@@ -27,6 +34,3 @@ class LabelSmoothing(Trick):
     fake = Num(0.1, 0, 0.5, 'target for fakes')
     def why_not(self, learn): return needs_targets(self.title, learn, self)
     def loss(self, base): return softened(base, real=self.real, fake=self.fake)
-
-# %% auto #0
-__all__ = ['needs_targets', 'softened', 'LabelSmoothing']

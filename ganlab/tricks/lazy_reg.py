@@ -40,6 +40,7 @@ class LazyReg(Trick):
 def lazy_ones(self:LazyReg, learn)->dict: # 'd' or 'g' -> the tricks whose term this one makes lazy
     return {phase: [t for t in learn.tricks.slots[f'{phase}_term'] if self.every(t, phase) > 1] for phase in 'dg'}
 
+# %% ../../nbs/tricks/lazy_reg.ipynb #62e9d7f7
 @patch
 def factors(self:LazyReg, step, base):
     out = {}
@@ -52,6 +53,7 @@ def factors(self:LazyReg, step, base):
             if b := base.get(beta): out[beta] = b**(-1/(k + 1))    # β^(c-1)
     return out
 
+# %% ../../nbs/tricks/lazy_reg.ipynb #5fc187b3
 @patch
 def caution(self:LazyReg, learn):
     own = [t.title for t in learn.tricks.enabled if t.lazy and t.params.get('every', 1) > 1]

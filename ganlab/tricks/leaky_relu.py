@@ -26,6 +26,7 @@ def become(m:nn.Module): # nn.ReLU or nn.LeakyReLU
     m.__class__, m.negative_slope = Leaky, m.own[1] or 0.
     m.start = m.negative_slope      # where the way to the slope asked for begins
 
+# %% ../../nbs/tricks/leaky_relu.ipynb #27add2cb
 def unbecome(m:Leaky):
     m.__class__, slope = m.own
     del m.own, m.start, m.negative_slope
@@ -68,6 +69,7 @@ def why_not(self:LeakyReLU, learn):
         return (f"{self.title}: every activation of {' and '.join(found)} has slope {self.slope:g} already; "
                 "choose another.")
 
+# %% ../../nbs/tricks/leaky_relu.ipynb #3a9171bb
 @patch
 def caution(self:LeakyReLU, learn):
     if not self.over and self.slope: return "With over=0 the outputs of G and D jump."
@@ -79,6 +81,7 @@ def attach(self:LeakyReLU, learn, undo):
     for m in [m for net in self.nets(learn).values() for m in self.found(learn, net)]: become(m)
     self.show(learn)
 
+# %% ../../nbs/tricks/leaky_relu.ipynb #77da199e
 @patch
 def show(self:LeakyReLU, learn):
     "Tell every module its slope."
@@ -87,6 +90,7 @@ def show(self:LeakyReLU, learn):
         end = (m.own[1] or 0.) if self.back else self.slope
         m.negative_slope = m.start + (end - m.start)*t if t < 1 else end
 
+# %% ../../nbs/tricks/leaky_relu.ipynb #22deb94a
 @patch
 def turn(self:LeakyReLU, learn, back:bool):
     "From where it is, to the slope asked for, or back."
@@ -109,6 +113,7 @@ def leave(self:LeakyReLU, learn)->int:
 def detach(self:LeakyReLU, learn):
     for m in self.parts(learn): unbecome(m)
 
+# %% ../../nbs/tricks/leaky_relu.ipynb #36f49b70
 @patch
 def changed(self:LeakyReLU, learn, old):
     self.fixed_while_on(old, 'net')

@@ -4,18 +4,30 @@
 
 # %% ../../nbs/tricks/minibatch_stddev.ipynb #cbee97ca
 from __future__ import annotations
+
 import torch
+
 from torch import nn
+
 from fastcore.basics import patch
+
 from ..engine.layers import form
+
 from ..engine.sites import at, instead, layers
+
+# %% auto #0
+__all__ = ['group_size', 'batch_stddev', 'StddevSlice', 'like', 'MinibatchStddev']
+
+# %% ../../nbs/tricks/minibatch_stddev.ipynb #68b54441
 from ..engine.surgery import Grafted
+
 from ..trick import Int, Text
 
 def group_size(n:int, group:int)->int: # the largest divisor of `n` up to `group`
     "How many samples of a batch of `n` go together."
     return next(d for d in range(min(group, n), 0, -1) if n % d == 0)
 
+# %% ../../nbs/tricks/minibatch_stddev.ipynb #29692e11
 def batch_stddev(
     x:torch.Tensor, # features (N, C, ...)
     group:int=4,    # samples that are compared
@@ -26,9 +38,6 @@ def batch_stddev(
     n, g = len(x), group_size(len(x), group)
     y = x.float().reshape(g, n//g, channels, -1)         # sample i goes with i + n/g, i + 2n/g, ...
     return (y.var(0, correction=0) + eps).sqrt().mean(-1).repeat(g, 1).to(x.dtype)
-
-# %% auto #0
-__all__ = ['group_size', 'batch_stddev', 'StddevSlice', 'like', 'MinibatchStddev']
 
 # %% ../../nbs/tricks/minibatch_stddev.ipynb #a8bf06df
 class StddevSlice(nn.Module):
@@ -45,6 +54,7 @@ class StddevSlice(nn.Module):
         else: s = s.reshape(*s.shape, *[1]*(x.ndim - 2)).expand(-1, -1, *x.shape[2:])
         return self.gate.clone()*self.extra(s)
 
+# %% ../../nbs/tricks/minibatch_stddev.ipynb #86a527a1
 def like(
     site, # of a layer
     n:int, # channels of input
@@ -87,6 +97,7 @@ def place(self:MinibatchStddev, learn): # -> the site, or a sentence
     found = layers(learn, 'd')
     return found[-1] if found else f"D has no linear or convolutional layer that is used once{instead(learn, 'd')}."
 
+# %% ../../nbs/tricks/minibatch_stddev.ipynb #a93edaed
 @patch
 def caution(self:MinibatchStddev, learn):
     others = [t.title for t in learn.tricks.enabled if t.name in ('grad_accumulation', 'packing', 'virtual_batch_norm')]
@@ -98,6 +109,7 @@ def changed(self:MinibatchStddev, learn, old):
         if old[k] != self.params[k]: raise ValueError(f"{self.name}: {k} cannot change while it is on; turn it off first")
     for m in self.parts(learn): m.group = self.group
 
+# %% ../../nbs/tricks/minibatch_stddev.ipynb #71640214
 @patch
 def attach(self:MinibatchStddev, learn, undo):
     Grafted.attach(self, learn, undo)

@@ -4,8 +4,13 @@
 
 # %% ../../nbs/tricks/n_critic.ipynb #f773f924
 from __future__ import annotations
+
 from ..trick import Int, Trick
 
+# %% auto #0
+__all__ = ['NCritic']
+
+# %% ../../nbs/tricks/n_critic.ipynb #23d177d4
 class NCritic(Trick):
     "How many updates of D and of G make a step."
     name, title, number = 'n_critic', 'n critic', 20
@@ -21,6 +26,3 @@ class NCritic(Trick):
     def caution(self, learn):
         if (self.n_d, self.n_g) == (learn.n_d, 1): return f"That is what a step had already: {learn.n_d} of D, 1 of G."
     def sets(self, step, base): return dict(n_d=self.n_d, n_g=self.n_g)
-
-# %% auto #0
-__all__ = ['NCritic']

@@ -4,9 +4,15 @@
 
 # %% ../../nbs/tricks/one_sided_label_smoothing.ipynb #8500023b
 from __future__ import annotations
+
 from ..trick import Num, Trick
+
 from .label_smoothing import needs_targets, softened
 
+# %% auto #0
+__all__ = ['OneSidedLabelSmoothing']
+
+# %% ../../nbs/tricks/one_sided_label_smoothing.ipynb #bf6ef86d
 class OneSidedLabelSmoothing(Trick):
     "D aims at a softened target for reals only."
     name, title, number = 'one_sided_label_smoothing', 'One-sided label smoothing', 2
@@ -20,6 +26,3 @@ class OneSidedLabelSmoothing(Trick):
     learn = None
     def attach(self, learn, undo): self.learn = learn
     def loss(self, base): return softened(base, real=self.real, fake=getattr(getattr(self.learn, 'base_loss', base), 'fake', 0.))
-
-# %% auto #0
-__all__ = ['OneSidedLabelSmoothing']

@@ -15,6 +15,7 @@ __all__ = ['directed', 'Optimistic']
 # %% ../../nbs/tricks/optimistic.ipynb #df863511
 def directed(opt)->bool: return (kind := usual_kind(opt)) is not None and kind.direction is not None # is it known where it goes?
 
+# %% ../../nbs/tricks/optimistic.ipynb #eca0c3bc
 class Optimistic(Trick):
     "Steps corrected by the change of direction."
     name, title, number = 'optimistic', 'Optimistic updates', 41
@@ -47,6 +48,7 @@ class Optimistic(Trick):
 def note(self:Optimistic, ctx):
     self.grads = {n: p.grad for n, p in ctx.learn.params[ctx.phase].items() if p.grad is not None}
 
+# %% ../../nbs/tricks/optimistic.ipynb #071d480c
 @patch
 @torch.no_grad()
 def correct(self:Optimistic, ctx):
@@ -60,19 +62,28 @@ def correct(self:Optimistic, ctx):
     for n in [n for n in self.last if n.startswith(f'{key}/') and n[2:] not in ps]: del self.last[n]
     self.grads = {}
 
+# %% ../../nbs/tricks/optimistic.ipynb #8b3cfe0b
 @patch
 def before_d(self:Optimistic, ctx): self.note(ctx)
+
 @patch
 def before_g(self:Optimistic, ctx): self.note(ctx)
+
 @patch
 def after_d(self:Optimistic, ctx): self.correct(ctx)
+
 @patch
 def after_g(self:Optimistic, ctx): self.correct(ctx)
+
+# %% ../../nbs/tricks/optimistic.ipynb #f59ce1fa
 @patch
 def detach(self:Optimistic, learn): self.last = {}
+
 @patch
 def state_dict(self:Optimistic): return dict(self.last)
+
 @patch
 def load_state_dict(self:Optimistic, s): self.last = {n: d.clone() for n, d in s.items()}
+
 @patch
 def restored(self:Optimistic, learn): self.last = {n: d.to(learn.device) for n, d in self.last.items()}

@@ -38,6 +38,7 @@ def recorded_squares(learn, key:str)->dict: # parameter -> mean square of its la
         if v := next((float(v) for v in reversed(rec.array(n)) if math.isfinite(v)), 0.): out[p] = v*v/p.numel()
     return out
 
+# %% ../../nbs/tricks/optimizer.ipynb #88f372c9
 def size_of(opt, squares:dict)->float: # 0. where nothing is known
     "The root of the mean of v̂ over all weights: how large their gradients are."
     total = n = 0
@@ -82,11 +83,13 @@ def why_not(self:Optimizer, learn):
     if self.opt_d == self.opt_g == 'keep': return 'Optimiser: D and G both keep theirs; choose another for one of them.'
     return 'Optimiser: D and G are trained by these already; choose another for one of them.'
 
+# %% ../../nbs/tricks/optimizer.ipynb #27ea3d2c
 @patch
 def caution(self:Optimizer, learn):
     said = [o for key in 'dg' if (new := self.wanted(learn, key)) for o in self.lost(learn, key, new)]
     return ' '.join(said) or None
 
+# %% ../../nbs/tricks/optimizer.ipynb #f8be46ce
 @patch
 def lost(self:Optimizer, learn, key:str, new:str): # -> sentences
     "What does not go over to a `new` optimiser of D or G."
@@ -105,6 +108,7 @@ def put(learn, key:str, opt, base:list): # base: rates and the like of each grou
     for g, b in zip(opt.param_groups, base): g.update({k: v for k, v in b.items() if k in g})
     learn.use_opt(key, opt)
 
+# %% ../../nbs/tricks/optimizer.ipynb #dbeadc71
 @patch
 @contextmanager
 def whole(self:Optimizer, learn):
@@ -135,6 +139,7 @@ def begun(self:Optimizer, learn, key:str, new:str): # -> optimiser
         if isinstance(g.get('eps'), float) and 'eps' in to: to['eps'] = g['eps']      # Adafactor has two
     return opt
 
+# %% ../../nbs/tricks/optimizer.ipynb #a47c04f3
 @patch
 @torch.no_grad()
 def turn(self:Optimizer, learn, key:str, new:str):
@@ -163,6 +168,7 @@ def give_back(self:Optimizer, learn, key:str):
     kept = ('lr',) if decoupled(now) and not decoupled(old) else ('lr', 'weight_decay')
     put(learn, key, old, [{k: b[k] for k in kept if k in b} for b in base])
 
+# %% ../../nbs/tricks/optimizer.ipynb #bf4e1fbb
 def follow(old, now, main:dict): # main: the group of `old` for what has come meanwhile
     "Give `old` the parameters of `now`, in its groups, and its state of them alone."
     its = {p: g for g in old.param_groups for p in g['params']}
@@ -186,12 +192,14 @@ def detach(self:Optimizer, learn):
         for key in list(self.stash): self.give_back(learn, key)
     self.learn = None
 
+# %% ../../nbs/tricks/optimizer.ipynb #9878d757
 @patch
 def changed(self:Optimizer, learn, old):
     if why := self.why_not(learn): raise ValueError(why)
     numbers = any(old[k] != self.params[k] for k in ('momentum', 'smoothing', 'decay'))
     with self.whole(learn): self.adapt({key: self.wanted(learn, key) for key in 'dg'}, numbers)
 
+# %% ../../nbs/tricks/optimizer.ipynb #9642ebfc
 @patch
 def adapt(self:Optimizer,
     kinds:dict, # by 'd' or 'g', None for the one that was there
@@ -226,10 +234,12 @@ def state_dict(self:Optimizer):
 @patch
 def refit(self:Optimizer, s): self.adapt(s['kinds'])
 
+# %% ../../nbs/tricks/optimizer.ipynb #39ae4385
 @patch
 def load_state_dict(self:Optimizer, s):
     if s: self.sizes, self.loaded = dict(s['sizes']), {k: v for k, v in s.items() if torch.is_tensor(v)}
 
+# %% ../../nbs/tricks/optimizer.ipynb #c1282d53
 @patch
 def restored(self:Optimizer, learn):
     for key, opt in self.stash.items():
@@ -240,6 +250,7 @@ def restored(self:Optimizer, learn):
             if s: opt.state[p] = s
     self.loaded = {}
 
+# %% ../../nbs/tricks/optimizer.ipynb #849550a4
 def part(loaded:dict, head:str, device, fused)->dict: # fused: are single numbers on the device, too?
     "Copies of the tensors whose names begin with `head`, where the parameter is."
     def placed(v): return (v.to(device) if v.ndim or fused else v).clone()

@@ -4,24 +4,35 @@
 
 # %% ../../nbs/tricks/orthogonal.ipynb #fc5df62a
 from __future__ import annotations
+
 import torch
+
 from fastcore.basics import patch
+
 from torch import Tensor, nn
+
 from torch.nn.utils.parametrize import is_parametrized
+
 from ..engine.inside import own_parameters
+
+# %% auto #0
+__all__ = ['outs', 'rows', 'orthogonality', 'Orthogonal']
+
+# %% ../../nbs/tricks/orthogonal.ipynb #a5b4bacb
 from ..engine.layers import is_layer, raw_weight, usual
+
 from ..engine.odd_layers import resting
+
 from ..engine.still import eval_mode
+
 from ..trick import Choice, Int, Num, Trick
 
+# %% ../../nbs/tricks/orthogonal.ipynb #41c237da
 def outs(m:nn.Module)->tuple: # of a layer: units or channels that go out, groups, are inputs first in its weight?
     "How its weight falls into rows."
     if isinstance(m, nn.Linear): return m.out_features, 1, False
     if not isinstance(m, usual): return len(raw_weight(m)), 1, False
     return m.out_channels, m.groups, m.transposed
-
-# %% auto #0
-__all__ = ['outs', 'rows', 'orthogonality', 'Orthogonal']
 
 # %% ../../nbs/tricks/orthogonal.ipynb #5256c2a4
 def rows(
@@ -33,6 +44,7 @@ def rows(
     w = w.unflatten(0, (groups, -1))
     return (w.transpose(1, 2) if transposed else w).flatten(2)
 
+# %% ../../nbs/tricks/orthogonal.ipynb #ed5ddc3c
 def orthogonality(
     w:Tensor, # (groups, rows, columns)
     full:bool=False, # are the rows' lengths to be 1 as well?
@@ -86,6 +98,7 @@ def matrices(self:Orthogonal, net, rest=())->list: # of (module, groups, transpo
         if rows//groups > 1: found.setdefault(own, (m, groups, transposed))
     return list(found.values())
 
+# %% ../../nbs/tricks/orthogonal.ipynb #4fa8ea2a
 @patch
 def penalty(self:Orthogonal, net, rest=())->Tensor: # scalar, float32
     "The sum over the network's matrices."

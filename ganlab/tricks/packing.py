@@ -4,17 +4,32 @@
 
 # %% ../../nbs/tricks/packing.ipynb #42964b62
 from __future__ import annotations
+
 import torch
+
 from fastcore.basics import patch
+
 from torch import Tensor, nn
+
 from ..engine.layers import form
+
 from ..engine.rng import borrowed_rng
+
+# %% auto #0
+__all__ = ['others', 'PackSlice', 'Packing', 'whole']
+
+# %% ../../nbs/tricks/packing.ipynb #a07d4a4b
 from ..engine.sites import instead, layers
+
 from ..engine.still import eval_mode
+
 from ..engine.surgery import Grafted
+
 from ..trick import Int
+
 from .minibatch_stddev import like
 
+# %% ../../nbs/tricks/packing.ipynb #bace97ee
 def others(
     x:Tensor,    # samples (B, C, ...), or (B, ..., C)
     m:int,       # samples in a pack
@@ -23,6 +38,7 @@ def others(
     "The further samples of the pack that each sample begins."
     return torch.cat([x.roll(-j, 0) for j in range(1, m)], dim) if m > 1 else x.narrow(dim, 0, 0)
 
+# %% ../../nbs/tricks/packing.ipynb #c38a9363
 class PackSlice(nn.Module):
     "x -> gate · extra(the others of each pack); `extra` starts at zero."
     def __init__(self, site, m:int): # of the layer it stands beside
@@ -32,9 +48,6 @@ class PackSlice(nn.Module):
         nn.init.zeros_(self.extra.weight)
         self.register_buffer('gate', torch.ones(()))
     def forward(self, x): return self.gate.clone()*self.extra(others(x, self.m, -1 if self.linear else 1))
-
-# %% auto #0
-__all__ = ['others', 'PackSlice', 'Packing', 'whole']
 
 # %% ../../nbs/tricks/packing.ipynb #f85e5f48
 class Packing(Grafted):
@@ -71,6 +84,7 @@ def plan(self:Packing, learn):
                 "(other axes are folded into the batch), and packs cannot be told apart there.")
     return [(site, 'beside', lambda: PackSlice(site, self.m))]
 
+# %% ../../nbs/tricks/packing.ipynb #4c7be9a2
 def whole(learn, site)->bool:
     "Is the batch that goes into a layer of D the batch that goes into D?"
     key = 'packing', site.name

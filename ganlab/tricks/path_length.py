@@ -4,18 +4,34 @@
 
 # %% ../../nbs/tricks/path_length.ipynb #9ac11f79
 from __future__ import annotations
+
 import math, torch
+
 from functools import partial
+
 from fastcore.basics import patch
+
 from torch import Tensor
+
 from ..engine.layers import BatchNorms, first_of
+
+# %% auto #0
+__all__ = ['path_lengths', 'PathLength', 'seen_from', 'reaches']
+
+# %% ../../nbs/tricks/path_length.ipynb #50794c9d
 from ..engine.meters import no_way_back
+
 from ..engine.rng import borrowed_rng
+
 from ..engine.sites import sites
+
 from ..engine.still import held
+
 from ..engine.twice import first_line, not_twice, tried
+
 from ..trick import Int, Num, Text, Trick
 
+# %% ../../nbs/tricks/path_length.ipynb #83778fa1
 def path_lengths(
     x:Tensor, # samples (B, ...)
     w:Tensor, # the latents they were made from (B, ...), or with layers (B, layers, dim)
@@ -25,9 +41,6 @@ def path_lengths(
     "‖J_wᵀ y‖, sample by sample."
     g, = torch.autograd.grad((x*y).sum(), w, create_graph=True)
     return g.flatten(1).norm(dim=1)/(math.sqrt(w.shape[1]) if layered else 1)
-
-# %% auto #0
-__all__ = ['path_lengths', 'PathLength', 'seen_from', 'reaches']
 
 # %% ../../nbs/tricks/path_length.ipynb #60fca4e0
 class PathLength(Trick):
@@ -63,6 +76,7 @@ def seen_from(G, begins:str, z:Tensor)->tuple: # latents (B, ...) -> what a path
     finally: hook.remove()
     return seen[-1], x
 
+# %% ../../nbs/tricks/path_length.ipynb #4069056a
 @patch
 def lengths(self:PathLength, learn, z:Tensor, rng)->Tensor: # (B,)
     "The path lengths at `z`, in float32; nothing that G keeps advances."
@@ -71,6 +85,7 @@ def lengths(self:PathLength, learn, z:Tensor, rng)->Tensor: # (B,)
         y = torch.randn(x.shape, generator=rng, device=x.device)/math.sqrt(math.prod(x.shape[2:]))
         return path_lengths(x, w, y, self.begins != 'z' and w.ndim == 3)
 
+# %% ../../nbs/tricks/path_length.ipynb #84f68635
 @patch
 def g_term(self:PathLength, ctx):
     w, learn = self.weight*self.risen(ctx.step), ctx.learn
@@ -99,6 +114,7 @@ def untrainable(self:PathLength, learn)->str|None: # one sentence, or None
     if said: return not_twice('Path length', "G's gradient", 'this G does', said)
     if not moves: return "Path length: how G moves with its latents depends on none of its weights."
 
+# %% ../../nbs/tricks/path_length.ipynb #905938ae
 def reaches(y:Tensor, ps)->bool: # is it differentiable with respect to any of them?
     return any(g is not None for g in torch.autograd.grad(y, ps, allow_unused=True, retain_graph=True))
 
@@ -106,6 +122,7 @@ def reaches(y:Tensor, ps)->bool: # is it differentiable with respect to any of t
 def why_not(self:PathLength, learn):
     return tried(learn, ('path_length', self.latent), partial(self.untrainable, learn), learn.G)
 
+# %% ../../nbs/tricks/path_length.ipynb #4ebb6f15
 @patch
 def caution(self:PathLength, learn):
     name = first_of(learn.G, BatchNorms, without='ganlab_virtual_batch_norm')

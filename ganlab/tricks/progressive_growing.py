@@ -57,6 +57,7 @@ def stays_small(self:ProgressiveGrowing, learn)->str|None: # one sentence; None:
     "Why images that are larger than G's are of no use to it."
     return found if isinstance(found := ends(learn), str) else None
 
+# %% ../../nbs/tricks/progressive_growing.ipynb #86dbe148
 @patch
 def caution(self:ProgressiveGrowing, learn):
     if self.mode == 'auto' and self.what(learn) == 'capacity':
@@ -88,6 +89,7 @@ def place(self:ProgressiveGrowing, learn, kind):
     if kind == 'capacity': open_layers(learn, self.name)
     if kind == 'resolution': open_images(learn, self.name)
 
+# %% ../../nbs/tricks/progressive_growing.ipynb #4f9cf0a5
 @patch
 def parts(self:ProgressiveGrowing, learn)->list: # of (host, part)
     "What was put in, D's first."
@@ -102,6 +104,7 @@ def take_out(self:ProgressiveGrowing, learn):
             drop_forward_hooks(m, lambda h: isinstance(h, Door))
     learn.found.clear()
 
+# %% ../../nbs/tricks/progressive_growing.ipynb #b653f3bb
 @patch
 def detach(self:ProgressiveGrowing, learn):
     self.take_out(learn)
@@ -124,6 +127,7 @@ def grow(self:ProgressiveGrowing, width:int=None):
     self.widths, self.shown = [*self.widths, n], None
     self.resized(-1)
 
+# %% ../../nbs/tricks/progressive_growing.ipynb #e2a9092a
 @patch
 def shrink(self:ProgressiveGrowing):
     "Take the last stage off every part."
@@ -131,6 +135,7 @@ def shrink(self:ProgressiveGrowing):
     self.done, self.widths, self.shown = self.done[:-1], self.widths[:-1], None
     self.resized(1)
 
+# %% ../../nbs/tricks/progressive_growing.ipynb #3e3f7d04
 @patch
 def resized(self:ProgressiveGrowing, by:int): # halvings of the reals, more or fewer
     "Have all else follow the stages."
@@ -164,6 +169,7 @@ class NextStage(Change):
         super().__init__('set', trick.name, asked=learn.step)
         self.title, self.own = trick.title, True
 
+# %% ../../nbs/tricks/progressive_growing.ipynb #8e207d6d
 @patch
 def ask(self:ProgressiveGrowing, learn):
     "Have the next stage at the next boundary, if it is due, and asked for once."
@@ -171,6 +177,7 @@ def ask(self:ProgressiveGrowing, learn):
         learn.tricks.unqueue([c for c in learn.tricks.pending if isinstance(c, NextStage)])
         if self.ripe(): learn.tricks.queue([NextStage(learn, self)])
 
+# %% ../../nbs/tricks/progressive_growing.ipynb #57cd4bc6
 @patch
 def after_g(self:ProgressiveGrowing, ctx):
     if self.leaving: self.left = max(0., 1 - (self.leaving[0] + 1)/self.leaving[1])
@@ -197,6 +204,7 @@ def changed(self:ProgressiveGrowing, learn, old):
         if self.ripe(): self.grow()
     self.show()
 
+# %% ../../nbs/tricks/progressive_growing.ipynb #76607ff4
 @patch
 def refade(self:ProgressiveGrowing, old:int): # the former `fade`
     "Count the steps of each stage anew, so that α stays."
@@ -216,6 +224,7 @@ def refit(self:ProgressiveGrowing, s):
     for n in widths[len(self.widths):]: self.grow(n)
     learn.rewire()
 
+# %% ../../nbs/tricks/progressive_growing.ipynb #ddcab489
 @patch
 def load_state_dict(self:ProgressiveGrowing, s):
     if self.enabled: self.refit(s)

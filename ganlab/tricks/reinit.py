@@ -4,28 +4,40 @@
 
 # %% ../../nbs/tricks/reinit.ipynb #a8acaf53
 from __future__ import annotations
+
 import math, torch
+
 from torch import Tensor, nn
+
 from torch.nn.utils.parametrize import is_parametrized
+
 from fastcore.basics import patch
+
 from ..engine.change import Refused
+
+# %% auto #0
+__all__ = ['schemes', 'norms', 'fans', 'spread', 'fresh', 'items_of', 'root_of', 'derived', 'own_of', 'chosen', 'Reinit',
+           'as_made']
+
+# %% ../../nbs/tricks/reinit.ipynb #1c8fd6c4
 from ..engine.inside import own_parameters
+
 from ..engine.layers import StatNorms, is_layer, is_usual, raw_weight
+
 from ..engine.rng import borrowed_rng
+
 from ..engine.sites import added
+
 from ..trick import Choice, Num, Text, Trick
 
 schemes = ('normal', 'he_normal', 'he_uniform', 'xavier_normal', 'xavier_uniform', 'orthogonal')
 
+# %% ../../nbs/tricks/reinit.ipynb #b4d982cd
 norms = StatNorms, nn.LayerNorm, nn.GroupNorm
 
 def _known(m)->bool: return is_usual(m) or isinstance(m, (nn.Bilinear, *norms)) # is it PyTorch's?
 
 def _drawn(m)->bool: return is_layer(m) or isinstance(m, norms) # has it first values?
-
-# %% auto #0
-__all__ = ['schemes', 'norms', 'fans', 'spread', 'fresh', 'items_of', 'root_of', 'derived', 'own_of', 'chosen', 'Reinit',
-           'as_made']
 
 # %% ../../nbs/tricks/reinit.ipynb #c35f82a4
 def fans(layer:nn.Module, w:Tensor)->tuple: # numbers that go into one number of the output, that one of the input goes into
@@ -34,6 +46,7 @@ def fans(layer:nn.Module, w:Tensor)->tuple: # numbers that go into one number of
     a, b = w.shape[1]*k, w.shape[0]*k
     return (b//layer.groups, a) if getattr(layer, 'transposed', False) else (a, b)
 
+# %% ../../nbs/tricks/reinit.ipynb #9c7f357c
 def spread(
     layer:nn.Module, w:Tensor, # a layer, and its weight
     scheme:str,      # one of `schemes`
@@ -72,6 +85,7 @@ def items_of(which:str)->list: # such as 'D', 'G.3'
     "The nets and modules that are named."
     return ('G, D' if which == 'both' else which).replace(',', ' ').split()
 
+# %% ../../nbs/tricks/reinit.ipynb #bdc68bea
 def root_of(learn, item:str)->nn.Module|str: # the module, or a sentence
     net, _, name = item.partition('.')
     nets = dict(G=learn.G, D=learn.D)
@@ -82,6 +96,7 @@ def root_of(learn, item:str)->nn.Module|str: # the module, or a sentence
         there = ', '.join(n for n, m in nets[net].named_modules() if _drawn(m) and not added(n))
         return f"{net} has no module {name!r}; it has: {there}."
 
+# %% ../../nbs/tricks/reinit.ipynb #c084b81c
 def derived(m:nn.Module)->bool:
     "Is its weight computed from several parameters?"
     parametrised = getattr(m, 'parametrizations', {}).values()
@@ -155,6 +170,7 @@ def as_made(learn, name:str, k:str)->Tensor|None: # 'D.0', 'weight'
     w = raw_weight(m) if k == 'weight' else own_parameters(m).get(k)
     return None if w is None else w.to(learn.device)
 
+# %% ../../nbs/tricks/reinit.ipynb #5339dd27
 @patch
 @torch.no_grad()
 def draw(self:Reinit, learn):

@@ -4,9 +4,15 @@
 
 # %% ../../nbs/tricks/replay_buffer.ipynb #0bc8be8b
 from __future__ import annotations
+
 import torch
+
 from ..trick import Int, Num, Trick
 
+# %% auto #0
+__all__ = ['ReplayBuffer']
+
+# %% ../../nbs/tricks/replay_buffer.ipynb #f2336568
 class ReplayBuffer(Trick):
     "A share of D's fakes are G's of some time ago."
     name, title, number = 'replay_buffer', 'Experience replay', 46
@@ -33,6 +39,3 @@ class ReplayBuffer(Trick):
         return torch.cat([old, xf[len(old):]]) if len(old) else xf
     def state_dict(self): return {} if self.past is None else dict(past=self.past)
     def load_state_dict(self, s): self.past = s['past'].clone() if 'past' in s else None
-
-# %% auto #0
-__all__ = ['ReplayBuffer']

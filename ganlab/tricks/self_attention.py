@@ -4,14 +4,26 @@
 
 # %% ../../nbs/tricks/self_attention.ipynb #6473c281
 from __future__ import annotations
+
 import torch
+
 from torch import nn
+
 from ..engine.rng import borrowed_rng
+
 from ..engine.sites import Site, added, trace
+
 from ..engine.still import eval_mode, held
+
+# %% auto #0
+__all__ = ['Conv1x1', 'Attention', 'blocks', 'is_map', 'auto_place', 'place', 'SelfAttention']
+
+# %% ../../nbs/tricks/self_attention.ipynb #270cebd2
 from ..engine.surgery import Grafted
+
 from ..trick import Choice, Flag, Int, Text
 
+# %% ../../nbs/tricks/self_attention.ipynb #2a2a17b6
 class Conv1x1(nn.Module):
     "A 1x1 convolution of maps laid out as (B, a, N), its kernel divided by σ̂ where `spectral`."
     def __init__(self, a:int, b:int, spectral:bool): # channels in and out
@@ -31,9 +43,6 @@ class Conv1x1(nn.Module):
             u, v = self.vectors(w.detach())
             w = w/torch.dot(u, w @ v)
         return w @ x
-
-# %% auto #0
-__all__ = ['Conv1x1', 'Attention', 'blocks', 'is_map', 'auto_place', 'place', 'SelfAttention']
 
 # %% ../../nbs/tricks/self_attention.ipynb #27e05d7e
 class Attention(nn.Module):
@@ -64,6 +73,7 @@ class Attention(nn.Module):
 # %% ../../nbs/tricks/self_attention.ipynb #59261edf
 _boxes = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
+# %% ../../nbs/tricks/self_attention.ipynb #0c0bd3a8
 def blocks(
     learn,
     key:str, # 'g' or 'd'
@@ -92,6 +102,7 @@ def auto_place(learn, key:str, most:int=32*32)->Site|str: # the site, or a sente
     outer = min(d for _, d in fit)
     return max([s for s, d in fit[::-1] if d == outer], key=area)     # of equals, the last
 
+# %% ../../nbs/tricks/self_attention.ipynb #9b513fea
 def _instead(found):
     maps = [s.y for n, (s, _) in found.items() if n and len(s.y) == 3]
     return f"(its largest is {'x'.join(map(str, max(m[1:] for m in maps)))})." if maps else "to attend to: its layers give vectors."

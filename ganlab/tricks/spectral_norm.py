@@ -4,28 +4,40 @@
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #cd0101e5
 from __future__ import annotations
+
 import torch
+
 from torch import nn
+
 from fastcore.basics import patch
+
 from torch.nn.utils import parametrize
+
 from ..engine.inside import own_parameters
+
+# %% auto #0
+__all__ = ['as_matrix', 'SpectralScale', 'normable', 'out_axis', 'normed', 'foreign', 'SpectralNorm', 'kept_size', 'decayed']
+
+# %% ../../nbs/tricks/spectral_norm.ipynb #073349b1
 from ..engine.layers import is_layer, is_usual
+
 from ..engine.optimizers import scale_moments
+
 from ..engine.sites import added, instead
+
 from ..engine.still import swapped
+
 from ..trick import Choice, Int, Num, Trick
 
 _transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
+# %% ../../nbs/tricks/spectral_norm.ipynb #320347ef
 def as_matrix(
     w:torch.Tensor, # a weight
     dim:int,        # the axis that counts what comes out: 0, or 1
 )->torch.Tensor:    # (out, rest)
     "A weight as the matrix whose singular values are meant."
     return (w if dim == 0 else w.transpose(0, 1)).flatten(1)
-
-# %% auto #0
-__all__ = ['as_matrix', 'SpectralScale', 'normable', 'out_axis', 'normed', 'foreign', 'SpectralNorm', 'kept_size', 'decayed']
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #f6416880
 class SpectralScale(nn.Module):
@@ -70,13 +82,17 @@ def normable(net:nn.Module)->dict: # name -> module
     "The layers whose weight is a matrix or a kernel; not those frozen, or added by tricks (zeros, at first)."
     def own(m): return is_layer(m) and (w := own_parameters(m).get('weight')) is not None and w.requires_grad
     return {n: m for n, m in net.named_modules() if not added(n) and (normed(m) or own(m))}
+
 def out_axis(m)->int:
     "Which axis of a layer's weight counts what comes out."
     w = own_parameters(m)['weight']
     modulated = w.ndim == 5 and len(w) == 1 and not isinstance(m, nn.Conv3d)     # (1, out, in, h, w)
     return int(isinstance(m, _transposed) or modulated)
+
+# %% ../../nbs/tricks/spectral_norm.ipynb #c7286f1b
 def normed(m)->bool: # by this trick?
     return parametrize.is_parametrized(m, 'weight') and isinstance(m.parametrizations.weight[-1], SpectralScale)
+
 def foreign(m)->bool: # has it a parametrisation of its own?
     return (parametrize.is_parametrized(m) and not normed(m)) or hasattr(m, 'weight_u') or hasattr(m, 'weight_g')
 
@@ -113,11 +129,13 @@ def why_not(self:SpectralNorm, learn):
             return (f"Spectral norm: {which} has no linear or convolutional layer that owns its weight "
                     f"and is not frozen{instead(learn, which.lower())}.")
 
+# %% ../../nbs/tricks/spectral_norm.ipynb #5ef094fd
 @patch
 def caution(self:SpectralNorm, learn):
     said = (self.warned(learn, 'D' if net is learn.D else 'G', net) for net in self.nets(learn))
     return next((o for o in said if o), None)
 
+# %% ../../nbs/tricks/spectral_norm.ipynb #65fb837f
 @patch
 def warned(self:SpectralNorm, learn, which:str, net)->str|None:
     "What to know before one network is normalised: the first that holds."
@@ -155,6 +173,7 @@ def attach(self:SpectralNorm, learn, undo):
             parametrize.register_parametrization(m, 'weight', p, unsafe=True)
     self.anneal(learn)
 
+# %% ../../nbs/tricks/spectral_norm.ipynb #a45862d3
 @patch
 def detach(self:SpectralNorm, learn):
     for net, opt in ((learn.D, learn.opt_d), (learn.G, learn.opt_g)):
@@ -186,6 +205,7 @@ def at_target(self:SpectralNorm, net)->dict: # weights by name
         ends[id(m.weight)] = m.weight*self.scale/sigma
     return {n: ends[id(p)] for n, p in net.named_parameters() if id(p) in ends}
 
+# %% ../../nbs/tricks/spectral_norm.ipynb #ceadc0f0
 @patch
 @torch.no_grad()
 def measured(self:SpectralNorm, learn, net)->str|None: # one sentence; None: all layers are PyTorch's
@@ -213,11 +233,14 @@ def anneal(self:SpectralNorm, learn):
     t = min(1., self.done/self.soft_start) if self.soft_start else 1.
     for p in self.layers(learn):
         p.kappa.copy_(torch.full_like(p.first, self.scale) if p.free else p.first**(1 - t)*self.scale**t)
+
 @patch
 def after_d(self:SpectralNorm, ctx):
     if self.soft_start and self.done <= self.soft_start:
         self.done += 1
         self.anneal(ctx.learn)
+
+# %% ../../nbs/tricks/spectral_norm.ipynb #e39de99e
 @patch
 def changed(self:SpectralNorm, learn, old):
     if old['net'] != self.net: raise ValueError("spectral_norm: net cannot change while it is on; turn it off first")
@@ -227,6 +250,8 @@ def changed(self:SpectralNorm, learn, old):
             if not p.free: p.first.copy_(p.kappa)
         self.done = 0
     self.anneal(learn)
+
+# %% ../../nbs/tricks/spectral_norm.ipynb #18ff6e09
 @patch
 def restored(self:SpectralNorm, learn):
     for p in self.layers(learn):

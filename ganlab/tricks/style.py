@@ -65,6 +65,7 @@ def layers(self:Style, learn)->list: # of (site, is it the last?)
     out = [(s, s is found[-1]) for s in found[1:] if not {id(p) for p in s.module.parameters()} & shared and s.name not in deaf and _fits(s)]
     return [(s, last) for s, last in out if self.modulation or (self.demodulation or self.noise) and not last]
 
+# %% ../../nbs/tricks/style.ipynb #72a8ad11
 def normalised(names:list)->str: # '', or what to add to a refusal
     more = f' and {len(names) - 1} more' if names[1:] else ''
     return f'; G.{names[0]}{more} divide their weight by its size (tried: doubled)' if names else ''
@@ -90,6 +91,7 @@ def attach(self:Style, learn, undo):
     G.register_forward_pre_hook(AtG(home.name, 'begin'))
     G.register_forward_hook(AtG(home.name, 'end'), always_call=True)
 
+# %% ../../nbs/tricks/style.ipynb #92c39ecb
 @patch
 def take_out(self:Style, G):
     "Everything of it, from G or a copy of G."
@@ -125,6 +127,7 @@ def steer(self:Style, net:nn.Module, truncation:float=1., mix=None, places=()): 
     try: yield
     finally: m.steering = None
 
+# %% ../../nbs/tricks/style.ipynb #73e41a03
 @patch
 def places(self:Style)->list: # names, 'input' first
     "Where a style enters, in the order of the forward pass."
@@ -159,6 +162,7 @@ def _psi(v):
     if isinstance(v, bool) or not isinstance(v, (int, float)) or not math.isfinite(v): raise ValueError(f"truncation={v!r}; need a number: 1 leaves w as it is, 0.7 is common, 0 gives the mean")
     return v
 
+# %% ../../nbs/tricks/style.ipynb #9d2ab643
 @patch
 def chosen(self:Style, layers, mixing:bool)->list: # numbers of places
     "The places that `layers` means."

@@ -4,10 +4,17 @@
 
 # %% ../../nbs/tricks/top_k.ipynb #140842a6
 from __future__ import annotations
+
 import torch
+
 from ..losses import loss_title
+
 from ..trick import Num, Trick
 
+# %% auto #0
+__all__ = ['TopK']
+
+# %% ../../nbs/tricks/top_k.ipynb #d7bbb215
 class TopK(Trick):
     "G learns from the samples that score best."
     name, title, number = 'top_k', 'Top-k', 39
@@ -29,6 +36,3 @@ class TopK(Trick):
         "How many samples are kept."
         return max(1, round(n*max(self.share, self.gamma**epochs)))
     def scores(self, l, ctx): return l.topk(self.k(len(l), (ctx.step - self.since)//ctx.learn.steps_per_epoch)).values
-
-# %% auto #0
-__all__ = ['TopK']

@@ -4,8 +4,13 @@
 
 # %% ../../nbs/tricks/ttur.ipynb #1bee17cf
 from __future__ import annotations
+
 from ..trick import Num, Trick
 
+# %% auto #0
+__all__ = ['TTUR']
+
+# %% ../../nbs/tricks/ttur.ipynb #ea1514f1
 class TTUR(Trick):
     "D and G learn at rates of their own."
     name, title, number, pinned = 'ttur', 'TTUR', 17, True
@@ -25,6 +30,3 @@ class TTUR(Trick):
     def factors(self, step, base): return dict(lr_d=self.lr_d/base['lr_d'] if base['lr_d'] else 1., lr_g=self.lr_g/base['lr_g'] if base['lr_g'] else 1.)
     def why_not(self, learn):
         if not (learn.rates.lr('d') and learn.rates.lr('g')): return "TTUR scales two rates, and one of yours is 0."
-
-# %% auto #0
-__all__ = ['TTUR']

@@ -30,6 +30,7 @@ def rule_of(opt): # a function (w, g, state, options) -> (w, state); None: it ha
 
 sgd, plain = optimizers['sgd'].update, dict(weight_decay=0, momentum=0)     # a gradient step, and its options
 
+# %% ../../nbs/tricks/unrolled.ipynb #7889b979
 def look_ahead(
     loss,          # weights by name -> scalar
     ws:dict,       # weights to begin with, by name; they require grad
@@ -100,6 +101,7 @@ def lost_d(self:Unrolled, ctx): # weights of D by name -> scalar
             return learn.summed(learn.loss_now.d_loss(c.l_real, c.l_fake), c)
     return loss
 
+# %% ../../nbs/tricks/unrolled.ipynb #1475e9d2
 @patch
 def unroll(self:Unrolled, ctx)->dict: # D's weights by name
     "D's weights `steps` updates ahead."
@@ -130,6 +132,7 @@ def step_reaches(
     *reached, _ = torch.autograd.grad(end, [*own.values(), x], allow_unused=True, retain_graph=True)
     return end, reached
 
+# %% ../../nbs/tricks/unrolled.ipynb #2b033b20
 @contextmanager
 def unasked(net, asked:list): # asked: [bool], is the network being run on purpose? -> list, True for each layer that ran unasked
     "Within the block it is noted whether a layer is run that nobody asked, as one is that checkpoints its activations."
@@ -143,8 +146,10 @@ def unasked(net, asked:list): # asked: [bool], is the network being run on purpo
 # %% ../../nbs/tricks/unrolled.ipynb #dd1e3195
 checkpoints = ("Unrolling lends D other weights for a while, and a D that checkpoints its activations asks for them again "
                "when they are gone; do without torch.utils.checkpoint in D.")
+
 own_weights = "Unrolling lends D other weights for a while, and D computes with its own D.{} all the same."
 
+# %% ../../nbs/tricks/unrolled.ipynb #f2040615
 def not_unrolled(learn, first_order:bool)->str|None: # one sentence, or None
     "Why D cannot be unrolled, if it cannot: found by trying."
     D, asked = learn.D, [False]

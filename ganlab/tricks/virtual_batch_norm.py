@@ -49,6 +49,7 @@ def of_batch(self:ReferenceNorm, mean, var): # of samples (n, C) -> of the batch
     self.stats = mean.mean(0, keepdim=True), var.mean(0, keepdim=True) + mean.var(0, correction=0, keepdim=True)
     return self.stats
 
+# %% ../../nbs/tricks/virtual_batch_norm.ipynb #bec8d681
 @patch
 def of_each(self:ReferenceNorm, mean, var): # (B, C)
     "Each sample's statistics, pooled with the reference's."
@@ -108,6 +109,7 @@ def plan(self:VirtualBatchNorm, learn):
         places += [(s, 'around', partial(ReferenceNorm, s.module, self.size(learn, key), learn.device)) for s in found]
     return places
 
+# %% ../../nbs/tricks/virtual_batch_norm.ipynb #cbbdb7e1
 def norms_of(learn, key:str)->list|str: # sites, or a sentence
     "The BatchNorms of G or D."
     net = learn.G if key == 'g' else learn.D
@@ -134,6 +136,7 @@ def attach(self:VirtualBatchNorm, learn, undo):
         self.handles.append(net.register_forward_hook(Ahead(self.name), always_call=True))
     if not self.over: self.blend(learn, lambda gate: gate.fill_(1.))
 
+# %% ../../nbs/tricks/virtual_batch_norm.ipynb #388e4a1f
 @patch
 def reference(self:VirtualBatchNorm, learn, key:str)->torch.Tensor:
     "The batch that goes ahead: latents for G, reals for D."
@@ -145,6 +148,7 @@ def reference(self:VirtualBatchNorm, learn, key:str)->torch.Tensor:
 def blend(self:VirtualBatchNorm, learn, move): # move: what to do to each gate
     for p in self.parts(learn): move(p.gate)
 
+# %% ../../nbs/tricks/virtual_batch_norm.ipynb #1fa499cd
 @patch
 def after_g(self:VirtualBatchNorm, ctx):
     if self.leaving:

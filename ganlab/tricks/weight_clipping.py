@@ -55,6 +55,7 @@ def bound(self:WeightClipping)->float:
     t = min(1., self.done/self.soft_start) if self.soft_start else 1.
     return self.first**(1 - t)*self.c**t if self.first > self.c else self.c
 
+# %% ../../nbs/tricks/weight_clipping.ipynb #78d1b535
 @patch
 def begin(self:WeightClipping, learn):
     self.first, self.done = max((p.detach().abs().max().item() for p in self.weights(learn)), default=0.), 0
@@ -69,6 +70,7 @@ def clip(self:WeightClipping, learn):
 def computed(m)->bool: # is its weight?
     return parametrize.is_parametrized(m) or hasattr(m, 'weight_g') or hasattr(m, 'weight_u')
 
+# %% ../../nbs/tricks/weight_clipping.ipynb #899774fa
 @patch
 def why_not(self:WeightClipping, learn):
     if other := next((t for t in learn.tricks.enabled if t.lipschitz and t is not self), None):
@@ -84,6 +86,7 @@ def why_not(self:WeightClipping, learn):
         return (f"Weight clipping: the size of D.{deaf[0]}'s weight makes no difference to D's scores "
                 "(tried: doubled), so that clipping it does not bound D's slope.")
 
+# %% ../../nbs/tricks/weight_clipping.ipynb #9f89eb9e
 @patch
 def caution(self:WeightClipping, learn):
     norm, said = next((n for n, m in learn.D.named_modules() if isinstance(m, StatNorms) and m.affine), None), []

@@ -4,11 +4,19 @@
 
 # %% ../../nbs/tricks/wgan_gp.ipynb #3578ee6d
 from __future__ import annotations
+
 from ..losses import losses, sees_level
+
 from ..engine.level import level_bias, recentre
+
 from ..trick import Choice, Flag, Int, Num, Trick
+
 from .gradient_penalty import mixes_samples, slope_penalty, twice_differentiable, where
 
+# %% auto #0
+__all__ = ['LevelFree', 'WGANGP']
+
+# %% ../../nbs/tricks/wgan_gp.ipynb #b0360686
 class LevelFree(Trick):
     "A trick that owns the loss, and whose loss does not see D's level; it is taken off on leaving for one that does."
     owns, order = ('loss',), -1     # first: what modifies a loss modifies the owner's
@@ -21,9 +29,6 @@ class LevelFree(Trick):
         return ' '.join(s for s in (mixes_samples(learn), level and stays) if s) or None
     def detach(self, learn):
         if self.recentre and learn.step > self.since and sees_level(learn.tricks.loss(without=self), learn.bs, learn.device): recentre(learn)
-
-# %% auto #0
-__all__ = ['LevelFree', 'WGANGP']
 
 # %% ../../nbs/tricks/wgan_gp.ipynb #9be92a10
 class WGANGP(LevelFree):
