@@ -184,8 +184,8 @@ def _is_code(o)->bool: return callable(o) or hasattr(o, '__func__') or isinstanc
 
 def _parts(o)->list: # of what has no code of its own
     "A class's functions, a property's, or the class of an object that can be called."
-    if isinstance(o, type): return [f for c in o.__mro__ if not _foreign(c) for f in vars(c).values() if _is_code(f)]
-    if isinstance(o, property): return [f for f in (o.fget, o.fset) if f]
+    if isinstance(o, type): return [f for c in o.__mro__ for f in vars(c).values() if _is_code(f) and not _foreign(c)]
+    if isinstance(o, property): return [*filter(None, (o.fget, o.fset))]
     known = isinstance(o, (nn.Module, types.BuiltinFunctionType))
     return [type(o)] if callable(o) and not known else []
 

@@ -42,12 +42,16 @@ def _steerer(self:Looking, how:dict): # a trick
     if t is None:
         who = ' or '.join(t.name for t in able) or 'a trick that steers samples'
         raise ValueError(f"sample({', '.join(how)}) needs {who}; turn it on first")
-    known = [p for p in signature(t.sample).parameters if p not in ('learn', 'n', 'z', 'net')]
-    if k := next((k for k in how if k not in known), None):
-        have = f"{', '.join(known)}.{nearest(k, known)}"
-        raise ValueError(f"sample has no parameter {k!r}; with {t.name} on it has: {have}")
+    _check_steering(t, how)
     return t
 
+def _check_steering(t, how):
+    known = [p for p in signature(t.sample).parameters if p not in ('learn', 'n', 'z', 'net')]
+    for k in [k for k in how if k not in known]:
+        have = f"{', '.join(known)}.{nearest(k, known)}"
+        raise ValueError(f"sample has no parameter {k!r}; with {t.name} on it has: {have}")
+
+# %% ../../nbs/engine/looking.ipynb #ab3710f5
 @patch
 def sample(self:Looking,
     n:int=64,    # how many

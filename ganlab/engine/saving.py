@@ -41,6 +41,7 @@ def _about(self:Saving, with_opt)->dict: # texts
 @patch
 def _optimizers(self:Saving)->list: return [type(o).__name__ for o in (self.opt_d, self.opt_g)] # their classes
 
+# %% ../../nbs/engine/saving.ipynb #f5ca1c70
 @patch
 def save(self:Saving,
     file, # the name of a file in `path/models`, without its suffix
@@ -77,6 +78,7 @@ def _read(file)->tuple: # {name: tensor}, {key: text}
     except SafetensorError as e:
         raise ValueError(f"{file} is not a whole safetensors file ({e}); save it again") from None
 
+# %% ../../nbs/engine/saving.ipynb #eaf114ca
 @patch
 def load(self:Saving, file, with_opt:bool=True, **kwargs):
     """Read what `save` wrote into the networks.

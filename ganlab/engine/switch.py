@@ -40,18 +40,20 @@ class Tricks(Applying, Queue, Mapping):
     def enabled(self)->list: return [t for t in self._tricks.values() if t.enabled]
     def __repr__(self): return '\n'.join(map(repr, self._tricks.values()))
 
-    def add(self, cls)->Trick: # a `Trick` subclass or instance, written outside the package
-        "Make a trick of the user's own switchable here."
-        t = cls() if isinstance(cls, type) else cls
-        if not isinstance(t, Trick) or not t.name:
-            raise TypeError(f"{cls!r} is not a trick; need a subclass of Trick with a name")
-        if self._tricks.get(t.name, t).enabled: raise ValueError(f"{t.name} is on; turn it off before replacing it")
-        asks_first(type(t))
-        self._tricks[t.name] = t
-        try: self.given[t.name] = cls if isinstance(cls, type) else deepcopy(t)
-        except Exception: self.given[t.name] = type(t)
-        self._tricks = dict(sorted(self._tricks.items(), key=lambda o: (o[1].number, o[0])))
-        return t
+# %% ../../nbs/engine/switch.ipynb #b26f5ed9
+@patch
+def add(self:Tricks, cls)->Trick: # a `Trick` subclass or instance, written outside the package
+    "Make a trick of the user's own switchable here."
+    t = cls() if isinstance(cls, type) else cls
+    if not isinstance(t, Trick) or not t.name:
+        raise TypeError(f"{cls!r} is not a trick; need a subclass of Trick with a name")
+    if self._tricks.get(t.name, t).enabled: raise ValueError(f"{t.name} is on; turn it off before replacing it")
+    asks_first(type(t))
+    self._tricks[t.name] = t
+    try: self.given[t.name] = cls if isinstance(cls, type) else deepcopy(t)
+    except Exception: self.given[t.name] = type(t)
+    self._tricks = dict(sorted(self._tricks.items(), key=lambda o: (o[1].number, o[0])))
+    return t
 
 # %% ../../nbs/engine/switch.ipynb #ac27c790
 late(Tricks, {'presets': 'preset presets'})
