@@ -6,7 +6,6 @@
 from __future__ import annotations
 import json, os
 from fastcore.basics import patch
-import torch
 from ..base.files import may_write, placed
 from ..base.interrupt import unbroken
 from .rollback import all_or_nothing
