@@ -47,7 +47,7 @@ def _pending(self:Change):
 @patch
 def _origin(self:Change):
     self.together = (self,)            # the changes that stand or fall with it
-    self.recipe = None                 # the title of the preset that it is part of
+    self.recipe = self.preset = None   # title and name of the preset that it is part of
     self.own = False                   # did a trick ask for it by itself?
     self.id, self.first = None, None   # its number in a run's record; of the first of those that were asked together
     self.again = None                  # the run that it is made again from
