@@ -149,15 +149,23 @@ def _schedule(rates_file:str)->list: # of lines
     return ['', "# what a scheduler did to both rates, from step to step", f"rates = {{int(s): v for s, v in {read}}}",
             'def schedule(learn): learn.rates.mult = rates.get(learn.step, learn.rates.mult)', '']
 
+# %% ../../nbs/travel/script.ipynb #87f2f673
+def _of_preset(c, before)->list: # of lines
+    "Above the first change of a preset: which one it is."
+    if not c.preset or before and (before.preset, before.step) == (c.preset, c.step): return []
+    return [f'# the preset {one_line(c.preset)}']
+
 # %% ../../nbs/travel/script.ipynb #7d45a148
 def _story(run, path, changes, mults)->list: # of lines
     "From the first step to the last."
     out, at, steps = _schedule(path.with_suffix('.rates.json').name) if mults else [], 0, run.step
+    before = None
     train = lambda n: f"learn.fit_steps({n}{', gate=schedule' if mults else ''}, progress=False)"
     for c in changes:
         if c.step > at: out.append(train(c.step - at))
         at = max(at, c.step)
-        out.append(_line(c, path.stem))
+        out += [*_of_preset(c, before), _line(c, path.stem)]
+        before = c
     if steps > at: out.append(train(steps - at))
     out.append('print(learn.state_hash())')
     if known := run.hash_at(steps):
