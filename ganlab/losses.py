@@ -11,7 +11,6 @@ __all__ = ['losses', 'built_in', 'bce_real', 'bce_fake', 'entropy', 'Minimax', '
 import math
 from dataclasses import dataclass
 from difflib import get_close_matches
-import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 from .loss import (Loss, by_key, find_loss, has_targets, loss_key, loss_name, loss_title, other_targets, scores_of,
