@@ -33,7 +33,7 @@ from .engine.rows import Rows, columns
 from .engine.saving import Saving
 from .engine.state import Known, Plan, State, Wiring, Written, passes_on
 from .engine.switch import Tricks
-from .losses import get_loss, loss_key, loss_name as named
+from .losses import get_loss, loss_key, loss_name as named, uses_real
 from .trick import Ctx
 
 # %% auto #0
@@ -304,7 +304,7 @@ def g_gradient(self:GANLearner, c):
         with self.autocast():
             if c.xf is None: c.xf = self.G(c.z)                       # a half step of G draws its own
             c.l_fake = self.d_scores(c.xf, 'fake', c)
-            if getattr(self.loss_now, 'g_uses_real', True):
+            if uses_real(self.loss_now):
                 with torch.no_grad(): c.l_real = self.d_scores(c.x, 'real', c)
             c.l_fake = self.chosen(c.l_fake, c)
             loss = self.summed(self.loss_now.g_loss(c.l_fake, c.l_real), c)

@@ -12,7 +12,7 @@ from .recovery import StepError
 from .state import Plan
 from .level import recentre
 from .change import Change
-from ..losses import get_loss, loss_key, loss_name, loss_title, scores_of, sees_level
+from ..losses import free_name, get_loss, loss_key, loss_name, loss_title, losses, scores_of, sees_level
 
 # %% auto #0
 __all__ = ['Boundary']
@@ -120,11 +120,26 @@ def set_loss(self:Boundary, loss, at:int=None)->Change:
 @patch
 def loss_change(self:Boundary, loss, at:int=None)->Change: # not asked for yet
     loss = get_loss(loss, self.known_losses.values())
-    self.known_losses.pop(loss_key(loss), None)       # the last of a name is the one that the name means
-    self.known_losses[loss_key(loss)] = loss
+    self.knows_loss(loss)
     c = Change('loss', loss_name(loss), {}, at)
     c.title, c.loss = loss_title(loss), loss
     return c
+
+# %% ../../nbs/engine/boundary.ipynb #e964e8cb
+@patch
+def add_loss(self:Boundary,
+    loss, # an object with d_loss(l_real, l_fake) and g_loss(l_fake, l_real)
+): # the loss
+    "Make a loss of the user's own known here by its name."
+    free_name(loss, losses)
+    self.knows_loss(loss)
+    return loss
+
+@patch
+def knows_loss(self:Boundary, loss):
+    "Note a loss by its key; the last of a name is the one that the name means."
+    self.known_losses.pop(loss_key(loss), None)
+    self.known_losses[loss_key(loss)] = loss
 
 # %% ../../nbs/engine/boundary.ipynb #4c139236
 @patch

@@ -13,6 +13,7 @@ from ..engine.layers import first_of
 from ..engine.meters import input_grads
 from ..engine.still import held
 from ..engine.twice import twice_differentiable
+from ..losses import has_targets
 from ..trick import Choice, Int, Num, Trick
 
 # %% auto #0
@@ -96,6 +97,6 @@ class GradientPenalty(Trick):
 @patch
 def caution(self:GradientPenalty, learn):
     said = [mixes_samples(learn)]
-    if self.asked and hasattr(learn.tricks.loss(), 'with_targets'):
+    if self.asked and has_targets(learn.tricks.loss()):
         said.append("At this loss's optimum D is flat, and center 1 asks for a slope of 1.")
     return ' '.join(filter(None, said)) or None
