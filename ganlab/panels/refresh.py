@@ -110,7 +110,7 @@ def numbers(self:Screen)->dict: # nothing more to show
     return {}
 
 @patch
-def curves(self:Screen)->dict: return dict(curves=self.taken.curves())
+def curves(self:Screen)->dict: return dict(curves=self.taken.curves(), measures=self.taken.measures())
 
 @patch
 def strip(self:Screen)->dict: return dict(timeline=self.taken.timeline(self.family))
