@@ -12,7 +12,7 @@ from fastcore.basics import patch
 from safetensors.torch import save_file
 from ..base.files import may_write, placed
 from ..data import digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls
-from ..losses import losses
+from ..losses import built_in
 from ..nets import dcgan, mlp, relu_mlp, resnet
 from ..record.packing import RunError
 from ..record.run import Run
@@ -88,7 +88,7 @@ def _going_over(c)->str:
     "To another loss; of one that is none of ganlab's, a run's folder has no more than the name."
     if c.loss is not None and c.loss.__class__.__module__ != 'ganlab.losses':
         return f'learn.set_loss({c.loss.__class__.__name__}(...))      # a loss of your own: fill in'
-    if c.name in losses: return f'learn.set_loss({c.name!r})'
+    if c.name in built_in: return f'learn.set_loss({c.name!r})'
     return f'learn.set_loss(...)      # a loss of your own, {one_line(c.name)}: fill in'
 
 # %% ../../nbs/travel/script.ipynb #9ae7d4c1

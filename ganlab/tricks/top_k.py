@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from ..losses import loss_title
+from ..losses import loss_title, uses_real
 
 from ..trick import Num, Trick
 
@@ -28,7 +28,7 @@ class TopK(Trick):
 
     def why_not(self, learn):
         loss = learn.tricks.loss()
-        if getattr(loss, 'g_uses_real', True): return f"Top-k leaves fakes out of G's loss, and the {loss_title(loss)} loss compares each with a real (g_uses_real)."
+        if uses_real(loss): return f"Top-k leaves fakes out of G's loss, and the {loss_title(loss)} loss compares each with a real (g_uses_real)."
     def caution(self, learn):
         l = torch.zeros(learn.bs, device=learn.device, requires_grad=True)
         if not learn.tricks.loss().g_loss(l, None).requires_grad: return "G's loss does not look at D's scores as things stand, so that Top-k has nothing to choose."
