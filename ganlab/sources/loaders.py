@@ -11,13 +11,11 @@ from torch import Tensor
 from torch.utils.data import SequentialSampler
 from fastcore.basics import patch
 from fastai.data.load import DataLoader as FastaiDataLoader
+from ..engine.inside import writes
 from ..engine.rng import Streams
 from .checks import check_range
 from .numbered import Source
 from .walks import Walk
-
-# %% ../../nbs/sources/loaders.ipynb #4dda01a1
-def _version(x:Tensor)->int: return x._version # grows with each write into it
 
 # %% ../../nbs/sources/loaders.ipynb #7be2eb2e
 class KeptBatches:
@@ -32,7 +30,7 @@ class KeptBatches:
     )->Tensor|None: # None where it is not kept, or not as it was
         "A batch that is kept."
         x, version = self._kept.get(i, (None, 0))
-        return x if x is not None and _version(x) == version else None
+        return x if x is not None and writes(x) == version else None
 
 # %% ../../nbs/sources/loaders.ipynb #1da6a958
 @patch
@@ -44,7 +42,7 @@ def put(self:KeptBatches,
     "Keep a batch, and forget the oldest ones where they are too many."
     self.forget(i)
     if x.is_inference(): return
-    self._kept[i] = x, _version(x)
+    self._kept[i] = x, writes(x)
     self.size += x.nbytes
     while len(self._kept) > 1 and (self.size > room or len(self._kept) > self.most):
         self.forget(next(iter(self._kept)))

@@ -7,7 +7,8 @@ from __future__ import annotations
 import torch
 from fastcore.basics import patch
 from ..data import Source
-from ..engine.layers import BatchNorms, first_of
+from ..engine.inside import AnyBatchNorm
+from ..engine.layers import first_of
 from ..trick import Choice, Int, Trick
 
 # %% auto #0
@@ -67,7 +68,7 @@ def why_not(self:BatchSize, learn):
     if src.n is not None and self.bs > src.n:
         return f"Batch size: bs={self.bs}, but the data has {src.n} samples to train on."
     if self.bs > 1: return None
-    norms = filter(None, (first_of(net, BatchNorms) for net in (learn.G, learn.D)))
+    norms = filter(None, (first_of(net, AnyBatchNorm) for net in (learn.G, learn.D)))
     if name := next(norms, None): return f"Batch size: the BatchNorm {name} needs more than one sample."
 
 # %% ../../nbs/tricks/batch_size.ipynb #1e6e0838

@@ -20,9 +20,9 @@ __all__ = ['schemes', 'norms', 'fans', 'spread', 'fresh', 'items_of', 'root_of',
            'as_made']
 
 # %% ../../nbs/tricks/reinit.ipynb #1c8fd6c4
-from ..engine.inside import own_parameters
+from ..engine.inside import AnyNorm, own_parameters
 
-from ..engine.layers import StatNorms, is_layer, is_usual, raw_weight
+from ..engine.layers import is_layer, is_usual, raw_weight
 
 from ..engine.rng import borrowed_rng
 
@@ -33,7 +33,7 @@ from ..trick import Choice, Num, Text, Trick
 schemes = ('normal', 'he_normal', 'he_uniform', 'xavier_normal', 'xavier_uniform', 'orthogonal')
 
 # %% ../../nbs/tricks/reinit.ipynb #b4d982cd
-norms = StatNorms, nn.LayerNorm, nn.GroupNorm
+norms = AnyNorm, nn.LayerNorm, nn.GroupNorm
 
 def _known(m)->bool: return is_usual(m) or isinstance(m, (nn.Bilinear, *norms)) # is it PyTorch's?
 

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from ..engine.change import Refused
-from ..engine.inside import drop_forward_hooks
-from ..engine.layers import BatchNorms, first_of, raw_weight, usual
+from ..engine.inside import AnyBatchNorm, drop_forward_hooks
+from ..engine.layers import first_of, raw_weight, usual
 from ..engine.odd_layers import unheard
 from ..engine.rng import borrowed_rng
 from ..engine.sites import instead, layers, sites
@@ -51,7 +51,7 @@ class Style(Grafted):
             only = 'turn modulation, demodulation, noise and mixing off, and the mapping alone remains.'
             return f'Style: {between} G has none with a weight of its own that is used once and not frozen{what}; {only}'
     def caution(self, learn):
-        if first_of(learn.G, BatchNorms) is not None:
+        if first_of(learn.G, AnyBatchNorm) is not None:
             return 'BatchNorm in G takes away what the styles of a batch have in common.'
 
 # %% ../../nbs/tricks/style.ipynb #d1a6e056

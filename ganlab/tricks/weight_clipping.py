@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from fastcore.basics import patch
 from torch.nn.utils import parametrize
-from ..engine.layers import StatNorms
+from ..engine.inside import AnyNorm
 from ..engine.odd_layers import unheard
 from ..trick import Flag, Int, Num, Trick
 
@@ -89,7 +89,7 @@ def why_not(self:WeightClipping, learn):
 # %% ../../nbs/tricks/weight_clipping.ipynb #9f89eb9e
 @patch
 def caution(self:WeightClipping, learn):
-    norm, said = next((n for n, m in learn.D.named_modules() if isinstance(m, StatNorms) and m.affine), None), []
+    norm, said = next((n for n, m in learn.D.named_modules() if isinstance(m, AnyNorm) and m.affine), None), []
     if getattr(learn.tricks.loss(), 'name', '') != 'wasserstein':
         said.append("It is made for the Wasserstein loss: learn.set_loss('wasserstein'), which no other trick may own.")
     if self.biases and norm is not None:
