@@ -35,6 +35,9 @@ def test_levels_sum_up():
     for at in ((3, 5, 8), (3, 4, 5, 6, 7, 8, 50), (8,), (4, 30)):
         levels = [spent(n) - spent(m) for n, m in zip(at, (0, *at))]
         assert min(levels) > 0 and sum(levels) == pytest.approx(spent(at[-1])) and sum(levels) < .03
+        g = np.random.default_rng(0)
+        looks = [look(*g.normal(size=(2, n)), before=m) for n, m in zip(at, (0, *at))]
+        assert [l.level for l in looks] == pytest.approx(levels), 'a look has what the looks before it have left'
 
 ONES, GOOD = [1.02, .98, 1., 1.05, .95, 1.01, .99, 1.03], [.3, .31, .29, .32, .28, .33, .27, .35]
 

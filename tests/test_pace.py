@@ -106,7 +106,7 @@ def test_a_budget_is_kept(share):
             with pace.spend(): now.takes(.08); n += 1           # of which .04 s on the CPU
     assert .8*share <= n*.04/200 <= share + .04/200
 
-@pytest.mark.parametrize('dear', ['numbers', 'curves', 'strip', 'picture', 'closeup'])
+@pytest.mark.parametrize('dear', ['curves', 'picture', 'closeup'])
 def test_what_a_part_takes_from_outside(dear):
     "Counted where it is drawn, not where it is noted: .05 s every two seconds at most, and of a picture every .8"
     learn, cost = ring(), .05

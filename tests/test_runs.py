@@ -194,7 +194,7 @@ def test_a_fork_knows_nothing_of_what_came_after(tmp_path):
     for step in (7, 12):
         fork = learn.fork(step)
         with Run.open(fork.run.folder) as run: assert (run.step, len(run.scalars()), run.changes) == (step, step, [])
-        assert len(fork.history) == fork.step == step
+        assert len(fork.history) == fork.step == step and fork.run.branches() == []
         fork.run.close()
 
 def test_ghosts_stay(tmp_path):
