@@ -198,9 +198,9 @@ MUTANTS = [Mutant(*row) for row in (
     ('each pair has the same batches', 'judge/sibling', "'seed': seed}", "'seed': learn.made['seed']}", 'test_compare::test_siblings_of_other_seeds'),
     ('the beginning counts', 'judge/arm', 'curve[at > steps/2]', 'curve[at > 0]', 'nb:judge/arm test_compare::test_rows'),
     ('the nearest is not kept', 'judge/nearest', '< self.distance**2:', '< self.distance:',
-     'test_closeup::test_a_search_in_parts'),
+     'test_closeup::test_nearer_than_what_was_found'),
     ('A and B exchanged', 'compare', '(other, one) if b_first else (one, other)', '(one, other) if b_first else (other, one)',
-     'test_compare::test_a_change_that_saves'),
+     'test_compare::test_the_arms_take_turns'),
     ('B is always first', 'compare', 'b_first = k % 2 == 0', 'b_first = True', 'test_compare::test_the_arms_take_turns'),
 
     # the panel
@@ -215,7 +215,7 @@ MUTANTS = [Mutant(*row) for row in (
     ('an old error stays', 'panels/machine', "self.error = error if self.state == 'error' else None",
      'self.error = error or self.error', 'test_machine'),
     ('reasons are not asked again', 'panels/reasons', 'if self._found is not self.learn.found: self.forget()', 'pass',
-     'test_refusals::test_reasons_are_asked_anew_at_one_boundary'),
+     'test_pace::test_questions_are_asked_anew_of_other_networks'),
     ('a half step is a whole one', 'panels/trainer', "if phase != 'both': learn.half_step(phase)", 'pass',
      'test_machine::test_half_steps_of_the_panel'),
     ('pictures that nobody sees', 'panels/state', 'return self._seen >= self.frame - 1', 'return True', 'nb:panels/state'),

@@ -160,13 +160,13 @@ def test_siblings_of_other_seeds():
         assert not torch.equal(x.x, y.x) and not torch.equal(x.z, y.z)
 
 def test_the_arms_take_turns():
-    "B is trained first in every other pair, so that a machine that grows warm favours neither"
-    learn, at, made = make_learner(), [0], []
-    def change(fork): made.append(at[0])
+    "B is trained first in every other pair, so that a machine that grows warm favours neither; A is without the change, and B with it"
+    learn, at, made, changed = make_learner(), [0], [], []
+    def change(fork): made.append(at[0]); changed.append(fork)
     def ticked(done, total): at[0] = done + 1
     learn.fit_steps(1, progress=False)
-    quick(learn, change=change, seeds=3, callback=ticked)
-    assert made == [0, 12, 16]
+    c = quick(learn, change=change, seeds=3, callback=ticked, metric=lambda fork: float(fork in changed))
+    assert made == [0, 12, 16] and [(a.values['metric'], b.values['metric']) for a, b in c.pairs] == [(0., 1.)]*3
 
 @pytest.mark.parametrize('kind', STRANGERS)
 def test_strangers(kind):
