@@ -103,16 +103,20 @@ class DualDiscriminator(Trick):
     owns = property(lambda self: ('loss',) if self.mode == 'd2gan' else ())
 
 # %% ../../nbs/tricks/dual_discriminator.ipynb #d69cfadf
+def _check_second(second, view): # the arguments of `DualDiscriminator`
+    if second is not None and not isinstance(second, nn.Module):
+        raise TypeError(f"second is a {type(second).__name__}; need an nn.Module")
+    if view is not None and (second is None or not callable(view)):
+        raise ValueError(f"view={view!r}; need a function of the samples, together with second=")
+
+# %% ../../nbs/tricks/dual_discriminator.ipynb #e3dcc391
 @patch
 def __init__(self:DualDiscriminator,
     second:nn.Module=None, # a discriminator of the user's own: view(x) -> one score per sample
     view=None,             # what it sees of the samples (B, ...), differentiable; None: the samples
     **values,              # of the parameters; with `second` the mode is 'second' where none is given
 ):
-    if second is not None and not isinstance(second, nn.Module):
-        raise TypeError(f"second is a {type(second).__name__}; need an nn.Module")
-    if view is not None and (second is None or not callable(view)):
-        raise ValueError(f"view={view!r}; need a function of the samples, together with second=")
+    _check_second(second, view)
     if second is not None: values = dict(mode='second') | values
     Trick.__init__(self, **values)
     self.second, self.view, self.seen, self.shape = second, view or (lambda x: x), {}, None
@@ -137,10 +141,16 @@ def why_not(self:DualDiscriminator, learn):
         return "Dual discriminator: there is no second D; learn.tricks.add(DualDiscriminator(second=my_D)) brings one."
     if self.mode == 'multi_scale' and (why := self.no_scales(learn.source.shape)): return f"Dual discriminator: {why}"
     if carrier(learn.D) is None: return "Dual discriminator: D has no layer to carry another network."
+    why = self.found_misfit(learn)
+    return why and f"Dual discriminator: {why}."
+
+# %% ../../nbs/tricks/dual_discriminator.ipynb #0ee34dd4
+@patch
+def found_misfit(self:DualDiscriminator, learn)->str|None: # as `misfit` said
+    "Why the second D cannot be trained on these samples: tried once, as long as nothing it depends on changes."
     key = tuple(learn.source.shape), self.mode, self.n_scales, self.enabled, id(self.second)
     if learn.found.get(_name, (None,))[0] != key: learn.found[_name] = key, self.misfit(learn)
-    why = learn.found[_name][1]
-    return why and f"Dual discriminator: {why}."
+    return learn.found[_name][1]
 
 # %% ../../nbs/tricks/dual_discriminator.ipynb #4aeb7c2c
 @patch

@@ -67,7 +67,7 @@ class Packing(Grafted):
         across = [t.title for t in learn.tricks.enabled if {'d_term', 'around_step', 'around_d'} & set(t.slots)]
         return f"Scores are those of packs now{', as is what ' + ' and '.join(across) + ' measures' if across else ''}."
     def changed(self, learn, old):
-        if old['m'] != self.m: raise ValueError(f"{self.name}: m cannot change while it is on; turn it off first")
+        self.fixed_while_on(old, 'm')
 
 # %% ../../nbs/tricks/packing.ipynb #34dd7a1f
 @patch

@@ -60,6 +60,14 @@ def spread(
 
 # %% ../../nbs/tricks/reinit.ipynb #e848a591
 @torch.no_grad()
+def _alike(new:Tensor, first:Tensor)->Tensor: # normal, with the mean and the spread of `first`
+    return nn.init.normal_(new, first.mean().item(), first.std(correction=0).item())
+
+def _orthogonal(new:Tensor, transposed:bool)->Tensor: # are the outputs the second axis?
+    if not transposed: return nn.init.orthogonal_(new)
+    return nn.init.orthogonal_(new.transpose(0, 1).contiguous()).transpose(0, 1).contiguous()
+
+# %% ../../nbs/tricks/reinit.ipynb #2c615b61
 def fresh(
     layer:nn.Module, name:str, # a layer or norm; 'weight' or 'bias'
     p:Tensor,                  # its parameter of that name
@@ -68,14 +76,10 @@ def fresh(
 )->Tensor: # of p's shape
     "A first value; a layer of a class that is not PyTorch's is drawn as it was made: nobody knows what it does with it."
     new = torch.zeros_like(p)
-    if not _known(layer):
-        first = p if first is None else first
-        return nn.init.normal_(new, first.mean().item(), first.std(correction=0).item())
+    if not _known(layer): return _alike(new, p if first is None else first)
     if name == 'bias': return new
     if isinstance(layer, norms): return nn.init.normal_(new, 1, 0.02) if scheme == 'normal' else new.fill_(1.)
-    if scheme == 'orthogonal':
-        if not getattr(layer, 'transposed', False): return nn.init.orthogonal_(new)
-        return nn.init.orthogonal_(new.transpose(0, 1).contiguous()).transpose(0, 1).contiguous()
+    if scheme == 'orthogonal': return _orthogonal(new, getattr(layer, 'transposed', False))
     s = spread(layer, p, scheme, std, slope)
     if scheme.endswith('uniform'): return nn.init.uniform_(new, -math.sqrt(3)*s, math.sqrt(3)*s)
     return nn.init.normal_(new, 0, s)
@@ -109,14 +113,18 @@ def own_of(m:nn.Module)->dict: # 'weight', 'bias' -> Parameter
     return {k: p for k, p in out.items() if p is not None and p.requires_grad}
 
 # %% ../../nbs/tricks/reinit.ipynb #575b2fe6
+def _layers_in(root, prefix:str): # -> (name, module), of those that can be drawn
+    for n, m in root.named_modules(prefix=prefix):
+        if _drawn(m) and not added(n): yield n, m
+
+# %% ../../nbs/tricks/reinit.ipynb #5d2a804b
 def chosen(learn, which:str)->list|str: # of (name, module, {'weight': Parameter, ...}), or a sentence
     "The layers and norms that `which` means."
     out, shared = [], set()
     for item in items_of(which):
         if isinstance(root := root_of(learn, item), str): return root
         before = len(out)
-        for n, m in root.named_modules(prefix=item):
-            if added(n) or not _drawn(m): continue
+        for n, m in _layers_in(root, item):
             if derived(m):
                 return (f"{n} computes its weight from other parameters, as weight norm does; "
                         "it cannot be drawn as one, so name other layers.")
