@@ -11,13 +11,11 @@ from torch import Tensor
 from torch.utils.data import SequentialSampler
 from fastcore.basics import patch
 from fastai.data.load import DataLoader as FastaiDataLoader
+from ..engine.layers import writes
 from ..engine.rng import Streams
 from .checks import check_range
 from .numbered import Source
 from .walks import Walk
-
-# %% ../../nbs/sources/loaders.ipynb #4dda01a1
-def _version(x:Tensor)->int: return x._version # grows with each write into it
 
 # %% ../../nbs/sources/loaders.ipynb #7be2eb2e
 class KeptBatches:
@@ -32,7 +30,7 @@ class KeptBatches:
     )->Tensor|None: # None where it is not kept, or not as it was
         "A batch that is kept."
         x, version = self._kept.get(i, (None, 0))
-        return x if x is not None and _version(x) == version else None
+        return x if x is not None and writes(x) == version else None
 
 # %% ../../nbs/sources/loaders.ipynb #1da6a958
 @patch
@@ -44,7 +42,7 @@ def put(self:KeptBatches,
     "Keep a batch, and forget the oldest ones where they are too many."
     self.forget(i)
     if x.is_inference(): return
-    self._kept[i] = x, _version(x)
+    self._kept[i] = x, writes(x)
     self.size += x.nbytes
     while len(self._kept) > 1 and (self.size > room or len(self._kept) > self.most):
         self.forget(next(iter(self._kept)))
@@ -79,12 +77,15 @@ def _warn_of_order(dl):
                       "so that no run has the same bits as another; give in_order=True")
 
 # %% ../../nbs/sources/loaders.ipynb #102f137a
+def _in_order(dl)->bool: # does every epoch of a loader have the same order?
+    if not isinstance(dl, FastaiDataLoader): return isinstance(getattr(dl, 'sampler', None), SequentialSampler)
+    return not dl.shuffle and type(dl).get_idxs is FastaiDataLoader.get_idxs
+
+# %% ../../nbs/sources/loaders.ipynb #6946c21d
 def _warn_of_unused(dl, n, bs):
     "Say so where some samples are in no batch, of any epoch."
-    if isinstance(dl, FastaiDataLoader): in_order = not dl.shuffle and type(dl).get_idxs is FastaiDataLoader.get_idxs
-    else: in_order = isinstance(getattr(dl, 'sampler', None), SequentialSampler)
     left = n % bs if n else 0
-    if left and in_order:
+    if left and _in_order(dl):
         warnings.warn(f"{left} of {n} samples are never used: the DataLoader gives them in order, and the last batch, "
                       "which is not full, is left out; give it shuffle=True")
 

@@ -4,36 +4,23 @@
 
 # %% ../../nbs/tricks/dual_discriminator.ipynb #9967115b
 from __future__ import annotations
-
 import torch
-
 from dataclasses import dataclass
-
 from fastcore.basics import patch
-
 from torch import nn
-
 from torch.nn.functional import avg_pool2d, softplus
+from ..losses import loss_name
+from ..engine.change import Refused
+from ..engine.carried import Others, carrier, copied
+from ..engine.rng import borrowed_rng
+from ..engine.still import eval_mode
+from ..engine.surgery import hosts, insert, remove
+from ..trick import Choice, Int, Num, Trick
 
 # %% auto #0
 __all__ = ['positive', 'log_positive', 'D2GAN', 'second_d_loss', 'second_g_loss', 'Signed', 'DualDiscriminator', 'to_mean']
 
-# %% ../../nbs/tricks/dual_discriminator.ipynb #6a191006
-from ..losses import loss_name
-
-from ..engine.change import Refused
-
-from ..engine.carried import Others, carrier, copied
-
-from ..engine.rng import borrowed_rng
-
-from ..engine.still import eval_mode
-
-from ..engine.surgery import hosts, insert, remove
-
 # %% ../../nbs/tricks/dual_discriminator.ipynb #abcdcb87
-from ..trick import Choice, Int, Num, Trick
-
 _name = 'dual_discriminator'
 
 # %% ../../nbs/tricks/dual_discriminator.ipynb #25330fe9

@@ -4,9 +4,7 @@
 
 # %% ../../nbs/tricks/grad_clip.ipynb #5153380c
 from __future__ import annotations
-
 import torch
-
 from ..trick import Choice, Num, Trick
 
 # %% auto #0

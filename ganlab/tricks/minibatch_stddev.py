@@ -4,25 +4,18 @@
 
 # %% ../../nbs/tricks/minibatch_stddev.ipynb #cbee97ca
 from __future__ import annotations
-
 import torch
-
 from torch import nn
-
 from fastcore.basics import patch
-
 from ..engine.layers import form
-
 from ..engine.sites import at, instead, layers
+from ..engine.surgery import Grafted
+from ..trick import Int, Text
 
 # %% auto #0
 __all__ = ['group_size', 'batch_stddev', 'StddevSlice', 'like', 'MinibatchStddev']
 
 # %% ../../nbs/tricks/minibatch_stddev.ipynb #68b54441
-from ..engine.surgery import Grafted
-
-from ..trick import Int, Text
-
 def group_size(n:int, group:int)->int: # the largest divisor of `n` up to `group`
     "How many samples of a batch of `n` go together."
     return next(d for d in range(min(group, n), 0, -1) if n % d == 0)

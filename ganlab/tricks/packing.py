@@ -4,30 +4,19 @@
 
 # %% ../../nbs/tricks/packing.ipynb #42964b62
 from __future__ import annotations
-
 import torch
-
 from fastcore.basics import patch
-
 from torch import Tensor, nn
-
 from ..engine.layers import form
-
 from ..engine.rng import borrowed_rng
+from ..engine.sites import instead, layers
+from ..engine.still import eval_mode
+from ..engine.surgery import Grafted
+from ..trick import Int
+from .minibatch_stddev import like
 
 # %% auto #0
 __all__ = ['others', 'PackSlice', 'Packing', 'whole']
-
-# %% ../../nbs/tricks/packing.ipynb #a07d4a4b
-from ..engine.sites import instead, layers
-
-from ..engine.still import eval_mode
-
-from ..engine.surgery import Grafted
-
-from ..trick import Int
-
-from .minibatch_stddev import like
 
 # %% ../../nbs/tricks/packing.ipynb #bace97ee
 def others(

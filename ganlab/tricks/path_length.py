@@ -4,32 +4,20 @@
 
 # %% ../../nbs/tricks/path_length.ipynb #9ac11f79
 from __future__ import annotations
-
 import math, torch
-
 from functools import partial
-
 from fastcore.basics import patch
-
 from torch import Tensor
-
 from ..engine.layers import BatchNorms, first_of
+from ..engine.meters import no_way_back
+from ..engine.rng import borrowed_rng
+from ..engine.sites import sites
+from ..engine.still import held
+from ..engine.twice import first_line, not_twice, tried
+from ..trick import Int, Num, Text, Trick
 
 # %% auto #0
 __all__ = ['path_lengths', 'PathLength', 'seen_from', 'reaches']
-
-# %% ../../nbs/tricks/path_length.ipynb #50794c9d
-from ..engine.meters import no_way_back
-
-from ..engine.rng import borrowed_rng
-
-from ..engine.sites import sites
-
-from ..engine.still import held
-
-from ..engine.twice import first_line, not_twice, tried
-
-from ..trick import Int, Num, Text, Trick
 
 # %% ../../nbs/tricks/path_length.ipynb #83778fa1
 def path_lengths(

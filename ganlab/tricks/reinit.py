@@ -4,32 +4,22 @@
 
 # %% ../../nbs/tricks/reinit.ipynb #a8acaf53
 from __future__ import annotations
-
 import math, torch
-
 from torch import Tensor, nn
-
 from torch.nn.utils.parametrize import is_parametrized
-
 from fastcore.basics import patch
-
 from ..engine.change import Refused
+from ..engine.inside import own_parameters
+from ..engine.layers import StatNorms, is_layer, is_usual, raw_weight
+from ..engine.rng import borrowed_rng
+from ..engine.sites import added
+from ..trick import Choice, Num, Text, Trick
 
 # %% auto #0
 __all__ = ['schemes', 'norms', 'fans', 'spread', 'fresh', 'items_of', 'root_of', 'derived', 'own_of', 'chosen', 'Reinit',
            'as_made']
 
 # %% ../../nbs/tricks/reinit.ipynb #1c8fd6c4
-from ..engine.inside import own_parameters
-
-from ..engine.layers import StatNorms, is_layer, is_usual, raw_weight
-
-from ..engine.rng import borrowed_rng
-
-from ..engine.sites import added
-
-from ..trick import Choice, Num, Text, Trick
-
 schemes = ('normal', 'he_normal', 'he_uniform', 'xavier_normal', 'xavier_uniform', 'orthogonal')
 
 # %% ../../nbs/tricks/reinit.ipynb #b4d982cd
@@ -117,23 +107,27 @@ def _layers_in(root, prefix:str): # -> (name, module), of those that can be draw
     for n, m in root.named_modules(prefix=prefix):
         if _drawn(m) and not added(n): yield n, m
 
+def _drawable(root, item:str, taken:set)->list|str: # as `chosen`, of one item; taken: ids of parameters that are listed
+    out = []
+    for n, m in _layers_in(root, item):
+        if derived(m):
+            return (f"{n} computes its weight from other parameters, as weight norm does; "
+                    "it cannot be drawn as one, so name other layers.")
+        ps = {k: p for k, p in own_of(m).items() if id(p) not in taken}
+        taken |= {id(p) for p in ps.values()}
+        if ps: out.append((n, m, ps))
+    return out or (f"{item} has no linear or convolutional layer, and no norm, to draw anew "
+                   "(what is frozen stays as it is).")
+
 # %% ../../nbs/tricks/reinit.ipynb #5d2a804b
 def chosen(learn, which:str)->list|str: # of (name, module, {'weight': Parameter, ...}), or a sentence
     "The layers and norms that `which` means."
-    out, shared = [], set()
+    out, taken = [], set()
     for item in items_of(which):
-        if isinstance(root := root_of(learn, item), str): return root
-        before = len(out)
-        for n, m in _layers_in(root, item):
-            if derived(m):
-                return (f"{n} computes its weight from other parameters, as weight norm does; "
-                        "it cannot be drawn as one, so name other layers.")
-            ps = {k: p for k, p in own_of(m).items() if id(p) not in shared}
-            shared |= {id(p) for p in ps.values()}
-            if ps: out.append((n, m, ps))
-        if len(out) == before:
-            return (f"{item} has no linear or convolutional layer, and no norm, to draw anew "
-                    "(what is frozen stays as it is).")
+        root = root_of(learn, item)
+        found = root if isinstance(root, str) else _drawable(root, item, taken)
+        if isinstance(found, str): return found
+        out += found
     return out or f"{which!r} names no module."
 
 # %% ../../nbs/tricks/reinit.ipynb #ebd714d6

@@ -4,9 +4,7 @@
 
 # %% ../../nbs/tricks/replay_buffer.ipynb #0bc8be8b
 from __future__ import annotations
-
 import torch
-
 from ..trick import Int, Num, Trick
 
 # %% auto #0

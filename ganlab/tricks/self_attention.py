@@ -4,24 +4,17 @@
 
 # %% ../../nbs/tricks/self_attention.ipynb #6473c281
 from __future__ import annotations
-
 import torch
-
 from torch import nn
-
+from fastcore.basics import patch
 from ..engine.rng import borrowed_rng
-
 from ..engine.sites import Site, added, net_of, some_input, trace
-
 from ..engine.still import eval_mode, held
+from ..engine.surgery import Grafted
+from ..trick import Choice, Flag, Int, Text
 
 # %% auto #0
 __all__ = ['Conv1x1', 'Attention', 'blocks', 'is_map', 'auto_place', 'place', 'SelfAttention']
-
-# %% ../../nbs/tricks/self_attention.ipynb #270cebd2
-from ..engine.surgery import Grafted
-
-from ..trick import Choice, Flag, Int, Text
 
 # %% ../../nbs/tricks/self_attention.ipynb #2a2a17b6
 class Conv1x1(nn.Module):
@@ -160,10 +153,13 @@ class SelfAttention(Grafted):
                 if isinstance(site, str): return f'{self.title}: {site}'
                 out.append((site, 'after', lambda c=site.y[0]: Attention(c, self.divisor, self.pool, self.spectral)))
         return out
-    def names(self, key:str)->list: # those of `layer` that are meant for G or D
-        "'D.x' is meant for D, 'G.x' for G, and 'x' for each network chosen."
-        names = [n.strip() for n in self.layer.split(',') if n.strip()]
-        other = dict(d='G.', g='D.')[key]
-        return [n.removeprefix(f'{key.upper()}.') for n in names if not n.startswith(other)]
     def changed(self, learn, old):
         self.fixed_while_on(old, *self.params.keys() - {'leave_over'})
+
+# %% ../../nbs/tricks/self_attention.ipynb #5d7401ed
+@patch
+def names(self:SelfAttention, key:str)->list: # those of `layer` that are meant for G or D
+    "'D.x' is meant for D, 'G.x' for G, and 'x' for each network chosen."
+    names = [n.strip() for n in self.layer.split(',') if n.strip()]
+    other = dict(d='G.', g='D.')[key]
+    return [n.removeprefix(f'{key.upper()}.') for n in names if not n.startswith(other)]

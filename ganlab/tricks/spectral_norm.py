@@ -4,31 +4,21 @@
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #cd0101e5
 from __future__ import annotations
-
 import torch
-
 from torch import nn
-
 from fastcore.basics import patch
-
 from torch.nn.utils import parametrize
-
 from ..engine.inside import own_parameters
+from ..engine.layers import is_layer, is_usual
+from ..engine.optimizers import scale_moments
+from ..engine.sites import added, instead
+from ..engine.still import swapped
+from ..trick import Choice, Int, Num, Trick
 
 # %% auto #0
 __all__ = ['as_matrix', 'SpectralScale', 'normable', 'out_axis', 'normed', 'foreign', 'SpectralNorm', 'kept_size', 'decayed']
 
-# %% ../../nbs/tricks/spectral_norm.ipynb #073349b1
-from ..engine.layers import is_layer, is_usual
-
-from ..engine.optimizers import scale_moments
-
-from ..engine.sites import added, instead
-
-from ..engine.still import swapped
-
-from ..trick import Choice, Int, Num, Trick
-
+# %% ../../nbs/tricks/spectral_norm.ipynb #ca1eac40
 _transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #320347ef

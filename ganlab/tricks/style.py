@@ -48,27 +48,33 @@ class Style(Grafted):
         if self.mixing and not self.modulation: return 'Style: mixing needs modulation; set mixing=0.'
         if not sites(learn, 'g'): return 'Style: G has no layer that is used once, such as it could be put into.'
         if in_layers and not self.layers(learn): return self.no_layers(learn)
-
-    def no_layers(self, learn)->str: # one sentence
-        between = 'behind the first layer' if self.modulation else 'between the first layer and the last'
-        what = f"{instead(learn, 'g')}{normalised(unheard(learn, 'g'))}"
-        return (f'Style: {between} G has none with a weight of its own that is used once and not frozen{what}; '
-                'turn modulation, demodulation, noise and mixing off, and the mapping alone remains.')
     def caution(self, learn):
         if first_of(learn.G, BatchNorms) is not None:
             return 'BatchNorm in G takes away what the styles of a batch have in common.'
+
+# %% ../../nbs/tricks/style.ipynb #c466b9ce
+@patch
+def no_layers(self:Style, learn)->str: # one sentence
+    "Why no layer of G has a style."
+    between = 'behind the first layer' if self.modulation else 'between the first layer and the last'
+    what = f"{instead(learn, 'g')}{normalised(unheard(learn, 'g'))}"
+    return (f'Style: {between} G has none with a weight of its own that is used once and not frozen{what}; '
+            'turn modulation, demodulation, noise and mixing off, and the mapping alone remains.')
 
 # %% ../../nbs/tricks/style.ipynb #d1a6e056
 @patch
 def layers(self:Style, learn)->list: # of (site, is it the last?)
     "The layers of G with a style: all with a weight that is theirs alone, heard and not frozen, but for the first."
-    found, deaf, taken = layers(learn, 'g'), unheard(learn, 'g'), _shared_or_frozen(learn.G)
-    own = [s for s in found[1:] if s.name not in deaf and not {*map(id, s.module.parameters())} & taken and _fits(s)]
-    out = [(s, s is found[-1]) for s in own]
+    found = layers(learn, 'g')
+    out = [(s, s is found[-1]) for s in _own(learn, found[1:])]
     if self.modulation: return out
     return [(s, last) for s, last in out if (self.demodulation or self.noise) and not last]
 
 # %% ../../nbs/tricks/style.ipynb #5bb48d0d
+def _own(learn, found:list)->list: # sites of G -> those that have a weight to be styled, and share none
+    deaf, taken = unheard(learn, 'g'), _shared_or_frozen(learn.G)
+    return [s for s in found if s.name not in deaf and not {*map(id, s.module.parameters())} & taken and _fits(s)]
+
 def _shared_or_frozen(net:nn.Module)->set: # ids of parameters
     shared, seen = {id(p) for p in net.parameters() if not p.requires_grad}, {}
     for n, p in net.named_parameters(remove_duplicate=False):
@@ -188,12 +194,14 @@ def chosen(self:Style, layers, mixing:bool)->list: # numbers of places
     if mixing and n == 1: raise ValueError("mix needs modulation: without it a style enters at G's input alone")
     if layers is None: return list(range((n + 1)//2 if mixing else 0, n))
     if isinstance(layers, slice): return list(range(n)[layers])
-    items = [layers] if isinstance(layers, (int, str)) else list(layers)
-    items = [names.index(o) if o in names else o for o in items]
-    if not all(_is_place(o, n) for o in items):
-        raise ValueError(f"layers={layers!r}; need numbers from 0 to {n-1}, or names: {', '.join(names)}")
-    return [o % n for o in items]
+    return _numbers(layers, names)
 
 # %% ../../nbs/tricks/style.ipynb #981f789a
+def _numbers(layers, names:list)->list: # a number or name, or several -> numbers of places
+    n, items = len(names), [layers] if isinstance(layers, (int, str)) else list(layers)
+    items = [names.index(o) if o in names else o for o in items]
+    if all(_is_place(o, n) for o in items): return [o % n for o in items]
+    raise ValueError(f"layers={layers!r}; need numbers from 0 to {n-1}, or names: {', '.join(names)}")
+
 def _is_place(o, n:int)->bool: # does it number one of n places?
     return isinstance(o, int) and not isinstance(o, bool) and -n <= o < n

@@ -4,11 +4,8 @@
 
 # %% ../../nbs/tricks/top_k.ipynb #140842a6
 from __future__ import annotations
-
 import torch
-
 from ..losses import loss_title
-
 from ..trick import Num, Trick
 
 # %% auto #0

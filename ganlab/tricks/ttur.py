@@ -4,7 +4,6 @@
 
 # %% ../../nbs/tricks/ttur.ipynb #1bee17cf
 from __future__ import annotations
-
 from ..trick import Num, Trick
 
 # %% auto #0

@@ -4,13 +4,9 @@
 
 # %% ../../nbs/tricks/wgan_gp.ipynb #3578ee6d
 from __future__ import annotations
-
 from ..losses import losses, sees_level
-
 from ..engine.level import level_bias, recentre
-
 from ..trick import Choice, Flag, Int, Num, Trick
-
 from .gradient_penalty import mixes_samples, slope_penalty, twice_differentiable, where
 
 # %% auto #0
