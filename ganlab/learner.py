@@ -21,6 +21,7 @@ from .engine.asking import Asking, by_themselves, still
 from .engine.boundary import Boundary
 from .engine.fastai_loop import StepLearner
 from .engine.looking import Looking
+from .engine.measuring import Measuring
 from .engine.meeting import Meeting
 from .engine.meters import Record, layer_norms
 from .engine.optimizers import make_optimizer
@@ -33,7 +34,7 @@ from .engine.rows import Rows, columns
 from .engine.saving import Saving
 from .engine.state import Known, Plan, State, Wiring, Written, passes_on
 from .engine.switch import Tricks
-from .losses import get_loss, loss_key, loss_name as named
+from .losses import get_loss, loss_key, loss_name as named, uses_real
 from .trick import Ctx
 
 # %% auto #0
@@ -56,11 +57,12 @@ def _device(device)->torch.device:
         dev = torch.device(device if device is not None else default_device())
         torch.zeros(1, device=dev)
         return dev
-    except Exception as e: raise ValueError(f"device={device!r} cannot be used here ({str(e).splitlines()[0]}); need one such as 'cpu'") from None
+    except Exception as e:
+        raise ValueError(f"device={device!r} cannot be used here ({str(e).splitlines()[0]}); need one such as 'cpu'") from None
 
 # %% ../nbs/learner.ipynb #bb8e4664
 @passes_on(state=State, plan=Plan, wiring=Wiring, known=Known, written=Written)
-class GANLearner(Meeting, Asking, Rows, Boundary, Recovery, Looking, Saving, StepLearner):
+class GANLearner(Meeting, Asking, Rows, Measuring, Boundary, Recovery, Looking, Saving, StepLearner):
     "A fastai `Learner` that trains G and D against each other, with tricks that can be switched while it does."
     def __init__(self,
         dls,                      # fastai DataLoaders, a PyTorch DataLoader, or one of ganlab's
@@ -99,7 +101,8 @@ def _prepare(self:GANLearner, dls, G, D, device, path, metrics):
     need_module(G, 'G'), need_module(D, 'D')
     self.device, self.streams, self.amp = _device(device), Streams(made['seed']), made['amp']
     self.state = State(get_loss(made['loss']), made['n_d'], made['update'])
-    self.plan, self.known_losses = Plan(self.base_loss), {loss_key(self.base_loss): self.base_loss}      # all that it was ever on, for going back
+    # all that it was ever on, for going back
+    self.plan, self.known_losses = Plan(self.base_loss), {loss_key(self.base_loss): self.base_loss}
     self.source, self.known = as_source(dls, self.streams, x=made['x']), Known(latent_shape(G, made['z_dim']))
     self.said, self.promised = set(), True      # what was warned of; the same bits, when steps are computed again?
     self.rng = BorrowedRNG(self.streams, self.device, wary=True)
@@ -153,7 +156,8 @@ def steps_per_epoch(self:GANLearner)->int:
     return max(1, self.source.n_batches//self.n_d)
 
 @patch
-def __repr__(self:GANLearner): return f'GANLearner(step={self.step}, loss={self.loss_name!r}, on={[t.name for t in self.tricks.enabled]})'
+def __repr__(self:GANLearner):
+    return f'GANLearner(step={self.step}, loss={self.loss_name!r}, on={[t.name for t in self.tricks.enabled]})'
 
 # %% ../nbs/learner.ipynb #3355900d
 @patch(as_prop=True)
@@ -167,22 +171,25 @@ def opt_g(self:GANLearner)->torch.optim.Optimizer:
     return self.rates.opts['g']
 
 # %% ../nbs/learner.ipynb #621908ae
-late(GANLearner, {'travel.resume': 'resume', 'travel.fork': 'rewind undo fork', 'travel.lookback': 'pin unpin'}) # as every method of a learner, wherever it stands
+# as every method of a learner, wherever it stands
+late(GANLearner, {'travel.resume': 'resume', 'travel.fork': 'rewind undo fork', 'travel.lookback': 'pin unpin'})
 
 # %% ../nbs/learner.ipynb #20686793
 def _is_number(v, lo, hi)->bool: return not isinstance(v, bool) and isinstance(v, Real) and lo <= v < hi
 
 # %% ../nbs/learner.ipynb #65df4a79
+def _are_betas(v)->bool:
+    return isinstance(v, (tuple, list)) and len(v) == 2 and all(isinstance(b, Real) and 0 <= b < 1 for b in v)
+
 def check_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update, amp):
     "Raise what is wrong with the numbers of a learner."
     for k, v in dict(lr_g=lr_g, lr_d=lr_d).items():
         if not _is_number(v, 0, math.inf): raise ValueError(f"{k}={v!r}; need a number >= 0, such as 2e-4")
     for k, v in dict(betas_g=betas_g, betas_d=betas_d).items():
-        two = isinstance(v, (tuple, list)) and len(v) == 2
-        if not two or not all(isinstance(b, Real) and 0 <= b < 1 for b in v):
-            raise ValueError(f"{k}={v!r}; need two numbers, each >= 0 and < 1, such as (0.5, 0.999)")
+        if not _are_betas(v): raise ValueError(f"{k}={v!r}; need two numbers, each >= 0 and < 1, such as (0.5, 0.999)")
     whole(n_d, 'n_d', todo=': the updates of D per step')
-    if update not in ('alternating', 'simultaneous'): raise ValueError(f"update={update!r}; need 'alternating' or 'simultaneous'")
+    if update not in ('alternating', 'simultaneous'):
+        raise ValueError(f"update={update!r}; need 'alternating' or 'simultaneous'")
     if amp not in (None, 'bf16'): raise ValueError(f"amp={amp!r}; need None or 'bf16'")
 
 # %% ../nbs/learner.ipynb #4db30228
@@ -229,7 +236,9 @@ def _first(self:GANLearner, t):
 # %% ../nbs/learner.ipynb #930b3199
 @patch
 def one_step(self:GANLearner):
-    "One step: `n_d` updates of D, then one of G. A step that fails is undone, and says so; Ctrl-C waits for its end, and a second one undoes it, too."
+    """One step: `n_d` updates of D, then one of G.
+
+    A step that fails is undone, and says so; Ctrl-C waits for its end, and a second one undoes it, too."""
     with unbroken(second=True):
         self.attempt()      # `play`, noted in a row; undone if it fails
         with unbroken(): self.run.stepped(self)
@@ -296,7 +305,7 @@ def g_gradient(self:GANLearner, c):
         with self.autocast():
             if c.xf is None: c.xf = self.G(c.z)                       # a half step of G draws its own
             c.l_fake = self.d_scores(c.xf, 'fake', c)
-            if getattr(self.loss_now, 'g_uses_real', True):
+            if uses_real(self.loss_now):
                 with torch.no_grad(): c.l_real = self.d_scores(c.x, 'real', c)
             c.l_fake = self.chosen(c.l_fake, c)
             loss = self.summed(self.loss_now.g_loss(c.l_fake, c.l_real), c)

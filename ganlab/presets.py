@@ -15,10 +15,10 @@ from .nets import dcgan, mlp, relu_mlp, resnet
 from .engine.rng import Streams
 from .engine.change import Refused
 from .engine.switch import Tricks
-from .trick import nearest
+from .trick import find_tricks, nearest
 
 # %% auto #0
-__all__ = ['presets', 'Plan', 'Preset', 'Switched']
+__all__ = ['presets', 'Plan', 'Preset', 'add_preset', 'Switched']
 
 # %% ../nbs/presets.ipynb #637de0a6
 class Plan(list):
@@ -77,6 +77,14 @@ def _too_many(self:Preset, learn, now)->list: # names of tricks that are on, and
     there = now.on | {t.name for t in tr.enabled if t.leaving}
     return [n for n in tr if n in there and n not in self.tricks and not tr[n].bystander]
 
+# %% ../nbs/presets.ipynb #e8b44e93
+@patch
+def _check_tricks(self:Preset, learn):
+    for n in self.tricks:
+        if n in learn.tricks: continue
+        raise ValueError(f"the recipe {self.name!r} has a trick {n!r}, which this learner has not."
+                         f"{nearest(n, learn.tricks)} One of your own comes first: learn.tricks.add(...)")
+
 # %% ../nbs/presets.ipynb #d3a0ec7c
 @patch
 def plan(self:Preset,
@@ -84,6 +92,7 @@ def plan(self:Preset,
     at:int=None, # a later step; what waits until then is taken as made
 )->Plan:
     "What it would switch now, or at that step; nothing is switched."
+    self._check_tricks(learn)
     now = _standing(learn, at)
     wish = {n: self.values(learn, n) for n in learn.tricks if n in self.tricks}
     off = [('off', n, {}) for n in self._too_many(learn, now)]
@@ -211,6 +220,28 @@ _late = (
 # %% ../nbs/presets.ipynb #72fbe545
 presets = {p.name: p for p in (*_critics, *_more_critics, *_residual, *_late)}
 
+_ours = tuple(presets)
+
+# %% ../nbs/presets.ipynb #1e18e25f
+def add_preset(
+    preset:Preset,
+)->Preset: # the same
+    "Make a recipe known by its name; one of your own of that name is replaced."
+    if not isinstance(preset, Preset): raise TypeError(f"add_preset({preset!r}): need a Preset")
+    if preset.name in _ours: raise ValueError(f"the preset {preset.name!r} is ganlab's own; give yours another name")
+    _check_parts(preset)
+    presets[preset.name] = preset
+    return preset
+
+# %% ../nbs/presets.ipynb #1740eb24
+def _check_parts(preset):
+    "Raise where a loss is not known, or a trick would not take its values."
+    name, loss, known = preset.name, preset.loss, {t.name: t for t in find_tricks()}
+    if loss is not None and loss not in losses:
+        raise ValueError(f"preset {name}: no loss called {loss!r}.{nearest(loss, losses)} It needs a name of `losses`")
+    for trick, values in preset.tricks.items():
+        if trick in known: known[trick](**values)
+
 # %% ../nbs/presets.ipynb #726cd90e
 class Switched(list):
     "The changes of a preset, in their order."
@@ -231,7 +262,7 @@ def preset(self:Tricks,
     for kind, what, values in presets[name].plan(learn, at):
         if kind == 'loss': done.append(learn.loss_change(what, at))
         else: done.append(self.change(kind, what, values, at, now=kind == 'off'))
-    for c in done: c.together, c.recipe = tuple(done), presets[name].title
+    for c in done: c.together, c.recipe, c.preset = tuple(done), presets[name].title, name
     self.ask_all(done)
     refused = [c.error for c in done if c.error]
     if refused and not learn.training_now: raise refused[0]

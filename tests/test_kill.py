@@ -1,5 +1,5 @@
 "Killed at any moment, with changes arriving: every run resumes, nothing acknowledged is lost, and the end is that of a run that was never disturbed."
-import os, random, signal, sys, time
+import faulthandler, os, random, signal, sys, time
 from pathlib import Path
 import pytest, torch
 import ganlab.travel.resume
@@ -37,6 +37,7 @@ def child(f, *args)->int: # its process
     sys.stdout.flush(); sys.stderr.flush()
     pid = os.fork()
     if pid: return pid
+    faulthandler.dump_traceback_later(300, exit=True)      # one that hangs says where, and fails
     try:
         f(*args)
         os._exit(0)

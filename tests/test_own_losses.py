@@ -228,7 +228,7 @@ def test_keys_of_older_records():
 def test_an_older_record_with_a_tensor_in_its_loss(tmp_path, monkeypatch):
     "It was recorded when a tensor stood in the key as it prints: resumed, and gone back in"
     with monkeypatch.context() as m:
-        m.setattr('ganlab.losses._bits', lambda v: v)
+        m.setattr('ganlab.loss._bits', lambda v: v)
         learn = make_learner(loss=Held(torch.tensor(1.5)), run=tmp_path/'a'); go(learn, 2)
         learn.set_loss('hinge'); go(learn, 2)
         learn.set_loss(Held(torch.tensor(2.5))); go(learn, 2)
@@ -297,7 +297,7 @@ def test_an_older_record_of_what_a_loss_holds(make, tmp_path, monkeypatch):
     "It was recorded when modules and sparse tensors stood in the key as they print: resumed, without a word"
     import ganlab.losses
     with monkeypatch.context() as m:
-        m.setattr('ganlab.losses._bits', ganlab.losses._older)
+        m.setattr('ganlab.loss._bits', ganlab.loss._older)
         learn = make_learner(loss=make(0), run=tmp_path/'a')
         go(learn, 3)
         learn.run.close()

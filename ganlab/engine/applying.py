@@ -50,7 +50,8 @@ def apply_due(self:Applying)->int: # how many were applied
     "Apply what is due at this boundary, in the order asked."
     step, n = self.learn.step, 0
     for c in [c for c in self.waiting if c.at is None or c.at <= step]:
-        if self.unqueue(c.together): n += self.apply(*c.together)     # not one that was cancelled meanwhile, or applied with another
+        if self.unqueue(c.together):
+            n += self.apply(*c.together)     # not one that was cancelled meanwhile, or applied with another
     return n
 
 # %% ../../nbs/engine/applying.ipynb #5ab23b04
@@ -77,7 +78,8 @@ def make(self:Applying, c:Change, undo):
     learn = self.learn
     try:
         c.moot = getattr(self, f'_apply_{c.kind}')(c, undo) is False
-        if c.name in self._tricks and not self[c.name].plain: learn.found = {}      # other layers than those that were found
+        if c.name in self._tricks and not self[c.name].plain:
+            learn.found = {}      # other layers than those that were found
         self.refresh()
         self.objections()
         learn.settle()
@@ -105,7 +107,8 @@ def made(self:Applying, c:Change):
 _verbs = dict(on='Not turned on', off='Not turned off', set='Not changed', loss='Loss not changed')
 
 def _reason(error)->str:
-    own = isinstance(error, ValueError) or type(error).__module__.startswith('ganlab.')      # these are sentences already
+    # these are sentences already
+    own = isinstance(error, ValueError) or type(error).__module__.startswith('ganlab.')
     return str(error) if own else f'{type(error).__name__}: {error}'
 
 # %% ../../nbs/engine/applying.ipynb #e68af834
@@ -130,7 +133,8 @@ def _apply_set(self:Applying, c:Change, undo):
     t.params = new
     if t.enabled: t.changed(self.learn, c.old)
 
-_owned = dict(loss='the loss', n_d="D's updates per step", betas="Adam's betas", opt='the optimiser', bs='the batch size')
+_owned = dict(loss='the loss', n_d="D's updates per step", betas="Adam's betas", opt='the optimiser',
+              bs='the batch size')
 
 # %% ../../nbs/engine/applying.ipynb #38e7d465
 def _owner_of(tricks, t)->str: # a sentence, or ''
@@ -195,7 +199,9 @@ def _apply_rates(self:Applying, c:Change, undo): self.learn.rates.edit(**c.param
 # %% ../../nbs/engine/applying.ipynb #afb6c1fe
 @patch
 def build(self:Applying, events:list):
-    "Make the structural switches `events` again, on networks as they were given; what they hold is put back by whoever restores it."
+    """Make the structural switches `events` again, on networks as they were given.
+
+    What they hold is put back by whoever restores it."""
     learn = self.learn
     for kind, name, values, step in events:
         t, learn.step = self[name], step
@@ -225,7 +231,9 @@ def tick(self:Applying)->bool: # has one gone?
 # %% ../../nbs/engine/applying.ipynb #f53cb853
 @patch
 def gone(self:Applying, t:Trick, n:int)->bool:
-    "Take a trick out that has left; where that is refused, it stays at its last step, and goes as soon as another change has made room."
+    """Take a trick out that has left.
+
+    Where that is refused, it stays at its last step, and goes as soon as another change has made room."""
     if t.stuck:
         t.leaving = (n - 1, n)
         return False

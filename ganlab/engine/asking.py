@@ -18,6 +18,8 @@ from ..trick import Ctx
 __all__ = ['Cancelled', 'DataError', 'Asking', 'by_themselves', 'still']
 
 # %% ../../nbs/engine/asking.ipynb #8862a542
+_one_number = "need a tensor with one number: take its mean"
+
 Cancelled = (CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException)
 
 class DataError(RuntimeError):
@@ -27,7 +29,9 @@ class Asking:
     "How a learner calls its tricks, its networks and its data."
 
 @patch
-def latents(self:Asking, n, name='z', step=0, k=0): return torch.randn(n, *self.z_shape, generator=self.streams.generator(name, step, k, self.device), device=self.device)
+def latents(self:Asking, n, name='z', step=0, k=0):
+    rng = self.streams.generator(name, step, k, self.device)
+    return torch.randn(n, *self.z_shape, generator=rng, device=self.device)
 
 # %% ../../nbs/engine/asking.ipynb #170ee805
 @patch
@@ -59,7 +63,8 @@ def _need(t, slot, c, ok, got, what):
     "A slot's result is what it should be, or the trick is named."
     if ok: return
     c.who = t.name
-    raise TypeError(f"{slot} gave {f'a tensor of shape {tuple(got.shape)}' if torch.is_tensor(got) else repr(got)}; need {what}")
+    gave = f'a tensor of shape {tuple(got.shape)}' if torch.is_tensor(got) else repr(got)
+    raise TypeError(f"{slot} gave {gave}; need {what}")
 
 def _need_call(ok, t, slot, c):
     if ok: return
@@ -83,7 +88,8 @@ def _through(self:Asking, t, slot, update, c):
     "What one trick makes of an update; it has to call it, and around a whole step to return what that returns."
     out = self.ask(t, slot, update, c)
     if c.phase: _need_call(f'{c.phase}_loss' in c.terms, t, slot, c)
-    else: _need(t, slot, c, isinstance(out, Ctx), out, "what the updates that it was given return, which it has to call")
+    else:
+        _need(t, slot, c, isinstance(out, Ctx), out, "what the updates that it was given return, which it has to call")
     return out
 
 # %% ../../nbs/engine/asking.ipynb #c2e91f0d
@@ -118,7 +124,9 @@ def fakes_for_d(self:Asking, c:Ctx)->tuple: # the fakes, and (trick, what it was
 
 # %% ../../nbs/engine/asking.ipynb #f60461b0
 @patch
-def d_scores(self:Asking, x, side, c, made=()): # made: (trick, what it was given) of those that had a hand in `x` before
+def d_scores(self:Asking, x, side, c,
+    made=(), # (trick, what it was given) of those that had a hand in `x` before
+):
     "D's raw scores (B,) of what the tricks let it see of `x`."
     given = c.x if side == 'real' else c.xf
     if given is None: given = x     # asked outside an update
@@ -136,7 +144,8 @@ def d_scores(self:Asking, x, side, c, made=()): # made: (trick, what it was give
     except Exception as e:
         self._choked(x, made, c, e)
         raise
-    if not torch.is_tensor(l): raise TypeError(f"D gave a {type(l).__name__} while it trains; need one tensor, a raw score for each sample")
+    if not torch.is_tensor(l):
+        raise TypeError(f"D gave a {type(l).__name__} while it trains; need one tensor, a raw score for each sample")
     return l.flatten().float()
 
 # %% ../../nbs/engine/asking.ipynb #6ba12886
@@ -152,7 +161,8 @@ def _choked(self:Asking, x, made, c, error):
     t = next((t for t, before in reversed(made) if takes(before)), None)
     if t is None: return
     c.who = t.name
-    raise RuntimeError(f"D does not take what {t.title} makes of its samples ({type(error).__name__}: {str(error).splitlines()[0]})") from error
+    raise RuntimeError(f"D does not take what {t.title} makes of its samples ({type(error).__name__}: "
+                       f"{str(error).splitlines()[0]})") from error
 
 # %% ../../nbs/engine/asking.ipynb #6be6b090
 @patch
@@ -168,12 +178,14 @@ def chosen(self:Asking, l:torch.Tensor, c:Ctx)->torch.Tensor: # scores (n,) -> (
 def summed(self:Asking, loss, c):
     "The loss plus the tricks' terms, each noted under its name."
     key = c.phase
-    if not torch.is_tensor(loss) or loss.numel() != 1: raise TypeError(f"the loss gave {f'shape {tuple(loss.shape)}' if torch.is_tensor(loss) else repr(loss)} in {key}_loss; need a tensor with one number: take its mean")
+    if not torch.is_tensor(loss) or loss.numel() != 1:
+        gave = f'shape {tuple(loss.shape)}' if torch.is_tensor(loss) else repr(loss)
+        raise TypeError(f"the loss gave {gave} in {key}_loss; {_one_number}")
     if loss.ndim: loss = loss.reshape(())
     for t in self.tricks.slots[f'{key}_term']:
         w = math.prod(self.ask(s, 'weigh', t, c) for s in self.tricks.slots['weigh'])
         term = self.ask(t, f'{key}_term', c) if w else loss.new_zeros(())
-        _need(t, f'{key}_term', c, torch.is_tensor(term) and term.numel() == 1, term, "a tensor with one number: take its mean")
+        _need(t, f'{key}_term', c, torch.is_tensor(term) and term.numel() == 1, term, _one_number)
         term = term.reshape(()) if w == 1 else w*term.reshape(())
         c.terms[f'{key}_loss/{t.name}'] = term.detach()
         loss = loss + term

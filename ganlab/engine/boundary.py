@@ -12,7 +12,7 @@ from .recovery import StepError
 from .state import Plan
 from .level import recentre
 from .change import Change
-from ..losses import get_loss, loss_key, loss_name, loss_title, scores_of, sees_level
+from ..losses import free_name, get_loss, loss_key, loss_name, loss_title, losses, scores_of, sees_level
 
 # %% auto #0
 __all__ = ['Boundary']
@@ -61,15 +61,22 @@ def settle(self:Boundary):
 # %% ../../nbs/engine/boundary.ipynb #d19cb253
 def _other_scores(learn, loss)->str:
     title = loss_title(loss)
-    if learn.probabilities: return f"D ends in a Sigmoid, so its loss has to take probabilities (scores = 'probabilities'), and the {title} loss takes raw scores."
-    return f"The {title} loss takes probabilities, and D gives raw scores: that needs a D that ends in a Sigmoid, from the beginning."
+    if learn.probabilities:
+        return ("D ends in a Sigmoid, so its loss has to take probabilities (scores = 'probabilities'), and the "
+                f"{title} loss takes raw scores.")
+    return (f"The {title} loss takes probabilities, and D gives raw scores: that needs a D that ends in a Sigmoid, "
+            "from the beginning.")
 
 _known = ('lr_d', 'lr_g', 'n_d', 'n_g', 'beta1_d', 'beta2_d', 'beta1_g', 'beta2_g')
 
-def _are_numbers(out): return isinstance(out, dict) and all(k in _known and isinstance(v, Real) and math.isfinite(v) for k, v in out.items())
+def _are_numbers(out)->bool:
+    def fits(k, v): return k in _known and isinstance(v, Real) and math.isfinite(v)
+    return isinstance(out, dict) and all(fits(*o) for o in out.items())
 
 @patch
-def _numbers(self:Boundary, t, slot, base)->dict: return self.ask_outside(t, slot, self.step, base, check=_are_numbers, want=f"a dict of finite numbers, for some of {', '.join(_known)}")
+def _numbers(self:Boundary, t, slot, base)->dict:
+    want = f"a dict of finite numbers, for some of {', '.join(_known)}"
+    return self.ask_outside(t, slot, self.step, base, check=_are_numbers, want=want)
 
 # %% ../../nbs/engine/boundary.ipynb #6873c0eb
 def _is_loss(out): return callable(getattr(out, 'd_loss', None)) and callable(getattr(out, 'g_loss', None))
@@ -81,13 +88,16 @@ def ask_outside(self:Boundary, t, slot, *args, check=_is_loss, want='an object w
         if not check(out): raise TypeError(f"{slot} gave {out!r}; need {want}")
         return out
     except Exception as e:
-        raise StepError(f"{type(e).__name__} in {t.title}, before step {self.step + 1}: {e}", self.step + 1, self.step, t.name, trace=''.join(traceback.format_exception(e))) from e
+        said = f"{type(e).__name__} in {t.title}, before step {self.step + 1}: {e}"
+        trace = traceback.format_exception(e)
+        raise StepError(said, self.step + 1, self.step, t.name, trace=''.join(trace)) from e
 
 # %% ../../nbs/engine/boundary.ipynb #ae9db720
 @patch
 def log_rate(self:Boundary, name, edit):
     act = [t.title for t in (*self.tricks.slots['sets'], *self.tricks.slots['factors'])]
-    self.note_change(Change('rates', name, edit, asked=self.step), f"It is the base; {' and '.join(act)} may set or scale the rate in force." if act else None)
+    caution = f"It is the base; {' and '.join(act)} may set or scale the rate in force." if act else None
+    self.note_change(Change('rates', name, edit, asked=self.step), caution)
 
 @patch
 def note_change(self:Boundary, c:Change, caution:str=None):
@@ -100,18 +110,36 @@ def note_change(self:Boundary, c:Change, caution:str=None):
 # %% ../../nbs/engine/boundary.ipynb #be0f8726
 @patch
 def set_loss(self:Boundary, loss, at:int=None)->Change:
-    "Train on another loss from the next boundary (or step `at`) on. Leaving one that is blind to D's level, such as Wasserstein's, D's last bias is moved so that its scores lie around 0."
+    """Train on another loss from the next boundary (or step `at`) on.
+
+    Leaving one that is blind to D's level, such as Wasserstein's, D's last bias is moved so that its scores lie
+    around 0."""
     return self.tricks.ask(self.loss_change(loss, at))
 
 # %% ../../nbs/engine/boundary.ipynb #6063521a
 @patch
 def loss_change(self:Boundary, loss, at:int=None)->Change: # not asked for yet
     loss = get_loss(loss, self.known_losses.values())
-    self.known_losses.pop(loss_key(loss), None)       # the last of a name is the one that the name means
-    self.known_losses[loss_key(loss)] = loss
+    self.knows_loss(loss)
     c = Change('loss', loss_name(loss), {}, at)
     c.title, c.loss = loss_title(loss), loss
     return c
+
+# %% ../../nbs/engine/boundary.ipynb #e964e8cb
+@patch
+def add_loss(self:Boundary,
+    loss, # an object with d_loss(l_real, l_fake) and g_loss(l_fake, l_real)
+): # the loss
+    "Make a loss of the user's own known here by its name."
+    free_name(loss, losses)
+    self.knows_loss(loss)
+    return loss
+
+@patch
+def knows_loss(self:Boundary, loss):
+    "Note a loss by its key; the last of a name is the one that the name means."
+    self.known_losses.pop(loss_key(loss), None)
+    self.known_losses[loss_key(loss)] = loss
 
 # %% ../../nbs/engine/boundary.ipynb #4c139236
 @patch

@@ -38,7 +38,8 @@ class GANRecorder(Recorder):
         self.metric_names = L('epoch', 'd_loss', 'g_loss', *held, 'time')
         self.smooth = self.weight = 0.
         _check_monitors(self.learn, self.metric_names[1:-1])
-    def before_epoch(self): self.start_epoch, self.first, self.log = time.time(), self.learn.record.n, L(self.learn.epoch)
+    def before_epoch(self):
+        self.start_epoch, self.first, self.log = time.time(), self.learn.record.n, L(self.learn.epoch)
     def before_train(self): pass
     def before_validate(self): self.held_out = True
     def after_batch(self):
@@ -62,7 +63,8 @@ def after_train(self:GANRecorder):
 @patch
 def after_epoch(self:GANRecorder):
     if len(self.log) == 1: self.after_train()                                   # the epoch was cut short
-    self.log += [math.nan]*(len(self.metric_names) - 1 - len(self.log))         # and there is nothing to say of what is held out
+    # and there is nothing to say of what is held out
+    self.log += [math.nan]*(len(self.metric_names) - 1 - len(self.log))
     self.learn.final_record = self.log[1:].copy()
     self.values.append(self.learn.final_record)
     secs = int(time.time() - self.start_epoch)
@@ -113,7 +115,8 @@ class GANGraph(ShowGraphCallback):
         bar.update_graph(graphs, (0, max(1, self.n_epoch*self.nb_batches[0])), height)
 
 # %% ../../nbs/engine/callbacks.ipynb #dcd37d8f
-_ours = {ProgressCallback: GANProgress, ShowGraphCallback: GANGraph}      # fastai's -> ours; its `no_bar` puts back its own
+# fastai's -> ours; its `no_bar` puts back its own
+_ours = {ProgressCallback: GANProgress, ShowGraphCallback: GANGraph}
 
 def suited(cb)->Callback:
     "A callback as the learner takes it, or an error that says what to use instead."

@@ -47,7 +47,7 @@ def _pending(self:Change):
 @patch
 def _origin(self:Change):
     self.together = (self,)            # the changes that stand or fall with it
-    self.recipe = None                 # the title of the preset that it is part of
+    self.recipe = self.preset = None   # title and name of the preset that it is part of
     self.own = False                   # did a trick ask for it by itself?
     self.id, self.first = None, None   # its number in a run's record; of the first of those that were asked together
     self.again = None                  # the run that it is made again from
@@ -66,8 +66,9 @@ def wait(self:Change, timeout:float=None)->Change: # seconds; None waits for eve
 @patch(as_prop=True)
 def what(self:Change)->str:
     "What was asked for."
-    words = dict(on=f'{self.title} on', off=f'{self.title} off', set=f'{self.title} changed', loss=f'Loss is now {self.title}',
-                 phase=f'Half step of {self.name.upper()}', rates=f'{self.title} edited', edited=self.title)
+    words = dict(on=f'{self.title} on', off=f'{self.title} off', set=f'{self.title} changed',
+                 loss=f'Loss is now {self.title}', phase=f'Half step of {self.name.upper()}',
+                 rates=f'{self.title} edited', edited=self.title)
     return words[self.kind]
 
 @patch(as_prop=True)
@@ -92,7 +93,9 @@ def sentence(self:Change)->str: # for the announcement line
 # %% ../../nbs/engine/change.ipynb #e2e6c5a5
 @patch
 def then(self:Change, f)->Change:
-    "Have `f(change)` called when it is applied, refused or cancelled, by whoever does that; at once, where it has been."
+    """Have `f(change)` called when it is applied, refused or cancelled, by whoever does that.
+
+    Where it has been, it is called at once."""
     self._then.append(f)
     if self.done.is_set(): self.answered()
     return self
@@ -105,7 +108,8 @@ def answered(self:Change):
     while self._then:
         try: self._then.pop()(self)
         except IndexError: pass         # another thread was faster
-        except Exception as e: warnings.warn(f"{self.what}: what was to be called then failed ({type(e).__name__}: {e})")
+        except Exception as e:
+            warnings.warn(f"{self.what}: what was to be called then failed ({type(e).__name__}: {e})")
 
 # %% ../../nbs/engine/change.ipynb #b49b55ab
 @patch
@@ -113,8 +117,10 @@ def cancel(self:Change)->Change:
     "Take it back before it is applied; whoever waits for it is told."
     if self.cancelled: return self
     if self.step is not None:
-        raise ValueError(f"{self.what}: it was applied at step {self.step}, and cannot be cancelled; learn.undo() goes back to before the last change")
+        raise ValueError(f"{self.what}: it was applied at step {self.step}, and cannot be cancelled; learn.undo() goes "
+                         "back to before the last change")
     if self.error: raise ValueError(f"{self.what}: it was refused, so there is nothing to cancel")
-    if self.queue is None: raise ValueError(f"{self.what}: it has not been asked for yet, so there is nothing to cancel")
+    if self.queue is None:
+        raise ValueError(f"{self.what}: it has not been asked for yet, so there is nothing to cancel")
     self.queue.take_back(self)
     return self

@@ -57,7 +57,8 @@ def _with_generator(func): # None: it draws nothing, or takes none
     "The form of an operation that takes a generator."
     if any(a.name == 'generator' for a in func._schema.arguments): return func
     form = func._overloadname
-    if torch.Tag.nondeterministic_seeded not in func.tags or form not in ('default', 'low', 'low_dtype', 'Tensor'): return None
+    if torch.Tag.nondeterministic_seeded not in func.tags or form not in ('default', 'low', 'low_dtype', 'Tensor'):
+        return None
     others = (getattr(func.overloadpacket, name, None) for name in ('generator', f'{form}_generator'))
     return next((f for f in others if f is not None), None)
 
@@ -70,9 +71,9 @@ def on_cpu(args, kwargs)->bool:
     return torch.device(device).type == 'cpu'
 
 # %% ../../nbs/engine/draws.ipynb #52438e7b
-lent_here = ("G or D draws random numbers where it cannot be given a generator (it is compiled or scripted, or draws within "
-             "torch.utils.checkpoint): while a step runs, PyTorch's default generator is lent to it. Whatever else draws meanwhile "
-             "should draw from a torch.Generator of its own")
+lent_here = ("G or D draws random numbers where it cannot be given a generator (it is compiled or scripted, or draws "
+             "within torch.utils.checkpoint): while a step runs, PyTorch's default generator is lent to it. "
+             "Whatever else draws meanwhile should draw from a torch.Generator of its own")
 
 class Lend(BaseException):
     "These draws cannot be given a generator: the default one has to be lent."
@@ -179,23 +180,26 @@ def _function_of(o):
     "The function that a partial or a bound method calls."
     return getattr(o, 'func', o) if isinstance(o, partial) else getattr(o, '__func__', o)
 
+def _is_code(o)->bool: return callable(o) or hasattr(o, '__func__') or isinstance(o, property)
+
 def _parts(o)->list: # of what has no code of its own
     "A class's functions, a property's, or the class of an object that can be called."
-    if isinstance(o, type):
-        own = [f for c in o.__mro__ if not _foreign(c) for f in vars(c).values()]
-        return [f for f in own if callable(f) or hasattr(f, '__func__') or isinstance(f, property)]
-    if isinstance(o, property): return [f for f in (o.fget, o.fset) if f]
+    if isinstance(o, type): return [f for c in o.__mro__ for f in vars(c).values() if _is_code(f) and not _foreign(c)]
+    if isinstance(o, property): return [*filter(None, (o.fget, o.fset))]
     known = isinstance(o, (nn.Module, types.BuiltinFunctionType))
     return [type(o)] if callable(o) and not known else []
 
 # %% ../../nbs/engine/draws.ipynb #4e93fb61
+def _of_names(space:dict, names)->list: return [space[name] for name in names if name in space]
+
+def _is_their_own(o)->bool: # is it a module of somebody's own?
+    return isinstance(o, types.ModuleType) and o.__name__.partition('.')[0] not in _theirs
+
 def _near(f, names)->list:
     "What a function's code can reach by these names: in its closure, its module, and modules that are named there."
     inside = [c.cell_contents for c in f.__closure__ or () if c.cell_contents is not f]
-    near = inside + [f.__globals__[name] for name in names if name in f.__globals__]
-    for m in list(near):
-        if not isinstance(m, types.ModuleType) or m.__name__.partition('.')[0] in _theirs: continue
-        near += [vars(m)[name] for name in names if name in vars(m)]
+    near = inside + _of_names(f.__globals__, names)
+    for m in filter(_is_their_own, list(near)): near += _of_names(vars(m), names)
     return [o for o in near if callable(o) and not isinstance(o, nn.Module)]
 
 # %% ../../nbs/engine/draws.ipynb #c783a50c
@@ -221,7 +225,9 @@ def _known_to_draw(m)->bool:
 
 # %% ../../nbs/engine/draws.ipynb #28a2b869
 def _carried(m):
-    "What somebody gave a module that may be called: its attributes, one level deep, its hooks, and a forward of its own."
+    """What somebody gave a module that may be called.
+
+    Its attributes, one level deep, its hooks, and a forward of its own."""
     own = [v for name, v in vars(m).items() if not name.startswith('_')]
     for o in [*own, *forward_hooks(m), *backward_hooks(m), vars(m).get('forward')]:
         if isinstance(o, dict): yield from o.values()

@@ -29,13 +29,18 @@ def _take_in(rates, key, opt, new, mult):
         opt.add_param_group({**options, **base, 'params': new, 'lr': base['lr']*mult})
 
 # %% ../../nbs/engine/enrolment.ipynb #3df6b97c
+def _additions(net)->list: # modules
+    "What tricks have put into a network."
+    return [m for name, m in net.named_modules() if name.rpartition('.')[2].startswith('ganlab_')]
+
 def enrol(learn):
-    "Give what was added a place in the optimisers, and take out what is gone: nothing but the networks' own parameters is in them."
+    """Give what was added a place in the optimisers, and take out what is gone.
+
+    Nothing but the networks' own parameters is in them."""
     for key, net, opt in both(learn):
         _let_go(learn.rates, key, net, opt)
         known = {id(p) for g in opt.param_groups for p in g['params']}
-        for name, m in net.named_modules():
-            if not name.rpartition('.')[2].startswith('ganlab_'): continue
+        for m in _additions(net):
             new = [p for p in m.parameters() if p.requires_grad and id(p) not in known]
             known |= {id(p) for p in new}
             if new: _take_in(learn.rates, key, opt, new, getattr(m, 'lr_mult', 1.))

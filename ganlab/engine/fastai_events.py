@@ -31,10 +31,12 @@ class EventLearner(Learner):
         "What the step under way has of that name."
         t = getattr(self.step_context, name, None)
         return None if t is None else t.detach()
-    def _step_loss(self): return None if self.step_context is None else torch.tensor(getattr(self.step_context, 'loss', self.last_loss))
+    def _step_loss(self):
+        return None if self.step_context is None else torch.tensor(getattr(self.step_context, 'loss', self.last_loss))
     def _smooth_loss(self): return torch.tensor((self.recorder.losses or [self.last_loss])[-1])
 
-    xb = property(lambda self: (self.of_batch('z'),), noop, doc="For callbacks: the latents of the step, as a tuple of one.")
+    xb = property(lambda self: (self.of_batch('z'),), noop,
+                  doc="For callbacks: the latents of the step, as a tuple of one.")
     yb = property(lambda self: (self.of_batch('x'),), noop, doc="For callbacks: its reals.")
     pred = property(lambda self: self.of_batch('xf'), noop, doc="For callbacks: its fakes.")
     loss = property(_step_loss, noop, doc="For callbacks: d_loss + g_loss of the step.")
@@ -71,7 +73,8 @@ def add_cb(self:EventLearner, cb):
     if deaf: warnings.warn(f"{type(cb).__name__} listens to {', '.join(deaf)}; a GAN step has two of each, "
                            "so ganlab does not call them: write a trick instead")
     if hasattr(type(self), cb.name) or not isinstance(vars(self).get(cb.name, cb), Callback):
-        raise ValueError(f"a callback called {type(cb).__name__} would hide learn.{cb.name}; give its class another name")
+        raise ValueError(f"a callback called {type(cb).__name__} would hide learn.{cb.name}; give its class another "
+                         "name")
     self.table.clear()
     return super(EventLearner, self).add_cb(cb)
 
@@ -81,7 +84,8 @@ def remove_cb(self:EventLearner, cb):
     self.table.clear()
     super(EventLearner, self).remove_cb(cb)
     for other in self.cbs:
-        if other.name == getattr(cb, 'name', None): setattr(self, other.name, other)      # one of two that have one name
+        if other.name == getattr(cb, 'name', None):
+            setattr(self, other.name, other)      # one of two that have one name
     return self
 
 # %% ../../nbs/engine/fastai_events.ipynb #48d0212e
@@ -116,7 +120,9 @@ def to_channelslast(self:EventLearner,
     use_amp:bool=False, # not taken: amp='bf16' is given to the learner
     **kwargs):
     "Train with images in the memory format channels_last, as fastai's callback does it."
-    if use_amp or kwargs: raise RuntimeError("to_channelslast() sets the memory format only; for bfloat16 use GANLearner(..., amp='bf16')")
+    if use_amp or kwargs:
+        raise RuntimeError("to_channelslast() sets the memory format only; for bfloat16 use GANLearner(..., "
+                           "amp='bf16')")
     return self if hasattr(self, 'channels_last') else self.add_cb(ChannelsLast())
 
 _levels = dict(fit=0, epoch=1, train=2, batch=3, validate=2)
@@ -138,12 +144,14 @@ def _metrics(self, v):
     v = L(v)
     for m in v:
         if not isinstance(m, Metric) and not callable(m):
-            raise ValueError(f"metrics: {m!r}; need functions of (fakes, reals) that return a number, or fastai Metrics")
+            raise ValueError(f"metrics: {m!r}; need functions of (fakes, reals) that return a number, or fastai "
+                             "Metrics")
         if not isinstance(m, (Metric, partial)) and not hasattr(m, '__name__'):
             raise ValueError(f"metrics: {m!r} has no name for its column; give a function, or a fastai Metric with one")
     Learner.metrics.fset(self, v)
 
-EventLearner.metrics = property(Learner.metrics.fget, _metrics, doc="What is computed of fakes and held-out reals after each epoch.")
+EventLearner.metrics = property(Learner.metrics.fget, _metrics,
+                                doc="What is computed of fakes and held-out reals after each epoch.")
 
 # %% ../../nbs/engine/fastai_events.ipynb #c86b1ba4
 def _value(m, learn, shape):

@@ -36,17 +36,21 @@ class StepLearner(EventLearner):
         self.add_cbs([GANRecorder(), GANProgress()])
         self.add_cbs(cbs)
 
-    lr = property(lambda self: self.opt.reference, noop, doc="What fastai takes for the default rate: the larger of the two.")
+    lr = property(lambda self: self.opt.reference, noop,
+                  doc="What fastai takes for the default rate: the larger of the two.")
 
     @property
     def training_now(self)->bool: return self.turnstile.training # is some thread training?
     def on_training_thread(self)->bool: return self.turnstile.mine()
     def when_idle(self, fn, wait:bool=True)->bool: return self.turnstile.when_idle(fn, wait)
     def between_steps(self, fn, *args, **kwargs):
-        "Run `fn(*args, **kwargs)` where no step is under way: on the training thread, or here while idle. Returns its result."
+        """Run `fn(*args, **kwargs)` where no step is under way: on the training thread, or here while idle.
+
+        Returns its result."""
         return self.turnstile.between_steps(fn, *args, **kwargs)
 
-    def claim(self): return self.turnstile.claimed(self._begin, self._end) # within the block, the calling thread is the trainer
+    def claim(self): # within the block, the calling thread is the trainer
+        return self.turnstile.claimed(self._begin, self._end)
     def _begin(self):
         self.touched()      # while idle, anyone may have touched the weights
         self.run.met(self)
@@ -135,7 +139,7 @@ def _fit(self:StepLearner,
 @patch
 def fit(self:StepLearner,
     n_epoch:int,     # epochs; one is `len(dls.train) // n_d` steps
-    lr:float=None,   # the larger of the two networks' main rates; all others keep their ratio to it. None: the rates as they stand
+    lr:float=None,   # the larger of the two networks' main rates; all others keep their ratio. None: as they stand
     wd=None,         # not taken: set weight_decay in the param_groups
     cbs=None,        # more callbacks, for this call
     reset_opt:bool=False, # forget the optimisers' moments first
@@ -144,7 +148,8 @@ def fit(self:StepLearner,
     "Train for `n_epoch` epochs, blocking; changes asked by other threads are applied between steps."
     if self.training_now: raise RuntimeError(busy)
     n_epoch, start_epoch = whole(n_epoch, 'n_epoch'), whole(start_epoch, 'start_epoch', 0)
-    if wd is not None: warnings.warn("ganlab ignores wd: set weight_decay in the param_groups of learn.opt_g and learn.opt_d")
+    if wd is not None:
+        warnings.warn("ganlab ignores wd: set weight_decay in the param_groups of learn.opt_g and learn.opt_d")
     if reset_opt: self.between_steps(self.reset_opt)
     if start_epoch: cbs = L(cbs) + SkipToEpoch(start_epoch)
     self._fit(n_epoch, self.steps_per_epoch, lr=lr, cbs=cbs)
@@ -159,17 +164,19 @@ def fit_steps(self:StepLearner,
 ):
     """Train for `n` steps, blocking. `fit_steps(a); fit_steps(b)` is `fit_steps(a + b)`, bit for bit.
 
-    Ctrl-C ends it after the step under way; a second one undoes that step. Other threads may draw random numbers meanwhile: see `learn.lent`."""
+    Ctrl-C ends it after the step under way; a second one undoes that step.
+    Other threads may draw random numbers meanwhile: see `learn.lent`."""
     if n is not None or gate is None: n = whole(n, 'n')
     if gate is not None and not callable(gate): raise TypeError(f"gate={gate!r}; need a function of the learner")
     self._fit(1, n, gate, cbs=cbs, validates=None, progress=progress and n is not None)
 
 # %% ../../nbs/engine/fastai_loop.ipynb #dae535f6
 @patch
-def validate(self:StepLearner, ds_idx:int=1, dl=None, cbs=None): # -> a number; with metrics, as in fastai, a list: it and theirs
+def validate(self:StepLearner, ds_idx:int=1, dl=None, cbs=None): # -> a number; with metrics, as in fastai, a list
     "D's loss on held-out reals against as many fakes, in eval mode, and the metrics; `None` where nothing is held out."
     if ds_idx != 1 or dl is not None or cbs is not None:
-        raise ValueError("validate() looks at what the learner holds out; for other samples, learn.score(x) gives D's scores")
+        raise ValueError("validate() looks at what the learner holds out; for other samples, learn.score(x) gives D's "
+                         "scores")
     if not self.has_valid: return None
     loss = self.between_steps(self.validate_now)
     return L(loss, *self.metric_values) if self.metrics else loss
@@ -217,28 +224,36 @@ def _plot_search(lrs, losses):
     ax.set(xscale='log', xlabel='the larger learning rate', ylabel='d_loss + g_loss, smoothed')
 
 # %% ../../nbs/engine/fastai_loop.ipynb #05d8c0fc
+def _searched(recorder, start_lr)->tuple: # rates and losses, but for the first tenth and the last two
+    n = len(recorder.losses)
+    if n < 8: raise ValueError(f"the search broke after {n} steps, at a rate of {start_lr:g} or little more; "
+                               "check the loss and the data before the rate")
+    return tuple(torch.tensor([float(v) for v in vs[n//10:n - 2]]) for vs in (recorder.lrs, recorder.losses))
+
+def _suggested(funcs, lrs, losses, num_it):
+    return namedtuple('SuggestedLRs', [f.__name__ for f in funcs])(*[f(lrs, losses, num_it)[0] for f in funcs])
+
 @patch
 def lr_find(self:StepLearner, start_lr=1e-7, end_lr=1., num_it=100, stop_div=True, show_plot=True,
             suggest_funcs=(SuggestionMethod.Valley)):
-    "fastai's `lr_find`: the loss over growing rates (the larger of the two), and suggestions; the learner is left as it was."
+    """fastai's `lr_find`: the loss over growing rates (the larger of the two), and suggestions.
+
+    The learner is left as it was."""
     if self.training_now: raise RuntimeError(busy)
-    if not 0 < start_lr < end_lr: raise ValueError(f"start_lr={start_lr!r}, end_lr={end_lr!r}; need 0 < start_lr < end_lr")
+    if not 0 < start_lr < end_lr:
+        raise ValueError(f"start_lr={start_lr!r}, end_lr={end_lr!r}; need 0 < start_lr < end_lr")
     num_it = whole(num_it, 'num_it', 20)
     finder = _GANLRFinder(start_lr, end_lr, num_it, stop_div)
     with self._trial(): self._fit(1, num_it, cbs=finder, validates=False, progress=False)
-    n = len(self.recorder.losses)
-    if n < 8: raise ValueError(f"the search broke after {n} steps, at a rate of {start_lr:g} or little more; "
-                               "check the loss and the data before the rate")
-    lrs, losses = (torch.tensor([float(v) for v in vs[n//10:n - 2]]) for vs in (self.recorder.lrs, self.recorder.losses))
-    funcs = L(suggest_funcs or ())
-    found = [f(lrs, losses, num_it)[0] for f in funcs]
+    lrs, losses = _searched(self.recorder, start_lr)
     if show_plot: _plot_search(lrs, losses)
-    if funcs: return namedtuple('SuggestedLRs', [f.__name__ for f in funcs])(*found)
+    if suggest_funcs: return _suggested(L(suggest_funcs), lrs, losses, num_it)
 
 # %% ../../nbs/engine/fastai_loop.ipynb #7dc94d21
 @patch
 def export(self:StepLearner, *args, **kwargs):
-    raise RuntimeError("export() pickles code, which ganlab never reads back; learn.save('name') writes the weights as safetensors")
+    raise RuntimeError("export() pickles code, which ganlab never reads back; learn.save('name') writes the weights as "
+                       "safetensors")
 @patch
 def to_fp16(self:StepLearner, *args, **kwargs):
     raise RuntimeError("to_fp16() scales one loss for one optimiser; use GANLearner(..., amp='bf16')")

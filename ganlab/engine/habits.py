@@ -8,6 +8,7 @@ import random
 from typing import NamedTuple
 import numpy as np, torch
 from torch import nn
+from .inside import writes
 from .still import eval_mode
 
 # %% auto #0
@@ -61,7 +62,7 @@ class Loose(NamedTuple):
     version: int         # how often it had been written into
     @property
     def untouched(self)->bool: # is it still the same, and was nothing written into it?
-        return vars(self.module).get(self.name) is self.tensor and self.tensor._version == self.version
+        return vars(self.module).get(self.name) is self.tensor and writes(self.tensor) == self.version
     def put(self, t): vars(self.module)[self.name] = t # have another tensor in its place
     def back(self):
         "Have it there again, with its values."
@@ -71,7 +72,7 @@ class Loose(NamedTuple):
 # %% ../../nbs/engine/habits.ipynb #c7f046c2
 def loose_tensors(net:nn.Module)->dict: # 'conv.u' -> `Loose`
     "The tensors of a network that are neither parameters nor buffers."
-    return {f'{place}.{name}'.lstrip('.'): Loose(m, name, t, t.detach().clone(), t._version)
+    return {f'{place}.{name}'.lstrip('.'): Loose(m, name, t, t.detach().clone(), writes(t))
             for place, m in net.named_modules() for name, t in vars(m).items() if isinstance(t, torch.Tensor)}
 
 # %% ../../nbs/engine/habits.ipynb #57f74ec8

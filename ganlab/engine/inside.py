@@ -4,18 +4,18 @@
 
 # %% ../../nbs/engine/inside.ipynb #ef396da8
 from __future__ import annotations
-from torch import nn
+from torch import Tensor, nn
 
 # %% auto #0
 __all__ = ['AnyConv', 'AnyNorm', 'AnyBatchNorm', 'AnyDropout', 'own_parameters', 'own_buffers', 'own_children', 'forward_hooks',
            'hooks_before', 'hooks_behind', 'backward_hooks', 'drop_forward_hooks', 'called_as', 'whole_call', 'call_as',
-           'recast', 'put_first']
+           'recast', 'put_first', 'writes']
 
 # %% ../../nbs/engine/inside.ipynb #a6e76192
 AnyConv = nn.modules.conv._ConvNd            # convolutions, transposed ones too
 AnyNorm = nn.modules.batchnorm._NormBase     # BatchNorm and InstanceNorm
-AnyBatchNorm = nn.modules.batchnorm._BatchNorm
-AnyDropout = nn.modules.dropout._DropoutNd
+AnyBatchNorm = nn.modules.batchnorm._BatchNorm   # BatchNorm1d, 2d, 3d and those made of them
+AnyDropout = nn.modules.dropout._DropoutNd   # Dropout, Dropout1d, ...
 
 # %% ../../nbs/engine/inside.ipynb #d033367f
 def own_parameters(m:nn.Module)->dict: # name -> Parameter or None
@@ -35,9 +35,13 @@ def forward_hooks(m:nn.Module)->list: # functions: those that run before its for
     "What acts on a module whenever it runs."
     return [*hooks_before(m), *hooks_behind(m)]
 
-def hooks_before(m:nn.Module)->list: return list(m._forward_pre_hooks.values()) # functions: those that run before its forward
+def hooks_before(m:nn.Module)->list: # functions
+    "What runs before its forward."
+    return list(m._forward_pre_hooks.values())
 
-def hooks_behind(m:nn.Module)->list: return list(m._forward_hooks.values()) # those that run after it
+def hooks_behind(m:nn.Module)->list: # functions
+    "What runs after its forward."
+    return list(m._forward_hooks.values())
 
 def backward_hooks(m:nn.Module)->list: # functions
     "What acts on a module whenever its gradients are taken."
@@ -48,7 +52,9 @@ def drop_forward_hooks(
     m:nn.Module, # any module
     unwanted,    # of a hook: is it one to go?
 ):
-    "Take hooks out that were put in by `register_forward_hook` or `register_forward_pre_hook`, here or in what `m` is a copy of."
+    """Take hooks out that were put in by `register_forward_hook` or `register_forward_pre_hook`.
+
+    That was done here, or in what `m` is a copy of."""
     before = m._forward_pre_hooks, m._forward_pre_hooks_with_kwargs
     after = m._forward_hooks, m._forward_hooks_with_kwargs, m._forward_hooks_always_called
     for hooks, *flags in (before, after):
@@ -61,7 +67,9 @@ def called_as(m:nn.Module): # None: as it is written
     return m._compiled_call_impl
 
 # %% ../../nbs/engine/inside.ipynb #e9e21724
-def whole_call(m:nn.Module): return m._call_impl # what a call runs as a rule: its forward and the hooks around it
+def whole_call(m:nn.Module):
+    "What a call runs as a rule: the forward of `m` and the hooks around it."
+    return m._call_impl
 
 def call_as(m:nn.Module, call=None):
     "Have a call of `m` run `call`; None: what it ran before, again."
@@ -76,3 +84,8 @@ def recast(m:nn.Module, kind:type, parameters:dict, buffers:dict):
 def put_first(m:nn.Module):
     "Have the hook that was put behind a module last run first."
     m._forward_hooks.move_to_end(next(reversed(m._forward_hooks)), last=False)
+
+# %% ../../nbs/engine/inside.ipynb #27c24eb2
+def writes(t:Tensor)->int: # grows with each write into it
+    "How often a tensor has been written in place."
+    return t._version

@@ -10,8 +10,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from .inside import AnyConv, AnyNorm, called_as, own_parameters
 
 # %% auto #0
-__all__ = ['usual', 'no_layers', 'convs', 'BatchNorms', 'StatNorms', 'Dropouts', 'raw_weight', 'is_layer', 'is_usual',
-           'channels_last', 'form', 'sealed', 'first_of', 'writes']
+__all__ = ['usual', 'no_layers', 'convs', 'raw_weight', 'is_layer', 'is_usual', 'channels_last', 'form', 'sealed', 'first_of']
 
 # %% ../../nbs/engine/layers.ipynb #0c8b277a
 usual = (nn.Linear, AnyConv)        # layers whose formula is known
@@ -76,7 +75,7 @@ def _form_by_shapes(kernel, x, y)->tuple|None: # (class, options)
 # %% ../../nbs/engine/layers.ipynb #b082286f
 def form(
     m:nn.Module,            # a layer
-    x:tuple=(), y:tuple=(), # shapes of one sample that goes in, and that comes out; needed where the class is not PyTorch's
+    x:tuple=(), y:tuple=(), # shapes of one sample in, and out; needed where the class is not PyTorch's
 )->tuple|None: # (class, options but for the channels), or None: not to be told
     "How to build a layer that takes and gives what this one does."
     if isinstance(m, AnyConv): return _form_of_conv(m)
@@ -94,10 +93,6 @@ def sealed(
         if hasattr(m, '_orig_mod') or own.startswith('torch'): return 'compiled by torch.compile'
 
 # %% ../../nbs/engine/layers.ipynb #ad196380
-BatchNorms = nn.modules.batchnorm._BatchNorm      # BatchNorm1d, 2d, 3d and those made of them
-StatNorms = nn.modules.batchnorm._NormBase        # these and InstanceNorm
-Dropouts = nn.modules.dropout._DropoutNd          # Dropout, Dropout1d, ...
-
 def first_of(
     net:nn.Module, # G or D
     kinds,         # a class, or several in a tuple
@@ -106,6 +101,3 @@ def first_of(
     "The first module of `net` that is of these classes."
     found = ((n, m) for n, m in net.named_modules() if isinstance(m, kinds))
     return next((n for n, m in found if not (without and hasattr(m, without))), None)
-
-# %% ../../nbs/engine/layers.ipynb #90d7cccc
-def writes(t:torch.Tensor)->int: return t._version # how often it has been written in place

@@ -39,7 +39,9 @@ def _latest(column)->float: # a number that is none is no score
 
 @torch.no_grad()
 def recentre(learn)->float: # what was taken off every score
-    "Move D's last bias so that the scores of reals and fakes lie around 0; 0. where D has no such bias or there are no scores yet."
+    """Move D's last bias so that the scores of reals and fakes lie around 0.
+
+    Where D has no such bias, or there are no scores yet, nothing is moved."""
     bias = level_bias(learn)
     if bias is None or not learn.record.n: return 0.
     shift = sum(_latest(learn.record.array(k)) for k in ('d_real', 'd_fake'))/2

@@ -9,6 +9,7 @@ from functools import partial
 from inspect import signature
 from fastcore.basics import patch
 import numpy as np, torch
+from ..base.checks import whole
 from ..base.interrupt import heed, unbroken
 from .still import eval_mode, held
 from .rng import borrowed_rng
@@ -27,27 +28,45 @@ def fixed_z(self:Looking, n:int=64)->torch.Tensor: # (n, *z_dim)
     return self.latents(max(n, 64), 'fixed z')[:n]
 
 # %% ../../nbs/engine/looking.ipynb #4784506e
+def _check_shape(name, x, shape):
+    "Refuse what is no batch of such samples."
+    if torch.is_tensor(x) and tuple(x.shape[1:]) == tuple(shape): return
+    given = tuple(getattr(x, 'shape', ())) or type(x).__name__
+    raise ValueError(f"{name} is {given}; need a tensor (n, {', '.join(map(str, shape))})")
+
+@patch
+def _steerer(self:Looking, how:dict): # a trick
+    "Who makes samples with the parameters `how`."
+    able = [t for t in self.tricks.values() if hasattr(t, 'sample')]
+    t = next((t for t in able if t.enabled), None)
+    if t is None:
+        who = ' or '.join(t.name for t in able) or 'a trick that steers samples'
+        raise ValueError(f"sample({', '.join(how)}) needs {who}; turn it on first")
+    _check_steering(t, how)
+    return t
+
+def _check_steering(t, how):
+    known = [p for p in signature(t.sample).parameters if p not in ('learn', 'n', 'z', 'net')]
+    for k in [k for k in how if k not in known]:
+        have = f"{', '.join(known)}.{nearest(k, known)}"
+        raise ValueError(f"sample has no parameter {k!r}; with {t.name} on it has: {have}")
+
+# %% ../../nbs/engine/looking.ipynb #ab3710f5
 @patch
 def sample(self:Looking,
     n:int=64,    # how many
     z=None,      # latents (n, *z_dim) instead; None: the fixed ones
-    ema:bool=None, # of G's averaged weights, or of those that train; None: of the averaged ones where a trick averages them
+    ema:bool=None, # of G's averaged weights, or of those that train; None: the averaged ones where there are any
     **how,       # what a trick that is on makes of it: truncation=0.7, mix=z2, layers=('8', '10') with style
 )->torch.Tensor: # samples on the CPU, float32
     "Samples of G, from any thread, at any time."
-    if z is None:
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1: raise ValueError(f"n={n!r}; need a whole number >= 1")
-        z = self.fixed_z(n)
-    if not torch.is_tensor(z) or tuple(z.shape[1:]) != self.z_shape: raise ValueError(f"z is {tuple(getattr(z, 'shape', ())) or type(z).__name__}; need a tensor (n, {', '.join(map(str, self.z_shape))})")
-    if ema and not self.averagers(): raise ValueError("sample(ema=True) needs a trick that averages G's weights: learn.tricks.on('ema')")
-    if not how: return self.between_steps(self.averaged, ema is not False, partial(self.look, self.G, z.float()))
-    able = [t for t in self.tricks.values() if hasattr(t, 'sample')]
-    t = next((t for t in able if t.enabled), None)
-    if t is None: raise ValueError(f"sample({', '.join(how)}) needs {' or '.join(t.name for t in able) or 'a trick that steers samples'}; turn it on first")
-    known = [p for p in signature(t.sample).parameters if p not in ('learn', 'n', 'z', 'net')]
-    for k in how:
-        if k not in known: raise ValueError(f"sample has no parameter {k!r}; with {t.name} on it has: {', '.join(known)}.{nearest(k, known)}")
-    return self.between_steps(self.averaged, ema is not False, partial(t.sample, self, n, z.float(), **how))
+    if z is None: z = self.fixed_z(whole(n, 'n'))
+    _check_shape('z', z, self.z_shape)
+    if ema and not self.averagers():
+        raise ValueError("sample(ema=True) needs a trick that averages G's weights: learn.tricks.on('ema')")
+    make = partial(self.look, self.G, z.float())
+    if how: make = partial(self._steerer(how).sample, self, n, z.float(), **how)
+    return self.between_steps(self.averaged, ema is not False, make)
 
 # %% ../../nbs/engine/looking.ipynb #985dc5cc
 @patch
@@ -62,7 +81,7 @@ def averaged(self:Looking, ema, f):
 @patch
 def score(self:Looking, x:torch.Tensor)->torch.Tensor: # (n,) raw scores on the CPU
     "D's scores of `x`, from any thread; nothing of D advances."
-    if not torch.is_tensor(x) or tuple(x.shape[1:]) != tuple(self.source.shape): raise ValueError(f"x is {tuple(getattr(x, 'shape', ())) or type(x).__name__}; need a tensor (n, {', '.join(map(str, self.source.shape))})")
+    _check_shape('x', x, self.source.shape)
     return self.between_steps(self.look, self.D, x.float()).flatten()
 
 @patch
@@ -113,15 +132,18 @@ def plot(self:Looking, *columns:str, log:bool=False, title:str=''):
     "Columns of the record over the steps, with a flag at every change."
     from ganlab.plots import plot_columns
     for c in columns:
-        if c not in self.record.columns: raise ValueError(f"no column {c!r} in the record; it has: {', '.join(self.record.columns)}")
+        if c not in self.record.columns:
+            raise ValueError(f"no column {c!r} in the record; it has: {', '.join(self.record.columns)}")
     return plot_columns(self.record, self.tricks.log, *columns, log=log, title=title)
 
 @patch
-def plot_losses(self:Looking): return self.plot('d_loss', 'g_loss', *[c for c in self.record.columns if '/' in c], title='Loss')
+def plot_losses(self:Looking):
+    return self.plot('d_loss', 'g_loss', *[c for c in self.record.columns if '/' in c], title='Loss')
 
 # %% ../../nbs/engine/looking.ipynb #946047ac
 @patch
-def plot_grad_norms(self:Looking): return self.plot('d_grad_norm', 'g_grad_norm', log=True, title='Gradient norm, before clipping')
+def plot_grad_norms(self:Looking):
+    return self.plot('d_grad_norm', 'g_grad_norm', log=True, title='Gradient norm, before clipping')
 
 @patch
 def show_samples(self:Looking, n:int=64):

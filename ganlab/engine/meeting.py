@@ -57,8 +57,8 @@ def _kept_loose(self:Meeting, name:str, x:torch.Tensor)->str: # one sentence, or
     if not found: return ''
     where, _, attr = f'{name}.{found[0]}'.rpartition('.')
     more = f' (and {len(found) - 1} more)' if found[1:] else ''
-    return (f"{where} keeps its tensor {attr}{more} in a plain attribute, and each pass depends on what the last one left "
-            "there: it is not recorded, so a resumed run goes another way, and so does one that is looked at; "
+    return (f"{where} keeps its tensor {attr}{more} in a plain attribute, and each pass depends on what the last one "
+            "left there: it is not recorded, so a resumed run goes another way, and so does one that is looked at; "
             f"make it a buffer: register_buffer({attr!r}, ...) in place of the first assignment")
 
 # %% ../../nbs/engine/meeting.ipynb #f1f82c2d
@@ -71,7 +71,8 @@ def _drawn_elsewhere(self:Meeting, name:str, x:torch.Tensor)->str: # one sentenc
         with borrowed_rng(self.streams, 'probe', device=self.device), held(net): found = draws_elsewhere(lambda: net(x))
     except Exception: return ''      # it may want a whole batch: the first step will tell
     if not found: return ''
-    return (f"{name} draws from {' and '.join(found)}, which is the process's and not the run's: the same seed does not give the same bits, and a resumed run goes another way; "
+    return (f"{name} draws from {' and '.join(found)}, which is the process's and not the run's: the same seed does "
+            "not give the same bits, and a resumed run goes another way; "
             "draw from torch instead, such as torch.rand(()).item()")
 
 # %% ../../nbs/engine/meeting.ipynb #e2021825
@@ -81,7 +82,8 @@ def _wired(self:Meeting)->str: # one sentence, or ''
     whole = dict(G=self.latents(self.bs, 'probe', 0), D=self.source.batch(0).to(self.device))
     wired = [name for name, batch in whole.items() if whole_batches(getattr(self, name), batch)]
     if not wired: return ''
-    return f"the code of {' and '.join(wired)} names a batch of {self.bs}: fewer samples are filled up to that number and the output is cut, more are taken in parts; training batches pass as they are"
+    return (f"the code of {' and '.join(wired)} names a batch of {self.bs}: fewer samples are filled up to that "
+            "number and the output is cut, more are taken in parts; training batches pass as they are")
 
 # %% ../../nbs/engine/meeting.ipynb #4e783a6f
 @patch
@@ -90,15 +92,18 @@ def averaged_down(self:Meeting)->str:
     (h, w), full = self.source.shape[1:], self.source.source.shape
     growers = [(t.name, t.stays_small(self)) for t in self.tricks.values() if hasattr(t, 'stays_small')]
     able = next((name for name, why in growers if why is None), None)
-    then = f"{able} takes the networks up to the data's size" if able else f"they stay so. {' '.join(why for _, why in growers)}".strip()
+    then = f"they stay so. {' '.join(why for _, why in growers)}".strip()
+    if able: then = f"{able} takes the networks up to the data's size"
     return f"the data is {full[1]}x{full[2]}, the networks are for {h}x{w}: reals are averaged down to {h}x{w}; {then}"
 
 # %% ../../nbs/engine/meeting.ipynb #56d69e14
 @patch
 def _declared_range(self:Meeting):
     "What the user says of black and white: to the learner, or to the data."
-    mine, its = self.made['range'], getattr(getattr(getattr(self.source, 'source', self.source), 'train', None), 'range', None)
-    if mine and its and mine != its: raise ValueError(f"range={mine} was given to the learner, and range={its} to the data; give one")
+    source = getattr(self.source, 'source', self.source)
+    mine, its = self.made['range'], getattr(getattr(source, 'train', None), 'range', None)
+    if mine and its and mine != its:
+        raise ValueError(f"range={mine} was given to the learner, and range={its} to the data; give one")
     return mine or its
 
 @patch
@@ -117,10 +122,7 @@ def rewire(self:Meeting):
     draws = may_draw(nets, own)
     self.streams.lends = draws and out_of_sight(nets)
     if self.streams.lends: self.say(lent_here)
-    params = {k: named_params(net) for k, net in (('d', self.D), ('g', self.G))}
-    trained = {k: {n: p for n, p in ps.items() if p.requires_grad} for k, ps in params.items()}
-    columns = {k: _columns(self.layers[k], ps) for k, ps in trained.items()}
-    self.wiring = Wiring(params, {k: list(ps.values()) for k, ps in trained.items()}, columns, draws)
+    self.wiring = _wiring(self.D, self.G, self.layers, draws)
 
 # %% ../../nbs/engine/meeting.ipynb #7dffb7e6
 def _columns(record, names)->list|None: # None: all of them, in order, which is the usual case
@@ -128,11 +130,23 @@ def _columns(record, names)->list|None: # None: all of them, in order, which is 
     cols = [record.column(n) for n in names]
     if cols != list(range(len(record.columns))): return cols
 
+def _wiring(D, G, layers, draws)->Wiring:
+    "What is trained in both networks, as things stand."
+    params = dict(d=named_params(D), g=named_params(G))
+    trained = {k: {n: p for n, p in ps.items() if p.requires_grad} for k, ps in params.items()}
+    columns = {k: _columns(layers[k], ps) for k, ps in trained.items()}
+    return Wiring(params, {k: list(ps.values()) for k, ps in trained.items()}, columns, draws)
+
 # %% ../../nbs/engine/meeting.ipynb #3d358919
 @patch
 def rebuild(self:Meeting, built:list):
-    "Fresh copies of the networks as they were given, with the structural switches `built` made again; weights and numbers are put back by whoever restores them."
-    if self.pristine is None: raise ValueError("this goes back beyond a change of the architecture, and the networks could not be copied when the learner was made; a run in a folder can be resumed there with fresh ones: GANLearner.resume(run, dls, G, D, step=...)")
+    """Fresh copies of the networks as they were given, with the structural switches `built` made again.
+
+    Weights and numbers are put back by whoever restores them."""
+    if self.pristine is None:
+        raise ValueError("this goes back beyond a change of the architecture, and the networks could not be copied "
+                         "when the learner was made; a run in a folder can be resumed there with fresh ones: "
+                         "GANLearner.resume(run, dls, G, D, step=...)")
     for t in reversed(self.tricks.enabled):
         t.detach(self)
         t.enabled, t.since, t.leaving = False, None, None

@@ -6,6 +6,7 @@
 from __future__ import annotations
 import numpy as np, torch
 from .still import eval_mode
+from .tensors import norms
 from fastcore.basics import patch
 
 # %% auto #0
@@ -17,8 +18,9 @@ def layer_norms(
 )->list: # 0-dim tensors, one a parameter; zero where there is no gradient
     "The gradient norm of each parameter."
     grads = [p.grad for p in params]
-    if all(g is not None for g in grads): return list(torch._foreach_norm(grads))
-    some = iter(torch._foreach_norm([g for g in grads if g is not None]) if any(g is not None for g in grads) else ())
+    there = [g for g in grads if g is not None]
+    if len(there) == len(grads): return norms(grads)
+    some = iter(norms(there) if there else ())
     return [params[0].new_zeros(()) if g is None else next(some) for g in grads]
 
 # %% ../../nbs/engine/meters.ipynb #a3a081ed
@@ -30,7 +32,8 @@ def input_grads(
     "The gradient of each sample's score with respect to that sample."
     x = (x.float() if x.dtype.itemsize < 4 else x).detach().requires_grad_(True)
     with torch.enable_grad(), torch.autocast(x.device.type, enabled=False):
-        g, = torch.autograd.grad(score(x.clone()).sum(), x, create_graph=create_graph)   # a clone, for a D that works in place
+        # a clone, for a D that works in place
+        g, = torch.autograd.grad(score(x.clone()).sum(), x, create_graph=create_graph)
     return g.flatten(1)
 
 plain_ops = "write that operation in plain PyTorch; in fused attention, use need_weights=True or SDPBackend.MATH"
@@ -40,12 +43,15 @@ def no_way_back(
     make, # -> a scalar made of gradients, with its graph
     *nets, # modules, whose parameters it is made from
 )->str|None: # the first line of what PyTorch says, or None
-    "Why gradients cannot be differentiated, if they cannot: found by a whole backward pass; what `nets` hold in `.grad` stays."
+    """Why gradients cannot be differentiated, if they cannot: found by a whole backward pass.
+
+    What `nets` hold in `.grad` stays."""
     ps = [p for net in nets for p in net.parameters()]
     kept = [p.grad for p in ps]
     try:
         for p in ps: p.grad = None
-        if (out := make()).requires_grad: out.backward()     # autograd.grad would go around an operation that is marked once_differentiable
+        if (out := make()).requires_grad:
+            out.backward()     # autograd.grad would go around an operation that is marked once_differentiable
     except RuntimeError as e: return str(e).splitlines()[0][:120].rstrip('. ')
     finally:
         for p, g in zip(ps, kept): p.grad = g
@@ -67,7 +73,8 @@ class Record:
     def __init__(self, columns=()):
         self.columns, self.n = list(columns), 0
         self.era = 0      # goes up whenever rows are taken back
-        self.data = np.full((1024, len(columns)), np.nan, np.float32)      # a block of rows, of which the first `n` count
+        # a block of rows, of which the first `n` count
+        self.data = np.full((1024, len(columns)), np.nan, np.float32)
 
     def _fit(self, rows, cols):
         r, c = self.data.shape
@@ -83,17 +90,20 @@ class Record:
         if len(values) < len(self.columns): self.data[self.n, len(values):] = np.nan
         self.n += 1
 
-    def column(self, name)->int: # its index
-        "The column's place, added at the end where it is new."
-        if name not in self.columns:
-            self.columns.append(name)
-            self._fit(self.n, len(self.columns))
-        return self.columns.index(name)
+# %% ../../nbs/engine/meters.ipynb #dc3212eb
+@patch
+def column(self:Record, name)->int: # its index
+    "The column's place, added at the end where it is new."
+    if name not in self.columns:
+        self.columns.append(name)
+        self._fit(self.n, len(self.columns))
+    return self.columns.index(name)
 
-    def put(self, name, value): # in the last row
-        "Set one value of the last row."
-        col = self.column(name)   # may move the block
-        self.data[self.n - 1, col] = value
+@patch
+def put(self:Record, name, value): # in the last row
+    "Set one value of the last row."
+    col = self.column(name)   # may move the block
+    self.data[self.n - 1, col] = value
 
 # %% ../../nbs/engine/meters.ipynb #98780313
 @patch

@@ -26,7 +26,8 @@ def named_params(net)->dict: # canonical name -> Parameter, sorted
     return dict(sorted((canonical(n), p) for n, p in net.named_parameters()))
 
 # %% ../../nbs/engine/named_state.ipynb #d3bf0f74
-def tensors_of(d:dict)->dict: return {k: v for k, v in d.items() if torch.is_tensor(v)} # those of its values that are tensors
+def tensors_of(d:dict)->dict: # those of its values that are tensors
+    return {k: v for k, v in d.items() if torch.is_tensor(v)}
 
 def numbers_of(d:dict)->dict: return {k: v for k, v in d.items() if not torch.is_tensor(v)} # the others
 
@@ -69,7 +70,8 @@ def named_numbers(learn)->dict: # json-able
               for t in learn.tricks.values() if t.enabled}
     out = dict(seed=learn.streams.seed, step=learn.step, batches=learn.n_batches, half=learn.half,
                n_d=learn.n_d, update=learn.update, loss=loss_key(learn.base_loss), rates=learn.rates.state(),
-               opt_d=group_options(learn.opt_d), opt_g=group_options(learn.opt_g), remembered=opt_numbers(learn), tricks=tricks)
+               opt_d=group_options(learn.opt_d), opt_g=group_options(learn.opt_g), remembered=opt_numbers(learn),
+               tricks=tricks)
     if names := stuck(learn): out['stuck'] = names
     return out
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
-from .inside import forward_hooks, own_parameters
-from .layers import BatchNorms, is_layer, raw_weight
+from .inside import AnyBatchNorm, forward_hooks, own_parameters
+from .layers import is_layer, raw_weight
 from .rng import borrowed_rng
 from .sites import hooked, sites, some_input, taken, trying
 from .still import held
@@ -57,9 +57,9 @@ def fed(learn)->dict: # name of a BatchNorm -> name of the layer before it, or N
     names, given, out = {s.module: s.name for s in sites(learn, 'd')}, {}, {}
     def note(m, args, kwargs, y):
         x = taken(args, kwargs)
-        if isinstance(m, BatchNorms): out[names[m]] = next((names[o] for o, v in given.items() if v is x), None)
+        if isinstance(m, AnyBatchNorm): out[names[m]] = next((names[o] for o, v in given.items() if v is x), None)
         given[m] = y
-    heard = [m for m in names if is_layer(m) or isinstance(m, BatchNorms)]
+    heard = [m for m in names if is_layer(m) or isinstance(m, AnyBatchNorm)]
     handles = [m.register_forward_hook(note, with_kwargs=True) for m in heard]
     with hooked(handles), trying(learn): learn.D(some_input(learn, 'd'))
     learn.found['fed'] = out

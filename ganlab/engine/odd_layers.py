@@ -36,7 +36,9 @@ def _find_unheard(learn, key)->list: # names
 
 # %% ../../nbs/engine/odd_layers.ipynb #7f7d9255
 def unheard(learn, key:str)->list: # names
-    "Layers of classes that are not PyTorch's whose weight may be doubled and nothing comes of it, such as those that normalise it."
+    """Layers of classes that are not PyTorch's whose weight may be doubled and nothing comes of it.
+
+    Those that normalise it are such."""
     place = 'unheard', key
     if place not in learn.found: learn.found[place] = _find_unheard(learn, key)
     return learn.found[place]
@@ -59,7 +61,9 @@ def _find_resting(learn, key)->list: # modules
 
 # %% ../../nbs/engine/odd_layers.ipynb #470041ac
 def resting(learn, key:str)->list: # of modules
-    "Layers that make their weight of other parameters whenever they run, and that no pass runs: theirs is not up to date."
+    """Layers that make their weight of other parameters whenever they run, and that no pass runs.
+
+    Theirs is not up to date."""
     place = 'resting', key
     if place not in learn.found: learn.found[place] = _find_resting(learn, key)
     return learn.found[place]

@@ -21,7 +21,8 @@ class OptimizerKind:
     raw_steps = False         # is a step as long as its gradient, where others divide that out?
     decoupled = False         # does weight decay act beside the gradient?
     corrected = False         # is each moment divided by 1 - betaᵗ?
-    update = direction = None # (w, g, state, options) -> (w, state) · (g, state after the step, options) -> where it went
+    # (w, g, state, options) -> (w, state) · (g, state after the step, options) -> where it went
+    update = direction = None
     def make(self, ps, lr:float, momentum:float, smoothing:float): # parameters, or groups of them -> optimiser
         "One that begins."
         raise NotImplementedError
@@ -166,7 +167,8 @@ def checked(made, net)->torch.optim.Optimizer: # what somebody's function gave, 
         raise ValueError("LBFGS asks for the loss several times within a step, which a game of two networks does not "
                          "allow; use another optimiser, such as opt='adam'")
     if {id(p) for g in made.param_groups for p in g['params']} - set(map(id, net.parameters())):
-        raise ValueError("opt gives an optimiser parameters that are not its network's; make them parameters of G or D, "
+        raise ValueError("opt gives an optimiser parameters that are not its network's; make them parameters of G or "
+                         "D, "
                          "so that they are trained, recorded and restored with it")
     return made
 

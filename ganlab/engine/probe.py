@@ -69,8 +69,9 @@ def _takes_one(net, what):
     names = [p.name for p in params if p.default is Parameter.empty and p.kind in kinds]
     if len(names) < 2: return
     given, more = 'latents' if what == 'G' else 'samples', ', '.join(names[1:])
-    raise ValueError(f"{what}.forward takes ({', '.join(names)}), and ganlab gives it {given} alone: conditional networks are not "
-                     f"trained here. Give {more} a default, or wrap {what} in a module that supplies {more}")
+    raise ValueError(f"{what}.forward takes ({', '.join(names)}), and ganlab gives it {given} alone: conditional "
+                     f"networks are not trained here. Give {more} a default, or wrap {what} in a module that "
+                     f"supplies {more}")
 
 # %% ../../nbs/engine/probe.ipynb #74b916cb
 def _trainable(net, what):
@@ -82,7 +83,8 @@ def _apart(G, D):
     "Refuse networks that share a parameter."
     mine = {id(p) for p in G.parameters()}
     shared = next((n for n, p in D.named_parameters() if id(p) in mine), None)
-    if shared: raise ValueError(f"D.{shared} is also a parameter of G, and an update of one network would move the other; "
+    if shared:
+        raise ValueError(f"D.{shared} is also a parameter of G, and an update of one network would move the other; "
                                 "give each a copy of its own")
 
 # %% ../../nbs/engine/probe.ipynb #1d571077
@@ -98,10 +100,12 @@ def _run(net, x, what, shapes):
     "What a network gives; one that does not run on `x`, or gives no tensor, is refused."
     try: y = net(x)
     except Exception as e:
-        raise ValueError(f"{what} does not run on {tuple(x.shape)}: {type(e).__name__}: {str(e).rstrip('. ')}. {shapes}") from e
+        raise ValueError(f"{what} does not run on {tuple(x.shape)}: {type(e).__name__}: {str(e).rstrip('. ')}. "
+                         f"{shapes}") from e
     if torch.is_tensor(y): return y
     wanted = 'the samples' if what == 'G' else 'a raw score for each sample'
-    raise ValueError(f"{what} returns a {type(y).__name__}; need one tensor: {wanted}. Wrap it in a module that returns that")
+    raise ValueError(f"{what} returns a {type(y).__name__}; need one tensor: {wanted}. Wrap it in a module that "
+                     "returns that")
 
 # %% ../../nbs/engine/probe.ipynb #13f3ac0f
 def _meet(G, D, x, z, places):
@@ -113,16 +117,17 @@ def _meet(G, D, x, z, places):
         if xf.shape != x.shape: raise ValueError(f"G makes samples of shape {_one(xf)} from latents of {_one(z)}, "
                                                  f"the data has {_one(x)}, and D must take both; {todo}")
         l = _run(D, x.clone(), 'D', data + f", and G(z) {_one(xf)}; change D's input or the data.")
-    if l.numel() != len(x): raise ValueError(f"D gives {tuple(l.shape)} for {len(x)} samples of {_one(x)}, such as G's {_one(xf)}; need one "
-                                             "score per sample: end D in a layer with one output, or take the mean of its scores")
+    if l.numel() != len(x):
+        raise ValueError(f"D gives {tuple(l.shape)} for {len(x)} samples of {_one(x)}, such as G's {_one(xf)}; need "
+                         "one score per sample: end D in a layer with one output, or take the mean of its scores")
 
 # %% ../../nbs/engine/probe.ipynb #10a7846a
 def _probabilities(line, loss)->bool: # line: where D ends in a Sigmoid; None: it does not
     "Do D's end and the loss go together?"
     if loss is not None and scores_of(loss) == 'probabilities':
         if line: return True
-        raise ValueError(f"the loss {loss_title(loss)} takes probabilities (its scores = 'probabilities'), and D gives raw scores: "
-                         "end D in nn.Sigmoid(), or give a loss that takes raw scores")
+        raise ValueError(f"the loss {loss_title(loss)} takes probabilities (its scores = 'probabilities'), and D gives "
+                         "raw scores: end D in nn.Sigmoid(), or give a loss that takes raw scores")
     if not line: return False
     if loss is None or any(loss is l for l in losses.values()):
         raise ValueError(f"D ends in a Sigmoid, and ganlab's losses take raw scores (logits): {line}")

@@ -32,6 +32,16 @@ def ask(self:Queue, change:Change)->Change:
 
 # %% ../../nbs/engine/queue.ipynb #b8971bea
 @patch
+def _now(self:Queue, changes, later):
+    "Apply them while nothing trains; where that fails, they do not wait."
+    learn = self.learn
+    try: learn.when_idle(lambda: any(c in self.waiting for c in changes) and learn.boundary())
+    except BaseException:
+        with unbroken():
+            if self.unqueue(changes) and later: learn.run.note_waiting()
+        raise
+
+@patch
 def ask_all(self:Queue, changes:list):
     "Queue several, to be applied at one boundary in their order; or apply them now where nothing trains."
     learn = self.learn
@@ -45,12 +55,7 @@ def ask_all(self:Queue, changes:list):
         except BaseException:
             self.unqueue(changes)
             raise
-    if not any(c.at in (None, learn.step) for c in changes): return
-    try: learn.when_idle(lambda: any(c in self.waiting for c in changes) and learn.boundary())
-    except BaseException:          # they were not applied, and do not wait
-        with unbroken():
-            if self.unqueue(changes) and later: learn.run.note_waiting()
-        raise
+    if any(c.at in (None, learn.step) for c in changes): self._now(changes, later)
 
 # %% ../../nbs/engine/queue.ipynb #6090f2c5
 @patch
@@ -75,8 +80,10 @@ def unqueue(self:Queue, changes)->bool: # False: they did not wait, or no longer
 
 def _why_never(c, learn):
     if learn.on_training_thread():
-        return "wait() on the training thread would wait for itself; a change asked there is applied at the next step boundary"
-    if not learn.training_now: return f"nothing trains, so step {c.at} does not come; the change is applied there once it does"
+        return ("wait() on the training thread would wait for itself; a change asked there is applied at the next "
+                "step boundary")
+    if not learn.training_now:
+        return f"nothing trains, so step {c.at} does not come; the change is applied there once it does"
 
 # %% ../../nbs/engine/queue.ipynb #a15f94dc
 @patch
@@ -103,5 +110,8 @@ def tell_waiting(self:Queue):
     "Say once which changes still wait when a training has ended."
     new = [c for c in self.pending if c.at is not None and not c.told]
     for c in new: c.told = True
-    if new: warnings.warn(f"the training ended at step {self.learn.step}, and this waits: {' '.join(c.sentence for c in new)} "
-                          "It is applied when the training gets there; change.cancel() takes it back, and learn.tricks.pending lists what waits")
+    if new:
+        warnings.warn(f"the training ended at step {self.learn.step}, and this waits: "
+                      f"{' '.join(c.sentence for c in new)} "
+                          "It is applied when the training gets there; change.cancel() takes it back, and "
+                      "learn.tricks.pending lists what waits")

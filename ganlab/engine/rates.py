@@ -13,7 +13,9 @@ __all__ = ['Rates', 'Hyper', 'TwoOptimizers']
 
 # %% ../../nbs/engine/rates.ipynb #fbf986eb
 def _main(groups, like=frozenset())->int:
-    "Which group holds most of the parameters `like`; among equals, the one with the largest rate, and then with the most weights."
+    """Which group holds most of the parameters `like`.
+
+    Among equals, the one with the largest rate, and then with the most weights."""
     def size(i):
         g = groups[i]
         shared = sum(p.numel() for p in g['params'] if id(p) in like)
@@ -180,7 +182,8 @@ def multiplier(self:TwoOptimizers, lr)->float: # of all base rates, so that the 
     try: v = float(np.ravel(lr)[-1])
     except (TypeError, ValueError, IndexError): v = math.nan
     if not 0 <= v < math.inf: raise ValueError(f"lr={lr!r}; need a number >= 0, such as 2e-4")
-    if not self.reference: raise ValueError("lr scales lr_g and lr_d, and both are 0; set the 'lr' in learn.opt_g.param_groups first")
+    if not self.reference:
+        raise ValueError("lr scales lr_g and lr_d, and both are 0; set the 'lr' in learn.opt_g.param_groups first")
     return v/self.reference
 
 # %% ../../nbs/engine/rates.ipynb #3b0fe6af
@@ -194,4 +197,5 @@ def set_hyper(self:TwoOptimizers, k, v):
     if k == 'lr': self.rates.mult = self.multiplier(v)
     elif not self._warned:
         self._warned = True
-        warnings.warn(f"fastai set {k!r}; ganlab ignores it: set betas_g, betas_d or the param_groups of learn.opt_g and learn.opt_d")
+        warnings.warn(f"fastai set {k!r}; ganlab ignores it: set betas_g, betas_d or the param_groups of learn.opt_g "
+                      "and learn.opt_d")

@@ -29,7 +29,8 @@ def extremes(
     return torch.cat(outs)
 
 # %% ../../nbs/engine/reach.ipynb #0192d9db
-_sigmoids = {torch.sigmoid, torch.Tensor.sigmoid, torch.special.expit, nn.functional.sigmoid, torch.Tensor.sigmoid_, torch.sigmoid_}
+_sigmoids = {torch.sigmoid, torch.sigmoid_, torch.Tensor.sigmoid, torch.Tensor.sigmoid_, torch.special.expit,
+             nn.functional.sigmoid}
 
 class _Watch(TorchFunctionMode):
     "Keeps what the last sigmoid gave."
@@ -40,7 +41,9 @@ class _Watch(TorchFunctionMode):
         out = func(*args, **(kwargs or {}))
         if func in _sigmoids: self.last = out
         return out
-    def gave(self, y)->bool: return self.last is not None and self.last.numel() == y.numel() and torch.equal(self.last.flatten(), y.flatten())
+    def gave(self, y)->bool:
+        if self.last is None or self.last.numel() != y.numel(): return False
+        return torch.equal(self.last.flatten(), y.flatten())
 
 # %% ../../nbs/engine/reach.ipynb #8456692a
 def _stays_in_unit(D, x)->bool:
@@ -108,11 +111,13 @@ def _contradicted(declared, data, made)->str|None:
     slack = .05*(white - black)
     outside = data[0] < black - slack or data[1] > white + slack
     other = _bounded(made) and (abs(made[0] - black) > slack or abs(made[1] - white) > slack)
-    return f"{_said(data, made)}, while range=({black:g}, {white:g}) was declared, {_alone}" if outside or other else None
+    if outside or other: return f"{_said(data, made)}, while range=({black:g}, {white:g}) was declared, {_alone}"
 
 # %% ../../nbs/engine/reach.ipynb #db3e011b
 def _disagreement(data, made)->str|None:
     "A warning, where G is bound to one range and the data is of the other."
     if not _bounded(made): return None
-    if _fits_unit(data) and data[1] > data[0]: return f"{_said(data, made)}, {_alone}: give x*2 - 1, or end G in a Sigmoid"
-    if data[0] < -.05 and made[0] >= 0: return f"{_said(data, made)}, {_alone}: end G in Tanh, or give the data in [0, 1]"
+    if _fits_unit(data) and data[1] > data[0]:
+        return f"{_said(data, made)}, {_alone}: give x*2 - 1, or end G in a Sigmoid"
+    if data[0] < -.05 and made[0] >= 0:
+        return f"{_said(data, made)}, {_alone}: end G in Tanh, or give the data in [0, 1]"

@@ -31,7 +31,8 @@ class StepError(RuntimeError):
         trace:str='',     # the traceback, as text
     ):
         super().__init__(sentence)
-        self.step, self.at, self.culprit, self.term, self.detail, self.traceback_text = step, at, culprit, term, detail, trace
+        self.step, self.at, self.culprit = step, at, culprit
+        self.term, self.detail, self.traceback_text = term, detail, trace
 
 # %% ../../nbs/engine/recovery.ipynb #a84886c3
 class Ring:
@@ -114,7 +115,9 @@ def attempt(self:Recovery):
 @patch
 def lend(self:Recovery):
     "What draws cannot be given a generator: from here on the default one is lent; the step again."
-    if self.streams.lends: raise self.recover(RuntimeError("torch.utils.checkpoint: the default generator is lent already, and is drawn from out of turn"))
+    if self.streams.lends:
+        raise self.recover(RuntimeError("torch.utils.checkpoint: the default generator is lent already, and is drawn "
+                                        "from out of turn"))
     self.recompute(self.step)
     self.streams.lends = True
     self.say(lent_here)
@@ -125,7 +128,9 @@ def lend(self:Recovery):
 def lent(self:Recovery)->str: # one sentence, or ''
     "What default generator is lent while a step runs, so that others should not draw from it."
     if not self.draws or not (self.streams.lends or self.rng.cuda): return ''
-    return lent_here if self.streams.lends else "G or D draws random numbers on the GPU: while a step runs, its default generator is lent to it. Whatever else draws there meanwhile should draw from a torch.Generator of its own"
+    if self.streams.lends: return lent_here
+    return ("G or D draws random numbers on the GPU: while a step runs, its default generator is lent to it. "
+            "Whatever else draws there meanwhile should draw from a torch.Generator of its own")
 
 @patch
 def say(self:Recovery, text):
@@ -138,7 +143,8 @@ def say(self:Recovery, text):
 def recover(self:Recovery, error, bad=None, value=None)->StepError:
     "Stand at the last whole step again; the error to raise."
     failed = self.step + 1
-    sentence, culprit, detail, trace = self._of_error(error, failed) if error is not None else self._of_number(bad, value, failed)
+    said = self._of_number(bad, value, failed) if error is None else self._of_error(error, failed)
+    sentence, culprit, detail, trace = said
     self.recompute(failed - 1)
     return StepError(sentence, failed, self.step, culprit, bad, detail, trace)
 
@@ -154,7 +160,9 @@ def _of_error(self:Recovery, error, failed)->tuple: # sentence, culprit, detail,
 # %% ../../nbs/engine/recovery.ipynb #a2cdf5ce
 @patch
 def _of_number(self:Recovery, bad, value, failed)->tuple:
-    "A column that became NaN or infinite: of a network, a term that a trick added, or a number that a trick noted by itself."
+    """A column that became NaN or infinite.
+
+    Of a network, a term that a trick added, or a number that a trick noted by itself."""
     net = {'d_': 'D', 'g_': 'G'}.get(bad[:2])
     if net is None:
         noted = [t.name for t in self.tricks.enabled if bad.startswith(t.name)]
@@ -170,7 +178,9 @@ def _word(v): return 'NaN' if v != v else 'infinite'
 # %% ../../nbs/engine/recovery.ipynb #e62b0a1e
 @patch
 def recompute(self:Recovery, step):
-    "From the last snapshot forward to `step`, with the rates that the steps had; where that cannot be, the learner stands at the snapshot."
+    """From the last snapshot forward to `step`, with the rates that the steps had.
+
+    Where that cannot be, the learner stands at the snapshot."""
     if self.ring.stale: return
     with unbroken():
         ring, mult = self.ring, self.rates.mult
@@ -223,5 +233,8 @@ def same_again(self:Recovery,
 def repeats(self:Recovery)->bool: # are the same bits promised, when steps are computed again?
     return self.promised and self.device.type == 'cpu' and not self.amp
 
-_otherwise = ("{} was computed again, and came out otherwise than was recorded: something in the networks or in the data remembers by itself, such as a counter or a generator of its own, or draws where ganlab cannot seed it. "
-              "From here on the same bits are not promised. What counts should be a buffer; what draws in a network should draw from torch without a generator of its own, and in a dataset from torch, NumPy or random")
+_otherwise = ("{} was computed again, and came out otherwise than was recorded: something in the networks or in the "
+              "data remembers by itself, such as a counter or a generator of its own, or draws where ganlab cannot "
+              "seed it. From here on the same bits are not promised. What counts should be a buffer; what draws in a "
+              "network should draw from torch without a generator of its own, and in a dataset from torch, NumPy or "
+              "random")

@@ -9,6 +9,7 @@ __all__ = ['stream_seed', 'Streams', 'BorrowedRNG', 'borrowed_rng']
 from contextlib import contextmanager
 from hashlib import blake2b
 from threading import RLock
+from fastcore.basics import patch
 import torch
 from .draws import begin, current, end, lent
 from ..base.checks import is_whole
@@ -35,7 +36,8 @@ class Streams:
     ):
         if not is_whole(seed): raise ValueError(f"seed={seed!r}; need an int, such as seed=0")
         self.seed = int(seed)
-        self.lends = False      # is PyTorch's default generator lent to what draws, because that cannot be given another?
+        # is PyTorch's default generator lent to what draws, because that cannot be given another?
+        self.lends = False
 
     def int(self, name:str, step:int=0, k:int=0)->int: # in [0, 2**32)
         "A whole number for whoever seeds something else (NumPy, `random`)."
@@ -54,19 +56,13 @@ class BorrowedRNG:
     "Within the block, what draws on this thread without a generator of its own draws from a run's streams."
     turn = RLock()   # there is one default generator for all threads, and one for each GPU
     def __init__(self,
-        streams:Streams, # the run's streams; None: the block draws what would have been drawn now, and then it is drawn again
+        streams:Streams, # the run's; None: the block draws what would have been drawn now, and then it is drawn again
         device=None, # a CUDA device whose default generator is lent, too
         wary:bool=False, # will a gradient be taken of what is drawn?
     ):
         self.streams, self.wary, self.own, self.inside = streams, wary, torch.Generator(), False
         cuda = device is not None and torch.device(device).type == 'cuda'
         self.cuda = [torch.cuda.default_generators[torch.device(device).index or 0]] if cuda else []
-
-    def seed(self, name:str, step:int=0, k:int=0): # the address to draw from
-        "Put it at the start of the stream (name, step, k); outside of the block nothing happens."
-        if not self.inside: return
-        seed = stream_seed(self.streams.seed, name, step, k)
-        for g in self.gens: g.manual_seed(seed)
 
     def __enter__(self):
         with unbroken():
@@ -84,6 +80,14 @@ class BorrowedRNG:
             self.inside = False
             for g, st in zip(self.lent, self.saved): g.set_state(st)
             if self.lent: self.turn.release()
+
+# %% ../../nbs/engine/rng.ipynb #2ec41ba1
+@patch
+def seed(self:BorrowedRNG, name:str, step:int=0, k:int=0): # the address to draw from
+    "Put it at the start of the stream (name, step, k); outside of the block nothing happens."
+    if not self.inside: return
+    seed = stream_seed(self.streams.seed, name, step, k)
+    for g in self.gens: g.manual_seed(seed)
 
 # %% ../../nbs/engine/rng.ipynb #255228cb
 @contextmanager

@@ -77,7 +77,9 @@ def whole(self:Kept, o,
 
 # %% ../../nbs/engine/rollback.ipynb #7021eccc
 def _module(kept, m):
-    "Note a module; where it is parametrised, the class that PyTorch made for it, which has a property for each parametrisation."
+    """Note a module.
+
+    Where it is parametrised, the class that PyTorch made for it, which has a property for each parametrisation."""
     kept.whole(m, _parts.__contains__)
     if is_parametrized(m): kept.classes.append((type(m), dict(vars(type(m)))))
 

@@ -20,19 +20,23 @@ class Rows:
     "What a learner writes down of a step."
 
 # %% ../../nbs/engine/rows.ipynb #750d1d9d
+def _not_finite(row:dict)->str|None: # its name; terms and scores come before norms
+    "The first number of a row that is not finite."
+    if math.isfinite(sum(row.values())): return None
+    return next((k for k, v in row.items() if not math.isfinite(v)), None)
+
 @patch
 def note_step(self:Rows, c, t0):
     "Write the step's row; stop on a number that is not finite."
     row, norms = self._read()
     row['step'], self.step_context = self.step + 1, c
     for key in reversed(norms): row[f'{key}_grad_norm'] = math.sqrt(sum(v*v for v in norms[key]))
-    if not math.isfinite(sum(row.values())):
-        bad = next((k for k, v in row.items() if not math.isfinite(v)), None)   # terms and scores come before norms
-        if bad: raise self.recover(None, bad, row[bad])
+    if bad := _not_finite(row): raise self.recover(None, bad, row[bad])
     self.step, self.half = self.step + 1, None
     row['ms'] = 1000*(time.perf_counter() - t0)
     self._write_row(row, norms)
     if self.slope_every and self.step % self.slope_every == 0 and c.xf is not None: self.slope(c)
+    if self.measures: self.measure_due()
     if self.tricks.tick(): self.touched()      # one has gone: the next boundary looks at the networks anew
     elif self.step % self.snap_every == 0: self.keep()
 

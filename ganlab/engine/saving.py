@@ -6,12 +6,11 @@
 from __future__ import annotations
 import json, os
 from fastcore.basics import patch
-import torch
 from ..base.files import may_write, placed
 from ..base.interrupt import unbroken
 from .rollback import all_or_nothing
 from .snapshots import load_tensors
-from .named_state import named_state, opt_numbers
+from .named_state import named_state, numbers_of, opt_numbers
 
 # %% auto #0
 __all__ = ['Saving']
@@ -21,6 +20,27 @@ class Saving:
     "How a learner writes weights to a file, and reads them."
 
 # %% ../../nbs/engine/saving.ipynb #54f58fd8
+@patch
+def _tensors(self:Saving, with_opt)->dict: # name -> tensor
+    "What goes into a file: of the networks, of the tricks that are on, and of the optimisers."
+    on = {t.name for t in self.tricks.enabled}
+    def goes(name):
+        return name.split('/')[1] in on if name.startswith('trick/') else with_opt or not name.startswith('opt_')
+    return {n: t.detach().cpu().contiguous().clone() for n, t in named_state(self).items() if goes(n)}
+
+@patch
+def _about(self:Saving, with_opt)->dict: # texts
+    "What stands beside the tensors: the step, the tricks with their values and what they have counted, the optimisers."
+    on = self.tricks.enabled
+    facts = dict(tricks={t.name: numbers_of(t.state_dict()) for t in on},
+                 params={t.name: t.params for t in sorted(on, key=lambda t: t.since)},
+                 opts=self._optimizers() if with_opt else None, remembered=opt_numbers(self) if with_opt else {})
+    return dict(format='ganlab 1', step=str(self.step)) | {k: json.dumps(v) for k, v in facts.items()}
+
+@patch
+def _optimizers(self:Saving)->list: return [type(o).__name__ for o in (self.opt_d, self.opt_g)] # their classes
+
+# %% ../../nbs/engine/saving.ipynb #f5ca1c70
 @patch
 def save(self:Saving,
     file, # the name of a file in `path/models`, without its suffix
@@ -34,12 +54,7 @@ def save(self:Saving,
     file = join_path_file(file, self.path/self.model_dir, ext='.safetensors')
     if os.path.lexists(file) and not _is_saved(file): may_write(file, force=force)
     def go():
-        on = {t.name: t.state_dict() for t in self.tricks.enabled}
-        ts = {n: t.detach().cpu().contiguous().clone() for n, t in named_state(self).items() if (with_opt or not n.startswith('opt_')) and (not n.startswith('trick/') or n.split('/')[1] in on)}
-        numbers = {n: {k: v for k, v in s.items() if not torch.is_tensor(v)} for n, s in on.items()}
-        params = {t.name: t.params for t in sorted(self.tricks.enabled, key=lambda t: t.since)}
-        opts = [type(o).__name__ for o in (self.opt_d, self.opt_g)] if with_opt else None
-        with placed(file) as (part,): save_file(ts, part, metadata=dict(format='ganlab 1', step=str(self.step), tricks=json.dumps(numbers), params=json.dumps(params), opts=json.dumps(opts), remembered=json.dumps(opt_numbers(self) if with_opt else {})))
+        with placed(file) as (part,): save_file(self._tensors(with_opt), part, metadata=self._about(with_opt))
     self.between_steps(go)
     return file
 
@@ -52,16 +67,25 @@ def _is_saved(file)->bool:
     except (OSError, SafetensorError): return False
 
 # %% ../../nbs/engine/saving.ipynb #e08ff372
+def _read(file)->tuple: # {name: tensor}, {key: text}
+    "What is in a file."
+    from safetensors import SafetensorError, safe_open
+    try:
+        with safe_open(file, 'pt') as f: return {n: f.get_tensor(n) for n in f.keys()}, f.metadata() or {}
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no {file}; learn.save({file.stem!r}) writes it") from None
+    except SafetensorError as e:
+        raise ValueError(f"{file} is not a whole safetensors file ({e}); save it again") from None
+
+# %% ../../nbs/engine/saving.ipynb #eaf114ca
 @patch
 def load(self:Saving, file, with_opt:bool=True, **kwargs):
-    "Read what `save` wrote into the networks; tricks that its weights need are turned on, a weight that does not fit is named, and nothing is changed."
+    """Read what `save` wrote into the networks.
+
+    Tricks that its weights need are turned on, a weight that does not fit is named, and nothing is changed."""
     from fastai.learner import join_path_file
-    from safetensors import SafetensorError, safe_open
     file = join_path_file(file, self.path/self.model_dir, ext='.safetensors')
-    try:
-        with safe_open(file, 'pt') as f: ts, meta = {n: f.get_tensor(n) for n in f.keys()}, f.metadata() or {}
-    except FileNotFoundError: raise FileNotFoundError(f"there is no {file}; learn.save({file.stem!r}) writes it") from None
-    except SafetensorError as e: raise ValueError(f"{file} is not a whole safetensors file ({e}); save it again") from None
+    ts, meta = _read(file)
     made = []
     def go():
         with unbroken(), all_or_nothing(self, lambda: self.run.has(made)) as undo:
@@ -80,15 +104,25 @@ def load(self:Saving, file, with_opt:bool=True, **kwargs):
 @patch
 def _take_in(self:Saving, file, ts, meta, with_opt):
     "Put a file's tensors in place, and what its tricks have counted."
-    wrong, saved, opts = self._misfits(ts), json.loads(meta.get('tricks', '{}')), json.loads(meta.get('opts', 'null'))
+    saved, opts = json.loads(meta.get('tricks', '{}')), json.loads(meta.get('opts', 'null'))
     missing = [n for n in saved if n not in self.tricks or not self.tricks[n].enabled]
-    if wrong: raise ValueError(f"{file.name} does not fit these networks: {', '.join(wrong[:3])}{' ...' if len(wrong) > 3 else ''} differ; {self._remedy(ts, saved, missing)}")
-    mine = [type(o).__name__ for o in (self.opt_d, self.opt_g)]
-    if with_opt and opts and opts != mine: raise ValueError(f"{file.name} holds the state of {', '.join(opts)}, and this learner uses {', '.join(mine)}; load it with with_opt=False")
+    self._check(file.name, ts, saved, missing, opts if with_opt else None)
     load_tensors(self, ts, with_opt and opts is not None, json.loads(meta.get('remembered', '{}')))
     for n in saved.keys() - set(missing):
-        self.tricks[n].load_state_dict({**saved[n], **{k.split('/', 2)[2]: v for k, v in ts.items() if k.startswith(f'trick/{n}/')}})
+        head = f'trick/{n}/'
+        tensors = {k.removeprefix(head): v for k, v in ts.items() if k.startswith(head)}
+        self.tricks[n].load_state_dict({**saved[n], **tensors})
         self.tricks[n].restored(self)
+
+@patch
+def _check(self:Saving, name, ts, saved, missing, opts):
+    "Refuse a file that is of other networks, or of other optimisers."
+    if wrong := self._misfits(ts):
+        some = ', '.join(wrong[:3]) + (' ...' if len(wrong) > 3 else '')
+        raise ValueError(f"{name} does not fit these networks: {some} differ; {self._remedy(ts, saved, missing)}")
+    if opts and opts != self._optimizers():
+        raise ValueError(f"{name} holds the state of {', '.join(opts)}, and this learner uses "
+                         f"{', '.join(self._optimizers())}; load it with with_opt=False")
 
 # %% ../../nbs/engine/saving.ipynb #3521b625
 @patch
@@ -97,7 +131,10 @@ def _remedy(self:Saving, ts, saved, missing)->str:
     more = set(self.of_nets()) - set(ts)
     beside = [t.name for t in self.tricks.enabled if t.within and not t.plain and t.name not in saved] if more else []
     if beside and not missing: return f"turn {', '.join(beside)} off first"
-    return 'build them as they were when it was saved' + (f", and turn on {', '.join(missing)}" if missing else '') + (f", and turn {', '.join(beside)} off" if beside else '')
+    todo = 'build them as they were when it was saved'
+    if missing: todo += f", and turn on {', '.join(missing)}"
+    if beside: todo += f", and turn {', '.join(beside)} off"
+    return todo
 
 @patch
 def of_nets(self:Saving)->dict: # name -> tensor
@@ -108,12 +145,15 @@ def of_nets(self:Saving)->dict: # name -> tensor
 def _misfits(self:Saving, ts)->list: # names
     "What of the networks a file has not, or has otherwise, and what it has beside them."
     nets = self.of_nets()
-    return [n for n, t in nets.items() if n not in ts or ts[n].shape != t.shape] + [n for n in ts if n[:2] in ('d/', 'g/') and n not in nets]
+    differ = [n for n, t in nets.items() if n not in ts or ts[n].shape != t.shape]
+    return differ + [n for n in ts if n[:2] in ('d/', 'g/') and n not in nets]
 
 # %% ../../nbs/engine/saving.ipynb #02eef30a
 @patch
 def _turn_on_for(self:Saving, ts, meta, made:list, undo):
-    "Turn on what was on when a file was written, where that is all that its weights have beside these networks'; `made` takes the changes, which are not recorded yet."
+    """Turn on what was on when a file was written, where that is all that its weights have beside these networks'.
+
+    `made` takes the changes, which are not recorded yet."""
     wrong, saved = self._misfits(ts), json.loads(meta.get('tricks', '{}'))
     if not wrong or set(wrong) & set(self.of_nets()): return
     self.run.met(self)

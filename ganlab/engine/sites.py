@@ -54,7 +54,8 @@ class Visits:
         "A hook behind the module of that name."
         self.calls[name] += 1
         x = taken(args, kwargs)
-        if torch.is_tensor(x) and torch.is_tensor(y): self.sites[name] = Site(name, m, tuple(x.shape[1:]), tuple(y.shape[1:]))
+        if torch.is_tensor(x) and torch.is_tensor(y):
+            self.sites[name] = Site(name, m, tuple(x.shape[1:]), tuple(y.shape[1:]))
     def once(self)->list: # of `Site`, in the order in which they finished
         "The modules that were called once."
         return [s for name, s in self.sites.items() if self.calls[name] == 1]
@@ -77,7 +78,7 @@ def _leaves(net)->dict: # name -> module
 def trace(
     net:nn.Module, # G or D
     x:torch.Tensor, # an input of it (B, ...)
-    parts:dict=None, # name -> module: which to look at; None: modules without children of their own, and all that own a weight
+    parts:dict=None, # name -> module: which to look at; None: those without children, and all that own a weight
 )->list: # of `Site`, in the order in which they finish
     "The layers of `net` with what goes in and out, found by one forward pass in eval mode."
     if parts is None: parts = _leaves(net)
@@ -104,7 +105,8 @@ def trying(
 ):
     "Within the block its networks are tried out: what they give is for nobody, and they stay as they are."
     nets = nets or (learn.G, learn.D)
-    with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(*nets), held(*nets): yield
+    with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(*nets), held(*nets):
+        yield
 
 def some_input(learn, key:str)->torch.Tensor: # (B, ...)
     "What goes into G or D: a few latents, or what G makes of them, which a D that works in place may overwrite."
@@ -157,7 +159,9 @@ def hidden(
     found = [at(learn, key, name.removeprefix(f'{which}.')) for name in own]
     for s in found:
         if isinstance(s, str): return s
-        if not s.weighs: return f"{which}.{s.name} is a {type(s.module).__name__}; name linear or convolutional layers, or others with a weight."
+        if not s.weighs:
+            return (f"{which}.{s.name} is a {type(s.module).__name__}; name linear or convolutional layers, or others "
+                    "with a weight.")
     return found
 
 # %% ../../nbs/engine/sites.ipynb #93253871
@@ -178,13 +182,21 @@ def _unowned(m)->bool:
     return not is_layer(m) and not isinstance(m, no_layers) and any(p.ndim > 1 for p in m.parameters(recurse=False))
 
 # %% ../../nbs/engine/sites.ipynb #b0acd034
+_uncalled = "are never called as modules: its forward uses their weights, or their own forward, directly"
+_repeated = "run more than once in a pass"
+_nameless = "compute with weights that no layer owns by the name of weight"
+
+def _oddity(m, calls)->str|None: # None: it is an ordinary layer, or no layer
+    "What is odd about a module as a layer."
+    if not is_layer(m): return _nameless if _unowned(m) else None
+    if not calls[m]: return _uncalled
+    if calls[m] > 1: return _repeated
+
 def instead(learn, key:str)->str: # '', or what to add to a refusal
     "What G or D has in place of layers that are used once, where a trick finds none."
     own = [m for name, m in net_of(learn, key).named_modules() if not added(name)]
-    calls, weigh = _calls(learn, key, own), [m for m in own if is_layer(m)]
-    odd = {
-        "are never called as modules: its forward uses their weights, or their own forward, directly": [m for m in weigh if not calls[m]],
-        "run more than once in a pass": [m for m in weigh if calls[m] > 1],
-        "compute with weights that no layer owns by the name of weight": [m for m in own if _unowned(m)]}
+    calls, odd = _calls(learn, key, own), {_uncalled: [], _repeated: [], _nameless: []}
+    for m in own:
+        if what := _oddity(m, calls): odd[what].append(m)
     said = [f"its {_kinds(ms)} {what}" for what, ms in odd.items() if ms]
     return f"; {', '.join(said)}" if said else ''

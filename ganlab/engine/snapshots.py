@@ -36,7 +36,8 @@ class Snapshot:
     built: list         # structural switches that led there: (kind, name, values, step)
     log: tuple = ()     # the changes that led there
     of: tuple = None    # the run that it is of, and the line
-    def __post_init__(self): object.__setattr__(self, 'tricks', {name: TrickState(*s) for name, s in self.tricks.items()})
+    def __post_init__(self):
+        object.__setattr__(self, 'tricks', {name: TrickState(*s) for name, s in self.tricks.items()})
 
 # %% ../../nbs/engine/snapshots.ipynb #e38e81d7
 def _copy(t, old)->torch.Tensor: # old: a tensor to write over, or None
@@ -55,9 +56,9 @@ def take(
     old = over.tensors if over else {}
     with torch.no_grad(): tensors = {name: _copy(t, old.get(name)) for name, t in named_state(learn).items()}
     tricks = {t.name: _trick_state(t) for t in learn.tricks.values()}
-    numbers = dict(batches=learn.n_batches, n_d=learn.n_d, update=learn.update, half=learn.half, rates=learn.rates.state(),
-                   loss=learn.base_loss, remembered=deepcopy(opt_numbers(learn)), stuck=stuck(learn),
-                   groups=[group_options(o) for o in (learn.opt_d, learn.opt_g)])
+    numbers = dict(batches=learn.n_batches, n_d=learn.n_d, update=learn.update, half=learn.half,
+                   rates=learn.rates.state(), loss=learn.base_loss, remembered=deepcopy(opt_numbers(learn)),
+                   stuck=stuck(learn), groups=[group_options(o) for o in (learn.opt_d, learn.opt_g)])
     run = getattr(learn, 'run', None)
     return Snapshot(learn.step, tensors, numbers, tricks, learn.record.n, learn.tricks.built, tuple(learn.tricks.log),
                     run and (run, run.line))
@@ -108,8 +109,9 @@ def _check(learn, snap):
     if not isinstance(snap, Snapshot): raise TypeError(f"{snap!r} is not a snapshot; learn.snapshot() takes one")
     unknown = [name for name, s in snap.tricks.items() if s.enabled and name not in learn.tricks]
     if unknown:
-        raise ValueError(f"the snapshot of step {snap.step} has {', '.join(unknown)} on, which this learner does not know; "
-                         "learn.tricks.add(...) it first, or give tricks=[...] where a run is resumed or replayed")
+        raise ValueError(f"the snapshot of step {snap.step} has {', '.join(unknown)} on, which this learner does not "
+                         "know; learn.tricks.add(...) it first, or give tricks=[...] where a run is resumed or "
+                         "replayed")
 
 # %% ../../nbs/engine/snapshots.ipynb #0e97e691
 def _rebuild(learn, snap):
@@ -172,7 +174,8 @@ def _load_moments(net, opt, key, tensors, remembered):
     for name, p in named_params(net).items():
         head = f'opt_{key}/{name}/'
         old = opt.state.pop(p, {})
-        new = {k.removeprefix(head): _like(v, p, old.get(k.removeprefix(head))) for k, v in tensors.items() if k.startswith(head)}
+        kept = {k.removeprefix(head): v for k, v in tensors.items() if k.startswith(head)}
+        new = {k: _like(v, p, old.get(k)) for k, v in kept.items()}
         new |= deepcopy(remembered.get(f'{key}/{name}', {}))
         if new: opt.state[p] = new
 

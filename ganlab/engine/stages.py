@@ -130,7 +130,9 @@ def open_images(learn, name:str): # of the trick
     learn.G.register_forward_hook(Door(g.name, name))
 
 # %% ../../nbs/engine/stages.ipynb #7e7914d7
-def no_room(learn, grown:int, stages:int)->str|None: # stages that there are, and that are asked for; one sentence, or None
+def no_room(learn,
+    grown:int, stages:int, # that there are, and that are asked for
+)->str|None: # one sentence, or None
     "Why images cannot grow so often."
     room = getattr(learn.source, 'k', 0) + grown
     if not room:

@@ -34,7 +34,9 @@ def _frozen(nets)->list: # parameters
 # %% ../../nbs/engine/still.ipynb #32e34bb5
 @contextmanager
 def held(*nets):
-    "Within the block the networks write into copies of their buffers and frozen parameters; after it, their own are as they were."
+    """Within the block the networks write into copies of their buffers and frozen parameters.
+
+    After it, their own are as they were."""
     buffers = _all_buffers(nets)
     frozen = [(p, p.data) for p in _frozen(nets)]
     try:

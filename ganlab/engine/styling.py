@@ -126,15 +126,20 @@ class Mapping(nn.Module):
         h = pixel_norm(z)
         for l in self.layers[:-1]: h = nn.functional.leaky_relu(l(h), .2)
         return z + self.gate.clone()*self.layers[-1](h)
-    def begin(self, G, args): # G's input, once its layers have their scales
-        ws, parts = self.ws(args[0]), self.parts(G)
-        self.outer.append([p.s for p in parts])
-        for p, w in zip(parts, ws[1:]): p.s = p.scale(w)
-        return (ws[0].view_as(args[0]), *args[1:])
-    def end(self, G, args):
-        parts = self.parts(G)
-        for p, s in zip(parts, self.outer.pop() if self.outer else [None]*len(parts)): p.s = s
     def parts(self, G): return [G.get_submodule(n).ganlab_style for n in self.names]
+
+# %% ../../nbs/engine/styling.ipynb #0e2a1e22
+@patch
+def begin(self:Mapping, G, args): # G's input, once its layers have their scales
+    ws, parts = self.ws(args[0]), self.parts(G)
+    self.outer.append([p.s for p in parts])
+    for p, w in zip(parts, ws[1:]): p.s = p.scale(w)
+    return (ws[0].view_as(args[0]), *args[1:])
+
+@patch
+def end(self:Mapping, G, args):
+    parts = self.parts(G)
+    for p, s in zip(parts, self.outer.pop() if self.outer else [None]*len(parts)): p.s = s
 
 # %% ../../nbs/engine/styling.ipynb #1c698582
 @patch
@@ -178,7 +183,8 @@ class AtG:
 @torch.no_grad()
 def bake(layer:nn.Module, part:Styled, w:torch.Tensor, opt=None): # w: (1, n_w), the style to keep
     "Put the style of `w` into the layer's weight, moments included."
-    if 'weight' not in own_parameters(layer): return          # whatever makes the weight, spectral norm say, would undo it
+    if 'weight' not in own_parameters(layer):
+        return          # whatever makes the weight, spectral norm say, would undo it
     s, dim = part.scale(w), 0 if getattr(layer, 'transposed', False) else 1
     c = _along(layer, s[0], dim)
     if part.target is not None: c = c*_along(layer, part.loudness(layer, s)[0], 1 - dim)

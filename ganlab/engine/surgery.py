@@ -61,7 +61,8 @@ def insert(
 ):
     "Join `module` to `host`; it becomes the host's child `ganlab_<name>`."
     if where not in wheres: raise ValueError(f"where={where!r}; need one of {', '.join(map(repr, wheres))}")
-    if isinstance(host, (nn.Sequential, nn.ModuleList, nn.ModuleDict)): raise TypeError(f"a {type(host).__name__} runs its children itself; give one of its layers")
+    if isinstance(host, (nn.Sequential, nn.ModuleList, nn.ModuleDict)):
+        raise TypeError(f"a {type(host).__name__} runs its children itself; give one of its layers")
     key = _key(name)
     if hasattr(host, key): raise ValueError(f"{name} has been put into this {type(host).__name__} already")
     p = next(host.parameters(), None)

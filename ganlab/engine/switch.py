@@ -24,29 +24,36 @@ class Tricks(Applying, Queue, Mapping):
         self._tricks = {c.name: c() for c in find_tricks()}
         self.log, self.refused = [], {}                    # applied changes; last refusal by name
         self.built = []                                    # structural switches: (kind, name, values, step)
-        self.given = {}                                    # tricks of the user's own: the class, or a copy of the instance as it was given
+        # tricks of the user's own: the class, or a copy of the instance as it was given
+        self.given = {}
         self.refresh()
 
     def __getitem__(self, name)->Trick:
         try: return self._tricks[name]
-        except KeyError: raise KeyError(f"no trick called {name!r}.{nearest(name, self._tricks)} learn.tricks lists them all.") from None
+        except KeyError:
+            raise KeyError(self._unknown(name)) from None
+    def _unknown(self, name):
+        return f"no trick called {name!r}.{nearest(name, self._tricks)} learn.tricks lists them all."
     def __iter__(self): return iter(self._tricks)
     def __len__(self): return len(self._tricks)
     @property
     def enabled(self)->list: return [t for t in self._tricks.values() if t.enabled]
     def __repr__(self): return '\n'.join(map(repr, self._tricks.values()))
 
-    def add(self, cls)->Trick: # a `Trick` subclass or instance, written outside the package
-        "Make a trick of the user's own switchable here."
-        t = cls() if isinstance(cls, type) else cls
-        if not isinstance(t, Trick) or not t.name: raise TypeError(f"{cls!r} is not a trick; need a subclass of Trick with a name")
-        if self._tricks.get(t.name, t).enabled: raise ValueError(f"{t.name} is on; turn it off before replacing it")
-        asks_first(type(t))
-        self._tricks[t.name] = t
-        try: self.given[t.name] = cls if isinstance(cls, type) else deepcopy(t)
-        except Exception: self.given[t.name] = type(t)
-        self._tricks = dict(sorted(self._tricks.items(), key=lambda o: (o[1].number, o[0])))
-        return t
+# %% ../../nbs/engine/switch.ipynb #b26f5ed9
+@patch
+def add(self:Tricks, cls)->Trick: # a `Trick` subclass or instance, written outside the package
+    "Make a trick of the user's own switchable here."
+    t = cls() if isinstance(cls, type) else cls
+    if not isinstance(t, Trick) or not t.name:
+        raise TypeError(f"{cls!r} is not a trick; need a subclass of Trick with a name")
+    if self._tricks.get(t.name, t).enabled: raise ValueError(f"{t.name} is on; turn it off before replacing it")
+    asks_first(type(t))
+    self._tricks[t.name] = t
+    try: self.given[t.name] = cls if isinstance(cls, type) else deepcopy(t)
+    except Exception: self.given[t.name] = type(t)
+    self._tricks = dict(sorted(self._tricks.items(), key=lambda o: (o[1].number, o[0])))
+    return t
 
 # %% ../../nbs/engine/switch.ipynb #ac27c790
 late(Tricks, {'presets': 'preset presets'})
@@ -55,7 +62,8 @@ late(Tricks, {'presets': 'preset presets'})
 @patch
 def change(self:Tricks, kind:str, name:str, params:dict={}, at:int=None, now=False)->Change:
     "A change of a trick, checked and not asked for yet."
-    if not isinstance(name, str) or name not in self._tricks: raise ValueError(f"no trick called {name!r}.{nearest(name, self._tricks)} learn.tricks lists them all.")
+    if not isinstance(name, str) or name not in self._tricks:
+        raise ValueError(self._unknown(name))
     values = self[name].checked(params)
     c = Change(kind, name, {k: values[k] for k in params}, at, now)
     c.title = self[name].title

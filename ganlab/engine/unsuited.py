@@ -38,22 +38,27 @@ def _does_its_work(own)->str|None:
     "What does the work of one of these callbacks for a GAN: a trick, or something else."
     for t in find_tricks():
         for name in own:
-            if name in t.instead_of: return f"{name} is made for one network; for a GAN, learn.tricks.on({t.name!r}) does its work"
+            if name in t.instead_of:
+                return f"{name} is made for one network; for a GAN, learn.tricks.on({t.name!r}) does its work"
     return next((f"{name} is made for one network; {instead[name]}" for name in own if name in instead), None)
 
 # %% ../../nbs/engine/unsuited.ipynb #76795e9a
+def _predicts(cb, own)->str|None:
+    if 'TensorBoardCallback' in own and (cb.trace_model or cb.log_preds or cb.projector):
+        return ("TensorBoardCallback would trace and log predictions of one network; "
+                "give trace_model=False, log_preds=False, projector=False")
+
+def _schedules(cb, own)->str|None:
+    odd = [k for k in cb.scheds if k not in ('lr', 'mom')] if 'ParamScheduler' in own else []
+    if odd: return (f"ParamScheduler has a schedule of {odd[0]!r}; ganlab follows one of 'lr': "
+                    "write other numbers into learn.opt_g.param_groups and learn.opt_d.param_groups")
+
 def refusal(
     cb, # a fastai callback
 )->str|None: # one sentence, or None: it works
     "Why a callback does not suit a GAN, and what to do instead."
     own = [c.__name__ for c in type(cb).__mro__ if c.__module__.startswith('fastai.')]
-    if why := _does_its_work(own): return why
-    if 'TensorBoardCallback' in own and (cb.trace_model or cb.log_preds or cb.projector):
-        return ("TensorBoardCallback would trace and log predictions of one network; "
-                "give trace_model=False, log_preds=False, projector=False")
-    odd = [k for k in cb.scheds if k not in ('lr', 'mom')] if 'ParamScheduler' in own else []
-    if odd: return (f"ParamScheduler has a schedule of {odd[0]!r}; ganlab follows one of 'lr': "
-                    "write other numbers into learn.opt_g.param_groups and learn.opt_d.param_groups")
+    return _does_its_work(own) or _predicts(cb, own) or _schedules(cb, own)
 
 # %% ../../nbs/engine/unsuited.ipynb #eb9d1d38
 _freeze = 'use requires_grad_ on the layers of learn.G or learn.D before making the GANLearner'
@@ -76,6 +81,7 @@ def unsuited(
     name:str, # of a method
 ):
     "A method that raises, and says what to do instead."
-    def f(self, *args, **kwargs): raise RuntimeError(f"{name}() is for learners of one network and one optimiser; {methods[name]}")
+    def f(self, *args, **kwargs):
+        raise RuntimeError(f"{name}() is for learners of one network and one optimiser; {methods[name]}")
     f.__name__, f.__doc__ = name, f"Not for a GAN: {methods[name]}."
     return f

@@ -65,11 +65,11 @@ def _others(changes, kind:str, name:str)->set: # what else is wished of the tric
     return {k for k, c in changes if c.name == name and k != kind}
 
 # %% ../../nbs/judge/wishes.ipynb #11f2cca8
-def _does_something(learn, changes, loss):
+def _does_something(learn, changes, loss, given):
     "Raise for what would leave B as A is; at a boundary."
     for kind, c in changes: _switch_does_something(learn.tricks[c.name], kind, c, _others(changes, kind, c.name))
-    if loss is not None and get_loss(loss) is learn.base_loss:
-        raise ValueError(f"loss={loss!r}: that is the loss already, so B would be A")
+    if loss is not None and loss is learn.base_loss:
+        raise ValueError(f"loss={given!r}: that is the loss already, so B would be A")
 
 # %% ../../nbs/judge/wishes.ipynb #82d68f99
 def _values(params)->str: # 'gamma 0.5, every 16'
@@ -88,7 +88,7 @@ def _function_in_words(f)->str:
 def _do(fork, switches, loss, change):
     "Make the change on a sibling."
     for kind, name, params in switches: getattr(fork.tricks, kind)(name, **params)
-    if loss is not None: fork.set_loss(own_loss(get_loss(loss)))
+    if loss is not None: fork.set_loss(own_loss(loss))
     if change is not None: change(fork)
 
 # %% ../../nbs/judge/wishes.ipynb #e52ab86b
@@ -118,8 +118,9 @@ def as_change(
     switches = _wished(on, off, set)
     _must_change(switches, loss, change)
     changes = [(kind, learn.tricks.change(kind, name, params)) for kind, name, params in switches]
-    learn.between_steps(_does_something, learn, changes, loss)
+    its = None if loss is None else get_loss(loss, learn.known_losses.values())
+    learn.between_steps(_does_something, learn, changes, its, loss)
     words = [_switch_in_words(kind, c, given) for (kind, c), (_, _, given) in zip(changes, switches)]
-    if loss is not None: words.append(f'{learn.loss_change(loss).title} loss')
+    if loss is not None: words.append(f'{learn.loss_change(its).title} loss')
     if change is not None: words.append(_function_in_words(change))
-    return ', '.join(words), partial(_do, switches=switches, loss=loss, change=change)
+    return ', '.join(words), partial(_do, switches=switches, loss=its, change=change)

@@ -180,6 +180,7 @@ class PanelState:
     rows: tuple = ()             # one `trick_row` per trick, in catalogue order
     flags: tuple = ()            # changes, applied and asked, for the curves
     curves: bytes|None = None    # thinned curves, or None: as they were
+    measures: list|None = None   # curves of the user's metrics, or None: as they were
     picture: dict|None = None    # samples and scores, or None: as they were
     closeup: dict|None = None    # what is shown of one sample, or None: as it was
     timeline: dict|None = None   # what stands on the timeline, or None: as it was
@@ -197,7 +198,7 @@ def make_state(
     before:PanelState=None, # the former state: rows and flags are taken from it where nothing changed
     whys:dict={}, # why tricks do not apply, by name, as far as it is known
     max_flags:int=400, # the newest flags are kept
-    **now, # status, total, rate, cost, say, error, curves, picture, closeup, timeline, busy, at
+    **now, # status, total, rate, cost, say, error, curves, measures, picture, closeup, timeline, busy, at
 )->PanelState:
     "The state of the panels at this step."
     now = dict(rates=learn.rates.spread, raw=scores_of(learn.loss_now) != 'logits') | now

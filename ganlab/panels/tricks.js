@@ -88,7 +88,13 @@ function render({ model, el }) {
     const ls = model.get('recipes');
     card.hidden = !p.name;
     card.replaceChildren();
-    if (recipe.options.length !== ls.length + 1) {
+    if (
+      ls.map(([v, text]) => v + text).join() !==
+      [...recipe.options]
+        .slice(1)
+        .map(o => o.value + o.text)
+        .join()
+    ) {
       recipe.replaceChildren(new Option('Preset', ''), ...ls.map(([v, text]) => new Option(text, v)));
     }
     recipe.value = p.name || '';
@@ -212,11 +218,12 @@ function render({ model, el }) {
   };
   names.forEach(n => model.on('change:' + n, later));
   read();
-  model.on('change:plan', planned);
+  const offered = ['plan', 'recipes'];
+  offered.forEach(n => model.on('change:' + n, planned));
   planned();
   return () => {
     names.forEach(n => model.off('change:' + n, later));
-    model.off('change:plan', planned);
+    offered.forEach(n => model.off('change:' + n, planned));
     eye.disconnect();
     clearTimeout(soon);
   };

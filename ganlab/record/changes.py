@@ -33,6 +33,7 @@ def _more(c)->dict:
     # those that were asked together are undone together: the first of them is noted
     first = next((o.id for o in c.together if o is not c and o.id), None)
     more = dict(now=c.now, own=c.own, title=c.title, caution=c.caution)
+    if c.preset: more['preset'] = c.preset
     return more if first is None else {**more, 'first': first}
 
 # %% ../../nbs/record/changes.ipynb #8092fa61
@@ -46,7 +47,7 @@ def change_from(
     try:
         c = Change(kind, name, dict(params), now=more['now'], asked=step)
         c.step, c.id, c.title, c.own, c.caution = step, number, *(more[k] for k in ('title', 'own', 'caution'))
-        c.first = more.get('first', number)
+        c.first, c.preset = more.get('first', number), more.get('preset')
         if kind == 'loss': c.params, c.loss, c.scores = {}, find_loss(known, params['loss']), params.get('scores')
     except (KeyError, TypeError, ValueError) as e:
         raise RunError(f"the record is damaged: change {number}, {kind} {name} at step {step}, is not whole") from e
@@ -61,7 +62,7 @@ def waiting_facts(
     return [_fact(c, next(i for i, o in enumerate(changes) if o in c.together)) for c in changes]
 
 def _fact(c, group)->dict:
-    plain = {k: getattr(c, k) for k in ('kind', 'name', 'at', 'now', 'asked', 'title', 'recipe')}
+    plain = {k: getattr(c, k) for k in ('kind', 'name', 'at', 'now', 'asked', 'title', 'recipe', 'preset')}
     return dict(plain, params=params_of(c), group=group)
 
 # %% ../../nbs/record/changes.ipynb #b4d165b1
@@ -78,8 +79,8 @@ def waiting_from(
     return changes
 
 # %% ../../nbs/record/changes.ipynb #a3d661e7
-def _waiting(known, kind, name, params, at, now, asked, title, recipe=None, group=None)->Change:
-    # records of before have no `recipe` and no `group`: each change stands for itself
+def _waiting(known, kind, name, params, at, now, asked, title, recipe=None, preset=None, group=None)->Change:
+    # records of before have no `recipe`, no `preset` and no `group`: each change stands for itself
     c = Change(kind, name, {} if kind == 'loss' else params, at, now, asked)
-    c.title, c.recipe, c.loss = title, recipe, find_loss(known, params.get('loss'))
+    c.title, c.recipe, c.preset, c.loss = title, recipe, preset, find_loss(known, params.get('loss'))
     return c

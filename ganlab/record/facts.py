@@ -6,7 +6,7 @@
 from __future__ import annotations
 import hashlib, platform
 import torch
-from ..losses import loss_key, scores_of
+from ..losses import built_in, loss_key, scores_of
 
 # %% auto #0
 __all__ = ['facts_of', 'first_batch']
@@ -16,6 +16,7 @@ def facts_of(learn)->dict:
     "What a fresh learner needs to be made like this one."
     plain = lambda v: v if isinstance(v, str) else None
     made = {**learn.made, 'loss': plain(learn.made['loss']), 'opt': plain(learn.made['opt'])}
+    if made['loss'] not in built_in: made['loss'] = None      # where the run is taken up, its name may not be known
     if callable(made['x']): made['x'] = None
     return dict(made=made, first_loss=loss_key(learn.base_loss), first_scores=scores_of(learn.base_loss),
                 nets=dict(G=_net(learn.G), D=_net(learn.D)), data=_data(learn),

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import NamedTuple
 from fastcore.basics import patch
 import numpy as np
+from ..engine.measuring import Metric, measured
 from ..engine.named_state import digest, numbers_text
 from ..engine.snapshots import take
 from ..losses import loss_key
@@ -134,12 +135,26 @@ def keep(self:Taking,
 def _score(self:Taking, learn)->float|None:
     "How good the samples are, the more the better; a metric that fails is left out from then on."
     if self.metric is None: return None
-    try: v = float(self.metric(learn))
+    by = getattr(self.metric, 'name', '')
+    if by != self.store.fact('judged_by', ''): return None      # beside those of another metric its score says nothing
+    try: v = measured(self.metric, learn) if by else float(self.metric(learn))
     except Exception as e:
         self.metric = None
         return warnings.warn("the metric of the run failed, and no snapshot is called the best any more: "
                              f"{type(e).__name__}: {e}")
-    return -v if math.isfinite(v) else None
+    more = getattr(self.metric, 'better', 'less') == 'more'
+    return (v if more else -v) if math.isfinite(v) else None
+
+# %% ../../nbs/record/taking.ipynb #21c0e9e7
+@patch
+def judge_by(self:Taking,
+    metric:Metric, # less or more of it is better, as it says
+):
+    "Call that snapshot the best that is best by this metric."
+    self.metric = metric
+    if not self.store.writes or self.store.fact('judged_by', '') == metric.name: return
+    self.store.note(judged_by=metric.name)
+    with self.store.writing() as db: db.execute('update snapshots set score=null')
 
 # %% ../../nbs/record/taking.ipynb #20ba9a23
 @patch

@@ -8,6 +8,7 @@ import json, math
 import numpy as np, torch
 from .packing import RunError, pack, unpack
 from ..engine.named_state import named_numbers, named_state
+from ..engine.tensors import norms
 
 # %% auto #0
 __all__ = ['pace', 'pack_frame', 'unpack_frame', 'superfluous', 'fingerprint']
@@ -79,7 +80,7 @@ def fingerprint(learn)->tuple: # of a text and lists of numbers
     "Sums and norms of all tensors, and all numbers: what an edit by hand changes."
     ts = [t.detach().float() for t in named_state(learn).values() if t.numel()]
     sums, thirds = _sums(ts), _sums(map(_third, ts))
-    return _numbers(learn), torch.stack(torch._foreach_norm(ts)).tolist(), sums, thirds
+    return _numbers(learn), torch.stack(norms(ts)).tolist(), sums, thirds
 
 def _third(t)->torch.Tensor: return t.flatten()[:(t.numel() + 2)//3] # where values change places, its sum tells
 

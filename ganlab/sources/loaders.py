@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import SequentialSampler
 from fastcore.basics import patch
 from fastai.data.load import DataLoader as FastaiDataLoader
-from ..engine.layers import writes
+from ..engine.inside import writes
 from ..engine.rng import Streams
 from .checks import check_range
 from .numbered import Source

@@ -131,11 +131,13 @@ def _fork(learn, step, name, G, D, progress):
     opt = learn.made['opt']
     own = dict(loss=list(learn.known_losses.values()), opt=None if isinstance(opt, str) else opt, x=learn.made['x'],
                tricks=[deepcopy(t) for t in learn.tricks.given.values()])
-    try: return GANLearner.resume(store, learn.dls, G, D, step=step, **own, device=learn.device, progress=progress)
+    try: fork = GANLearner.resume(store, learn.dls, G, D, step=step, **own, device=learn.device, progress=progress)
     except BaseException:
         store.close()
         wipe(store.folder, store.made)
         raise
+    for m in learn.measures.values(): fork.add_metric(m, best=learn.run.metric is m)
+    return fork
 
 # %% ../../nbs/travel/fork.ipynb #b2e46dce
 def _copied(learn, step, name)->tuple: # the record of the fork, and the step that it begins at

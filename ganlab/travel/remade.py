@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from ..engine.named_state import canonical, named_params
 from ..engine.snapshots import Snapshot
 from ..learner import GANLearner
-from ..losses import by_key, find_loss, get_loss, loss_key
+from ..losses import built_in, find_loss, get_loss, loss_key
+from ..record.changes import known_losses
 from ..record.facts import first_batch
 from ..record.packing import RunError
 from ..record.store import read_files
@@ -109,7 +110,7 @@ def _as_list(loss)->list:
 def _settings(store, own, opt, x)->dict:
     "The arguments that the learner was made with; what was the user's own has to be given again."
     made = dict(store.need('made', 'loss', 'opt', 'seed'))
-    if made['loss'] is None: made['loss'] = _first_loss(store.need('first_loss'), own)
+    if made['loss'] not in built_in: made['loss'] = _first_loss(store.need('first_loss'), own)
     if opt is not None: made['opt'] = opt
     if x is not None: made['x'] = x
     if made.get('x', 0) is None:
@@ -122,7 +123,7 @@ def _settings(store, own, opt, x)->dict:
 
 # %% ../../nbs/travel/remade.ipynb #54a16bd9
 def _first_loss(key, own):
-    loss = find_loss(by_key(own), key)
+    loss = find_loss(known_losses(own), key)
     if loss is not None: return loss
     raise ValueError(f"the run began with a loss of your own, {key.split('/')[1]}, and no code is stored; "
                      "give it: loss=...")

@@ -12,7 +12,7 @@ from fastcore.basics import patch
 from safetensors.torch import save_file
 from ..base.files import may_write, placed
 from ..data import digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls
-from ..losses import losses
+from ..losses import built_in
 from ..nets import dcgan, mlp, relu_mlp, resnet
 from ..record.packing import RunError
 from ..record.run import Run
@@ -89,7 +89,7 @@ def _going_over(c)->str:
     "To another loss; of one that is none of ganlab's, a run's folder has no more than the name."
     if c.loss is not None and c.loss.__class__.__module__ != 'ganlab.losses':
         return f'learn.set_loss({c.loss.__class__.__name__}(...))      # a loss of your own: fill in'
-    if c.name in losses: return f'learn.set_loss({c.name!r})'
+    if c.name in built_in: return f'learn.set_loss({c.name!r})'
     return f'learn.set_loss(...)      # a loss of your own, {one_line(c.name)}: fill in'
 
 # %% ../../nbs/travel/script.ipynb #9ae7d4c1
@@ -150,15 +150,23 @@ def _schedule(rates_file:str)->list: # of lines
     return ['', "# what a scheduler did to both rates, from step to step", f"rates = {{int(s): v for s, v in {read}}}",
             'def schedule(learn): learn.rates.mult = rates.get(learn.step, learn.rates.mult)', '']
 
+# %% ../../nbs/travel/script.ipynb #87f2f673
+def _of_preset(c, before)->list: # of lines
+    "Above the first change of a preset: which one it is."
+    if not c.preset or before and (before.preset, before.step) == (c.preset, c.step): return []
+    return [f'# the preset {one_line(c.preset)}']
+
 # %% ../../nbs/travel/script.ipynb #7d45a148
 def _story(run, path, changes, mults)->list: # of lines
     "From the first step to the last."
     out, at, steps = _schedule(path.with_suffix('.rates.json').name) if mults else [], 0, run.step
+    before = None
     train = lambda n: f"learn.fit_steps({n}{', gate=schedule' if mults else ''}, progress=False)"
     for c in changes:
         if c.step > at: out.append(train(c.step - at))
         at = max(at, c.step)
-        out.append(_line(c, path.stem))
+        out += [*_of_preset(c, before), _line(c, path.stem)]
+        before = c
     if steps > at: out.append(train(steps - at))
     out.append('print(learn.state_hash())')
     if known := run.hash_at(steps):

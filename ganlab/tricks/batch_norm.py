@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from ..engine.folding import fold
-from ..engine.inside import hooks_behind, own_buffers, own_parameters, recast
-from ..engine.layers import BatchNorms, is_layer
+from ..engine.inside import AnyBatchNorm, hooks_behind, own_buffers, own_parameters, recast
+from ..engine.layers import is_layer
 from ..engine.norms import calibrate, fed, moments, rigid
 from ..engine.sites import added, hidden, sites
 from ..engine.surgery import Grafted, hosts, insert, remove
@@ -48,7 +48,7 @@ def _normed(order:list)->set: # names of layers; `order`: all sites of a network
     behind, last = set(), None
     for s in order:
         if s.weighs: last = s.name
-        elif isinstance(s.module, BatchNorms): behind.add(last)
+        elif isinstance(s.module, AnyBatchNorm): behind.add(last)
     return behind
 
 # %% ../../nbs/tricks/batch_norm.ipynb #a92e14e8
@@ -102,7 +102,7 @@ def caution(self:BatchNorm, learn):
 @patch
 def unfit(self:BatchNorm, learn)->str|None: # one sentence, or None
     "Why D's BatchNorms cannot be folded, if they cannot."
-    norms = [n for n, m in learn.D.named_modules() if isinstance(m, BatchNorms) and not added(n)]
+    norms = [n for n, m in learn.D.named_modules() if isinstance(m, AnyBatchNorm) and not added(n)]
     if not norms: return f"{self.title}: D has no BatchNorm to take out; set from_d=False."
     before = fed(learn)
     for n in norms:

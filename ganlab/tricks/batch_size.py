@@ -7,7 +7,8 @@ from __future__ import annotations
 import torch
 from fastcore.basics import patch
 from ..data import Source
-from ..engine.layers import BatchNorms, first_of
+from ..engine.inside import AnyBatchNorm
+from ..engine.layers import first_of
 from ..trick import Choice, Int, Trick
 
 # %% auto #0
@@ -66,7 +67,7 @@ def why_not(self:BatchSize, learn):
         return f"Batch size: batches have {learn.bs} samples already; give another bs."
     if src.n is not None and self.bs > src.n:
         return f"Batch size: bs={self.bs}, but the data has {src.n} samples to train on."
-    name = first_of(learn.G, BatchNorms) or first_of(learn.D, BatchNorms)
+    name = first_of(learn.G, AnyBatchNorm) or first_of(learn.D, AnyBatchNorm)
     if self.bs == 1 and name: return f"Batch size: the BatchNorm {name} needs more than one sample."
 
 # %% ../../nbs/tricks/batch_size.ipynb #1e6e0838

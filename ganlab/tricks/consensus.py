@@ -13,6 +13,7 @@ from fastcore.basics import patch
 from ..engine.meters import no_way_back
 from ..engine.still import eval_mode, held
 from ..engine.twice import aside, not_twice, tried
+from ..losses import uses_real
 from ..trick import Int, Num, Trick
 
 # %% auto #0
@@ -68,7 +69,7 @@ def losses(self:Consensus, ctx)->list: # D's and G's, with the graphs of both ne
     with ctx.drawing('d-scores'): d.l_real, d.l_fake = d.score(d.x, 'real'), d.score(xf, 'fake')
     with ctx.drawing('g'):
         g.l_fake = g.score(xf, 'fake')
-        if getattr(learn.loss_now, 'g_uses_real', True): g.l_real = g.score(g.x, 'real')
+        if uses_real(learn.loss_now): g.l_real = g.score(g.x, 'real')
         g.l_fake = learn.chosen(g.l_fake, g)
     return [learn.loss_now.d_loss(d.l_real, d.l_fake), learn.loss_now.g_loss(g.l_fake, g.l_real)]
 

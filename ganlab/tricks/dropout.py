@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 from fastcore.basics import patch
-from ..engine.layers import Dropouts
+from ..engine.inside import AnyDropout
 from ..engine.sites import hidden
 from ..engine.surgery import Grafted
 from ..trick import Flag, Int, Num, Text
@@ -49,7 +49,7 @@ class Dropout(Grafted):
         if isinstance(found, str): return f'{self.title}: {found}'
         return [(s, 'after', lambda s=s: Drop(s.weighs and s.last, self.maps, learn.device)) for s in found]
     def caution(self, learn):
-        drops = (n for n, m in learn.D.named_modules() if isinstance(m, Dropouts) and m.p)
+        drops = (n for n, m in learn.D.named_modules() if isinstance(m, AnyDropout) and m.p)
         own = next(drops, None)
         if own is not None: return f"D.{own} drops units already; the two shares add up."
 

@@ -10,8 +10,8 @@ import torch
 from fastcore.basics import patch
 from torch.nn.utils.parametrize import ParametrizationList
 from torch.nn.utils.spectral_norm import SpectralNorm as LegacySpectralNorm
-from ..engine.inside import hooks_before
-from ..engine.layers import writes
+from ..engine.inside import hooks_before, writes
+from ..engine.tensors import move_towards
 from ..engine.rng import borrowed_rng
 from ..engine.named_state import canonical, named_params
 from ..engine.still import held, swapped
@@ -58,7 +58,7 @@ def around_step(self:EMA, updates, ctx):
     if ps is not self.ps: self.ps, self.wrapped = ps, parametrised(learn.G)
     out, n = updates(), (learn.n_batches - before)*learn.bs
     if learn.half != 'd':     # G has moved
-        with torch.no_grad(): torch._foreach_lerp_(list(self.weights.values()), list(ps.values()), 1 - self.keeps(n))
+        with torch.no_grad(): move_towards(list(self.weights.values()), list(ps.values()), 1 - self.keeps(n))
     self.images += n
     self.seen = {n: (p, writes(p)) for n, p in ps.items()}
     return out

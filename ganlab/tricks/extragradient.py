@@ -9,6 +9,7 @@ from functools import cache
 import torch
 from fastcore.basics import patch
 from ..engine.still import held
+from ..engine.tensors import add_into, copy_into
 from ..trick import Trick
 from .unrolled import remembered
 
@@ -46,7 +47,7 @@ class Extragradient(Trick):
             learn.n_batches = first                    # the same batches, and so the same random numbers
             self.lead = {k: [p.detach() - r for p, r in zip(ps[k], self.real[k])] for k in ps}
             c = updates()
-        for k in ps: torch._foreach_copy_(ps[k], self.real[k])
+        for k in ps: copy_into(ps[k], self.real[k])
         self.real = self.lead = None
         return c
     def look(self, learn, updates):
@@ -59,15 +60,15 @@ class Extragradient(Trick):
 @patch
 @torch.no_grad()
 def back(self:Extragradient, ctx): # before an optimiser's step
-    if self.lead: torch._foreach_copy_(list(ctx.net.parameters()), self.real[ctx.phase])
+    if self.lead: copy_into(list(ctx.net.parameters()), self.real[ctx.phase])
 
 @patch
 @torch.no_grad()
 def ahead(self:Extragradient, ctx): # after it
     if not self.lead: return
     ps = list(ctx.net.parameters())
-    torch._foreach_copy_(self.real[ctx.phase], ps)
-    torch._foreach_add_(ps, self.lead[ctx.phase])
+    copy_into(self.real[ctx.phase], ps)
+    add_into(ps, self.lead[ctx.phase])
 
 # %% ../../nbs/tricks/extragradient.ipynb #ee2c4a87
 Extragradient.before_d = Extragradient.before_g = Extragradient.back

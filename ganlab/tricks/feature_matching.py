@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from fastcore.basics import patch
-from ..losses import loss_name, loss_title, scores_of
+from ..losses import has_targets, loss_name, loss_title, scores_of
 from ..engine.sites import at, hooked, instead, layers, sites, taken
 from ..engine.still import held
 from ..trick import Choice, Int, Num, Text, Trick
@@ -48,9 +48,9 @@ class OnlyD:
     g_uses_real = False
     def __init__(self, base):
         self.base, self.name, self.title, self.scores = base, loss_name(base), loss_title(base), scores_of(base)
-        for k in ('floor', 'real', 'fake'):
+        for k in ('floor', 'level', 'real', 'fake'):
             if hasattr(base, k): setattr(self, k, getattr(base, k))
-        if hasattr(base, 'with_targets'): self.with_targets = lambda **targets: OnlyD(base.with_targets(**targets))
+        if has_targets(base): self.with_targets = lambda **targets: OnlyD(base.with_targets(**targets))
     def d_loss(self, l_real, l_fake): return self.base.d_loss(l_real, l_fake)
     def g_loss(self, l_fake, l_real=None): return l_fake.new_zeros(())
 

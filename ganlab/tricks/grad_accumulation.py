@@ -6,7 +6,8 @@
 from __future__ import annotations
 import torch
 from fastcore.basics import patch
-from ..engine.layers import BatchNorms, first_of
+from ..engine.inside import AnyBatchNorm
+from ..engine.layers import first_of
 from ..trick import Int, Trick
 
 # %% auto #0
@@ -46,7 +47,7 @@ def _comparing(learn)->str|None: # one sentence on the tricks that are on, or No
 def caution(self:GradAccumulation, learn):
     if said := _comparing(learn): return said
     for which, net in (('G', learn.G), ('D', learn.D)):
-        name = first_of(net, BatchNorms)
+        name = first_of(net, AnyBatchNorm)
         if name is not None:
             return (f"{which}.{name} is a BatchNorm: its statistics will be those of one micro-batch, "
                     "so that this is not quite a larger batch.")

@@ -5,6 +5,7 @@
 # %% ../../nbs/tricks/grad_clip.ipynb #5153380c
 from __future__ import annotations
 import torch
+from ..engine.tensors import clamp, norms, scale
 from ..trick import Choice, Num, Trick
 
 # %% auto #0
@@ -20,11 +21,10 @@ def clip(
     "Cut the gradients of one network to the length c, or each number to ±c."
     if not grads: return
     if by == 'value':
-        torch._foreach_clamp_min_(grads, -c)
-        torch._foreach_clamp_max_(grads, c)
+        clamp(grads, -c, c)
     else:
-        length = torch.stack(torch._foreach_norm(grads)).norm()
-        torch._foreach_mul_(grads, (c/length).clamp(max=1.))    # 1 changes no bit
+        length = torch.stack(norms(grads)).norm()
+        scale(grads, (c/length).clamp(max=1.))    # 1 changes no bit
 
 # %% ../../nbs/tricks/grad_clip.ipynb #c3313ed0
 class GradClip(Trick):

@@ -8,10 +8,12 @@ from functools import partial
 import torch
 from torch import Tensor
 from fastcore.basics import patch
-from ..engine.layers import BatchNorms, first_of
+from ..engine.inside import AnyBatchNorm
+from ..engine.layers import first_of
 from ..engine.meters import input_grads
 from ..engine.still import held
 from ..engine.twice import twice_differentiable
+from ..losses import has_targets
 from ..trick import Choice, Int, Num, Trick
 
 # %% auto #0
@@ -61,7 +63,7 @@ def _too_steep(g, center, one_sided): # slopes (B, numbers in a sample) -> (B,),
 # %% ../../nbs/tricks/gradient_penalty.ipynb #a8cb8179
 def mixes_samples(learn)->str|None: # one sentence, or None
     "A word of caution about BatchNorm in D."
-    name = first_of(learn.D, BatchNorms, without='ganlab_virtual_batch_norm')
+    name = first_of(learn.D, AnyBatchNorm, without='ganlab_virtual_batch_norm')
     if name is None: return None
     return (f"D.{name} is a BatchNorm and mixes the samples of a batch, "
             "so that the penalty is not on each sample's own slope.")
@@ -95,6 +97,6 @@ class GradientPenalty(Trick):
 @patch
 def caution(self:GradientPenalty, learn):
     said = [mixes_samples(learn)]
-    if self.asked and hasattr(learn.tricks.loss(), 'with_targets'):
+    if self.asked and has_targets(learn.tricks.loss()):
         said.append("At this loss's optimum D is flat, and center 1 asks for a slope of 1.")
     return ' '.join(filter(None, said)) or None

@@ -5,14 +5,14 @@
 # %% ../../nbs/tricks/label_smoothing.ipynb #58dbce3b
 from __future__ import annotations
 
-from ..losses import loss_title
+from ..losses import has_targets, loss_title
 
 from ..trick import Num, Trick
 
 def needs_targets(title:str, learn, trick)->str|None: # one sentence, or None
     "Why a trick about targets does not go with the loss in force."
     loss = learn.tricks.loss(without=trick)
-    if not hasattr(loss, 'with_targets'): return f"{title} needs targets, and the {loss_title(loss)} loss has none."
+    if not has_targets(loss): return f"{title} needs targets, and the {loss_title(loss)} loss has none."
 
 # %% auto #0
 __all__ = ['needs_targets', 'softened', 'LabelSmoothing']
@@ -20,7 +20,7 @@ __all__ = ['needs_targets', 'softened', 'LabelSmoothing']
 # %% ../../nbs/tricks/label_smoothing.ipynb #0c8838ca
 def softened(base, **targets): # `base` itself where it has no targets: `why_not` has the last word there
     "The loss with other targets."
-    return base.with_targets(**targets) if hasattr(base, 'with_targets') else base
+    return base.with_targets(**targets) if has_targets(base) else base
 
 # %% ../../nbs/tricks/label_smoothing.ipynb #fa3b6867
 class LabelSmoothing(Trick):

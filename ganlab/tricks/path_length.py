@@ -8,7 +8,8 @@ import math, torch
 from functools import partial
 from fastcore.basics import patch
 from torch import Tensor
-from ..engine.layers import BatchNorms, first_of
+from ..engine.inside import AnyBatchNorm
+from ..engine.layers import first_of
 from ..engine.meters import no_way_back
 from ..engine.rng import borrowed_rng
 from ..engine.sites import sites
@@ -119,7 +120,7 @@ def why_not(self:PathLength, learn):
 # %% ../../nbs/tricks/path_length.ipynb #4ebb6f15
 @patch
 def caution(self:PathLength, learn):
-    name = first_of(learn.G, BatchNorms, without='ganlab_virtual_batch_norm')
+    name = first_of(learn.G, AnyBatchNorm, without='ganlab_virtual_batch_norm')
     if name is not None:
         return (f"G.{name} is a BatchNorm and mixes the samples of a batch, "
                 "so that a path length is not one sample's own.")

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from fastcore.basics import patch
 from ..engine.change import Refused
-from ..engine.inside import own_parameters
-from ..engine.layers import StatNorms, is_layer, is_usual, raw_weight
+from ..engine.inside import AnyNorm, own_parameters
+from ..engine.layers import is_layer, is_usual, raw_weight
 from ..engine.rng import borrowed_rng
 from ..engine.sites import added
 from ..trick import Choice, Num, Text, Trick
@@ -23,7 +23,7 @@ __all__ = ['schemes', 'norms', 'fans', 'spread', 'fresh', 'items_of', 'root_of',
 schemes = ('normal', 'he_normal', 'he_uniform', 'xavier_normal', 'xavier_uniform', 'orthogonal')
 
 # %% ../../nbs/tricks/reinit.ipynb #b4d982cd
-norms = StatNorms, nn.LayerNorm, nn.GroupNorm
+norms = AnyNorm, nn.LayerNorm, nn.GroupNorm
 
 def _known(m)->bool: return is_usual(m) or isinstance(m, (nn.Bilinear, *norms)) # is it PyTorch's?
 

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from ..engine.change import Refused
-from ..engine.inside import drop_forward_hooks
-from ..engine.layers import BatchNorms, first_of, raw_weight, usual
+from ..engine.inside import AnyBatchNorm, drop_forward_hooks
+from ..engine.layers import first_of, raw_weight, usual
 from ..engine.odd_layers import unheard
 from ..engine.rng import borrowed_rng
 from ..engine.sites import instead, layers, sites
@@ -49,7 +49,7 @@ class Style(Grafted):
         if not sites(learn, 'g'): return 'Style: G has no layer that is used once, such as it could be put into.'
         if in_layers and not self.layers(learn): return self.no_layers(learn)
     def caution(self, learn):
-        if first_of(learn.G, BatchNorms) is not None:
+        if first_of(learn.G, AnyBatchNorm) is not None:
             return 'BatchNorm in G takes away what the styles of a batch have in common.'
 
 # %% ../../nbs/tricks/style.ipynb #c466b9ce

@@ -5,7 +5,7 @@
 # %% ../../nbs/tricks/top_k.ipynb #140842a6
 from __future__ import annotations
 import torch
-from ..losses import loss_title
+from ..losses import loss_title, uses_real
 from ..trick import Num, Trick
 
 # %% auto #0
@@ -25,7 +25,7 @@ class TopK(Trick):
 
     def why_not(self, learn):
         loss = learn.tricks.loss()
-        if getattr(loss, 'g_uses_real', True):
+        if uses_real(loss):
             return (f"Top-k leaves fakes out of G's loss, and the {loss_title(loss)} loss compares each with a real "
                     "(g_uses_real).")
     def caution(self, learn):

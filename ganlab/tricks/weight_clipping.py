@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from fastcore.basics import patch
 from torch.nn.utils import parametrize
-from ..engine.layers import StatNorms
+from ..engine.inside import AnyNorm
 from ..engine.odd_layers import unheard
 from ..trick import Flag, Int, Num, Trick
 
@@ -93,7 +93,7 @@ def _unbounded(learn)->str|None: # one sentence, or None
 
 # %% ../../nbs/tricks/weight_clipping.ipynb #9f89eb9e
 def _affine_norm(net)->str|None: # the first norm with a gain, by name
-    return next((n for n, m in net.named_modules() if isinstance(m, StatNorms) and m.affine), None)
+    return next((n for n, m in net.named_modules() if isinstance(m, AnyNorm) and m.affine), None)
 
 # %% ../../nbs/tricks/weight_clipping.ipynb #123735bc
 @patch
