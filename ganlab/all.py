@@ -28,6 +28,7 @@ from .engine.change import *
 from .engine.switch import *
 from .engine.still import eval_mode
 from .engine.meters import *
+from .engine.measuring import *
 from .engine import surgery
 from .engine.surgery import Grafted
 from .engine.rates import *
