@@ -1,5 +1,5 @@
 "Networks as strangers write them, small data, and the questions that many tests ask of a learner."
-import os, re, sys, tempfile, traceback
+import faulthandler, os, re, sys, tempfile, traceback
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -188,6 +188,10 @@ def unequal(a, b):
 
 def same(a, b): return a.shape == b.shape and (torch.equal(a, b) or torch.equal(a.isnan(), b.isnan()) and torch.equal(a.nan_to_num(), b.nan_to_num()))
 
+def not_for_ever():
+    "In a process that was forked: if it hangs, it says where, and ends"
+    faulthandler.dump_traceback_later(300, exit=True, file=2)
+
 def in_a_child(f, *args)->tuple: # exit status, and what it said
     "`f(*args)` in a process of its own, which has all of ganlab already"
     sys.stdout.flush(); sys.stderr.flush()
@@ -201,6 +205,7 @@ def in_a_child(f, *args)->tuple: # exit status, and what it said
         try:
             for fd in (1, 2): os.dup2(said.fileno(), fd)
             sys.stdout, sys.stderr = (open(fd, 'w', closefd=False, buffering=1) for fd in (1, 2))
+            not_for_ever()
             f(*args)
             status = 0
         except BaseException: traceback.print_exc()

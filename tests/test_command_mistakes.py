@@ -9,7 +9,7 @@ from ganlab.nets import mlp
 from ganlab.base.progress import LogBar
 from ganlab.record.store import RunError
 from ganlab.record.run import Run
-from strangers import go, one_sentence
+from strangers import go, not_for_ever, one_sentence
 import ganlab.compare, ganlab.travel.fork
 
 def data(): return ring_dls(n=500, bs=16)
@@ -66,7 +66,9 @@ def in_a_child(args, out)->int: # exit status
     os.dup2(out, 1); os.dup2(err, 2)
     sys.stdout, sys.stderr, sys.__stdout__ = open(1, 'w', closefd=False), open(2, 'w', closefd=False), None
     status = 99
-    try: status = main(args)
+    try:
+        not_for_ever()
+        status = main(args)
     except SystemExit as e: status = e.code
     except BaseException as e: print(repr(e), file=sys.stderr)
     finally:

@@ -12,6 +12,7 @@ from ganlab.learner import GANLearner
 from ganlab.nets import mlp
 from ganlab.record.run import Run
 import ganlab.travel.lookback, ganlab.travel.fork
+from strangers import not_for_ever
 
 def dls(): return ring_dls(n=2048, bs=16)
 def nets(): return mlp(dim=2, z_dim=2, width=8, depth=1, seed=0)
@@ -430,6 +431,7 @@ def told_to(said, folder, steps):
     "The command in a process of its own, which has all of ganlab already; it says `go` when it begins"
     if pid := os.fork(): return pid
     try:
+        not_for_ever()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         out = os.open(said, os.O_WRONLY | os.O_CREAT)
         os.dup2(out, 1); os.dup2(out, 2)

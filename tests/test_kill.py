@@ -1,12 +1,12 @@
 "Killed at any moment, with changes arriving: every run resumes, nothing acknowledged is lost, and the end is that of a run that was never disturbed."
-import faulthandler, os, random, signal, sys, time
+import os, random, signal, sys, time
 from pathlib import Path
 import pytest, torch
 import ganlab.travel.resume
 from ganlab.learner import GANLearner
 from ganlab.record.run import Run
 from ganlab.engine.change import Refused
-from strangers import data, go, nets
+from strangers import data, go, nets, not_for_ever
 from ganlab.data import tensor_dls
 
 STEPS = 240
@@ -37,8 +37,8 @@ def child(f, *args)->int: # its process
     sys.stdout.flush(); sys.stderr.flush()
     pid = os.fork()
     if pid: return pid
-    faulthandler.dump_traceback_later(300, exit=True)      # one that hangs says where, and fails
     try:
+        not_for_ever()
         f(*args)
         os._exit(0)
     except BaseException:

@@ -515,11 +515,11 @@ def test_looking_from_another_thread_changes_no_bit():
 
 def test_sampling_keeps_each_module_in_its_mode():
     learn = make_learner('dropout')
-    learn.D[3].eval()
+    learn.model.train(); learn.D[3].eval()
     modes = [m.training for m in learn.model.modules()]
     a, b = learn.sample(4), learn.sample(4)
-    assert torch.equal(a, b) and [m.training for m in learn.model.modules()] == modes
-    assert torch.equal(learn.score(data(16)[:4]), learn.score(data(16)[:4]))
+    assert torch.equal(a, b) and torch.equal(learn.score(data(16)[:4]), learn.score(data(16)[:4]))
+    assert [m.training for m in learn.model.modules()] == modes and modes.count(False) == 1
     assert a.shape == (4, 1, 16, 16) and a.dtype == torch.float32 and not a.requires_grad
 
 @pytest.mark.parametrize('kind', ['inplace'])

@@ -110,6 +110,14 @@ def test_optimal_d_on_a_table():
     total = sum(p[i]*(l[i]-a)**2/2 + q[i]*(l[i]-b)**2/2 for i in range(3))
     assert torch.autograd.grad(total, l)[0].abs().max() < 1e-12
 
+def test_what_g_aims_at_is_its_own_target():
+    "Whatever D's targets are"
+    r, f = scores()
+    loss = LSGAN().with_targets(real=.9, fake=.2)
+    torch.testing.assert_close(loss.g_loss(f), (f - 1).square().mean()/2)
+    torch.testing.assert_close(loss.d_loss(r, f), (r - .9).square().mean()/2 + (f - .2).square().mean()/2)
+    assert loss.with_targets(gen=.4).g_loss(f) == ((f - .4)**2).mean()/2
+
 def test_a_target_per_sample():
     r, f = scores(8)
     t = torch.linspace(.7, 1, 8, dtype=torch.float64)

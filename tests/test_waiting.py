@@ -9,7 +9,7 @@ from ganlab.panels.state import make_state, waits, words
 from ganlab.panels.tricks import TrickPanel, tell_controls
 from ganlab.record.store import RunError
 from ganlab.engine.change import Refused
-from strangers import Drift, data, go, groups_hold, make_learner, nets, one_sentence
+from strangers import Drift, data, go, groups_hold, make_learner, nets, not_for_ever, one_sentence
 from test_soak import everything, same
 
 def dls(): return tensor_dls(data(), 8)
@@ -185,6 +185,7 @@ def test_kill(tmp_path):
     if (pid := os.fork()) == 0:
         import torch; torch.set_num_threads(1)
         try:
+            not_for_ever()
             learn = recorded(tmp_path/'a'); learn.run.snap_every = 2
             learn.tricks.on('ttur', at=5); learn.tricks.on('ema', at=9); learn.tricks.on('dropout', at=9).cancel()
             def gate(l):
