@@ -4,23 +4,17 @@
 
 # %% ../nbs/catalogue.ipynb #09880bb9
 from __future__ import annotations
-
 from functools import cache
-
 from .data import tensor_dls
-
 from .learner import GANLearner
-
 from .nets import dcgan
-
 from .trick import effect_words, find_tricks, purposes
+import torch
 
 # %% auto #0
 __all__ = ['exclusions', 'by_purpose', 'catalogue', 'list_of_tricks', 'params_table']
 
 # %% ../nbs/catalogue.ipynb #c3a639e9
-import torch
-
 def _clash(learn, a, b)->bool: # does the switch refuse `b` now, where `a` is on?
     return bool(set(learn.tricks[a].owns) & set(learn.tricks[b].owns)) or learn.tricks.why_not(b) is not None
 

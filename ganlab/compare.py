@@ -4,44 +4,27 @@
 
 # %% ../nbs/compare.ipynb #e4b8d398
 from __future__ import annotations
-
 from itertools import count
-
 from fastcore.basics import patch
-
 from .base.checks import whole
-
 from .base.interrupt import breakable, unbroken
-
 from .base.progress import progress_bar
+from .engine.measuring import measured
+from .engine.rng import Streams
+from .engine.snapshots import take
+from .judge.arm import Arm, Reader, decided_by_name, decided_by_own, measures_for, train_arm
+from .judge.evidence import Evidence
+from .judge.figure import evidence_figure
+from .judge.sibling import have_read, may_read, sibling
+from .judge.telling import seeds_in_words, survivors, tell
+from .judge.wishes import as_change
+from .metrics import real_samples
+from .plots import Plot
 
 # %% auto #0
 __all__ = ['Comparison', 'ab', 'sibling', 'as_change', 'Arm']
 
-# %% ../nbs/compare.ipynb #0e7d71d6
-from .engine.measuring import measured
-
-from .engine.rng import Streams
-
-from .engine.snapshots import take
-
-from .judge.arm import Arm, Reader, decided_by_name, decided_by_own, measures_for, train_arm
-
-from .judge.evidence import Evidence
-
-from .judge.figure import evidence_figure
-
-from .judge.sibling import have_read, may_read, sibling
-
 # %% ../nbs/compare.ipynb #d71aaa4e
-from .judge.telling import seeds_in_words, survivors, tell
-
-from .judge.wishes import as_change
-
-from .metrics import real_samples
-
-from .plots import Plot
-
 _all_ = ['sibling', 'as_change', 'Arm']
 
 # %% ../nbs/compare.ipynb #740e2507

@@ -54,15 +54,18 @@ def decided_by_own(
     return {**names, 'metric': Measure(getattr(metric, 'heading', title), better or usual, False)}
 
 # %% ../../nbs/judge/arm.ipynb #71cf4c4c
+def _no_metric(names, metric)->str: # one sentence
+    have = ', '.join(repr(k) for k in names if k not in ('metric', 'ms'))
+    return f"metric={metric!r}; need one of {have}, or a function of a learner that gives a number"
+
+# %% ../../nbs/judge/arm.ipynb #e6cb87ac
 def decided_by_name(
     names:dict, # name -> `Measure`
     metric:str, # one of them, but not 'metric'
     better:str=None, # 'less' or 'more'; None: what the measure says
 )->dict: # name -> `Measure`
     "The measures of a comparison that one of the usual decides, or a `ValueError`."
-    if metric not in names or metric == 'metric':
-        have = ', '.join(repr(k) for k in names if k not in ('metric', 'ms'))
-        raise ValueError(f"metric={metric!r}; need one of {have}, or a function of a learner that gives a number")
+    if metric not in names or metric == 'metric': raise ValueError(_no_metric(names, metric))
     _is_side(better)
     title, usual, log = names[metric]
     if better and usual not in ('', better):

@@ -107,10 +107,15 @@ def _row_in_words(d, l, name, better)->str:
 
 # %% ../../nbs/judge/evidence.ipynb #9ad87598
 @patch
+def _finite(self:Evidence, name)->list: # (of A, of B) for each seed in which both have a number
+    pairs = [(a.values[name], b.values[name]) for a, b in self.whole_pairs]
+    return [p for p in pairs if np.isfinite(p).all()]
+
+# %% ../../nbs/judge/evidence.ipynb #15b3db31
+@patch
 def _row(self:Evidence, name)->dict|None: # None: it was measured in no pair
     "One measure over the seeds in which neither arm failed."
-    pairs = [(a.values[name], b.values[name]) for a, b in self.whole_pairs]
-    pairs = [p for p in pairs if np.isfinite(p).all()]
+    pairs = self._finite(name)
     if not pairs: return None
     a, b = np.array(pairs).T
     title, better, log = self.names[name]

@@ -95,7 +95,7 @@ class Reals:
         if isinstance(train, TensorDL) and torch.is_tensor(train.x): return train.x, 'training', view
         if self._held is None: self._held = base.valid(self.held_out)
         if self._held is not None: return self._held, 'held', view
-        return (torch.cat(list(self._recent)), 'last', small) if self._recent else None
+        if self._recent: return torch.cat(list(self._recent)), 'last', small
 
     def _view(self, src, floats): # how reals are compared: (n, ...) -> (n, d)
         if not isinstance(src, Halved): return partial(small, floats=floats)

@@ -130,16 +130,16 @@ def _without_failures(e)->str:
     return f"B is {l.outcome}: its {subject} is {size}, over {seeds} of {e.steps} steps each."
 
 # %% ../../nbs/judge/telling.ipynb #b55a4ad3
+def _too_few(e)->str:
+    few = f"Too few to say: {seeds_in_words(len(e.pairs))}, and a verdict needs three. comparison.more() adds some."
+    return f"{_lead(e)} {few}".lstrip()
+
+# %% ../../nbs/judge/telling.ipynb #fc08c27a
 def tell(
     e:Evidence,
 )->str:
     "What may be said, in a few sentences; first, what failed."
-    n, out = len(e.pairs), e.outcome
-    if not n: return 'Nothing was compared: it was cancelled before the first pair of runs was finished.'
-    if out == 'same': return _same(e)
-    if out == 'both fail': return _both_fail(e)
-    if out in ('fails', 'holds'): return _lead(e)
-    if out == 'too few':
-        few = f"Too few to say: {seeds_in_words(n)}, and a verdict needs three. comparison.more() adds some."
-        return f"{_lead(e)} {few}".lstrip()
+    if not e.pairs: return 'Nothing was compared: it was cancelled before the first pair of runs was finished.'
+    by_outcome = {'same': _same, 'both fail': _both_fail, 'fails': _lead, 'holds': _lead, 'too few': _too_few}
+    if e.outcome in by_outcome: return by_outcome[e.outcome](e)
     return _with_failures(e) if e.finding.ranked else _without_failures(e)

@@ -159,11 +159,17 @@ def show(self:Screen, **drawn): # what was taken, as `make_state` is given it
     "Hand one state to all parts."
     with self.showing:
         if self.machine.closed: return
-        if self.past is not None:       # a picture may have been taken just before the scrubber was moved
-            drawn = {k: v for k, v in drawn.items() if v is not self.taken.shot}
-        state = self.before = self._state(drawn)
-        if self.past is not None: state = replace(state, **self.past)
+        if self.past is None: state = self.before = self._state(drawn)
+        else: state = self._looking_back(drawn)
         for part in self.parts: part.refresh(state)
+
+# %% ../../nbs/panels/refresh.ipynb #22e5cb29
+@patch
+def _looking_back(self:Screen, drawn:dict): # as `show` is given it -> a `PanelState`
+    "How it is now, with the picture that the scrubber stands at."
+    # a picture of now may have been taken just before the scrubber was moved
+    self.before = self._state({k: v for k, v in drawn.items() if v is not self.taken.shot})
+    return replace(self.before, **self.past)
 
 # %% ../../nbs/panels/refresh.ipynb #004da27d
 @patch
@@ -199,8 +205,8 @@ def _ask_on(self:Screen, idle):
 @patch
 def _draw_due(self:Screen, full, idle, look, answered):
     for name, part in self.drawn.items():
-        wanted = full or idle and name == 'numbers' or look and part.view is self.parts.samples or part.view in answered
-        if wanted or part.pace.due(part.view and part.view.ready):
+        asked = idle and name == 'numbers' or look and part.view is self.parts.samples or part.view in answered
+        if full or asked or part.pace.due(part.view and part.view.ready):
             with part.pace.spend(): self.show(**part.take())
     self.next = min(part.pace.next for part in self.drawn.values())
 

@@ -142,8 +142,13 @@ def _do(self:TrickPanel, do, name, params): # -> a `Change`, or None
     if do == 'loss': return self.learn.set_loss(name)
     if do == 'cancel': return self._cancel(name)
     if do == 'dismiss': tr.refused.pop(name, None)
-    if do in ('plan', 'unplan', 'preset'): self.plan = as_plan(self.learn, name) if do == 'plan' else {}
-    if do == 'preset': return next(reversed(tr.preset(name)), None)
+    if do in ('plan', 'unplan', 'preset'): return self._recipe(do, name)
+
+# %% ../../nbs/panels/tricks.ipynb #2f6a4907
+@patch
+def _recipe(self:TrickPanel, do, name): # -> the last `Change` of a recipe that was asked for, or None
+    self.plan = as_plan(self.learn, name) if do == 'plan' else {}
+    if do == 'preset': return next(reversed(self.learn.tricks.preset(name)), None)
 
 # %% ../../nbs/panels/tricks.ipynb #c64958d5
 @patch
@@ -169,9 +174,12 @@ class TrickControl(Tenant, W.Checkbox):
         _controls.setdefault(learn, weakref.WeakSet()).add(self)
 
     def wanted(self)->bool:
-        tr, t = self.learn.tricks, self.learn.tricks[self.name]
-        asked = [c.kind for c in tr.pending if c.name == self.name and c.kind in ('on', 'off') and c.at is None]
+        t, asked = self.learn.tricks[self.name], self.asked()
         return asked[-1] == 'on' if asked else t.enabled and not t.leaving
+
+    def asked(self)->list: # 'on' and 'off', as they wait for the next step
+        pending = self.learn.tricks.pending
+        return [c.kind for c in pending if c.name == self.name and c.kind in ('on', 'off') and c.at is None]
 
     def _ask(self, change):
         if self._quiet or self.learn is None or change['new'] == self.wanted(): return

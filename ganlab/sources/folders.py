@@ -45,10 +45,14 @@ def find_images(
         raise ValueError(f"path={str(path)!r} is {what}; need a folder with images in it, at any depth")
     found = list(_files_under(path))
     images = [o for o in found if o.name.lower().endswith(IMAGE_SUFFIXES)]
-    if images: return sorted(images)
+    if not images: raise ValueError(_no_images(path, found))
+    return sorted(images)
+
+# %% ../../nbs/sources/folders.ipynb #029be8f6
+def _no_images(path:Path, found:list)->str: # a folder and the files in it -> one sentence
     also = f" (only other files, such as {min(found).name})" if found else " (it is empty, or cannot be read)"
     some = ' '.join(IMAGE_SUFFIXES[:6])
-    raise ValueError(f"no images in {str(path)!r}{also}; need files ending in {some} ..., at any depth")
+    return f"no images in {str(path)!r}{also}; need files ending in {some} ..., at any depth"
 
 # %% ../../nbs/sources/folders.ipynb #8f547d47
 HELD_OUT = 'valid', 'val', 'validation', 'test'       # folders beside `train`; the first one that is there

@@ -77,12 +77,15 @@ def _warn_of_order(dl):
                       "so that no run has the same bits as another; give in_order=True")
 
 # %% ../../nbs/sources/loaders.ipynb #102f137a
+def _in_order(dl)->bool: # does every epoch of a loader have the same order?
+    if not isinstance(dl, FastaiDataLoader): return isinstance(getattr(dl, 'sampler', None), SequentialSampler)
+    return not dl.shuffle and type(dl).get_idxs is FastaiDataLoader.get_idxs
+
+# %% ../../nbs/sources/loaders.ipynb #6946c21d
 def _warn_of_unused(dl, n, bs):
     "Say so where some samples are in no batch, of any epoch."
-    if isinstance(dl, FastaiDataLoader): in_order = not dl.shuffle and type(dl).get_idxs is FastaiDataLoader.get_idxs
-    else: in_order = isinstance(getattr(dl, 'sampler', None), SequentialSampler)
     left = n % bs if n else 0
-    if left and in_order:
+    if left and _in_order(dl):
         warnings.warn(f"{left} of {n} samples are never used: the DataLoader gives them in order, and the last batch, "
                       "which is not full, is left out; give it shuffle=True")
 

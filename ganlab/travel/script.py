@@ -45,10 +45,11 @@ def _literal(
     "A plain value as code; anything else is a `ValueError`."
     if isinstance(v, float) and not math.isfinite(v): return f"float('{v}')"
     if v is None or isinstance(v, (bool, int, float, str)): return repr(v)
-    if isinstance(v, tuple): return f"({', '.join(map(_literal, v))}{',' if len(v) == 1 else ''})"
-    if isinstance(v, list): return f"[{', '.join(map(_literal, v))}]"
+    if not isinstance(v, (tuple, list, dict)): raise ValueError(f"a {type(v).__name__} is not a plain value")
     if isinstance(v, dict): return f"{{{', '.join(f'{_literal(k)}: {_literal(x)}' for k, x in v.items())}}}"
-    raise ValueError(f"a {type(v).__name__} is not a plain value")
+    items = ', '.join(map(_literal, v))
+    if isinstance(v, list): return f'[{items}]'
+    return f'({items},)' if len(v) == 1 else f'({items})'
 
 def _is_name(text)->bool: return isinstance(text, str) and text.isidentifier() and not keyword.iskeyword(text)
 
@@ -200,6 +201,14 @@ def _snapshot_files(store, number, stem)->dict: # path -> what writes it
             Path(f'{stem}.json'): partial(store.export_numbers, number)}
 
 # %% ../../nbs/travel/script.ipynb #1003375a
+def _edited_files(store, path, changes)->dict: # path -> what writes it, for what was set by hand
+    files = {}
+    for c in changes:
+        if c.kind != 'edited': continue
+        files |= _snapshot_files(store, int(c.params['snapshot']), path.parent/_by_hand(path.stem, c))
+    return files
+
+# %% ../../nbs/travel/script.ipynb #9ff930f3
 def _files(run, path)->dict: # path -> what writes it; the script comes last
     "The script, and what it reads."
     weights, mults = _weights(run), {s: v for s, v in run.mults(0).items() if s or v != 1}
@@ -207,9 +216,7 @@ def _files(run, path)->dict: # path -> what writes it; the script comes last
     text = _script(run, path, changes, mults)
     files = {path.with_suffix('.safetensors'): partial(save_file, weights)}
     if mults: files[path.with_suffix('.rates.json')] = lambda p: p.write_text(json.dumps(mults))
-    for c in changes:
-        if c.kind != 'edited': continue
-        files |= _snapshot_files(run.store, int(c.params['snapshot']), path.parent/_by_hand(path.stem, c))
+    files |= _edited_files(run.store, path, changes)
     files[path] = lambda p: p.write_text(text, encoding='utf-8')
     return files
 

@@ -81,10 +81,14 @@ class BatchNorm(Grafted):
 def why_not(self:BatchNorm, learn):
     if self.enabled: return None
     if not (self.to_g or self.from_d): return f"{self.title}: into G and out of D are both off; turn one on."
-    if self.to_g and isinstance(found := bare(learn), str): return f'{self.title}: {found}'
-    if self.to_g and learn.bs == 1:
-        return f"{self.title}: a batch of 1 has no spread to divide by; choose a larger batch size."
-    if self.from_d: return self.unfit(learn)
+    return (self.to_g and self.not_in_g(learn)) or (self.from_d and self.unfit(learn)) or None
+
+# %% ../../nbs/tricks/batch_norm.ipynb #72a94840
+@patch
+def not_in_g(self:BatchNorm, learn)->str|None: # one sentence, or None
+    "Why G takes no BatchNorms in, if it takes none."
+    if isinstance(found := bare(learn), str): return f'{self.title}: {found}'
+    if learn.bs == 1: return f"{self.title}: a batch of 1 has no spread to divide by; choose a larger batch size."
 
 # %% ../../nbs/tricks/batch_norm.ipynb #f6e6da0a
 @patch
@@ -205,12 +209,16 @@ def leave(self:BatchNorm, learn)->int:
 def detach(self:BatchNorm, learn):
     for h in hosts(learn.G, self.name):
         if not self.folds(learn, h, True): remove(h, self.name)
-    measured = moments(learn, 'd', [o.layer for o in self.gone], self.batches) if self.gone else []
-    for o, (mean, var) in zip(self.gone, measured):
-        recast(o.bn, o.kind, o.params, o.buffers)
-        for p in o.bn.parameters(): learn.rates.home('d', p)['params'].append(p)
-        calibrate(o.bn, mean, var)
-        if not o.biased and not hooks_behind(o.layer):           # else another trick builds on it by now
-            o.bn.running_mean.sub_(o.layer.bias.detach())
-            unbias(o.layer, learn.opt_d)
+    measured = []
+    if self.gone: measured = moments(learn, 'd', [o.layer for o in self.gone], self.batches)
+    for o, (mean, var) in zip(self.gone, measured): _come_back(learn, o, mean, var)
     self.gone = ()
+
+# %% ../../nbs/tricks/batch_norm.ipynb #44e22b45
+def _come_back(learn, o, mean, var): # o: what is kept of a BatchNorm of D that was folded; moments of what reaches it
+    recast(o.bn, o.kind, o.params, o.buffers)
+    for p in o.bn.parameters(): learn.rates.home('d', p)['params'].append(p)
+    calibrate(o.bn, mean, var)
+    if not o.biased and not hooks_behind(o.layer):           # else another trick builds on it by now
+        o.bn.running_mean.sub_(o.layer.bias.detach())
+        unbias(o.layer, learn.opt_d)

@@ -67,15 +67,18 @@ def why_not(self:BatchSize, learn):
         return f"Batch size: batches have {learn.bs} samples already; give another bs."
     if src.n is not None and self.bs > src.n:
         return f"Batch size: bs={self.bs}, but the data has {src.n} samples to train on."
-    if self.bs > 1: return None
-    norms = filter(None, (first_of(net, AnyBatchNorm) for net in (learn.G, learn.D)))
-    if name := next(norms, None): return f"Batch size: the BatchNorm {name} needs more than one sample."
+    name = first_of(learn.G, AnyBatchNorm) or first_of(learn.D, AnyBatchNorm)
+    if self.bs == 1 and name: return f"Batch size: the BatchNorm {name} needs more than one sample."
 
 # %% ../../nbs/tricks/batch_size.ipynb #1e6e0838
+def _usual(side:int)->int|None: # pixels -> samples in a batch, or None where any number is
+    return next((bs for pixels, bs in ((256, 32), (128, 64)) if side >= pixels), None)
+
+# %% ../../nbs/tricks/batch_size.ipynb #35bfdc1f
 @patch
 def caution(self:BatchSize, learn):
     side = learn.source.shape[-1] if len(learn.source.shape) == 3 else 0
-    usual = next((bs for pixels, bs in ((256, 32), (128, 64)) if side >= pixels), None)
+    usual = _usual(side)
     if usual and self.bs > usual:
         return f"At {side} pixels a batch of {usual} is usual; {self.bs} takes {self.bs/usual:g} times its memory."
     if self.bs <= 16: return "In a batch so small gradients are noisy, and so are a BatchNorm's statistics."

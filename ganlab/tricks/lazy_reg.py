@@ -54,11 +54,15 @@ def factors(self:LazyReg, step, base):
     return out
 
 # %% ../../nbs/tricks/lazy_reg.ipynb #5fc187b3
+def _left_alone(learn)->str|None: # one sentence on the tricks that are on, or None
+    own = [t.title for t in learn.tricks.enabled if t.lazy and t.params.get('every', 1) > 1]
+    if not own: return None
+    has, are = ('has', 'is') if len(own) == 1 else ('have', 'are')
+    return f"{' and '.join(own)} {has} an interval already (every), and {are} left alone."
+
+# %% ../../nbs/tricks/lazy_reg.ipynb #b54127ff
 @patch
 def caution(self:LazyReg, learn):
-    own = [t.title for t in learn.tricks.enabled if t.lazy and t.params.get('every', 1) > 1]
-    if own:
-        has, are = ('has', 'is') if len(own) == 1 else ('have', 'are')
-        return f"{' and '.join(own)} {has} an interval already (every), and {are} left alone."
+    if said := _left_alone(learn): return said
     if any(self.lazy_ones(learn).values()): return None
     return 'No penalty is on that could be lazy, so nothing changes until one is.'

@@ -144,6 +144,11 @@ def resized(self:ProgressiveGrowing, by:int): # halvings of the reals, more or f
     self.show()
 
 # %% ../../nbs/tricks/progressive_growing.ipynb #718ea2ea
+def _set_gates(stage, alpha:float): # how much of a stage is heard
+    for m in stage.modules():
+        if 'gate' in own_buffers(m): m.gate.fill_(alpha)
+
+# %% ../../nbs/tricks/progressive_growing.ipynb #a4ff6096
 @patch
 def show(self:ProgressiveGrowing):
     "Write α into the networks and the source."
@@ -151,9 +156,7 @@ def show(self:ProgressiveGrowing):
     if alphas == self.shown or self.kind == 'curriculum': return
     self.shown = alphas
     for _, part in self.parts(self.learn):
-        for s, a in zip(part.stages, alphas):
-            for m in s.modules():
-                if 'gate' in own_buffers(m): m.gate.fill_(a)
+        for s, a in zip(part.stages, alphas): _set_gates(s, a)
     if self.kind == 'resolution': self.learn.source.resize(self.learn.source.k, alphas)
 
 # %% ../../nbs/tricks/progressive_growing.ipynb #8e8f0dee
@@ -191,7 +194,7 @@ def after_g(self:ProgressiveGrowing, ctx):
 # %% ../../nbs/tricks/progressive_growing.ipynb #af0c32ff
 @patch
 def changed(self:ProgressiveGrowing, learn, old):
-    if old['mode'] != self.mode: raise ValueError(f"{self.name}: mode cannot change while it is on; turn it off first")
+    self.fixed_while_on(old, 'mode')
     if why := self.why_not(learn): raise Refused(why)
     if self.kind == 'curriculum': return
     n = len(self.done)
