@@ -87,12 +87,15 @@ def _rows(numbers:dict)->list: # of [name, value]
 
 # %% ../../nbs/panels/own.ipynb #f786b7b2
 def png(
-    figure, # of matplotlib
+    figure, # of matplotlib, and not of its `pyplot`
 )->bytes:
-    "A figure as a picture; of `pyplot`'s figures it is then none any more."
+    "A figure as a picture."
+    if figure.canvas.manager is not None:
+        sys.modules['matplotlib.pyplot'].close(figure)
+        raise TypeError("look gave a figure of pyplot, which belongs to the notebook's own thread; "
+                        "need matplotlib.figure.Figure(...), and its .subplots()")
     out = io.BytesIO()
     figure.savefig(out, format='png', dpi=144)
-    if pyplot := sys.modules.get('matplotlib.pyplot'): pyplot.close(figure)
     return out.getvalue()
 
 # %% ../../nbs/panels/own.ipynb #a219e6ee
