@@ -120,6 +120,8 @@ def looking(learn):
     try:
         for p, _ in grads: p.grad = None
         with lent_rngs(learn.streams.int('panel', learn.step)), eval_mode(*nets), held(*nets): yield
-    finally:
-        for m, training in modes: m.training = training
-        for p, grad in grads: p.grad = grad
+    finally: _put_back(modes, grads)
+
+def _put_back(modes, grads): # of (module, whether it trained), of (parameter, gradient)
+    for m, training in modes: m.training = training
+    for p, grad in grads: p.grad = grad
