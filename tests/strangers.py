@@ -188,29 +188,6 @@ def unequal(a, b):
 
 def same(a, b): return a.shape == b.shape and (torch.equal(a, b) or torch.equal(a.isnan(), b.isnan()) and torch.equal(a.nan_to_num(), b.nan_to_num()))
 
-def not_for_ever():
-    "In a process that was forked: if it hangs, it says where, and ends"
-    faulthandler.dump_traceback_later(800, exit=True, file=2)
-
-def in_a_child(f, *args)->tuple: # exit status, and what it said
-    "`f(*args)` in a process of its own, which has all of ganlab already"
-    sys.stdout.flush(); sys.stderr.flush()
-    with tempfile.TemporaryFile('w+') as said:
-        pid = os.fork()
-        if pid:
-            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-            said.seek(0)
-            return status, said.read()
-        status = 1
-        try:
-            for fd in (1, 2): os.dup2(said.fileno(), fd)
-            sys.stdout, sys.stderr = (open(fd, 'w', closefd=False, buffering=1) for fd in (1, 2))
-            not_for_ever()
-            f(*args)
-            status = 0
-        except BaseException: traceback.print_exc()
-        finally: os._exit(status)
-
 def one_sentence(e):
     "The words of an error: one short line of prose, that does not begin with an exception of Python's that speaks of a mistake in ganlab"
     s = str(e.args[0] if isinstance(e, KeyError) else e)
