@@ -1,6 +1,6 @@
 "Networks as strangers write them, small data, and the questions that many tests ask of a learner."
-import faulthandler, os, re, sys, tempfile, traceback
-import torch
+import re
+import pytest, torch
 import torch.nn.functional as F
 from torch import nn
 from ganlab.data import tensor_dls
@@ -151,7 +151,22 @@ MAKERS = dict(  # name -> (networks, side of the images or None for points)
     mixed=(lambda: (Named(*bn_g()), Named(*conv_d(inplace=True, dropout=.3))), 16), paths=(lambda: (PathsNet(3, 2), PathsNet(2, 1)), None))
 Z_DIMS = dict(skip=3, loop=3, paths=3, tied=3, equal=6, functional=(6, 1, 1))
 STRANGERS = ('skip', 'loop', 'tied', 'dropout', 'inplace', 'named')
+OF_IMAGES = {'progressive_growing', 'style', 'ada', 'diffaugment', 'self_attention', 'virtual_batch_norm', 'leaky_relu', 'reinit', 'dropout', 'residual', 'spectral_norm', 'consistency'}     # tricks that need images, or show more there
 EACH = ('paths', 'tied', 'mixed', 'equal', 'functional')     # the habits of all strangers in fewer networks, for what is asked of every trick
+
+def some(kinds, *kept):
+    "Those kinds of networks, of which `make test` takes the ones that are `kept`, and `make test-all` each"
+    assert set(kept) <= set(kinds)
+    return [pytest.param(k, marks=() if k in kept else pytest.mark.slow) for k in kinds]
+
+def in_turn(names, kinds, n=2, first=lambda name: None):
+    """(name, kind) for each of both. `make test` takes `n` kinds a name, in turn, so that each kind is met by some, and the one that is `first(name)`;
+    `make test-all` takes each."""
+    out = []
+    for i, name in enumerate(names):
+        near = {kinds[(i*n + k) % len(kinds)] for k in range(n)} | {first(name)}
+        out += [pytest.param(name, kind, marks=() if kind in near else pytest.mark.slow) for kind in kinds]
+    return out
 
 def nets(kind):
     "A fresh pair, always the same weights"

@@ -221,7 +221,7 @@ def free(tmp_path, idle):
 @pytest.mark.parametrize('act', acts)
 def test_ctrl_c_at_any_place(act, points, undisturbed, tmp_path):
     "One, two and three in a row, at places all over an act"
-    explore(act, points, undisturbed, tmp_path, 8)
+    explore(act, points, undisturbed, tmp_path, 4)
 
 @pytest.mark.slow
 @pytest.mark.parametrize('act', acts)
@@ -268,7 +268,7 @@ def let_in(act, points, tmp_path, k):
 def threads(): return {t for t in threading.enumerate() if t.name.startswith('ganlab')}
 
 @pytest.mark.parametrize('act', opened)
-def test_ctrl_c_while_a_run_is_opened(act, points, tmp_path): let_in(act, points, tmp_path, 8)
+def test_ctrl_c_while_a_run_is_opened(act, points, tmp_path): let_in(act, points, tmp_path, 4)
 
 @pytest.mark.slow
 @pytest.mark.parametrize('act', opened)
