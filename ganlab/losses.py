@@ -170,7 +170,8 @@ def free_name(
     "The name of a loss of the user's own; an error where another loss has it."
     name = loss_name(get_loss(loss))
     if name not in taken or loss_key(loss) == loss_key(losses[name]): return name
-    raise ValueError(f"there is a loss called {name!r} already; give yours another name: {type(loss).__name__}.name = ...")
+    raise ValueError(f"there is a loss called {name!r} already; give yours another name: "
+                     f"{type(loss).__name__}.name = ...")
 
 # %% ../nbs/losses.ipynb #995c3bc2
 def add_loss(

@@ -190,7 +190,7 @@ def same(a, b): return a.shape == b.shape and (torch.equal(a, b) or torch.equal(
 
 def not_for_ever():
     "In a process that was forked: if it hangs, it says where, and ends"
-    faulthandler.dump_traceback_later(300, exit=True, file=2)
+    faulthandler.dump_traceback_later(800, exit=True, file=2)
 
 def in_a_child(f, *args)->tuple: # exit status, and what it said
     "`f(*args)` in a process of its own, which has all of ganlab already"

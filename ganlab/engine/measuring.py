@@ -5,28 +5,13 @@
 # %% ../../nbs/engine/measuring.ipynb #9da612ba
 from __future__ import annotations
 import re, time, warnings
-from contextlib import contextmanager
 from fastcore.basics import patch
 from ..base.checks import whole
 from .rng import borrowed_rng
-from .still import held
+from .still import eval_mode, left_alone
 
 # %% auto #0
-__all__ = ['left_alone', 'measured', 'Metric', 'Measures', 'Measuring']
-
-# %% ../../nbs/engine/measuring.ipynb #cc408bff
-@contextmanager
-def left_alone(
-    learn, # a `GANLearner`
-):
-    "Within the block the networks may be asked anything; after it, modes, buffers and gradients are as they were."
-    modes = [(m, m.training) for m in learn.model.modules()]
-    grads = [(p, p.grad) for p in learn.model.parameters()]
-    try:
-        with held(learn.G, learn.D): yield
-    finally:
-        for m, mode in modes: m.training = mode
-        for p, grad in grads: p.grad = grad
+__all__ = ['measured', 'Metric', 'Measures', 'Measuring']
 
 # %% ../../nbs/engine/measuring.ipynb #8300cd10
 def measured(
@@ -34,7 +19,8 @@ def measured(
     learn, # a `GANLearner`
 )->float:
     "The number that `f` gives of a learner as it stands; what it draws is taken from nobody."
-    with borrowed_rng(learn.streams, 'metric', learn.step, device=learn.device), left_alone(learn): v = f(learn)
+    rng = borrowed_rng(learn.streams, 'metric', learn.step, device=learn.device)
+    with rng, left_alone(learn.G, learn.D): v = f(learn)
     try:
         if not isinstance(v, str): return float(v)
     except (TypeError, ValueError, RuntimeError): pass
@@ -58,7 +44,8 @@ class Metric:
         self.log, self.every = bool(log), every if every is None else whole(every, 'every')
         self._check()
 
-    def __call__(self, learn)->float: return self.of(learn)
+    def __call__(self, learn):
+        with eval_mode(learn.G, learn.D): return self.of(learn)
     def __repr__(self): return f'Metric({self.name!r}, better={self.better!r}, every={self.every})'
     @property
     def heading(self)->str: return f'{self.title}, {self.unit}' if self.unit else self.title # title and unit
@@ -66,7 +53,8 @@ class Metric:
 # %% ../../nbs/engine/measuring.ipynb #414f9016
 @patch
 def _check(self:Metric):
-    if not callable(self.of): raise TypeError(f"{self.of!r} is no metric; need a function of a learner that gives a number")
+    if not callable(self.of):
+        raise TypeError(f"{self.of!r} is no metric; need a function of a learner that gives a number")
     if not re.fullmatch(r'[^\W\d]\w*', self.name):
         raise ValueError(f"a metric called {self.name!r}; give it a word as its name: name='...'")
     if self.better not in ('less', 'more', ''): raise ValueError(f"better={self.better!r}; need 'less', 'more' or ''")
@@ -95,7 +83,8 @@ def add_metric(self:Measuring,
 )->Metric:
     "Measure it from here on: a curve in the panel, a column of the record, a measure of `ab`."
     m = metric if isinstance(metric, Metric) and not how else Metric(getattr(metric, 'of', metric), **how)
-    if m.name in _taken(): raise ValueError(f"there is a number called {m.name!r} already; give another name: name='...'")
+    if m.name in _taken():
+        raise ValueError(f"there is a number called {m.name!r} already; give another name: name='...'")
     self.measures.pop(m.name, None)
     self.measures[m.name] = m
     for known in (self.measures.due, self.measures.failed): known.pop(m.name, None)

@@ -115,8 +115,9 @@ def measure_curve(
     values = learn.record.array(metric.name)
     steps = learn.record.array('step')[:len(values)]
     x, y = minmax(np.where(np.isfinite(values), values, np.nan), steps, 300)
-    return dict(name=metric.name, title=metric.heading, better=metric.better, log=metric.log,
-                failed=learn.measures.failed.get(metric.name, ''), data=np.concatenate([x, y]).astype(np.float32).tobytes())
+    told = dict(name=metric.name, title=metric.heading, better=metric.better, log=metric.log)
+    data = np.concatenate([x, y]).astype(np.float32).tobytes()
+    return dict(**told, failed=learn.measures.failed.get(metric.name, ''), data=data)
 
 # %% ../../nbs/panels/curves.ipynb #ab03c16b
 class Curves(Part):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import io, re, sys
 from contextlib import contextmanager
 import ipywidgets as W
-from ..engine.still import eval_mode, held
+from ..engine.still import eval_mode, left_alone
 from .state import show, thou
 from ..sources.randomness import lent_rngs
 
@@ -115,11 +115,4 @@ def drawn(
 def looking(learn):
     "Within the block, whatever networks are called with and whatever is drawn, no bit of the training moves."
     nets = learn.G, learn.D
-    modes = [(m, m.training) for net in nets for m in net.modules()]
-    grads = [(p, p.grad) for net in nets for p in net.parameters()]
-    try:
-        for p, _ in grads: p.grad = None
-        with lent_rngs(learn.streams.int('panel', learn.step)), eval_mode(*nets), held(*nets): yield
-    finally:
-        for m, training in modes: m.training = training
-        for p, grad in grads: p.grad = grad
+    with lent_rngs(learn.streams.int('panel', learn.step)), left_alone(*nets), eval_mode(*nets): yield
