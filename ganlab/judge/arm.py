@@ -54,6 +54,11 @@ def decided_by_own(
     return {**names, 'metric': Measure(getattr(metric, 'heading', title), better or usual, False)}
 
 # %% ../../nbs/judge/arm.ipynb #71cf4c4c
+def _must_agree(metric, usual, better): # which side is better: usually, and as it was given
+    if not better or usual in ('', better): return
+    raise ValueError(f"better={better!r}: of metric={metric!r}, {usual} is better, and nothing else; "
+                     f"leave better= out, or give a metric of your own")
+
 def _no_metric(names, metric)->str: # one sentence
     have = ', '.join(repr(k) for k in names if k not in ('metric', 'ms'))
     return f"metric={metric!r}; need one of {have}, or a function of a learner that gives a number"
@@ -68,9 +73,7 @@ def decided_by_name(
     if metric not in names or metric == 'metric': raise ValueError(_no_metric(names, metric))
     _is_side(better)
     title, usual, log = names[metric]
-    if better and usual not in ('', better):
-        raise ValueError(f"better={better!r}: of metric={metric!r}, {usual} is better, and nothing else; "
-                         f"leave better= out, or give a metric of your own")
+    _must_agree(metric, usual, better)
     return {k: m for k, m in names.items() if k != 'metric'} | {metric: Measure(title, better or usual, log)}
 
 # %% ../../nbs/judge/arm.ipynb #da617dfd

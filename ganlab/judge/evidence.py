@@ -90,7 +90,8 @@ def outcome(self:Evidence)->str:
     if self.identical: return 'same'
     if n and a == b == n: return 'both fail'
     if self._fails_more(a, b): return 'fails' if b > a else 'holds'
-    return 'too few' if n < 3 else self.finding.outcome
+    if n < 3: return 'too few'
+    return self.finding.outcome
 
 # %% ../../nbs/judge/evidence.ipynb #9f174ea3
 def _direction(name, less, better)->str: # how B is, where its number is less, or more
@@ -132,8 +133,8 @@ def rows(self:Evidence)->list: # of dicts
     """One row a measure, of the seeds in which neither arm failed, as plain data: name, title, better, log, a and b
     (means over the seeds), diffs (b - a of each seed; of logarithms where `log`), mean, low, high (95 %; nan where
     the permutation test decides), decides, words."""
-    rows = [self._row(name) for name in (self.by, *(n for n in self.names if n != self.by))]
-    return [r for r in rows if r is not None]
+    first = dict.fromkeys([self.by, *self.names])      # what decides stands above the others
+    return [row for name in first if (row := self._row(name)) is not None]
 
 # %% ../../nbs/judge/evidence.ipynb #4330fb86
 @patch(as_prop=True)

@@ -115,4 +115,11 @@ def note(self:Reals):
     if x is None or kept and kept[-1] is x: return
     if kept and kept[-1].shape[1:] != x.shape[1:]: kept.clear()      # the networks have grown
     kept.append(x)
+    self._drop_old()
+
+# %% ../../nbs/judge/nearest.ipynb #d2eef175
+@patch
+def _drop_old(self:Reals):
+    "Keep no more of the last batches than there is need of."
+    kept = self._recent
     while len(kept) > 1 and sum(map(len, kept)) > self.last: kept.popleft()

@@ -173,9 +173,15 @@ def nearest(self:Closeup, x, asked, hurry)->dict|None: # None: not known yet
     if asked: self.search = self.found = None
     if self._search_due(x, hurry): self._begin(x)
     if self.search is None: return None
+    self._search_on(asked, hurry)
+    return self.found
+
+# %% ../../nbs/judge/one_sample.ipynb #527d976d
+@patch
+def _search_on(self:Closeup, asked, hurry):
+    "Search for a while, and note what was found."
     if not self.search.done: self.search.go(self._patience(asked, hurry))
     if self.search.done and not self._told: self._tell()
-    return self.found
 
 # %% ../../nbs/judge/one_sample.ipynb #0f10603b
 @patch

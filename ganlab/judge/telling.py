@@ -49,11 +49,16 @@ def _chance_in_words(p)->str: # p of a hundred
     share = f'{p:.0f}' if p > 10 else f'{p:.1f}'
     return f"Runs that fail equally often would lie as far apart in {share} % of comparisons."
 
+# %% ../../nbs/judge/telling.ipynb #7bee4fd3
+def _failures(e): # -> one sentence for each arm that fails
+    for i, (name, k) in enumerate(zip('AB', e.failures)):
+        if k: yield f'{name} fails in {k} of {len(e.pairs)} seeds: {_why(e, i)}.'
+
 # %% ../../nbs/judge/telling.ipynb #f9fa0f7b
 def _lead(e)->str:
     "Who fails, how often, why, and whether that is by chance."
     n, (a, b) = len(e.pairs), e.failures
-    said = [f'{name} fails in {k} of {n} seeds: {_why(e, i)}.' for i, (name, k) in enumerate((('A', a), ('B', b))) if k]
+    said = list(_failures(e))
     if len(said) == 1: said.append(f"{'A' if b else 'B'} does not.")
     if a != b and max(a, b) < n: said.append(_chance_in_words(100*by_chance(a, b, n)))
     return ' '.join(said)

@@ -49,6 +49,7 @@ class Drawn(NamedTuple):
     pace: Pace           # when
     take: object         # -> what `make_state` is given of it
     view: object = None  # the part that shows it: while nobody looks there, it is drawn less often
+    def due(self)->bool: return self.pace.due(self.view and self.view.ready)
 
 def news_of(learn)->tuple: # changes applied, and changes refused
     "Two of them are equal where nothing happened in between."
@@ -204,9 +205,9 @@ def _ask_on(self:Screen, idle):
 # %% ../../nbs/panels/refresh.ipynb #dd0a4d51
 @patch
 def _draw_due(self:Screen, full, idle, look, answered):
+    asked = [*answered, *([self.parts.samples] if look else [])]      # views that somebody waits for
     for name, part in self.drawn.items():
-        asked = idle and name == 'numbers' or look and part.view is self.parts.samples or part.view in answered
-        if full or asked or part.pace.due(part.view and part.view.ready):
+        if full or part.view in asked or idle and name == 'numbers' or part.due():
             with part.pace.spend(): self.show(**part.take())
     self.next = min(part.pace.next for part in self.drawn.values())
 

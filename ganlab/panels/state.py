@@ -41,10 +41,12 @@ def _when(change)->str: return 'with the next step' if change.at is None else f'
 def values_of(change, learn)->str: # 'σ 0.05, share 0.5'
     "The values of a change, by the labels that the panel uses."
     params, labels = dict(change.params), {}
-    if change.kind == 'rates': params = {k: v for k, v in params.items() if k == 'value'}
     if change.name in learn.tricks: labels = {k: p.label for k, p in learn.tricks[change.name].declared.items()}
-    for k in ('loss', 'snapshot'): params.pop(k, None)
-    return ', '.join(f'{labels.get(k, k)} {show(v)}' for k, v in params.items())
+    return ', '.join(f'{labels.get(k, k)} {show(v)}' for k, v in params.items() if _is_told(change, k))
+
+def _is_told(change, name:str)->bool: # is this one of its values shown?
+    if change.kind == 'rates': return name == 'value'
+    return name not in ('loss', 'snapshot')
 
 # %% ../../nbs/panels/state.ipynb #f24b001a
 def _switched(changes)->str: # 'TTUR, WGAN-GP; off: Label smoothing'
@@ -99,13 +101,15 @@ def waits(changes, learn)->str: # '' where none of them waits for a later step
 # %% ../../nbs/panels/state.ipynb #8688be3b
 def flag(change, learn)->list: # [step, 'on' | 'off' | 'set' | 'ask', label, name]
     "A change as it is drawn on the curves."
-    c, name, kind = change, _title(change), 'set'
+    c, name = change, _title(change)
     values = values_of(c, learn)
     if c.kind == 'set' and values: name = f"{c.title} {values.split(', ')[0]}"
-    if c.kind in ('on', 'off'): kind = c.kind
-    if c.step is None: kind = 'ask'
     step = next(s for s in (c.step, c.at, c.asked) if s is not None)
-    return [step, kind, name, c.name]
+    return [step, _flag_kind(c), name, c.name]
+
+def _flag_kind(change)->str:
+    if change.step is None: return 'ask'
+    return change.kind if change.kind in ('on', 'off') else 'set'
 
 # %% ../../nbs/panels/state.ipynb #d5fd3699
 _told = 'name', 'label', 'kind', 'lo', 'hi', 'log', 'default', 'help', 'unit'   # of each parameter
@@ -143,7 +147,9 @@ def _stands(t, soon, later, refused, why)->dict: # of state, text, why, to: thos
     if t.leaving:
         done, steps = t.leaving
         return dict(state='leaving', text=f'{steps - done} of {steps} steps left', to=done/steps)
-    text = _asked(soon[-1]) if soon else ''
+    return _settled(t, _asked(soon[-1]) if soon else '', why)
+
+def _settled(t, text:str, why)->dict: # as `_stands`, of a trick that is on or off; text: on what was asked of it
     if t.enabled: return dict(state='on', text=text or f'since {thou(t.since)}', to=1.)
     if why: return dict(state='na', why=why)
     return dict(state='off', text=text)

@@ -62,10 +62,13 @@ class Film:
             self.made[step] = Thumb(thumbnail(f), f['kind'], float(f.get('extent', 1)), across(f.get('cols', 1)))
         return self.made.get(step)
 
+    def rewound(self):
+        "Keep the thumbnails of what the run has in common with the line that it was on."
+        self.line, self.made = self.run.line, {s: v for s, v in self.made.items() if s <= self.run.step}
+
     def take(self)->dict: # steps of all frames; and kind, extent, steps and thumbnails of those that are shown
         "What the strip shows."
-        if self.line != self.run.line:       # it was rewound
-            self.line, self.made = self.run.line, {s: v for s, v in self.made.items() if s <= self.run.step}
+        if self.line != self.run.line: self.rewound()
         known = np.array(self.run.frame_steps() or [0])
         shown = {s: thumb for s in _evenly(known, self.most) if (thumb := self.thumb(s))}
         last = next(reversed(shown.values()), Thumb())

@@ -211,6 +211,10 @@ _words = 'description', 'tooltip', 'description_allow_html'     # traits of a co
 
 _error = 'color:var(--jp-error-color1,#b3261e);white-space:normal'
 
+# %% ../../nbs/panels/tricks.ipynb #4c7faedf
+def _as_html(words:dict)->str: # what is written on a control
+    return words['description'] if words['description_allow_html'] else html.escape(words['description'])
+
 # %% ../../nbs/panels/tricks.ipynb #9b87c1cf
 @patch
 def _tell(self:TrickControl, text:str): # '': nothing was refused
@@ -218,7 +222,7 @@ def _tell(self:TrickControl, text:str): # '': nothing was refused
     if not text: return self._restore()
     if self._plain is None: self._plain = {k: getattr(self, k) for k in _words}, (self.layout.width, self.layout.height)
     plain, layout = self._plain[0], self.layout
-    label = plain['description'] if plain['description_allow_html'] else html.escape(plain['description'])
+    label = _as_html(plain)
     self.description_allow_html, self.tooltip, layout.width, layout.height = True, text, 'auto', 'auto'
     self.description = f'{label}: <span style="{_error}">{html.escape(text)}</span>'
     self.add_class('gl-refused')

@@ -5,6 +5,7 @@
 # %% ../../nbs/record/folder.ipynb #b8de2620
 from __future__ import annotations
 import errno, hashlib, os, re, sqlite3
+from contextlib import suppress
 from pathlib import Path
 from filelock import FileLock, Timeout
 from ..base.files import run_around
@@ -16,12 +17,15 @@ from .schema import database_file, for_reading, own_tables, telling
 __all__ = ['folder_at', 'files_of', 'wipe', 'holds', 'must_be_free', 'must_hold_a_run', 'locked', 'file_id', 'sync_names',
            'sha_of', 'write_aside']
 
+# %% ../../nbs/record/folder.ipynb #0f86491c
+def _short(path:str)->str: return repr(path if len(path) < 100 else f'{path[:100]}...') # as it is quoted
+
 # %% ../../nbs/record/folder.ipynb #165c572c
 def folder_at(
     path, # as the user named it; `~` is the home folder
 )->Path:
     "A folder that the user named; what cannot be one is refused."
-    short = repr(str(path) if len(str(path)) < 100 else f'{str(path)[:100]}...')
+    short = _short(str(path))
     if '\0' in str(path): raise ValueError(f"{short} is not the name of a folder: it has a null character in it")
     try:
         folder = Path(path).expanduser()
@@ -62,8 +66,7 @@ def wipe(
     for p in files_of(folder):
         if p.is_file(): p.unlink(missing_ok=True)
     for p in (folder/'snapshots', folder) if made is None else made:
-        try: p.rmdir()
-        except OSError: pass
+        with suppress(OSError): p.rmdir()
 
 # %% ../../nbs/record/folder.ipynb #8f34586f
 def holds(folder:Path)->str: # 'a run', 'others', 'remains', or ''

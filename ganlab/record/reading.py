@@ -124,8 +124,7 @@ def written(self:Reading, line:int, series:str='')->tuple: # columns, values (co
     n = max((start + y.shape[1] for start, _, y in parts), default=0)
     out = np.full((len(columns), n), np.nan, np.float32)
     if 'step' in columns: out[columns.index('step')] = np.arange(1, n + 1)      # also of those that another run did
-    for start, cs, y in parts:
-        for c, v in zip(cs, y): out[columns.index(c), start:start + y.shape[1]] = v
+    for start, cs, y in parts: out[[columns.index(c) for c in cs], start:start + y.shape[1]] = y
     return columns, out
 
 # %% ../../nbs/record/reading.ipynb #593687c9

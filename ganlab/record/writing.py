@@ -128,12 +128,17 @@ def _put_waiting(self:Writing, db):
     facts = waiting_facts([c for c in self.learner.tricks.pending if c.at is not None])
     db.execute("insert or replace into meta values('waiting', ?)", (pack(facts),))
 
-# %% ../../nbs/record/writing.ipynb #1161e923
+# %% ../../nbs/record/writing.ipynb #efd47a9a
 @patch
 def has(self:Writing, changes)->bool:
     "Are these in the record?"
     ids = [c.id for c in changes if not c.moot and c.again is not self]
-    return bool(ids) and None not in ids and all(self.store.rows('select 1 from changes where id=?', i) for i in ids)
+    return bool(ids) and all(self._has_id(i) for i in ids)
+
+# %% ../../nbs/record/writing.ipynb #1161e923
+@patch
+def _has_id(self:Writing, number:int|None)->bool: # of a change; None: it was not written
+    return number is not None and bool(self.store.rows('select 1 from changes where id=?', number))
 
 @patch
 def strike(self:Writing, c:Change):

@@ -63,11 +63,12 @@ def _len(o)->int|None:
 
 def _sizes(dl)->tuple: # samples (or None), samples per batch (or 0), full batches per epoch (or None)
     "How much a loader gives, as far as it tells."
-    if isinstance(dl, FastaiDataLoader): n, bs = dl.n, dl.bs or 0
-    else:
-        bs = getattr(dl, 'batch_size', None) or 0
-        n = _len(getattr(dl, 'sampler', None)) if bs else None
+    n, bs = (dl.n, dl.bs or 0) if isinstance(dl, FastaiDataLoader) else _torch_sizes(dl)
     return n, bs, _len(dl) if n is None or not bs else n//bs
+
+def _torch_sizes(dl)->tuple: # samples (or None) and samples per batch (or 0), of a loader that is not fastai's
+    bs = getattr(dl, 'batch_size', None) or 0
+    return _len(getattr(dl, 'sampler', None)) if bs else None, bs
 
 # %% ../../nbs/sources/loaders.ipynb #bd85b453
 def _warn_of_order(dl):

@@ -36,9 +36,9 @@ def _again(c:Change, run)->Change:
 # %% ../../nbs/travel/again.ipynb #7505a3d3
 def _never_made(c:Change, new:Change, source):
     "Strike out a change that an older ganlab wrote before it was made, and was killed; any other must be made again."
-    last = c.id == source.last_change() and source.steps_on(source.line) <= c.step
-    if not last and new.error: raise RunError(f"{c.sentence[:-1]}, says the record, and now it is refused: {new.error}")
-    if not last: return
+    if c.id != source.last_change() or source.steps_on(source.line) > c.step:
+        if not new.error: return
+        raise RunError(f"{c.sentence[:-1]}, says the record, and now it is refused: {new.error}")
     if source.store.writes: source.strike(c)
     if not new.error: return
     warnings.warn(f"{c.what} at step {c.step} was never made, though it stands in the record: it was refused, "

@@ -45,10 +45,13 @@ class Compared:
         rows = source.snapshots if learn.repeats else []
         self.rows = [s for s in rows if learn.step < s['step'] <= until]
 
+    def here(self, left)->list: # of the rows that are left
+        last, next = (0, *self.ids, math.inf)[len(self.ids) - left:][:2]      # the last that is made, and the next
+        return [s for s in self.rows if s['step'] == self.learn.step and last <= s['last'] < next]
+
     def look(self, left): # how many of the changes are still to be made
         "Compare with the snapshots of this step that have just these changes behind them."
-        last, next = (0, *self.ids, math.inf)[len(self.ids) - left:][:2]      # the last that is made, and the next
-        here = [s for s in self.rows if s['step'] == self.learn.step and last <= s['last'] < next]
+        here = self.here(left)
         self.rows = [s for s in self.rows if s not in here]
         if self.step is None and _any_differs(self.learn, self.source, here): self.step = self.learn.step
 

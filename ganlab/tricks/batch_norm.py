@@ -12,8 +12,8 @@ from fastcore.basics import patch
 from ..engine.folding import fold
 from ..engine.inside import AnyBatchNorm, hooks_behind, own_buffers, own_parameters, recast
 from ..engine.layers import is_layer
-from ..engine.norms import calibrate, fed, moments, rigid
-from ..engine.sites import added, hidden, sites
+from ..engine.norms import batch_norms, calibrate, fed, moments, rigid
+from ..engine.sites import hidden, sites
 from ..engine.surgery import Grafted, hosts, insert, remove
 from ..trick import Flag, Int
 
@@ -32,14 +32,17 @@ class Normed(nn.Module):
         self.register_buffer('gate', torch.ones((), device=mean.device))
     def forward(self, y): return torch.lerp(y, self.bn(y).to(y.dtype), self.gate.clone().to(y.dtype))
 
+# %% ../../nbs/tricks/batch_norm.ipynb #87beabcd
+def _takes_norm(site)->bool: # is there a BatchNorm for what a layer of G gives, and is that no image?
+    return len(site.y) in _norms and not (site.last and len(site.y) > 1)
+
 # %% ../../nbs/tricks/batch_norm.ipynb #6f0f9906
 def bare(learn)->list|str: # of `Site`, or a sentence
     "G's hidden layers that no BatchNorm follows before the next layer of weights."
     found = hidden(learn, 'g')
     if isinstance(found, str): return found
     behind = _normed(sites(learn, 'g'))
-    def fits(s): return len(s.y) in _norms and not (s.last and len(s.y) > 1)
-    free = [s for s in found if s.name not in behind and fits(s)]
+    free = [s for s in found if s.name not in behind and _takes_norm(s)]
     return free or "G has a BatchNorm behind each of its hidden layers already."
 
 # %% ../../nbs/tricks/batch_norm.ipynb #b6d8e216
@@ -102,7 +105,7 @@ def caution(self:BatchNorm, learn):
 @patch
 def unfit(self:BatchNorm, learn)->str|None: # one sentence, or None
     "Why D's BatchNorms cannot be folded, if they cannot."
-    norms = [n for n, m in learn.D.named_modules() if isinstance(m, AnyBatchNorm) and not added(n)]
+    norms = batch_norms(learn.D)
     if not norms: return f"{self.title}: D has no BatchNorm to take out; set from_d=False."
     before = fed(learn)
     for n in norms:

@@ -24,6 +24,10 @@ def kept(source):
     try: yield
     finally: del source.batch
 
+# %% ../../nbs/tricks/extragradient.ipynb #8d6d958c
+def _moved(ps:list, was:list)->list: # how far parameters are from where they were
+    return [p.detach() - r for p, r in zip(ps, was)]
+
 # %% ../../nbs/tricks/extragradient.ipynb #88cf912f
 class Extragradient(Trick):
     "Steps along the gradients one step ahead."
@@ -45,7 +49,7 @@ class Extragradient(Trick):
         with kept(learn.source), torch.enable_grad():
             self.look(learn, updates)
             learn.n_batches = first                    # the same batches, and so the same random numbers
-            self.lead = {k: [p.detach() - r for p, r in zip(ps[k], self.real[k])] for k in ps}
+            self.lead = {k: _moved(v, self.real[k]) for k, v in ps.items()}
             c = updates()
         for k in ps: copy_into(ps[k], self.real[k])
         self.real = self.lead = None

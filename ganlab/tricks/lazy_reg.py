@@ -46,11 +46,14 @@ def factors(self:LazyReg, step, base):
     out = {}
     if not self.correct: return out
     for n, lazy in self.lazy_ones(self.learn).items():
-        if not lazy: continue
-        k = self.k(n)
-        out[f'lr_{n}'] = k/(k + 1)
-        for beta in (f'beta1_{n}', f'beta2_{n}'):
-            if b := base.get(beta): out[beta] = b**(-1/(k + 1))    # β^(c-1)
+        if lazy: out |= _corrected(n, self.k(n), base)
+    return out
+
+# %% ../../nbs/tricks/lazy_reg.ipynb #14e92abf
+def _corrected(n:str, k:int, base:dict)->dict: # 'd' or 'g', whose term comes every k steps
+    out = {f'lr_{n}': k/(k + 1)}
+    for beta in (f'beta1_{n}', f'beta2_{n}'):
+        if b := base.get(beta): out[beta] = b**(-1/(k + 1))    # β^(c-1)
     return out
 
 # %% ../../nbs/tricks/lazy_reg.ipynb #5fc187b3

@@ -56,6 +56,10 @@ class LeakyReLU(Trick):
     def parts(self, learn)->list: return [m for net in (learn.G, learn.D) for m in net.modules() if type(m) is Leaky]
 
 # %% ../../nbs/tricks/leaky_relu.ipynb #b30bca4b
+@patch
+def is_there(self:LeakyReLU, found:dict)->bool: # modules by network: have they all this slope already?
+    return all(getattr(m, 'negative_slope', 0.) == self.slope for ms in found.values() for m in ms)
+
 def _unreached(bare:list, found:dict)->str: # those of G and D without an activation; the modules found in each
     instead = '.'
     if len(bare) < len(found): instead = f"; set net={dict(G='D', D='G')[bare[0]]!r}."
@@ -69,7 +73,7 @@ def why_not(self:LeakyReLU, learn):
     bare = [k for k, ms in found.items() if not ms]
     if bare: return f'{self.title}: {_unreached(bare, found)}'
     if self.enabled: return None
-    if all(getattr(m, 'negative_slope', 0.) == self.slope for ms in found.values() for m in ms):
+    if self.is_there(found):
         return (f"{self.title}: every activation of {' and '.join(found)} has slope {self.slope:g} already; "
                 "choose another.")
 

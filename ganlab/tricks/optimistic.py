@@ -6,6 +6,7 @@
 from __future__ import annotations
 import torch
 from fastcore.basics import patch
+from ..engine.handover import groups_of
 from ..engine.optimizers import kind_of, usual_kind
 from ..trick import Num, Trick
 
@@ -59,10 +60,10 @@ def note(self:Optimistic, ctx):
 @torch.no_grad()
 def correct(self:Optimistic, ctx):
     key, ps, opt = ctx.phase, ctx.learn.params[ctx.phase], ctx.learn.rates.opts[ctx.phase]
-    options, kind = {id(p): g for g in opt.param_groups for p in g['params']}, kind_of(opt)
+    options, kind = groups_of(opt), kind_of(opt)
     for n, g in self.grads.items():
         p, was = ps[n], self.last.get(f'{key}/{n}')
-        o = options[id(p)]
+        o = options[p]
         d = self.last[f'{key}/{n}'] = kind.direction(g, opt.state.get(p, {}), o)
         if was is not None and was.shape == d.shape: p.add_(d - was, alpha=-o['lr']*self.weight)
     self.drop_gone(key, ps)

@@ -106,13 +106,16 @@ def other_decay(self:Optimizer, old, key:str, new:str)->float|None: # None: as i
     if decoupled(old) and key in self.stash:        # what the trick's own decayed beside the gradient
         return self.stash[key].param_groups[0].get('weight_decay', 0)
 
+# %% ../../nbs/tricks/optimizer.ipynb #905d145a
+def _rates(base:dict, *names)->dict: # of a group, what it has of these; none are named: its rate and its weight decay
+    return {k: base[k] for k in names or ('lr', 'weight_decay') if k in base}
+
 # %% ../../nbs/tricks/optimizer.ipynb #ff809e32
 @patch
 def begun(self:Optimizer, learn, key:str, new:str): # -> optimiser
     "A `new` one of the groups that there are, with their rates."
     old, base, main = learn.rates.opts[key], learn.rates.base[key], learn.rates.main[key]
-    groups = [dict(params=list(g['params']), **{k: b[k] for k in ('lr', 'weight_decay') if k in b})
-              for g, b in zip(old.param_groups, base)]
+    groups = [dict(params=list(g['params']), **_rates(b)) for g, b in zip(old.param_groups, base)]
     decay = self.other_decay(old, key, new)
     if decay is not None:
         for g in groups: g['weight_decay'] = decay
@@ -143,8 +146,8 @@ def give_back(self:Optimizer, learn, key:str):
     old, now, base = self.stash.pop(key), learn.rates.opts[key], learn.rates.base[key]
     follow(old, now, old.param_groups[learn.rates.main[key]])
     self.sizes.pop(key, None)
-    kept = ('lr',) if decoupled(now) and not decoupled(old) else ('lr', 'weight_decay')
-    put(learn, key, old, [{k: b[k] for k in kept if k in b} for b in base])
+    kept = ('lr',) if decoupled(now) and not decoupled(old) else ()
+    put(learn, key, old, [_rates(b, *kept) for b in base])
 
 # %% ../../nbs/tricks/optimizer.ipynb #cd198cc6
 @patch
@@ -196,9 +199,12 @@ def state_dict(self:Optimizer):
     kinds = {k: kind(self.learn.rates.opts[k]) if k in self.stash else None for k in 'dg'}
     out = dict(kinds=kinds, sizes=dict(self.sizes))
     for k, o in self.stash.items():
-        for n, p in named_params(net_of(self.learn, k)).items():
-            out.update({f'{k}/{n}/{what}': v for what, v in o.state.get(p, {}).items() if torch.is_tensor(v)})
+        for n, p in named_params(net_of(self.learn, k)).items(): out |= _tensors(o.state.get(p, {}), f'{k}/{n}/')
     return out
+
+# %% ../../nbs/tricks/optimizer.ipynb #22fe13a5
+def _tensors(state:dict, head:str)->dict: # of a parameter -> its tensors, whose names begin with `head`
+    return {head + what: v for what, v in state.items() if torch.is_tensor(v)}
 
 @patch
 def refit(self:Optimizer, s): self.adapt(s['kinds'])

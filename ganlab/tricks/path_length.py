@@ -86,13 +86,17 @@ def g_term(self:PathLength, ctx):
     self.a = mean if self.a is None else self.a.lerp(mean, self.decay)
     return w*self.every*(lengths - self.a).square().mean()
 
+# %% ../../nbs/tricks/path_length.ipynb #9e50ee59
+@patch
+def no_latent(self:PathLength, learn)->str: # one sentence
+    there = ', '.join(s.name for s in sites(learn, 'g'))
+    return f"Path length: G has no layer {self.latent!r}; need z or one of {there}."
+
 # %% ../../nbs/tricks/path_length.ipynb #3feca832
 @patch
 def untrainable(self:PathLength, learn)->str|None: # one sentence, or None
     "Why G's path lengths cannot be trained, if they cannot."
-    if self.begins != 'z' and self.begins not in dict(learn.G.named_modules()):
-        there = ', '.join(s.name for s in sites(learn, 'g'))
-        return f"Path length: G has no layer {self.latent!r}; need z or one of {there}."
+    if self.begins != 'z' and self.begins not in dict(learn.G.named_modules()): return self.no_latent(learn)
     moves, said = self.tried(learn)
     if said: return not_twice('Path length', "G's gradient", 'this G does', said)
     if not moves: return "Path length: how G moves with its latents depends on none of its weights."

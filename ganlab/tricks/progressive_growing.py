@@ -55,7 +55,10 @@ def what(self:ProgressiveGrowing, learn)->str: # 'resolution', 'capacity' or 'cu
 @patch
 def stays_small(self:ProgressiveGrowing, learn)->str|None: # one sentence; None: G and D can grow up to the data
     "Why images that are larger than G's are of no use to it."
-    return found if isinstance(found := ends(learn), str) else None
+    return _said(ends(learn))
+
+def _said(found)->str|None: # what was found, or a sentence that says why nothing was -> the sentence
+    return found if isinstance(found, str) else None
 
 # %% ../../nbs/tricks/progressive_growing.ipynb #86dbe148
 @patch
@@ -69,7 +72,7 @@ def caution(self:ProgressiveGrowing, learn):
 @patch
 def why_not(self:ProgressiveGrowing, learn):
     kind, shape = self.what(learn), tuple(learn.source.shape)
-    if kind == 'capacity': return found if isinstance(found := all_hidden(learn), str) else None
+    if kind == 'capacity': return _said(all_hidden(learn))
     if len(shape) != 3: return "Progressive growing: the data are no images; mode='capacity' grows the layers."
     if kind == 'resolution': return no_room(learn, len(self.done), self.stages) or self.stays_small(learn)
     if any(n % 2**self.stages for n in shape[1:]):

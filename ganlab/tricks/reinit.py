@@ -114,7 +114,7 @@ def _drawable(root, item:str, taken:set)->list|str: # as `chosen`, of one item; 
             return (f"{n} computes its weight from other parameters, as weight norm does; "
                     "it cannot be drawn as one, so name other layers.")
         ps = {k: p for k, p in own_of(m).items() if id(p) not in taken}
-        taken |= {id(p) for p in ps.values()}
+        taken.update(map(id, ps.values()))
         if ps: out.append((n, m, ps))
     return out or (f"{item} has no linear or convolutional layer, and no norm, to draw anew "
                    "(what is frozen stays as it is).")
@@ -185,5 +185,8 @@ def draw(self:Reinit, learn):
                 opt.state.pop(p, None)
                 new = fresh(m, k, p, self.scheme, self.std, self.slope, as_made(learn, n, k))
                 p.copy_(self.keep*p + (1 - self.keep)*new)
-        if is_parametrized(m, 'weight'):
-            for _ in range(15): _ = m.weight      # spectral norm's vectors find their new directions as they are read
+        if is_parametrized(m, 'weight'): _read_often(m)
+
+def _read_often(layer):
+    "Have the vectors of spectral norm find their new directions, which they do as the weight is read."
+    for _ in range(15): _ = layer.weight

@@ -98,8 +98,11 @@ def auto_place(learn, key:str, most:int=32*32)->Site|str: # the site, or a sente
     maps = _maps(key, found)
     if not maps: return f"{key.upper()} has no feature map of at least 4x4 {_instead(found)}"
     fit = [(s, d) for s, d in maps if _area(s) <= most] or [min(maps, key=lambda o: _area(o[0]))]
-    outer = min(d for _, d in fit)
-    return max([s for s, d in fit[::-1] if d == outer], key=_area)     # of equals, the last
+    return max(_outermost(fit)[::-1], key=_area)     # of equals, the last
+
+def _outermost(maps:list)->list: # of (site, depth) -> the sites that lie in the fewest blocks
+    outer = min(d for _, d in maps)
+    return [s for s, d in maps if d == outer]
 
 # %% ../../nbs/tricks/self_attention.ipynb #588d229c
 def _maps(key:str, found:dict)->list: # `blocks` of G or D -> those with a map that is not the sample itself
@@ -113,15 +116,18 @@ def _instead(found):
     if not maps: return "to attend to: its layers give vectors."
     return f"(its largest is {'x'.join(map(str, max(m[1:] for m in maps)))})."
 
+# %% ../../nbs/tricks/self_attention.ipynb #9ab87a53
+def _no_block(key:str, name:str, found:dict)->str: # one sentence
+    there = ', '.join(n for n, (s, _) in found.items() if n and is_map(s.y))
+    return (f"{key.upper()} has no block {name!r} that is used once and gives a tensor; "
+            f"it has: {there or 'none with a map'}.")
+
 # %% ../../nbs/tricks/self_attention.ipynb #4b9277ff
 def place(learn, key:str, name:str)->Site|str: # the site, or a sentence
     "The block of that name."
     found = blocks(learn, key)
     if name == 'auto': return auto_place(learn, key)
-    if name not in found:
-        there = ', '.join(n for n, (s, _) in found.items() if n and is_map(s.y))
-        return (f"{key.upper()} has no block {name!r} that is used once and gives a tensor; "
-                f"it has: {there or 'none with a map'}.")
+    if name not in found: return _no_block(key, name, found)
     site = found[name][0]
     if is_map(site.y): return site
     return f"{key.upper()}.{name} gives {site.y}, which is no map of at least 4x4 and two channels."

@@ -86,6 +86,9 @@ def normed(m)->bool: # by this trick?
 def foreign(m)->bool: # has it a parametrisation of its own?
     return (parametrize.is_parametrized(m) and not normed(m)) or hasattr(m, 'weight_u') or hasattr(m, 'weight_g')
 
+def _first_foreign(net)->str|None: # its name
+    return next((n for n, m in net.named_modules() if foreign(m)), None)
+
 # %% ../../nbs/tricks/spectral_norm.ipynb #61ed4c43
 class SpectralNorm(Trick):
     "Each weight divided by its largest singular value."
@@ -113,8 +116,8 @@ class SpectralNorm(Trick):
 def why_not(self:SpectralNorm, learn):
     for net in self.nets(learn):
         which = 'D' if net is learn.D else 'G'
-        bad = next((n for n, m in net.named_modules() if foreign(m)), None)
-        if bad: return f"Spectral norm: layer {which}.{bad} has a parametrisation of its own already."
+        if bad := _first_foreign(net):
+            return f"Spectral norm: layer {which}.{bad} has a parametrisation of its own already."
         if not normable(net):
             return (f"Spectral norm: {which} has no linear or convolutional layer that owns its weight "
                     f"and is not frozen{instead(learn, which.lower())}.")
@@ -203,6 +206,12 @@ def at_target(self:SpectralNorm, net)->dict: # weights by name
     return {n: ends[id(p)] for n, p in net.named_parameters() if id(p) in ends}
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #ceadc0f0
+def _unusual(net)->list: # layers of a kind of its own, not normalised yet
+    return [m for m in normable(net).values() if not normed(m) and not is_usual(m)]
+
+def _about_equal(was, then)->bool: # to a twentieth
+    return torch.allclose(was, then, rtol=.05, atol=.05*was.std().item())
+
 def _some_inputs(learn, which:str)->torch.Tensor: # a batch for G, or for D
     "Latents for G; for D real samples and as many of G's."
     z = learn.some_z
@@ -215,13 +224,13 @@ def _some_inputs(learn, which:str)->torch.Tensor: # a batch for G, or for D
 def measured(self:SpectralNorm, learn, net)->str|None: # one sentence; None: all layers are PyTorch's
     "What a network of other layers gives once every σ is at its target: found by trying."
     which = 'D' if net is learn.D else 'G'
-    own = [m for m in normable(net).values() if not normed(m) and not is_usual(m)]
+    own = _unusual(net)
     if not own: return None
     kind, x = type(own[0]).__name__, _some_inputs(learn, which)
     was = learn.look(net, x)
     with swapped(net, self.at_target(net)): then = learn.look(net, x)
     spread = then.std().item()/max(was.std().item(), 1e-12)
-    if abs(spread - 1) < .01 and torch.allclose(was, then, rtol=.05, atol=.05*was.std().item()):
+    if abs(spread - 1) < .01 and _about_equal(was, then):
         return (f"{which}'s {kind} layers bound their weights themselves: "
                 f"at the target {which} gives what it gives now (measured).")
     what = 'its scores' if which == 'D' else 'its samples'

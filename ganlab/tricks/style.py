@@ -42,17 +42,20 @@ class Style(Grafted):
     leave_over = Int(200, 0, 10_000, 'steps over which it is faded out when turned off', label='fade out')
 
     def why_not(self, learn):
-        in_layers = self.modulation or self.demodulation or self.noise
-        if not (self.mapping or in_layers):
+        if not (self.mapping or self.in_layers):
             return 'Style: mapping, modulation, demodulation and noise are all off; turn one on.'
         if self.mixing and not self.modulation: return 'Style: mixing needs modulation; set mixing=0.'
         if not sites(learn, 'g'): return 'Style: G has no layer that is used once, such as it could be put into.'
-        if in_layers and not self.layers(learn): return self.no_layers(learn)
+        if self.in_layers and not self.layers(learn): return self.no_layers(learn)
     def caution(self, learn):
         if first_of(learn.G, AnyBatchNorm) is not None:
             return 'BatchNorm in G takes away what the styles of a batch have in common.'
 
 # %% ../../nbs/tricks/style.ipynb #c466b9ce
+@patch(as_prop=True)
+def in_layers(self:Style)->bool: # does it do anything within G's layers?
+    return self.modulation or self.demodulation or self.noise
+
 @patch
 def no_layers(self:Style, learn)->str: # one sentence
     "Why no layer of G has a style."

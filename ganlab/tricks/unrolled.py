@@ -11,6 +11,7 @@ import torch
 from torch.nn.functional import softplus
 from torch.nn.utils.parametrize import ParametrizationList
 from fastcore.basics import patch
+from ..engine.handover import groups_of
 from ..engine.inside import own_buffers, own_children
 from ..engine.meters import no_way_back
 from ..engine.optimizers import optimizers, usual_kind
@@ -102,21 +103,23 @@ def lost_d(self:Unrolled, ctx): # weights of D by name -> scalar
     return loss
 
 # %% ../../nbs/tricks/unrolled.ipynb #1475e9d2
-def _options(opt, rate:float)->dict: # id of a parameter -> its group, with the rate times `rate`
-    return {id(p): {**g, 'lr': g['lr']*rate} for g in opt.param_groups for p in g['params']}
+@patch
+def optimised(self:Unrolled, opt, names:dict)->tuple: # parameters by name -> rule; states and options by the same names
+    "How D's optimiser, or plain SGD, makes the updates ahead."
+    groups = groups_of(opt)
+    options = {n: {**groups[p], 'lr': groups[p]['lr']*self.rate} for n, p in names.items()}
+    if self.inner == 'own': return rule_of(opt), {n: opt.state.get(p, {}) for n, p in names.items()}, options
+    return sgd, {n: {} for n in names}, {n: dict(plain, lr=o['lr']) for n, o in options.items()}
 
 # %% ../../nbs/tricks/unrolled.ipynb #7d89feac
 @patch
 def unroll(self:Unrolled, ctx)->dict: # D's weights by name
     "D's weights `steps` updates ahead."
-    learn, opt, loss = ctx.learn, ctx.learn.opt_d, self.lost_d(ctx)
+    learn, loss = ctx.learn, self.lost_d(ctx)
     trained = set(map(id, learn.trained['d']))
-    options = _options(opt, self.rate)
     names = {n: p for n, p in learn.D.named_parameters() if id(p) in trained}
     ws = {n: p.detach().requires_grad_() for n, p in names.items()}
-    options = {n: options[id(p)] for n, p in names.items()}
-    if self.inner == 'own': rule, states = rule_of(opt), {n: opt.state.get(p, {}) for n, p in names.items()}
-    else: rule, states, options = sgd, {n: {} for n in names}, {n: dict(plain, lr=o['lr']) for n, o in options.items()}
+    rule, states, options = self.optimised(learn.opt_d, names)
     with remembered(learn.tricks.slots['d_term']), torch.autocast(learn.device.type, enabled=False):
         return look_ahead(loss, ws, rule, states, options, self.steps, self.first_order)
 

@@ -8,9 +8,10 @@ from functools import partial
 import torch
 from torch import nn
 from fastcore.basics import patch
-from ..engine.inside import AnyBatchNorm, put_first
+from ..engine.inside import put_first
 from ..engine.rng import BorrowedRNG
-from ..engine.sites import added, net_of, sites
+from ..engine.norms import batch_norms
+from ..engine.sites import net_of, sites
 from ..engine.still import held
 from ..engine.surgery import Grafted, hosts
 from ..trick import Choice, Int
@@ -119,7 +120,7 @@ def _used_once(learn, key:str, norms:list)->list|str: # names of modules of G or
 def norms_of(learn, key:str)->list|str: # sites, or a sentence
     "The BatchNorms of G or D."
     net = net_of(learn, key)
-    norms = [n for n, m in net.named_modules() if isinstance(m, AnyBatchNorm) and not added(n)]
+    norms = batch_norms(net)
     if not norms: return f"Virtual batch norm takes the place of PyTorch's BatchNorm, and {key.upper()} has none."
     if key == 'd' and any(getattr(m, 'resizes', False) for m in net.modules()):
         return ("Virtual batch norm holds a reference batch for D, and D's inputs change their size while it grows; "

@@ -70,10 +70,15 @@ def clip(self:WeightClipping, learn):
 def computed(m)->bool: # is its weight?
     return parametrize.is_parametrized(m) or hasattr(m, 'weight_g') or hasattr(m, 'weight_u')
 
+# %% ../../nbs/tricks/weight_clipping.ipynb #e9942c44
+@patch
+def other_bound(self:WeightClipping, learn)->Trick|None: # another trick that bounds D's slope
+    return next((t for t in learn.tricks.enabled if t.lipschitz and t is not self), None)
+
 # %% ../../nbs/tricks/weight_clipping.ipynb #899774fa
 @patch
 def why_not(self:WeightClipping, learn):
-    if other := next((t for t in learn.tricks.enabled if t.lipschitz and t is not self), None):
+    if other := self.other_bound(learn):
         return f"Weight clipping does not go with {other.title}: each bounds D's slope in its own way."
     if not self.weights(learn):
         more = '' if self.biases else ' but biases and gains; set biases=True'
