@@ -211,7 +211,7 @@ MUTANTS = [Mutant(*row) for row in (
 
     # the panel
     ('a drawing costs nothing', 'panels/pace', 'now + self.took/self.budget.share', 'now', 'test_pace::test_a_budget_is_kept'),
-    ('the panel draws at every step', 'panels/refresh', 'part.pace.due(part.view and part.view.ready)', 'True',
+    ('the panel draws at every step', 'panels/refresh', 'self.pace.due(self.view and self.view.ready)', 'True',
      'test_pace::test_what_a_part_takes_from_outside'),
     ('the panel does not count what it takes', 'panels/refresh', 'with part.pace.spend(): self.show(', 'self.show(',
      'test_pace::test_what_a_part_takes_from_outside'),
@@ -270,12 +270,12 @@ MUTANTS = [Mutant(*row) for row in (
      'test_cli::test_a_run_that_was_changed_is_found_out'),
     ('going on does it all again', 'commands/train', 'learn.fit_steps(steps - learn.step)', 'learn.fit_steps(steps)',
      'test_cli::test_a_run_goes_on_as_it_was_made'),
-    ('a switch that stands is made again', 'commands/train', 'if not stays: print(', 'print(',
+    ('a switch that stands is made again', 'commands/train', 'all(t.params[k] == v for k, v in values.items())', 'False',
      'test_cli::test_the_same_command_again_switches_nothing'),
 
     ('a command always succeeds', 'cli', 'return o.do(o) or 0', 'return (o.do(o), 0)[1]',
      'test_cli::test_a_run_that_was_changed_is_found_out'),
-    ('a branch has what it should not have', 'player', 'if name in on: f.tricks.on(', 'if name not in on: f.tricks.on(',
+    ('a branch has what it should not have', 'player', 'if on: f.tricks.on(', 'if not on: f.tricks.on(',
      'test_player::test_every_combination'),
     ('one step, however many were asked', 'lab', "'pause', [phase]*n)", "'pause', [phase])",
      'test_machine::test_half_steps_of_the_panel'),
