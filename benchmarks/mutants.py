@@ -1,10 +1,10 @@
-"""Do the tests bite? One realistic fault at a time is built into a copy of the project, and the tests that should see it are run.
+"""Do the tests bite? One realistic fault at a time is built into a copy of the project, and the test that should see it is run.
 
-`python benchmarks/mutants.py` makes the table of all; `--only fsync` those with the word in name, module or old text; `--list` names them.
-A fault is put into notebook and module alike. It is *killed* where a test fails, and *survived* where none does; *not applicable* says
-that its text is not there exactly once, that the copy cannot be imported with it, or that its tests fail without it.
+`python benchmarks/mutants.py` makes the table of all; `--only fsync` of those with the word in name, module or old text;
+`--list` names them. A fault is put into notebook and module alike. It is *killed* where a test fails, and *survived* where
+none does; *not applicable* says that its text is not there exactly once, or that the copy cannot be imported with it.
 Each row of `MUTANTS`: a name, the module (or the script of a view), old text, new text, and the tests, in short:
-`test_losses::test_hinge` is tests/test_losses.py::test_hinge, `nb:engine/rng` the run of that notebook.
+`test_losses::test_hinge` is tests/test_losses.py::test_hinge, `nb:engine/rng` the run of that notebook, `js` Node's tests.
 """
 import argparse, json, multiprocessing, os, shutil, sys, tempfile, time
 from concurrent.futures import ThreadPoolExecutor
