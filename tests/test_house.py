@@ -12,7 +12,7 @@ LIMITS = {                 # what a reader can bear, and, where it is not reache
     'statements joined on a line, per 1,000 lines': .2,
     'conditional expressions, per 1,000 lines': 34.,
     'lambdas, per 1,000 lines': 6.,
-    'complexity of a function, mean': 3.03,              # aim: 3.0
+    'complexity of a function, mean': 3.05,              # aim: 3.0
     'functions with a complexity over 10, %': .1,
     'lines of an export cell, median': 9,
     'lines of an export cell, 95 of 100': 22,
