@@ -10,6 +10,7 @@ import torch
 from fastcore.basics import patch
 from .change import Change, Refused
 from .rollback import all_or_nothing
+from .state import Switched
 from ..losses import loss_name
 from ..trick import Trick, inside, slots
 
@@ -34,7 +35,7 @@ def loss(self:Applying, without:Trick=None):
     "The loss in force: the learner's own, as the tricks that are on make it."
     loss = self.learn.base_loss
     for t in self.slots['loss']:
-        if t is not without: loss = t.loss(loss)
+        if t is not without: loss = self.learn.ask_outside(t, 'loss', loss)
     return loss
 
 # %% ../../nbs/engine/applying.ipynb #3409c4f8
@@ -73,18 +74,22 @@ def apply(self:Applying, *changes)->bool: # one change, or those that stand or f
 
 # %% ../../nbs/engine/applying.ipynb #449d2ff7
 @patch
+def _is_structural(self:Applying, c:Change)->bool:
+    "May it change more than losses, inputs and numbers, such as modules, or whether anything draws random numbers?"
+    return c.kind == 'loss' or c.name in self.given or c.name in self._tricks and not self[c.name].plain
+
+@patch
 def make(self:Applying, c:Change, undo):
     "Make a change, and see whether everything stands."
     learn = self.learn
     try:
         c.moot = getattr(self, f'_apply_{c.kind}')(c, undo) is False
-        if c.name in self._tricks and not self[c.name].plain:
-            learn.found = {}      # other layers than those that were found
+        structural = self._is_structural(c)
+        if structural: learn.found = {}      # other layers than those that were found
         self.refresh()
         self.objections()
-        learn.settle()
-        learn.rewire()      # what is new goes into the optimisers; they may refuse it
-        learn.settle()
+        if structural: learn.renew()      # what is new goes into the optimisers; they may refuse it
+        else: learn.settle()
     except BaseException as e:
         c.error = e
         raise
@@ -154,7 +159,7 @@ def _apply_on(self:Applying, c:Change, undo):
     c.caution = t.caution(self.learn)
     t.attach(self.learn, undo)
     t.enabled, t.since = True, self.learn.step
-    if not t.plain: self.built = [*self.built, ('on', t.name, t.recorded(), t.since)]
+    if not t.plain: self.built = [*self.built, Switched('on', t.name, t.recorded(), t.since)]
 
 # %% ../../nbs/engine/applying.ipynb #9dcabedd
 @patch
@@ -174,7 +179,7 @@ def _apply_off(self:Applying, c:Change, undo):
 def _finish(self:Applying, t:Trick):
     state = {k: v for k, v in t.state_dict().items() if not torch.is_tensor(v)}
     t.detach(self.learn)
-    if not t.plain: self.built = [*self.built, ('off', t.name, deepcopy(state), self.learn.step)]
+    if not t.plain: self.built = [*self.built, Switched('off', t.name, deepcopy(state), self.learn.step)]
     t.enabled, t.since, t.leaving = False, None, None
     self.refresh()
 
@@ -203,15 +208,15 @@ def build(self:Applying, events:list):
 
     What they hold is put back by whoever restores it."""
     learn = self.learn
-    for kind, name, values, step in events:
-        t, learn.step = self[name], step
-        if kind == 'on': t.take(values)
+    for s in events:
+        t, on, learn.step = self[s.name], s.kind == 'on', s.step
+        if on: t.take(s.values)
         with all_or_nothing(learn) as undo:
-            if kind == 'on': t.attach(learn, undo)
+            if on: t.attach(learn, undo)
             else:
-                t.refit(values)
+                t.refit(s.values)
                 t.detach(learn)
-        t.enabled, t.since, t.leaving = kind == 'on', step, None
+        t.enabled, t.since, t.leaving = on, s.step, None
         self.refresh()
         learn.rewire()
     self.built = list(events)
