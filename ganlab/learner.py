@@ -15,7 +15,7 @@ from .data import Halved, as_source, checked_range
 from .engine.asking import Asking, still
 from .engine.boundary import Boundary
 from .engine.fastai_loop import StepLearner
-from .engine.given import as_device, check_numbers, check_run, check_tricks, copied
+from .engine.given import as_device, check_run, check_tricks, checked_amp, checked_numbers, copied
 from .engine.looking import Looking
 from .engine.meeting import Meeting
 from .engine.meters import Record, layer_norms
@@ -28,7 +28,7 @@ from .engine.rows import Rows, columns
 from .engine.saving import Saving
 from .engine.state import Known, Plan, State, Wiring, Written, passes_on
 from .engine.switch import Tricks
-from .losses import get_loss, loss_key, loss_name as named, uses_real
+from .losses import get_loss, loss_key, loss_name as named
 from .trick import Ctx
 
 # %% auto #0
@@ -70,12 +70,10 @@ class GANLearner(Meeting, Asking, Rows, Boundary, Recovery, Looking, Saving, Ste
         range=None,               # of images: (black, white), such as (0, 1); None: as the data declares it, or found out
         metrics=None,             # functions of (fakes, reals), or fastai Metrics: columns of the table of each epoch
     ):
-        check_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update, amp)
+        self.made = dict(loss=loss, opt=opt, **checked_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update), z_dim=z_dim,
+                         seed=seed, amp=checked_amp(amp), x=x, range=checked_range(range))
         check_tricks(tricks)
         check_run(run)
-        self.made = dict(loss=loss, opt=opt, lr_g=float(lr_g), lr_d=float(lr_d), betas_g=tuple(map(float, betas_g)),
-                         betas_d=tuple(map(float, betas_d)), n_d=int(n_d), update=update, z_dim=z_dim, seed=seed,
-                         amp=amp, x=x, range=checked_range(range))
         self._prepare(dls, G, D, device, path, metrics)
         self._begin_record(cbs, tricks, run)
 
@@ -236,7 +234,7 @@ def g_gradient(self:GANLearner, c:Ctx):
     with self.autocast():
         if c.xf is None: c.xf = self.G(c.z)                       # a half step of G draws its own
         c.l_fake = self.d_scores(c.xf, 'fake', c)
-        if uses_real(self.loss_now):
+        if self.g_sees_real:
             with torch.no_grad(): c.l_real = self.d_scores(c.x, 'real', c)
         for t in self.tricks.slots['scores']: c.l_fake = self.chosen(t, c.l_fake, c)
         loss = self.summed(self.loss_now.g_loss(c.l_fake, c.l_real), c)

@@ -83,12 +83,13 @@ def _need_call(ok, t, slot, c):
 # %% ../../nbs/engine/asking.ipynb #877129c5
 @patch
 def wrapped(self:Asking,
-    slot:str,  # 'around_step', 'around_d' or 'around_g'
-    update,    # a function of a context
-):
-    "An update as the tricks that wrap it make it: found at the boundary, for the plan."
-    for t in self.tricks.slots[slot]: update = partial(self._through, t, slot, update)
-    return update
+    **updates, # slot -> a function of a context
+)->dict: # the same, as the tricks that wrap them make them
+    "Updates in what tricks put around them: found at the boundary, for the plan."
+    for slot, update in updates.items():
+        for t in self.tricks.slots[slot]: update = partial(self._through, t, slot, update)
+        updates[slot] = update
+    return updates
 
 # %% ../../nbs/engine/asking.ipynb #26da92fd
 @patch

@@ -12,7 +12,7 @@ from .recovery import StepError
 from .state import Plan
 from .level import recentre
 from .change import Change
-from ..losses import free_name, get_loss, loss_key, loss_name, loss_title, losses, scores_of, sees_level
+from ..losses import free_name, get_loss, loss_key, loss_name, loss_title, losses, scores_of, sees_level, uses_real
 
 # %% auto #0
 __all__ = ['Boundary']
@@ -54,8 +54,8 @@ def settle(self:Boundary):
     n_d, n_g = (max(1, round(base[k]*factors.get(k, 1))) for k in ('n_d', 'n_g'))
     if self.half: n_d, n_g = int(self.half == 'd'), int(self.half == 'g')
     together = self.update == 'simultaneous' or self.tricks.together
-    self.plan = Plan(loss, n_d, n_g, together, self.wrapped('around_step', self.updates),
-                     self.wrapped('around_d', self.d_gradient), self.wrapped('around_g', self.g_gradient))
+    around = self.wrapped(around_step=self.updates, around_d=self.d_gradient, around_g=self.g_gradient)
+    self.plan = Plan(loss, n_d, n_g, together, uses_real(loss), **around)
     self.rates.write(factors, own)
 
 # %% ../../nbs/engine/boundary.ipynb #733bb132

@@ -13,7 +13,7 @@ from fastai.torch_core import default_device
 from ..base.checks import whole
 
 # %% auto #0
-__all__ = ['check_numbers', 'check_tricks', 'check_run', 'as_device', 'copied']
+__all__ = ['checked_numbers', 'checked_amp', 'check_tricks', 'check_run', 'as_device', 'copied']
 
 # %% ../../nbs/engine/given.ipynb #4828f95d
 def _is_number(v, lo, hi)->bool: return not isinstance(v, bool) and isinstance(v, Real) and lo <= v < hi
@@ -22,16 +22,21 @@ def _are_betas(v)->bool:
     return isinstance(v, (tuple, list)) and len(v) == 2 and all(isinstance(b, Real) and 0 <= b < 1 for b in v)
 
 # %% ../../nbs/engine/given.ipynb #f51e9a94
-def check_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update, amp):
-    "Raise what is wrong with the numbers of a learner."
+def checked_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update)->dict: # by their names
+    "The numbers of a learner as numbers, or an error that says what is wrong with one."
     for k, v in dict(lr_g=lr_g, lr_d=lr_d).items():
         if not _is_number(v, 0, math.inf): raise ValueError(f"{k}={v!r}; need a number >= 0, such as 2e-4")
     for k, v in dict(betas_g=betas_g, betas_d=betas_d).items():
         if not _are_betas(v): raise ValueError(f"{k}={v!r}; need two numbers, each >= 0 and < 1, such as (0.5, 0.999)")
-    whole(n_d, 'n_d', todo=': the updates of D per step')
+    n_d = whole(n_d, 'n_d', todo=': the updates of D per step')
     if update not in ('alternating', 'simultaneous'):
         raise ValueError(f"update={update!r}; need 'alternating' or 'simultaneous'")
-    if amp not in (None, 'bf16'): raise ValueError(f"amp={amp!r}; need None or 'bf16'")
+    return dict(lr_g=float(lr_g), lr_d=float(lr_d), betas_g=tuple(map(float, betas_g)),
+                betas_d=tuple(map(float, betas_d)), n_d=n_d, update=update)
+
+def checked_amp(amp)->str|None:
+    if amp in (None, 'bf16'): return amp
+    raise ValueError(f"amp={amp!r}; need None or 'bf16'")
 
 # %% ../../nbs/engine/given.ipynb #758f459f
 def check_tricks(tricks):

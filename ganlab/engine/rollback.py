@@ -23,10 +23,12 @@ class Kept:
         *roots,   # modules, optimisers, tricks, and boxes of them
         whole=(), # other objects, whose attributes belong to them
     ):
-        self.objects, self.classes, self.boxes, self.tensors, self.seen = [], [], [], [], {}
+        self.objects, self.classes, self.boxes, self.seen = [], [], [], {}
         self.attributes(*whole)
-        self.note([*roots, *(v for _, _, attrs in self.objects for v in attrs.values())])
-        free = tuple(t for t, *_ in self.tensors if not t.is_inference())
+        tensors, modules = self.note([*roots, *(v for _, _, attrs in self.objects for v in attrs.values())])
+        self.modules(modules)
+        self.tensors = [(t, t.requires_grad, t.grad if t.is_leaf else None, t.data, t.detach().clone()) for t in tensors]
+        free = tuple(t for t in tensors if not t.is_inference())
         self.versions = torch.autograd.grad_mode._unsafe_preserve_version_counter(free)
 
     def attributes(self, *objects):
@@ -39,19 +41,22 @@ _boxes = dict, list, set, deque
 
 _atoms = frozenset((bool, int, float, str, type(None)))
 
-_objects = nn.Module, torch.optim.Optimizer, Trick, Source
+_objects = torch.optim.Optimizer, Trick, Source
 
+_parts = frozenset(vars(nn.Module()))      # the attributes that a module's parts are kept in
+
+# %% ../../nbs/engine/rollback.ipynb #0a701ec7
 @patch
 def note(self:Kept,
     todo:list, # what is noted; it is empty in the end
-):
+)->tuple: # the tensors and the modules among all of that
     "Note these, and all that belongs to them, each once."
+    tensors, modules = [], []
     while todo:
         o = todo.pop()
         if type(o) in _atoms or id(o) in self.seen: continue
         self.seen[id(o)] = o
-        if isinstance(o, torch.Tensor):
-            self.tensors.append((o, o.requires_grad, o.grad if o.is_leaf else None, o.data, o.detach().clone()))
+        if isinstance(o, torch.Tensor): tensors.append(o)
         elif isinstance(o, dict):
             self.boxes.append((o, list(o.items())))
             todo += o.values()
@@ -59,30 +64,31 @@ def note(self:Kept,
         elif isinstance(o, _boxes):
             self.boxes.append((o, list(o)))
             todo += o
+        elif isinstance(o, nn.Module):
+            modules.append(o)
+            todo += [v for name, v in vars(o).items() if name in _parts or isinstance(v, torch.Tensor)]
         elif isinstance(o, _objects): todo += self.parts(o)
+    return tensors, modules
 
 # %% ../../nbs/engine/rollback.ipynb #c6cefb00
-_parts = frozenset(vars(nn.Module()))      # the attributes that a module's parts are kept in
-
 @patch
 def parts(self:Kept, o)->list:
     "Note an object's class and its attributes; what belongs to it, which is to be noted, too."
-    if isinstance(o, nn.Module): return self._of_module(o)
     if isinstance(o, Source) and not hasattr(o, 'source'): return []      # data itself
-    self.attributes(o)
-    return [o.source] if isinstance(o, Source) else [*vars(o).values()]
+    attrs = dict(vars(o))
+    self.objects.append((o, type(o), attrs))
+    return [o.source] if isinstance(o, Source) else [*attrs.values()]
 
 # %% ../../nbs/engine/rollback.ipynb #d162ff16
 @patch
-def _of_module(self:Kept, m)->list:
-    """The same of a module; other boxes than its parts are noted one level deep.
+def modules(self:Kept, ms:list):
+    """Note modules; other boxes than their parts are noted one level deep.
 
-    Where it is parametrised, PyTorch has made a class for it, which has a property for each parametrisation."""
-    self.attributes(m)
-    if is_parametrized(m): self.classes.append((type(m), dict(vars(type(m)))))
-    others = {name: v for name, v in vars(m).items() if name not in _parts}
-    self.boxes += [(v, _content(v)) for v in others.values() if isinstance(v, _boxes)]
-    return [vars(m)[name] for name in _parts] + [v for v in others.values() if isinstance(v, torch.Tensor)]
+    Where one is parametrised, PyTorch has made a class for it, which has a property for each parametrisation."""
+    self.attributes(*ms)
+    others = [v for m in ms for name, v in vars(m).items() if name not in _parts and isinstance(v, _boxes)]
+    self.boxes += [(v, _content(v)) for v in others]
+    self.classes += [(type(m), dict(vars(type(m)))) for m in ms if is_parametrized(m)]
 
 # %% ../../nbs/engine/rollback.ipynb #89ae1e5d
 def _put_attributes(o, cls, attrs):
@@ -151,7 +157,8 @@ def all_or_nothing(
     "If the block raises, everything is as it was before."
     known, built = learn.known, learn.tricks.built
     kept = Kept(learn.model, learn.source, known.found, known.some_x, known.some_z,
-                whole=[learn.rates, learn.state, *learn.layers.values(), *learn.tricks.values()])
+                whole=[learn.state, learn.rates, *learn.rates.opts.values(), *learn.layers.values(),
+                       *learn.tricks.values()])
     kept.attributes(learn, known)
     with ExitStack() as undo:
         try:

@@ -32,6 +32,7 @@ class Plan(NamedTuple):
     n_d_now: int = 1          # updates of D
     n_g_now: int = 1          # and of G
     together: bool = False    # both gradients before either optimiser steps?
+    g_sees_real: bool = True  # does G's loss look at the scores of reals?
     around_step: object = None     # functions of a context: all updates of a step, in what tricks wrap them in,
     around_d: object = None        # D's gradient,
     around_g: object = None        # and G's
