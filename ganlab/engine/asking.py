@@ -44,12 +44,17 @@ def play(self:Asking)->Ctx: # of the D update whose fakes G's first update uses
 
 # %% ../../nbs/engine/asking.ipynb #170ee805
 @patch
+def next_reals(self:Asking, i:int=0)->torch.Tensor: # (B, ...)
+    "The batch of reals that is next, or the one `i` after it, where the networks are."
+    return self.source.batch(self.n_batches + i).to(self.device)
+
+@patch
 def open_update(self:Asking, k, phase, d=None):
     "The context of an update: its batch and latents, or those of the D update before it."
     c = Ctx(self, self.step, k, phase)
     if d is not None: c.x, c.xf, c.z = d.x, d.xf, d.z
     else:
-        try: c.x = self.source.batch(self.n_batches).to(self.device)
+        try: c.x = self.next_reals()
         except Cancelled: raise
         except Exception as e: raise DataError(f"{type(e).__name__} in the data, in batch {self.n_batches}: {e}") from e
         c.z = self.latents(self.bs, 'z', self.step, k)

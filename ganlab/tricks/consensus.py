@@ -9,9 +9,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 from torch.nn.utils.parametrize import ParametrizationList
 from fastcore.basics import patch
-from ..engine.meters import no_way_back
 from ..engine.still import eval_mode, held
-from ..engine.twice import aside, not_twice, tried
+from ..engine.twice import aside, no_way_back, not_twice, tried
 from ..losses import uses_real
 from ..trick import Int, Num, Trick
 

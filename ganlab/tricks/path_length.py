@@ -20,15 +20,13 @@ from ..engine.layers import first_of
 __all__ = ['path_lengths', 'PathLength', 'seen_from', 'reaches']
 
 # %% ../../nbs/tricks/path_length.ipynb #50794c9d
-from ..engine.meters import no_way_back
-
 from ..engine.rng import borrowed_rng
 
 from ..engine.sites import sites
 
 from ..engine.still import held
 
-from ..engine.twice import first_line, not_twice, tried
+from ..engine.twice import first_line, no_way_back, not_twice, tried
 
 from ..trick import Int, Num, Text, Trick
 
