@@ -1,4 +1,4 @@
-# make lab   JupyterLab on the quickstart          make test   everything that is checked
+# make lab   JupyterLab on the quickstart          make test   everything that is checked, once; make test-all   in every combination (an hour)
 # make export   notebooks -> ganlab/, README.md    make docs   the site (needs Quarto)    make clean
 PYTHON ?= python3
 VENV   := .venv
@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip
 META   := pyproject.toml settings.ini setup.py constraints.txt
 START  := nbs/tutorials/quickstart.ipynb
 
-.PHONY: lab test export docs clean
+.PHONY: lab test test-all export docs clean
 .DELETE_ON_ERROR:
 
 # A stamp per extra: a second `make` installs nothing unless the metadata changed.
@@ -36,6 +36,10 @@ node_modules/.package-lock.json: package.json package-lock.json
 # make test TESTS=tests/test_site.py runs a part
 test: $(VENV)/.dev node_modules/.package-lock.json
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(TESTS)
+
+# Every trick on every network, soaks of thousands of switches, hundreds of kills: after a change of what all of them stand on
+test-all: $(VENV)/.dev node_modules/.package-lock.json
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m 'slow or not slow' --timeout 7200 $(TESTS)
 
 export: $(VENV)/.dev
 	$(BIN)/nbdev-export

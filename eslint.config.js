@@ -11,6 +11,7 @@ export default [
       'no-var': 'error',
       'one-var': ['error', 'never'],
       'prefer-const': ['error', { destructuring: 'all' }],
+      complexity: ['error', 20],
       curly: ['error', 'multi-line'],
       eqeqeq: ['error', 'always', { null: 'ignore' }],
     },

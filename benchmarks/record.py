@@ -59,7 +59,8 @@ def million(pairs, tmp):
     "A run of 1,000,000 steps, written with the record's own functions; opened, and its curves drawn by matplotlib"
     from ganlab.record.store import rows_in_chunk
     learn = GANLearner(ring_dls(n=2000, bs=64), *mlp(width=16, depth=2, seed=0), seed=0, run=f'{tmp}/million')
-    learn.fit_steps(5, progress=False); learn.run.close()
+    learn.fit_steps(5, progress=False)
+    learn.run.close()
     from ganlab.record.store import Store
     store, columns, g = Store.open(f'{tmp}/million', write=True), list(learn.record.columns), np.random.default_rng(0)
     for start in range(0, 1_000_000, 100*rows_in_chunk):

@@ -149,14 +149,17 @@ def compare(hand, sides, pairs, n, m=None):
 
 def compare_within(hand, closed, pairs, n):
     "The same in one long fit, at its boundaries between two steps: turns of `n` steps, so short that both sides meet the same machine"
-    hand(max(4, n)); closed(max(4, n))
+    hand(max(4, n))
+    closed(max(4, n))
     rows, start = [], [None]
     def gate(learn):
         t = time.process_time()
         if start[0] is None: start[0] = learn.step, t
         elif learn.step - start[0][0] == n:
             b = (t-start[0][1])*1e3/n
-            t = time.process_time(); hand(n); a = (time.process_time()-t)*1e3/n
+            t = time.process_time()
+            hand(n)
+            a = (time.process_time()-t)*1e3/n
             rows.append((a, b, n))
             if len(rows) % 5 == 0: dot()
             start[0] = learn.step, time.process_time()
@@ -177,7 +180,9 @@ def bench_ganlab(name, pairs, n):
     hand, closed, opened = by_hand(p), panel_closed(p), panel_open(p, wire)
     out = {'closed': summary(compare_within(hand, closed, 5*pairs, max(1, n//10)))}
     out['open'] = summary(compare(hand, {'open': opened}, max(3, pairs//2), 3*n, n)['open'])   # blocks long enough for the panel's own rhythm
-    t = time.process_time(); time.sleep(2); idle = (time.process_time()-t)/2
+    t = time.process_time()
+    time.sleep(2)
+    idle = (time.process_time()-t)/2
     opened.lab.close()
     _, cpu_s, wall, drawing, curves, samples = (sum(o) for o in zip(*opened.seen[1:]))
     out['open'].update(curves_per_s=curves/wall, samples_per_s=samples/wall, drawing=drawing/cpu_s, idle_cpu_share=idle, messages=wire.n, bytes=wire.bytes)
@@ -210,7 +215,9 @@ IMPORTS = {'torch': 'import torch', 'fastai.learner': 'import fastai.learner', '
 def bench_imports(rounds):
     "User + system CPU seconds of a fresh interpreter, in turns"
     def one(code):
-        def used(): r = resource.getrusage(resource.RUSAGE_CHILDREN); return r.ru_utime + r.ru_stime
+        def used():
+            r = resource.getrusage(resource.RUSAGE_CHILDREN)
+            return r.ru_utime + r.ru_stime
         t = used()
         subprocess.run([sys.executable, '-c', code], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
         return used()-t

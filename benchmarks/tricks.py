@@ -46,7 +46,8 @@ def cpu(run, n):
 
 def compare(a, b, pairs, n, warm=2):
     "ms of a, ms of b, and b/a: medians over the pairs, in turns"
-    a(warm); b(warm)
+    a(warm)
+    b(warm)
     rows = []
     for i in range(pairs):
         if i % 2: tb, ta = cpu(b, n), cpu(a, n)
@@ -104,12 +105,16 @@ class Hand:
     def update_d(self, x, keep):
         with torch.set_grad_enabled(keep): xf = self.G(next(self.zs))
         L = self.d_loss(self.D(self.see(x)).flatten(), self.D(self.see(xf.detach())).flatten()) + self.penalty(x, xf.detach())
-        self.opt_d.zero_grad(set_to_none=True); L.backward(); self.opt_d.step()
+        self.opt_d.zero_grad(set_to_none=True)
+        L.backward()
+        self.opt_d.step()
         return xf
     def update_g(self, xf, x):
         for p in self.d_params: p.requires_grad_(False)
         L = self.g_loss(self.D(self.see(xf)).flatten())
-        self.opt_g.zero_grad(set_to_none=True); L.backward(); self.opt_g.step()
+        self.opt_g.zero_grad(set_to_none=True)
+        L.backward()
+        self.opt_g.step()
         for p in self.d_params: p.requires_grad_(True)
     def __call__(self, n):
         for _ in range(n):
@@ -140,8 +145,10 @@ class DiffAugment(Hand):
     "The functions of the authors' repository (mit-han-lab/data-efficient-gans), colour, translation and cutout"
     def see(self, x):
         x = x + (torch.rand(x.size(0), 1, 1, 1) - .5)
-        m = x.mean(dim=1, keepdim=True); x = (x - m)*(torch.rand(x.size(0), 1, 1, 1)*2) + m
-        m = x.mean(dim=[1, 2, 3], keepdim=True); x = (x - m)*(torch.rand(x.size(0), 1, 1, 1) + .5) + m
+        m = x.mean(dim=1, keepdim=True)
+        x = (x - m)*(torch.rand(x.size(0), 1, 1, 1)*2) + m
+        m = x.mean(dim=[1, 2, 3], keepdim=True)
+        x = (x - m)*(torch.rand(x.size(0), 1, 1, 1) + .5) + m
         n, _, h, w = x.shape
         sx, sy = int(w*.125 + .5), int(h*.125 + .5)
         tx, ty = torch.randint(-sx, sx + 1, (n, 1, 1)), torch.randint(-sy, sy + 1, (n, 1, 1))
@@ -152,7 +159,8 @@ class DiffAugment(Hand):
         ox, oy = torch.randint(0, h + (1 - cx % 2), (n, 1, 1)), torch.randint(0, w + (1 - cy % 2), (n, 1, 1))
         gb, gx, gy = torch.meshgrid(torch.arange(n), torch.arange(cx), torch.arange(cy), indexing='ij')
         gx, gy = (gx + ox - cx//2).clamp(0, h - 1), (gy + oy - cy//2).clamp(0, w - 1)
-        mask = torch.ones(n, h, w); mask[gb, gx, gy] = 0
+        mask = torch.ones(n, h, w)
+        mask[gb, gx, gy] = 0
         return x*mask.unsqueeze(1)
 
 class SpectralNorm(Hand):

@@ -28,6 +28,7 @@ from .engine.change import *
 from .engine.switch import *
 from .engine.still import eval_mode
 from .engine.meters import *
+from .engine.measuring import *
 from .engine import surgery
 from .engine.surgery import Grafted
 from .engine.rates import *
@@ -46,6 +47,7 @@ from .travel.lookback import *
 from .metrics import *
 from .compare import *
 from .travel.script import *
+from .panels.own import PanelPart
 from .panels.tricks import trick_control
 from .panels.steer import Steer
 from .lab import *

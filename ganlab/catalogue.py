@@ -4,23 +4,17 @@
 
 # %% ../nbs/catalogue.ipynb #09880bb9
 from __future__ import annotations
-
 from functools import cache
-
 from .data import tensor_dls
-
 from .learner import GANLearner
-
 from .nets import dcgan
-
 from .trick import effect_words, find_tricks, purposes
+import torch
 
 # %% auto #0
 __all__ = ['exclusions', 'by_purpose', 'catalogue', 'list_of_tricks', 'params_table']
 
 # %% ../nbs/catalogue.ipynb #c3a639e9
-import torch
-
 def _clash(learn, a, b)->bool: # does the switch refuse `b` now, where `a` is on?
     return bool(set(learn.tricks[a].owns) & set(learn.tricks[b].owns)) or learn.tricks.why_not(b) is not None
 
@@ -30,12 +24,16 @@ def exclusions()->dict: # name -> titles of the tricks that are refused while it
     "What does not go with what: both would set the same thing, or one of the two objects while the other is on."
     nets = dcgan(size=16, channels=1, z_dim=4, width=2, bn_d=False, seed=0)
     learn = GANLearner(tensor_dls(torch.rand(20, 1, 16, 16)*2 - 1, 4), *nets, seed=0)
-    alone, found = [n for n in learn.tricks if not learn.tricks.why_not(n)], set()
-    for a in alone:
-        learn.tricks.on(a)
-        found |= {frozenset((a, b)) for b in alone if b != a and _clash(learn, a, b)}
-        learn.tricks.off(a, now=True)
+    alone = [n for n in learn.tricks if not learn.tricks.why_not(n)]
+    found = set().union(*(_clashes(learn, a, alone) for a in alone))
     return {a: [learn.tricks[b].title for b in alone if frozenset((a, b)) in found] for a in alone}
+
+# %% ../nbs/catalogue.ipynb #b77ef1e8
+def _clashes(learn, a:str, alone:list)->set: # of frozensets: `a` and one of `alone` that does not go with it
+    learn.tricks.on(a)
+    found = {frozenset((a, b)) for b in alone if b != a and _clash(learn, a, b)}
+    learn.tricks.off(a, now=True)
+    return found
 
 # %% ../nbs/catalogue.ipynb #d4f8b0a5
 def _table(columns:dict, rows)->str: # markdown, from (title -> relative width) and rows of cells

@@ -4,42 +4,27 @@
 
 # %% ../nbs/compare.ipynb #e4b8d398
 from __future__ import annotations
-
 from itertools import count
-
 from fastcore.basics import patch
-
 from .base.checks import whole
-
 from .base.interrupt import breakable, unbroken
-
 from .base.progress import progress_bar
+from .engine.measuring import measured
+from .engine.rng import Streams
+from .engine.snapshots import take
+from .judge.arm import Arm, Reader, decided_by_name, decided_by_own, measures_for, train_arm
+from .judge.evidence import Evidence
+from .judge.figure import evidence_figure
+from .judge.sibling import have_read, may_read, sibling
+from .judge.telling import seeds_in_words, survivors, tell
+from .judge.wishes import as_change
+from .metrics import real_samples
+from .plots import Plot
 
 # %% auto #0
 __all__ = ['Comparison', 'ab', 'sibling', 'as_change', 'Arm']
 
-# %% ../nbs/compare.ipynb #0e7d71d6
-from .engine.rng import Streams
-
-from .engine.snapshots import take
-
-from .judge.arm import Arm, Reader, decided_by_name, decided_by_own, measures_for, train_arm
-
-from .judge.evidence import Evidence
-
-from .judge.figure import evidence_figure
-
-from .judge.sibling import have_read, may_read, sibling
-
 # %% ../nbs/compare.ipynb #d71aaa4e
-from .judge.telling import seeds_in_words, survivors, tell
-
-from .judge.wishes import as_change
-
-from .metrics import real_samples
-
-from .plots import Plot
-
 _all_ = ['sibling', 'as_change', 'Arm']
 
 # %% ../nbs/compare.ipynb #740e2507
@@ -81,10 +66,12 @@ def _sibling(self:Comparison, k): # seed k
 
 @patch
 def _try_metric(self:Comparison):
-    "Call the user's metric once before anything is trained, on a sibling of its own."
+    "Where a metric of the user's own decides, call it once before anything is trained, on a sibling of its own."
+    metric = self._reader.own or self._learn.measures.get(self.by)
+    if metric is None: return
     with self._sibling(0) as fork, fork.claim(), breakable():
         fork.model.train()
-        self._reader.own_number(fork)
+        measured(metric, fork)
 
 # %% ../nbs/compare.ipynb #4d69eb26
 @patch
@@ -127,7 +114,7 @@ class _Ticks:
 def _train(self:Comparison, seeds, ticks):
     "Train the pairs of `seeds`, until all are done or somebody ends it."
     try:
-        if self._reader.own and not self.pairs: self._try_metric()
+        if not self.pairs: self._try_metric()
         for k in seeds: self._pair(k, ticks)
         ticks.end()
     except _Cancel: self.cancelled = True
@@ -179,7 +166,7 @@ def ab(
     *,
     steps:int=500,  # of each arm
     seeds:int=3,    # pairs of arms
-    metric='sliced_wasserstein', # decides: a name of `measures`, 'g_grad_norm', or a function: learner -> number
+    metric='sliced_wasserstein', # decides: a name of `measures`, 'g_grad_norm', one of `learn.add_metric`, or a function: learner -> number
     better:str=None, # of a metric of your own or 'g_grad_norm': 'less' or 'more'; None: 'less' of your own
     nets=None,      # a function that builds (G, D) as they were given, where those could not be copied
     progress:bool=True, # show a bar

@@ -13,12 +13,14 @@ from .engine.fastai_loop import StepLearner
 from .losses import loss_name
 from .page.changes import raw_at, raw_from
 from .panels.announcing import ready
+from .panels.cards import Card, own_box
 from .panels.comparing import Comparing
 from .panels.curves import Curves
 from .panels.errands import Errands
 from .panels.family import Family
 from .panels.lifetime import Tenant
 from .panels.machine import Machine, Orders
+from .panels.own import as_parts
 from .panels.pace import Clock
 from .panels.reasons import Reasons
 from .panels.refresh import Parts, Screen, budgets
@@ -60,13 +62,15 @@ class Lab(Travels, Tenant, W.VBox):
         refresh:float=0.5, # seconds between two refreshes
         share:float=0.02, # of the training thread's CPU time that pictures aim at; from above 0 to 1
         clock=Clock, # has `wall()` and `cpu()`, in seconds
+        panels=(), # parts of your own: functions of the learner, objects with `look(learn)`, widgets
     ):
         _check(learn, refresh, share)
+        own = as_parts(panels)
         self.move_in()
         machine = Machine()
-        self._compose(learn, machine, refresh, share, clock)
+        self._compose(learn, machine, refresh, share, clock, own)
         self.body = W.Box([self.samples, self.curves, self.tricks, self.timeline]).add_class('gl-body')
-        super().__init__([self.transport, self.versus, self.body, self.announcement])
+        super().__init__([self.transport, self.versus, self.body, *own_box(self.own), self.announcement])
         self.add_class('gl').add_class('gl-lab')
         self.machine = machine
         _labs.add(self)
@@ -80,7 +84,7 @@ class Lab(Travels, Tenant, W.VBox):
 
 # %% ../nbs/lab.ipynb #caa80957
 @patch
-def _compose(self:Lab, learn, machine, refresh, share, clock):
+def _compose(self:Lab, learn, machine, refresh, share, clock, own):
     "The parts, what draws them, and what they move."
     costs = budgets(refresh, share)
     self.family, self.orders, self.requests, self.comparing = Family(learn), Orders(), Requests(self), Comparing(self)
@@ -89,7 +93,8 @@ def _compose(self:Lab, learn, machine, refresh, share, clock):
     self.versus, self.announcement = Versus(ask), Status(ask, saves=True)
     self.tricks = TrickPanel(learn, ask.asked, self.comparing.ask, Reasons(learn, costs['reasons'], clock))
     parts = Parts(self.transport, self.tricks, self.samples, self.curves, self.timeline, self.announcement)
-    self.screen = Screen(learn, self.family, parts, machine, self.orders, costs, clock)
+    self.own = [Card(part, lambda: self.screen.redraw()) for part in own]
+    self.screen = Screen(learn, self.family, parts, machine, self.orders, costs, clock, self.own)
     self.screen.said = ready(learn)
     self.trainer = Trainer(machine, self.orders, self.screen)
     self.errands = Errands(machine, self.screen)

@@ -66,11 +66,14 @@ def other_targets(
     "What `with_targets` gives: the loss with other targets."
     given = {k: v for k, v in targets.items() if v is not None}
     for k, v in given.items():
-        if isinstance(v, Tensor): continue
-        if isinstance(v, bool) or not isinstance(v, (int, float)) or not lo <= v <= hi:
-            raise ValueError(f"{k}={v!r}; the {loss_name(loss)} loss needs a target in [{lo}, {hi}]: "
-                             "give one number, or a tensor with one per sample")
+        if _is_target(v, lo, hi): continue
+        raise ValueError(f"{k}={v!r}; the {loss_name(loss)} loss needs a target in [{lo}, {hi}]: "
+                         "give one number, or a tensor with one per sample")
     return replace(loss, **given)
+
+def _is_target(v, lo:float, hi:float)->bool:
+    if isinstance(v, Tensor): return True
+    return isinstance(v, (int, float)) and not isinstance(v, bool) and lo <= v <= hi
 
 # %% ../nbs/loss.ipynb #e85f3b16
 def _written(v, whole):

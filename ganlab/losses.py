@@ -140,6 +140,11 @@ def _did_you_mean(loss:str, named)->str:
     near = get_close_matches(word, plain, n=1, cutoff=.8)
     return f"; did you mean {plain[near[0]]!r}?" if near else ""
 
+# %% ../nbs/losses.ipynb #dee9c479
+def _named(name:str, known:dict, own:str): # known: losses by name; own: what else may be given, in words
+    if name in known: return known[name]
+    raise ValueError(f"loss={name!r}; need one of {', '.join(known)}, or {own}{_did_you_mean(name, known)}")
+
 # %% ../nbs/losses.ipynb #6424810c
 def get_loss(
     loss, # a name from `losses`, or an object with `d_loss(l_real, l_fake)` and `g_loss(l_fake, l_real)`
@@ -147,10 +152,7 @@ def get_loss(
 ): # the loss object
     "The loss called `loss`, or `loss` itself if it is one."
     own = "an object with d_loss(l_real, l_fake) and g_loss(l_fake, l_real)"
-    if isinstance(loss, str):
-        named = {loss_name(l): l for l in known} | losses
-        if loss in named: return named[loss]
-        raise ValueError(f"loss={loss!r}; need one of {', '.join(named)}, or {own}{_did_you_mean(loss, named)}")
+    if isinstance(loss, str): return _named(loss, {loss_name(l): l for l in known} | losses, own)
     if isinstance(loss, type):
         raise ValueError(f"loss={loss.__name__} is a class; give an instance: loss={loss.__name__}()")
     missing = [m for m in ('d_loss', 'g_loss') if not callable(getattr(loss, m, None))]
@@ -170,7 +172,8 @@ def free_name(
     "The name of a loss of the user's own; an error where another loss has it."
     name = loss_name(get_loss(loss))
     if name not in taken or loss_key(loss) == loss_key(losses[name]): return name
-    raise ValueError(f"there is a loss called {name!r} already; give yours another name: {type(loss).__name__}.name = ...")
+    raise ValueError(f"there is a loss called {name!r} already; give yours another name: "
+                     f"{type(loss).__name__}.name = ...")
 
 # %% ../nbs/losses.ipynb #995c3bc2
 def add_loss(

@@ -117,7 +117,7 @@ def _first_map(size):
     pair = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
     need = ("two sides of 3 to 16 times the same power of two, from 4 up, and at most 256, "
             "such as (48, 64), or one side such as 32")
-    if len(pair) != 2 or any(isinstance(v, bool) or not isinstance(v, int) for v in pair):
+    if len(pair) != 2 or not all(type(v) is int for v in pair):
         raise ValueError(f"size={size!r}; need {need}")
     found = _doubled_from(*pair)
     if found: return found

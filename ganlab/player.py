@@ -140,12 +140,14 @@ def _note_here(learn):
 def _switched(f, on, switches)->str: # why it could not be done; '' where it was
     "Switch the tricks of a fork."
     try:
-        for name, params in switches.items():
-            if name not in f.tricks: raise Refused(f"no trick {name}")
-            if name in on: f.tricks.on(name, **params)
-            elif f.tricks[name].enabled: f.tricks.off(name)
+        for name, params in switches.items(): _switch(f, name, name in on, params)
     except Refused as e: return f"{' and '.join(f.tricks[n].title for n in switches if n in on)}: {e}"
     return ''
+
+def _switch(f, name:str, on:bool, params:dict):
+    if name not in f.tricks: raise Refused(f"no trick {name}")
+    if on: f.tricks.on(name, **params)
+    elif f.tricks[name].enabled: f.tricks.off(name)
 
 # %% ../nbs/player.ipynb #e49d7025
 def _train(branch, steps, frames, tick):
@@ -184,6 +186,13 @@ def _asked(learn, switches)->dict: # name -> its values where it is on
 def _combinations(n)->list: # of n switches; the first one turns fastest
     return [tuple(reversed(c)) for c in itertools.product((False, True), repeat=n)]
 
+# %% ../nbs/player.ipynb #b1719fea
+def _must_stand(learn):
+    "Refuse what is no learner, or one that trains."
+    if not isinstance(learn, StepLearner): raise ValueError(f"what_if({type(learn).__name__}): need a GANLearner")
+    if learn.training_now:
+        raise ValueError("what_if forks a learner as it stands, and this one trains; pause it, or wait for its end")
+
 # %% ../nbs/player.ipynb #2810064d
 def what_if(
     learn:StepLearner, # where all branches begin; it stays as it is
@@ -194,9 +203,7 @@ def what_if(
     progress:bool=True, # show a bar
 )->WhatIf:
     "What every combination of some tricks does from here on."
-    if not isinstance(learn, StepLearner): raise ValueError(f"what_if({type(learn).__name__}): need a GANLearner")
-    if learn.training_now:
-        raise ValueError("what_if forks a learner as it stands, and this one trains; pause it, or wait for its end")
+    _must_stand(learn)
     switches = _asked(learn, switches)
     steps = whole(steps, 'steps', 1)
     frames = min(whole(frames, 'frames', 2), steps + 1)

@@ -47,6 +47,12 @@ def smooth(y:np.ndarray, n:int=20, log:bool=False)->np.ndarray: # same length
     out = np.where(count > 0, total/np.maximum(count, 1), np.nan)
     return np.exp(out) if log else out
 
+# %% ../nbs/plots.ipynb #9bc9d90b
+def _usual(v, n:int)->np.ndarray: # those of `v` that lie no farther out than the first `n` do, usually (of none: than all)
+    low, high = np.quantile(v[:n] if n else v, [.25, .75])
+    far = 3*(high - low)
+    return v[(v >= low - far) & (v <= high + far)]
+
 # %% ../nbs/plots.ipynb #e182e7a3
 def usual_range(
     curves:list,   # of values, the latest last; what is not finite is passed over
@@ -56,11 +62,15 @@ def usual_range(
     curves = [c[np.isfinite(c)] for c in map(np.asarray, curves)]
     v = np.concatenate([*curves, np.asarray(keep, float)])
     if not len(v): return 0., 1.
-    low, high = np.quantile(v[:len(v) - len(keep)] if len(v) > len(keep) else v, [.25, .75])
-    far = 3*(high - low)
-    usual = [*v[(v >= low - far) & (v <= high + far)], *(c[-1] for c in curves if len(c)), *keep]
+    usual = [*_usual(v, len(v) - len(keep)), *(c[-1] for c in curves if len(c)), *keep]
     whole, part = (v.min(), v.max()), (min(usual), max(usual))
     return part if whole[1] - whole[0] > 2.5*(part[1] - part[0]) else whole
+
+# %% ../nbs/plots.ipynb #041f0daf
+def _mark(ax, x, beyond, edge:int, mark:str, color): # edge: 0 below, 1 above; beyond: is it out of sight there?
+    starts = np.flatnonzero(np.diff(beyond.astype(int), prepend=0) == 1)    # one mark each time that it leaves
+    at_edge = dict(transform=ax.get_xaxis_transform(), clip_on=False, color=color)
+    if len(starts): ax.plot(x[starts], np.full(len(starts), edge), mark, ms=4, **at_edge)
 
 # %% ../nbs/plots.ipynb #7aa01ced
 def without_spikes(ax, lines):
@@ -70,10 +80,8 @@ def without_spikes(ax, lines):
     space = .05*(high - low)
     for line in lines:
         x, y = line.get_data()
-        for beyond, edge, mark in ((y > high + space, 1, '^'), (y < low - space, 0, 'v')):
-            starts = np.flatnonzero(np.diff(beyond.astype(int), prepend=0) == 1)    # one mark each time that it leaves
-            at_edge = dict(transform=ax.get_xaxis_transform(), clip_on=False, color=line.get_color())
-            if len(starts): ax.plot(x[starts], np.full(len(starts), edge), mark, ms=4, **at_edge)
+        _mark(ax, x, y > high + space, 1, '^', line.get_color())
+        _mark(ax, x, y < low - space, 0, 'v', line.get_color())
     ax.set_ylim(low - space, high + space)
 
 # %% ../nbs/plots.ipynb #4f4d2631
@@ -85,17 +93,23 @@ def name_rows(
 )->list: # of (row, left end), the lowest row being 0; None where there is no room for the name
     "Places for names that do not touch; the newest are placed first."
     taken, out = [[] for _ in range(rows)], [None]*len(at)
-    free = lambda r, a, b: all(b < c or a > d for c, d in taken[r])
     for i in reversed(range(len(at))):
         left = max(0., min(at[i] + 2, room - width[i]))
         right = left + width[i]
-        for r in range(rows):
-            if not (free(r, left - 3, right + 3) and all(free(k, at[i], at[i]) for k in range(r))): continue
-            taken[r].append((left, right))
-            for k in range(r): taken[k].append((at[i], at[i]))      # its line goes up through the rows below
-            out[i] = r, left
-            break
+        r = _free_row(taken, at[i], left - 3, right + 3)
+        if r is None: continue
+        taken[r].append((left, right))
+        for row in taken[:r]: row.append((at[i], at[i]))      # its line goes up through the rows below
+        out[i] = r, left
     return out
+
+# %% ../nbs/plots.ipynb #d89ebac8
+def _free(row:list, a:float, b:float)->bool: return all(b < c or a > d for c, d in row) # row: of (left, right)
+
+def _free_row(taken:list, at:float, left:float, right:float)->int|None: # None: there is no room
+    "The lowest row with room for a name, whose line can go up to it."
+    for r, row in enumerate(taken):
+        if _free(row, left, right) and all(_free(below, at, at) for below in taken[:r]): return r
 
 # %% ../nbs/plots.ipynb #e4edb7c2
 def _pennant(ax, change):

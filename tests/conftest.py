@@ -3,13 +3,14 @@ import os
 os.environ['OMP_NUM_THREADS'] = '1'
 os.environ.setdefault('MPLBACKEND', 'agg')
 
-import shutil
+import shutil, signal
 from pathlib import Path
 import pytest, torch
 from filelock import FileLock
 from project import prepare
 
 torch.set_num_threads(1)
+signal.signal(signal.SIGINT, signal.default_int_handler)      # tests press Ctrl-C; a shell's background ignores it
 CI = os.environ.get('CI', '').lower() in ('1', 'true', 'yes')
 NO_CHROMIUM = 'no Chromium: install it with the system (`apt-get install chromium`), or with `.venv/bin/playwright install chromium`'
 

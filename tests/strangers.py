@@ -1,6 +1,6 @@
 "Networks as strangers write them, small data, and the questions that many tests ask of a learner."
-import os, re, sys, tempfile, traceback
-import torch
+import re
+import pytest, torch
 import torch.nn.functional as F
 from torch import nn
 from ganlab.data import tensor_dls
@@ -151,7 +151,22 @@ MAKERS = dict(  # name -> (networks, side of the images or None for points)
     mixed=(lambda: (Named(*bn_g()), Named(*conv_d(inplace=True, dropout=.3))), 16), paths=(lambda: (PathsNet(3, 2), PathsNet(2, 1)), None))
 Z_DIMS = dict(skip=3, loop=3, paths=3, tied=3, equal=6, functional=(6, 1, 1))
 STRANGERS = ('skip', 'loop', 'tied', 'dropout', 'inplace', 'named')
+OF_IMAGES = {'progressive_growing', 'style', 'ada', 'diffaugment', 'self_attention', 'virtual_batch_norm', 'leaky_relu', 'reinit', 'dropout', 'residual', 'spectral_norm', 'consistency'}     # tricks that need images, or show more there
 EACH = ('paths', 'tied', 'mixed', 'equal', 'functional')     # the habits of all strangers in fewer networks, for what is asked of every trick
+
+def some(kinds, *kept):
+    "Those kinds of networks, of which `make test` takes the ones that are `kept`, and `make test-all` each"
+    assert set(kept) <= set(kinds)
+    return [pytest.param(k, marks=() if k in kept else pytest.mark.slow) for k in kinds]
+
+def in_turn(names, kinds, n=2, first=lambda name: None):
+    """(name, kind) for each of both. `make test` takes `n` kinds a name, in turn, so that each kind is met by some, and the one that is `first(name)`;
+    `make test-all` takes each."""
+    out = []
+    for i, name in enumerate(names):
+        near = {kinds[(i*n + k) % len(kinds)] for k in range(n)} | {first(name)}
+        out += [pytest.param(name, kind, marks=() if kind in near else pytest.mark.slow) for kind in kinds]
+    return out
 
 def nets(kind):
     "A fresh pair, always the same weights"
@@ -187,24 +202,6 @@ def unequal(a, b):
     return sorted(n for n in a.keys() | b.keys() if n not in a or n not in b or not same(a[n], b[n]))
 
 def same(a, b): return a.shape == b.shape and (torch.equal(a, b) or torch.equal(a.isnan(), b.isnan()) and torch.equal(a.nan_to_num(), b.nan_to_num()))
-
-def in_a_child(f, *args)->tuple: # exit status, and what it said
-    "`f(*args)` in a process of its own, which has all of ganlab already"
-    sys.stdout.flush(); sys.stderr.flush()
-    with tempfile.TemporaryFile('w+') as said:
-        pid = os.fork()
-        if pid:
-            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-            said.seek(0)
-            return status, said.read()
-        status = 1
-        try:
-            for fd in (1, 2): os.dup2(said.fileno(), fd)
-            sys.stdout, sys.stderr = (open(fd, 'w', closefd=False, buffering=1) for fd in (1, 2))
-            f(*args)
-            status = 0
-        except BaseException: traceback.print_exc()
-        finally: os._exit(status)
 
 def one_sentence(e):
     "The words of an error: one short line of prose, that does not begin with an exception of Python's that speaks of a mistake in ganlab"

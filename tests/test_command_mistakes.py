@@ -9,6 +9,7 @@ from ganlab.nets import mlp
 from ganlab.base.progress import LogBar
 from ganlab.record.store import RunError
 from ganlab.record.run import Run
+from apart import in_a_child
 from strangers import go, one_sentence
 import ganlab.compare, ganlab.travel.fork
 
@@ -57,30 +58,24 @@ def test_networks_that_cannot_be_had(what, tmp_path, capsys, monkeypatch):
 
 # A reader that goes, as `head` does
 
-def in_a_child(args, out)->int: # exit status
-    "The command in a process of its own, which has all of ganlab already, its output going to `out`, its errors to a file"
-    sys.stdout.flush(); sys.stderr.flush()
-    pid = os.fork()
-    if pid: return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    err = os.open('errors', os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(out, 1); os.dup2(err, 2)
-    sys.stdout, sys.stderr, sys.__stdout__ = open(1, 'w', closefd=False), open(2, 'w', closefd=False), None
-    status = 99
+def to_nobody(args, errors)->int: # exit status
+    "The command, its output going to a pipe that nobody reads, its errors to a file"
+    r, w = os.pipe(); os.close(r)
+    err = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(w, 1); os.dup2(err, 2)
+    sys.__stdout__ = None
     try: status = main(args)
     except SystemExit as e: status = e.code
     except BaseException as e: print(repr(e), file=sys.stderr)
-    finally:
-        try: sys.stdout.flush()      # as the interpreter does at its end
-        except BaseException as e: print(repr(e), file=sys.stderr)
-        sys.stderr.flush()
-        os._exit(status)
+    try: sys.stdout.flush()      # as the interpreter does at its end
+    except BaseException as e: print(repr(e), file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(status)
 
 @pytest.mark.parametrize('args', [['show', 'a', '--png', ''], ['train', '--data', 'ring', '--bs', '16', '--run', 'a', '--steps', '12'], ['--help'], ['sample', 'a', '-n', '4', '-o', 'out']])
 def test_a_closed_pipe_ends_quietly(args, tmp_path):
     learn = GANLearner(data(), *nets(), seed=0, run='a'); go(learn, 6); learn.run.close()
-    r, w = os.pipe(); os.close(r)
-    assert in_a_child(args, w) == 141 and not (tmp_path/'errors').read_text()
-    os.close(w)
+    assert in_a_child(to_nobody, args, tmp_path/'errors')[0] == 141 and not (tmp_path/'errors').read_text()
     assert Run.open('a').step >= 6 and resumed('a').step >= 6      # nothing holds the folder
 
 # A cell that is run again

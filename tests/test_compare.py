@@ -147,6 +147,24 @@ def test_sibling_of_the_same_seed(kind):
         go(twin, 3); go(learn, 3)
         assert twin.state_hash() == learn.state_hash()
 
+def test_siblings_of_other_seeds():
+    "The same weights, other batches and latents"
+    learn = make_learner(); go(learn, 2); snap = learn.snapshot()
+    with sibling(learn, snap, 1) as a, sibling(learn, snap, 2) as b:
+        assert all(torch.equal(p, q) for p, q in zip(a.model.parameters(), b.model.parameters())) and (a.streams.seed, b.streams.seed) == (1, 2)
+        go(a, 1); go(b, 1)
+        (x, _), (y, _) = a.row['d'], b.row['d']
+        assert not torch.equal(x.x, y.x) and not torch.equal(x.z, y.z)
+
+def test_the_arms_take_turns():
+    "B is trained first in every other pair, so that a machine that grows warm favours neither"
+    learn, at, made = make_learner(), [0], []
+    def change(fork): made.append(at[0])
+    def ticked(done, total): at[0] = done + 1
+    learn.fit_steps(1, progress=False)
+    quick(learn, change=change, seeds=3, callback=ticked)
+    assert made == [0, 12, 16]
+
 @pytest.mark.parametrize('kind', STRANGERS)
 def test_strangers(kind):
     learn, twin = two(kind)

@@ -37,6 +37,17 @@ def test_the_order_is_the_stream():
     perm = torch.randperm(12, generator=S.generator('data', 2))
     assert torch.equal(TensorDL(x, 4).batch(2*3 + 1, S), x[perm[4:8]])
 
+def test_a_pair_of_loaders():
+    "What is held out is never trained on; the batches are those of the run's seed"
+    train, held = torch.arange(40.)[:, None], -1 - torch.arange(20.)[:, None]
+    for pair in ((TensorDL(train, 5), TensorDL(held, 5)), (DataLoader(TensorDataset(train), 5, shuffle=True), DataLoader(TensorDataset(held), 5))):
+        def batches(seed):
+            source = as_source(pair, Streams(seed))
+            assert (source.valid(20) < 0).all()
+            return torch.stack([source.batch(i) for i in range(8)])
+        one, other = batches(0), batches(1)
+        assert (one >= 0).all() and torch.equal(one, batches(0)) and not torch.equal(one, other)
+
 def test_batches_leave_the_default_generators_alone():
     dls = photos_dls(n=100, bs=4, size=8)
     torch.manual_seed(0); before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
@@ -130,6 +141,12 @@ def test_ring_and_grid():
         assert float((near**2).mean()) == pytest.approx(2*sigma**2, rel=.05)
     assert torch.allclose(ring_dls(n=99, bs=8).centers.norm(dim=1), torch.ones(8))
     assert set(grid_dls(n=99, bs=8).centers.flatten().tolist()) == {-4., -2., 0., 2., 4.}
+
+def test_a_smaller_picture_is_the_same_picture():
+    "Of a grid that is scaled, the centres and what lies around each of them"
+    big, small = (grid_dls(n=2000, bs=10, scale=s).train for s in (1., .25))
+    torch.testing.assert_close(small.x, big.x*.25)
+    assert small.sigma == big.sigma*.25 and torch.equal(small.centers, big.centers*.25)
 
 def test_toys_obey_their_arguments():
     assert ring_dls(n=99, bs=8, modes=3, radius=2., sigma=.5).centers.norm(dim=1).tolist() == pytest.approx([2, 2, 2])

@@ -10,7 +10,7 @@ from ganlab.engine.draws import begin, current, end, may_draw
 from ganlab.lab import Lab
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
-from ganlab.engine.rng import Streams, borrowed_rng, stream_seed
+from ganlab.engine.rng import BorrowedRNG, Streams, borrowed_rng, stream_seed
 
 def x(*shape): return torch.linspace(-1, 1, 360).reshape(*(shape or (6, 10, 6))).clone().requires_grad_()
 def in_place(f): return lambda a: f(a.clone())
@@ -104,6 +104,17 @@ def test_the_same_bits_as_with_a_generator_that_is_lent(kind, monkeypatch):
     old = train(make(D_of(kind)))
     assert old.streams.lends and new.draws and new.streams.lends == kind.startswith('recomputes')
     assert new.state_hash() == old.state_hash() and torch.equal(new.sample(8), old.sample(8))
+
+def test_each_part_of_a_step_has_a_stream_of_its_own(monkeypatch):
+    "Those that recorded runs were made with"
+    learn, seen, seed = make(D_of('dropout'), n_d=2), [], BorrowedRNG.seed
+    learn.fit_steps(1, progress=False)
+    def noted(self, *address):
+        if self is learn.rng: seen.append(address)
+        seed(self, *address)
+    monkeypatch.setattr(BorrowedRNG, 'seed', noted)
+    learn.fit_steps(1, progress=False)
+    assert seen == [('step', 1), ('d', 1, 0), ('d-scores', 1, 0), ('d', 1, 1), ('d-scores', 1, 1), ('g', 1, 1)]
 
 class Meddles:
     "A hook in the middle of D: meanwhile another thread seeds the default generator and draws from it"

@@ -40,7 +40,8 @@ class PatchD(nn.Module):
 MORE = dict(groups=lambda: (GroupG(), PatchD()), tokens=lambda: (TokenG(), TokenD()))
 VECTORS, IMAGES = ('mlp', 'skip', 'loop', 'tied'), ('dcgan', 'resnet', 'dropout', 'inplace')
 PAIRS = [(t, k) for t in ('minibatch_stddev', 'style') for k in (*VECTORS, *IMAGES, *MORE)] + [('self_attention', k) for k in (*IMAGES, 'groups')]
-each = pytest.mark.parametrize('name,kind', PAIRS)
+KEPT = dict(minibatch_stddev=('loop', 'inplace', 'groups', 'tokens'), style=('tied', 'dcgan', 'dropout', 'tokens'), self_attention=('dcgan', 'dropout', 'groups'))     # `make test-all` takes each
+each = pytest.mark.parametrize('name,kind', [pytest.param(t, k, marks=() if k in KEPT[t] else pytest.mark.slow) for t, k in PAIRS])
 
 def learner(kind, warm=3, **kwargs):
     if kind in MORE:

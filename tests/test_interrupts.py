@@ -12,6 +12,7 @@ from ganlab.learner import GANLearner
 from ganlab.nets import mlp
 from ganlab.record.run import Run
 import ganlab.travel.lookback, ganlab.travel.fork
+from apart import Process
 
 def dls(): return ring_dls(n=2048, bs=16)
 def nets(): return mlp(dim=2, z_dim=2, width=8, depth=1, seed=0)
@@ -220,7 +221,7 @@ def free(tmp_path, idle):
 @pytest.mark.parametrize('act', acts)
 def test_ctrl_c_at_any_place(act, points, undisturbed, tmp_path):
     "One, two and three in a row, at places all over an act"
-    explore(act, points, undisturbed, tmp_path, 8)
+    explore(act, points, undisturbed, tmp_path, 4)
 
 @pytest.mark.slow
 @pytest.mark.parametrize('act', acts)
@@ -267,7 +268,7 @@ def let_in(act, points, tmp_path, k):
 def threads(): return {t for t in threading.enumerate() if t.name.startswith('ganlab')}
 
 @pytest.mark.parametrize('act', opened)
-def test_ctrl_c_while_a_run_is_opened(act, points, tmp_path): let_in(act, points, tmp_path, 8)
+def test_ctrl_c_while_a_run_is_opened(act, points, tmp_path): let_in(act, points, tmp_path, 4)
 
 @pytest.mark.slow
 @pytest.mark.parametrize('act', opened)
@@ -426,22 +427,14 @@ def test_the_command_leaves_ctrl_c_alone_where_it_is_ignored(tmp_path):
     done = subprocess.run([sys.executable, '-c', imports.format('ganlab.cli'), 'show', 'nowhere'], capture_output=True, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
     assert done.returncode == 2 and done.stderr.startswith('ganlab: nowhere holds no run')
 
-def told_to(said, folder, steps):
-    "The command in a process of its own, which has all of ganlab already; it says `go` when it begins"
-    if pid := os.fork(): return pid
-    try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        out = os.open(said, os.O_WRONLY | os.O_CREAT)
-        os.dup2(out, 1); os.dup2(out, 2)
-        sys.stdout, sys.stderr = open(1, 'w', buffering=1, closefd=False), open(2, 'w', buffering=1, closefd=False)
-        sys.argv = ['ganlab', 'train', '--run', str(folder), '--data', 'ring', '--bs', '16', '--width', '8', '--steps', str(steps)]
-        from ganlab.__main__ import main
-        print('go')
-        status = main()
-        ganlab.record.run._close_all()
-        os._exit(status)
-    except BaseException: sys.excepthook(*sys.exc_info())
-    finally: os._exit(1)
+def told_to(folder, steps)->int: # exit status
+    "The command in this process; it says `go` when it begins"
+    sys.argv = ['ganlab', 'train', '--run', str(folder), '--data', 'ring', '--bs', '16', '--width', '8', '--steps', str(steps)]
+    from ganlab.__main__ import main
+    print('go')
+    status = main()
+    ganlab.record.run._close_all()
+    return status
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs os.fork')
@@ -450,16 +443,15 @@ def test_ctrl_c_at_the_command_at_many_moments(tmp_path):
     torch.set_num_threads(1)
     moments = [.01*i for i in range(10)] + [.15*i for i in range(1, 15)]
     for i, delay in enumerate(moments):
-        folder, said, presses = tmp_path/f'r{i}', tmp_path/f'said{i}', 2 + i % 2
-        pid = told_to(said, folder, 10**6)
-        while not said.exists() or 'go' not in said.read_text(): time.sleep(.001)
+        folder, presses = tmp_path/f'r{i}', 2 + i % 2
+        child = Process(told_to, folder, 10**6)
+        while 'go' not in child.said(): time.sleep(.001)
         time.sleep(delay)
         for k in range(presses):
-            os.kill(pid, signal.SIGINT)
+            os.kill(child.pid, signal.SIGINT)
             time.sleep((0, .001, .01)[i % 3])
-        _, status = os.waitpid(pid, 0)
-        text = said.read_text()
-        assert os.waitstatus_to_exitcode(status) == 130 and 'Traceback' not in text and 'Exception ignored' not in text, (delay, text)
+        status, text = child.ended(), child.said()
+        assert status == 130 and 'Traceback' not in text and 'Exception ignored' not in text, (delay, text)
         step, named = stands(folder), re.search(r'stopped at step ([\d,]+)', text)
         if named: assert int(named[1].replace(',', '')) == step
         if not folder.exists() or not list(folder.iterdir()): continue

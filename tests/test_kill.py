@@ -1,15 +1,17 @@
 "Killed at any moment, with changes arriving: every run resumes, nothing acknowledged is lost, and the end is that of a run that was never disturbed."
-import faulthandler, os, random, signal, sys, time
+import os, random, signal, sys, time
 from pathlib import Path
 import pytest, torch
 import ganlab.travel.resume
 from ganlab.learner import GANLearner
 from ganlab.record.run import Run
 from ganlab.engine.change import Refused
+from apart import Process, in_a_child
 from strangers import data, go, nets
 from ganlab.data import tensor_dls
 
 STEPS = 240
+needs_fork = pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs os.fork, to begin lives quickly')
 ASKED = ['instance_noise', 'ttur', 'spectral_norm', 'ema', 'gradient_penalty', 'minibatch_stddev', 'label_flip', 'grad_clip', 'optimizer', 'replay_buffer', 'residual', 'weight_clipping']
 
 def dls(): return tensor_dls(data(), 8)
@@ -32,33 +34,12 @@ def life(where:Path, acks:Path, seed:int):
         go(learn, min(rng.randrange(1, 12), STEPS - learn.step))
     learn.run.close()
 
-def child(f, *args)->int: # its process
-    "`f(*args)` in a process of its own, which has all of ganlab already"
-    sys.stdout.flush(); sys.stderr.flush()
-    pid = os.fork()
-    if pid: return pid
-    faulthandler.dump_traceback_later(300, exit=True)      # one that hangs says where, and fails
-    try:
-        f(*args)
-        os._exit(0)
-    except BaseException:
-        import traceback; traceback.print_exc()
-        os._exit(1)
-
 def undisturbed(where:Path, answer:Path):
     "The same changes at the same steps, in a learner that was never killed"
     torch.set_num_threads(1)
     run = Run.open(where)
     learn = run.replay(dls(), *nets('mlp'), progress=False)
     answer.write_text(f'{learn.state_hash()} {run.hash_at(STEPS)} {learn.step}\n' + '\n'.join(f'{c.step} {c.kind} {c.name}' for c in run.changes))
-
-def ended(pid, seconds)->int|None: # exit code
-    "Wait for a process; None: it is still alive"
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        p, status = os.waitpid(pid, os.WNOHANG)
-        if p: return os.waitstatus_to_exitcode(status)
-        time.sleep(.002)
 
 def kills(folder:Path, n:int, seed:int):
     "A run killed again and again until it has been killed `n` times; whenever one comes to its end, another is begun"
@@ -68,16 +49,17 @@ def kills(folder:Path, n:int, seed:int):
         where, acks, lives = folder/str(runs), folder/f'{runs}.acks', 0
         while True:
             lives += 1
-            pid = child(life, where, acks, seed*10_000 + runs*100 + lives)
-            code = ended(pid, rng.uniform(.02, 2.5)) if killed < n else ended(pid, 600)
+            alive = Process(life, where, acks, seed*10_000 + runs*100 + lives, log=folder/'said')
+            may_be_killed = killed < n
+            code = alive.ended(rng.uniform(.02, 2.5) if may_be_killed else 850)
             if code is None:
-                os.kill(pid, signal.SIGKILL); os.waitpid(pid, 0)
+                alive.kill()
+                assert may_be_killed, f'life {lives} of run {runs} does not end: {alive.said()}'
                 killed += 1
                 continue
-            assert code == 0, f'life {lives} of run {runs} failed'
+            assert code == 0, f'life {lives} of run {runs} failed: {alive.said()}'
             break
-        pid = child(undisturbed, where, folder/f'{runs}.answer')
-        assert ended(pid, 600) == 0
+        assert in_a_child(undisturbed, where, folder/f'{runs}.answer') == (0, '')
         hashes, *made = (folder/f'{runs}.answer').read_text().split('\n')
         a, b, step = hashes.split()
         assert a == b and int(step) == STEPS, f'run {runs} ended otherwise than undisturbed'
@@ -86,9 +68,9 @@ def kills(folder:Path, n:int, seed:int):
         assert all(any(m == c for m in rest) for c in acknowledged), f'run {runs} lost a change: {acknowledged} of {made}'
         print(f'run {runs}: {lives - 1} kills, {len(acknowledged)} acknowledged changes, all there; the end is the same')
 
-@pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs os.fork, to begin lives quickly')
+@needs_fork
 def test_kill(tmp_path): kills(tmp_path, 12, 1)
 
 @pytest.mark.slow
-@pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs os.fork, to begin lives quickly')
+@needs_fork
 def test_kill_200(tmp_path): kills(tmp_path, 200, 2)

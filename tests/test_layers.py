@@ -8,7 +8,7 @@ from ganlab.data import tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.engine.surgery import hosts
 from ganlab.engine.change import Refused
-from strangers import MAKERS, STRANGERS, conv_d, copies, go, groups_hold, make_learner, net_state, one_sentence, unequal
+from strangers import MAKERS, STRANGERS, conv_d, copies, go, groups_hold, in_turn, make_learner, net_state, one_sentence, unequal
 from test_grafts import MORE, gap, learner, new_tensors, outputs
 
 GROWS = ['dropout', 'batch_norm', 'leaky_relu', 'residual', 'packing']
@@ -40,8 +40,7 @@ def test_64_pixels(name, kind):
     go(learn, 2); groups_hold(learn)
     learn.tricks.off(name, now=True); go(learn, 1); groups_hold(learn)
 
-@pytest.mark.parametrize('kind', KINDS)
-@pytest.mark.parametrize('name', ['batch_norm', 'residual', 'packing'])
+@pytest.mark.parametrize('name,kind', in_turn(['batch_norm', 'residual', 'packing'], KINDS, 3))
 def test_silent_then_alive(name, kind):
     "As before at the switch; 60 steps later each new tensor has moved, and changing it changes what comes out"
     learn = learner(kind, lr_g=1e-3, lr_d=1e-3)
@@ -59,8 +58,7 @@ def test_silent_then_alive(name, kind):
         assert gap(was, outputs(learn)) > 1e-7, f'{n} does not matter'
         with torch.no_grad(): p.copy_(own)
 
-@pytest.mark.parametrize('kind', KINDS)
-@pytest.mark.parametrize('name', ['residual', 'packing', 'dropout'])
+@pytest.mark.parametrize('name,kind', in_turn(['residual', 'packing', 'dropout'], KINDS, 4))
 def test_gone_without_a_jump(name, kind):
     learn = learner(kind, lr_g=1e-3, lr_d=1e-3)
     clean = set(copies(learn))
@@ -175,8 +173,7 @@ def test_packing_sees_the_pack(kind):
 
 # Re-initialisation
 
-@pytest.mark.parametrize('kind', KINDS)
-@pytest.mark.parametrize('scheme', ['normal', 'he_uniform', 'orthogonal'])
+@pytest.mark.parametrize('scheme,kind', in_turn(['normal', 'he_uniform', 'orthogonal'], KINDS, 4))
 def test_reinit_changes_what_it_is_told(kind, scheme):
     learn = learner(kind); g, d = net_state(learn.G), net_state(learn.D)
     learn.tricks.on('reinit', which='D', scheme=scheme)
@@ -186,17 +183,15 @@ def test_reinit_changes_what_it_is_told(kind, scheme):
 
 # Checkpointing
 
-@pytest.mark.parametrize('net', ['both', 'G', 'D'])
-@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('net,kind', in_turn(['both', 'G', 'D'], KINDS, 4))
 def test_checkpointing_changes_no_bit(kind, net):
     learn, calm = learner(kind), learner(kind)
     learn.tricks.on('checkpointing', net=net); go(learn, 3); learn.tricks.off('checkpointing'); go(calm, 3)
     assert learn.state_hash() == calm.state_hash()
     go(learn, 1); go(calm, 1); assert learn.state_hash() == calm.state_hash()
 
-@pytest.mark.parametrize('others', [['gradient_penalty', 'spectral_norm'], ['style', 'virtual_batch_norm'], ['dropout', 'minibatch_stddev', 'packing'], ['path_length', 'feature_matching'], ['dual_discriminator', 'residual'], ['wgan_gp', 'self_attention'],
-    ['progressive_growing', 'instance_noise'], ['relativistic_gp', 'leaky_relu']])
-@pytest.mark.parametrize('kind', ['dcgan', 'skip', 'resnet'])
+@pytest.mark.parametrize('others,kind', in_turn([['gradient_penalty', 'spectral_norm'], ['style', 'virtual_batch_norm'], ['dropout', 'minibatch_stddev', 'packing'], ['path_length', 'feature_matching'], ['dual_discriminator', 'residual'], ['wgan_gp', 'self_attention'],
+    ['progressive_growing', 'instance_noise'], ['relativistic_gp', 'leaky_relu']], ['dcgan', 'skip', 'resnet'], 1))
 def test_checkpointing_beside(kind, others):
     learn, calm = learner(kind), learner(kind)
     learn.tricks.on('checkpointing')

@@ -1,5 +1,5 @@
 "A step: equal to one written by hand, one loss per network, the idle network at rest, and undone whole when it fails."
-import math, threading
+import math, random, threading
 import numpy as np, pytest, torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -210,6 +210,23 @@ def test_restore_goes_back_in_settings():
     learn.restore(snap)
     assert learn.state_hash() == was
 
+@pytest.mark.parametrize('phase', 'dg')
+def test_a_half_step_that_waits_is_in_the_snapshot(phase, tmp_path):
+    "Taken after it was asked and before it is done: it is in the hash, in a snapshot in memory and in one on disk, and is done from there"
+    learn = make_learner(run=tmp_path/'a'); go(learn, 3)
+    before, was = learn.snapshot(), learn.state_hash()
+    learn.half_step(phase)
+    waits, asked = learn.snapshot(), learn.state_hash()
+    assert learn.half == phase and asked != was
+    go(learn, 1); done = learn.state_hash(); assert learn.half is None
+    learn.restore(waits); assert (learn.half, learn.state_hash()) == (phase, asked)
+    go(learn, 1); assert learn.state_hash() == done
+    learn.restore(before); assert (learn.half, learn.state_hash()) == (None, was)
+    learn.restore(waits); learn.run.close()
+    more = GANLearner.resume(tmp_path/'a', tensor_dls(data(), 8), *nets('mlp'), progress=False)
+    assert (more.step, more.half, more.state_hash()) == (3, phase, asked)
+    go(more, 1); assert more.state_hash() == done
+
 def test_draws_elsewhere_do_not_matter():
     "What others draw from the global generators before, between and during the training changes no bit"
     def run(kind, noise):
@@ -223,9 +240,24 @@ def test_draws_elsewhere_do_not_matter():
         learn.fit_steps(4, gate=gate, progress=False)
         return learn.state_hash()
     for kind in ('mlp', 'dcgan', 'dropout'): assert run(kind, False) == run(kind, True)
-    learn, before = make_learner('dropout'), torch.get_rng_state()
-    go(learn, 2); learn.sample(2); learn.score(data(16)[:3])
-    assert torch.equal(torch.get_rng_state(), before), "training leaves the user's generator where it stood"
+
+def stand():
+    "Where the generators that belong to the user stand"
+    return torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()
+
+@pytest.mark.parametrize('kind', ['mlp', 'dropout'])
+def test_the_generators_stay_the_users(kind):
+    "At a place that no stream of ganlab's comes to: each act leaves them there, and not merely where the act before it did"
+    torch.manual_seed(987654321), np.random.seed(98765), random.seed(98765)
+    torch.rand(3), np.random.rand(3), random.random()
+    was = stand()
+    learn = make_learner(kind); assert stand() == was, 'made'
+    snap = learn.snapshot()
+    acts = dict(trained=lambda: go(learn, 2), sampled=lambda: learn.sample(2), scored=lambda: learn.score(learn.some_x[:3]),
+                switched=lambda: learn.tricks.on('instance_noise'), trained_with_it=lambda: go(learn, 2), grown=lambda: learn.tricks.on('minibatch_stddev'),
+                asked=lambda: [t.why_not(learn) for t in learn.tricks.values()], restored=lambda: learn.restore(snap), forked=lambda: go(learn.fork(), 1))
+    for name, act in acts.items():
+        act(); assert stand() == was, name
 
 def test_draws_in_another_thread_do_not_matter():
     "For networks that draw nothing themselves, even while the training runs"
@@ -483,11 +515,11 @@ def test_looking_from_another_thread_changes_no_bit():
 
 def test_sampling_keeps_each_module_in_its_mode():
     learn = make_learner('dropout')
-    learn.D[3].eval()
+    learn.model.train(); learn.D[3].eval()
     modes = [m.training for m in learn.model.modules()]
     a, b = learn.sample(4), learn.sample(4)
-    assert torch.equal(a, b) and [m.training for m in learn.model.modules()] == modes
-    assert torch.equal(learn.score(data(16)[:4]), learn.score(data(16)[:4]))
+    assert torch.equal(a, b) and torch.equal(learn.score(data(16)[:4]), learn.score(data(16)[:4]))
+    assert [m.training for m in learn.model.modules()] == modes and modes.count(False) == 1
     assert a.shape == (4, 1, 16, 16) and a.dtype == torch.float32 and not a.requires_grad
 
 @pytest.mark.parametrize('kind', ['inplace'])

@@ -2,6 +2,7 @@
 import math
 import pytest, torch
 from torch.nn.functional import binary_cross_entropy_with_logits as torch_bce
+from strangers import go, make_learner
 from ganlab.losses import LSGAN, Minimax, NonSaturating, bce_fake, bce_real, entropy, get_loss, losses
 
 NAMES = ['non_saturating', 'minimax', 'hinge', 'lsgan', 'wasserstein', 'relativistic']
@@ -63,6 +64,17 @@ def test_bce_is_torchs():
         torch.testing.assert_close(Minimax(a, b).d_loss(r, f), want)
         torch.testing.assert_close(loss.g_loss(f), torch_bce(f, torch.ones_like(f)))       # G's loss is not smoothed
 
+@pytest.mark.parametrize('name, targets, fake', [('label_smoothing', dict(real=.8, fake=.3), .3), ('one_sided_label_smoothing', dict(real=.8), 0.)])
+def test_smoothed_sides(name, targets, fake):
+    "Reals get the target of reals, and fakes that of fakes: in the loss in force, and in the step that is trained"
+    learn = make_learner(); learn.tricks.on(name, **targets)
+    def want(r, f): return torch_bce(r, torch.full_like(r, .8)) + torch_bce(f, torch.full_like(f, fake))
+    r, f = scores()
+    torch.testing.assert_close(learn.loss_now.d_loss(r, f), want(r, f))
+    go(learn, 2)
+    c, _ = learn.row['d']
+    torch.testing.assert_close(c.terms['d_loss'], want(c.l_real, c.l_fake).detach())
+
 def test_smoothed_formula():
     r, f = scores()
     sp, a, b = torch.nn.functional.softplus, .9, .1
@@ -97,6 +109,14 @@ def test_optimal_d_on_a_table():
     l = star.clone().requires_grad_()
     total = sum(p[i]*(l[i]-a)**2/2 + q[i]*(l[i]-b)**2/2 for i in range(3))
     assert torch.autograd.grad(total, l)[0].abs().max() < 1e-12
+
+def test_what_g_aims_at_is_its_own_target():
+    "Whatever D's targets are"
+    r, f = scores()
+    loss = LSGAN().with_targets(real=.9, fake=.2)
+    torch.testing.assert_close(loss.g_loss(f), (f - 1).square().mean()/2)
+    torch.testing.assert_close(loss.d_loss(r, f), (r - .9).square().mean()/2 + (f - .2).square().mean()/2)
+    assert loss.with_targets(gen=.4).g_loss(f) == ((f - .4)**2).mean()/2
 
 def test_a_target_per_sample():
     r, f = scores(8)

@@ -1,6 +1,6 @@
 "The states of a lab: every transition of the table by what a user does, everything else refused, and nothing left hanging."
 import threading
-import pytest
+import pytest, torch
 from ganlab.data import ring_dls
 from ganlab.lab import Lab
 from ganlab.learner import GANLearner
@@ -77,6 +77,17 @@ def closed_from(lab, state):
     if state in ('opening', 'comparing'):
         with lab.trainer.gone(lab.learn, dict(opening='open', comparing='compare')[state]): lab.close()
     lab.close()
+
+@pytest.mark.parametrize('phase', 'dg')
+def test_half_steps_of_the_panel(phase):
+    "Of the network that was asked for, and the other stands still"
+    learn = make()
+    with Lab(learn) as lab:
+        lab.step(); lab.wait(60)
+        was = {k: [p.clone() for p in net.parameters()] for k, net in (('d', learn.D), ('g', learn.G))}
+        lab.step(phase=phase); lab.wait(60)
+        moved = {k for k, net in (('d', learn.D), ('g', learn.G)) if not all(map(torch.equal, was[k], net.parameters()))}
+        assert (learn.step, moved, [c.name for c in learn.tricks.log]) == (2, {phase}, [phase])
 
 @pytest.mark.parametrize('state', [s for s in states if s != 'closed'])
 def test_closed_from_anywhere(state, walked):

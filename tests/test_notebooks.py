@@ -1,6 +1,7 @@
 "Every notebook runs from top to bottom, each in a process of its own."
-import multiprocessing, os, sys, time
+import os, sys, time
 import pytest
+from apart import server
 from project import ROOT, copy_project, notebooks
 
 def run(nb, log):
@@ -23,14 +24,12 @@ def running(tmp_path_factory):
     work = copy_project(tmp_path_factory.mktemp('notebooks'), 'nbs', 'benchmarks', 'pyproject.toml')
     (work/'ganlab').symlink_to(ROOT/'ganlab')
     # Importing torch and fastai takes longer than most notebooks (and the first optimiser imports torch._dynamo): a server does it once, and each notebook's process is a fork of it
-    if str(ROOT) not in sys.path: sys.path.insert(0, str(ROOT))
-    fresh = multiprocessing.get_context('forkserver')
-    fresh.set_forkserver_preload(['torch', 'fastai.basics', 'matplotlib.pyplot', 'nbdev.test', 'torch._dynamo', 'sklearn.datasets', 'ganlab.all', 'project', 'test_notebooks'])
+    fresh = server()
     def job(nb):
         log = work/f'{nb.as_posix().replace("/", "-")}.log'
         p = fresh.Process(target=run, args=(work/'nbs'/nb, log), daemon=False)
         p.start()
-        p.join(1200)
+        p.join(850)
         if hung := p.is_alive(): p.kill(); p.join()
         return p.exitcode, log.read_text(errors='replace') + ('\nkilled: it hung' if hung else '')
     return job

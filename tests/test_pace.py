@@ -5,7 +5,7 @@ from ganlab.data import digits_dls, ring_dls
 from ganlab.lab import Lab
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
-from ganlab.panels.state import describe
+from ganlab.panels.pace import Budget, Pace
 
 class Now:
     "Time that passes when something takes it, on the wall and of the CPU."
@@ -89,6 +89,35 @@ def test_share():
         trained(lab, 400)
         assert sum(p.pace.spent for p in lab.screen.drawn.values())/lab.screen.clock.at <= .05 and max(map(max, map(ages, drawn.values()))) <= 2.1
         assert lab.announcement.cost <= .05
+
+class Half(Now):
+    "A thread that has the processor half of the time"
+    def cpu(self): return self.at/2
+
+@pytest.mark.parametrize('share', [.01, .05, .2])
+def test_a_budget_is_kept(share):
+    "By itself, of the CPU's time and not of that on the wall: a drawing rests until its share is kept, and does not rest much longer"
+    now, n = Half(), 0
+    pace = Pace(Budget(every=.1, share=share, oldest=1e9), now)
+    pace.most = 1e-9                                            # it may get as old as it likes
+    while now.cpu() < 200:
+        now.takes(.05)                                          # a step
+        if pace.due():
+            with pace.spend(): now.takes(.08); n += 1           # of which .04 s on the CPU
+    assert .8*share <= n*.04/200 <= share + .04/200
+
+@pytest.mark.parametrize('dear', ['numbers', 'curves', 'strip', 'picture', 'closeup'])
+def test_what_a_part_takes_from_outside(dear):
+    "Counted where it is drawn, not where it is noted: .05 s every two seconds at most, and of a picture every .8"
+    learn, cost = ring(), .05
+    lab, drawn = watched(learn)
+    now, part, n = lab.screen.clock, lab.screen.drawn[dear], []
+    lab.screen.drawn[dear] = part._replace(take=now.slowed(lambda: n.append(now.at) or part.take(), cost))
+    with lab:
+        if dear == 'closeup': lab.samples.pick = 3
+        trained(lab, 200)
+        least = .8 if dear == 'picture' else 2.
+        assert 3 < len(n) <= now.at/least + 3 and cost*len(n)/now.at <= .04 + .04*(dear == 'picture')
 
 def test_questions_after_a_flip(monkeypatch):
     "Only rows in sight are asked why they do not apply, each once, and a slow answer is alone for a while; nobody waits for them"

@@ -350,11 +350,13 @@ def test_ramp_in_a_snapshot():
     learn.restore(snap); go(learn, 4)
     assert learn.state_hash() == end
 
+@pytest.mark.parametrize('at', [1, 3])
 @pytest.mark.parametrize('name,kw,term', [('gradient_penalty', {}, 'gradient_penalty'), ('wgan_gp', dict(n_critic=1), 'wgan_gp'), ('relativistic_gp', {}, 'relativistic_gp')])
-def test_ramp(name, kw, term, n=4):
-    "The term begins at a fraction 1/(n + 1) of its weight, and has all of it n steps later"
-    a, b = (make_learner(tricks=[(name, dict(kw, ramp=ramp))]) for ramp in (0, n))
-    go(a, 1), go(b, 1)
-    col = f'd_loss/{term}'
-    assert b.history[col][0] == pytest.approx(a.history[col][0]/(n + 1), rel=1e-5)
-    assert [round(b.tricks[name].risen(s)*(n + 1)) for s in range(7)] == [1, 2, 3, 4, 5, 5, 5]
+def test_ramp(name, kw, term, at, n=4):
+    "From the switch on, whenever that is, the term begins at a fraction 1/(n + 1) of its weight, and has all of it n steps later"
+    a, b = make_learner(), make_learner()
+    for learn, ramp in ((a, 0), (b, n)):
+        go(learn, at); learn.tricks.on(name, **kw, ramp=ramp); go(learn, 1)
+    first = [learn.history[f'd_loss/{term}'].iloc[-1] for learn in (a, b)]
+    assert first[1] == pytest.approx(first[0]/(n + 1), rel=1e-5) and b.tricks[name].since == at
+    assert [round(b.tricks[name].risen(at + s)*(n + 1)) for s in range(7)] == [1, 2, 3, 4, 5, 5, 5]

@@ -10,6 +10,7 @@ from ganlab.page.document import JS_PAGE, CSS_PAGE, make_page, read_page
 from ganlab.player import export_html, what_if
 from ganlab.record.store import RunError
 from ganlab.record.run import Run
+from ganlab.page.scene import flags_of
 from ganlab.page.small import coarser, smaller
 from ganlab.page.story import choose
 from ganlab.trick import Trick
@@ -34,6 +35,11 @@ def images():
     return fit(learn, 10)
 
 def story(path): return read_page(path.read_text(encoding='utf-8'))
+
+def test_the_newest_flags():
+    changes = [ring().tricks.change('set', 'ttur', dict(lr_d=1e-4)) for _ in range(3)]
+    for i, c in enumerate(changes): c.step = i
+    assert [f[0] for f in flags_of(changes, 2)] == [1, 2] and [f[0] for f in flags_of(changes, 9)] == [0, 1, 2]
 
 # Frames
 

@@ -26,6 +26,13 @@ def test_on_its_own_networks(name, kind):
     go(learn, 2); groups_hold(learn)
     assert learn.history[['d_loss', 'g_loss']].notna().all().all()
 
+def test_what_nobody_sees_stays_on():
+    "An average of G changes no bit of the training, and is no part of a recipe: what is else on goes, before the loss comes"
+    learn = make_learner(tricks=['ema', 'wgan_gp']); go(learn, 1)
+    assert [o[:2] for o in presets['sngan'].plan(learn)][:2] == [('off', 'wgan_gp'), ('loss', 'hinge')]
+    learn.tricks.preset('sngan'); go(learn, 1)
+    assert learn.tricks['ema'].enabled and not learn.tricks['wgan_gp'].enabled and learn.loss_name == 'hinge'
+
 @pytest.mark.parametrize('name', presets)
 @pytest.mark.parametrize('kind', ['dcgan', 'mlp'])
 def test_in_mid_training(kind, name):

@@ -3,7 +3,7 @@ import itertools, math
 import pytest, torch
 from ganlab.engine.recovery import StepError
 from ganlab.engine.change import Refused
-from ganlab.tricks.optimizer import kind, means
+from ganlab.engine.handover import kind, means
 from strangers import copies, go, groups_hold, make_learner, net_state, one_sentence, unequal
 
 some_nets = pytest.mark.parametrize('kind_', ['mlp', 'dcgan'])

@@ -12,7 +12,8 @@ from ganlab.record.run import Run
 from ganlab.engine.change import Refused
 from ganlab.trick import Num, Trick, find_tricks
 import ganlab.travel.fork, ganlab.travel.script
-from strangers import MAKERS, STRANGERS, Z_DIMS, data, go, groups_hold, in_a_child, make_learner, nets, one_sentence
+from apart import in_a_child
+from strangers import MAKERS, OF_IMAGES, STRANGERS, Z_DIMS, data, go, groups_hold, make_learner, nets, one_sentence
 
 TRICKS = [pytest.param(c.name, id=c.name) for c in find_tricks()]
 
@@ -67,14 +68,13 @@ def tells_the_same(name, kind, where):
     assert other.state_hash() == hashes[3]
 
 @pytest.mark.parametrize('name', TRICKS)
-def test_every_trick(name, tmp_path): tells_the_same(name, 'mlp', tmp_path) if name not in IMAGES else tells_the_same(name, 'dcgan', tmp_path)
+def test_every_trick(name, tmp_path): tells_the_same(name, 'mlp', tmp_path) if name not in OF_IMAGES else tells_the_same(name, 'dcgan', tmp_path)
 
-IMAGES = {'progressive_growing', 'style', 'ada', 'diffaugment', 'self_attention', 'virtual_batch_norm', 'leaky_relu', 'reinit', 'dropout', 'residual', 'spectral_norm', 'consistency'}
 
 @pytest.mark.parametrize('name', TRICKS)
 def test_replay(name, tmp_path):
     "The whole story again, from the seed and the changes alone"
-    kind = 'dcgan' if name in IMAGES else 'mlp'
+    kind = 'dcgan' if name in OF_IMAGES else 'mlp'
     learn = able(name, kind, tmp_path)
     end = story(learn, name)[14]
     learn.run.close()
@@ -188,6 +188,15 @@ def test_memory_has_the_same_record():
     with pytest.raises(ValueError, match='no change to undo') as e: learn.undo()
     one_sentence(e.value)
 
+def test_a_fork_knows_nothing_of_what_came_after(tmp_path):
+    "Its record ends where it was forked, for whoever opens its folder, too"
+    learn = make_learner(run=tmp_path/'a'); go(learn, 12); learn.tricks.on('ttur'); go(learn, 3)
+    for step in (7, 12):
+        fork = learn.fork(step)
+        with Run.open(fork.run.folder) as run: assert (run.step, len(run.scalars()), run.changes) == (step, step, [])
+        assert len(fork.history) == fork.step == step
+        fork.run.close()
+
 def test_ghosts_stay(tmp_path):
     "What was rewound can still be read, and is no part of a replay"
     learn = recorded('mlp', tmp_path/'a'); go(learn, 10); learn.tricks.on('ttur'); go(learn, 10); ghost = learn.history.d_loss.tolist()
@@ -253,14 +262,15 @@ def test_a_learner_that_cannot_be_made_leaves_no_folder(tmp_path):
     assert not (tmp_path/'a').exists()
     recorded('mlp', tmp_path/'a')
 
+def write_to(where):
+    try: Store.open(where, write=True)
+    except RuntimeError as e: print(e)
+
 def test_two_writers(tmp_path):
     learn = recorded('mlp', tmp_path/'a'); go(learn, 3)
     with pytest.raises(RunError, match='another learner or process') as e: again('mlp', tmp_path/'a')
     one_sentence(e.value)
-    def other():
-        try: Store.open(tmp_path/'a', write=True)
-        except RuntimeError as e: print(e)
-    status, said = in_a_child(other)
+    status, said = in_a_child(write_to, tmp_path/'a')
     assert status == 0 and 'another learner or process' in said, said
     go(learn, 3); learn.run.close()
     assert again('mlp', tmp_path/'a').step == 6

@@ -7,7 +7,8 @@ from ganlab.engine.recovery import StepError
 from ganlab.lab import Lab
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
-from ganlab.panels.curves import Thinned
+from ganlab.engine.meters import Record
+from ganlab.panels.curves import Thinned, series
 from ganlab.record.store import RunError
 from ganlab.record.run import Run
 from ganlab.engine.change import Refused
@@ -205,6 +206,14 @@ def test_what_is_set_by_hand_again_and_again():
             go(learn, 1)
             with torch.no_grad(): next(learn.D.parameters()).mul_(.999)
     assert len([w for w in said if 'by hand' in str(w.message)]) == 1 and len([s for s in learn.run.snapshots if s['kept'] == 'edited']) == 5
+
+def test_curves_where_as_many_rows_came_again():
+    "Rows that were taken back are not in the curves, also where others stand in their place by the next drawing"
+    rec = Record(['step', *series])
+    def rows(start, v): [rec.append([i + 1, *[v]*len(series)]) for i in range(start, 40)]
+    rows(0, 1.); thin = Thinned(rec).take()
+    rec.truncate(20); rows(20, 9.)
+    assert thin.take().tobytes() == Thinned(rec).take().tobytes()
 
 def test_curves_after_a_rewind():
     learn = new(); go(learn, 400); thin = Thinned(learn.record); thin.take()

@@ -1,5 +1,5 @@
 "What the panel's thread and the training thread may do to each other: nothing."
-import threading
+import threading, torch
 from torch import nn
 from ganlab.all import *
 
@@ -31,6 +31,15 @@ def test_reasons_are_asked_between_steps():
                 assert learn.tricks.why_not('virtual_batch_norm') and learn.tricks.why_not('gradient_penalty') is None
             assert lab.wait(60) and not lab.error
     assert learn.step == 96 and learn.G.crowded == learn.D.crowded == 0
+
+def test_torchs_threads_are_those_of_the_beginning():
+    "Sums of another number of threads have other bits: whatever was set since, a training has what the learner was made with, and gives back what it found"
+    learn, own, seen = alone(), torch.get_num_threads(), []
+    torch.set_num_threads(own + 1)
+    try:
+        learn.fit_steps(2, gate=lambda l: seen.append(torch.get_num_threads()), progress=False)
+        assert seen and set(seen) == {own} and torch.get_num_threads() == own + 1
+    finally: torch.set_num_threads(own)
 
 class Odd(Trick):
     name, title, number = 'odd', 'Odd', 900

@@ -9,6 +9,7 @@ from ganlab.panels.state import make_state, waits, words
 from ganlab.panels.tricks import TrickPanel, tell_controls
 from ganlab.record.store import RunError
 from ganlab.engine.change import Refused
+from apart import in_a_child
 from strangers import Drift, data, go, groups_hold, make_learner, nets, one_sentence
 from test_soak import everything, same
 
@@ -179,21 +180,19 @@ def test_one_that_is_refused_at_its_step(tmp_path):
     assert 'already' in one_sentence(c.error) and learn.run.waiting == [] and not learn.tricks.pending
     learn.run.close()
 
+def killed_right_after(where):
+    learn = recorded(where); learn.run.snap_every = 2
+    learn.tricks.on('ttur', at=5); learn.tricks.on('ema', at=9); learn.tricks.on('dropout', at=9).cancel()
+    def gate(l):
+        if l.step == 7:
+            l.run.sync(); l.set_loss('hinge', at=8)
+            os.kill(os.getpid(), signal.SIGKILL)
+    learn.fit_steps(20, gate=gate, progress=False)
+
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs os.fork')
 def test_kill(tmp_path):
     "kill -9 right after the answer: what was acknowledged as waiting waits, what was cancelled does not, and what is due comes at its step"
-    if (pid := os.fork()) == 0:
-        import torch; torch.set_num_threads(1)
-        try:
-            learn = recorded(tmp_path/'a'); learn.run.snap_every = 2
-            learn.tricks.on('ttur', at=5); learn.tricks.on('ema', at=9); learn.tricks.on('dropout', at=9).cancel()
-            def gate(l):
-                if l.step == 7:
-                    l.run.sync(); l.set_loss('hinge', at=8)
-                    os.kill(os.getpid(), signal.SIGKILL)
-            learn.fit_steps(20, gate=gate, progress=False)
-        finally: os._exit(1)
-    assert os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+    assert in_a_child(killed_right_after, tmp_path/'a') == (-signal.SIGKILL, '')
     learn = again(tmp_path/'a')
     assert [(c.name, c.at) for c in learn.tricks.pending] == [('ema', 9), ('hinge', 8)] and [(c.name, c.step) for c in learn.tricks.log] == [('ttur', 5)]
     go(learn, 12 - learn.step)

@@ -34,4 +34,6 @@ def copies():
 if __name__ == '__main__':
     sys.path.insert(0, str(ROOT))
     for path, text in copies().items():
-        if not path.exists() or path.read_text(encoding='utf-8') != text: path.write_text(text, encoding='utf-8', newline='\n'); print(path.relative_to(ROOT))
+        if not path.exists() or path.read_text(encoding='utf-8') != text:
+            path.write_text(text, encoding='utf-8', newline='\n')
+            print(path.relative_to(ROOT))

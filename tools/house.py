@@ -1,7 +1,7 @@
 """How the code is written, in numbers: `python tools/house.py` prints a table; `python tools/house.py --worst` names what stands out, too.
 
 Counted are lines that are not empty, of the generated modules (the same code as in the notebooks) and of the notebooks' export cells. Strings of several lines, such as a view's
-JavaScript, are not counted as code. `tests/test_house.py` holds the limits."""
+JavaScript, are not counted as code. Scripts (tools, benchmarks, tests) are measured apart, for what is worst to read. `tests/test_house.py` holds the limits."""
 import ast, json, statistics, sys
 from pathlib import Path
 from radon.complexity import cc_visit
@@ -9,6 +9,8 @@ from radon.complexity import cc_visit
 ROOT = Path(__file__).resolve().parent.parent
 
 def modules(root=ROOT/'ganlab'): return sorted(p for p in root.rglob('*.py') if p.name != '_modidx.py' and p.stat().st_size)
+
+def scripts(): return sorted(p for folder in ('tools', 'benchmarks', 'tests') for p in (ROOT/folder).rglob('*.py'))
 
 def in_strings(tree):
     "Numbers of the lines that lie within a string of several lines which is no docstring"
@@ -37,10 +39,12 @@ def joined(tree):
             if isinstance(stmts, list): n += sum(a.end_lineno == b.lineno for a, b in zip(stmts, stmts[1:]))
     return n
 
+DOCUMENTED = {'_exit', '_getframe'}      # of Python, and public for all that
+
 def foreign(tree):
     "Private names that are reached for in another object"
     for n in ast.walk(tree):
-        if isinstance(n, ast.Attribute) and n.attr.startswith('_') and not n.attr.startswith('__'):
+        if isinstance(n, ast.Attribute) and n.attr.startswith('_') and not n.attr.startswith('__') and n.attr not in DOCUMENTED:
             own = isinstance(n.value, ast.Name) and n.value.id in ('self', 'cls')
             if not own and not (isinstance(n.value, ast.Call) and getattr(n.value.func, 'id', '') == 'super'): yield n.attr, n.lineno
 
@@ -77,6 +81,8 @@ def table():
     books = {}
     for nb, k in cells: books[nb] = books.get(nb, 0) + k
     count = lambda key: sum(len(m[key]) for m in ms)
+    beside = [measure(p) for p in scripts()]
+    there = sum(m['lines'] for m in beside)
     return {
         'lines of code': n,
         'lines over 120 characters, %': 100*count('over120')/n,
@@ -93,6 +99,8 @@ def table():
         'notebooks over 200 exported lines': sum(k > 200 for k in books.values()),
         'foreign private names, per 1,000 lines': 1000*count('foreign')/n,
         'foreign private names in tricks/': sum(len(m['foreign']) for m in ms if '/tricks/' in m['path']),
+        'scripts: lines over 160 characters, %': 100*sum(len(m['over160']) for m in beside)/there,
+        'scripts: statements joined, per 1,000 lines': 1000*sum(m['joined'] for m in beside)/there,
     }
 
 def worst():

@@ -95,7 +95,9 @@ def show(cell, module):
     "Fills the cell `show_doc(name)` with the documentation of the name, or empties it if there is none"
     name = re.search(r'^show_doc\((.*)\)', cell.source, re.M)[1]
     sym = lookup(module, name)
-    if not documented(sym): cell.source = None; return
+    if not documented(sym):
+        cell.source = None
+        return
     text = f'### {name} {{#{module.__name__}.{name}}}\n\n{signature(sym)}'
     cell.outputs = [dict(output_type='display_data', metadata={}, data={'text/markdown': text.splitlines(keepends=True)})]
 
@@ -150,7 +152,9 @@ def in_order(cells):
     "Documentation before the source that it documents, in its order; nbdev puts it after, the last name first"
     source, docs = None, []
     for c in [*cells, None]:
-        if c is not None and getattr(c, 'has_sd', False): docs.insert(0, c); continue
+        if c is not None and getattr(c, 'has_sd', False):
+            docs.insert(0, c)
+            continue
         yield from docs
         if source: yield source
         source, docs = (c, []) if c is not None and getattr(c, 'is_source', False) else (None, [])

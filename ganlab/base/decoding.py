@@ -23,7 +23,11 @@ def span_of(
     if not (math.isfinite(lo) and math.isfinite(hi)): raise ValueError("it holds values that are not finite")
     if lo < 0: return lo, max(hi, lo + 1)
     if floats and hi <= 1: return 0., 1.
-    return 0., next((2.**b - 1 for b in (8, 10, 12, 14, 16) if hi < 2**b), hi)
+    return 0., _white(hi)
+
+# %% ../../nbs/base/decoding.ipynb #8678ea5f
+def _white(hi:float)->float: # the greatest value of the camera that could have made an image with values up to `hi`
+    return next((2.**bits - 1 for bits in (8, 10, 12, 14, 16) if hi < 2**bits), hi)
 
 # %% ../../nbs/base/decoding.ipynb #53152263
 def _is_deep(im)->bool: return im.mode[0] in 'IF' # 16 or 32 bits per pixel, grey
@@ -50,7 +54,8 @@ def _deep_values(files, some)->list: # of what `_values` gives
     "Of all deep images whose values are finite; of none, where none of the first `some` is deep."
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         if not any(pool.map(_values, files[::max(1, len(files)//some)])): return []
-        return [v for v in pool.map(_values, files) if v and all(map(math.isfinite, v))]
+        found = filter(None, pool.map(_values, files))
+        return [v for v in found if all(map(math.isfinite, v))]
 
 # %% ../../nbs/base/decoding.ipynb #6893cf7d
 def deep_span(
@@ -88,14 +93,18 @@ _other_order = {'B': 'L', 'L': 'B', 'N': 'B' if sys.byteorder == 'little' else '
 def _with_args(tile, args): return type(tile)(*tile[:-1], args) # a part of a file, whose bytes are read in another way
 
 # %% ../../nbs/base/decoding.ipynb #216d8cb8
+def _halves_of_grey(im)->tuple: # an image of grey and alpha
+    "Pillow reads it as colour, and its four bytes are what is wanted."
+    im.tile = [_with_args(t, 'RGBA') for t in im.tile]
+    both = np.asarray(ImageOps.exif_transpose(im))
+    return both[..., [0, 0, 0, 2]], both[..., [1, 1, 1, 3]]
+
+# %% ../../nbs/base/decoding.ipynb #5df145af
 def _halves(path)->tuple: # (high, low), each uint8, (height, width, bands)
     "The upper and the lower bytes of a file with 16 bits per channel."
     with Image.open(path) as im, Image.open(path) as other:
         order = _order(im)
-        if order == 'LA;16B':      # Pillow reads it as colour, and its four bytes are what is wanted
-            other.tile = [_with_args(t, 'RGBA') for t in other.tile]
-            both = np.asarray(ImageOps.exif_transpose(other))
-            return both[..., [0, 0, 0, 2]], both[..., [1, 1, 1, 3]]
+        if order == 'LA;16B': return _halves_of_grey(other)
         low = order[:-1] + _other_order[order[-1]]
         other.tile = [_with_args(t, (low, *t.args[1:]) if isinstance(t.args, tuple) else low) for t in other.tile]
         return tuple(np.asarray(ImageOps.exif_transpose(o)) for o in (im, other))
@@ -130,14 +139,19 @@ def sides(
     raise ValueError(f"size={size!r}; need a whole number from 4 to 2048, or a pair (height, width) of such")
 
 # %% ../../nbs/base/decoding.ipynb #5a6fa063
+_modes = {1: 'L', 2: 'LA', 3: 'RGB', 4: 'RGBA'}      # of Pillow, by channels
+
+def _on_white(im):
+    im = im.convert('RGBA')
+    return Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
+
+# %% ../../nbs/base/decoding.ipynb #6f779201
 def _colours(im, channels, span):
     "`im` in mode L, LA, RGB or RGBA, whatever mode it came in."
     if _is_deep(im): im = Image.fromarray(_bytes_of(np.asarray(im), span, im.mode == 'F'))
-    if channels in (2, 4): return im.convert('RGBA').convert('LA' if channels == 2 else 'RGBA')
-    if im.has_transparency_data:
-        im = im.convert('RGBA')
-        im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
-    return im.convert('L' if channels == 1 else 'RGB')
+    if channels in (2, 4): return im.convert('RGBA').convert(_modes[channels])
+    if im.has_transparency_data: im = _on_white(im)
+    return im.convert(_modes[channels])
 
 # %% ../../nbs/base/decoding.ipynb #6cbb1276
 def load_image(

@@ -42,6 +42,14 @@ def _check_replaceable(path:Path):
         raise FileExistsError(f"{path} is a database, and is not replaced; give another name")
 
 # %% ../../nbs/base/files.ipynb #8a06e6e1
+def _check_folders(folders):
+    "Refuse a run's folder."
+    for folder in folders:
+        run = run_around(folder/'file')
+        if run: raise FileExistsError(f"{folder} belongs to {run}, a run's folder, in which nothing else is written; "
+                                      "give a path outside it")
+
+# %% ../../nbs/base/files.ipynb #263fd42d
 def may_write(
     *paths, # of files that are about to be written
     force:bool=False, # may files be replaced that are there?
@@ -49,10 +57,7 @@ def may_write(
 ):
     "Raise where a file would be lost, or a run's folder written to."
     paths = [Path(p) for p in paths]
-    for folder in {p.parent for p in (*paths, *map(_target, paths))}:
-        run = run_around(folder/'file')
-        if run: raise FileExistsError(f"{folder} belongs to {run}, a run's folder, in which nothing else is written; "
-                                      "give a path outside it")
+    _check_folders({p.parent for p in (*paths, *map(_target, paths))})
     for path in filter(os.path.lexists, paths):
         _check_replaceable(path)
         if force: continue
@@ -76,11 +81,13 @@ def placed(
     try:
         modes = [_mode(*pair) for pair in zip(parts, paths)]
         yield parts
-        for part, path, mode in zip(parts, paths, modes):
-            part.chmod(mode)
-            os.replace(part, path)
+        for part, path, mode in zip(parts, paths, modes): _put(part, path, mode)
     finally:
         for part in parts: part.unlink(missing_ok=True)
+
+def _put(part:Path, path:Path, mode:int): # a file; where it goes; its rights
+    part.chmod(mode)
+    os.replace(part, path)
 
 # %% ../../nbs/base/files.ipynb #5d20be94
 def room_left()->float: # bytes; infinite where the system does not tell

@@ -81,9 +81,10 @@ def _picture_last(run, o):
     if not frames or frames[-1]['kind'] not in ('images', 'points') or o.png == '': return
     step = frames[-1]['step']
     path = Path(o.png or f'{run.folder.name}-step-{step}.png')
-    if not o.png and not o.force and path.exists():
-        print(f"samples of step {step:,}: {path} is there already, and stays as it is; --png names another file")
-    else: print(f"samples of step {step:,}: {picture(frames[-1], path, o.force)}")
+    stays = not o.png and not o.force and path.exists()
+    said = f'{path} is there already, and stays as it is; --png names another file'
+    if not stays: said = picture(frames[-1], path, o.force)
+    print(f'samples of step {step:,}: {said}')
 
 # %% ../../nbs/commands/look.ipynb #36064de1
 def show(o):

@@ -47,9 +47,10 @@ def turn_on(
 ):
     "Turn tricks on that are not on yet with these values."
     for name, values in wanted:
-        t = learn.tricks[name]
-        stays = t.enabled and not t.leaving and all(t.params[k] == v for k, v in values.items())
-        if not stays: print(learn.tricks.on(name, **values).sentence)
+        if not _is_on(learn.tricks[name], values): print(learn.tricks.on(name, **values).sentence)
+
+def _is_on(t, values:dict)->bool: # a trick, with these values?
+    return t.enabled and not t.leaving and all(t.params[k] == v for k, v in values.items())
 
 # %% ../../nbs/commands/train.ipynb #160b8272
 usual = dict(data='digits', bs=64, size=32, seed=0, loss='non_saturating', lr_g=2e-4, lr_d=2e-4)
@@ -82,10 +83,14 @@ def _usual_nets(dls, seed, sizes)->tuple: # (G, D)
     if len(shape) == 1: return mlp(dim=shape[0], seed=seed, **sizes)
     return dcgan(size=shape[-1], channels=shape[0], seed=seed, **dict(width=32) | sizes)
 
+# %% ../../nbs/commands/train.ipynb #917b5bcb
+def _with_usual(o)->dict: # the options of which something is usual, by name
+    return {k: u if getattr(o, k) is None else getattr(o, k) for k, u in usual.items()}
+
 # %% ../../nbs/commands/train.ipynb #a06d425b
 def _new(o)->GANLearner:
     "A learner as the command line says, and as usual where it says nothing."
-    v = {k: u if getattr(o, k) is None else getattr(o, k) for k, u in usual.items()}
+    v = _with_usual(o)
     _agrees(o, v['data'])
     dls, seed = make_data(v['data'], v['bs'], v['size'], v['seed']), v['seed']
     sizes = {} if o.width is None else dict(width=o.width)

@@ -92,8 +92,8 @@ def averaged_down(self:Meeting)->str:
     (h, w), full = self.source.shape[1:], self.source.source.shape
     growers = [(t.name, t.stays_small(self)) for t in self.tricks.values() if hasattr(t, 'stays_small')]
     able = next((name for name, why in growers if why is None), None)
-    then = f"they stay so. {' '.join(why for _, why in growers)}".strip()
     if able: then = f"{able} takes the networks up to the data's size"
+    else: then = f"they stay so. {' '.join(why for _, why in growers)}".strip()
     return f"the data is {full[1]}x{full[2]}, the networks are for {h}x{w}: reals are averaged down to {h}x{w}; {then}"
 
 # %% ../../nbs/engine/meeting.ipynb #56d69e14

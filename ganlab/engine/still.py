@@ -9,7 +9,7 @@ from torch import nn
 from .inside import own_buffers, own_parameters
 
 # %% auto #0
-__all__ = ['eval_mode', 'held', 'swapped']
+__all__ = ['eval_mode', 'held', 'left_alone', 'swapped']
 
 # %% ../../nbs/engine/still.ipynb #306d1c0b
 @contextmanager
@@ -46,6 +46,19 @@ def held(*nets):
     finally:
         for m, name, b in buffers: own_buffers(m)[name] = b
         for p, data in frozen: p.data = data
+
+# %% ../../nbs/engine/still.ipynb #dc75b7a0
+@contextmanager
+def left_alone(*nets):
+    "Within the block the networks may be asked anything; after it, modes, buffers and gradients are as they were."
+    modes = [(m, m.training) for net in nets for m in net.modules()]
+    grads = [(p, p.grad) for net in nets for p in net.parameters()]
+    try:
+        for p, _ in grads: p.grad = None
+        with held(*nets): yield
+    finally:
+        for m, training in modes: m.training = training
+        for p, grad in grads: p.grad = grad
 
 # %% ../../nbs/engine/still.ipynb #f451c1d7
 @contextmanager

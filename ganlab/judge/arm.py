@@ -4,13 +4,14 @@
 
 # %% ../../nbs/judge/arm.ipynb #0bf21918
 from __future__ import annotations
-import math
+import math, warnings
 from dataclasses import dataclass
 from typing import NamedTuple
+from fastcore.basics import patch
 import numpy as np, torch
 from ..base.interrupt import breakable
+from ..engine.measuring import measured
 from ..engine.recovery import StepError
-from ..engine.rng import borrowed_rng
 from ..metrics import measures, quality
 
 # %% auto #0
@@ -32,9 +33,10 @@ compared = {k: Measure(*m) for k, m in measures.items()} | {
 def measures_for(
     learn, # a `GANLearner`
 )->dict: # name -> `Measure`
-    "What can be measured on its data: modes can be counted only where it is known where they are."
+    "What can be measured on its data, and the user's own; modes can be counted only where it is known where they are."
     has_modes = learn.source.centers is not None
-    return {k: m for k, m in compared.items() if has_modes or k not in ('modes', 'hq')}
+    usual = {k: m for k, m in compared.items() if has_modes or k not in ('modes', 'hq')}
+    return usual | {m.name: Measure(m.heading, m.better, m.log) for m in learn.measures.values()}
 
 # %% ../../nbs/judge/arm.ipynb #0e601fbe
 def _is_side(better):
@@ -48,47 +50,61 @@ def decided_by_own(
     "The measures of a comparison that a function of the user's own decides."
     _is_side(better)
     title = getattr(metric, '__name__', 'metric').replace('<lambda>', 'metric')
-    return {**names, 'metric': Measure(title, better or 'less', False)}
+    usual = getattr(metric, 'better', '') or 'less'
+    return {**names, 'metric': Measure(getattr(metric, 'heading', title), better or usual, False)}
 
 # %% ../../nbs/judge/arm.ipynb #71cf4c4c
+def _must_agree(metric, usual, better): # which side is better: usually, and as it was given
+    if not better or usual in ('', better): return
+    raise ValueError(f"better={better!r}: of metric={metric!r}, {usual} is better, and nothing else; "
+                     f"leave better= out, or give a metric of your own")
+
+def _no_metric(names, metric)->str: # one sentence
+    have = ', '.join(repr(k) for k in names if k not in ('metric', 'ms'))
+    return f"metric={metric!r}; need one of {have}, or a function of a learner that gives a number"
+
+# %% ../../nbs/judge/arm.ipynb #e6cb87ac
 def decided_by_name(
     names:dict, # name -> `Measure`
     metric:str, # one of them, but not 'metric'
     better:str=None, # 'less' or 'more'; None: what the measure says
 )->dict: # name -> `Measure`
     "The measures of a comparison that one of the usual decides, or a `ValueError`."
-    if metric not in names or metric == 'metric':
-        have = ', '.join(repr(k) for k in names if k not in ('metric', 'ms'))
-        raise ValueError(f"metric={metric!r}; need one of {have}, or a function of a learner that gives a number")
+    if metric not in names or metric == 'metric': raise ValueError(_no_metric(names, metric))
     _is_side(better)
     title, usual, log = names[metric]
-    if better and usual not in ('', better):
-        raise ValueError(f"better={better!r}: of metric={metric!r}, {usual} is better, and nothing else; "
-                         f"leave better= out, or give a metric of your own")
+    _must_agree(metric, usual, better)
     return {k: m for k, m in names.items() if k != 'metric'} | {metric: Measure(title, better or usual, log)}
 
 # %% ../../nbs/judge/arm.ipynb #da617dfd
 class Reader:
-    "Reads an arm: the usual measures, and one of the user's."
+    "Reads an arm: the usual measures, and those of the user's own."
     def __init__(self,
         learn, # a `GANLearner`
         own=None, # a function of a learner that gives a number
     ):
         self.own, self.points = own, len(learn.source.shape) == 1
+        self.metrics, self.failed = tuple(learn.measures.values()), set()      # and the names of those that failed
+        self.logs = {k for k, m in measures_for(learn).items() if m.log}       # what is compared by its logarithm
         self.z = learn.fixed_z(256 if self.points else 64)
 
-    def own_number(self, fork)->float:
-        "What the user's function says."
-        with borrowed_rng(fork.streams, 'metric', fork.step, device=fork.device): v = self.own(fork)
-        try:
-            if not isinstance(v, str): return float(v)
-        except (TypeError, ValueError, RuntimeError): pass
-        name = getattr(self.own, '__name__', 'given')
-        raise TypeError(f"the metric {name} gives {v!r:.100}; need a number, such as float(...)")
+    def own_number(self, fork)->float: return measured(self.own, fork) # what the user's function says
 
     def __call__(self, fork)->dict: # name -> number
         own = {} if self.own is None else dict(metric=self.own_number(fork))
+        own |= {m.name: self.number(m, fork) for m in self.metrics}
         return own | quality(fork, 1024 if self.points else 512)
+
+# %% ../../nbs/judge/arm.ipynb #3a6699fb
+@patch
+def number(self:Reader, m, fork)->float: # nan where it fails
+    "What a metric says that the learner has; one that fails is left out, and that is said once."
+    if m.name in self.failed: return math.nan
+    try: return measured(m, fork)
+    except Exception as e:
+        self.failed.add(m.name)
+        warnings.warn(f"the metric {m.name} failed, and is left out of the comparison: {type(e).__name__}: {e}")
+        return math.nan
 
 # %% ../../nbs/judge/arm.ipynb #90d5ce06
 @dataclass(frozen=True)
@@ -128,10 +144,10 @@ def _number(v, log)->float:
     "One for the window, of values of its second half."
     with np.errstate(all='ignore'): return float(np.mean(np.log(v) if log else v))
 
-def _of_curve(name, curve, steps)->float:
+def _of_curve(curve, steps, log)->float:
     "The number of a measure that was read at the checks; nan where the arm did not see all of them."
     at = np.array(checks(steps))
-    return _number(curve[at > steps/2], compared[name].log) if len(curve) == len(at) else math.nan
+    return _number(curve[at > steps/2], log) if len(curve) == len(at) else math.nan
 
 # %% ../../nbs/judge/arm.ipynb #066d7826
 def _of_record(fork, name, start)->float:
@@ -150,6 +166,6 @@ def train_arm(
     start = fork.record.n + steps//2
     seen, failed = _watch(fork, steps, reader, tick)
     curves = {k: np.array([s[k] for s in seen], float) for k in (seen[0] if seen else ())}
-    values = {k: _of_curve(k, v, steps) for k, v in curves.items()}
+    values = {k: _of_curve(v, steps, k in reader.logs) for k, v in curves.items()}
     values |= {k: _of_record(fork, k, start) for k in ('g_grad_norm', 'ms')}
     return Arm(curves, values, fork.sample(z=reader.z), fork.state_hash(), failed)

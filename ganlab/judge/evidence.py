@@ -90,7 +90,8 @@ def outcome(self:Evidence)->str:
     if self.identical: return 'same'
     if n and a == b == n: return 'both fail'
     if self._fails_more(a, b): return 'fails' if b > a else 'holds'
-    return 'too few' if n < 3 else self.finding.outcome
+    if n < 3: return 'too few'
+    return self.finding.outcome
 
 # %% ../../nbs/judge/evidence.ipynb #9f174ea3
 def _direction(name, less, better)->str: # how B is, where its number is less, or more
@@ -107,10 +108,15 @@ def _row_in_words(d, l, name, better)->str:
 
 # %% ../../nbs/judge/evidence.ipynb #9ad87598
 @patch
+def _finite(self:Evidence, name)->list: # (of A, of B) for each seed in which both have a number
+    pairs = [(a.values[name], b.values[name]) for a, b in self.whole_pairs]
+    return [p for p in pairs if np.isfinite(p).all()]
+
+# %% ../../nbs/judge/evidence.ipynb #15b3db31
+@patch
 def _row(self:Evidence, name)->dict|None: # None: it was measured in no pair
     "One measure over the seeds in which neither arm failed."
-    pairs = [(a.values[name], b.values[name]) for a, b in self.whole_pairs]
-    pairs = [p for p in pairs if np.isfinite(p).all()]
+    pairs = self._finite(name)
     if not pairs: return None
     a, b = np.array(pairs).T
     title, better, log = self.names[name]
@@ -127,8 +133,8 @@ def rows(self:Evidence)->list: # of dicts
     """One row a measure, of the seeds in which neither arm failed, as plain data: name, title, better, log, a and b
     (means over the seeds), diffs (b - a of each seed; of logarithms where `log`), mean, low, high (95 %; nan where
     the permutation test decides), decides, words."""
-    rows = [self._row(name) for name in (self.by, *(n for n in self.names if n != self.by))]
-    return [r for r in rows if r is not None]
+    first = dict.fromkeys([self.by, *self.names])      # what decides stands above the others
+    return [row for name in first if (row := self._row(name)) is not None]
 
 # %% ../../nbs/judge/evidence.ipynb #4330fb86
 @patch(as_prop=True)

@@ -95,7 +95,7 @@ class Reals:
         if isinstance(train, TensorDL) and torch.is_tensor(train.x): return train.x, 'training', view
         if self._held is None: self._held = base.valid(self.held_out)
         if self._held is not None: return self._held, 'held', view
-        return (torch.cat(list(self._recent)), 'last', small) if self._recent else None
+        if self._recent: return torch.cat(list(self._recent)), 'last', small
 
     def _view(self, src, floats): # how reals are compared: (n, ...) -> (n, d)
         if not isinstance(src, Halved): return partial(small, floats=floats)
@@ -115,4 +115,11 @@ def note(self:Reals):
     if x is None or kept and kept[-1] is x: return
     if kept and kept[-1].shape[1:] != x.shape[1:]: kept.clear()      # the networks have grown
     kept.append(x)
+    self._drop_old()
+
+# %% ../../nbs/judge/nearest.ipynb #d2eef175
+@patch
+def _drop_old(self:Reals):
+    "Keep no more of the last batches than there is need of."
+    kept = self._recent
     while len(kept) > 1 and sum(map(len, kept)) > self.last: kept.popleft()

@@ -89,6 +89,10 @@ def _note(z, as_recorded, past)->str: # what there is to say of its past
     return '' if as_recorded else 'Recorded of the averaged G.'
 
 # %% ../../nbs/judge/one_sample.ipynb #23d1d27d
+def _without_picture(found:dict)->dict: # what `nearest` gives
+    return {k: v for k, v in found.items() if k != 'real'}
+
+# %% ../../nbs/judge/one_sample.ipynb #1db9c41c
 @patch
 def _one(self:Closeup, pick, z, as_recorded, hurry)->dict:
     "What is shown of one sample."
@@ -97,8 +101,7 @@ def _one(self:Closeup, pick, z, as_recorded, hurry)->dict:
     found = self.nearest(self.x[pick:pick + 1], asked, hurry)
     past = self.past(pick, asked or not hurry) if z == 'fixed' else {}
     card = dict(index=pick, count=len(self.x), step=self.learn.step, score=_num(scores[pick]), steps=list(past),
-                found=found and {k: v for k, v in found.items() if k != 'real'}, searched=self._searched(),
-                note=_note(z, as_recorded, past))
+                found=found and _without_picture(found), searched=self._searched(), note=_note(z, as_recorded, past))
     if self.kind == 'points':
         way = [[*map(_num, p)] for p in past.values()]
         return dict(card=dict(card, xy=[*map(_num, self.x[pick])], path=way), near=b'', strip=b'')
@@ -124,9 +127,13 @@ def _read_frames(self:Closeup, pick):
     steps = run.frame_steps() if run.store.is_open else []
     for step in (steps[i] for i in spread(steps)):
         key = pick, run.line, step
-        if key in self.crops: crops[key] = self.crops[key]
-        elif (frame := run.frame_at(step)) and frame['step'] == step: crops[key] = crop(frame, pick)
+        found = self.crops[key] if key in self.crops else _cut_out(run, step, pick)
+        if found is not None: crops[key] = found
     self.crops = crops
+
+def _cut_out(run, step:int, pick:int): # None: there is no frame of that step any more
+    frame = run.frame_at(step)
+    if frame and frame['step'] == step: return crop(frame, pick)
 
 # %% ../../nbs/judge/one_sample.ipynb #a5b6e54a
 @patch
@@ -166,9 +173,15 @@ def nearest(self:Closeup, x, asked, hurry)->dict|None: # None: not known yet
     if asked: self.search = self.found = None
     if self._search_due(x, hurry): self._begin(x)
     if self.search is None: return None
+    self._search_on(asked, hurry)
+    return self.found
+
+# %% ../../nbs/judge/one_sample.ipynb #527d976d
+@patch
+def _search_on(self:Closeup, asked, hurry):
+    "Search for a while, and note what was found."
     if not self.search.done: self.search.go(self._patience(asked, hurry))
     if self.search.done and not self._told: self._tell()
-    return self.found
 
 # %% ../../nbs/judge/one_sample.ipynb #0f10603b
 @patch

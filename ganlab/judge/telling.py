@@ -49,11 +49,16 @@ def _chance_in_words(p)->str: # p of a hundred
     share = f'{p:.0f}' if p > 10 else f'{p:.1f}'
     return f"Runs that fail equally often would lie as far apart in {share} % of comparisons."
 
+# %% ../../nbs/judge/telling.ipynb #7bee4fd3
+def _failures(e): # -> one sentence for each arm that fails
+    for i, (name, k) in enumerate(zip('AB', e.failures)):
+        if k: yield f'{name} fails in {k} of {len(e.pairs)} seeds: {_why(e, i)}.'
+
 # %% ../../nbs/judge/telling.ipynb #f9fa0f7b
 def _lead(e)->str:
     "Who fails, how often, why, and whether that is by chance."
     n, (a, b) = len(e.pairs), e.failures
-    said = [f'{name} fails in {k} of {n} seeds: {_why(e, i)}.' for i, (name, k) in enumerate((('A', a), ('B', b))) if k]
+    said = list(_failures(e))
     if len(said) == 1: said.append(f"{'A' if b else 'B'} does not.")
     if a != b and max(a, b) < n: said.append(_chance_in_words(100*by_chance(a, b, n)))
     return ' '.join(said)
@@ -130,16 +135,16 @@ def _without_failures(e)->str:
     return f"B is {l.outcome}: its {subject} is {size}, over {seeds} of {e.steps} steps each."
 
 # %% ../../nbs/judge/telling.ipynb #b55a4ad3
+def _too_few(e)->str:
+    few = f"Too few to say: {seeds_in_words(len(e.pairs))}, and a verdict needs three. comparison.more() adds some."
+    return f"{_lead(e)} {few}".lstrip()
+
+# %% ../../nbs/judge/telling.ipynb #fc08c27a
 def tell(
     e:Evidence,
 )->str:
     "What may be said, in a few sentences; first, what failed."
-    n, out = len(e.pairs), e.outcome
-    if not n: return 'Nothing was compared: it was cancelled before the first pair of runs was finished.'
-    if out == 'same': return _same(e)
-    if out == 'both fail': return _both_fail(e)
-    if out in ('fails', 'holds'): return _lead(e)
-    if out == 'too few':
-        few = f"Too few to say: {seeds_in_words(n)}, and a verdict needs three. comparison.more() adds some."
-        return f"{_lead(e)} {few}".lstrip()
+    if not e.pairs: return 'Nothing was compared: it was cancelled before the first pair of runs was finished.'
+    by_outcome = {'same': _same, 'both fail': _both_fail, 'fails': _lead, 'holds': _lead, 'too few': _too_few}
+    if e.outcome in by_outcome: return by_outcome[e.outcome](e)
     return _with_failures(e) if e.finding.ranked else _without_failures(e)

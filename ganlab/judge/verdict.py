@@ -141,10 +141,14 @@ def look(
     if ranked: a, b = _ranks(a, b, better)
     t = _Test(a, b, level, ranked, exact)
     p, uneven = t.p(), lost[0].sum() != lost[1].sum()
-    if p < level: outcome = _side(t.shift, better)
-    else: outcome = 'undecided' if t.ask_on(p, uneven or abs(mean) > matters) else 'within noise'
+    outcome = _outcome(t, p, better, uneven or abs(mean) > matters)
     reach = math.nan if t.exact or ranked else t.reach()
     return Look(n, outcome, mean, mean - reach, mean + reach, p, level, t.smallest(), t.exact, ranked)
+
+# %% ../../nbs/judge/verdict.ipynb #7cfcf82a
+def _outcome(t, p:float, better:str, matters:bool)->str: # a test and its p; would the difference be worth more seeds?
+    if p < t.level: return _side(t.shift, better)
+    return 'undecided' if t.ask_on(p, matters) else 'within noise'
 
 # %% ../../nbs/judge/verdict.ipynb #be622a02
 def error_rate(
@@ -158,11 +162,13 @@ def error_rate(
     "How often a difference is found, where runs end as `draw` says."
     g, out = np.random.default_rng(seed), np.zeros(len(looks))
     for _ in range(trials):
-        n = max(looks)
-        common, a, b = (draw(g, n) for _ in range(3))
+        common, a, b = (draw(g, max(looks)) for _ in range(3))
         if shared: a, b = (math.sqrt(shared)*common + math.sqrt(1 - shared)*x for x in (a, b))
-        for i, (n, before) in enumerate(zip(looks, (0, *looks))):
-            if look(a[:n], b[:n] + shift, before).outcome not in ('better', 'worse'): continue
-            out[i:] += 1
-            break
+        out[_found_at(a, b + shift, looks):] += 1
     return list(out/trials)
+
+# %% ../../nbs/judge/verdict.ipynb #4ad058e0
+def _found_at(a, b, looks)->int: # which of the looks is the first to find a difference; len(looks): none
+    for i, (n, before) in enumerate(zip(looks, (0, *looks))):
+        if look(a[:n], b[:n], before).outcome in ('better', 'worse'): return i
+    return len(looks)

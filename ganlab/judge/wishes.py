@@ -61,11 +61,13 @@ def _switch_does_something(trick, kind, change, others):
     if kind != 'off' and not others: _values_differ(trick, change, wish)
 
 # %% ../../nbs/judge/wishes.ipynb #45e43b71
+def _others(changes, kind:str, name:str)->set: # what else is wished of the trick
+    return {k for k, c in changes if c.name == name and k != kind}
+
+# %% ../../nbs/judge/wishes.ipynb #11f2cca8
 def _does_something(learn, changes, loss, given):
     "Raise for what would leave B as A is; at a boundary."
-    for kind, c in changes:
-        others = {k for k, d in changes if d.name == c.name and k != kind}     # what else is wished of this trick
-        _switch_does_something(learn.tricks[c.name], kind, c, others)
+    for kind, c in changes: _switch_does_something(learn.tricks[c.name], kind, c, _others(changes, kind, c.name))
     if loss is not None and loss is learn.base_loss:
         raise ValueError(f"loss={given!r}: that is the loss already, so B would be A")
 
@@ -96,6 +98,14 @@ def _wished(on, off, set)->list: # of (kind, name, params)
     return [(kind, name, params) for kind, wish in wishes.items() for name, params in _named(kind, wish).items()]
 
 # %% ../../nbs/judge/wishes.ipynb #a080f54d
+def _must_change(switches, loss, change): # as `as_change` is given them
+    if not switches and loss is None and change is None:
+        raise ValueError("there is nothing to compare; give on=, off=, set=, loss= or change=, "
+                         "such as on='gradient_penalty'")
+    if change is not None and not callable(change):
+        raise TypeError(f"change={change!r}; need a function of the learner, such as one that sets its rates")
+
+# %% ../../nbs/judge/wishes.ipynb #88ecc4a0
 def as_change(
     learn,       # a `GANLearner`
     on=(),       # tricks to turn on: a name, names, or {name: values}
@@ -106,11 +116,7 @@ def as_change(
 )->tuple: # in words; a function of the learner that is changed
     "One change out of several wishes, names and values checked."
     switches = _wished(on, off, set)
-    if not switches and loss is None and change is None:
-        raise ValueError("there is nothing to compare; give on=, off=, set=, loss= or change=, "
-                         "such as on='gradient_penalty'")
-    if change is not None and not callable(change):
-        raise TypeError(f"change={change!r}; need a function of the learner, such as one that sets its rates")
+    _must_change(switches, loss, change)
     changes = [(kind, learn.tricks.change(kind, name, params)) for kind, name, params in switches]
     its = None if loss is None else get_loss(loss, learn.known_losses.values())
     learn.between_steps(_does_something, learn, changes, its, loss)

@@ -52,7 +52,8 @@ def _on_after(on, c, tricks)->dict: # name -> parameters of the tricks that are 
     if c.kind not in ('on', 'set', 'off') or c.name not in tricks: return on
     params = tricks[c.name](**{**on.get(c.name, {}), **c.params}).params
     if c.kind == 'off': return {n: p for n, p in on.items() if n != c.name}
-    return on | {c.name: params} if c.kind == 'on' or c.name in on else on
+    if c.kind == 'on' or c.name in on: return on | {c.name: params}
+    return on
 
 # %% ../../nbs/page/changes.ipynb #3c2cf1d2
 def raw_from(
@@ -67,8 +68,13 @@ def raw_from(
         if c.kind == 'loss': raw = _raw_after(c)
         try: on = _on_after(on, c, tricks)
         except ValueError: continue
-        out.append((c.step, raw or any('loss' in tricks[n](**p).owns for n, p in on.items())))
+        out.append((c.step, raw or _own_loss(on, tricks)))
     return out
+
+# %% ../../nbs/page/changes.ipynb #44ff011c
+def _own_loss(on:dict, tricks:dict)->bool: # on: name -> parameters
+    "Has one of the tricks that are on a loss of its own?"
+    return any('loss' in tricks[n](**p).owns for n, p in on.items())
 
 # %% ../../nbs/page/changes.ipynb #ce573350
 def raw_at(known): # what `raw_from` gave, as a function of a step

@@ -66,11 +66,15 @@ def _reals(run, learn, dls):
     if learn: return reals_of(learn.source, learn.range)
     if dls is None: return None
     source = as_source(dls, Streams(0), x=run.facts['made'].get('x') or 0)
-    shape = tuple(run.facts['data']['shape'])
-    if source and tuple(source.shape) != shape:
-        raise ValueError(f"dls gives samples of shape {tuple(source.shape)}, and the run was trained on {shape}; "
-                         "give the data of this run, or none")
+    _must_fit(source, tuple(run.facts['data']['shape']))
     return reals_of(source, run.facts['data'].get('range', (-1., 1.)))
+
+# %% ../../nbs/page/scene.ipynb #b12a9a79
+def _must_fit(source, shape:tuple): # of a sample
+    "Refuse data of another shape."
+    if source is None or tuple(source.shape) == shape: return
+    raise ValueError(f"dls gives samples of shape {tuple(source.shape)}, and the run was trained on {shape}; "
+                     "give the data of this run, or none")
 
 # %% ../../nbs/page/scene.ipynb #53ceb870
 def scene_of(

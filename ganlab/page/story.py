@@ -172,17 +172,30 @@ def branch(self:Pack, b:Strand)->dict:
 
 # %% ../../nbs/page/story.ipynb #0a31399f
 @patch
+def check_grid(self:Pack):
+    "Refuse a record of images that lie in no grid."
+    if self.kind != 'images': return
+    if min(int(self.last['cols']), int(self.last['count'])) < 1: raise ValueError('no images in a row')
+
+# %% ../../nbs/page/story.ipynb #411af2a3
+@patch
 def story(self:Pack)->dict:
     "What the page shows, as plain values."
-    s, last = self.scene, self.last
-    if self.kind == 'images' and min(int(last['cols']), int(last['count'])) < 1: raise ValueError('no images in a row')
+    s = self.scene
+    self.check_grid()
     out = dict(title=s.title, about=s.about, kind=self.kind, switches=s.switches, start=s.start, log=s.log)
     out |= dict(left_out=s.left_out, ghosts=s.ghosts, snapshots=s.snapshots, prob=s.prob)
     out['past'] = [self.frame(f, s.branches[0].raw) for f in self.some(s.past, self.most//3)]
     out['branches'] = [self.branch(b) for b in s.branches]
-    if self.kind == 'images': return out | self.images()
-    if self.kind == 'points': return out | self.plane()
-    return out | dict(note=str(last.get('note') or 'No pictures were recorded.'))
+    return out | self.pictured()
+
+# %% ../../nbs/page/story.ipynb #bb701282
+@patch
+def pictured(self:Pack)->dict:
+    "What is there beside the curves: how images lie, the plane of points, or a note where there is neither."
+    if self.kind == 'images': return self.images()
+    if self.kind == 'points': return self.plane()
+    return dict(note=str(self.last.get('note') or 'No pictures were recorded.'))
 
 # %% ../../nbs/page/story.ipynb #43e04480
 _ladders = dict(     # share of the frames, share of the curves' points, quality of JPEGs, scale of pictures

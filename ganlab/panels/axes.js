@@ -48,7 +48,7 @@ function decades(lines, keep) {
 export function range(p, lines, keep, prob, others = []) {
   if (p.score && prob) return [0, 1, [0, 0.5, 1]];
   if (p.log) return decades([...lines, ...others], keep);
-  let [lo, hi] = usual(lines, others, p.score ? [0] : [0, 1]);
+  let [lo, hi] = usual(lines, others, p.within ?? (p.score ? [0] : [0, 1]));
   const s = nice(Math.max(hi - lo, 1e-6), 3);
   const t = [];
   lo = Math.floor(lo / s + 1e-9) * s;

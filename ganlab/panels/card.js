@@ -51,6 +51,33 @@ const whose = f =>
   })[f.which];
 const verdict = r =>
   r < 0.5 ? 'nearly a copy' : r <= 1.5 ? 'as near as they are to each other' : 'farther than they are from each other';
+const orDash = v => (v == null ? '–' : fmt(v));
+// what is known of the sample, where the numbers may be another's still, or of the present and not of the step shown
+const knownOf = (c, o) => {
+  const now = c.index === o.i ? c : {};
+  if (o.at < 0) return now;
+  const note = "D's score and the nearest real are known at the present step only.";
+  return { index: now.index, steps: now.steps, step: o.at, note };
+};
+const placeOf = own => {
+  if (own.xy) return `at (${own.xy.map(orDash).join(', ')})`;
+  return own.step == null ? '' : 'step ' + thou(own.step);
+};
+const searching = own => (own.searched > 0 && own.searched < 1 ? `searching, ${Math.round(100 * own.searched)} %` : '');
+// how far the nearest real is away
+const farAs = (f, own, o) => {
+  const far = !o.images || f.ratio == null ? 'away' : 'of the distance between two reals: ' + verdict(f.ratio);
+  return far + (own.step > f.step ? ` (step ${thou(f.step)})` : '');
+};
+const noteOf = own => {
+  if (own.trouble) return 'Not known: ' + own.trouble;
+  if (own.note) return own.note;
+  if (!own.path?.length) return '';
+  const dots = own.steps.slice(1).map(thou).join(', ');
+  return `Its path on the map: from step ${thou(own.steps[0])} (hollow), a dot at ${dots}.`;
+};
+// empty in place of what is not known
+const filled = o => Object.fromEntries(Object.entries(o).map(([k, v]) => [k, v ?? '']));
 export function card(close) {
   const cv = name => {
     const c = make('canvas', name);
@@ -91,58 +118,28 @@ export function card(close) {
       close(true);
     }
   };
-  const num = v => (v == null ? '–' : fmt(v));
   el.tell = (c, o) => {
     // c: the numbers, perhaps of another sample still; o: {i, n, raw, images}
-    const now = c.index === o.i ? c : {};
-    const own =
-      o.at < 0
-        ? now
-        : {
-            index: now.index,
-            steps: now.steps,
-            step: o.at,
-            note: "D's score and the nearest real are known at the present step only.",
-          };
+    const own = knownOf(c, o);
     const f = own.found; // looking back, or not
     title.textContent = `Sample ${o.i + 1} of ${o.n}`;
     el.setAttribute('aria-label', title.textContent + ', closer');
-    when.textContent = own.xy ? `at (${own.xy.map(num).join(', ')})` : own.step == null ? '' : 'step ' + thou(own.step);
-    score.textContent = num(own.score);
-    prob.textContent =
-      own.score == null ? '' : o.raw ? '' : `probability ${(1 / (1 + Math.exp(-own.score))).toFixed(2)}`;
-    dist.textContent = f ? num(o.images ? f.ratio : f.distance) : '–';
+    when.textContent = placeOf(own);
+    score.textContent = orDash(own.score);
+    prob.textContent = own.score == null || o.raw ? '' : `probability ${(1 / (1 + Math.exp(-own.score))).toFixed(2)}`;
+    dist.textContent = f ? orDash(o.images ? f.ratio : f.distance) : '–';
     among.textContent = f ? 'Nearest of ' + whose(f) : 'Nearest real';
-    of.textContent =
-      (!f
-        ? own.searched > 0 && own.searched < 1
-          ? `searching, ${Math.round(100 * own.searched)} %`
-          : ''
-        : !o.images || f.ratio == null
-          ? 'away'
-          : 'of the distance between two reals: ' + verdict(f.ratio)) +
-      (f && own.step > f.step ? ` (step ${thou(f.step)})` : '');
-    note.textContent = own.trouble
-      ? 'Not known: ' + own.trouble
-      : own.note ||
-        (own.path?.length
-          ? `Its path on the map: from step ${thou(own.steps[0])} (hollow), a dot at ${own.steps.slice(1).map(thou).join(', ')}.`
-          : '');
+    of.textContent = f ? farAs(f, own, o) : searching(own);
+    note.textContent = noteOf(own);
     note.hidden = !note.textContent;
     one.hidden = !o.images;
     two.hidden = !o.images;
     real.parentNode.classList.toggle('none', !f);
     past.parentNode.hidden = !o.images || !own.steps?.length;
     Object.assign(el.dataset, {
-      index: own.index ?? '',
-      step: own.step ?? '',
-      score: own.score ?? '',
+      ...filled({ index: own.index, step: own.step, score: own.score }),
       steps: JSON.stringify(own.steps ?? []),
-      among: f?.among ?? '',
-      which: f?.which ?? '',
-      real: f?.index ?? '',
-      distance: f?.distance ?? '',
-      ratio: f?.ratio ?? '',
+      ...filled({ among: f?.among, which: f?.which, real: f?.index, distance: f?.distance, ratio: f?.ratio }),
       path: own.path?.length ?? 0,
     });
   };

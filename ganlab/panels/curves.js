@@ -1,6 +1,7 @@
 import { button, fmt, icon, make, mode, panel, radios, thou } from './kit.js';
 import { ML, MR, NAMES, PLOTS, curves, lastOf, nearest } from './series.js';
 import { flagSays, marked, palette, watch } from './canvas.js';
+import { measures } from './measures.js';
 import { plot } from './plot.js';
 
 function render({ model, el }) {
@@ -49,23 +50,7 @@ function render({ model, el }) {
     w.ask();
   };
   const when = make('span', 'mut when');
-  const canvases = PLOTS.map((p, i) => {
-    const vals = make(
-      'span',
-      'vals',
-      ...p.lines.map(([k, label, , , chip]) => {
-        out[k] = make('b', '', '–');
-        out[k].dataset.value = NAMES[k];
-        return marked('val', make('i', chip), make('span', '', label), out[k]);
-      }),
-    );
-    const cv = make('canvas');
-    cv.tabIndex = 0;
-    cv.setAttribute('role', 'img');
-    subs[i] = make('span', 'mut wide', p.sub);
-    const head = make('div', 'ph', ...(p.top ? [vals, when] : [make('h4', '', p.title), subs[i], vals]));
-    if (i === 1) root.append(fold);
-    root.append(make('div', 'pl ' + (p.top ? 'top' : 'sub'), head, cv));
+  const listen = cv => {
     cv.onpointermove = e => {
       const b = cv.getBoundingClientRect();
       const s = d?.all[0];
@@ -93,8 +78,28 @@ function render({ model, el }) {
         move(Math.max(0, Math.min(n - 1, to)));
       }
     };
+  };
+  const canvases = PLOTS.map((p, i) => {
+    const vals = make(
+      'span',
+      'vals',
+      ...p.lines.map(([k, label, , , chip]) => {
+        out[k] = make('b', '', '–');
+        out[k].dataset.value = NAMES[k];
+        return marked('val', make('i', chip), make('span', '', label), out[k]);
+      }),
+    );
+    const cv = make('canvas');
+    cv.tabIndex = 0;
+    cv.setAttribute('role', 'img');
+    subs[i] = make('span', 'mut wide', p.sub);
+    const head = make('div', 'ph', ...(p.top ? [vals, when] : [make('h4', '', p.title), subs[i], vals]));
+    if (i === 1) root.append(fold);
+    root.append(make('div', 'pl ' + (p.top ? 'top' : 'sub'), head, cv));
+    listen(cv);
     return cv;
   });
+  const own = measures(root, listen);
   when.title =
     'Faint: every step. Bold: the mean of the last steps. Pale: what a rewind left, or the run that this one was forked from';
   const shown = () => {
@@ -142,7 +147,7 @@ function render({ model, el }) {
   const w = watch(
     root,
     model,
-    ['frame', 'data', 'flags', 'smooth', 'last', 'prob', 'mark', 'ghost'],
+    ['frame', 'data', 'measures', 'flags', 'smooth', 'last', 'prob', 'mark', 'ghost'],
     () => {
       read();
       const col = palette(root);
@@ -170,6 +175,14 @@ function render({ model, el }) {
           `${p.title} against step: ` + p.lines.map(([k, l]) => `${l} ${out[k].textContent}`).join(', '),
         );
       });
+      const i = shown();
+      const got = own.draw(
+        model.get('measures'),
+        { n: Math.max(d.n, far), first: d.first },
+        i == null ? null : d.all[0].x[i],
+        { mode: m, flags, prob: false, col, root },
+      );
+      el.dataset.measures = JSON.stringify(got);
       col.done();
     },
     read,

@@ -6,12 +6,12 @@
 from __future__ import annotations
 import numpy as np, traitlets as T
 from fastcore.basics import patch
-from ..engine.meters import Record
+from ..engine.meters import Record, minmax
 from ..base.views import script, style
 from .state import Part, PanelState
 
 # %% auto #0
-__all__ = ['series', 'windows', 'Thinned', 'Curves']
+__all__ = ['series', 'windows', 'Thinned', 'measure_curve', 'Curves']
 
 # %% ../../nbs/panels/curves.ipynb #88c50f02
 # column -> how it is averaged
@@ -106,12 +106,26 @@ def tobytes(self:Thinned)->bytes: # float32: [buckets, rows, width], x, y, the n
     parts = [[k, n - a, self.width], self.x[:k], self.y[:, :, :k].ravel(), *new]
     return np.concatenate(parts).astype(np.float32).tobytes()
 
+# %% ../../nbs/panels/curves.ipynb #3b5b8217
+def measure_curve(
+    learn, # the learner
+    metric, # a `Metric` of its `measures`
+)->dict: # name, title, better, log, failed ('' or a sentence), and data: float32, the steps and then the values
+    "The curve of a metric of the user's own."
+    values = learn.record.array(metric.name)
+    steps = learn.record.array('step')[:len(values)]
+    x, y = minmax(np.where(np.isfinite(values), values, np.nan), steps, 300)
+    told = dict(name=metric.name, title=metric.heading, better=metric.better, log=metric.log)
+    data = np.concatenate([x, y]).astype(np.float32).tobytes()
+    return dict(**told, failed=learn.measures.failed.get(metric.name, ''), data=data)
+
 # %% ../../nbs/panels/curves.ipynb #ab03c16b
 class Curves(Part):
     "Gradient norms, D's scores and losses against step, with the changes as flags."
     _esm = script('panels/curves.js')
     _css = style('panels/kit.css', 'panels/curves.css')
     data = T.Bytes(b'').tag(sync=True)          # as `Thinned.tobytes` gives them
+    measures = T.List().tag(sync=True)          # the user's metrics, each as `measure_curve` gives it
     flags = T.List().tag(sync=True)             # [step, kind, label, name]
     mark = T.Int(-1).tag(sync=True)             # a step of the past that is looked at; -1: none
     ghost = T.Bytes(b'').tag(sync=True)         # as `data`, dimmed: what a rewind left, or the run that was forked
@@ -122,5 +136,6 @@ class Curves(Part):
     def refresh(self, state:PanelState):
         "Show `state`."
         new = dict(flags=list(state.flags), prob=not state.raw, mark=state.at)
+        if state.measures is not None: new['measures'] = state.measures
         if state.curves is not None: self.draw(data=state.curves, **new)
         else: self.put(**new)

@@ -32,14 +32,17 @@ class Whole:
 # %% ../../nbs/panels/lifetime.ipynb #c254ba78
 _tenants = weakref.WeakSet()   # all that are open
 
+def _former(cell, run)->list: # tenants that an earlier execution of this cell made; cell: None outside a notebook
+    if cell is None: return []
+    return [t for t in list(_tenants) if t.made_by[0] == cell and t.made_by[1] != run]
+
 # %% ../../nbs/panels/lifetime.ipynb #4562014d
 class Tenant(Whole):
     "A widget that holds a learner, in `learn`, until it is closed."
     def move_in(self):
         "Called first of all when one is made: closes what an earlier execution of this cell made."
-        self.made_by = cell, run = this_cell()
-        former = []
-        if cell is not None: former = [t for t in list(_tenants) if t.made_by[0] == cell and t.made_by[1] != run]
+        self.made_by = this_cell()
+        former = _former(*self.made_by)
         for t in former: t.close()
         if former: gc.collect()
         _tenants.add(self)

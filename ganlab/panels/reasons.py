@@ -46,6 +46,12 @@ def _ask(self:Reasons, name):
     self._asked.add(name)
     self.known = {**self.known, name: why}
 
+# %% ../../nbs/panels/reasons.ipynb #b3518f5b
+@patch
+def _left(self:Reasons, all_of_them:bool)->list: # names: of all tricks, or of those in sight
+    names = self.learn.tricks if all_of_them else self.sight
+    return [n for n in names if n not in self._asked]
+
 # %% ../../nbs/panels/reasons.ipynb #521262c6
 @patch
 def go(self:Reasons,
@@ -54,8 +60,7 @@ def go(self:Reasons,
     "Ask on; only where no step is under way."
     if self.learn is None: return False
     if self._found is not self.learn.found: self.forget()
-    names = self.learn.tricks if seconds == math.inf else self.sight
-    left, before = [n for n in names if n not in self._asked], self.known
+    left, before = self._left(seconds == math.inf), self.known
     if not left: return False
     if seconds is not None: self._ask_on(left, seconds)
     elif self.pace.due():

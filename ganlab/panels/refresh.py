@@ -6,6 +6,7 @@
 from __future__ import annotations
 import math, threading
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 from fastcore.basics import patch
 from .curves import Curves
@@ -48,6 +49,7 @@ class Drawn(NamedTuple):
     pace: Pace           # when
     take: object         # -> what `make_state` is given of it
     view: object = None  # the part that shows it: while nobody looks there, it is drawn less often
+    def due(self)->bool: return self.pace.due(self.view and self.view.ready)
 
 def news_of(learn)->tuple: # changes applied, and changes refused
     "Two of them are equal where nothing happened in between."
@@ -64,7 +66,9 @@ class Screen:
         orders:Orders, # what the training thread is to do
         costs:dict, # as `budgets` gives them
         clock=Clock, # has `wall()` and `cpu()`, in seconds
+        own=(), # the user's own parts, as `Card`s
     ):
+        self.own = list(own)
         self.family, self.parts, self.machine, self.orders, self.clock = family, parts, machine, orders, clock
         self.said = '', ''              # the announcement: its subject, and the rest of the sentence
         self.past = None                # fields of a state that are a past step's, while that is looked at
@@ -75,6 +79,8 @@ class Screen:
         views = dict(curves=parts.curves, strip=parts.timeline, picture=parts.samples, closeup=parts.samples)
         self.drawn = {k: Drawn(Pace(costs[k], clock), getattr(self, k), views.get(k))
                       for k in ('numbers', 'curves', 'strip', 'picture', 'closeup')}
+        for i, card in enumerate(self.own):
+            self.drawn[f'own {i}'] = Drawn(Pace(costs['curves'], clock), partial(self.own_part, card), card)
 
     @property
     def reasons(self): return self.parts.tricks.reasons # why tricks do not apply
@@ -99,7 +105,7 @@ def begin(self:Screen):
 @patch
 def close(self:Screen):
     "Let go of the learner, and of all that was taken of it."
-    self.drawn = {}
+    self.drawn, self.own = {}, []
     self.learn = self.taken = self.news = self.before = self.past = None
 
 # %% ../../nbs/panels/refresh.ipynb #2e611163
@@ -110,7 +116,7 @@ def numbers(self:Screen)->dict: # nothing more to show
     return {}
 
 @patch
-def curves(self:Screen)->dict: return dict(curves=self.taken.curves())
+def curves(self:Screen)->dict: return dict(curves=self.taken.curves(), measures=self.taken.measures())
 
 @patch
 def strip(self:Screen)->dict: return dict(timeline=self.taken.timeline(self.family))
@@ -135,17 +141,36 @@ def closeup(self:Screen)->dict:
     if not self.taken.fresh: return {}
     return dict(**drawn, closeup=self.taken.closeup(view, hurry=self.machine.state == 'running'))
 
+# %% ../../nbs/panels/refresh.ipynb #00d253bf
+@patch
+def own_part(self:Screen, card)->dict: # nothing more to show
+    "Let a part of the user's own look."
+    if self.past is None: card.look(self.learn)
+    return {}
+
+@patch
+def _answer(self:Screen)->list: # the parts of the user's own that were asked for something, and have answered
+    asked = [card for card in self.own if card.asked]
+    for card in asked: card.answer(self.learn)
+    return asked
+
 # %% ../../nbs/panels/refresh.ipynb #fd68749a
 @patch
 def show(self:Screen, **drawn): # what was taken, as `make_state` is given it
     "Hand one state to all parts."
     with self.showing:
         if self.machine.closed: return
-        if self.past is not None:       # a picture may have been taken just before the scrubber was moved
-            drawn = {k: v for k, v in drawn.items() if v is not self.taken.shot}
-        state = self.before = self._state(drawn)
-        if self.past is not None: state = replace(state, **self.past)
+        if self.past is None: state = self.before = self._state(drawn)
+        else: state = self._looking_back(drawn)
         for part in self.parts: part.refresh(state)
+
+# %% ../../nbs/panels/refresh.ipynb #22e5cb29
+@patch
+def _looking_back(self:Screen, drawn:dict): # as `show` is given it -> a `PanelState`
+    "How it is now, with the picture that the scrubber stands at."
+    # a picture of now may have been taken just before the scrubber was moved
+    self.before = self._state({k: v for k, v in drawn.items() if v is not self.taken.shot})
+    return replace(self.before, **self.past)
 
 # %% ../../nbs/panels/refresh.ipynb #004da27d
 @patch
@@ -163,10 +188,11 @@ def draw(self:Screen, learn, full:bool=False):
     "Draw what is due, between two steps of `learn`; `full`: all. Nothing, where another run is shown by now."
     with self.drawing:
         if learn is not self.learn: return
+        answered = self._answer()
         idle, news = not learn.on_training_thread(), self._hear(full)
         look, self.look_now = self.look_now, False
-        if any((full, idle, news, look)) or self.clock.wall() >= self.next:
-            self._draw_due(full or idle and news, idle, look)
+        if any((full, idle, news, look, answered)) or self.clock.wall() >= self.next:
+            self._draw_due(full or idle and news, idle, look, answered)
         if full: self.reasons.forget()
         if news: tell_controls(learn)
         self._ask_on(idle)
@@ -178,10 +204,10 @@ def _ask_on(self:Screen, idle):
 
 # %% ../../nbs/panels/refresh.ipynb #dd0a4d51
 @patch
-def _draw_due(self:Screen, full, idle, look):
+def _draw_due(self:Screen, full, idle, look, answered):
+    asked = [*answered, *([self.parts.samples] if look else [])]      # views that somebody waits for
     for name, part in self.drawn.items():
-        wanted = full or idle and name == 'numbers' or look and part.view is self.parts.samples
-        if wanted or part.pace.due(part.view and part.view.ready):
+        if full or part.view in asked or idle and name == 'numbers' or part.due():
             with part.pace.spend(): self.show(**part.take())
     self.next = min(part.pace.next for part in self.drawn.values())
 
@@ -217,4 +243,5 @@ def redraw(self:Screen, full:bool=False):
 def rest(self:Screen, learn):
     "In a pause, on the thread that trains `learn`: draw what was asked for, and ask on why tricks do not apply."
     if self.look_now: self.draw(learn, full=True)
+    elif any(card.asked for card in self.own): self.draw(learn)
     if self.reasons.go(.05): self.show()

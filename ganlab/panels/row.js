@@ -67,15 +67,8 @@ export function trickRow(t, ask, pin, effects) {
     shut.hidden = !!wrong || !(r?.state === 'refused' || r?.bad);
     why.classList.toggle('err', !!(wrong || r?.bad || r?.state === 'refused'));
   };
-  const look = () => {
-    const state = held ? 'asked' : r.state;
-    const on = held ? held.to : r.to > 0 && state !== 'leaving';
-    row.className = `row ${state} ${state === 'asked' && !on ? 'to-off' : ''} ${state === 'refused' && r.to ? 'still-on' : ''}`;
-    row.dataset.state = state;
-    sw.checked = state === 'asked' ? on : state === 'on' || (state === 'refused' && r.to > 0);
-    sw.setAttribute('aria-checked', sw.checked);
-    if (state === 'na') sw.setAttribute('aria-disabled', true);
-    else sw.removeAttribute('aria-disabled');
+  // what a switch does, or since when it is on
+  const tell = state => {
     const [short, long] = state === 'off' ? effects[r.effect] : ['', ''];
     const told = short && !r.text && (row.pinned || r.effect !== t.effect); // elsewhere the group says it
     st.textContent = held ? 'asked' : told ? short : r.text;
@@ -90,12 +83,21 @@ export function trickRow(t, ask, pin, effects) {
         leaving: 'Leaving gently, step by step',
         refused: 'Refused',
       }[state] ?? r.why;
+  };
+  const look = () => {
+    const state = held ? 'asked' : r.state;
+    const on = held ? held.to : r.to > 0 && state !== 'leaving';
+    row.className = `row ${state} ${state === 'asked' && !on ? 'to-off' : ''} ${state === 'refused' && r.to ? 'still-on' : ''}`;
+    row.dataset.state = state;
+    sw.checked = state === 'asked' ? on : state === 'on' || (state === 'refused' && r.to > 0);
+    sw.setAttribute('aria-checked', sw.checked);
+    if (state === 'na') sw.setAttribute('aria-disabled', true);
+    else sw.removeAttribute('aria-disabled');
+    tell(state);
     lv.hidden = state !== 'leaving';
     lv.title = r.text;
     lv.firstChild.style.width = 100 * r.to + '%';
-    ps.hidden =
-      !fields.length ||
-      !(open || (row.pinned && state !== 'na') || ['on', 'asked', 'leaving', 'refused'].includes(state));
+    ps.hidden = !fields.length || !(open || (row.pinned && state !== 'na') || !['off', 'na'].includes(state));
     about.hidden = !open;
     nm.setAttribute('aria-expanded', open);
     words();

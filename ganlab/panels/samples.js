@@ -144,98 +144,95 @@ function render({ model, el }) {
     note.textContent = t('note');
     hint.textContent = t('raw') ? 'last batch' : 'last batch, right of 0 looks real';
   };
+  // decode only what is new
+  const decodeNew = async () => {
+    for (const n of ['fake', 'real', 'near', 'strip']) {
+      const from = t(n);
+      if (im[n]?.from === from) continue;
+      const b = await decode(from);
+      if (from === t(n)) {
+        im[n]?.b?.close();
+        im[n] = { from, b };
+      } else b?.close(); // while it was decoded, a newer one has come
+    }
+  };
+  const drawFilm = (c, rows, col) => {
+    const s = t('card').steps;
+    const f = im.fake.b;
+    const a = f.width / c;
+    const b = f.height / rows;
+    const i = t('pick');
+    film(more.film, im.strip.b, s, [f, (i % c) * a, Math.floor(i / c) * b, a, b], t('step'), col);
+    more.film.setAttribute('aria-label', `The sample at ${s.length} steps, from ${s[0]} to ${s[s.length - 1]}`);
+  };
+  const drawCard = (c, rows, side, col) => {
+    const own = t('card').index === t('pick');
+    if (im.fake?.b) alone(more.big, im.fake.b, t('pick'), c, rows, side, col);
+    more.big.setAttribute('aria-label', 'The sample, enlarged');
+    if (own && t('at') < 0 && im.near?.b) alone(more.real, im.near.b, 0, 1, 1, side, col);
+    more.real.setAttribute('aria-label', 'The real nearest to it');
+    if (own && im.strip?.b && im.fake?.b) drawFilm(c, rows, col);
+  };
+  const drawImages = (narrow, col) => {
+    const c = t('cols');
+    const rows = Math.ceil(t('count') / c);
+    const rc = c === 8 ? 2 : 1;
+    if (im.fake?.b) tiles(fake, im.fake.b, c, rows, c, col);
+    images.classList.toggle('alone', !im.real?.b);
+    if (im.real?.b) tiles(real, im.real.b, rc, rows, narrow ? 4 * rc : rc, col, narrow ? 4 * rc : undefined);
+    fake.setAttribute('aria-label', `${t('count')} samples of G at step ${t('step')}`);
+    real.setAttribute('aria-label', 'Real images');
+    if (!more.hidden) drawCard(c, rows, narrow ? 96 : 112, col);
+  };
+  // the point that is looked at closer, and its path up to here
+  const picked = f => {
+    const i = t('pick');
+    const c = t('card');
+    if (i < 0 || 2 * i >= f.length) return null;
+    const path = c.index === i ? (c.path ?? []).filter((_, k) => c.steps[k] < t('step')) : [];
+    return { xy: [f[2 * i], f[2 * i + 1]], path };
+  };
+  const drawPoints = col => {
+    const m = t('modes');
+    const f = floats(t('fake'));
+    const side = plane.parentNode.clientWidth;
+    const s = side / (2 * t('extent'));
+    dots = Array.from(f, (v, k) => side / 2 + (k % 2 ? -v : v) * s);
+    const [reals, heat, arrows] = ['real', 'heat', 'arrows'].map(n => floats(t(n)));
+    map(
+      plane,
+      { fake: f, real: reals, heat, arrows, extent: t('extent'), modes: m, raw: t('raw'), picked: picked(f) },
+      col,
+    );
+    plane.setAttribute(
+      'aria-label',
+      m?.centers
+        ? `${m.centers.length} modes, of which G covers ${m.found}`
+        : `${t('count')} samples of G among the data`,
+    );
+    legend.lastChild.hidden = !m?.centers || m.found === m.centers.length;
+  };
+  const drawScores = (narrow, col) => {
+    const l = floats(t('scores'));
+    const n = t('split');
+    const mean = a => fmt(a.reduce((p, q) => p + q, 0) / a.length);
+    strip(hist, l, n, t('raw'), col, narrow);
+    hist.setAttribute(
+      'aria-label',
+      l.length
+        ? `D's scores of the last batch: mean ${mean(l.subarray(0, n))} for reals, ${mean(l.subarray(n))} for fakes`
+        : "D's scores, after the first step",
+    );
+  };
   const draw = async () => {
     read();
     const k = t('kind');
     const narrow = mode(root) === 'narrow';
-    if (k === 'images') {
-      // decode only what is new
-      for (const n of ['fake', 'real', 'near', 'strip']) {
-        if (im[n]?.from !== t(n)) {
-          const from = t(n);
-          const b = await decode(from);
-          if (from === t(n)) {
-            im[n]?.b?.close();
-            im[n] = { from, b };
-          } else b?.close();
-        }
-      } // while it was decoded, a newer one may have come
-    }
+    if (k === 'images') await decodeNew();
     const col = palette(root);
-    if (k === 'images') {
-      const c = t('cols');
-      const rows = Math.ceil(t('count') / c);
-      const rc = c === 8 ? 2 : 1;
-      if (im.fake?.b) tiles(fake, im.fake.b, c, rows, c, col);
-      images.classList.toggle('alone', !im.real?.b);
-      if (im.real?.b) tiles(real, im.real.b, rc, rows, narrow ? 4 * rc : rc, col, narrow ? 4 * rc : undefined);
-      fake.setAttribute('aria-label', `${t('count')} samples of G at step ${t('step')}`);
-      real.setAttribute('aria-label', 'Real images');
-      if (!more.hidden) {
-        const side = narrow ? 96 : 112;
-        const own = t('card').index === t('pick');
-        if (im.fake?.b) alone(more.big, im.fake.b, t('pick'), c, rows, side, col);
-        more.big.setAttribute('aria-label', 'The sample, enlarged');
-        if (own && t('at') < 0 && im.near?.b) alone(more.real, im.near.b, 0, 1, 1, side, col);
-        more.real.setAttribute('aria-label', 'The real nearest to it');
-        if (own && im.strip?.b && im.fake?.b) {
-          const s = t('card').steps;
-          const f = im.fake.b;
-          const a = f.width / c;
-          const b = f.height / rows;
-          const i = t('pick');
-          film(more.film, im.strip.b, s, [f, (i % c) * a, Math.floor(i / c) * b, a, b], t('step'), col);
-          more.film.setAttribute('aria-label', `The sample at ${s.length} steps, from ${s[0]} to ${s[s.length - 1]}`);
-        }
-      }
-    } else if (k === 'points') {
-      const m = t('modes');
-      const f = floats(t('fake'));
-      const i = t('pick');
-      const c = t('card');
-      const side = plane.parentNode.clientWidth;
-      const s = side / (2 * t('extent'));
-      dots = Array.from(f, (v, k) => side / 2 + (k % 2 ? -v : v) * s);
-      map(
-        plane,
-        {
-          fake: f,
-          real: floats(t('real')),
-          heat: floats(t('heat')),
-          arrows: floats(t('arrows')),
-          extent: t('extent'),
-          modes: m,
-          raw: t('raw'),
-          picked:
-            i < 0 || 2 * i >= f.length
-              ? null
-              : {
-                  xy: [f[2 * i], f[2 * i + 1]],
-                  path: c.index === i ? (c.path ?? []).filter((_, k) => c.steps[k] < t('step')) : [],
-                },
-        },
-        col,
-      );
-      plane.setAttribute(
-        'aria-label',
-        m?.centers
-          ? `${m.centers.length} modes, of which G covers ${m.found}`
-          : `${t('count')} samples of G among the data`,
-      );
-      legend.lastChild.hidden = !m?.centers || m.found === m.centers.length;
-    }
-    if (k !== 'points' && hist.offsetParent) {
-      const l = floats(t('scores'));
-      const n = t('split');
-      const mean = a => fmt(a.reduce((p, q) => p + q, 0) / a.length);
-      strip(hist, l, n, t('raw'), col, narrow);
-      hist.setAttribute(
-        'aria-label',
-        l.length
-          ? `D's scores of the last batch: mean ${mean(l.subarray(0, n))} for reals, ${mean(l.subarray(n))} for fakes`
-          : "D's scores, after the first step",
-      );
-    }
+    if (k === 'images') drawImages(narrow, col);
+    else if (k === 'points') drawPoints(col);
+    if (k !== 'points' && hist.offsetParent) drawScores(narrow, col);
     col.done();
   };
   model.on('change:at', past);

@@ -26,10 +26,13 @@ def show(
     "A value as people write it."
     if isinstance(v, bool): return 'on' if v else 'off'
     if not isinstance(v, float): return str(v)
-    if v and (abs(v) < 1e-3 or abs(v) >= 1e5):
-        m, e = f'{v:.3e}'.split('e')
-        return f"{m.rstrip('0').rstrip('.')}e{int(e)}"
+    if v and not 1e-3 <= abs(v) < 1e5: return _with_exponent(v)
     return f'{v:.4g}'
+
+# %% ../../nbs/panels/state.ipynb #8b54b0fd
+def _with_exponent(v:float)->str: # 0.00012 -> '1.2e-4'
+    m, e = f'{v:.3e}'.split('e')
+    return f"{m.rstrip('0').rstrip('.')}e{int(e)}"
 
 # %% ../../nbs/panels/state.ipynb #80c7176f
 def _title(change)->str: return f'{change.title} loss' if change.kind == 'loss' else change.title
@@ -38,9 +41,12 @@ def _when(change)->str: return 'with the next step' if change.at is None else f'
 def values_of(change, learn)->str: # 'σ 0.05, share 0.5'
     "The values of a change, by the labels that the panel uses."
     params, labels = dict(change.params), {}
-    if change.kind == 'rates': params = dict(value=params['value']) if 'value' in params else {}
     if change.name in learn.tricks: labels = {k: p.label for k, p in learn.tricks[change.name].declared.items()}
-    return ', '.join(f'{labels.get(k, k)} {show(v)}' for k, v in params.items() if k not in ('loss', 'snapshot'))
+    return ', '.join(f'{labels.get(k, k)} {show(v)}' for k, v in params.items() if _is_told(change, k))
+
+def _is_told(change, name:str)->bool: # is this one of its values shown?
+    if change.kind == 'rates': return name == 'value'
+    return name not in ('loss', 'snapshot')
 
 # %% ../../nbs/panels/state.ipynb #f24b001a
 def _switched(changes)->str: # 'TTUR, WGAN-GP; off: Label smoothing'
@@ -75,10 +81,12 @@ def words(change, learn)->tuple: # the subject, in bold, and the rest of the sen
     values = values_of(c, learn)
     if values: values = f': {values}'
     if c.step is None: return who, f'asked at {thou(c.asked)}, {what} {_when(c)}{values}.'
-    said = [f'{what} at step {thou(c.step)}{values}.']
-    if c.asked != c.step: said.append(f'Asked at {thou(c.asked)}.')
-    if c.caution: said.append(str(c.caution))
-    return who, ' '.join(said)
+    return who, ' '.join([f'{what} at step {thou(c.step)}{values}.', *_asides(c)])
+
+# %% ../../nbs/panels/state.ipynb #421c2049
+def _asides(change): # one that was applied -> sentences
+    if change.asked != change.step: yield f'Asked at {thou(change.asked)}.'
+    if change.caution: yield str(change.caution)
 
 # %% ../../nbs/panels/state.ipynb #bd8d0fbf
 def waits(changes, learn)->str: # '' where none of them waits for a later step
@@ -93,13 +101,15 @@ def waits(changes, learn)->str: # '' where none of them waits for a later step
 # %% ../../nbs/panels/state.ipynb #8688be3b
 def flag(change, learn)->list: # [step, 'on' | 'off' | 'set' | 'ask', label, name]
     "A change as it is drawn on the curves."
-    c, name, kind = change, _title(change), 'set'
+    c, name = change, _title(change)
     values = values_of(c, learn)
     if c.kind == 'set' and values: name = f"{c.title} {values.split(', ')[0]}"
-    if c.kind in ('on', 'off'): kind = c.kind
-    if c.step is None: kind = 'ask'
     step = next(s for s in (c.step, c.at, c.asked) if s is not None)
-    return [step, kind, name, c.name]
+    return [step, _flag_kind(c), name, c.name]
+
+def _flag_kind(change)->str:
+    if change.step is None: return 'ask'
+    return change.kind if change.kind in ('on', 'off') else 'set'
 
 # %% ../../nbs/panels/state.ipynb #d5fd3699
 _told = 'name', 'label', 'kind', 'lo', 'hi', 'log', 'default', 'help', 'unit'   # of each parameter
@@ -137,9 +147,12 @@ def _stands(t, soon, later, refused, why)->dict: # of state, text, why, to: thos
     if t.leaving:
         done, steps = t.leaving
         return dict(state='leaving', text=f'{steps - done} of {steps} steps left', to=done/steps)
-    text = _asked(soon[-1]) if soon else ''
+    return _settled(t, _asked(soon[-1]) if soon else '', why)
+
+def _settled(t, text:str, why)->dict: # as `_stands`, of a trick that is on or off; text: on what was asked of it
     if t.enabled: return dict(state='on', text=text or f'since {thou(t.since)}', to=1.)
-    return dict(state='na', why=why) if why else dict(state='off', text=text)
+    if why: return dict(state='na', why=why)
+    return dict(state='off', text=text)
 
 # %% ../../nbs/panels/state.ipynb #ff028ef8
 def trick_row(
@@ -173,6 +186,7 @@ class PanelState:
     rows: tuple = ()             # one `trick_row` per trick, in catalogue order
     flags: tuple = ()            # changes, applied and asked, for the curves
     curves: bytes|None = None    # thinned curves, or None: as they were
+    measures: list|None = None   # curves of the user's metrics, or None: as they were
     picture: dict|None = None    # samples and scores, or None: as they were
     closeup: dict|None = None    # what is shown of one sample, or None: as it was
     timeline: dict|None = None   # what stands on the timeline, or None: as it was
@@ -181,12 +195,16 @@ class PanelState:
     key: tuple = field(default=(), repr=False)  # what rows and flags were made from
 
 # %% ../../nbs/panels/state.ipynb #2d5bea64
+def _rows(tricks, pending, refused:dict, whys:dict): # of the panel of tricks
+    for n, t in tricks.items(): yield trick_row(t, [c for c in pending if c.name == n], refused.get(n), whys.get(n))
+
+# %% ../../nbs/panels/state.ipynb #f718a182
 def make_state(
     learn, # the learner
     before:PanelState=None, # the former state: rows and flags are taken from it where nothing changed
     whys:dict={}, # why tricks do not apply, by name, as far as it is known
     max_flags:int=400, # the newest flags are kept
-    **now, # status, total, rate, cost, say, error, curves, picture, closeup, timeline, busy, at
+    **now, # status, total, rate, cost, say, error, curves, measures, picture, closeup, timeline, busy, at
 )->PanelState:
     "The state of the panels at this step."
     now = dict(rates=learn.rates.spread, raw=scores_of(learn.loss_now) != 'logits') | now
@@ -196,8 +214,7 @@ def make_state(
     key = (len(log), pending, tuple(refused.values()), moving, len(tr), learn.loss_name, whys)
     if before is not None and before.key == key:
         return PanelState(learn.step, loss=before.loss, rows=before.rows, flags=before.flags, key=key, **now)
-    def row(n, t): return trick_row(t, [c for c in pending if c.name == n], refused.get(n), whys.get(n))
-    rows = tuple(row(n, t) for n, t in tr.items())
+    rows = tuple(_rows(tr, pending, refused, whys))
     flags = tuple(flag(c, learn) for c in [*log[-max_flags:], *pending] if c.kind != 'phase')
     return PanelState(learn.step, loss=learn.loss_name, rows=rows, flags=flags, key=key, **now)
 

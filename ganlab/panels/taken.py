@@ -6,7 +6,7 @@
 from __future__ import annotations
 from fastcore.basics import patch
 from ..judge.one_sample import Closeup
-from .curves import Thinned
+from .curves import Thinned, measure_curve
 from .timeline import Film, on_the_line
 
 # %% auto #0
@@ -25,6 +25,7 @@ class Taken:
         return self.shot is not None and self.shot['step'] == self.learn.step
 
     def curves(self)->bytes: return self.thin.take().tobytes() # as `Curves` takes them
+    def measures(self)->list: return [measure_curve(self.learn, m) for m in self.learn.measures.values()] # likewise
 
     def timeline(self, family)->dict: # traits of `Timeline`
         "What stands on the timeline; and all runs, as a tree in lines."

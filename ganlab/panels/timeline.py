@@ -44,6 +44,10 @@ class Thumb(NamedTuple):
     cols: int = 1          # images in a row
 
 # %% ../../nbs/panels/timeline.ipynb #36733f14
+def _evenly(known:np.ndarray, most:int)->list: # of so many steps, those that lie nearest to even distances
+    return sorted({int(known[np.abs(known - t).argmin()]) for t in np.linspace(known[0], known[-1], most)})
+
+# %% ../../nbs/panels/timeline.ipynb #833ccd8a
 class Film:
     "Thumbnails of frames at even steps, each made once."
     def __init__(self,
@@ -58,13 +62,15 @@ class Film:
             self.made[step] = Thumb(thumbnail(f), f['kind'], float(f.get('extent', 1)), across(f.get('cols', 1)))
         return self.made.get(step)
 
+    def rewound(self):
+        "Keep the thumbnails of what the run has in common with the line that it was on."
+        self.line, self.made = self.run.line, {s: v for s, v in self.made.items() if s <= self.run.step}
+
     def take(self)->dict: # steps of all frames; and kind, extent, steps and thumbnails of those that are shown
         "What the strip shows."
-        if self.line != self.run.line:       # it was rewound
-            self.line, self.made = self.run.line, {s: v for s, v in self.made.items() if s <= self.run.step}
+        if self.line != self.run.line: self.rewound()
         known = np.array(self.run.frame_steps() or [0])
-        even = {int(known[np.abs(known - t).argmin()]) for t in np.linspace(known[0], known[-1], self.most)}
-        shown = {s: thumb for s in sorted(even) if (thumb := self.thumb(s))}
+        shown = {s: thumb for s in _evenly(known, self.most) if (thumb := self.thumb(s))}
         last = next(reversed(shown.values()), Thumb())
         return dict(frames=known.tolist(), film_steps=list(shown), film=[t.picture for t in shown.values()],
                     kind=last.kind, extent=last.extent, cols=last.cols)
@@ -77,12 +83,18 @@ def on_the_line(
 )->dict: # traits of `Timeline`
     "Pictures, snapshots and branches of a run."
     run, snaps = learn.run, learn.run.snapshots
-    last = next((c for c in reversed(run.changes) if not c.own), None)
-    scored = [s for s in snaps if s['score'] is not None]
-    best = max(scored, key=lambda s: (s['score'], s['step']), default=dict(step=-1))['step']
     ghosts = [[b['from'], b['to'], f"rewound at {thou(b['to'])}"] for b in run.branches()]
-    return dict(**film.take(), snaps=[[s['step'], s['kept']] for s in snaps], best=best, ghosts=ghosts[-6:],
-                forks=[list(fork) for fork in forks], undo=f'{last.title}, step {thou(last.step)}' if last else '')
+    return dict(**film.take(), snaps=[[s['step'], s['kept']] for s in snaps], best=_best(snaps), ghosts=ghosts[-6:],
+                forks=[list(fork) for fork in forks], undo=_to_undo(run))
+
+# %% ../../nbs/panels/timeline.ipynb #7739856c
+def _best(snaps)->int: # the step of the snapshot with the best score; -1 where none has one
+    scored = [s for s in snaps if s['score'] is not None]
+    return max(scored, key=lambda s: (s['score'], s['step']), default=dict(step=-1))['step']
+
+def _to_undo(run)->str: # '' where nothing can be undone
+    last = next((c for c in reversed(run.changes) if not c.own), None)
+    return f'{last.title}, step {thou(last.step)}' if last else ''
 
 # %% ../../nbs/panels/timeline.ipynb #c2100449
 def rows_at(

@@ -126,9 +126,9 @@ def order(self:Trainer,
 ):
     "Tell the thread what to do; it does it after the step under way."
     with self.changed:
-        if want == 'stop' and self.thread is None: return self._dismiss(learn)
-        if want != 'stop': self.machine.check_open()
         new = self.thread is None
+        if want != 'stop': self.machine.check_open()
+        elif new: return self._dismiss(learn)
         if new: self._begin(learn)
         self.orders.give(want, todo, until)
         if self.orders.going or todo: self.quiet.clear()

@@ -108,6 +108,24 @@ function render({ model, el }) {
     text: 'If it has died or was restarted, run the cell again. If only the connection was lost, the panel goes on by itself once it is back.',
     actions: [],
   });
+  // how the pill looks, and what it says
+  const now = status => {
+    if (since) return ['error', 'Not running'];
+    if (t('busy')) return ['busy', t('busy') + (t('left') && ', ' + t('left'))];
+    return [status, NAMES[status]];
+  };
+  // why nothing can be started, or ''
+  const heldBy = status => {
+    if (since) return 'No word from the kernel';
+    if (t('busy')) return `${t('busy')}: wait until that is done`;
+    return status === 'error' ? 'Choose one of the answers below first' : '';
+  };
+  const progress = (step, total) => {
+    prog.firstChild.style.width = total ? Math.min(100, (100 * step) / total) + '%' : '0';
+    prog.setAttribute('aria-valuemin', 0);
+    prog.setAttribute('aria-valuemax', total || step);
+    prog.setAttribute('aria-valuenow', step);
+  };
   const read = () => {
     const s = t('status');
     const going = s === 'running' && !since;
@@ -119,20 +137,10 @@ function render({ model, el }) {
       run.replaceChildren(icon(going ? PAUSE : PLAY), going ? 'Pause' : 'Run');
     }
     el.dataset.status = s;
-    const [look, word] = since
-      ? ['error', 'Not running']
-      : t('busy')
-        ? ['busy', t('busy') + (t('left') && ', ' + t('left'))]
-        : [s, NAMES[s]];
+    const [look, word] = now(s);
     pill.className = 'pill gl-state ' + look;
     if (pill.lastChild.textContent !== word) pill.lastChild.textContent = word;
-    const held = since
-      ? 'No word from the kernel'
-      : t('busy')
-        ? `${t('busy')}: wait until that is done`
-        : s === 'error'
-          ? 'Choose one of the answers below first'
-          : '';
+    const held = heldBy(s);
     run.disabled = !!held;
     run.title = held;
     stop.disabled = s === 'idle' || !!since;
@@ -143,10 +151,7 @@ function render({ model, el }) {
     its.textContent = going && r ? rate(r) : '–';
     left.textContent = going && r && total ? clock((total - step) / r) : '–';
     leftBox.hidden = !total;
-    prog.firstChild.style.width = total ? Math.min(100, (100 * step) / total) + '%' : '0';
-    prog.setAttribute('aria-valuemin', 0);
-    prog.setAttribute('aria-valuemax', total || step);
-    prog.setAttribute('aria-valuenow', step);
+    progress(step, total);
     el.dataset.step = step;
     error(since ? silence() : s === 'error' ? t('error') : null);
   };

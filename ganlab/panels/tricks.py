@@ -142,8 +142,13 @@ def _do(self:TrickPanel, do, name, params): # -> a `Change`, or None
     if do == 'loss': return self.learn.set_loss(name)
     if do == 'cancel': return self._cancel(name)
     if do == 'dismiss': tr.refused.pop(name, None)
-    if do in ('plan', 'unplan', 'preset'): self.plan = as_plan(self.learn, name) if do == 'plan' else {}
-    if do == 'preset': return next(reversed(tr.preset(name)), None)
+    if do in ('plan', 'unplan', 'preset'): return self._recipe(do, name)
+
+# %% ../../nbs/panels/tricks.ipynb #2f6a4907
+@patch
+def _recipe(self:TrickPanel, do, name): # -> the last `Change` of a recipe that was asked for, or None
+    self.plan = as_plan(self.learn, name) if do == 'plan' else {}
+    if do == 'preset': return next(reversed(self.learn.tricks.preset(name)), None)
 
 # %% ../../nbs/panels/tricks.ipynb #c64958d5
 @patch
@@ -169,9 +174,12 @@ class TrickControl(Tenant, W.Checkbox):
         _controls.setdefault(learn, weakref.WeakSet()).add(self)
 
     def wanted(self)->bool:
-        tr, t = self.learn.tricks, self.learn.tricks[self.name]
-        asked = [c.kind for c in tr.pending if c.name == self.name and c.kind in ('on', 'off') and c.at is None]
+        t, asked = self.learn.tricks[self.name], self.asked()
         return asked[-1] == 'on' if asked else t.enabled and not t.leaving
+
+    def asked(self)->list: # 'on' and 'off', as they wait for the next step
+        pending = self.learn.tricks.pending
+        return [c.kind for c in pending if c.name == self.name and c.kind in ('on', 'off') and c.at is None]
 
     def _ask(self, change):
         if self._quiet or self.learn is None or change['new'] == self.wanted(): return
@@ -203,6 +211,10 @@ _words = 'description', 'tooltip', 'description_allow_html'     # traits of a co
 
 _error = 'color:var(--jp-error-color1,#b3261e);white-space:normal'
 
+# %% ../../nbs/panels/tricks.ipynb #4c7faedf
+def _as_html(words:dict)->str: # what is written on a control
+    return words['description'] if words['description_allow_html'] else html.escape(words['description'])
+
 # %% ../../nbs/panels/tricks.ipynb #9b87c1cf
 @patch
 def _tell(self:TrickControl, text:str): # '': nothing was refused
@@ -210,7 +222,7 @@ def _tell(self:TrickControl, text:str): # '': nothing was refused
     if not text: return self._restore()
     if self._plain is None: self._plain = {k: getattr(self, k) for k in _words}, (self.layout.width, self.layout.height)
     plain, layout = self._plain[0], self.layout
-    label = plain['description'] if plain['description_allow_html'] else html.escape(plain['description'])
+    label = _as_html(plain)
     self.description_allow_html, self.tooltip, layout.width, layout.height = True, text, 'auto', 'auto'
     self.description = f'{label}: <span style="{_error}">{html.escape(text)}</span>'
     self.add_class('gl-refused')

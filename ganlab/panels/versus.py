@@ -52,9 +52,12 @@ def _pictures(c)->dict: # kind, count, a, b; and of points the reals, and half t
     paper = paper_of(None if c.real is None else standard(c.real, c.range))
     a, b = [_picture(standard(arm.samples, c.range), paper) for arm in pair]
     shown = dict(kind=a['kind'], count=a.get('count', 0), a=a['data'], b=b['data'], real=b'', extent=1.)
-    if c.real is not None and a['kind'] == 'points':
-        shown |= dict(real=_points(c.real), extent=1.3*float(c.real.abs().max()))
+    if a['kind'] == 'points': shown |= _plane_of(c.real)
     return shown
+
+# %% ../../nbs/panels/versus.ipynb #1b95f141
+def _plane_of(real)->dict: # points, or None; what there is of `_pictures` for them
+    return {} if real is None else dict(real=_points(real), extent=1.3*float(real.abs().max()))
 
 # %% ../../nbs/panels/versus.ipynb #2e149d4d
 def _number(v)->str:

@@ -71,9 +71,11 @@ def waiting_from(
     known:dict, # from `known_losses`
 )->list: # of `Change`
     "Changes that wait, as the record tells them."
-    changes, groups = [_waiting(known, **f) for f in facts], [f.get('group') for f in facts]
-    for c, group in zip(changes, groups):
-        if group is not None: c.together = tuple(o for o, g in zip(changes, groups) if g == group)
+    changes, groups = [_waiting(known, **f) for f in facts], {}
+    for c, f in zip(changes, facts): groups.setdefault(f.get('group'), []).append(c)
+    groups.pop(None, None)
+    for together in groups.values():
+        for c in together: c.together = tuple(together)
     return changes
 
 # %% ../../nbs/record/changes.ipynb #a3d661e7

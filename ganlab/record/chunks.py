@@ -78,8 +78,11 @@ def chunks(self:Chunks,
             if brief and not skip:
                 yield start, columns, _floats(short, (len(columns), -1, 2), self.where)[:, :-(-keep//rows_in_brief)]
                 continue
-            if brief:
-                one = 'select data from chunks where line=? and series=? and start=?'
-                data, = self.rows(one, part.line, series, start)[0]
+            if brief: data = self._values_of(part.line, series, start)
             y = _floats(data, (len(columns), rows), self.where)[:, skip:keep]
             yield start + skip, columns, brief_of(y) if brief else y
+
+# %% ../../nbs/record/chunks.ipynb #3e0b8332
+@patch
+def _values_of(self:Chunks, line:int, series:str, start:int)->bytes: # of one chunk
+    return self.rows('select data from chunks where line=? and series=? and start=?', line, series, start)[0][0]

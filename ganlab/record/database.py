@@ -139,15 +139,19 @@ def open(cls:Database,
     must_hold_a_run(folder)
     with telling(folder):
         lock = locked(folder) if write else None
-        try:
-            db = connect(folder/'run.sqlite') if write else for_reading(folder)
-            if write: db.execute('pragma synchronous=full')
-            must_be_ours(db, folder)
-            must_be_possible(db, folder)
+        try: db = _opened(folder, write)
         except BaseException:
             if lock: lock.release()
             raise
     return cls(db, folder, lock, write)
+
+# %% ../../nbs/record/database.ipynb #cf268ed5
+def _opened(folder:Path, write:bool): # -> the database, which is a run's
+    db = connect(folder/'run.sqlite') if write else for_reading(folder)
+    if write: db.execute('pragma synchronous=full')
+    must_be_ours(db, folder)
+    must_be_possible(db, folder)
+    return db
 
 # %% ../../nbs/record/database.ipynb #b75f5515
 @patch

@@ -5,6 +5,7 @@
 # %% ../../nbs/record/folder.ipynb #b8de2620
 from __future__ import annotations
 import errno, hashlib, os, re, sqlite3
+from contextlib import suppress
 from pathlib import Path
 from filelock import FileLock, Timeout
 from ..base.files import run_around
@@ -16,12 +17,15 @@ from .schema import database_file, for_reading, own_tables, telling
 __all__ = ['folder_at', 'files_of', 'wipe', 'holds', 'must_be_free', 'must_hold_a_run', 'locked', 'file_id', 'sync_names',
            'sha_of', 'write_aside']
 
+# %% ../../nbs/record/folder.ipynb #0f86491c
+def _short(path:str)->str: return repr(path if len(path) < 100 else f'{path[:100]}...') # as it is quoted
+
 # %% ../../nbs/record/folder.ipynb #165c572c
 def folder_at(
     path, # as the user named it; `~` is the home folder
 )->Path:
     "A folder that the user named; what cannot be one is refused."
-    short = repr(str(path) if len(str(path)) < 100 else f'{str(path)[:100]}...')
+    short = _short(str(path))
     if '\0' in str(path): raise ValueError(f"{short} is not the name of a folder: it has a null character in it")
     try:
         folder = Path(path).expanduser()
@@ -39,12 +43,15 @@ def files_of(folder:Path)->list: # of paths; the record comes last
     "What of a folder is a run's; without a record, no more than an empty folder and a free lock."
     at = lambda p: p.relative_to(folder).as_posix()
     snapshots, lock = folder/'snapshots', folder/'writer.lock'
-    own = [snapshots] if snapshots.is_dir() and not snapshots.is_symlink() else []
+    own = [p for p in _record_files(folder) if _names.fullmatch(at(p)) and _is_file(p)]
+    if snapshots.is_dir() and not snapshots.is_symlink(): own.append(snapshots)
     if _is_file(lock) and not lock.stat().st_size: own.append(lock)
-    if (folder/'run.sqlite').is_file():
-        there = (*folder.glob('run.sqlite*'), *snapshots.glob('*'))
-        own += [p for p in there if _names.fullmatch(at(p)) and _is_file(p)]
     return sorted(own, key=at, reverse=True)
+
+# %% ../../nbs/record/folder.ipynb #44437050
+def _record_files(folder:Path)->list: # of paths that may be a run's, if there is a record
+    if not (folder/'run.sqlite').is_file(): return []
+    return [*folder.glob('run.sqlite*'), *(folder/'snapshots').glob('*')]
 
 # %% ../../nbs/record/folder.ipynb #c6d1602f
 def _is_file(path)->bool: return path.is_file() and not path.is_symlink()
@@ -59,8 +66,7 @@ def wipe(
     for p in files_of(folder):
         if p.is_file(): p.unlink(missing_ok=True)
     for p in (folder/'snapshots', folder) if made is None else made:
-        try: p.rmdir()
-        except OSError: pass
+        with suppress(OSError): p.rmdir()
 
 # %% ../../nbs/record/folder.ipynb #8f34586f
 def holds(folder:Path)->str: # 'a run', 'others', 'remains', or ''
@@ -72,9 +78,13 @@ def holds(folder:Path)->str: # 'a run', 'others', 'remains', or ''
     except sqlite3.Error: return 'a run'      # whatever it is, it is not overwritten
     if found and not own_tables <= found: return 'others'
     if begun: return 'a run'
+    return 'remains' if _is_left(folder, found) else ''
+
+# %% ../../nbs/record/folder.ipynb #f68680b2
+def _is_left(folder:Path, found:set)->bool: # found: the tables that are there
+    "Are there whole snapshots, of more than a run's beginning?"
     left = [p.stem for p in whole_snapshots(folder)]
-    if not left or found and left == ['0-0-1']: return ''
-    return 'remains'
+    return bool(left) and not (found and left == ['0-0-1'])
 
 # %% ../../nbs/record/folder.ipynb #11c3e2d3
 def _tables_of(folder)->tuple: # their names, and whether a run had begun
@@ -86,16 +96,20 @@ def _tables_of(folder)->tuple: # their names, and whether a run had begun
     finally: db.close()
 
 # %% ../../nbs/record/folder.ipynb #49eb52fe
-def must_be_free(folder:Path)->list: # the folders that have to be made, inner ones first
-    "Refuse a folder in which no run can begin."
-    with telling(folder):
-        missing, what = [p for p in (folder/'snapshots', folder) if not p.exists()], holds(folder)
-        mixed = _is_mixed(folder)
+def _must_hold_none(folder:Path, what:str): # what: as `holds` says
     if what == 'a run':
         raise ValueError(f"{folder} holds a run already: go on with it by "
                          f"GANLearner.resume({str(folder)!r}, dls, G, D), or give another folder")
     if what == 'remains':
         raise ValueError(f"{folder} holds a run without its record, and stays as it is. {remains_of(folder)}")
+
+# %% ../../nbs/record/folder.ipynb #71befd1f
+def must_be_free(folder:Path)->list: # the folders that have to be made, inner ones first
+    "Refuse a folder in which no run can begin."
+    with telling(folder):
+        missing, what = [p for p in (folder/'snapshots', folder) if not p.exists()], holds(folder)
+        mixed = _is_mixed(folder)
+    _must_hold_none(folder, what)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; give a folder that is new or empty")
     if outer := run_around(folder.resolve()):
@@ -109,10 +123,14 @@ def _is_mixed(folder)->bool: # does it hold what is no run's?
     return folder.is_dir() and not {*folder.iterdir(), *(folder/'snapshots').glob('*')} <= set(files_of(folder))
 
 # %% ../../nbs/record/folder.ipynb #a064435c
-def must_hold_a_run(folder:Path):
-    "Refuse a folder in which there is no run with its record."
+def _must_be_no_links(folder:Path):
     for p in (folder/'run.sqlite', folder/'snapshots'):
         if p.is_symlink(): raise RunError(f"{p} is a link, which a run does not contain; nothing was read")
+
+# %% ../../nbs/record/folder.ipynb #0dbebca9
+def must_hold_a_run(folder:Path):
+    "Refuse a folder in which there is no run with its record."
+    _must_be_no_links(folder)
     with telling(folder): there = holds(folder)
     if there == 'remains': raise RunError(f"{folder} has lost its record ({_lost(folder)}). {remains_of(folder)}")
     if there == 'others': raise RunError(f"{folder/'run.sqlite'} is not a record of ganlab; nothing was read")

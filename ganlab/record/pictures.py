@@ -122,12 +122,20 @@ def scores(self:Pictures):
 
 # %% ../../nbs/record/pictures.ipynb #e138e791
 @patch
+def _draw_reals(self:Pictures, side:int): # in pixels
+    "A few real images, and the colour that is left around them."
+    n, cols = (4, 1) if self.big else (16, 2)
+    real = self.reals(n)
+    if real is None: return
+    real = self.learn.shown(real)
+    self.paper = paper_of(real)
+    self.real = jpeg_grid(fit_size(real, side), cols, self.paper)
+
+# %% ../../nbs/record/pictures.ipynb #fea24e5b
+@patch
 def _images(self:Pictures, x):
     side, x = 128 if self.big else 64, self.learn.shown(x)
-    if self.real is None and (real := self.reals(4 if self.big else 16)) is not None:
-        real = self.learn.shown(real)
-        self.paper = paper_of(real)
-        self.real = jpeg_grid(fit_size(real, side), 1 if self.big else 2, self.paper)
+    if self.real is None: self._draw_reals(side)
     cols = int(math.sqrt(self.n))
     out = dict(cols=cols, count=self.n, fake=jpeg_grid(fit_size(x, side), cols, self.paper))
     return out if self.real is None else {**out, 'real': self.real}

@@ -124,8 +124,7 @@ def written(self:Reading, line:int, series:str='')->tuple: # columns, values (co
     n = max((start + y.shape[1] for start, _, y in parts), default=0)
     out = np.full((len(columns), n), np.nan, np.float32)
     if 'step' in columns: out[columns.index('step')] = np.arange(1, n + 1)      # also of those that another run did
-    for start, cs, y in parts:
-        for c, v in zip(cs, y): out[columns.index(c), start:start + y.shape[1]] = v
+    for start, cs, y in parts: out[[columns.index(c) for c in cs], start:start + y.shape[1]] = y
     return columns, out
 
 # %% ../../nbs/record/reading.ipynb #593687c9
@@ -150,9 +149,12 @@ def curves(self:Reading,
     _must_be_there(names, parts)
     at = np.concatenate([start + 1 + rows_in_brief*np.arange(y.shape[1]) for start, _, y in parts])
     first = np.arange(0, len(at), -(-len(at)//points))
-    low = {n: np.concatenate([_column(n, columns, y) for _, columns, y in parts]) for n in names}
-    both = lambda v: np.stack([np.fmin.reduceat(v[:, 0], first), np.fmax.reduceat(v[:, 1], first)])
-    return at[first], {n: both(v) for n, v in low.items()}
+    return at[first], {n: _extremes(n, parts, first) for n in names}
+
+# %% ../../nbs/record/reading.ipynb #5b6efa88
+def _extremes(name:str, parts:list, first)->np.ndarray: # (2, n): least and greatest from each of `first` on
+    v = np.concatenate([_column(name, columns, y) for _, columns, y in parts])
+    return np.stack([np.fmin.reduceat(v[:, 0], first), np.fmax.reduceat(v[:, 1], first)])
 
 # %% ../../nbs/record/reading.ipynb #5ffdf07b
 def _must_be_there(names, parts):
@@ -166,7 +168,9 @@ def _briefs(self:Reading, line)->list: # of first row, columns, (columns, blocks
     chunks = list(self.store.chunks(self.line if line is None else line, brief=True))
     if rec is None: return chunks
     columns, y = rec.block(since)
-    return [c for c in chunks if c[0] < since] + ([(since, columns, brief_of(y))] if y.shape[1] else [])
+    chunks = [c for c in chunks if c[0] < since]
+    if y.shape[1]: chunks.append((since, columns, brief_of(y)))
+    return chunks
 
 # %% ../../nbs/record/reading.ipynb #177cc2c9
 def _column(name, columns, y)->np.ndarray: # (blocks, 2), NaN where a chunk has none

@@ -112,26 +112,36 @@ late(Run, {'travel.lookback': 'frame_steps frame_at switches_at branches last_he
 
 # %% ../../nbs/record/run.ipynb #a2b5a63f
 @patch
+def _keep_due(self:Run, learn):
+    "Take the snapshot that is due, but for the first, which is there; and say when the next one is."
+    if self.marks.snap_due: self.keep(learn)
+    self.marks.snap_due = learn.step + (self.snap_every or pace(self._snap_cost, step_time(learn), least=50))
+
+# %% ../../nbs/record/run.ipynb #a12d2443
+@patch
 def stepped(self:Run, learn):
     "After a step: what is due."
     if self._asleep or not self.store.writes: return
-    marks, mult = self.marks, learn.rates.mult
-    if mult != marks.mult:
-        marks.mult = mult
-        self._mults.append((learn.step - 1, mult))
-    if learn.step < marks.due: return
+    self._note_mult(learn)
+    if learn.step < self.marks.due: return
     try: self._work(learn)
     except Exception as e:      # what the writer could not write is told at the next boundary
         if all(e is not trouble for trouble, *_ in self.writer.failed): raise
 
 # %% ../../nbs/record/run.ipynb #58e48217
 @patch
+def _note_mult(self:Run, learn): # of the step that was made
+    mult = learn.rates.mult
+    if mult == self.marks.mult: return
+    self.marks.mult = mult
+    self._mults.append((learn.step - 1, mult))
+
+# %% ../../nbs/record/run.ipynb #9ae7f21a
+@patch
 def _work(self:Run, learn):
     step, marks = learn.step, self.marks
     if step >= marks.frame_due: self.frame(learn)
-    if step >= marks.snap_due and self.snap_every != 0:
-        if marks.snap_due: self.keep(learn)
-        marks.snap_due = step + (self.snap_every or pace(self._snap_cost, step_time(learn), least=50))
+    if step >= marks.snap_due and self.snap_every != 0: self._keep_due(learn)
     if self.folder: self.flush(learn)
     second = step + max(1, int(1/max(step_time(learn), 1e-4)))
     marks.due = min(max(marks.frame_due, step + 1), max(marks.snap_due, step + 1), second)

@@ -106,12 +106,15 @@ def let_go(
         finally: last.close()
 
 # %% ../../nbs/record/schema.ipynb #c8329729
+def _kinds_and_version(db)->tuple: # what the database consists of; the row with the format, or None
+    kinds = {k for k, in db.execute('select type from sqlite_master')}
+    return kinds, db.execute("select value from meta where key='version'").fetchone()
+
+# %% ../../nbs/record/schema.ipynb #02518bf5
 def must_be_ours(db, folder):
     "Refuse a database that is no run's, that brings more than tables, or that is of another format."
     file = folder/'run.sqlite'
-    try:
-        kinds = {k for k, in db.execute('select type from sqlite_master')}
-        found = db.execute("select value from meta where key='version'").fetchone()
+    try: kinds, found = _kinds_and_version(db)
     except sqlite3.DatabaseError as e: raise _damaged(folder, e) from None
     if more := ', '.join(sorted(kinds - {'table', 'index'})):
         raise RunError(f"{file} brings {more}s, which a record does not contain; nothing was read")

@@ -101,10 +101,14 @@ def drop_snapshots(self:Store, numbers):
     stems = [self.rows('select file from snapshots where id=?', n)[0][0] for n in numbers]
     if not stems: return
     with self.writing() as db: db.executemany('delete from snapshots where id=?', [(n,) for n in numbers])
-    for s in stems:
-        self.held.pop(s, None)
-        if self.folder is None: continue
-        for e in ('safetensors', 'json'): self.file(s, e).unlink(missing_ok=True)
+    for s in stems: self._wipe_files(s)
+
+# %% ../../nbs/record/store.ipynb #e5061e79
+@patch
+def _wipe_files(self:Store, stem:str): # of a snapshot
+    self.held.pop(stem, None)
+    if self.folder is None: return
+    for e in ('safetensors', 'json'): self.file(stem, e).unlink(missing_ok=True)
 
 # %% ../../nbs/record/store.ipynb #10733f22
 @patch
@@ -114,7 +118,7 @@ def get_snapshot(self:Store, number:int)->Snapshot:
     if not found: raise RunError(f"{self.where} has no snapshot {number}")
     step, stem, sha, size = found[0]
     if self.folder is None: return self.held[stem]
-    tensors, numbers = (self.file(stem, e) for e in ('safetensors', 'json'))
+    tensors, numbers = self.file(stem, 'safetensors'), self.file(stem, 'json')
     try:
         long_enough(tensors, size)
         short_enough(numbers)
@@ -163,6 +167,13 @@ def on_path(self:Store, line:int)->list: # of `SnapshotRow`, by step
 
 # %% ../../nbs/record/store.ipynb #994f8ce5
 @patch
+def _copy_chunks(self:Store, new, db, line:int, step:int): # to the store `new`, whose database is `db`
+    for series, in self.rows('select distinct series from chunks'):
+        for start, columns, y in self.chunks(line, series):
+            if start < step: new.put_chunk(db, 0, series, start, columns, y[:, :step - start])
+
+# %% ../../nbs/record/store.ipynb #aa11b68e
+@patch
 def copy(self:Store,
     where,    # a folder, or None for memory
     line:int, # of this record
@@ -175,9 +186,7 @@ def copy(self:Store,
         more = self.rows("select key, value from meta where key not in ('version', 'line', 'begun', 'waiting')")
         db.executemany('insert or replace into meta values(?, ?)', more)
         for part in self.path(line): self._copy_rows(db, part.line, part.first, min(part.to, step), min(part.cut, last))
-        for series, in self.rows('select distinct series from chunks'):
-            for start, columns, y in self.chunks(line, series):
-                if start < step: new.put_chunk(db, 0, series, start, columns, y[:, :step - start])
+        self._copy_chunks(new, db, line, step)
     new.note(line=0, **facts)
     self._copy_snapshots(new, [s for s in self.on_path(line) if s.step <= step and s.last <= last])
     new.note(begun=True)

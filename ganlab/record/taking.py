@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import NamedTuple
 from fastcore.basics import patch
 import numpy as np
+from ..engine.measuring import Metric, measured
 from ..engine.named_state import digest, numbers_text
 from ..engine.snapshots import take
 from ..losses import loss_key
@@ -59,9 +60,14 @@ def frame(self:Taking, learn):
         return
     self.marks.framed = learn.step
     self.writer.do(self._put_frame, row)
-    early = next((n for n in (1, 2, 5, 10, 20, 50, 100) if n > learn.step), None)
     self._gap = self.frame_every or max(self._gap, pace(time.perf_counter() - t0, step_time(learn)))
-    self.marks.frame_due = early or (learn.step//self._gap + 1)*self._gap
+    self.marks.frame_due = self._next_frame(learn.step)
+
+# %% ../../nbs/record/taking.ipynb #e09c1227
+@patch
+def _next_frame(self:Taking, step:int)->int: # often at the beginning, then every `_gap` steps
+    early = next((n for n in (1, 2, 5, 10, 20, 50, 100) if n > step), None)
+    return early or (step//self._gap + 1)*self._gap
 
 # %% ../../nbs/record/taking.ipynb #75a79597
 @patch
@@ -76,15 +82,20 @@ def offer(self:Taking, learn,
 
 # %% ../../nbs/record/taking.ipynb #fae310f0
 @patch
+def _halve_frames(self:Taking, db, line:tuple, steps:list): # steps: of the frames of a line
+    "Keep about every second frame, and take them half as often."
+    self._gap *= 2
+    gone = superfluous([(s, s, '', 0) for s in steps[:-1]], 200, 0)
+    db.executemany('delete from frames where line=? and step=?', [(*line, s) for s in gone])
+
+# %% ../../nbs/record/taking.ipynb #2bc2383e
+@patch
 def _put_frame(self:Taking, row):
     line = row[:1]
     with self.store.writing() as db:
         db.execute('insert or replace into frames values(?, ?, ?, ?)', row)
         steps = [s for s, in db.execute('select step from frames where line=? and step>100 order by step', line)]
-        if len(steps) > 400:
-            self._gap *= 2
-            gone = superfluous([(s, s, '', 0) for s in steps[:-1]], 200, 0)
-            db.executemany('delete from frames where line=? and step=?', [(*line, s) for s in gone])
+        if len(steps) > 400: self._halve_frames(db, line, steps)
         if db.execute('select count(*) from frames').fetchone()[0] <= 2000: return
         # the oldest line that has any, and that is not this one, keeps a tenth
         query = 'select min(line) from frames where line!=? group by line having count(*) > 10 order by line'
@@ -93,6 +104,21 @@ def _put_frame(self:Taking, row):
 
 # %% ../../nbs/record/taking.ipynb #a203f8de
 @patch
+def _is_kept(self:Taking, step:int, last:int)->bool: # is there a snapshot of the step, with that last change behind it?
+    return any((s.step, s.last) == (step, last) for s in self.store.on_path(self.line))
+
+# %% ../../nbs/record/taking.ipynb #b85221b5
+@patch
+def _take(self:Taking, learn, kept:str, last:int): # last: the number of the last change
+    "Take a snapshot, and give it to the writer."
+    t0 = time.perf_counter()
+    snap, numbers = take(learn), numbers_text(learn)
+    score = self._score(learn) if kept in ('ring', 'pinned') else None
+    took = time.perf_counter() - t0
+    self.writer.do(self._put_snapshot, snap, numbers, last, kept, self.line, took, score)
+
+# %% ../../nbs/record/taking.ipynb #83d4fc74
+@patch
 def keep(self:Taking,
     learn,
     kept:str='ring', # why: 'start', 'ring', 'pinned' or 'edited'
@@ -100,14 +126,8 @@ def keep(self:Taking,
 )->None:
     "Take a snapshot, and have it written."
     if self.folder: self.flush(learn, wait=kept != 'ring' or wait or self._busy)     # no snapshot before its rows
-    t0 = time.perf_counter()
     last = self.last_change()
-    there = kept == 'ring' and any((s.step, s.last) == (learn.step, last) for s in self.store.on_path(self.line))
-    if not there:
-        snap, numbers = take(learn), numbers_text(learn)
-        score = self._score(learn) if kept in ('ring', 'pinned') else None
-        took = time.perf_counter() - t0
-        self.writer.do(self._put_snapshot, snap, numbers, last, kept, self.line, took, score)
+    if kept != 'ring' or not self._is_kept(learn.step, last): self._take(learn, kept, last)
     if wait or kept in ('start', 'edited'): self.sync()
 
 # %% ../../nbs/record/taking.ipynb #3ab31263
@@ -115,12 +135,26 @@ def keep(self:Taking,
 def _score(self:Taking, learn)->float|None:
     "How good the samples are, the more the better; a metric that fails is left out from then on."
     if self.metric is None: return None
-    try: v = float(self.metric(learn))
+    by = getattr(self.metric, 'name', '')
+    if by != self.store.fact('judged_by', ''): return None      # beside those of another metric its score says nothing
+    try: v = measured(self.metric, learn) if by else float(self.metric(learn))
     except Exception as e:
         self.metric = None
         return warnings.warn("the metric of the run failed, and no snapshot is called the best any more: "
                              f"{type(e).__name__}: {e}")
-    return -v if math.isfinite(v) else None
+    more = getattr(self.metric, 'better', 'less') == 'more'
+    return (v if more else -v) if math.isfinite(v) else None
+
+# %% ../../nbs/record/taking.ipynb #21c0e9e7
+@patch
+def judge_by(self:Taking,
+    metric:Metric, # less or more of it is better, as it says
+):
+    "Call that snapshot the best that is best by this metric."
+    self.metric = metric
+    if not self.store.writes or self.store.fact('judged_by', '') == metric.name: return
+    self.store.note(judged_by=metric.name)
+    with self.store.writing() as db: db.execute('update snapshots set score=null')
 
 # %% ../../nbs/record/taking.ipynb #20ba9a23
 @patch
@@ -150,21 +184,30 @@ class _Kept(NamedTuple):
     score: float|None
     line: int
 
+def _best(rows): # of those that have a score, or None
+    return max((r for r in rows if r.score is not None), key=lambda r: r.score, default=None)
+
+# %% ../../nbs/record/taking.ipynb #34e60d76
 def _staying(rows, line)->list:
-    best = max((r for r in rows if r.score is not None), key=lambda r: r.score, default=None)
+    best = _best(rows)
     last = [r for r in rows if r.line == line][-3:]
     return [r for r in rows if r.kept != 'ring' or r in last or r == best]
 
 # %% ../../nbs/record/taking.ipynb #9be8877d
 @patch
+def _drop_some(self:Taking, rows:list, room:float): # rows: of the snapshots that may go; bytes that they may take
+    spread = self.spread if self.folder else 4
+    self.store.drop_snapshots(superfluous([(r.id, r.step, r.kept, r.bytes) for r in rows], spread, room))
+
+# %% ../../nbs/record/taking.ipynb #273b0a47
+@patch
 def _thin(self:Taking):
-    rows = self.store.rows('select id, step, kept, bytes, score, line from snapshots order by step, id')
-    rows = [_Kept(*r) for r in rows]
+    query = 'select id, step, kept, bytes, score, line from snapshots order by step, id'
+    rows = [_Kept(*r) for r in self.store.rows(query)]
     stay = _staying(rows, self.line)
     self._thin_by_hand([r.id for r in rows if r.kept == 'edited'])
     taken = sum(r.bytes for r in stay)
-    may_go = [(r.id, r.step, r.kept, r.bytes) for r in rows if r not in stay]
-    self.store.drop_snapshots(superfluous(may_go, self.spread if self.folder else 4, self.room - taken))
+    self._drop_some([r for r in rows if r not in stay], self.room - taken)
     if taken > self.room:
         self._warn(f"{self.store.where}: the snapshots that have to stay take more than {self.room/1e9:.1f} GB; "
                    "unpin some, or set learn.run.room")

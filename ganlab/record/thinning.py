@@ -73,10 +73,13 @@ def superfluous(
     return gone
 
 # %% ../../nbs/record/thinning.ipynb #013fa240
+def _sums(ts)->list: return torch.stack([t.sum() for t in ts]).tolist() # of tensors
+
+# %% ../../nbs/record/thinning.ipynb #765d6d5e
 def fingerprint(learn)->tuple: # of a text and lists of numbers
     "Sums and norms of all tensors, and all numbers: what an edit by hand changes."
     ts = [t.detach().float() for t in named_state(learn).values() if t.numel()]
-    sums, thirds = (torch.stack([t.sum() for t in some]).tolist() for some in (ts, [_third(t) for t in ts]))
+    sums, thirds = _sums(ts), _sums(map(_third, ts))
     return _numbers(learn), torch.stack(norms(ts)).tolist(), sums, thirds
 
 def _third(t)->torch.Tensor: return t.flatten()[:(t.numel() + 2)//3] # where values change places, its sum tells

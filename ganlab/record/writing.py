@@ -98,10 +98,14 @@ def write(self:Writing, *changes):
     new = [c for c in changes if c.again is not self]
     if self.sleeping or not new: return
     if not self.store.writes: raise RunError(self.store.closed)
-    with self.store.writing() as db:
-        self._put_mults(db)
-        for c in new: self._put_change(db, c)
-        if any(c.at is not None for c in new): self._put_waiting(db)
+    with self.store.writing() as db: self._put(db, new)
+
+# %% ../../nbs/record/writing.ipynb #143613db
+@patch
+def _put(self:Writing, db, changes:list):
+    self._put_mults(db)
+    for c in changes: self._put_change(db, c)
+    if any(c.at is not None for c in changes): self._put_waiting(db)
 
 # %% ../../nbs/record/writing.ipynb #fa863b7b
 @patch
@@ -124,12 +128,17 @@ def _put_waiting(self:Writing, db):
     facts = waiting_facts([c for c in self.learner.tricks.pending if c.at is not None])
     db.execute("insert or replace into meta values('waiting', ?)", (pack(facts),))
 
-# %% ../../nbs/record/writing.ipynb #1161e923
+# %% ../../nbs/record/writing.ipynb #efd47a9a
 @patch
 def has(self:Writing, changes)->bool:
     "Are these in the record?"
     ids = [c.id for c in changes if not c.moot and c.again is not self]
-    return bool(ids) and None not in ids and all(self.store.rows('select 1 from changes where id=?', i) for i in ids)
+    return bool(ids) and all(self._has_id(i) for i in ids)
+
+# %% ../../nbs/record/writing.ipynb #1161e923
+@patch
+def _has_id(self:Writing, number:int|None)->bool: # of a change; None: it was not written
+    return number is not None and bool(self.store.rows('select 1 from changes where id=?', number))
 
 @patch
 def strike(self:Writing, c:Change):
@@ -137,18 +146,20 @@ def strike(self:Writing, c:Change):
     with self.store.writing() as db: db.execute('delete from changes where id=?', (c.id,))
 
 # %% ../../nbs/record/writing.ipynb #b09e4c85
+def _parts(learn, start:int, n:int): # rows, from and to -> (series, first row, columns, values), a chunk each
+    for series, rec in (('', learn.record), *learn.layers.items()):
+        columns, rows = rec.block(start)
+        rows = rows[:, :n - start].copy()
+        for i in range(0, n - start, rows_in_chunk): yield series, start + i, columns, rows[:, i:i + rows_in_chunk]
+
+# %% ../../nbs/record/writing.ipynb #9addfa31
 @patch
 def flush(self:Writing, learn, wait=False, queue=False):
     "Have the rows that are new written; `queue`: even while others are; `wait`: until it is done."
     n, start = learn.record.n, self.marks.start
     nothing_new = n == self.marks.flushed and not self._mults
     if self.sleeping or nothing_new or self._busy and not (wait or queue): return
-    parts = []
-    for series, rec in (('', learn.record), *learn.layers.items()):
-        columns, rows = rec.block(start)
-        rows = rows[:, :n - start].copy()
-        for i in range(0, n - start, rows_in_chunk):
-            parts.append((series, start + i, columns, rows[:, i:i + rows_in_chunk]))
+    parts = list(_parts(learn, start, n))
     self._busy = True
     self.writer.do(self._put_rows, self.line, parts, n, start + (n - start)//rows_in_chunk*rows_in_chunk)
     if wait: self.sync()

@@ -75,13 +75,17 @@ def check_range(
     if x.dim() != 4 or x.dtype == torch.uint8: return
     lo, hi = (float(o) for o in x.aminmax())
     if range is not None: return _check_declared(lo, hi, name, range)
-    if max(hi, -lo) > 20:
-        raise ValueError(f"{name} has values from {lo:g} to {hi:g}; need images in [-1, 1]: "
-                         "give x/127.5 - 1 if they are bytes, or uint8")
+    _must_be_no_bytes(lo, hi, name)
     if max(hi, -lo) <= 1.05: return
     warnings.warn(f"{name} has values from {lo:.3g} to {hi:.3g}; ganlab's image generators make [-1, 1], "
                   "so D would tell real from fake by the range alone: "
                   "normalise it with mean 0.5 and standard deviation 0.5", stacklevel=3)
+
+# %% ../../nbs/sources/checks.ipynb #36e4dfab
+def _must_be_no_bytes(lo:float, hi:float, name:str):
+    if max(hi, -lo) <= 20: return
+    raise ValueError(f"{name} has values from {lo:g} to {hi:g}; need images in [-1, 1]: "
+                     "give x/127.5 - 1 if they are bytes, or uint8")
 
 # %% ../../nbs/sources/checks.ipynb #b7a965a9
 def sound(

@@ -67,15 +67,19 @@ def tile_images(
     x = x.detach().cpu()[:, :3 if x.shape[1] >= 3 else 1]
     if x.dtype != torch.uint8: x = as_bytes(standard(x, range or _guessed_range(x)))
     x = with_margin(x, plain_edge(x))
+    if pad is None: pad = max(1, round(max(x.shape[2:])/16))
+    out = _tiled(x, max(1, min(len(x), cols or math.ceil(len(x)**.5))), pad)
+    return out[0].numpy() if len(out) == 1 else out.permute(1, 2, 0).numpy()
+
+# %% ../../nbs/sources/drawing.ipynb #64f38169
+def _tiled(x:Tensor, cols:int, pad:int)->Tensor: # bytes (N, C, H, W) -> (C, rows, columns)
     n, c, h, w = x.shape
-    if pad is None: pad = max(1, round(max(h, w)/16))
-    cols = max(1, min(n, cols or math.ceil(n**.5)))
     rows = math.ceil(n/cols)
     out = torch.full((c, rows*(h+pad)-pad, cols*(w+pad)-pad), 255, dtype=torch.uint8)
     for i, im in enumerate(x):
         r, k = divmod(i, cols)
         out[:, r*(h+pad):r*(h+pad)+h, k*(w+pad):k*(w+pad)+w] = im
-    return out[0].numpy() if c == 1 else out.permute(1, 2, 0).numpy()
+    return out
 
 # %% ../../nbs/sources/drawing.ipynb #5fef5855
 def _draw_points(ax, x, centers):

@@ -45,18 +45,21 @@ def find_images(
         raise ValueError(f"path={str(path)!r} is {what}; need a folder with images in it, at any depth")
     found = list(_files_under(path))
     images = [o for o in found if o.name.lower().endswith(IMAGE_SUFFIXES)]
-    if images: return sorted(images)
+    if not images: raise ValueError(_no_images(path, found))
+    return sorted(images)
+
+# %% ../../nbs/sources/folders.ipynb #029be8f6
+def _no_images(path:Path, found:list)->str: # a folder and the files in it -> one sentence
     also = f" (only other files, such as {min(found).name})" if found else " (it is empty, or cannot be read)"
     some = ' '.join(IMAGE_SUFFIXES[:6])
-    raise ValueError(f"no images in {str(path)!r}{also}; need files ending in {some} ..., at any depth")
+    return f"no images in {str(path)!r}{also}; need files ending in {some} ..., at any depth"
 
 # %% ../../nbs/sources/folders.ipynb #8f547d47
 HELD_OUT = 'valid', 'val', 'validation', 'test'       # folders beside `train`; the first one that is there
 
 def _parts(path, files, seed):
     "`files` in an order whose first part is for training, and how many these are."
-    tops = [f.relative_to(path).parts[:-1][:1] for f in files]
-    def inside(folder): return [f for f, top in zip(files, tops) if top == (folder,)]
+    def inside(folder): return [f for f in files if f.relative_to(path).parts[:-1][:1] == (folder,)]
     train, valid = inside('train'), next(filter(None, map(inside, HELD_OUT)), None)
     if not train or not valid: train, valid = ([files[k] for k in part.tolist()] for part in split(len(files), seed))
     return train + valid, len(train)
@@ -80,12 +83,15 @@ def _tell(bad:dict, files, doing):
 # %% ../../nbs/sources/folders.ipynb #9007bef6
 def _each(fn, files, doing)->list:
     "Call `fn(i)` for every file, in threads, with a bar where it takes a while: the numbers of those that are good."
+    bad = _faults(fn, files)
+    if bad: _tell(bad, files, doing)
+    return [i for i in range(len(files)) if i not in bad]
+
+def _faults(fn, files)->dict: # number -> what is wrong with the file
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         done = pool.map(lambda i: _why_not(fn, i, files[i]), range(len(files)))
         if len(files) >= 500: done = progress_bar(done, total=len(files))
-        bad = {i: why for i, why in enumerate(done) if why is not None}
-    if bad: _tell(bad, files, doing)
-    return [i for i in range(len(files)) if i not in bad]
+        return {i: why for i, why in enumerate(done) if why is not None}
 
 # %% ../../nbs/sources/folders.ipynb #8daab5b6
 class FileRows:

@@ -63,11 +63,12 @@ def _len(o)->int|None:
 
 def _sizes(dl)->tuple: # samples (or None), samples per batch (or 0), full batches per epoch (or None)
     "How much a loader gives, as far as it tells."
-    if isinstance(dl, FastaiDataLoader): n, bs = dl.n, dl.bs or 0
-    else:
-        bs = getattr(dl, 'batch_size', None) or 0
-        n = _len(getattr(dl, 'sampler', None)) if bs else None
+    n, bs = (dl.n, dl.bs or 0) if isinstance(dl, FastaiDataLoader) else _torch_sizes(dl)
     return n, bs, _len(dl) if n is None or not bs else n//bs
+
+def _torch_sizes(dl)->tuple: # samples (or None) and samples per batch (or 0), of a loader that is not fastai's
+    bs = getattr(dl, 'batch_size', None) or 0
+    return _len(getattr(dl, 'sampler', None)) if bs else None, bs
 
 # %% ../../nbs/sources/loaders.ipynb #bd85b453
 def _warn_of_order(dl):
@@ -77,12 +78,15 @@ def _warn_of_order(dl):
                       "so that no run has the same bits as another; give in_order=True")
 
 # %% ../../nbs/sources/loaders.ipynb #102f137a
+def _in_order(dl)->bool: # does every epoch of a loader have the same order?
+    if not isinstance(dl, FastaiDataLoader): return isinstance(getattr(dl, 'sampler', None), SequentialSampler)
+    return not dl.shuffle and type(dl).get_idxs is FastaiDataLoader.get_idxs
+
+# %% ../../nbs/sources/loaders.ipynb #6946c21d
 def _warn_of_unused(dl, n, bs):
     "Say so where some samples are in no batch, of any epoch."
-    if isinstance(dl, FastaiDataLoader): in_order = not dl.shuffle and type(dl).get_idxs is FastaiDataLoader.get_idxs
-    else: in_order = isinstance(getattr(dl, 'sampler', None), SequentialSampler)
     left = n % bs if n else 0
-    if left and in_order:
+    if left and _in_order(dl):
         warnings.warn(f"{left} of {n} samples are never used: the DataLoader gives them in order, and the last batch, "
                       "which is not full, is left out; give it shuffle=True")
 

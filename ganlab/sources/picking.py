@@ -71,13 +71,16 @@ def image_of(
     return _floats(b)
 
 # %% ../../nbs/sources/picking.ipynb #113a0c4f
+def _no_such_place(b, x)->str: # a batch of several tensors; what was to be its place
+    kind = f"dicts with the keys {', '.join(map(str, b))}" if isinstance(b, dict) else f"batches of {len(b)}"
+    todo = _advice(b) or '; give a key, an index, or a function of the batch: GANLearner(..., x=lambda batch: ...)'
+    return f"the DataLoader gives {kind}, and x={x!r} is none of them{todo}"
+
+# %% ../../nbs/sources/picking.ipynb #5624c8ae
 def _at(b, x):
     "What stands at one place of a batch that has several."
-    kind = f"dicts with the keys {', '.join(map(str, b))}" if isinstance(b, dict) else f"batches of {len(b)}"
     if isinstance(x, int) and x < 0 and not isinstance(b, dict): x += len(b)
     parts = _parts_of(b)
-    if x not in parts:
-        todo = _advice(b) or '; give a key, an index, or a function of the batch: GANLearner(..., x=lambda batch: ...)'
-        raise ValueError(f"the DataLoader gives {kind}, and x={x!r} is none of them{todo}")
+    if x not in parts: raise ValueError(_no_such_place(b, x))
     try: return _floats(parts[x])
     except ValueError as e: raise ValueError(f"{e}{_advice(b, x)}") from None

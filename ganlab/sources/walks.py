@@ -89,12 +89,16 @@ def _full_one(self:Walk, b):
     if len(x) < self.bs:                               # the short one at the end
         self._short.setdefault(at, set()).add(self._drawn)
         return None
-    shape = tuple(x.shape[1:])
-    if not self.shape: self.shape, self.bs = shape, self.bs or len(x)
-    if shape != self.shape:
-        raise ValueError(f"the DataLoader gave samples of shape {shape} after {self.shape}; "
-                         "need one shape: resize and crop in the dataset")
+    if not self.shape: self.shape, self.bs = tuple(x.shape[1:]), self.bs or len(x)
+    self._must_be_alike(tuple(x.shape[1:]))
     return x[:self.bs]
+
+# %% ../../nbs/sources/walks.ipynb #7877580b
+@patch
+def _must_be_alike(self:Walk, shape:tuple): # of a sample
+    if shape == self.shape: return
+    raise ValueError(f"the DataLoader gave samples of shape {shape} after {self.shape}; "
+                     "need one shape: resize and crop in the dataset")
 
 # %% ../../nbs/sources/walks.ipynb #7efed26c
 def _asks_by_index(it)->bool:

@@ -20,6 +20,9 @@ def inside(snap:Snapshot)->str:
     numbers = dict(tricks=snap.tricks, remembered=snap.numbers['remembered'])
     return digest(json.dumps(numbers, sort_keys=True, default=str), snap.tensors)
 
+def _any_differs(learn, run, rows)->bool: # rows: of `run.snapshots`
+    return any(_differs(learn, run, row) for row in rows)
+
 def _differs(learn, run, row)->bool: # row: of `run.snapshots`
     "Is the learner another one than the record says?"
     if state_digest(learn) == row['hash']: return False
@@ -42,12 +45,15 @@ class Compared:
         rows = source.snapshots if learn.repeats else []
         self.rows = [s for s in rows if learn.step < s['step'] <= until]
 
+    def here(self, left)->list: # of the rows that are left
+        last, next = (0, *self.ids, math.inf)[len(self.ids) - left:][:2]      # the last that is made, and the next
+        return [s for s in self.rows if s['step'] == self.learn.step and last <= s['last'] < next]
+
     def look(self, left): # how many of the changes are still to be made
         "Compare with the snapshots of this step that have just these changes behind them."
-        last, next = (0, *self.ids, math.inf)[len(self.ids) - left:][:2]      # the last that is made, and the next
-        here = [s for s in self.rows if s['step'] == self.learn.step and last <= s['last'] < next]
+        here = self.here(left)
         self.rows = [s for s in self.rows if s not in here]
-        if self.step is None and any(_differs(self.learn, self.source, s) for s in here): self.step = self.learn.step
+        if self.step is None and _any_differs(self.learn, self.source, here): self.step = self.learn.step
 
 # %% ../../nbs/travel/compared.ipynb #7ee05231
 @patch
@@ -58,4 +64,4 @@ def otherwise(self:Run, learn)->int|None: # the step
     except Exception: return None                      # what could not be written is told at the next boundary
     last = self.last_change()
     here = [s for s in self.snapshots if (s['step'], s['last']) == (learn.step, last)]
-    return learn.step if any(_differs(learn, self, s) for s in here) else None
+    return learn.step if _any_differs(learn, self, here) else None

@@ -49,11 +49,15 @@ def switches_at(self:Run,
     on, values, loss = {}, {}, None
     for c in [c for c in self.changes if c.step <= step]:
         if c.kind == 'loss': loss = c.name
-        if c.kind == 'off': on.pop(c.name, None)
-        if c.kind not in ('on', 'set'): continue
-        values[c.name] = {**values.get(c.name, {}), **c.params}
-        if c.kind == 'on' or c.name in on: on[c.name] = c.step
+        else: _switch(c, on, values)
     return dict(tricks={n: (s, values[n]) for n, s in on.items()}, loss=loss)
+
+# %% ../../nbs/travel/lookback.ipynb #b9007b0e
+def _switch(c, on:dict, values:dict): # a change; names -> since when they are on; names -> values that were set
+    if c.kind == 'off': on.pop(c.name, None)
+    if c.kind not in ('on', 'set'): return
+    values[c.name] = {**values.get(c.name, {}), **c.params}
+    if c.kind == 'on' or c.name in on: on[c.name] = c.step
 
 # %% ../../nbs/travel/lookback.ipynb #84db9814
 @patch
@@ -104,9 +108,13 @@ def unpin(self:GANLearner,
     step:int, # of a pinned snapshot
 ):
     "Let a pinned snapshot go when room is needed."
-    step, pinned = whole(step, 'step', 0), [s for s in self.run.snapshots if s['kept'] == 'pinned']
-    ids = [(s['id'],) for s in pinned if s['step'] == step]
-    if not ids:
-        steps = ', '.join(str(s['step']) for s in pinned)
-        raise ValueError(f"no snapshot of step {step} is pinned; pinned are {steps or 'none'}")
+    ids = _pinned_at(self.run, whole(step, 'step', 0))
     with self.run.store.writing() as db: db.executemany("update snapshots set kept='ring' where id=?", ids)
+
+# %% ../../nbs/travel/lookback.ipynb #27869847
+def _pinned_at(run, step:int)->list: # of (number,), as the database takes them
+    pinned = [s for s in run.snapshots if s['kept'] == 'pinned']
+    ids = [(s['id'],) for s in pinned if s['step'] == step]
+    if ids: return ids
+    steps = ', '.join(str(s['step']) for s in pinned)
+    raise ValueError(f"no snapshot of step {step} is pinned; pinned are {steps or 'none'}")

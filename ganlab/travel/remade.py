@@ -36,10 +36,14 @@ def load_initial(
             for n, t in _fitting(key, net, its, made).items(): t.copy_(its[n])
 
 # %% ../../nbs/travel/remade.ipynb #3009fd50
+def _unlike(mine:dict, its:dict)->list: # tensors by name -> names that are not in both, or of another shape
+    shapes, wanted = ({n: t.shape for n, t in ts.items()} for ts in (mine, its))
+    return sorted(n for n in shapes.keys() | wanted.keys() if shapes.get(n) != wanted.get(n))
+
+# %% ../../nbs/travel/remade.ipynb #de695b43
 def _fitting(key, net, its, made)->dict: # name -> tensor of the network
     mine = {**named_params(net), **{canonical(n): b for n, b in net.named_buffers()}}
-    shapes, wanted = ({n: t.shape for n, t in ts.items()} for ts in (mine, its))
-    wrong = sorted(n for n in shapes.keys() | wanted.keys() if shapes.get(n) != wanted.get(n))
+    wrong = _unlike(mine, its)
     if not wrong: return mine
     raise ValueError(f"{key.upper()} is not built as it was when the run began ({made(key)}): "
                      f"{', '.join(wrong[:3])} differ")
@@ -86,8 +90,7 @@ def remade(store,
     **more, # device, cbs, path
 )->GANLearner:
     "A learner made like the one of the record."
-    own = _as_list(loss)
-    own = [get_loss(l) for l in own]
+    own = [get_loss(l) for l in _as_list(loss)]
     made = _settings(store, own, opt, x)
     for name, *keys in (('nets', 'G', 'D'), ('data', 'first', 'name', 'n', 'bs'), ('threads',), ('versions', 'torch')):
         store.need(name, *keys)

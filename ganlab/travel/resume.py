@@ -69,11 +69,15 @@ def _step_known(step, known)->int:
     return known if step is None else whole(step, 'step', 0, known, ': that is how far the run is known')
 
 # %% ../../nbs/travel/resume.ipynb #42566bfa
+def _unlisted(store, known)->list: # snapshots of steps after `known` of which the record knows nothing
+    listed = {stem for stem, in store.rows('select file from snapshots')}
+    return [p for p in whole_snapshots(store.folder) if p.stem not in listed and int(p.stem.split('-')[1]) > known]
+
+# %% ../../nbs/travel/resume.ipynb #68fe57c2
 def _tell_of_more(store, known):
     "Say that there are snapshots of steps that the record does not know: a part of it was lost."
     if store.folder is None: return
-    listed = {stem for stem, in store.rows('select file from snapshots')}
-    more = [p for p in whole_snapshots(store.folder) if p.stem not in listed and int(p.stem.split('-')[1]) > known]
+    more = _unlisted(store, known)
     if not more: return
     warnings.warn(f"{store.where} has lost a part of its record, and goes on from step {known}; "
                   f"but {remains_of(store.folder, more)}")

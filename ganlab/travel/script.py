@@ -45,10 +45,14 @@ def _literal(
     "A plain value as code; anything else is a `ValueError`."
     if isinstance(v, float) and not math.isfinite(v): return f"float('{v}')"
     if v is None or isinstance(v, (bool, int, float, str)): return repr(v)
-    if isinstance(v, tuple): return f"({', '.join(map(_literal, v))}{',' if len(v) == 1 else ''})"
-    if isinstance(v, list): return f"[{', '.join(map(_literal, v))}]"
     if isinstance(v, dict): return f"{{{', '.join(f'{_literal(k)}: {_literal(x)}' for k, x in v.items())}}}"
+    if isinstance(v, (tuple, list)): return _sequence(v)
     raise ValueError(f"a {type(v).__name__} is not a plain value")
+
+def _sequence(v)->str: # a tuple or list, as `_literal`
+    items = ', '.join(map(_literal, v))
+    if isinstance(v, list): return f'[{items}]'
+    return f'({items},)' if len(v) == 1 else f'({items})'
 
 def _is_name(text)->bool: return isinstance(text, str) and text.isidentifier() and not keyword.iskeyword(text)
 
@@ -68,11 +72,16 @@ def one_line(text)->str: # at most 300 characters
     "A text as it can stand in a comment or between quotes."
     return ''.join(c if c.isprintable() and c not in '"\\' else ' ' for c in str(text))[:300]
 
+# %% ../../nbs/travel/script.ipynb #e7fdf05a
+def _switch(c)->str:
+    args = ['now=True'] if c.now else []
+    if c.kind != 'off': args = _keywords(c.params)
+    return f"learn.tricks.{c.kind}({', '.join([repr(c.name), *args])})"
+
 # %% ../../nbs/travel/script.ipynb #73a402b3
 def _line(c, stem)->str:
     "A change as code."
-    if c.kind in ('on', 'set'): return f"learn.tricks.{c.kind}({', '.join([repr(c.name), *_keywords(c.params)])})"
-    if c.kind == 'off': return f"learn.tricks.off({c.name!r}{', now=True' if c.now else ''})"
+    if c.kind in ('on', 'off', 'set'): return _switch(c)
     if c.kind == 'loss': return _going_over(c)
     if c.kind == 'phase': return f'learn.half_step({c.name!r})'
     if c.kind == 'rates': return _rate(c.params)
@@ -155,20 +164,24 @@ def _of_preset(c, before)->list: # of lines
     if not c.preset or before and (before.preset, before.step) == (c.preset, c.step): return []
     return [f'# the preset {one_line(c.preset)}']
 
+# %% ../../nbs/travel/script.ipynb #b572f9c7
+def _steps(changes, until:int, stem:str, gate:str): # -> lines: the changes, and the training between them
+    at, before = 0, None
+    for c in changes:
+        if c.step > at: yield f'learn.fit_steps({c.step - at}{gate}, progress=False)'
+        at = max(at, c.step)
+        yield from _of_preset(c, before)
+        yield _line(c, stem)
+        before = c
+    if until > at: yield f'learn.fit_steps({until - at}{gate}, progress=False)'
+
 # %% ../../nbs/travel/script.ipynb #7d45a148
 def _story(run, path, changes, mults)->list: # of lines
     "From the first step to the last."
-    out, at, steps = _schedule(path.with_suffix('.rates.json').name) if mults else [], 0, run.step
-    before = None
-    train = lambda n: f"learn.fit_steps({n}{', gate=schedule' if mults else ''}, progress=False)"
-    for c in changes:
-        if c.step > at: out.append(train(c.step - at))
-        at = max(at, c.step)
-        out += [*_of_preset(c, before), _line(c, path.stem)]
-        before = c
-    if steps > at: out.append(train(steps - at))
+    out = _schedule(path.with_suffix('.rates.json').name) if mults else []
+    out += _steps(changes, run.step, path.stem, ', gate=schedule' if mults else '')
     out.append('print(learn.state_hash())')
-    if known := run.hash_at(steps):
+    if known := run.hash_at(run.step):
         out.append(f"assert learn.state_hash() == {known!r}, "
                    "'not the same bits: another machine, version or number of threads?'")
     return out
@@ -200,6 +213,14 @@ def _snapshot_files(store, number, stem)->dict: # path -> what writes it
             Path(f'{stem}.json'): partial(store.export_numbers, number)}
 
 # %% ../../nbs/travel/script.ipynb #1003375a
+def _edited_files(store, path, changes)->dict: # path -> what writes it, for what was set by hand
+    files = {}
+    for c in changes:
+        if c.kind != 'edited': continue
+        files |= _snapshot_files(store, int(c.params['snapshot']), path.parent/_by_hand(path.stem, c))
+    return files
+
+# %% ../../nbs/travel/script.ipynb #9ff930f3
 def _files(run, path)->dict: # path -> what writes it; the script comes last
     "The script, and what it reads."
     weights, mults = _weights(run), {s: v for s, v in run.mults(0).items() if s or v != 1}
@@ -207,9 +228,7 @@ def _files(run, path)->dict: # path -> what writes it; the script comes last
     text = _script(run, path, changes, mults)
     files = {path.with_suffix('.safetensors'): partial(save_file, weights)}
     if mults: files[path.with_suffix('.rates.json')] = lambda p: p.write_text(json.dumps(mults))
-    for c in changes:
-        if c.kind != 'edited': continue
-        files |= _snapshot_files(run.store, int(c.params['snapshot']), path.parent/_by_hand(path.stem, c))
+    files |= _edited_files(run.store, path, changes)
     files[path] = lambda p: p.write_text(text, encoding='utf-8')
     return files
 

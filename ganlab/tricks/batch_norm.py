@@ -12,8 +12,8 @@ from fastcore.basics import patch
 from ..engine.folding import fold
 from ..engine.inside import AnyBatchNorm, hooks_behind, own_buffers, own_parameters, recast
 from ..engine.layers import is_layer
-from ..engine.norms import calibrate, fed, moments, rigid
-from ..engine.sites import added, hidden, sites
+from ..engine.norms import batch_norms, calibrate, fed, moments, rigid
+from ..engine.sites import hidden, sites
 from ..engine.surgery import Grafted, hosts, insert, remove
 from ..trick import Flag, Int
 
@@ -32,14 +32,17 @@ class Normed(nn.Module):
         self.register_buffer('gate', torch.ones((), device=mean.device))
     def forward(self, y): return torch.lerp(y, self.bn(y).to(y.dtype), self.gate.clone().to(y.dtype))
 
+# %% ../../nbs/tricks/batch_norm.ipynb #87beabcd
+def _takes_norm(site)->bool: # is there a BatchNorm for what a layer of G gives, and is that no image?
+    return len(site.y) in _norms and not (site.last and len(site.y) > 1)
+
 # %% ../../nbs/tricks/batch_norm.ipynb #6f0f9906
 def bare(learn)->list|str: # of `Site`, or a sentence
     "G's hidden layers that no BatchNorm follows before the next layer of weights."
     found = hidden(learn, 'g')
     if isinstance(found, str): return found
     behind = _normed(sites(learn, 'g'))
-    def fits(s): return len(s.y) in _norms and not (s.last and len(s.y) > 1)
-    free = [s for s in found if s.name not in behind and fits(s)]
+    free = [s for s in found if s.name not in behind and _takes_norm(s)]
     return free or "G has a BatchNorm behind each of its hidden layers already."
 
 # %% ../../nbs/tricks/batch_norm.ipynb #b6d8e216
@@ -81,10 +84,14 @@ class BatchNorm(Grafted):
 def why_not(self:BatchNorm, learn):
     if self.enabled: return None
     if not (self.to_g or self.from_d): return f"{self.title}: into G and out of D are both off; turn one on."
-    if self.to_g and isinstance(found := bare(learn), str): return f'{self.title}: {found}'
-    if self.to_g and learn.bs == 1:
-        return f"{self.title}: a batch of 1 has no spread to divide by; choose a larger batch size."
-    if self.from_d: return self.unfit(learn)
+    return (self.to_g and self.not_in_g(learn)) or (self.from_d and self.unfit(learn)) or None
+
+# %% ../../nbs/tricks/batch_norm.ipynb #72a94840
+@patch
+def not_in_g(self:BatchNorm, learn)->str|None: # one sentence, or None
+    "Why G takes no BatchNorms in, if it takes none."
+    if isinstance(found := bare(learn), str): return f'{self.title}: {found}'
+    if learn.bs == 1: return f"{self.title}: a batch of 1 has no spread to divide by; choose a larger batch size."
 
 # %% ../../nbs/tricks/batch_norm.ipynb #f6e6da0a
 @patch
@@ -98,7 +105,7 @@ def caution(self:BatchNorm, learn):
 @patch
 def unfit(self:BatchNorm, learn)->str|None: # one sentence, or None
     "Why D's BatchNorms cannot be folded, if they cannot."
-    norms = [n for n, m in learn.D.named_modules() if isinstance(m, AnyBatchNorm) and not added(n)]
+    norms = batch_norms(learn.D)
     if not norms: return f"{self.title}: D has no BatchNorm to take out; set from_d=False."
     before = fed(learn)
     for n in norms:
@@ -205,12 +212,16 @@ def leave(self:BatchNorm, learn)->int:
 def detach(self:BatchNorm, learn):
     for h in hosts(learn.G, self.name):
         if not self.folds(learn, h, True): remove(h, self.name)
-    measured = moments(learn, 'd', [o.layer for o in self.gone], self.batches) if self.gone else []
-    for o, (mean, var) in zip(self.gone, measured):
-        recast(o.bn, o.kind, o.params, o.buffers)
-        for p in o.bn.parameters(): learn.rates.home('d', p)['params'].append(p)
-        calibrate(o.bn, mean, var)
-        if not o.biased and not hooks_behind(o.layer):           # else another trick builds on it by now
-            o.bn.running_mean.sub_(o.layer.bias.detach())
-            unbias(o.layer, learn.opt_d)
+    measured = []
+    if self.gone: measured = moments(learn, 'd', [o.layer for o in self.gone], self.batches)
+    for o, (mean, var) in zip(self.gone, measured): _come_back(learn, o, mean, var)
     self.gone = ()
+
+# %% ../../nbs/tricks/batch_norm.ipynb #44e22b45
+def _come_back(learn, o, mean, var): # o: what is kept of a BatchNorm of D that was folded; moments of what reaches it
+    recast(o.bn, o.kind, o.params, o.buffers)
+    for p in o.bn.parameters(): learn.rates.home('d', p)['params'].append(p)
+    calibrate(o.bn, mean, var)
+    if not o.biased and not hooks_behind(o.layer):           # else another trick builds on it by now
+        o.bn.running_mean.sub_(o.layer.bias.detach())
+        unbias(o.layer, learn.opt_d)

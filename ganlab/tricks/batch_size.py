@@ -67,17 +67,27 @@ def why_not(self:BatchSize, learn):
         return f"Batch size: batches have {learn.bs} samples already; give another bs."
     if src.n is not None and self.bs > src.n:
         return f"Batch size: bs={self.bs}, but the data has {src.n} samples to train on."
-    if self.bs > 1: return None
-    norms = filter(None, (first_of(net, AnyBatchNorm) for net in (learn.G, learn.D)))
-    if name := next(norms, None): return f"Batch size: the BatchNorm {name} needs more than one sample."
+    if self.bs == 1: return _too_few(learn)
+
+def _too_few(learn)->str|None: # one sentence, or None
+    "Why batches of one sample are not enough, if they are not."
+    name = first_of(learn.G, AnyBatchNorm) or first_of(learn.D, AnyBatchNorm)
+    if name: return f"Batch size: the BatchNorm {name} needs more than one sample."
 
 # %% ../../nbs/tricks/batch_size.ipynb #1e6e0838
+def _usual(side:int)->int|None: # pixels -> samples in a batch, or None where any number is
+    return next((bs for pixels, bs in ((256, 32), (128, 64)) if side >= pixels), None)
+
+def _large_for(shape:tuple, bs:int)->str|None: # of a sample; one sentence, or None
+    side = shape[-1] if len(shape) == 3 else 0
+    usual = _usual(side)
+    if usual and bs > usual:
+        return f"At {side} pixels a batch of {usual} is usual; {bs} takes {bs/usual:g} times its memory."
+
+# %% ../../nbs/tricks/batch_size.ipynb #35bfdc1f
 @patch
 def caution(self:BatchSize, learn):
-    side = learn.source.shape[-1] if len(learn.source.shape) == 3 else 0
-    usual = next((bs for pixels, bs in ((256, 32), (128, 64)) if side >= pixels), None)
-    if usual and self.bs > usual:
-        return f"At {side} pixels a batch of {usual} is usual; {self.bs} takes {self.bs/usual:g} times its memory."
+    if said := _large_for(learn.source.shape, self.bs): return said
     if self.bs <= 16: return "In a batch so small gradients are noisy, and so are a BatchNorm's statistics."
     if self.bs < 128: return None
     return "A batch so large means fewer updates per epoch; its gradients bear a larger learning rate (rates)."

@@ -22,13 +22,19 @@ def rescale(
     "Scale the moments so that corrected with `new` they are what they were with `old`."
     was = []
     for s in (opt.state[p] for p in group['params'] if opt.state.get(p)):
-        t = float(s['step'])
-        for k, power in akin(opt, s).moments.items():
-            b = power - 1     # of gradients the first beta, of squares the second
-            if k not in s or not t or (c := (1 - new[b]**t)/(1 - old[b]**t)) == 1: continue
-            was.append((s[k], s[k].clone()))
-            s[k].mul_(c)
+        for m, c in _corrections(opt, s, old, new):
+            was.append((m, m.clone()))
+            m.mul_(c)
     return was
+
+# %% ../../nbs/tricks/betas.ipynb #3ed45b25
+def _corrections(opt, s:dict, old:tuple, new:tuple): # s: the state of a parameter -> (moment, its factor)
+    t = float(s['step'])
+    if not t: return
+    for k, power in akin(opt, s).moments.items():
+        b = power - 1     # of gradients the first beta, of squares the second
+        c = (1 - new[b]**t)/(1 - old[b]**t)
+        if k in s and c != 1: yield s[k], c
 
 # %% ../../nbs/tricks/betas.ipynb #9fcd1be7
 class Betas(Trick):

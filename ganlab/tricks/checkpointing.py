@@ -30,9 +30,10 @@ class AsItWas:
     "What the modules of a block hold now: within `with`, later, they hold it again; what that does to it is forgotten."
     def __init__(self, modules):
         self.then = [self.held(m, {n: alike(b) for n, b in own_buffers(m).items() if b is not None}) for m in modules]
-        ps = [p for _, _, parameters, _ in self.then for p in parameters.values()]
-        self.flags = {p: p.requires_grad for p in ps if p is not None and p.is_leaf}
+        self.flags = {p: p.requires_grad for p in self.leaves()}
         self.now = []
+    def leaves(self): # parameters that are trained, and not computed from others
+        for _, _, parameters, _ in self.then: yield from (p for p in parameters.values() if p is not None and p.is_leaf)
     def held(self, m, buffers): return m, plain(m), dict(own_parameters(m)), buffers
     def __enter__(self):
         now = [self.held(m, dict(own_buffers(m))) for m, *_ in self.then]

@@ -4,36 +4,23 @@
 
 # %% ../../nbs/tricks/dual_discriminator.ipynb #9967115b
 from __future__ import annotations
-
 import torch
-
 from dataclasses import dataclass
-
 from fastcore.basics import patch
-
 from torch import nn
-
 from torch.nn.functional import avg_pool2d, softplus
+from ..losses import loss_name
+from ..engine.change import Refused
+from ..engine.carried import Others, carrier, copied
+from ..engine.rng import borrowed_rng
+from ..engine.still import eval_mode
+from ..engine.surgery import hosts, insert, remove
+from ..trick import Choice, Int, Num, Trick
 
 # %% auto #0
 __all__ = ['positive', 'log_positive', 'D2GAN', 'second_d_loss', 'second_g_loss', 'Signed', 'DualDiscriminator', 'to_mean']
 
-# %% ../../nbs/tricks/dual_discriminator.ipynb #6a191006
-from ..losses import loss_name
-
-from ..engine.change import Refused
-
-from ..engine.carried import Others, carrier, copied
-
-from ..engine.rng import borrowed_rng
-
-from ..engine.still import eval_mode
-
-from ..engine.surgery import hosts, insert, remove
-
 # %% ../../nbs/tricks/dual_discriminator.ipynb #abcdcb87
-from ..trick import Choice, Int, Num, Trick
-
 _name = 'dual_discriminator'
 
 # %% ../../nbs/tricks/dual_discriminator.ipynb #25330fe9
@@ -103,16 +90,20 @@ class DualDiscriminator(Trick):
     owns = property(lambda self: ('loss',) if self.mode == 'd2gan' else ())
 
 # %% ../../nbs/tricks/dual_discriminator.ipynb #d69cfadf
+def _check_second(second, view): # the arguments of `DualDiscriminator`
+    if second is not None and not isinstance(second, nn.Module):
+        raise TypeError(f"second is a {type(second).__name__}; need an nn.Module")
+    if view is not None and (second is None or not callable(view)):
+        raise ValueError(f"view={view!r}; need a function of the samples, together with second=")
+
+# %% ../../nbs/tricks/dual_discriminator.ipynb #e3dcc391
 @patch
 def __init__(self:DualDiscriminator,
     second:nn.Module=None, # a discriminator of the user's own: view(x) -> one score per sample
     view=None,             # what it sees of the samples (B, ...), differentiable; None: the samples
     **values,              # of the parameters; with `second` the mode is 'second' where none is given
 ):
-    if second is not None and not isinstance(second, nn.Module):
-        raise TypeError(f"second is a {type(second).__name__}; need an nn.Module")
-    if view is not None and (second is None or not callable(view)):
-        raise ValueError(f"view={view!r}; need a function of the samples, together with second=")
+    _check_second(second, view)
     if second is not None: values = dict(mode='second') | values
     Trick.__init__(self, **values)
     self.second, self.view, self.seen, self.shape = second, view or (lambda x: x), {}, None
@@ -137,10 +128,16 @@ def why_not(self:DualDiscriminator, learn):
         return "Dual discriminator: there is no second D; learn.tricks.add(DualDiscriminator(second=my_D)) brings one."
     if self.mode == 'multi_scale' and (why := self.no_scales(learn.source.shape)): return f"Dual discriminator: {why}"
     if carrier(learn.D) is None: return "Dual discriminator: D has no layer to carry another network."
+    why = self.found_misfit(learn)
+    return why and f"Dual discriminator: {why}."
+
+# %% ../../nbs/tricks/dual_discriminator.ipynb #0ee34dd4
+@patch
+def found_misfit(self:DualDiscriminator, learn)->str|None: # as `misfit` said
+    "Why the second D cannot be trained on these samples: tried once, as long as nothing it depends on changes."
     key = tuple(learn.source.shape), self.mode, self.n_scales, self.enabled, id(self.second)
     if learn.found.get(_name, (None,))[0] != key: learn.found[_name] = key, self.misfit(learn)
-    why = learn.found[_name][1]
-    return why and f"Dual discriminator: {why}."
+    return learn.found[_name][1]
 
 # %% ../../nbs/tricks/dual_discriminator.ipynb #4aeb7c2c
 @patch

@@ -98,10 +98,14 @@ def load_state_dict(self:EMA, s):
     self.images, self.seen = s.get('images', 0), None
 
 # %% ../../nbs/tricks/ema.ipynb #8819d4ef
+def _with_vectors(net)->list: # parametrisations that keep something, as spectral norm keeps its vectors
+    return [m for m in net.modules() if isinstance(m, ParametrizationList) and any(True for _ in m.buffers())]
+
+# %% ../../nbs/tricks/ema.ipynb #437c0dfd
 @contextmanager
 def renormed(net): # a network with other weights than its own
     "Within the block spectral norms divide by the σ̂ of the weights that are there; their own vectors stay."
-    new = [m for m in net.modules() if isinstance(m, ParametrizationList) and any(True for _ in m.buffers())]
+    new = _with_vectors(net)
     old = [(m, h) for m in net.modules() for h in _hooks_of_old(m)]
     with held(*new, *[m for m, _ in old]):
         with torch.no_grad():

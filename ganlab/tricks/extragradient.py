@@ -24,6 +24,10 @@ def kept(source):
     try: yield
     finally: del source.batch
 
+# %% ../../nbs/tricks/extragradient.ipynb #8d6d958c
+def _moved(ps:list, was:list)->list: # how far parameters are from where they were
+    return [p.detach() - r for p, r in zip(ps, was)]
+
 # %% ../../nbs/tricks/extragradient.ipynb #88cf912f
 class Extragradient(Trick):
     "Steps along the gradients one step ahead."
@@ -39,18 +43,22 @@ class Extragradient(Trick):
 
     @torch.no_grad()
     def around_step(self, updates, ctx):
-        learn, others = ctx.learn, [t for t in ctx.learn.tricks.enabled if t is not self]
-        ps, first = dict(d=list(learn.D.parameters()), g=list(learn.G.parameters())), learn.n_batches
+        learn, first = ctx.learn, ctx.learn.n_batches
+        ps = dict(d=list(learn.D.parameters()), g=list(learn.G.parameters()))
         self.real, self.lead = {k: [p.detach().clone() for p in v] for k, v in ps.items()}, None
         with kept(learn.source), torch.enable_grad():
-            with held(learn.D, learn.G), remembered(others): updates()
-            for t in others: t.restored(learn)
+            self.look(learn, updates)
             learn.n_batches = first                    # the same batches, and so the same random numbers
-            self.lead = {k: [p.detach() - r for p, r in zip(ps[k], self.real[k])] for k in ps}
+            self.lead = {k: _moved(v, self.real[k]) for k, v in ps.items()}
             c = updates()
         for k in ps: copy_into(ps[k], self.real[k])
         self.real = self.lead = None
         return c
+    def look(self, learn, updates):
+        "Make the step that only looks ahead: of what it leaves, the weights alone remain."
+        others = [t for t in learn.tricks.enabled if t is not self]
+        with held(learn.D, learn.G), remembered(others): updates()
+        for t in others: t.restored(learn)
 
 # %% ../../nbs/tricks/extragradient.ipynb #135866e6
 @patch

@@ -73,14 +73,17 @@ class FeatureMatching(Trick):
     ramp = Int(0, 0, 100_000, 'steps over which the weight rises from 0', unit='steps')
 
 # %% ../../nbs/tricks/feature_matching.ipynb #7ba8dcc2
+def _last_layer(learn)->list|str: # D's last module with a weight, alone in a list, or one sentence
+    found = layers(learn, 'd')
+    if found: return [found[-1].module]
+    todo = '; name one of its layers' if sites(learn, 'd') else ''
+    return f"Feature matching: D has no linear or convolutional layer that is used once{instead(learn, 'd')}{todo}."
+
+# %% ../../nbs/tricks/feature_matching.ipynb #6bc44a9b
 @patch
 def layers(self:FeatureMatching, learn)->list|str: # modules, or one sentence saying that there are none
     "The layers of D whose input is matched."
-    if self.layer == 'auto':
-        found = layers(learn, 'd')
-        if found: return [found[-1].module]
-        todo = '; name one of its layers' if sites(learn, 'd') else ''
-        return f"Feature matching: D has no linear or convolutional layer that is used once{instead(learn, 'd')}{todo}."
+    if self.layer == 'auto': return _last_layer(learn)
     found = [at(learn, 'd', n.strip()) for n in self.layer.split(',')]
     said = next((s for s in found if isinstance(s, str)), None)
     return [s.module for s in found] if said is None else f'Feature matching: {said}'

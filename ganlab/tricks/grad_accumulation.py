@@ -36,11 +36,16 @@ class GradAccumulation(Trick):
     def restored(self, learn): self.reals = None
 
 # %% ../../nbs/tricks/grad_accumulation.ipynb #71684aaa
+def _comparing(learn)->str|None: # one sentence on the tricks that are on, or None
+    names = [t.title for t in learn.tricks.enabled if t.couples]
+    if not names: return None
+    compare = 'compares' if len(names) == 1 else 'compare'
+    return f"{' and '.join(names)} {compare} the samples of a batch, and will know only those of one micro-batch."
+
+# %% ../../nbs/tricks/grad_accumulation.ipynb #03c3bc13
 @patch
 def caution(self:GradAccumulation, learn):
-    if names := [t.title for t in learn.tricks.enabled if t.couples]:
-        compare = 'compares' if len(names) == 1 else 'compare'
-        return f"{' and '.join(names)} {compare} the samples of a batch, and will know only those of one micro-batch."
+    if said := _comparing(learn): return said
     for which, net in (('G', learn.G), ('D', learn.D)):
         name = first_of(net, AnyBatchNorm)
         if name is not None:
@@ -56,11 +61,9 @@ def accumulate(self:GradAccumulation, update, ctx, more:list):
     try:
         for i in range(self.n):
             if i: self.enter(ctx, first[0] + (i << 20), i - 1, more)
-            for p in ps: p.grad = None
-            update()
+            total = [_plus(t, g, 1/self.n) for t, g in zip(total, _alone(update, ps))]
             if not i: first = *first[:3], ctx.xf     # half a step of G makes its fakes itself
-            total = [_plus(t, p.grad, 1/self.n) for t, p in zip(total, ps)]
-            noted |= {k: noted.get(k, 0) + v/self.n for k, v in ctx.terms.items()}
+            for k, v in ctx.terms.items(): noted[k] = noted.get(k, 0) + v/self.n
             scores.append([_detached(l) for l in (ctx.l_real, ctx.l_fake)])
     finally: ctx.k, ctx.x, ctx.z, ctx.xf = first
     for p, g in zip(ps, total): p.grad = g
@@ -68,6 +71,13 @@ def accumulate(self:GradAccumulation, update, ctx, more:list):
     ctx.l_real, ctx.l_fake = map(_joined, zip(*scores))
 
 # %% ../../nbs/tricks/grad_accumulation.ipynb #2b351a02
+def _alone(update, ps:list)->list: # gradients, or None
+    "What `update` by itself leaves as the gradients of the weights `ps`."
+    for p in ps: p.grad = None
+    update()
+    return [p.grad for p in ps]
+
+# %% ../../nbs/tricks/grad_accumulation.ipynb #f2c41289
 def _detached(l): return None if l is None else l.detach() # scores, or None
 
 def _joined(ls): return None if ls[0] is None else torch.cat(ls) # those of the micro-batches, or Nones

@@ -4,9 +4,7 @@
 
 # %% ../../nbs/tricks/grad_clip.ipynb #5153380c
 from __future__ import annotations
-
 import torch
-
 from ..engine.tensors import clamp, norms, scale
 from ..trick import Choice, Num, Trick
 

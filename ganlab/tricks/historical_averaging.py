@@ -49,9 +49,15 @@ def meet(self:HistoricalAveraging, learn, key:str)->dict: # 'd' or 'g' -> names 
     ps = _trained(learn, key)
     for n, p in ps.items():
         if n not in self.means or self.means[n].shape != p.shape: self.means[n], self.counts[n] = p.detach().clone(), 1
+    self.drop_gone(key, ps)
+    return ps
+
+# %% ../../nbs/tricks/historical_averaging.ipynb #54137d80
+@patch
+def drop_gone(self:HistoricalAveraging, key:str, ps:dict): # ps: what is trained by 'd' or 'g', by name
+    "Drop the means of parameters that are gone."
     gone = [n for n in self.means if n.startswith(f'{key}/') and n not in ps]
     for n in gone: del self.means[n], self.counts[n]
-    return ps
 
 # %% ../../nbs/tricks/historical_averaging.ipynb #a98b5f79
 @patch

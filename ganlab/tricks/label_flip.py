@@ -4,11 +4,8 @@
 
 # %% ../../nbs/tricks/label_flip.ipynb #a8f9135d
 from __future__ import annotations
-
 import torch
-
 from ..trick import Num, Trick
-
 from .label_smoothing import needs_targets
 
 # %% auto #0

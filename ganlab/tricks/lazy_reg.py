@@ -46,19 +46,26 @@ def factors(self:LazyReg, step, base):
     out = {}
     if not self.correct: return out
     for n, lazy in self.lazy_ones(self.learn).items():
-        if not lazy: continue
-        k = self.k(n)
-        out[f'lr_{n}'] = k/(k + 1)
-        for beta in (f'beta1_{n}', f'beta2_{n}'):
-            if b := base.get(beta): out[beta] = b**(-1/(k + 1))    # β^(c-1)
+        if lazy: out |= _corrected(n, self.k(n), base)
+    return out
+
+# %% ../../nbs/tricks/lazy_reg.ipynb #14e92abf
+def _corrected(n:str, k:int, base:dict)->dict: # 'd' or 'g', whose term comes every k steps
+    out = {f'lr_{n}': k/(k + 1)}
+    for beta in (f'beta1_{n}', f'beta2_{n}'):
+        if b := base.get(beta): out[beta] = b**(-1/(k + 1))    # β^(c-1)
     return out
 
 # %% ../../nbs/tricks/lazy_reg.ipynb #5fc187b3
+def _left_alone(learn)->str|None: # one sentence on the tricks that are on, or None
+    own = [t.title for t in learn.tricks.enabled if t.lazy and t.params.get('every', 1) > 1]
+    if not own: return None
+    has, are = ('has', 'is') if len(own) == 1 else ('have', 'are')
+    return f"{' and '.join(own)} {has} an interval already (every), and {are} left alone."
+
+# %% ../../nbs/tricks/lazy_reg.ipynb #b54127ff
 @patch
 def caution(self:LazyReg, learn):
-    own = [t.title for t in learn.tricks.enabled if t.lazy and t.params.get('every', 1) > 1]
-    if own:
-        has, are = ('has', 'is') if len(own) == 1 else ('have', 'are')
-        return f"{' and '.join(own)} {has} an interval already (every), and {are} left alone."
+    if said := _left_alone(learn): return said
     if any(self.lazy_ones(learn).values()): return None
     return 'No penalty is on that could be lazy, so nothing changes until one is.'

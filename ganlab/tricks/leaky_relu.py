@@ -57,15 +57,23 @@ class LeakyReLU(Trick):
 
 # %% ../../nbs/tricks/leaky_relu.ipynb #b30bca4b
 @patch
+def is_there(self:LeakyReLU, found:dict)->bool: # modules by network: have they all this slope already?
+    return all(getattr(m, 'negative_slope', 0.) == self.slope for ms in found.values() for m in ms)
+
+def _unreached(bare:list, found:dict)->str: # those of G and D without an activation; the modules found in each
+    instead = '.'
+    if len(bare) < len(found): instead = f"; set net={dict(G='D', D='G')[bare[0]]!r}."
+    return (f"{bare[0]} has no nn.ReLU or nn.LeakyReLU module "
+            f"(a function such as F.relu, called in a forward, cannot be reached){instead}")
+
+# %% ../../nbs/tricks/leaky_relu.ipynb #308659aa
+@patch
 def why_not(self:LeakyReLU, learn):
     found = {k: self.found(learn, net) for k, net in self.nets(learn).items()}
     bare = [k for k, ms in found.items() if not ms]
-    if bare:
-        instead = f"; set net={dict(G='D', D='G')[bare[0]]!r}." if len(bare) < len(found) else '.'
-        return (f"{self.title}: {bare[0]} has no nn.ReLU or nn.LeakyReLU module "
-                f"(a function such as F.relu, called in a forward, cannot be reached){instead}")
+    if bare: return f'{self.title}: {_unreached(bare, found)}'
     if self.enabled: return None
-    if all(getattr(m, 'negative_slope', 0.) == self.slope for ms in found.values() for m in ms):
+    if self.is_there(found):
         return (f"{self.title}: every activation of {' and '.join(found)} has slope {self.slope:g} already; "
                 "choose another.")
 

@@ -34,8 +34,11 @@ class LeCam(Trick):
     means = None       # (of reals, of fakes), once there are any
 
     def caution(self, learn):
-        if getattr(learn.tricks.loss(), 'g_uses_real', False): return "This loss only looks at differences of scores; LeCam holds their level too."
-    def risen(self, step): return 0. if step - self.since < self.start else min(1., (step - self.since - self.start + 1)/(self.ramp + 1))
+        if getattr(learn.tricks.loss(), 'g_uses_real', False):
+            return "This loss only looks at differences of scores; LeCam holds their level too."
+    def risen(self, step):
+        beyond = step - self.since - self.start
+        return 0. if beyond < 0 else min(1., (beyond + 1)/(self.ramp + 1))
     def d_term(self, ctx):
         now = ctx.l_real.detach().mean(), ctx.l_fake.detach().mean()
         self.means = now if self.means is None else tuple(b.lerp(a, self.decay) for a, b in zip(self.means, now))

@@ -5,6 +5,7 @@
 # %% ../../nbs/tricks/lr_decay.ipynb #90d82527
 from __future__ import annotations
 import math
+from fastcore.basics import patch
 from ..trick import Choice, Int, Num, Trick
 
 # %% auto #0
@@ -28,19 +29,27 @@ class LRDecay(Trick):
 
     def checked(self, params):
         new = super().checked(params)
-        if new['shape'] in ('exponential', 'step') and not new['end']: raise ValueError(f"lr_decay: end={new['end']!r}; need a number above 0 for the shape {new['shape']!r}, which never gets to 0 (linear and cosine do)")
+        if new['shape'] in ('exponential', 'step') and not new['end']:
+            raise ValueError(f"lr_decay: end={new['end']!r}; need a number above 0 for the shape {new['shape']!r}, "
+                             "which never gets to 0 (linear and cosine do)")
         return new
     def caution(self, learn):
         if self.end == 1: return "With end=1 the rates stay as they are."
-    def share(self, step:int)->float: # from 1 to `end`
-        "The factor at `step`."
-        t, e = min(1., (step - self.start + self.skip)/self.steps), self.end
-        return dict(linear=lambda: 1 - (1 - e)*t, cosine=lambda: e + (1 - e)*(1 + math.cos(math.pi*t))/2,
-                    exponential=lambda: e**t, step=lambda: e**(math.floor(self.stairs*t)/self.stairs))[self.shape]()
-    def factors(self, step, base): return {f'lr_{k}': self.share(step) for k in dict(both='dg', D='d', G='g')[self.nets]}
+    def factors(self, step, base):
+        return {f'lr_{k}': self.share(step) for k in dict(both='dg', D='d', G='g')[self.nets]}
 
     def attach(self, learn, undo): self.learn, self.start = learn, learn.step
     def detach(self, learn): self.learn = None
     def state_dict(self): return dict(done=self.learn.step - self.start) if self.learn else {}
     def load_state_dict(self, s): self.done = s.get('done', 0)
     def restored(self, learn): self.start = learn.step - self.done      # a file may be read at another step
+
+# %% ../../nbs/tricks/lr_decay.ipynb #05ab47ca
+@patch
+def share(self:LRDecay, step:int)->float: # from 1 to `end`
+    "The factor at `step`."
+    t, e = min(1., (step - self.start + self.skip)/self.steps), self.end
+    if self.shape == 'linear': return 1 - (1 - e)*t
+    if self.shape == 'cosine': return e + (1 - e)*(1 + math.cos(math.pi*t))/2
+    if self.shape == 'exponential': return e**t
+    return e**(math.floor(self.stairs*t)/self.stairs)

@@ -4,25 +4,18 @@
 
 # %% ../../nbs/tricks/minibatch_stddev.ipynb #cbee97ca
 from __future__ import annotations
-
 import torch
-
 from torch import nn
-
 from fastcore.basics import patch
-
 from ..engine.layers import form
-
 from ..engine.sites import at, instead, layers
+from ..engine.surgery import Grafted
+from ..trick import Int, Text
 
 # %% auto #0
 __all__ = ['group_size', 'batch_stddev', 'StddevSlice', 'like', 'MinibatchStddev']
 
 # %% ../../nbs/tricks/minibatch_stddev.ipynb #68b54441
-from ..engine.surgery import Grafted
-
-from ..trick import Int, Text
-
 def group_size(n:int, group:int)->int: # the largest divisor of `n` up to `group`
     "How many samples of a batch of `n` go together."
     return next(d for d in range(min(group, n), 0, -1) if n % d == 0)
@@ -67,7 +60,8 @@ def like(
 class MinibatchStddev(Grafted):
     "One more channel for D: how much the samples of a batch differ."
     name, title, number = 'minibatch_stddev', 'Minibatch standard deviation', 9
-    short = 'D sees how much the samples of a batch differ, so that a G that always makes the same sample gives itself away.'
+    short = ('D sees how much the samples of a batch differ, '
+             'so that a G that always makes the same sample gives itself away.')
     source = 'Karras 2018 (1710.10196) §3; group 4 and ε 1e-8 as released'
     acts = "D's last layer"
     purpose = 'Keep samples varied'
@@ -81,11 +75,21 @@ class MinibatchStddev(Grafted):
     def plan(self, learn):
         site = self.place(learn)
         if isinstance(site, str): return f'{self.title}: {site}'
-        if group_size(learn.bs, self.group) == 1: return f"{self.title}: a batch of {learn.bs} has no divisor from 2 to group={self.group}; choose a larger group or another batch size."
-        features, _ = site.channels
-        if form(site.module, site.x, site.y) is None: return f"{self.title}: how {site} is made cannot be told, and no slice can be put beside it; name another layer."
-        if features % self.channels: return f"{self.title}: channels={self.channels} must divide the {features} features that go into D.{site.name}."
+        if why := self.unfit(learn, site): return f'{self.title}: {why}'
         return [(site, 'beside', lambda: StddevSlice(site, self.group, self.channels))]
+
+# %% ../../nbs/tricks/minibatch_stddev.ipynb #d90a6759
+@patch
+def unfit(self:MinibatchStddev, learn, site)->str|None: # one sentence, or None
+    "Why the statistic cannot stand beside what goes into a layer, if it cannot."
+    if group_size(learn.bs, self.group) == 1:
+        return (f"a batch of {learn.bs} has no divisor from 2 to group={self.group}; "
+                "choose a larger group or another batch size.")
+    features, _ = site.channels
+    if form(site.module, site.x, site.y) is None:
+        return f"how {site} is made cannot be told, and no slice can be put beside it; name another layer."
+    if features % self.channels:
+        return f"channels={self.channels} must divide the {features} features that go into D.{site.name}."
 
 # %% ../../nbs/tricks/minibatch_stddev.ipynb #15a193b6
 @patch
@@ -93,7 +97,9 @@ def place(self:MinibatchStddev, learn): # -> the site, or a sentence
     "The layer of D that the statistic goes before."
     if self.layer != 'auto':
         site = at(learn, 'd', self.layer)
-        return site if isinstance(site, str) or site.weighs else f"D.{site.name} is a {type(site.module).__name__}; name a linear or convolutional layer, or another with a weight."
+        if isinstance(site, str) or site.weighs: return site
+        return (f"D.{site.name} is a {type(site.module).__name__}; "
+                "name a linear or convolutional layer, or another with a weight.")
     found = layers(learn, 'd')
     return found[-1] if found else f"D has no linear or convolutional layer that is used once{instead(learn, 'd')}."
 
@@ -101,12 +107,13 @@ def place(self:MinibatchStddev, learn): # -> the site, or a sentence
 @patch
 def caution(self:MinibatchStddev, learn):
     others = [t.title for t in learn.tricks.enabled if t.name in ('grad_accumulation', 'packing', 'virtual_batch_norm')]
-    if others: return f"{' and '.join(others)} {'acts' if len(others) == 1 else 'act'} on batches too: what the statistic compares depends on both."
+    if not others: return None
+    acts = 'acts' if len(others) == 1 else 'act'
+    return f"{' and '.join(others)} {acts} on batches too: what the statistic compares depends on both."
 
 @patch
 def changed(self:MinibatchStddev, learn, old):
-    for k in ('layer', 'channels'):
-        if old[k] != self.params[k]: raise ValueError(f"{self.name}: {k} cannot change while it is on; turn it off first")
+    self.fixed_while_on(old, 'layer', 'channels')
     for m in self.parts(learn): m.group = self.group
 
 # %% ../../nbs/tricks/minibatch_stddev.ipynb #71640214

@@ -4,7 +4,6 @@
 
 # %% ../../nbs/tricks/n_critic.ipynb #f773f924
 from __future__ import annotations
-
 from ..trick import Int, Trick
 
 # %% auto #0

@@ -4,9 +4,7 @@
 
 # %% ../../nbs/tricks/one_sided_label_smoothing.ipynb #8500023b
 from __future__ import annotations
-
 from ..trick import Num, Trick
-
 from .label_smoothing import needs_targets, softened
 
 # %% auto #0

@@ -6,6 +6,7 @@
 from __future__ import annotations
 import torch
 from fastcore.basics import patch
+from ..engine.handover import groups_of
 from ..engine.optimizers import kind_of, usual_kind
 from ..trick import Num, Trick
 
@@ -13,7 +14,13 @@ from ..trick import Num, Trick
 __all__ = ['directed', 'Optimistic']
 
 # %% ../../nbs/tricks/optimistic.ipynb #df863511
-def directed(opt)->bool: return (kind := usual_kind(opt)) is not None and kind.direction is not None # is it known where it goes?
+def directed(opt)->bool: # is it known where it goes?
+    kind = usual_kind(opt)
+    return kind is not None and kind.direction is not None
+
+# %% ../../nbs/tricks/optimistic.ipynb #db4d7ebc
+def _momentum(group:dict)->float: # of an optimiser's group: β₁, or SGD's
+    return group['betas'][0] if 'betas' in group else group.get('momentum', 0)
 
 # %% ../../nbs/tricks/optimistic.ipynb #eca0c3bc
 class Optimistic(Trick):
@@ -33,12 +40,12 @@ class Optimistic(Trick):
     def why_not(self, learn):
         for which, opt in (('D', learn.opt_d), ('G', learn.opt_g)):
             if not directed(opt):
-                return (f"Optimism must know the direction of a step: of SGD, Adam, AdamW or RMSprop in their usual form, "
-                        f"and {which}'s optimiser is {type(opt).__name__} or a variant.")
+                return ("Optimism must know the direction of a step: of SGD, Adam, AdamW or RMSprop "
+                        f"in their usual form, and {which}'s optimiser is {type(opt).__name__} or a variant.")
     def caution(self, learn):
         limit, lag = (1/3, '1/3') if learn.update == 'simultaneous' or learn.tricks.together else (1/2, '1/2')
         for which, opt in (('D', learn.opt_d), ('G', learn.opt_g)):
-            b = max(g['betas'][0] if 'betas' in g else g.get('momentum', 0) for g in opt.param_groups)
+            b = max(map(_momentum, opt.param_groups))
             if b >= limit:
                 return (f"With a momentum of {b:g} {which}'s steps lag by as much as optimism hastens them, or more; "
                         f"take one (β₁) below {lag}.")
@@ -53,14 +60,20 @@ def note(self:Optimistic, ctx):
 @torch.no_grad()
 def correct(self:Optimistic, ctx):
     key, ps, opt = ctx.phase, ctx.learn.params[ctx.phase], ctx.learn.rates.opts[ctx.phase]
-    options, kind = {id(p): g for g in opt.param_groups for p in g['params']}, kind_of(opt)
+    options, kind = groups_of(opt), kind_of(opt)
     for n, g in self.grads.items():
         p, was = ps[n], self.last.get(f'{key}/{n}')
-        o = options[id(p)]
+        o = options[p]
         d = self.last[f'{key}/{n}'] = kind.direction(g, opt.state.get(p, {}), o)
         if was is not None and was.shape == d.shape: p.add_(d - was, alpha=-o['lr']*self.weight)
-    for n in [n for n in self.last if n.startswith(f'{key}/') and n[2:] not in ps]: del self.last[n]
+    self.drop_gone(key, ps)
     self.grads = {}
+
+# %% ../../nbs/tricks/optimistic.ipynb #5eca2466
+@patch
+def drop_gone(self:Optimistic, key:str, ps:dict): # ps: the parameters of 'd' or 'g' by name
+    "Drop the directions of parameters that are gone."
+    for n in [n for n in self.last if n.startswith(f'{key}/') and n[2:] not in ps]: del self.last[n]
 
 # %% ../../nbs/tricks/optimistic.ipynb #8b3cfe0b
 @patch

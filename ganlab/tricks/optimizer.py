@@ -4,50 +4,25 @@
 
 # %% ../../nbs/tricks/optimizer.ipynb #f1084c2b
 from __future__ import annotations
-import math, torch
+import torch
 from collections.abc import Sequence
 from contextlib import contextmanager
 from fastcore.basics import patch
-from ..engine.optimizers import akin, kind_of, optimizers
+from ..engine.handover import (decays, decoupled, follow, groups_of, hand_over, has_squares, keeps_squares, kind,
+                                    raw_steps, recorded_squares, size_of)
+from ..engine.optimizers import kind_of, optimizers
 from ..engine.named_state import named_params
+from ..engine.sites import net_of
 from ..trick import Flag, Num, Param, Trick
 
 # %% auto #0
-__all__ = ['Kinds', 'kind', 'means', 'raw_steps', 'decoupled', 'keeps_squares', 'recorded_squares', 'size_of', 'Optimizer', 'put',
-           'follow', 'part']
+__all__ = ['Kinds', 'Optimizer', 'put', 'part']
 
 # %% ../../nbs/tricks/optimizer.ipynb #1a645b2c
 class Kinds(Sequence):
     "'keep', and the names of the optimisers that are known by now."
     def __len__(self): return 1 + len(optimizers)
     def __getitem__(self, i): return ('keep', *optimizers)[i]
-
-def kind(opt)->str: return type(opt).__name__.lower() if (k := kind_of(opt)) is None else k.name # 'adam', 'sgd', ...
-def means(g:dict, s:dict, opt=None)->tuple: return akin(opt, s).recall(g, s) # a group, the state of a parameter -> t, m̂, v̂
-def raw_steps(opt)->bool: return (k := kind_of(opt)) is not None and k.raw_steps # as long as its gradients?
-def decoupled(opt)->bool: return (k := kind_of(opt)) is not None and k.decoupled # does its weight decay go beside the gradient?
-def keeps_squares(k, s=None)->bool: # a kind; the state of a parameter, or None
-    "Does a kind remember how large gradients are, or does a state?"
-    return any(power == 2 and (s is None or key in s) for key, power in k.moments.items())
-
-# %% ../../nbs/tricks/optimizer.ipynb #64c0dfb9
-def recorded_squares(learn, key:str)->dict: # parameter -> mean square of its latest recorded gradient
-    "Squares for an optimiser that keeps none."
-    net, rec, out = learn.D if key == 'd' else learn.G, learn.layers[key], {}
-    for n, p in named_params(net).items():
-        if v := next((float(v) for v in reversed(rec.array(n)) if math.isfinite(v)), 0.): out[p] = v*v/p.numel()
-    return out
-
-# %% ../../nbs/tricks/optimizer.ipynb #88f372c9
-def size_of(opt, squares:dict)->float: # 0. where nothing is known
-    "The root of the mean of v̂ over all weights: how large their gradients are."
-    total = n = 0
-    for g in opt.param_groups:
-        for p in g['params']:
-            _, _, v = means(g, opt.state.get(p, {}), opt)
-            if v is None and p not in squares: continue
-            total, n = total + (v.sum().item() if v is not None else squares[p]*p.numel()), n + p.numel()
-    return math.sqrt(total/n) if n else 0.
 
 # %% ../../nbs/tricks/optimizer.ipynb #fa0e9403
 class Optimizer(Trick):
@@ -89,17 +64,17 @@ def caution(self:Optimizer, learn):
     said = [o for key in 'dg' if (new := self.wanted(learn, key)) for o in self.lost(learn, key, new)]
     return ' '.join(said) or None
 
-# %% ../../nbs/tricks/optimizer.ipynb #f8be46ce
+# %% ../../nbs/tricks/optimizer.ipynb #a85ce69a
 @patch
 def lost(self:Optimizer, learn, key:str, new:str): # -> sentences
     "What does not go over to a `new` optimiser of D or G."
     opt, to = learn.rates.opts[key], optimizers[new]
     who = f"{key.upper()}'s {type(opt).__name__}"
-    if kind_of(opt) is None and not any(keeps_squares(akin(opt, s), s) for s in opt.state.values()):
+    if kind_of(opt) is None and not has_squares(opt):
         yield f'{who} keeps its memory in a form of its own, so {new} begins anew.'
     elif raw_steps(opt) != to.raw_steps and self.match and not size_of(opt, recorded_squares(learn, key)):
         yield f'{who} has seen no gradient yet, so its rate is not matched.'
-    if decoupled(opt) and not to.decoupled and any(g['weight_decay'] for g in opt.param_groups):
+    if decoupled(opt) and not to.decoupled and decays(opt):
         yield f'{who} decays weights beside the gradient, {new} through it.'
 
 # %% ../../nbs/tricks/optimizer.ipynb #905b0cdf
@@ -125,21 +100,31 @@ def whole(self:Optimizer, learn):
 
 # %% ../../nbs/tricks/optimizer.ipynb #7fcdf0f6
 @patch
+def other_decay(self:Optimizer, old, key:str, new:str)->float|None: # None: as it is
+    "The weight decay that a `new` optimiser has instead of that of the `old` one."
+    if optimizers[new].decoupled: return self.decay
+    if decoupled(old) and key in self.stash:        # what the trick's own decayed beside the gradient
+        return self.stash[key].param_groups[0].get('weight_decay', 0)
+
+# %% ../../nbs/tricks/optimizer.ipynb #905d145a
+def _rates(base:dict, *names)->dict: # of a group, what it has of these; none are named: its rate and its weight decay
+    return {k: base[k] for k in names or ('lr', 'weight_decay') if k in base}
+
+# %% ../../nbs/tricks/optimizer.ipynb #ff809e32
+@patch
 def begun(self:Optimizer, learn, key:str, new:str): # -> optimiser
     "A `new` one of the groups that there are, with their rates."
     old, base, main = learn.rates.opts[key], learn.rates.base[key], learn.rates.main[key]
-    groups = [dict(params=list(g['params']), **{k: b[k] for k in ('lr', 'weight_decay') if k in b})
-              for g, b in zip(old.param_groups, base)]
-    if optimizers[new].decoupled:
-        for g in groups: g['weight_decay'] = self.decay
-    elif decoupled(old) and key in self.stash:      # what the trick's own decayed beside the gradient
-        for g in groups: g['weight_decay'] = self.stash[key].param_groups[0].get('weight_decay', 0)
+    groups = [dict(params=list(g['params']), **_rates(b)) for g, b in zip(old.param_groups, base)]
+    decay = self.other_decay(old, key, new)
+    if decay is not None:
+        for g in groups: g['weight_decay'] = decay
     opt = optimizers[new].make(groups, base[main]['lr'], self.momentum, self.smoothing)
     for g, to in zip(old.param_groups, opt.param_groups):
         if isinstance(g.get('eps'), float) and 'eps' in to: to['eps'] = g['eps']      # Adafactor has two
     return opt
 
-# %% ../../nbs/tricks/optimizer.ipynb #a47c04f3
+# %% ../../nbs/tricks/optimizer.ipynb #9c906e3d
 @patch
 @torch.no_grad()
 def turn(self:Optimizer, learn, key:str, new:str):
@@ -148,11 +133,7 @@ def turn(self:Optimizer, learn, key:str, new:str):
     blind = (k := kind_of(old)) is not None and not keeps_squares(k)
     if not blind or not self.sizes.get(key): self.sizes[key] = size_of(old, squares)
     opt = self.begun(learn, key, new)
-    for g, options in zip(old.param_groups, opt.param_groups):
-        for p in g['params']:
-            t, m, v = means(g, old.state.get(p, {}), old)
-            if v is None and blind and p in squares: v = torch.full_like(p, squares[p])
-            if s := to.keep(options, t, m, v): opt.state[p] = s
+    hand_over(old, opt, to, squares if blind else {})
     if key not in self.stash:
         for g, b in zip(old.param_groups, base): g.update(b)
         self.stash[key] = old
@@ -165,18 +146,8 @@ def give_back(self:Optimizer, learn, key:str):
     old, now, base = self.stash.pop(key), learn.rates.opts[key], learn.rates.base[key]
     follow(old, now, old.param_groups[learn.rates.main[key]])
     self.sizes.pop(key, None)
-    kept = ('lr',) if decoupled(now) and not decoupled(old) else ('lr', 'weight_decay')
-    put(learn, key, old, [{k: b[k] for k in kept if k in b} for b in base])
-
-# %% ../../nbs/tricks/optimizer.ipynb #bf4e1fbb
-def follow(old, now, main:dict): # main: the group of `old` for what has come meanwhile
-    "Give `old` the parameters of `now`, in its groups, and its state of them alone."
-    its = {p: g for g in old.param_groups for p in g['params']}
-    def of(ps): return next((its[p] for p in ps if p in its), main)
-    groups = [{**of(g['params']), 'params': list(g['params'])} for g in now.param_groups]
-    there = {p for g in groups for p in g['params']}
-    for p in [p for p in old.state if p not in there]: del old.state[p]
-    old.param_groups[:] = groups
+    kept = ('lr',) if decoupled(now) and not decoupled(old) else ()
+    put(learn, key, old, [_rates(b, *kept) for b in base])
 
 # %% ../../nbs/tricks/optimizer.ipynb #cd198cc6
 @patch
@@ -225,11 +196,15 @@ def factors(self:Optimizer, step, base):
 @patch
 def state_dict(self:Optimizer):
     if not self.learn: return {}
-    out = dict(kinds={k: kind(self.learn.rates.opts[k]) if k in self.stash else None for k in 'dg'}, sizes=dict(self.sizes))
+    kinds = {k: kind(self.learn.rates.opts[k]) if k in self.stash else None for k in 'dg'}
+    out = dict(kinds=kinds, sizes=dict(self.sizes))
     for k, o in self.stash.items():
-        for n, p in named_params(self.learn.D if k == 'd' else self.learn.G).items():
-            out.update({f'{k}/{n}/{what}': v for what, v in o.state.get(p, {}).items() if torch.is_tensor(v)})
+        for n, p in named_params(net_of(self.learn, k)).items(): out |= _tensors(o.state.get(p, {}), f'{k}/{n}/')
     return out
+
+# %% ../../nbs/tricks/optimizer.ipynb #22fe13a5
+def _tensors(state:dict, head:str)->dict: # of a parameter -> its tensors, whose names begin with `head`
+    return {head + what: v for what, v in state.items() if torch.is_tensor(v)}
 
 @patch
 def refit(self:Optimizer, s): self.adapt(s['kinds'])
@@ -243,8 +218,8 @@ def load_state_dict(self:Optimizer, s):
 @patch
 def restored(self:Optimizer, learn):
     for key, opt in self.stash.items():
-        groups = {p: g for g in opt.param_groups for p in g['params']}
-        for n, p in named_params(learn.D if key == 'd' else learn.G).items():
+        groups = groups_of(opt)
+        for n, p in named_params(net_of(learn, key)).items():
             opt.state.pop(p, None)
             s = part(self.loaded, f'{key}/{n}/', p.device, groups.get(p, {}).get('fused'))
             if s: opt.state[p] = s

@@ -4,28 +4,18 @@
 
 # %% ../../nbs/tricks/orthogonal.ipynb #fc5df62a
 from __future__ import annotations
-
 import torch
-
 from fastcore.basics import patch
-
 from torch import Tensor, nn
-
 from torch.nn.utils.parametrize import is_parametrized
-
 from ..engine.inside import own_parameters
+from ..engine.layers import is_layer, raw_weight, usual
+from ..engine.odd_layers import resting
+from ..engine.still import eval_mode
+from ..trick import Choice, Int, Num, Trick
 
 # %% auto #0
 __all__ = ['outs', 'rows', 'orthogonality', 'Orthogonal']
-
-# %% ../../nbs/tricks/orthogonal.ipynb #a5b4bacb
-from ..engine.layers import is_layer, raw_weight, usual
-
-from ..engine.odd_layers import resting
-
-from ..engine.still import eval_mode
-
-from ..trick import Choice, Int, Num, Trick
 
 # %% ../../nbs/tricks/orthogonal.ipynb #41c237da
 def outs(m:nn.Module)->tuple: # of a layer: units or channels that go out, groups, are inputs first in its weight?

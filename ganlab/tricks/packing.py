@@ -4,30 +4,19 @@
 
 # %% ../../nbs/tricks/packing.ipynb #42964b62
 from __future__ import annotations
-
 import torch
-
 from fastcore.basics import patch
-
 from torch import Tensor, nn
-
 from ..engine.layers import form
-
 from ..engine.rng import borrowed_rng
+from ..engine.sites import instead, layers
+from ..engine.still import eval_mode
+from ..engine.surgery import Grafted
+from ..trick import Int
+from .minibatch_stddev import like
 
 # %% auto #0
 __all__ = ['others', 'PackSlice', 'Packing', 'whole']
-
-# %% ../../nbs/tricks/packing.ipynb #a07d4a4b
-from ..engine.sites import instead, layers
-
-from ..engine.still import eval_mode
-
-from ..engine.surgery import Grafted
-
-from ..trick import Int
-
-from .minibatch_stddev import like
 
 # %% ../../nbs/tricks/packing.ipynb #bace97ee
 def others(
@@ -67,7 +56,7 @@ class Packing(Grafted):
         across = [t.title for t in learn.tricks.enabled if {'d_term', 'around_step', 'around_d'} & set(t.slots)]
         return f"Scores are those of packs now{', as is what ' + ' and '.join(across) + ' measures' if across else ''}."
     def changed(self, learn, old):
-        if old['m'] != self.m: raise ValueError(f"{self.name}: m cannot change while it is on; turn it off first")
+        self.fixed_while_on(old, 'm')
 
 # %% ../../nbs/tricks/packing.ipynb #34dd7a1f
 @patch

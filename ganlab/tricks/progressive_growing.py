@@ -55,7 +55,10 @@ def what(self:ProgressiveGrowing, learn)->str: # 'resolution', 'capacity' or 'cu
 @patch
 def stays_small(self:ProgressiveGrowing, learn)->str|None: # one sentence; None: G and D can grow up to the data
     "Why images that are larger than G's are of no use to it."
-    return found if isinstance(found := ends(learn), str) else None
+    return _said(ends(learn))
+
+def _said(found)->str|None: # what was found, or a sentence that says why nothing was -> the sentence
+    return found if isinstance(found, str) else None
 
 # %% ../../nbs/tricks/progressive_growing.ipynb #86dbe148
 @patch
@@ -69,7 +72,7 @@ def caution(self:ProgressiveGrowing, learn):
 @patch
 def why_not(self:ProgressiveGrowing, learn):
     kind, shape = self.what(learn), tuple(learn.source.shape)
-    if kind == 'capacity': return found if isinstance(found := all_hidden(learn), str) else None
+    if kind == 'capacity': return _said(all_hidden(learn))
     if len(shape) != 3: return "Progressive growing: the data are no images; mode='capacity' grows the layers."
     if kind == 'resolution': return no_room(learn, len(self.done), self.stages) or self.stays_small(learn)
     if any(n % 2**self.stages for n in shape[1:]):
@@ -144,6 +147,11 @@ def resized(self:ProgressiveGrowing, by:int): # halvings of the reals, more or f
     self.show()
 
 # %% ../../nbs/tricks/progressive_growing.ipynb #718ea2ea
+def _set_gates(stage, alpha:float): # how much of a stage is heard
+    for m in stage.modules():
+        if 'gate' in own_buffers(m): m.gate.fill_(alpha)
+
+# %% ../../nbs/tricks/progressive_growing.ipynb #a4ff6096
 @patch
 def show(self:ProgressiveGrowing):
     "Write α into the networks and the source."
@@ -151,9 +159,7 @@ def show(self:ProgressiveGrowing):
     if alphas == self.shown or self.kind == 'curriculum': return
     self.shown = alphas
     for _, part in self.parts(self.learn):
-        for s, a in zip(part.stages, alphas):
-            for m in s.modules():
-                if 'gate' in own_buffers(m): m.gate.fill_(a)
+        for s, a in zip(part.stages, alphas): _set_gates(s, a)
     if self.kind == 'resolution': self.learn.source.resize(self.learn.source.k, alphas)
 
 # %% ../../nbs/tricks/progressive_growing.ipynb #8e8f0dee
@@ -191,7 +197,7 @@ def after_g(self:ProgressiveGrowing, ctx):
 # %% ../../nbs/tricks/progressive_growing.ipynb #af0c32ff
 @patch
 def changed(self:ProgressiveGrowing, learn, old):
-    if old['mode'] != self.mode: raise ValueError(f"{self.name}: mode cannot change while it is on; turn it off first")
+    self.fixed_while_on(old, 'mode')
     if why := self.why_not(learn): raise Refused(why)
     if self.kind == 'curriculum': return
     n = len(self.done)

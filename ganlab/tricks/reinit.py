@@ -4,32 +4,22 @@
 
 # %% ../../nbs/tricks/reinit.ipynb #a8acaf53
 from __future__ import annotations
-
 import math, torch
-
 from torch import Tensor, nn
-
 from torch.nn.utils.parametrize import is_parametrized
-
 from fastcore.basics import patch
-
 from ..engine.change import Refused
+from ..engine.inside import AnyNorm, own_parameters
+from ..engine.layers import is_layer, is_usual, raw_weight
+from ..engine.rng import borrowed_rng
+from ..engine.sites import added
+from ..trick import Choice, Num, Text, Trick
 
 # %% auto #0
 __all__ = ['schemes', 'norms', 'fans', 'spread', 'fresh', 'items_of', 'root_of', 'derived', 'own_of', 'chosen', 'Reinit',
            'as_made']
 
 # %% ../../nbs/tricks/reinit.ipynb #1c8fd6c4
-from ..engine.inside import AnyNorm, own_parameters
-
-from ..engine.layers import is_layer, is_usual, raw_weight
-
-from ..engine.rng import borrowed_rng
-
-from ..engine.sites import added
-
-from ..trick import Choice, Num, Text, Trick
-
 schemes = ('normal', 'he_normal', 'he_uniform', 'xavier_normal', 'xavier_uniform', 'orthogonal')
 
 # %% ../../nbs/tricks/reinit.ipynb #b4d982cd
@@ -60,6 +50,14 @@ def spread(
 
 # %% ../../nbs/tricks/reinit.ipynb #e848a591
 @torch.no_grad()
+def _alike(new:Tensor, first:Tensor)->Tensor: # normal, with the mean and the spread of `first`
+    return nn.init.normal_(new, first.mean().item(), first.std(correction=0).item())
+
+def _orthogonal(new:Tensor, transposed:bool)->Tensor: # are the outputs the second axis?
+    if not transposed: return nn.init.orthogonal_(new)
+    return nn.init.orthogonal_(new.transpose(0, 1).contiguous()).transpose(0, 1).contiguous()
+
+# %% ../../nbs/tricks/reinit.ipynb #2c615b61
 def fresh(
     layer:nn.Module, name:str, # a layer or norm; 'weight' or 'bias'
     p:Tensor,                  # its parameter of that name
@@ -68,14 +66,10 @@ def fresh(
 )->Tensor: # of p's shape
     "A first value; a layer of a class that is not PyTorch's is drawn as it was made: nobody knows what it does with it."
     new = torch.zeros_like(p)
-    if not _known(layer):
-        first = p if first is None else first
-        return nn.init.normal_(new, first.mean().item(), first.std(correction=0).item())
+    if not _known(layer): return _alike(new, p if first is None else first)
     if name == 'bias': return new
     if isinstance(layer, norms): return nn.init.normal_(new, 1, 0.02) if scheme == 'normal' else new.fill_(1.)
-    if scheme == 'orthogonal':
-        if not getattr(layer, 'transposed', False): return nn.init.orthogonal_(new)
-        return nn.init.orthogonal_(new.transpose(0, 1).contiguous()).transpose(0, 1).contiguous()
+    if scheme == 'orthogonal': return _orthogonal(new, getattr(layer, 'transposed', False))
     s = spread(layer, p, scheme, std, slope)
     if scheme.endswith('uniform'): return nn.init.uniform_(new, -math.sqrt(3)*s, math.sqrt(3)*s)
     return nn.init.normal_(new, 0, s)
@@ -109,23 +103,31 @@ def own_of(m:nn.Module)->dict: # 'weight', 'bias' -> Parameter
     return {k: p for k, p in out.items() if p is not None and p.requires_grad}
 
 # %% ../../nbs/tricks/reinit.ipynb #575b2fe6
+def _layers_in(root, prefix:str): # -> (name, module), of those that can be drawn
+    for n, m in root.named_modules(prefix=prefix):
+        if _drawn(m) and not added(n): yield n, m
+
+def _drawable(root, item:str, taken:set)->list|str: # as `chosen`, of one item; taken: ids of parameters that are listed
+    out = []
+    for n, m in _layers_in(root, item):
+        if derived(m):
+            return (f"{n} computes its weight from other parameters, as weight norm does; "
+                    "it cannot be drawn as one, so name other layers.")
+        ps = {k: p for k, p in own_of(m).items() if id(p) not in taken}
+        taken.update(map(id, ps.values()))
+        if ps: out.append((n, m, ps))
+    return out or (f"{item} has no linear or convolutional layer, and no norm, to draw anew "
+                   "(what is frozen stays as it is).")
+
+# %% ../../nbs/tricks/reinit.ipynb #5d2a804b
 def chosen(learn, which:str)->list|str: # of (name, module, {'weight': Parameter, ...}), or a sentence
     "The layers and norms that `which` means."
-    out, shared = [], set()
+    out, taken = [], set()
     for item in items_of(which):
-        if isinstance(root := root_of(learn, item), str): return root
-        before = len(out)
-        for n, m in root.named_modules(prefix=item):
-            if added(n) or not _drawn(m): continue
-            if derived(m):
-                return (f"{n} computes its weight from other parameters, as weight norm does; "
-                        "it cannot be drawn as one, so name other layers.")
-            ps = {k: p for k, p in own_of(m).items() if id(p) not in shared}
-            shared |= {id(p) for p in ps.values()}
-            if ps: out.append((n, m, ps))
-        if len(out) == before:
-            return (f"{item} has no linear or convolutional layer, and no norm, to draw anew "
-                    "(what is frozen stays as it is).")
+        root = root_of(learn, item)
+        found = root if isinstance(root, str) else _drawable(root, item, taken)
+        if isinstance(found, str): return found
+        out += found
     return out or f"{which!r} names no module."
 
 # %% ../../nbs/tricks/reinit.ipynb #ebd714d6
@@ -183,5 +185,8 @@ def draw(self:Reinit, learn):
                 opt.state.pop(p, None)
                 new = fresh(m, k, p, self.scheme, self.std, self.slope, as_made(learn, n, k))
                 p.copy_(self.keep*p + (1 - self.keep)*new)
-        if is_parametrized(m, 'weight'):
-            for _ in range(15): _ = m.weight      # spectral norm's vectors find their new directions as they are read
+        if is_parametrized(m, 'weight'): _read_often(m)
+
+def _read_often(layer):
+    "Have the vectors of spectral norm find their new directions, which they do as the weight is read."
+    for _ in range(15): _ = layer.weight

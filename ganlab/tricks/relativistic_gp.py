@@ -51,5 +51,6 @@ class RelativisticGP(LevelFree):
     def why_not(self, learn): return None if self.penalty == 'none' else super().why_not(learn)
     def loss(self, base): return RelativeLoss(self.form, self.base)
     def d_term(self, ctx):
-        weight, points, center = dict(r1r2=(self.gamma/2, 'both', 0), interp1=(self.lam, 'interp', 1), none=(0, '', 0))[self.penalty]
+        kinds = dict(r1r2=(self.gamma/2, 'both', 0), interp1=(self.lam, 'interp', 1), none=(0, '', 0))
+        weight, points, center = kinds[self.penalty]
         return weight*self.risen(ctx.step)*slope_penalty(ctx, points, center) if weight else ctx.l_real.new_zeros(())

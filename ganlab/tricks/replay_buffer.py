@@ -4,9 +4,7 @@
 
 # %% ../../nbs/tricks/replay_buffer.ipynb #0bc8be8b
 from __future__ import annotations
-
 import torch
-
 from ..trick import Int, Num, Trick
 
 # %% auto #0
@@ -30,7 +28,8 @@ class ReplayBuffer(Trick):
         if self.past is not None: self.past = self.past[:self.size].clone()
     def fakes(self, xf, ctx): # the present fakes (B, ...) -> as many, some of them old
         past, g = self.past, ctx.rng()
-        if past is None or (past.shape[1:], past.dtype) != (xf.shape[1:], xf.dtype): past = self.past = xf.new_empty(0, *xf.shape[1:])
+        if past is None or (past.shape[1:], past.dtype) != (xf.shape[1:], xf.dtype):
+            past = self.past = xf.new_empty(0, *xf.shape[1:])
         def some(n): return torch.randperm(len(past), generator=g, device=xf.device)[:n]
         n, present = round(self.fraction*len(xf)), xf.detach()
         old, places = past[some(n)], some(n)

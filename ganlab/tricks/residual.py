@@ -41,5 +41,4 @@ class ResidualBlocks(Grafted):
             out += [(s, 'after', partial(block, s, self.width)) for s in found]
         return out
     def changed(self, learn, old):
-        for k in ('net', 'width', 'layer'):
-            if old[k] != self.params[k]: raise ValueError(f"{self.name}: {k} cannot change while it is on; turn it off first")
+        self.fixed_while_on(old, 'net', 'width', 'layer')

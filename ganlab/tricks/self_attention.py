@@ -4,24 +4,17 @@
 
 # %% ../../nbs/tricks/self_attention.ipynb #6473c281
 from __future__ import annotations
-
 import torch
-
 from torch import nn
-
+from fastcore.basics import patch
 from ..engine.rng import borrowed_rng
-
-from ..engine.sites import Site, added, trace
-
+from ..engine.sites import Site, added, net_of, some_input, trace
 from ..engine.still import eval_mode, held
+from ..engine.surgery import Grafted
+from ..trick import Choice, Flag, Int, Text
 
 # %% auto #0
 __all__ = ['Conv1x1', 'Attention', 'blocks', 'is_map', 'auto_place', 'place', 'SelfAttention']
-
-# %% ../../nbs/tricks/self_attention.ipynb #270cebd2
-from ..engine.surgery import Grafted
-
-from ..trick import Choice, Flag, Int, Text
 
 # %% ../../nbs/tricks/self_attention.ipynb #2a2a17b6
 class Conv1x1(nn.Module):
@@ -56,7 +49,8 @@ class Attention(nn.Module):
         super().__init__()
         few, half = max(1, c//divisor), max(1, c//2)
         self.pool = pool
-        self.query, self.key, self.value, self.out = (Conv1x1(a, b, spectral) for a, b in ((c, few), (c, few), (c, half), (half, c)))
+        sizes = (c, few), (c, few), (c, half), (half, c)
+        self.query, self.key, self.value, self.out = (Conv1x1(a, b, spectral) for a, b in sizes)
         self.gamma = nn.Parameter(torch.zeros(()))
         self.register_buffer('gate', torch.ones(()))
     def smaller(self, x, shape): # (B, c, N) -> (B, c, N/4)
@@ -80,40 +74,63 @@ def blocks(
 )->dict: # name -> (`Site`, how many other blocks it lies in), in the order in which they finish
     "Every layer and block of G or D that is used once and gives a tensor; the network itself is ''."
     if (cached := f'blocks/{key}') in learn.found: return learn.found[cached]
-    net = learn.G if key == 'g' else learn.D
+    net = net_of(learn, key)
     own = {n: m for n, m in net.named_modules() if not added(n) and not (n and isinstance(m, _boxes))}
     with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G), held(learn.G):
-        found = trace(net, learn.some_z if key == 'g' else learn.G(learn.some_z).clone(), own)
-    depth = lambda n: sum(n[:i] in own for i, c in enumerate(n) if c == '.')
-    learn.found[cached] = {s.name: (s, depth(s.name)) for s in found}
+        found = trace(net, some_input(learn, key), own)
+    learn.found[cached] = {s.name: (s, _depth(s.name, own)) for s in found}
     return learn.found[cached]
 
-# %% ../../nbs/tricks/self_attention.ipynb #4821f8a2
-def is_map(shape:tuple)->bool: return len(shape) == 3 and shape[0] > 1 and min(shape[1:]) >= 4 # (C, H, W) with two channels and 4x4 places at least
+# %% ../../nbs/tricks/self_attention.ipynb #b4cc4c0a
+def _depth(name:str, own:dict)->int: # in how many of the blocks `own`, by name, does one lie?
+    return sum(name[:i] in own for i, c in enumerate(name) if c == '.')
 
+# %% ../../nbs/tricks/self_attention.ipynb #4821f8a2
+def is_map(shape:tuple)->bool: # is it (C, H, W) with two channels and 4x4 places at least?
+    return len(shape) == 3 and shape[0] > 1 and min(shape[1:]) >= 4
+
+def _area(site)->int: return site.y[1]*site.y[2] # places of a layer's map
+
+# %% ../../nbs/tricks/self_attention.ipynb #1391238e
 def auto_place(learn, key:str, most:int=32*32)->Site|str: # the site, or a sentence
     "The last block with the largest map of up to `most` places; where all are larger, with the smallest."
     found = blocks(learn, key)
-    sample = found[''][0].y if key == 'g' else found[''][0].x
-    maps = [o for n, o in found.items() if n and is_map(o[0].y) and o[0].y != sample]
+    maps = _maps(key, found)
     if not maps: return f"{key.upper()} has no feature map of at least 4x4 {_instead(found)}"
-    area = lambda s: s.y[1]*s.y[2]
-    fit = [(s, d) for s, d in maps if area(s) <= most] or [min(maps, key=lambda o: area(o[0]))]
-    outer = min(d for _, d in fit)
-    return max([s for s, d in fit[::-1] if d == outer], key=area)     # of equals, the last
+    fit = [(s, d) for s, d in maps if _area(s) <= most] or [min(maps, key=lambda o: _area(o[0]))]
+    return max(_outermost(fit)[::-1], key=_area)     # of equals, the last
+
+def _outermost(maps:list)->list: # of (site, depth) -> the sites that lie in the fewest blocks
+    outer = min(d for _, d in maps)
+    return [s for s, d in maps if d == outer]
+
+# %% ../../nbs/tricks/self_attention.ipynb #588d229c
+def _maps(key:str, found:dict)->list: # `blocks` of G or D -> those with a map that is not the sample itself
+    whole, _ = found['']
+    sample = whole.y if key == 'g' else whole.x
+    return [(s, d) for n, (s, d) in found.items() if n and is_map(s.y) and s.y != sample]
 
 # %% ../../nbs/tricks/self_attention.ipynb #9b513fea
 def _instead(found):
     maps = [s.y for n, (s, _) in found.items() if n and len(s.y) == 3]
-    return f"(its largest is {'x'.join(map(str, max(m[1:] for m in maps)))})." if maps else "to attend to: its layers give vectors."
+    if not maps: return "to attend to: its layers give vectors."
+    return f"(its largest is {'x'.join(map(str, max(m[1:] for m in maps)))})."
 
+# %% ../../nbs/tricks/self_attention.ipynb #9ab87a53
+def _no_block(key:str, name:str, found:dict)->str: # one sentence
+    there = ', '.join(n for n, (s, _) in found.items() if n and is_map(s.y))
+    return (f"{key.upper()} has no block {name!r} that is used once and gives a tensor; "
+            f"it has: {there or 'none with a map'}.")
+
+# %% ../../nbs/tricks/self_attention.ipynb #4b9277ff
 def place(learn, key:str, name:str)->Site|str: # the site, or a sentence
     "The block of that name."
     found = blocks(learn, key)
     if name == 'auto': return auto_place(learn, key)
-    if name not in found: return f"{key.upper()} has no block {name!r} that is used once and gives a tensor; it has: {', '.join(n for n, (s, _) in found.items() if n and is_map(s.y)) or 'none with a map'}."
+    if name not in found: return _no_block(key, name, found)
     site = found[name][0]
-    return site if is_map(site.y) else f"{key.upper()}.{name} gives {site.y}, which is no map of at least 4x4 and two channels."
+    if is_map(site.y): return site
+    return f"{key.upper()}.{name} gives {site.y}, which is no map of at least 4x4 and two channels."
 
 # %% ../../nbs/tricks/self_attention.ipynb #2d1e5016
 class SelfAttention(Grafted):
@@ -135,15 +152,20 @@ class SelfAttention(Grafted):
         out = []
         for key in {'D': 'd', 'G': 'g', 'both': 'dg'}[self.net]:
             names = self.names(key)
-            if not names: return f"{self.title}: layer={self.layer!r} names none for {key.upper()}; add one such as '{key.upper()}.auto', or choose net."
+            if not names:
+                return (f"{self.title}: layer={self.layer!r} names none for {key.upper()}; "
+                        f"add one such as '{key.upper()}.auto', or choose net.")
             for site in dict.fromkeys(place(learn, key, n) for n in names):
                 if isinstance(site, str): return f'{self.title}: {site}'
                 out.append((site, 'after', lambda c=site.y[0]: Attention(c, self.divisor, self.pool, self.spectral)))
         return out
-    def names(self, key:str)->list: # those of `layer` that are meant for G or D
-        "'D.x' is meant for D, 'G.x' for G, and 'x' for each network chosen."
-        names = [n.strip() for n in self.layer.split(',') if n.strip()]
-        return [n[2:] if n[:2] in ('D.', 'G.') else n for n in names if n[:2] not in ('D.', 'G.') or n[0] == key.upper()]
     def changed(self, learn, old):
-        for k in self.params.keys() - {'leave_over'}:
-            if old[k] != self.params[k]: raise ValueError(f"{self.name}: {k} cannot change while it is on; turn it off first")
+        self.fixed_while_on(old, *self.params.keys() - {'leave_over'})
+
+# %% ../../nbs/tricks/self_attention.ipynb #5d7401ed
+@patch
+def names(self:SelfAttention, key:str)->list: # those of `layer` that are meant for G or D
+    "'D.x' is meant for D, 'G.x' for G, and 'x' for each network chosen."
+    names = [n.strip() for n in self.layer.split(',') if n.strip()]
+    other = dict(d='G.', g='D.')[key]
+    return [n.removeprefix(f'{key.upper()}.') for n in names if not n.startswith(other)]

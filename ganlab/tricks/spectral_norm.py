@@ -4,31 +4,21 @@
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #cd0101e5
 from __future__ import annotations
-
 import torch
-
 from torch import nn
-
 from fastcore.basics import patch
-
 from torch.nn.utils import parametrize
-
 from ..engine.inside import own_parameters
+from ..engine.layers import is_layer, is_usual
+from ..engine.optimizers import scale_moments
+from ..engine.sites import added, instead
+from ..engine.still import swapped
+from ..trick import Choice, Int, Num, Trick
 
 # %% auto #0
 __all__ = ['as_matrix', 'SpectralScale', 'normable', 'out_axis', 'normed', 'foreign', 'SpectralNorm', 'kept_size', 'decayed']
 
-# %% ../../nbs/tricks/spectral_norm.ipynb #073349b1
-from ..engine.layers import is_layer, is_usual
-
-from ..engine.optimizers import scale_moments
-
-from ..engine.sites import added, instead
-
-from ..engine.still import swapped
-
-from ..trick import Choice, Int, Num, Trick
-
+# %% ../../nbs/tricks/spectral_norm.ipynb #ca1eac40
 _transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #320347ef
@@ -96,6 +86,9 @@ def normed(m)->bool: # by this trick?
 def foreign(m)->bool: # has it a parametrisation of its own?
     return (parametrize.is_parametrized(m) and not normed(m)) or hasattr(m, 'weight_u') or hasattr(m, 'weight_g')
 
+def _first_foreign(net)->str|None: # its name
+    return next((n for n, m in net.named_modules() if foreign(m)), None)
+
 # %% ../../nbs/tricks/spectral_norm.ipynb #61ed4c43
 class SpectralNorm(Trick):
     "Each weight divided by its largest singular value."
@@ -123,8 +116,8 @@ class SpectralNorm(Trick):
 def why_not(self:SpectralNorm, learn):
     for net in self.nets(learn):
         which = 'D' if net is learn.D else 'G'
-        bad = next((n for n, m in net.named_modules() if foreign(m)), None)
-        if bad: return f"Spectral norm: layer {which}.{bad} has a parametrisation of its own already."
+        if bad := _first_foreign(net):
+            return f"Spectral norm: layer {which}.{bad} has a parametrisation of its own already."
         if not normable(net):
             return (f"Spectral norm: {which} has no linear or convolutional layer that owns its weight "
                     f"and is not frozen{instead(learn, which.lower())}.")
@@ -141,18 +134,25 @@ def warned(self:SpectralNorm, learn, which:str, net)->str|None:
     "What to know before one network is normalised: the first that holds."
     layers = normable(net)
     fresh = {n: m for n, m in layers.items() if not normed(m)}
+    return _degenerate(which, fresh) or self.measured(learn, net) or kept_size(which, net, layers) or decayed(learn, which)
+
+# %% ../../nbs/tricks/spectral_norm.ipynb #1cf503a1
+def _degenerate(which:str, fresh:dict)->str|None: # fresh: layers by name, not normalised yet
+    "The first weight that has no singular value to speak of: one number, or nothing but zeros."
     lone = next((n for n, m in fresh.items() if m.weight.numel() == 1), None)
     if lone is not None: return f"{f'{which}.{lone}'.rstrip('.')} is one number, which becomes ±1 and has no gradient."
     zeros = next((n for n, m in fresh.items() if not m.weight.any()), None)
-    if zeros is not None:
-        return (f"{which}.{zeros} is all zeros: it may grow until its largest singular value is at the target, "
-                "and is held there.")
-    return self.measured(learn, net) or kept_size(which, net, layers) or decayed(learn, which)
+    if zeros is None: return None
+    return (f"{which}.{zeros} is all zeros: it may grow until its largest singular value is at the target, "
+            "and is held there.")
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #b961d0cd
+def _own_weight(layer): return layer.parametrizations.weight.original if normed(layer) else layer.weight
+
+# %% ../../nbs/tricks/spectral_norm.ipynb #04329a42
 def kept_size(which:str, net, layers:dict)->str|None: # layers: those that are normalised
     "Which weights of two or more dimensions are left as they are."
-    known = {id(m.parametrizations.weight.original if normed(m) else m.weight) for m in layers.values()}
+    known = {id(_own_weight(m)) for m in layers.values()}
     left = [n for n, p in net.named_parameters() if p.ndim > 1 and id(p) not in known]
     more = f' and {len(left) - 1} more' if left[1:] else ''
     if left:
@@ -206,20 +206,31 @@ def at_target(self:SpectralNorm, net)->dict: # weights by name
     return {n: ends[id(p)] for n, p in net.named_parameters() if id(p) in ends}
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #ceadc0f0
+def _unusual(net)->list: # layers of a kind of its own, not normalised yet
+    return [m for m in normable(net).values() if not normed(m) and not is_usual(m)]
+
+def _about_equal(was, then)->bool: # to a twentieth
+    return torch.allclose(was, then, rtol=.05, atol=.05*was.std().item())
+
+def _some_inputs(learn, which:str)->torch.Tensor: # a batch for G, or for D
+    "Latents for G; for D real samples and as many of G's."
+    z = learn.some_z
+    if which == 'G': return z
+    return torch.cat([learn.some_x[:len(z)].to(learn.device), learn.look(learn.G, z).to(learn.device)])
+
+# %% ../../nbs/tricks/spectral_norm.ipynb #1ccc2c43
 @patch
 @torch.no_grad()
 def measured(self:SpectralNorm, learn, net)->str|None: # one sentence; None: all layers are PyTorch's
     "What a network of other layers gives once every σ is at its target: found by trying."
     which = 'D' if net is learn.D else 'G'
-    own = [m for m in normable(net).values() if not normed(m) and not is_usual(m)]
+    own = _unusual(net)
     if not own: return None
-    z, kind = learn.some_z, type(own[0]).__name__
-    x = z
-    if which == 'D': x = torch.cat([learn.some_x[:len(z)].to(learn.device), learn.look(learn.G, z).to(learn.device)])
+    kind, x = type(own[0]).__name__, _some_inputs(learn, which)
     was = learn.look(net, x)
     with swapped(net, self.at_target(net)): then = learn.look(net, x)
     spread = then.std().item()/max(was.std().item(), 1e-12)
-    if abs(spread - 1) < .01 and torch.allclose(was, then, rtol=.05, atol=.05*was.std().item()):
+    if abs(spread - 1) < .01 and _about_equal(was, then):
         return (f"{which}'s {kind} layers bound their weights themselves: "
                 f"at the target {which} gives what it gives now (measured).")
     what = 'its scores' if which == 'D' else 'its samples'
@@ -243,13 +254,18 @@ def after_d(self:SpectralNorm, ctx):
 # %% ../../nbs/tricks/spectral_norm.ipynb #e39de99e
 @patch
 def changed(self:SpectralNorm, learn, old):
-    if old['net'] != self.net: raise ValueError("spectral_norm: net cannot change while it is on; turn it off first")
+    self.fixed_while_on(old, 'net')
     for p in self.layers(learn): p.iterations = self.iterations
-    if (old['scale'], old['soft_start']) != (self.scale, self.soft_start):      # on from where κ stands now
-        for p in self.layers(learn):
-            if not p.free: p.first.copy_(p.kappa)
-        self.done = 0
+    if (old['scale'], old['soft_start']) != (self.scale, self.soft_start): self.go_on_from_here(learn)
     self.anneal(learn)
+
+# %% ../../nbs/tricks/spectral_norm.ipynb #07c34e9d
+@patch
+def go_on_from_here(self:SpectralNorm, learn):
+    "Begin the way to the target where κ stands now."
+    for p in self.layers(learn):
+        if not p.free: p.first.copy_(p.kappa)
+    self.done = 0
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #18ff6e09
 @patch

@@ -42,28 +42,47 @@ class Style(Grafted):
     leave_over = Int(200, 0, 10_000, 'steps over which it is faded out when turned off', label='fade out')
 
     def why_not(self, learn):
-        if not (self.mapping or self.modulation or self.demodulation or self.noise): return 'Style: mapping, modulation, demodulation and noise are all off; turn one on.'
+        if not (self.mapping or self.in_layers):
+            return 'Style: mapping, modulation, demodulation and noise are all off; turn one on.'
         if self.mixing and not self.modulation: return 'Style: mixing needs modulation; set mixing=0.'
         if not sites(learn, 'g'): return 'Style: G has no layer that is used once, such as it could be put into.'
-        if (self.modulation or self.demodulation or self.noise) and not self.layers(learn):
-            between = 'behind the first layer' if self.modulation else 'between the first layer and the last'
-            what = f"{instead(learn, 'g')}{normalised(unheard(learn, 'g'))}"
-            only = 'turn modulation, demodulation, noise and mixing off, and the mapping alone remains.'
-            return f'Style: {between} G has none with a weight of its own that is used once and not frozen{what}; {only}'
+        if self.in_layers and not self.layers(learn): return self.no_layers(learn)
     def caution(self, learn):
         if first_of(learn.G, AnyBatchNorm) is not None:
             return 'BatchNorm in G takes away what the styles of a batch have in common.'
+
+# %% ../../nbs/tricks/style.ipynb #c466b9ce
+@patch(as_prop=True)
+def in_layers(self:Style)->bool: # does it do anything within G's layers?
+    return self.modulation or self.demodulation or self.noise
+
+@patch
+def no_layers(self:Style, learn)->str: # one sentence
+    "Why no layer of G has a style."
+    between = 'behind the first layer' if self.modulation else 'between the first layer and the last'
+    what = f"{instead(learn, 'g')}{normalised(unheard(learn, 'g'))}"
+    return (f'Style: {between} G has none with a weight of its own that is used once and not frozen{what}; '
+            'turn modulation, demodulation, noise and mixing off, and the mapping alone remains.')
 
 # %% ../../nbs/tricks/style.ipynb #d1a6e056
 @patch
 def layers(self:Style, learn)->list: # of (site, is it the last?)
     "The layers of G with a style: all with a weight that is theirs alone, heard and not frozen, but for the first."
-    shared, seen = {id(p) for p in learn.G.parameters() if not p.requires_grad}, {}
-    for n, p in learn.G.named_parameters(remove_duplicate=False):
+    found = layers(learn, 'g')
+    out = [(s, s is found[-1]) for s in _own(learn, found[1:])]
+    if self.modulation: return out
+    return [(s, last) for s, last in out if (self.demodulation or self.noise) and not last]
+
+# %% ../../nbs/tricks/style.ipynb #5bb48d0d
+def _own(learn, found:list)->list: # sites of G -> those that have a weight to be styled, and share none
+    deaf, taken = unheard(learn, 'g'), _shared_or_frozen(learn.G)
+    return [s for s in found if s.name not in deaf and not {*map(id, s.module.parameters())} & taken and _fits(s)]
+
+def _shared_or_frozen(net:nn.Module)->set: # ids of parameters
+    shared, seen = {id(p) for p in net.parameters() if not p.requires_grad}, {}
+    for n, p in net.named_parameters(remove_duplicate=False):
         if seen.setdefault(id(p), n) != n: shared.add(id(p))
-    found, deaf = layers(learn, 'g'), unheard(learn, 'g')
-    out = [(s, s is found[-1]) for s in found[1:] if not {id(p) for p in s.module.parameters()} & shared and s.name not in deaf and _fits(s)]
-    return [(s, last) for s, last in out if self.modulation or (self.demodulation or self.noise) and not last]
+    return shared
 
 # %% ../../nbs/tricks/style.ipynb #72a8ad11
 def normalised(names:list)->str: # '', or what to add to a refusal
@@ -109,8 +128,7 @@ def detach(self:Style, learn):
 # %% ../../nbs/tricks/style.ipynb #8ed9df74
 @patch
 def changed(self:Style, learn, old):
-    for k in self.params.keys() - {'mixing', 'leave_over'}:
-        if old[k] != self.params[k]: raise ValueError(f"{self.name}: {k} cannot change while it is on; turn it off first")
+    self.fixed_while_on(old, *self.params.keys() - {'mixing', 'leave_over'})
     self.map.mixing = self.mixing
 
 @patch
@@ -140,15 +158,15 @@ def sample(self:Style, learn,
     z=None,               # latents (n, *z_dim) instead; None: the fixed ones
     truncation:float=1.,  # ψ: 1 leaves w as it is, 0 is its mean
     mix=None,             # latents (n, *z_dim), or one (1, *z_dim) for all, whose style is mixed in
-    layers=None,          # numbers or names of `places()`, or a slice: where `mix` acts (None: the later half), or truncation where there is none (None: all)
+    layers=None,          # numbers or names of `places()`, or a slice: where `mix` acts (None: the later half),
+                          # or truncation where there is none (None: all)
     net=None,             # a copy of G to sample from; None: G
 )->torch.Tensor: # samples on the CPU
     "Samples of G with truncation and mixed styles, from any thread."
     if not self.enabled: raise Refused('Style is off, and G has no w to truncate or mix; turn it on first.')
     z, net = learn.fixed_z(n) if z is None else z, learn.G if net is None else net
     psi, chosen = _psi(truncation), self.chosen(layers, mix is not None)
-    if tuple(z.shape[1:]) != learn.z_shape: raise ValueError(f"z has shape {tuple(z.shape)}; need (n, {', '.join(map(str, learn.z_shape))})")
-    if mix is not None and (tuple(mix.shape[1:]) != learn.z_shape or len(mix) not in (1, len(z))): raise ValueError(f"mix has shape {tuple(mix.shape)}; need {(len(z), *learn.z_shape)}, or one latent for all")
+    _checked_latents(learn.z_shape, z, mix)
     mixes = [None]*len(z) if mix is None else mix.expand_as(z).split(256)
     def go():
         out = []
@@ -158,8 +176,16 @@ def sample(self:Style, learn,
     return learn.between_steps(go)
 
 # %% ../../nbs/tricks/style.ipynb #3c63abcf
+def _checked_latents(shape:tuple, z, mix): # shape: of one latent; mix: None for none
+    if tuple(z.shape[1:]) != shape:
+        raise ValueError(f"z has shape {tuple(z.shape)}; need (n, {', '.join(map(str, shape))})")
+    if mix is not None and (tuple(mix.shape[1:]) != shape or len(mix) not in (1, len(z))):
+        raise ValueError(f"mix has shape {tuple(mix.shape)}; need {(len(z), *shape)}, or one latent for all")
+
+# %% ../../nbs/tricks/style.ipynb #63e3c9f8
 def _psi(v):
-    if isinstance(v, bool) or not isinstance(v, (int, float)) or not math.isfinite(v): raise ValueError(f"truncation={v!r}; need a number: 1 leaves w as it is, 0.7 is common, 0 gives the mean")
+    if isinstance(v, bool) or not isinstance(v, (int, float)) or not math.isfinite(v):
+        raise ValueError(f"truncation={v!r}; need a number: 1 leaves w as it is, 0.7 is common, 0 gives the mean")
     return v
 
 # %% ../../nbs/tricks/style.ipynb #9d2ab643
@@ -171,8 +197,14 @@ def chosen(self:Style, layers, mixing:bool)->list: # numbers of places
     if mixing and n == 1: raise ValueError("mix needs modulation: without it a style enters at G's input alone")
     if layers is None: return list(range((n + 1)//2 if mixing else 0, n))
     if isinstance(layers, slice): return list(range(n)[layers])
-    items = [layers] if isinstance(layers, (int, str)) else list(layers)
+    return _numbers(layers, names)
+
+# %% ../../nbs/tricks/style.ipynb #981f789a
+def _numbers(layers, names:list)->list: # a number or name, or several -> numbers of places
+    n, items = len(names), [layers] if isinstance(layers, (int, str)) else list(layers)
     items = [names.index(o) if o in names else o for o in items]
-    bad = next((o for o in items if isinstance(o, bool) or not isinstance(o, int) or not -n <= o < n), None)
-    if bad is not None: raise ValueError(f"layers={layers!r}; need numbers from 0 to {n-1}, or names: {', '.join(names)}")
-    return [o % n for o in items]
+    if all(_is_place(o, n) for o in items): return [o % n for o in items]
+    raise ValueError(f"layers={layers!r}; need numbers from 0 to {n-1}, or names: {', '.join(names)}")
+
+def _is_place(o, n:int)->bool: # does it number one of n places?
+    return isinstance(o, int) and not isinstance(o, bool) and -n <= o < n

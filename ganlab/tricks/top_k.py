@@ -4,11 +4,8 @@
 
 # %% ../../nbs/tricks/top_k.ipynb #140842a6
 from __future__ import annotations
-
 import torch
-
 from ..losses import loss_title, uses_real
-
 from ..trick import Num, Trick
 
 # %% auto #0
@@ -28,10 +25,13 @@ class TopK(Trick):
 
     def why_not(self, learn):
         loss = learn.tricks.loss()
-        if uses_real(loss): return f"Top-k leaves fakes out of G's loss, and the {loss_title(loss)} loss compares each with a real (g_uses_real)."
+        if uses_real(loss):
+            return (f"Top-k leaves fakes out of G's loss, and the {loss_title(loss)} loss compares each with a real "
+                    "(g_uses_real).")
     def caution(self, learn):
         l = torch.zeros(learn.bs, device=learn.device, requires_grad=True)
-        if not learn.tricks.loss().g_loss(l, None).requires_grad: return "G's loss does not look at D's scores as things stand, so that Top-k has nothing to choose."
+        if not learn.tricks.loss().g_loss(l, None).requires_grad:
+            return "G's loss does not look at D's scores as things stand, so that Top-k has nothing to choose."
     def k(self, n:int, epochs:int)->int: # of a batch of `n`, that many epochs after the switch
         "How many samples are kept."
         return max(1, round(n*max(self.share, self.gamma**epochs)))

@@ -4,7 +4,6 @@
 
 # %% ../../nbs/tricks/ttur.ipynb #1bee17cf
 from __future__ import annotations
-
 from ..trick import Num, Trick
 
 # %% auto #0
@@ -25,8 +24,11 @@ class TTUR(Trick):
     def checked(self, params):
         new = super().checked(params)
         ratio = new['lr_d']/new['lr_g']
-        if not 1/50 <= ratio <= 50: raise ValueError(f"ttur: lr_d={new['lr_d']:g} is {ratio:g} times lr_g={new['lr_g']:g}; need a ratio from 1/50 to 50")
+        if not 1/50 <= ratio <= 50:
+            raise ValueError(f"ttur: lr_d={new['lr_d']:g} is {ratio:g} times lr_g={new['lr_g']:g}; "
+                             "need a ratio from 1/50 to 50")
         return new
-    def factors(self, step, base): return dict(lr_d=self.lr_d/base['lr_d'] if base['lr_d'] else 1., lr_g=self.lr_g/base['lr_g'] if base['lr_g'] else 1.)
+    def factors(self, step, base):
+        return {k: getattr(self, k)/base[k] if base[k] else 1. for k in ('lr_d', 'lr_g')}
     def why_not(self, learn):
         if not (learn.rates.lr('d') and learn.rates.lr('g')): return "TTUR scales two rates, and one of yours is 0."

@@ -4,13 +4,9 @@
 
 # %% ../../nbs/tricks/wgan_gp.ipynb #3578ee6d
 from __future__ import annotations
-
 from ..losses import losses, sees_level
-
 from ..engine.level import level_bias, recentre
-
 from ..trick import Choice, Flag, Int, Num, Trick
-
 from .gradient_penalty import mixes_samples, slope_penalty, twice_differentiable, where
 
 # %% auto #0
@@ -20,7 +16,8 @@ __all__ = ['LevelFree', 'WGANGP']
 class LevelFree(Trick):
     "A trick that owns the loss, and whose loss does not see D's level; it is taken off on leaving for one that does."
     owns, order = ('loss',), -1     # first: what modifies a loss modifies the owner's
-    def effect(self, params=None): return 'reweights' if self.enabled and (params or self.params)['recentre'] else 'now'    # it is leaving that moves D(x)
+    def effect(self, params=None): # it is leaving that moves D(x)
+        return 'reweights' if self.enabled and (params or self.params)['recentre'] else 'now'
     def why_not(self, learn): return twice_differentiable(learn)
     def caution(self, learn):
         level = self.recentre and level_bias(learn) is None
@@ -28,13 +25,15 @@ class LevelFree(Trick):
                  "so its level cannot be recentred on leaving.")
         return ' '.join(s for s in (mixes_samples(learn), level and stays) if s) or None
     def detach(self, learn):
-        if self.recentre and learn.step > self.since and sees_level(learn.tricks.loss(without=self), learn.bs, learn.device): recentre(learn)
+        if not self.recentre or learn.step <= self.since: return
+        if sees_level(learn.tricks.loss(without=self), learn.bs, learn.device): recentre(learn)
 
 # %% ../../nbs/tricks/wgan_gp.ipynb #9be92a10
 class WGANGP(LevelFree):
     "The Wasserstein loss, a penalty on slopes other than 1, and several updates of D per step."
     name, title, number, lazy = 'wgan_gp', 'WGAN-GP', 12, True
-    short = 'D becomes a critic that measures a distance: Wasserstein loss, slope held at 1, five updates of D for one of G.'
+    short = ('D becomes a critic that measures a distance: '
+             'Wasserstein loss, slope held at 1, five updates of D for one of G.')
     source = 'Gulrajani 2017 (1704.00028) Algorithm 1; drift: Karras 2018 (1710.10196)'
     acts = "both losses, D's slope, n_d"
     purpose = "Bound D's slope"
@@ -52,5 +51,7 @@ class WGANGP(LevelFree):
     def loss(self, base): return losses['wasserstein']
     def sets(self, step, base): return dict(n_d=self.n_critic)
     def d_term(self, ctx):
-        term = self.lam*self.risen(ctx.step)*slope_penalty(ctx, self.points, self.center, self.one_sided) if self.lam else ctx.l_real.new_zeros(())
+        term = ctx.l_real.new_zeros(())
+        if self.lam:
+            term = self.lam*self.risen(ctx.step)*slope_penalty(ctx, self.points, self.center, self.one_sided)
         return term + self.drift*ctx.l_real.square().mean() if self.drift else term

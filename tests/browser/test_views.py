@@ -7,7 +7,7 @@ from ganlab.data import tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.engine.meters import Record
 from ganlab.nets import dcgan
-from ganlab.panels.curves import Curves, Thinned, series
+from ganlab.panels.curves import Curves, Thinned, measure_curve, series
 from ganlab.panels.samples import Samples
 from ganlab.panels.state import PanelState, make_state
 from ganlab.panels.timeline import Film, Timeline, on_the_line
@@ -195,3 +195,21 @@ def test_the_filled_button_follows_the_verdict(shown):
         page.evaluate("a => model.set('advice', a)", advice)
         assert page.eval_on_selector_all('.acts .pri', 'es => es.filter(e => e.offsetParent).map(e => e.textContent)') == [label]
     assert page.text_content('.smp:nth-child(2) .cap') == 'B Instance noise on' and page.get_attribute('.both canvas', 'aria-label')
+
+def test_metrics_of_ones_own(shown):
+    "Below the losses a plot each: title and unit, which way is better, the latest number, or that of the step that is read off; one that failed says so"
+    learn = small()
+    learn.add_metric(lambda l: 10 + l.step/10, name='ramp', title='Ramp', unit='kg', every=5)
+    learn.add_metric(lambda l: 8., name='flat', title='Flat', better='more', every=10)
+    learn.fit_steps(40, progress=False)
+    c = Curves()
+    c.refresh(make_state(learn, curves=Thinned(learn.record).take().tobytes(), measures=[measure_curve(learn, m) for m in learn.measures.values()]))
+    page = shown(c)
+    assert page.locator('canvas').count() == 5 and page.locator('h4').all_inner_texts()[-2:] == ['Ramp, kg', 'Flat']
+    assert page.evaluate('JSON.parse(document.getElementById("view").dataset.measures)') == dict(ramp=14, flat=8)
+    assert page.locator('canvas').nth(3).get_attribute('aria-label') == 'Ramp, kg against step: 14.0'
+    page.evaluate('model.set("mark", 21)'); page.wait_for_function('JSON.parse(document.getElementById("view").dataset.measures).ramp === 12')
+    failed = [{**m, 'failed': 'the metric flat failed'} for m in c.measures]
+    page.evaluate('m => { model.t.measures.forEach((o, i) => o.failed = m[i]); model.set("mark", -1) }', [m['failed'] for m in failed])
+    page.wait_for_function('JSON.parse(document.getElementById("view").dataset.measures).ramp === 14')
+    assert page.locator('.pl.sub .ph').nth(2).text_content().startswith('Ramp, kgthe metric flat failed')
