@@ -17,6 +17,7 @@ from .engine.boundary import Boundary
 from .engine.fastai_loop import StepLearner
 from .engine.given import as_device, check_run, check_tricks, checked_amp, checked_numbers, copied
 from .engine.looking import Looking
+from .engine.measuring import Measuring
 from .engine.meeting import Meeting
 from .engine.meters import Record, layer_norms
 from .engine.optimizers import make_optimizer
@@ -47,7 +48,7 @@ class GAN(nn.Module):
 
 # %% ../nbs/learner.ipynb #bb8e4664
 @passes_on(state=State, plan=Plan, wiring=Wiring, known=Known, written=Written)
-class GANLearner(Meeting, Asking, Rows, Boundary, Recovery, Looking, Saving, StepLearner):
+class GANLearner(Meeting, Asking, Rows, Measuring, Boundary, Recovery, Looking, Saving, StepLearner):
     "A fastai `Learner` that trains G and D against each other, with tricks that can be switched while it does."
     def __init__(self,
         dls,                      # fastai DataLoaders, a PyTorch DataLoader, or one of ganlab's

@@ -10,11 +10,16 @@ from torch.nn.utils.parametrize import is_parametrized
 from .inside import AnyBatchNorm, forward_hooks, own_parameters
 from .layers import is_layer, raw_weight
 from .rng import borrowed_rng
-from .sites import hooked, sites, some_input, taken, trying
+from .sites import added, hooked, sites, some_input, taken, trying
 from .still import held
 
 # %% auto #0
-__all__ = ['calibrate', 'moments', 'fed', 'rigid']
+__all__ = ['batch_norms', 'calibrate', 'moments', 'fed', 'rigid']
+
+# %% ../../nbs/engine/norms.ipynb #1bd0ad79
+def batch_norms(net:nn.Module)->list: # names
+    "The BatchNorms of a network that no trick has added."
+    return [n for n, m in net.named_modules() if isinstance(m, AnyBatchNorm) and not added(n)]
 
 # %% ../../nbs/engine/norms.ipynb #bd4041ae
 @torch.no_grad()

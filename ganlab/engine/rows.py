@@ -36,6 +36,7 @@ def note_step(self:Rows, c, t0):
     row['ms'] = 1000*(time.perf_counter() - t0)
     self._write_row(row, norms)
     if self.slope_every and self.step % self.slope_every == 0 and c.xf is not None: self.slope(c)
+    if self.measures: self.measure_due()
     if self.tricks.tick(): self.touched()      # one has gone: the next boundary looks at the networks anew
     elif self.step % self.snap_every == 0: self.keep()
 

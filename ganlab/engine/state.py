@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import NamedTuple
 import torch
+from .measuring import Measures
 from .meters import Record
 
 # %% auto #0
@@ -67,6 +68,7 @@ class Written:
     "What is written down of each step."
     record: Record            # a row per step
     layers: dict              # 'd', 'g' -> the gradient norm of each parameter
+    measures: Measures = field(default_factory=Measures)      # metrics of the user's own
     row: dict = field(default_factory=dict)    # of the step under way: 'd', 'g' -> (context, norms)
     last_d: float = 0.        # the last losses, for the progress bar
     last_g: float = 0.

@@ -36,15 +36,19 @@ def _again(c:Change, run)->Change:
 # %% ../../nbs/travel/again.ipynb #7505a3d3
 def _never_made(c:Change, new:Change, source):
     "Strike out a change that an older ganlab wrote before it was made, and was killed; any other must be made again."
-    last = c.id == source.last_change() and source.steps_on(source.line) <= c.step
-    if not last and new.error: raise RunError(f"{c.sentence[:-1]}, says the record, and now it is refused: {new.error}")
-    if not last: return
+    if c.id != source.last_change() or source.steps_on(source.line) > c.step:
+        if not new.error: return
+        raise RunError(f"{c.sentence[:-1]}, says the record, and now it is refused: {new.error}")
     if source.store.writes: source.strike(c)
     if not new.error: return
     warnings.warn(f"{c.what} at step {c.step} was never made, though it stands in the record: it was refused, "
                   f"and the process was killed before that was written. It is left out ({new.error})")
 
 # %% ../../nbs/travel/again.ipynb #da63ce53
+def _due(todo:deque, step:int): # -> the changes that are due at a step, taken off
+    while todo and todo[0].step <= step: yield todo.popleft()
+
+# %% ../../nbs/travel/again.ipynb #415144f6
 def make_again(
     learn,
     todo:deque, # changes of a record, the first ones due now or later; those due are taken off
@@ -52,8 +56,7 @@ def make_again(
 ):
     "Apply the recorded changes of this step."
     with unbroken():
-        due = []
-        while todo and todo[0].step <= learn.step: due.append(todo.popleft())
+        due = list(_due(todo, learn.step))
         for c in due:
             if not c.own: _made_again(learn, c, source)
         if due or not learn.known.looked_at: learn.renew()      # a trick may have gone with the last step, too
@@ -135,6 +138,10 @@ def _last_whole(run, learn, step)->tuple: # the last whole snapshot up to a step
     raise RunError(f"{run.store.where} has no whole snapshot up to step {step}: {'; '.join(damaged)}")
 
 # %% ../../nbs/travel/again.ipynb #733fa92b
+def _parted(changes:list, last:int)->tuple: # those up to the change with the number `last`, and those after it
+    return [c for c in changes if c.id <= last], [c for c in changes if c.id > last]
+
+# %% ../../nbs/travel/again.ipynb #c2aeb429
 @patch
 def bring(self:Run,
     learn,    # a learner whose record this is
@@ -145,7 +152,7 @@ def bring(self:Run,
     "Have `learn` stand at a recorded step: from the last whole snapshot before it, forward."
     snap, row = _last_whole(self, learn, step)
     changes = self.changes_on(self.line, own=learn.known_losses.values())
-    before, after = ([c for c in changes if (c.id > row['last']) == later] for later in (False, True))
+    before, after = _parted(changes, row['last'])
     with self.asleep():
         _stand_at(learn, replace(snap, log=tuple(before)))
         self.fill(learn)

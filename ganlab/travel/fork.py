@@ -45,10 +45,15 @@ def _undo(learn):
     run = learn.run
     for name, edit in learn.rates.edits(): learn.log_rate(name, edit)
     if not learn.training_now: run.met(learn)
-    changes = run.changes
-    last = next((c for c in reversed(changes) if not c.own), None)
+    last, before = _last_of(run.changes)
     if last is None: raise ValueError("there is no change to undo; learn.rewind(step) goes back to any step")
-    _back(learn, last.step, max((c.id for c in changes if c.id < last.first), default=0), False)
+    _back(learn, last.step, before, False)
+
+# %% ../../nbs/travel/fork.ipynb #6ff983ba
+def _last_of(changes:list)->tuple: # the last that was asked for, or None; the number of the change before it, or 0
+    last = next((c for c in reversed(changes) if not c.own), None)
+    if last is None: return None, 0
+    return last, max((c.id for c in changes if c.id < last.first), default=0)
 
 # %% ../../nbs/travel/fork.ipynb #5b6ed033
 def _back(learn, step, last, progress):
@@ -124,11 +129,13 @@ def _fork(learn, step, name, G, D, progress):
     opt = learn.made['opt']
     own = dict(loss=list(learn.known_losses.values()), opt=None if isinstance(opt, str) else opt, x=learn.made['x'],
                tricks=[deepcopy(t) for t in learn.tricks.given.values()])
-    try: return GANLearner.resume(store, learn.dls, G, D, step=step, **own, device=learn.device, progress=progress)
+    try: fork = GANLearner.resume(store, learn.dls, G, D, step=step, **own, device=learn.device, progress=progress)
     except BaseException:
         store.close()
         wipe(store.folder, store.made)
         raise
+    for m in learn.measures.values(): fork.add_metric(m, best=learn.run.metric is m)
+    return fork
 
 # %% ../../nbs/travel/fork.ipynb #b2e46dce
 def _copied(learn, step, name)->tuple: # the record of the fork, and the step that it begins at
@@ -144,10 +151,13 @@ def _copied(learn, step, name)->tuple: # the record of the fork, and the step th
     return run.store.copy(where, run.line, step, last, **facts), step
 
 # %% ../../nbs/travel/fork.ipynb #c7a20a8d
+def _free_beside(folder:Path)->Path: # the first of 'run-fork1', 'run-fork2', ... that is not there
+    paths = (folder.parent/f'{folder.name}-fork{n}' for n in range(1, 10_000))
+    return next(p for p in paths if not p.exists())
+
+# %% ../../nbs/travel/fork.ipynb #b575318a
 def _beside(folder:Path, name)->Path:
-    if name is None:
-        names = (f'{folder.name}-fork{n}' for n in range(1, 10_000))
-        return next(folder.parent/n for n in names if not (folder.parent/n).exists())
+    if name is None: return _free_beside(folder)
     if not isinstance(name, str) or Path(name).name != name or name in ('', '.', '..'):
         raise ValueError(f"name={name!r}; need a name with no path in it, for a folder beside {folder}")
     return folder.parent/name

@@ -5,6 +5,7 @@
 # %% ../../nbs/tricks/consensus.ipynb #c4ba9968
 from __future__ import annotations
 import torch
+from contextlib import contextmanager
 from torch import Tensor
 from torch.nn.functional import softplus
 from torch.nn.utils.parametrize import ParametrizationList
@@ -28,6 +29,12 @@ def half_square(
     return sum(v.square().sum() for vs in grads for v in vs if v is not None)/2
 
 # %% ../../nbs/tricks/consensus.ipynb #57e84d17
+def _add_grad(p, g, w:float): # a parameter; what is added to its gradient, or None; times w
+    if g is None: return
+    if p.grad is None: p.grad = w*g
+    else: p.grad.add_(g, alpha=w)
+
+# %% ../../nbs/tricks/consensus.ipynb #9d00fd79
 class Consensus(Trick):
     "Both losses plus the squared size of both gradients."
     name, title, number = 'consensus', 'Consensus optimisation', 42
@@ -49,8 +56,7 @@ class Consensus(Trick):
         for key, new in zip('dg', added):
             ps = learn.trained[key]
             if key == 'd' and all(p.grad is None for p in ps): continue     # D has no step of its own without gradients
-            for p, g in zip(ps, new):
-                if g is not None: p.grad = w*g if p.grad is None else p.grad.add_(g, alpha=w)
+            for p, g in zip(ps, new): _add_grad(p, g, w)
 
 # %% ../../nbs/tricks/consensus.ipynb #298f8664
 @patch
@@ -67,20 +73,24 @@ def losses(self:Consensus, ctx)->list: # D's and G's, with the graphs of both ne
     return [learn.loss_now.d_loss(d.l_real, d.l_fake), learn.loss_now.g_loss(g.l_fake, g.l_real)]
 
 # %% ../../nbs/tricks/consensus.ipynb #4835f193
+@contextmanager
+def _asked_for(ps:list): # parameters, of which those that are still have gradients within the block
+    still = [p for p in ps if not p.requires_grad]
+    for p in still: p.requires_grad_(True)
+    try: yield
+    finally:
+        for p in still: p.requires_grad_(False)
+
+# %% ../../nbs/tricks/consensus.ipynb #7cd2c38b
 @patch
 def gradients(self:Consensus, ctx)->tuple: # R, and what it adds to D's and to G's gradients: lists of tensors and None
     "½‖v‖² and its gradient; nothing that the networks keep advances."
     learn = ctx.learn
     ds, gs = learn.trained['d'], learn.trained['g']
     lists = [m for net in (learn.D, learn.G) for m in net.modules() if isinstance(m, ParametrizationList)]
-    still = [p for p in ds if not p.requires_grad]
-    for p in still: p.requires_grad_(True)
-    try:
-        with held(learn.D, learn.G), eval_mode(*lists), torch.autocast(learn.device.type, enabled=False):
-            r = half_square(self.losses(ctx), [ds, gs])
-            found = torch.autograd.grad(r, ds + gs, allow_unused=True)
-    finally:
-        for p in still: p.requires_grad_(False)
+    with _asked_for(ds), held(learn.D, learn.G), eval_mode(*lists), torch.autocast(learn.device.type, enabled=False):
+        r = half_square(self.losses(ctx), [ds, gs])
+        found = torch.autograd.grad(r, ds + gs, allow_unused=True)
     return r.detach(), found[:len(ds)], found[len(ds):]
 
 # %% ../../nbs/tricks/consensus.ipynb #c1f450f7

@@ -4,31 +4,20 @@
 
 # %% ../../nbs/tricks/path_length.ipynb #9ac11f79
 from __future__ import annotations
-
 import math, torch
-
 from functools import partial
-
 from fastcore.basics import patch
-
 from torch import Tensor
-
 from ..engine.inside import AnyBatchNorm
 from ..engine.layers import first_of
+from ..engine.rng import borrowed_rng
+from ..engine.sites import sites
+from ..engine.still import held
+from ..engine.twice import first_line, no_way_back, not_twice, tried
+from ..trick import Int, Num, Text, Trick
 
 # %% auto #0
 __all__ = ['path_lengths', 'PathLength', 'seen_from', 'reaches']
-
-# %% ../../nbs/tricks/path_length.ipynb #50794c9d
-from ..engine.rng import borrowed_rng
-
-from ..engine.sites import sites
-
-from ..engine.still import held
-
-from ..engine.twice import first_line, no_way_back, not_twice, tried
-
-from ..trick import Int, Num, Text, Trick
 
 # %% ../../nbs/tricks/path_length.ipynb #83778fa1
 def path_lengths(
@@ -96,22 +85,32 @@ def g_term(self:PathLength, ctx):
     self.a = mean if self.a is None else self.a.lerp(mean, self.decay)
     return w*self.every*(lengths - self.a).square().mean()
 
+# %% ../../nbs/tricks/path_length.ipynb #9e50ee59
+@patch
+def no_latent(self:PathLength, learn)->str: # one sentence
+    there = ', '.join(s.name for s in sites(learn, 'g'))
+    return f"Path length: G has no layer {self.latent!r}; need z or one of {there}."
+
 # %% ../../nbs/tricks/path_length.ipynb #3feca832
 @patch
 def untrainable(self:PathLength, learn)->str|None: # one sentence, or None
     "Why G's path lengths cannot be trained, if they cannot."
-    if self.begins != 'z' and self.begins not in dict(learn.G.named_modules()):
-        there = ', '.join(s.name for s in sites(learn, 'g'))
-        return f"Path length: G has no layer {self.latent!r}; need z or one of {there}."
+    if self.begins != 'z' and self.begins not in dict(learn.G.named_modules()): return self.no_latent(learn)
+    moves, said = self.tried(learn)
+    if said: return not_twice('Path length', "G's gradient", 'this G does', said)
+    if not moves: return "Path length: how G moves with its latents depends on none of its weights."
+
+# %% ../../nbs/tricks/path_length.ipynb #111654b8
+@patch
+def tried(self:PathLength, learn)->tuple: # (do the lengths depend on G's weights?, what PyTorch says against it, or None)
+    "Measure two lengths and send a gradient back from them."
     name, ps = 'path_length/try', [p for p in learn.G.parameters() if p.requires_grad]
     try:
         with borrowed_rng(learn.streams, name, device=learn.device):
             lengths = self.lengths(learn, learn.some_z[:2], learn.streams.generator(name, device=learn.device))
             moves = lengths.requires_grad and reaches(lengths.sum(), ps)
-            said = no_way_back(lengths.sum, learn.G)
-    except (RuntimeError, AttributeError) as e: said = first_line(e)
-    if said: return not_twice('Path length', "G's gradient", 'this G does', said)
-    if not moves: return "Path length: how G moves with its latents depends on none of its weights."
+            return moves, no_way_back(lengths.sum, learn.G)
+    except (RuntimeError, AttributeError) as e: return False, first_line(e)
 
 # %% ../../nbs/tricks/path_length.ipynb #905938ae
 def reaches(y:Tensor, ps)->bool: # is it differentiable with respect to any of them?

@@ -11,6 +11,7 @@ import torch
 from torch.nn.functional import softplus
 from torch.nn.utils.parametrize import ParametrizationList
 from fastcore.basics import patch
+from ..engine.handover import groups_of
 from ..engine.inside import own_buffers, own_children
 from ..engine.optimizers import optimizers, usual_kind
 from ..engine.rng import borrowed_rng
@@ -102,17 +103,22 @@ def lost_d(self:Unrolled, ctx): # weights of D by name -> scalar
 
 # %% ../../nbs/tricks/unrolled.ipynb #1475e9d2
 @patch
+def optimised(self:Unrolled, opt, names:dict)->tuple: # parameters by name -> rule; states and options by the same names
+    "How D's optimiser, or plain SGD, makes the updates ahead."
+    groups = groups_of(opt)
+    options = {n: {**groups[p], 'lr': groups[p]['lr']*self.rate} for n, p in names.items()}
+    if self.inner == 'own': return rule_of(opt), {n: opt.state.get(p, {}) for n, p in names.items()}, options
+    return sgd, {n: {} for n in names}, {n: dict(plain, lr=o['lr']) for n, o in options.items()}
+
+# %% ../../nbs/tricks/unrolled.ipynb #7d89feac
+@patch
 def unroll(self:Unrolled, ctx)->dict: # D's weights by name
     "D's weights `steps` updates ahead."
-    learn, opt, loss = ctx.learn, ctx.learn.opt_d, self.lost_d(ctx)
+    learn, loss = ctx.learn, self.lost_d(ctx)
     trained = set(map(id, learn.trained['d']))
-    options = {id(p): {**g, 'lr': g['lr']*self.rate} for g in opt.param_groups for p in g['params']}
     names = {n: p for n, p in learn.D.named_parameters() if id(p) in trained}
     ws = {n: p.detach().requires_grad_() for n, p in names.items()}
-    if self.inner == 'own':
-        states, options = {n: opt.state.get(p, {}) for n, p in names.items()}, {n: options[id(p)] for n, p in names.items()}
-    else: states, options = {n: {} for n in names}, {n: dict(plain, lr=options[id(p)]['lr']) for n, p in names.items()}
-    rule = rule_of(opt) if self.inner == 'own' else sgd
+    rule, states, options = self.optimised(learn.opt_d, names)
     with remembered(learn.tricks.slots['d_term']), torch.autocast(learn.device.type, enabled=False):
         return look_ahead(loss, ws, rule, states, options, self.steps, self.first_order)
 
@@ -149,6 +155,14 @@ checkpoints = ("Unrolling lends D other weights for a while, and a D that checkp
 own_weights = "Unrolling lends D other weights for a while, and D computes with its own D.{} all the same."
 
 # %% ../../nbs/tricks/unrolled.ipynb #f2040615
+def _tried(learn, loss, own:dict, first_order:bool): # as `step_reaches`, on two of G's samples; a RuntimeError says why not
+    with torch.no_grad(), eval_mode(learn.G): x = learn.G(learn.some_z[:2]).float()
+    with torch.enable_grad():
+        end, reached = step_reaches(loss, own, x.requires_grad_(), first_order)
+        if said := no_way_back(lambda: end, learn.D): raise RuntimeError(said)
+    return reached
+
+# %% ../../nbs/tricks/unrolled.ipynb #1597b2d3
 def not_unrolled(learn, first_order:bool)->str|None: # one sentence, or None
     "Why D cannot be unrolled, if it cannot: found by trying."
     D, asked = learn.D, [False]
@@ -159,11 +173,7 @@ def not_unrolled(learn, first_order:bool)->str|None: # one sentence, or None
             with swapped(D, ws): l = softplus(D(x.clone())).sum()
             asked[0] = False
             return l
-        try:
-            with torch.no_grad(), eval_mode(learn.G): x = learn.G(learn.some_z[:2]).float()
-            with torch.enable_grad():
-                end, reached = step_reaches(loss, own, x.requires_grad_(), first_order)
-                if said := no_way_back(lambda: end, D): raise RuntimeError(said)
+        try: reached = _tried(learn, loss, own, first_order)
         except RuntimeError as e:
             if 'heckpoint' not in str(e):
                 return not_twice('Unrolling', "D's gradient", 'this D does', first_line(e), 'set first_order=True, or ')

@@ -8,9 +8,10 @@ from functools import partial
 import torch
 from torch import nn
 from fastcore.basics import patch
-from ..engine.inside import AnyBatchNorm, put_first
+from ..engine.inside import put_first
 from ..engine.rng import BorrowedRNG
-from ..engine.sites import added, sites
+from ..engine.norms import batch_norms
+from ..engine.sites import net_of, sites
 from ..engine.still import held
 from ..engine.surgery import Grafted, hosts
 from ..trick import Choice, Int
@@ -66,7 +67,10 @@ class Ahead:
         parts = [getattr(h, f'ganlab_{self.name}') for h in hosts(net, self.name)]
         if not parts or parts[0].busy: return
         for p in parts: p.stats = None
-        if y: return
+        if not y: self.measure(net, parts)
+
+    def measure(self, net, parts:list): # parts: the norms of `net`
+        "Run the reference batch, from which each of the norms takes its statistics as it passes."
         reference = next(p.reference for p in parts if p.reference is not None)
         for p in parts: p.busy = True
         try:
@@ -90,10 +94,7 @@ class VirtualBatchNorm(Grafted):
     def effect(self, params=None): return 'grows' if (params or self.params)['over'] else 'reweights'
     def size(self, learn, key)->int: return self.n if key == 'g' else min(self.n, learn.bs)
     def leave(self, learn)->int: return self.over
-    def changed(self, learn, old):
-        for k in ('n', 'net'):
-            if old[k] != self.params[k]:
-                raise ValueError(f"virtual_batch_norm: {k} cannot change while it is on; turn it off first")
+    def changed(self, learn, old): self.fixed_while_on(old, 'n', 'net')
     def detach(self, learn):
         super().detach(learn)
         for h in self.handles: h.remove()
@@ -109,18 +110,22 @@ def plan(self:VirtualBatchNorm, learn):
     return places
 
 # %% ../../nbs/tricks/virtual_batch_norm.ipynb #cbbdb7e1
-def norms_of(learn, key:str)->list|str: # sites, or a sentence
-    "The BatchNorms of G or D."
-    net = learn.G if key == 'g' else learn.D
-    norms = [n for n, m in net.named_modules() if isinstance(m, AnyBatchNorm) and not added(n)]
-    if not norms: return f"Virtual batch norm takes the place of PyTorch's BatchNorm, and {key.upper()} has none."
-    if key == 'd' and any(getattr(m, 'resizes', False) for m in net.modules()):
-        return ("Virtual batch norm holds a reference batch for D, and D's inputs change their size while it grows; "
-                "use net='G'.")
+def _used_once(learn, key:str, norms:list)->list|str: # names of modules of G or D -> sites, or a sentence
     found = {s.name: s for s in sites(learn, key)}
     odd = next((n for n in norms if n not in found), None)
     if odd: return f"Virtual batch norm: {key.upper()}.{odd} is not used exactly once in a pass."
     return [s for n, s in found.items() if n in norms]
+
+# %% ../../nbs/tricks/virtual_batch_norm.ipynb #5bf9d8ee
+def norms_of(learn, key:str)->list|str: # sites, or a sentence
+    "The BatchNorms of G or D."
+    net = net_of(learn, key)
+    norms = batch_norms(net)
+    if not norms: return f"Virtual batch norm takes the place of PyTorch's BatchNorm, and {key.upper()} has none."
+    if key == 'd' and any(getattr(m, 'resizes', False) for m in net.modules()):
+        return ("Virtual batch norm holds a reference batch for D, and D's inputs change their size while it grows; "
+                "use net='G'.")
+    return _used_once(learn, key, norms)
 
 # %% ../../nbs/tricks/virtual_batch_norm.ipynb #afd94151
 @patch
