@@ -26,11 +26,13 @@ going_on = textwrap.fill(
     "or no step is left to do: so the same command can be given again.", 100)
 
 # %% ../nbs/cli.ipynb #41caf2c4
+_data_words = 'ring, grid, swissroll, digits, photos, a folder of images, or MODULE:FUNCTION that makes data of your own'
+
 def _command(sub, f, *parts, **how): # the words of one; parts: 'data' and 'nets', where it makes them
     "A command that is called as its function is, and told in its docstring."
     c = sub.add_parser(f.__name__, help=f.__doc__, description=f.__doc__, **how)
     c.set_defaults(do=f)
-    if 'data' in parts: c.add_argument('--data', help='ring, grid, swissroll, digits, photos, or a folder of images')
+    if 'data' in parts: c.add_argument('--data', help=_data_words)
     if 'nets' in parts:
         what = 'networks of your own: a function that returns G and D'
         c.add_argument('--nets', metavar='MODULE:FUNCTION', help=what)
@@ -48,7 +50,7 @@ def _train_words(sub):
     c = _command(sub, train, 'data', 'nets', epilog=going_on, formatter_class=argparse.RawDescriptionHelpFormatter)
     c.add_argument('--run', required=True, help='the folder to record to; one that holds a run is gone on with')
     c.add_argument('--steps', type=int, required=True, help='up to which step')
-    c.add_argument('--preset', help=f"a recipe: {', '.join(presets)}")
+    c.add_argument('--preset', help=f"a recipe: {', '.join(presets)}, or MODULE:NAME of your own")
     c.add_argument('--trick', action='append', metavar='NAME[:PARAM=VALUE,...]',
                    help='turn a trick on; can be given again')
     for name, kind, what in _options:

@@ -6,7 +6,7 @@
 __all__ = ['as_source', 'ring_dls', 'grid_dls', 'swissroll_dls', 'digits_dls', 'photos_dls', 'image_dls', 'tensor_dls',
            'TensorDL', 'IMAGE_SUFFIXES', 'FileRows', 'find_images', 'load_image', 'lent_rngs', 'Source', 'TensorSource',
            'LoaderSource', 'Halved', 'halved', 'doubled', 'blend', 'faded', 'standard', 'back_to', 'checked_range',
-           'as_float', 'as_bytes', 'Picture', 'draw_samples', 'tile_images', 'plain_edge', 'with_margin']
+           'as_float', 'as_bytes', 'add_data', 'Picture', 'draw_samples', 'tile_images', 'plain_edge', 'with_margin']
 
 # %% ../nbs/data.ipynb #63621bdd
 import os
@@ -23,6 +23,7 @@ from .sources.drawing import Picture, draw_samples, plain_edge, tile_images, wit
 from .sources.folders import IMAGE_SUFFIXES, FileRows, find_images, image_dls
 from .sources.growing import Halved, blend, doubled, faded, halved
 from .sources.loaders import LoaderSource
+from .sources.named import add_data
 from .sources.numbered import Source, TensorSource
 from .sources.picking import check_pick
 from .sources.randomness import lent_rngs
@@ -34,7 +35,7 @@ _all_ = ['ring_dls', 'grid_dls', 'swissroll_dls', 'digits_dls', 'photos_dls', 'i
          'TensorDL', 'IMAGE_SUFFIXES', 'FileRows', 'find_images', 'load_image', 'lent_rngs',
          'Source', 'TensorSource', 'LoaderSource', 'Halved', 'halved', 'doubled', 'blend', 'faded',
          'standard', 'back_to', 'checked_range', 'as_float', 'as_bytes',
-         'Picture', 'draw_samples', 'tile_images', 'plain_edge', 'with_margin']
+         'add_data', 'Picture', 'draw_samples', 'tile_images', 'plain_edge', 'with_margin']
 
 # %% ../nbs/data.ipynb #a59d4e15
 def _todo(o)->str|None:

@@ -92,6 +92,17 @@ def test_bf16():
     go(learn, 4)
     assert learn.history[['d_loss', 'g_loss']].notna().all().all()
 
+def test_noise_goes_on_to_fall():
+    "From the step of its switch on, also after going back to a snapshot, and in a fork"
+    learn = make_learner(); go(learn, 3)
+    learn.tricks.on('instance_noise', schedule='linear', over=20)
+    t = learn.tricks['instance_noise']
+    assert t.sigma_at(13) == pytest.approx(t.sigma_at(3)/2) and t.sigma_at(3) == pytest.approx(t.sigma*t.std)
+    go(learn, 2); snap, now = learn.snapshot(), t.sigma_at(5)
+    fork = learn.fork(); assert fork.tricks['instance_noise'].sigma_at(5) == now
+    t.start = 0; assert t.sigma_at(5) != now
+    learn.restore(snap); assert t.sigma_at(5) == now
+
 @pytest.mark.parametrize('n_d', [1, 3])
 def test_ada_counts_images(n_d):
     "With a D that calls all reals real, p is the number of images D has had over `images`, however many updates a step has"

@@ -82,7 +82,7 @@ def test_images_are_counted_as_d_sees_them():
     learn = make_learner(bs=8, n_d=2); learn.tricks.on('ema'); go(learn, 3)
     assert learn.tricks['ema'].images == 48
     learn.tricks.on('grad_accumulation', n=3); go(learn, 1); assert learn.tricks['ema'].images == 96
-    learn.half_step('d'); was = dict(learn.tricks['ema'].weights); go(learn, 1)
+    learn.half_step('d'); was = {n: w.clone() for n, w in learn.tricks['ema'].weights.items()}; go(learn, 1)
     assert learn.tricks['ema'].images == 120 and not unequal(was, learn.tricks['ema'].weights)
 
 def test_averages_from_a_file(tmp_path):

@@ -38,6 +38,14 @@ def test_a_copy_is_seen():
     probes = torch.linspace(0, 99, 64).long()
     assert s.apart == pytest.approx(float(d.min(1).values[probes].mean()), rel=1e-4)
 
+def test_nearer_than_what_was_found():
+    "By the distance itself, in whatever parts and order the reals come"
+    for size in (1, 2, 3, 9):
+        s = Search(torch.zeros(1, 2), torch.tensor([[.5, 0.], [0., .6], [.3, 0.], [.2, .3], [-.4, 0.]]), probes=0)
+        s.size = size
+        s.go()
+        assert s.index == 2 and s.distance == pytest.approx(.3)
+
 def test_a_search_in_parts():
     "Left and gone on with, it finds the same; reals in bytes and floats of any number; one real alone has no other; NaN is near to none"
     x = torch.randint(0, 256, (5000, 1, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

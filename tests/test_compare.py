@@ -35,6 +35,9 @@ def test_levels_sum_up():
     for at in ((3, 5, 8), (3, 4, 5, 6, 7, 8, 50), (8,), (4, 30)):
         levels = [spent(n) - spent(m) for n, m in zip(at, (0, *at))]
         assert min(levels) > 0 and sum(levels) == pytest.approx(spent(at[-1])) and sum(levels) < .03
+        g = np.random.default_rng(0)
+        looks = [look(*g.normal(size=(2, n)), before=m) for n, m in zip(at, (0, *at))]
+        assert [l.level for l in looks] == pytest.approx(levels), 'a look has what the looks before it have left'
 
 ONES, GOOD = [1.02, .98, 1., 1.05, .95, 1.01, .99, 1.03], [.3, .31, .29, .32, .28, .33, .27, .35]
 
@@ -157,13 +160,13 @@ def test_siblings_of_other_seeds():
         assert not torch.equal(x.x, y.x) and not torch.equal(x.z, y.z)
 
 def test_the_arms_take_turns():
-    "B is trained first in every other pair, so that a machine that grows warm favours neither"
-    learn, at, made = make_learner(), [0], []
-    def change(fork): made.append(at[0])
+    "B is trained first in every other pair, so that a machine that grows warm favours neither; A is without the change, and B with it"
+    learn, at, made, changed = make_learner(), [0], [], []
+    def change(fork): made.append(at[0]); changed.append(fork)
     def ticked(done, total): at[0] = done + 1
     learn.fit_steps(1, progress=False)
-    quick(learn, change=change, seeds=3, callback=ticked)
-    assert made == [0, 12, 16]
+    c = quick(learn, change=change, seeds=3, callback=ticked, metric=lambda fork: float(fork in changed))
+    assert made == [0, 12, 16] and [(a.values['metric'], b.values['metric']) for a, b in c.pairs] == [(0., 1.)]*3
 
 @pytest.mark.parametrize('kind', STRANGERS)
 def test_strangers(kind):

@@ -88,6 +88,8 @@ def test_half_steps_of_the_panel(phase):
         lab.step(phase=phase); lab.wait(60)
         moved = {k for k, net in (('d', learn.D), ('g', learn.G)) if not all(map(torch.equal, was[k], net.parameters()))}
         assert (learn.step, moved, [c.name for c in learn.tricks.log]) == (2, {phase}, [phase])
+        lab.step(3); lab.wait(60)
+        assert learn.step == 5 and lab.state == 'paused'
 
 @pytest.mark.parametrize('state', [s for s in states if s != 'closed'])
 def test_closed_from_anywhere(state, walked):

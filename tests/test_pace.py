@@ -1,4 +1,5 @@
 "What is shown while it trains is fresh, above all after a flip, and costs little: by a clock that only steps, questions and pictures move."
+import math
 import pytest
 from fastai.callback.core import Callback
 from ganlab.data import digits_dls, ring_dls
@@ -6,6 +7,7 @@ from ganlab.lab import Lab
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
 from ganlab.panels.pace import Budget, Pace
+from ganlab.panels.reasons import Reasons
 
 class Now:
     "Time that passes when something takes it, on the wall and of the CPU."
@@ -106,7 +108,7 @@ def test_a_budget_is_kept(share):
             with pace.spend(): now.takes(.08); n += 1           # of which .04 s on the CPU
     assert .8*share <= n*.04/200 <= share + .04/200
 
-@pytest.mark.parametrize('dear', ['numbers', 'curves', 'strip', 'picture', 'closeup'])
+@pytest.mark.parametrize('dear', ['curves', 'picture', 'closeup'])
 def test_what_a_part_takes_from_outside(dear):
     "Counted where it is drawn, not where it is noted: .05 s every two seconds at most, and of a picture every .8"
     learn, cost = ring(), .05
@@ -140,6 +142,16 @@ def test_questions_after_a_flip(monkeypatch):
         assert len(calls) == len(sight) + 2                    # and the switch itself asks twice: before it, and whether it stands
         lab.tricks.heard(dict(do='off', name='ttur'))          # nothing trains: all rows at once
         assert lab.tricks.reasons._asked == set(lab.tricks.reasons.known) == set(learn.tricks)
+
+def test_questions_are_asked_anew_of_other_networks():
+    "Once each, and once more when a layer has come or gone"
+    learn, asked = ring(), []
+    reasons = Reasons(learn)
+    own, reasons._ask = reasons._ask, lambda name: asked.append(name) or own(name)
+    for act in (lambda: None, lambda: learn.tricks.on('minibatch_stddev'), lambda: learn.tricks.off('minibatch_stddev', now=True)):
+        act()
+        asked.clear(); reasons.go(math.inf); assert asked == list(learn.tricks)
+        asked.clear(); reasons.go(math.inf); assert asked == []
 
 def test_a_row_looks_as_before_until_its_reason_is_known():
     learn = ring()

@@ -188,15 +188,6 @@ def test_memory_has_the_same_record():
     with pytest.raises(ValueError, match='no change to undo') as e: learn.undo()
     one_sentence(e.value)
 
-def test_a_fork_knows_nothing_of_what_came_after(tmp_path):
-    "Its record ends where it was forked, for whoever opens its folder, too"
-    learn = make_learner(run=tmp_path/'a'); go(learn, 12); learn.tricks.on('ttur'); go(learn, 3)
-    for step in (7, 12):
-        fork = learn.fork(step)
-        with Run.open(fork.run.folder) as run: assert (run.step, len(run.scalars()), run.changes) == (step, step, [])
-        assert len(fork.history) == fork.step == step
-        fork.run.close()
-
 def test_ghosts_stay(tmp_path):
     "What was rewound can still be read, and is no part of a replay"
     learn = recorded('mlp', tmp_path/'a'); go(learn, 10); learn.tricks.on('ttur'); go(learn, 10); ghost = learn.history.d_loss.tolist()

@@ -237,6 +237,15 @@ def test_values_are_recorded_as_what_they_are(tmp_path):
     run = Run.open(tmp_path/'a')
     assert {type(v) for v in run.changes[0].params.values()} == {float} and run.replay(data(), *nets(), progress=False).state_hash() == at
 
+def test_a_fork_knows_nothing_of_what_came_after(tmp_path):
+    "Its record ends where it was forked, for whoever opens its folder, too"
+    learn = make_learner(run=tmp_path/'a'); go(learn, 12); learn.tricks.on('ttur'); go(learn, 3)
+    for step in (7, 12):
+        fork = learn.fork(step)
+        with Run.open(fork.run.folder) as run: assert (run.step, len(run.scalars()), run.changes) == (step, step, [])
+        assert len(fork.history) == fork.step == step and fork.run.branches() == []
+        fork.run.close()
+
 def test_a_loss_with_a_function_in_it(tmp_path):
     class Shaped(My):
         def __init__(self): self.shape = lambda x: x

@@ -6,6 +6,7 @@ from ganlab.data import digits_dls, ring_dls
 from ganlab.lab import Lab
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
+from ganlab.record.thinning import superfluous
 
 def ring(**kw): return GANLearner(ring_dls(n=2000, bs=16), *mlp(width=8, depth=2, seed=0), seed=0, **kw)
 
@@ -144,6 +145,12 @@ def test_scores_are_in_the_frames():
     shown, then = learn.pictures.take(), learn.run.frame_at(2)
     assert then['split'] == 8 and torch.allclose(torch.frombuffer(bytearray(then['scores']), dtype=torch.float32), torch.frombuffer(bytearray(shown['scores']), dtype=torch.float32), atol=1e-2)
     assert then['fake'] == shown['fake']
+
+def test_which_snapshots_go():
+    "Again and again the one whose neighbours are closest to each other, and never the newest; then by what they take"
+    def gone(steps, spread, room=1e9): return superfluous([(s, s, 'ring', 10) for s in steps], spread, room)
+    assert gone([50, 60, 100, 105], 3) == [100] and gone([50, 60, 100, 105], 2) == [100, 60] and gone([50, 60, 100, 105], 1) == [100, 60, 50]
+    assert gone([10, 20, 30], 3) == [] and gone([10, 20, 30], 3, room=25) == [10] and gone([10, 20, 30], 3, room=5) == [10, 20, 30]
 
 def test_the_best_snapshot_stays():
     "By the run's metric, through thinning, on the timeline; a metric that fails is said once and left out"

@@ -4,15 +4,13 @@
 
 # %% ../../nbs/commands/parts.ipynb #1650daf3
 from __future__ import annotations
-import importlib, os, sys, traceback
 from pathlib import Path
-import torch
+from .own import data_again, data_maker, given_nets
 from ..data import digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls
 from ..travel.script import one_line, own_maker
-from ..trick import nearest
 
 # %% auto #0
-__all__ = ['toys', 'pictures', 'make_data', 'side_of', 'made_again', 'data_word', 'data_of', 'given_nets', 'parts_of']
+__all__ = ['toys', 'pictures', 'make_data', 'side_of', 'made_again', 'data_word', 'data_of', 'parts_of']
 
 # %% ../../nbs/commands/parts.ipynb #9064d15d
 toys = dict(ring=ring_dls, grid=grid_dls, swissroll=swissroll_dls)
@@ -68,8 +66,10 @@ def data_word(
 def _named_again(facts, name):
     "Data that is named on the command line, in the form that the run's had."
     _, args = own_maker(facts['made_by'], 'data') or (None, {})
-    shape = facts['shape']
-    return make_data(name, facts['bs'], side_of(shape), args.get('seed', 0), shape[0], args.get('range'))
+    shape, seed = facts['shape'], args.get('seed', 0)
+    make = data_maker(name)
+    if make is None: return make_data(name, facts['bs'], side_of(shape), seed, shape[0], args.get('range'))
+    return data_again(name, make, facts, dict(bs=facts['bs'], size=side_of(shape), seed=seed))
 
 # %% ../../nbs/commands/parts.ipynb #fbd7abb9
 def data_of(
@@ -84,70 +84,6 @@ def data_of(
     if word and not ours:
         raise ValueError(f"the run's data is a folder of images; name it again: --data {one_line(word)}")
     return made_again(facts['made_by'], 'data', '--data')
-
-# %% ../../nbs/commands/parts.ipynb #c35bc254
-def _where(e)->str:
-    "What an error says, and the last line of the user's code that it came through."
-    kind = type(e).__name__
-    if isinstance(e, SyntaxError): return f"{kind}: {e.msg} ({Path(e.filename or '?').name}, line {e.lineno})"
-    foreign = ('importlib', 'site-packages', 'dist-packages', __file__)
-    def is_own(f): return f.filename.endswith('.py') and not any(p in f.filename for p in foreign)
-    at = [f for f in traceback.extract_tb(e.__traceback__) if is_own(f)]
-    said = f"{kind}: {one_line(e)}"
-    return f'{said} ({Path(at[-1].filename).name}, line {at[-1].lineno})' if at else said
-
-# %% ../../nbs/commands/parts.ipynb #00ee8bfc
-def _missing(e, text, name)->str:
-    "Why a module is not found: it, or what it imports."
-    if not e.name or not f'{name}.'.startswith(f'{e.name}.'):
-        return f"--nets {text}: {name} cannot be imported: {_where(e)}; install what it needs"
-    todo = f"start ganlab in the folder of {name.split('.')[0]}.py, or install it"
-    if name.endswith('.py'): todo = f"leave .py out: {name[:-3]}"
-    return f"--nets {text}: there is no module {name}; {todo}"
-
-# %% ../../nbs/commands/parts.ipynb #c20b7d31
-def _module(text:str, name:str):
-    "A module of the user's own, from the working folder on."
-    if os.getcwd() not in sys.path: sys.path.insert(0, os.getcwd())
-    try: return importlib.import_module(name)
-    except ModuleNotFoundError as e: raise ValueError(_missing(e, text, name)) from e
-    except (Exception, SystemExit) as e:
-        raise ValueError(f"--nets {text}: {name} cannot be imported: {_where(e)}; mend it") from e
-
-# %% ../../nbs/commands/parts.ipynb #67a55ed1
-def _function(text:str)->tuple: # its name; itself
-    "The function that is named by 'my_module:make'."
-    module, colon, name = text.partition(':')
-    if not colon or not module or not name or module.startswith('.'):
-        raise ValueError(f"--nets {text}: need MODULE:FUNCTION, such as my_module:make")
-    made = _module(text, module)
-    if not hasattr(made, name):
-        near = nearest(name, vars(made))
-        raise ValueError(f"--nets {text}: {module} has no {name}.{near} Need a function in it that returns G and D")
-    make = getattr(made, name)
-    if callable(make): return name, make
-    raise ValueError(f"--nets {text}: {name} is a {type(make).__name__}; need a function that returns G and D")
-
-# %% ../../nbs/commands/parts.ipynb #2e98e1a1
-def _what(o)->str: # in words
-    if not isinstance(o, (tuple, list)): return f"a {type(o).__name__}"
-    return f"{len(o)} values: {', '.join(type(v).__name__ for v in o[:4])}" if o else 'nothing'
-
-def _is_pair(nets)->bool:
-    return isinstance(nets, (tuple, list)) and len(nets) == 2 and all(isinstance(net, torch.nn.Module) for net in nets)
-
-# %% ../../nbs/commands/parts.ipynb #b4cf5868
-def given_nets(
-    text:str, # such as 'my_module:make'
-)->tuple: # (G, D)
-    "Networks of a function of the user's own."
-    name, make = _function(text)
-    try: nets = make()
-    except (Exception, SystemExit) as e:
-        raise ValueError(f"--nets {text}: {name}() failed: {_where(e)}; "
-                         f"it is called without arguments, and is to return G and D") from e
-    if _is_pair(nets): return tuple(nets)
-    raise ValueError(f"--nets {text}: {name}() returned {_what(nets)}; need two modules: return G, D")
 
 # %% ../../nbs/commands/parts.ipynb #d0330168
 def parts_of(

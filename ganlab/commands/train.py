@@ -7,8 +7,11 @@ from __future__ import annotations
 from pathlib import Path
 from ..base.checks import whole
 from ..base.interrupt import unbroken
-from .parts import data_word, given_nets, make_data, parts_of, pictures, side_of, toys
+from .own import data_maker, given_data, given_nets, given_preset
+from .parts import data_word, make_data, parts_of, pictures, side_of, toys
 from ..engine.recovery import StepError
+from ..data import as_source
+from ..engine.rng import Streams
 from ..learner import GANLearner
 from ..nets import dcgan, mlp
 from ..presets import presets
@@ -74,12 +77,12 @@ def _agrees(o, data):
     if o.preset: _clash(o, f'--preset {o.preset}', ('loss', 'lr_g', 'lr_d'), "has a loss and rates of its own")
     if o.nets: _clash(o, f'--nets {o.nets}', ('width',), "brings networks that are as wide as they are")
     if o.data in toys: _clash(o, f'--data {o.data}', ('size',), "has points, and no images")
-    if o.preset and not o.nets: _suits(o.preset, data)
+    if o.preset and not o.nets and not data_maker(data): _suits(o.preset, data)
 
 # %% ../../nbs/commands/train.ipynb #854dc7f7
 def _usual_nets(dls, seed, sizes)->tuple: # (G, D)
     "An MLP for points, a DCGAN for images."
-    shape = tuple(dls.one_batch().shape[1:])
+    shape = tuple(as_source(dls, Streams(seed)).shape)
     if len(shape) == 1: return mlp(dim=shape[0], seed=seed, **sizes)
     return dcgan(size=shape[-1], channels=shape[0], seed=seed, **dict(width=32) | sizes)
 
@@ -87,12 +90,20 @@ def _usual_nets(dls, seed, sizes)->tuple: # (G, D)
 def _with_usual(o)->dict: # the options of which something is usual, by name
     return {k: u if getattr(o, k) is None else getattr(o, k) for k, u in usual.items()}
 
+# %% ../../nbs/commands/train.ipynb #7d261937
+def _data(o, v): # options as given, and with what is usual
+    "Data as the command line says."
+    make = data_maker(v['data'])
+    if make is None: return make_data(v['data'], v['bs'], v['size'], v['seed'])
+    said = {k: getattr(o, k) for k in ('bs', 'size') if getattr(o, k) is not None}
+    return given_data(v['data'], make, said, v['seed'])
+
 # %% ../../nbs/commands/train.ipynb #a06d425b
 def _new(o)->GANLearner:
     "A learner as the command line says, and as usual where it says nothing."
     v = _with_usual(o)
     _agrees(o, v['data'])
-    dls, seed = make_data(v['data'], v['bs'], v['size'], v['seed']), v['seed']
+    dls, seed = _data(o, v), v['seed']
     sizes = {} if o.width is None else dict(width=o.width)
     if o.preset and not o.nets: return presets[o.preset].learner(dls, seed=seed, sizes=sizes, run=o.run)
     G, D = given_nets(o.nets) if o.nets else _usual_nets(dls, seed, sizes)
@@ -195,6 +206,7 @@ def _learner(steps, wanted, o)->GANLearner: # of a new run, or of the one that i
 def train(o)->int: # exit status
     "Begin a run, or go on with it."
     steps, wanted = whole(o.steps, '--steps', 0), wanted_tricks(o.trick)
+    if o.preset: o.preset = given_preset(o.preset)
     if o.preset and o.preset not in presets:
         raise ValueError(f"--preset {o.preset}: need one of {', '.join(presets)}.{nearest(o.preset, presets)}")
     learn = _learner(steps, wanted, o)

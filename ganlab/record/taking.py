@@ -134,27 +134,35 @@ def keep(self:Taking,
 @patch
 def _score(self:Taking, learn)->float|None:
     "How good the samples are, the more the better; a metric that fails is left out from then on."
-    if self.metric is None: return None
-    by = getattr(self.metric, 'name', '')
-    if by != self.store.fact('judged_by', ''): return None      # beside those of another metric its score says nothing
-    try: v = measured(self.metric, learn) if by else float(self.metric(learn))
+    if self.metric is None or not self._judged_by_it(): return None
+    try: v = measured(self.metric, learn) if isinstance(self.metric, Metric) else float(self.metric(learn))
     except Exception as e:
         self.metric = None
         return warnings.warn("the metric of the run failed, and no snapshot is called the best any more: "
                              f"{type(e).__name__}: {e}")
-    more = getattr(self.metric, 'better', 'less') == 'more'
-    return (v if more else -v) if math.isfinite(v) else None
+    if not math.isfinite(v): return None
+    return v if getattr(self.metric, 'better', 'less') == 'more' else -v
 
 # %% ../../nbs/record/taking.ipynb #21c0e9e7
 @patch
 def judge_by(self:Taking,
-    metric:Metric, # less or more of it is better, as it says
+    metric, # a `Metric`, or a function of a learner: the less the better, where it does not say
 ):
     "Call that snapshot the best that is best by this metric."
     self.metric = metric
-    if not self.store.writes or self.store.fact('judged_by', '') == metric.name: return
-    self.store.note(judged_by=metric.name)
+    name = getattr(metric, 'name', '')
+    if not self.store.writes or self._judge == name: return
+    self.store.note(judged_by=name)
     with self.store.writing() as db: db.execute('update snapshots set score=null')
+
+@patch(as_prop=True)
+def _judge(self:Taking)->str: return self.store.fact('judged_by', '') # the name of the metric that scores are by
+
+@patch
+def _judged_by_it(self:Taking)->bool:
+    "Are scores by the metric that there is now?"
+    if self.metric is not closeness: self.judge_by(self.metric)
+    return getattr(self.metric, 'name', '') == self._judge
 
 # %% ../../nbs/record/taking.ipynb #20ba9a23
 @patch

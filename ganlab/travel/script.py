@@ -16,6 +16,7 @@ from ..losses import built_in
 from ..nets import dcgan, mlp, relu_mlp, resnet
 from ..record.packing import RunError
 from ..record.run import Run
+from ..sources.named import origin, own_data
 import ganlab.travel.resume
 
 # %% auto #0
@@ -26,17 +27,22 @@ _makers = {what: {f.__name__: f for f in fs} for what, fs in dict(
     data=(ring_dls, grid_dls, swissroll_dls, digits_dls, photos_dls, image_dls),
     networks=(mlp, relu_mlp, dcgan, resnet)).items()}
 
+# %% ../../nbs/travel/script.ipynb #0d1c7187
+def _added(what)->dict: # origin -> function
+    return {origin(f): f for f in own_data.values()} if what == 'data' else {}
+
 # %% ../../nbs/travel/script.ipynb #818dbc71
 def own_maker(
     made_by, # what a run's folder says: a function's name, and its arguments
     what:str, # 'data' or 'networks'
 ): # the function and its arguments; None: it is none of ganlab's, or has no such arguments
-    "What may be called of that which a run's folder names."
+    "What may be called of that which a run's folder names: ganlab's own functions, and those of `add_data`."
     try:
         name, args = made_by
-        signature(_makers[what][name]).bind(**args)
+        make = (_makers[what] | _added(what))[name]
+        signature(make).bind(**args)
     except (TypeError, ValueError, KeyError): return None
-    return _makers[what][name], args
+    return make, args
 
 # %% ../../nbs/travel/script.ipynb #a8d8ebe3
 def _literal(
@@ -115,12 +121,27 @@ def _nets(facts)->list:
     what = f"a {g['kind']} with {g['weights']:,} weights, and a {d['kind']} with {d['weights']:,}, built as for the run"
     return ["from ... import ...      # your networks: fill in", f"G, D = ..., ...      # {one_line(what)}"]
 
+# %% ../../nbs/travel/script.ipynb #8bdb0939
+def _imported(make, args)->list: # of lines; empty where a script cannot import it
+    "A function of the user's own, in a module of its own, and the call."
+    name, module = make.__qualname__, make.__module__
+    if module == '__main__' or not all(map(_is_name, [name, *module.split('.')])): return []
+    return [f'from {module} import {name}', f"dls = {_call((name, args))}"]
+
 # %% ../../nbs/travel/script.ipynb #0336839f
 def _data(facts)->list:
     d = facts['data']
-    if own_maker(d['made_by'], 'data'): return [f"dls = {_call(d['made_by'])}"]
-    what = f"{d['name']}, {d['n']} samples of shape {d['shape']} in batches of {d['bs']}"
+    make, args = own_maker(d['made_by'], 'data') or (None, {})
+    if make and origin(make) in _added('data'): code = _imported(make, args)
+    else: code = make and [f"dls = {_call(d['made_by'])}"]
+    if code: return code
+    what = f"{_told(d['made_by'])}{d['name']}, {d['n']} samples of shape {d['shape']} in batches of {d['bs']}"
     return [f"dls = ...      # your data: fill in ({one_line(what)})"]
+
+def _told(made_by)->str: # of data of the user's own
+    try: name, args = made_by
+    except (TypeError, ValueError): return ''
+    return f'{name}{args}: ' if isinstance(name, str) and ':' in name else ""
 
 # %% ../../nbs/travel/script.ipynb #241d3059
 # of the arguments of a learner, those that are of the training
