@@ -88,13 +88,9 @@ function render({ model, el }) {
     const ls = model.get('recipes');
     card.hidden = !p.name;
     card.replaceChildren();
-    if (
-      ls.map(([v, text]) => v + text).join() !==
-      [...recipe.options]
-        .slice(1)
-        .map(o => o.value + o.text)
-        .join()
-    ) {
+    const names = JSON.stringify(ls);
+    if (recipe.dataset.names !== names) {
+      recipe.dataset.names = names;
       recipe.replaceChildren(new Option('Preset', ''), ...ls.map(([v, text]) => new Option(text, v)));
     }
     recipe.value = p.name || '';
