@@ -145,7 +145,7 @@ def reference(self:VirtualBatchNorm, learn, key:str)->torch.Tensor:
     "The batch that goes ahead: latents for G, reals for D."
     n = self.size(learn, key)
     if key == 'g': return learn.latents(n, f'{self.name}/reference', learn.step)
-    return learn.source.batch(learn.n_batches)[:n].to(learn.device).clone()
+    return learn.next_reals()[:n].clone()
 
 @patch
 def blend(self:VirtualBatchNorm, learn, move): # move: what to do to each gate
