@@ -34,7 +34,7 @@ def test_a_fault_is_in_both():
 
 def test_all_layers_have_some():
     layers = Counter(m.layer for m in MUTANTS)
-    assert set(layers) == LAYERS and len(MUTANTS) >= 60 and max(layers.values()) <= len(MUTANTS)/3
+    assert set(layers) >= LAYERS and len(MUTANTS) >= 60 and max(layers.values()) <= len(MUTANTS)/3
     assert max(Counter(m.name for m in MUTANTS).values()) == 1
 
 def test_a_text_that_is_gone_or_there_twice(tmp_path):
