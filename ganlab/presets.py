@@ -103,10 +103,8 @@ def learner(self:Preset, dls, seed:int=0, sizes:dict={}, **kwargs)->GANLearner:
 
 # %% ../nbs/presets.ipynb #0afe20b8
 def _rates(d, g): return dict(lr_d=d, lr_g=g)
-
 def _adam(b1, b2=.999, g=None): # betas of both; g: another β₁ of G
     return dict(beta1_d=b1, beta2_d=b2, beta1_g=b1 if g is None else g, beta2_g=b2)
-
 def _rmsprop(): return dict(opt_d='rmsprop', opt_g='rmsprop')
 
 # %% ../nbs/presets.ipynb #ab1ce627
@@ -196,7 +194,6 @@ _late = (
 
 # %% ../nbs/presets.ipynb #72fbe545
 presets = {p.name: p for p in (*_critics, *_more_critics, *_residual, *_late)}
-
 _ours = tuple(presets)
 
 # %% ../nbs/presets.ipynb #1e18e25f

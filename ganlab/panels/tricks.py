@@ -208,7 +208,6 @@ _words = 'description', 'tooltip', 'description_allow_html'     # traits of a co
 
 _error = 'color:var(--jp-error-color1,#b3261e);white-space:normal'
 
-# %% ../../nbs/panels/tricks.ipynb #4c7faedf
 def _as_html(words:dict)->str: # what is written on a control
     return words['description'] if words['description_allow_html'] else html.escape(words['description'])
 
