@@ -26,7 +26,7 @@ going_on = textwrap.fill(
     "or no step is left to do: so the same command can be given again.", 100)
 
 # %% ../nbs/cli.ipynb #41caf2c4
-_data_words = 'ring, grid, swissroll, digits, photos, a folder of images, or MODULE:FUNCTION that makes data of your own'
+_data_words = 'ring, grid, swissroll, digits, photos, a folder of images, or MODULE:FUNCTION of your own'
 
 def _command(sub, f, *parts, **how): # the words of one; parts: 'data' and 'nets', where it makes them
     "A command that is called as its function is, and told in its docstring."

@@ -47,9 +47,9 @@ def _stop_all():
     for lab in list(_labs): lab.order('stop')
 
 # %% ../nbs/lab.ipynb #aa824a27
-def _check(learn, refresh, share):
+def _checked(learn, refresh, share, panels)->list: # the parts of the user's own
     if not isinstance(learn, StepLearner): raise TypeError(f"Lab({learn!r}): need a GANLearner")
-    if refresh > 0 and 0 < share <= 1: return
+    if refresh > 0 and 0 < share <= 1: return as_parts(panels)
     raise ValueError(f"refresh={refresh!r}, share={share!r}; need seconds above 0, "
                      "and a share of the time above 0 and up to 1")
 
@@ -64,8 +64,7 @@ class Lab(Travels, Tenant, W.VBox):
         clock=Clock, # has `wall()` and `cpu()`, in seconds
         panels=(), # parts of your own: functions of the learner, objects with `look(learn)`, widgets
     ):
-        _check(learn, refresh, share)
-        own = as_parts(panels)
+        own = _checked(learn, refresh, share, panels)
         self.move_in()
         machine = Machine()
         self._compose(learn, machine, refresh, share, clock, own)

@@ -4,22 +4,18 @@
 
 # %% ../nbs/learner.ipynb #67d31bf4
 from __future__ import annotations
-import math, os, warnings
+import warnings
 from collections.abc import Mapping
-from contextlib import nullcontext
-from copy import deepcopy
-from functools import partial
-from numbers import Real
 from fastcore.basics import patch
 import torch
 from torch import nn
-from fastai.torch_core import default_device
 from .base.interrupt import unbroken
 from .base.late import late
 from .data import Halved, as_source, checked_range
-from .engine.asking import Asking, by_themselves, still
+from .engine.asking import Asking, still
 from .engine.boundary import Boundary
 from .engine.fastai_loop import StepLearner
+from .engine.given import as_device, check_run, check_tricks, checked_amp, checked_numbers, copied
 from .engine.looking import Looking
 from .engine.measuring import Measuring
 from .engine.meeting import Meeting
@@ -29,16 +25,15 @@ from .engine.probe import latent_shape, need_module
 from .engine.rates import Rates, TwoOptimizers
 from .engine.recovery import Recovery, Ring
 from .engine.rng import BorrowedRNG, Streams
-from .base.checks import whole
 from .engine.rows import Rows, columns
 from .engine.saving import Saving
 from .engine.state import Known, Plan, State, Wiring, Written, passes_on
 from .engine.switch import Tricks
-from .losses import get_loss, loss_key, loss_name as named, uses_real
+from .losses import get_loss, loss_key, loss_name as named
 from .trick import Ctx
 
 # %% auto #0
-__all__ = ['GAN', 'GANLearner', 'check_numbers', 'check_tricks', 'check_run']
+__all__ = ['GAN', 'GANLearner']
 
 # %% ../nbs/learner.ipynb #a7505125
 class GAN(nn.Module):
@@ -51,15 +46,6 @@ class GAN(nn.Module):
     def reset(self): # for fastai's ModelResetter: networks that carry a state from batch to batch
         for net in (self.G, self.D): getattr(net, 'reset', lambda: None)()
 
-# %% ../nbs/learner.ipynb #4ec643bf
-def _device(device)->torch.device:
-    try:
-        dev = torch.device(device if device is not None else default_device())
-        torch.zeros(1, device=dev)
-        return dev
-    except Exception as e:
-        raise ValueError(f"device={device!r} cannot be used here ({str(e).splitlines()[0]}); need one such as 'cpu'") from None
-
 # %% ../nbs/learner.ipynb #bb8e4664
 @passes_on(state=State, plan=Plan, wiring=Wiring, known=Known, written=Written)
 class GANLearner(Meeting, Asking, Rows, Measuring, Boundary, Recovery, Looking, Saving, StepLearner):
@@ -68,7 +54,7 @@ class GANLearner(Meeting, Asking, Rows, Measuring, Boundary, Recovery, Looking, 
         dls,                      # fastai DataLoaders, a PyTorch DataLoader, or one of ganlab's
         G:nn.Module,              # the generator: latents (B, *z_dim) -> samples
         D:nn.Module,              # the discriminator: samples -> one raw score each
-        loss='non_saturating',    # a name of `ganlab.losses.losses`, or an object with d_loss(l_real, l_fake), g_loss(l_fake, l_real)
+        loss='non_saturating',    # a name of `ganlab.losses.losses`, or an object with d_loss(l_real, l_fake) and g_loss
         opt='adam',               # 'adam', 'adamw', 'rmsprop', 'sgd', or a function of (params, lr)
         lr_g:float=2e-4, lr_d:float=2e-4,        # learning rates (Radford et al. 2015, arXiv:1511.06434)
         betas_g=(0.5, 0.999), betas_d=(0.5, 0.999), # Adam's (the same source)
@@ -81,15 +67,14 @@ class GANLearner(Meeting, Asking, Rows, Measuring, Boundary, Recovery, Looking, 
         cbs=None, path=None,      # fastai's callbacks, and folder for save()
         device=None,              # where to train; None: fastai's default_device()
         amp=None,                 # 'bf16': forward passes in bfloat16, with no promise of equal bits
-        x=0,                      # where a batch has its samples: an index, a key such as 'image', or a function of the batch
-        range=None,               # of images: (black, white), such as (0, 1); None: as the data declares it, or found by looking at G and the data
+        x=0,                      # where a batch has its samples: an index, a key such as 'image', or a function of it
+        range=None,               # of images: (black, white), such as (0, 1); None: as the data declares it, or found out
         metrics=None,             # functions of (fakes, reals), or fastai Metrics: columns of the table of each epoch
     ):
-        check_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update, amp)
+        self.made = dict(loss=loss, opt=opt, **checked_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update), z_dim=z_dim,
+                         seed=seed, amp=checked_amp(amp), x=x, range=checked_range(range))
         check_tricks(tricks)
         check_run(run)
-        self.made = dict(loss=loss, opt=opt, lr_g=float(lr_g), lr_d=float(lr_d), betas_g=tuple(map(float, betas_g)), betas_d=tuple(map(float, betas_d)),
-                         n_d=int(n_d), update=update, z_dim=z_dim, seed=seed, amp=amp, x=x, range=checked_range(range))
         self._prepare(dls, G, D, device, path, metrics)
         self._begin_record(cbs, tricks, run)
 
@@ -99,19 +84,17 @@ def _prepare(self:GANLearner, dls, G, D, device, path, metrics):
     "Meet the data and the networks, and make what a step needs."
     made = self.made
     need_module(G, 'G'), need_module(D, 'D')
-    self.device, self.streams, self.amp = _device(device), Streams(made['seed']), made['amp']
+    self.device, self.streams, self.amp = as_device(device), Streams(made['seed']), made['amp']
     self.state = State(get_loss(made['loss']), made['n_d'], made['update'])
-    # all that it was ever on, for going back
-    self.plan, self.known_losses = Plan(self.base_loss), {loss_key(self.base_loss): self.base_loss}
-    self.source, self.known = as_source(dls, self.streams, x=made['x']), Known(latent_shape(G, made['z_dim']))
-    self.said, self.promised = set(), True      # what was warned of; the same bits, when steps are computed again?
+    self.plan, self.source = Plan(self.base_loss), as_source(dls, self.streams, x=made['x'])
+    self.known = Known(latent_shape(G, made['z_dim']), known_losses={loss_key(self.base_loss): self.base_loss})
     self.rng = BorrowedRNG(self.streams, self.device, wary=True)
     self.written, self.ring = Written(Record(columns), dict(d=Record(), g=Record())), Ring()
     G.to(self.device), D.to(self.device)
     StepLearner.__init__(self, dls, GAN(G, D), path=path)
     self.metrics = metrics
     self.meet()
-    self.pristine = _copied(G, D)
+    self.pristine = copied(G, D)
     self.make_optimizers()
 
 # %% ../nbs/learner.ipynb #0a007a71
@@ -119,7 +102,7 @@ def _prepare(self:GANLearner, dls, G, D, device, path, metrics):
 def _begin_record(self:GANLearner, cbs, tricks, run):
     "Begin the record, with the tricks that are on from step 0."
     self.tricks = Tricks(self)
-    self.rewire()
+    self.renew()
     if isinstance(self.source, Halved): warnings.warn(self.averaged_down(), stacklevel=3)
     self.add_cbs(cbs)
     from ganlab.record.run import Run
@@ -174,44 +157,6 @@ def opt_g(self:GANLearner)->torch.optim.Optimizer:
 # as every method of a learner, wherever it stands
 late(GANLearner, {'travel.resume': 'resume', 'travel.fork': 'rewind undo fork', 'travel.lookback': 'pin unpin'})
 
-# %% ../nbs/learner.ipynb #20686793
-def _is_number(v, lo, hi)->bool: return not isinstance(v, bool) and isinstance(v, Real) and lo <= v < hi
-
-# %% ../nbs/learner.ipynb #65df4a79
-def _are_betas(v)->bool:
-    return isinstance(v, (tuple, list)) and len(v) == 2 and all(isinstance(b, Real) and 0 <= b < 1 for b in v)
-
-def check_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update, amp):
-    "Raise what is wrong with the numbers of a learner."
-    for k, v in dict(lr_g=lr_g, lr_d=lr_d).items():
-        if not _is_number(v, 0, math.inf): raise ValueError(f"{k}={v!r}; need a number >= 0, such as 2e-4")
-    for k, v in dict(betas_g=betas_g, betas_d=betas_d).items():
-        if not _are_betas(v): raise ValueError(f"{k}={v!r}; need two numbers, each >= 0 and < 1, such as (0.5, 0.999)")
-    whole(n_d, 'n_d', todo=': the updates of D per step')
-    if update not in ('alternating', 'simultaneous'):
-        raise ValueError(f"update={update!r}; need 'alternating' or 'simultaneous'")
-    if amp not in (None, 'bf16'): raise ValueError(f"amp={amp!r}; need None or 'bf16'")
-
-# %% ../nbs/learner.ipynb #4db30228
-def check_tricks(tricks):
-    "Raise what is wrong with the list of tricks."
-    if isinstance(tricks, str): raise ValueError(f"tricks={tricks!r}; need a list: tricks=[{tricks!r}]")
-    if not isinstance(tricks, (Mapping, list, tuple, set)):
-        raise ValueError(f"tricks={tricks!r}; need a list of names, (name, params) pairs, Trick classes or instances")
-
-# %% ../nbs/learner.ipynb #67dcc899
-def check_run(run):
-    "Raise what is wrong with the place to record to."
-    if run is None or isinstance(run, (str, os.PathLike)): return
-    from ganlab.record.run import Run
-    if not isinstance(run, Run): raise ValueError(f"run={run!r}; need a folder such as run='runs/a', or None")
-    if why := run.why_not(): raise ValueError(f"run={run!r}: {why}")
-
-def _copied(*nets): # deep copies, or None
-    "The networks as they are given, for forks and for going back."
-    try: return deepcopy(nets)
-    except Exception: return None      # some modules cannot be copied, such as those with PyTorch's old weight_norm
-
 # %% ../nbs/learner.ipynb #02a75077
 @patch
 def make_optimizers(self:GANLearner):
@@ -236,88 +181,73 @@ def _first(self:GANLearner, t):
 # %% ../nbs/learner.ipynb #930b3199
 @patch
 def one_step(self:GANLearner):
-    """One step: `n_d` updates of D, then one of G.
-
-    A step that fails is undone, and says so; Ctrl-C waits for its end, and a second one undoes it, too."""
+    "One step. If it fails, it is undone, and says so; Ctrl-C waits for its end, and a second one undoes it, too."
     with unbroken(second=True):
-        self.attempt()      # `play`, noted in a row; undone if it fails
+        self.attempt()      # all `updates`, noted in a row; undone if one fails
         with unbroken(): self.run.stepped(self)
-
-# %% ../nbs/learner.ipynb #564fa760
-@patch
-def play(self:GANLearner)->Ctx: # of the D update whose fakes G's first update uses
-    "All updates of a step."
-    n_d, n_g = {'d': (1, 0), 'g': (0, 1), None: (self.n_d_now, self.n_g_now)}[self.half]
-    with self.rng if self.draws else nullcontext():
-        self.rng.seed('step', self.step)
-        self.under_way = Ctx(self, self.step, 0, '')
-        return self.wrapped('around_step', partial(self.updates, n_d, n_g), self.under_way)
 
 # %% ../nbs/learner.ipynb #ea06ce1e
 @patch
-def updates(self:GANLearner, n_d, n_g)->Ctx:
-    "Each on a batch of its own but for G's first."
-    around, c = self.under_way, self.open_update(0, 'd')
-    for k in range(n_d):
-        if k: c = self.open_update(k, 'd')
-        self.d_update(c, keep=n_g and k == n_d - 1)
-    for k in range(n_g): # the first goes on with D's last fakes, whose graph was kept; a further one has a batch of its own
-        self.g_update(self.open_update(n_d - 1 + k, 'd') if k else c)
-    self.under_way = around
+def updates(self:GANLearner, whole:Ctx)->Ctx: # of the step -> of the D update whose fakes G's first update uses
+    "`n_d` updates of D, each on a batch of its own; then those of G, the first on D's last batch and fakes."
+    n_d, n_g = self.n_d_now, self.n_g_now
+    for k in range(max(1, n_d)):
+        c = self.open_update(k, 'd')
+        if n_d: self.d_update(c, keep=n_g > 0 and k == n_d - 1)
+    for k in range(n_g): self.g_update(self.open_update(n_d - 1 + k, 'd') if k else c)
     return c
 
 # %% ../nbs/learner.ipynb #97e9e093
 @patch
-def d_update(self:GANLearner, c, keep):
+def d_update(self:GANLearner, c:Ctx, keep:bool): # keep the graph of its fakes, for G?
     "The D phase: D learns to tell reals from G's fakes."
     self.rng.seed('d', c.step, c.k)
-    with self.autocast(), torch.set_grad_enabled(bool(keep)): c.xf = self.G(c.z)
-    self.wrapped('around_d', partial(self.d_gradient, c), c)
+    with self.autocast(), torch.set_grad_enabled(keep): c.xf = self.G(c.z)
+    self.around_d(c)                                              # `d_gradient`, in what tricks wrap it in
     if not (self.together and keep): self.optimizer_step(c)
 
 # %% ../nbs/learner.ipynb #c3f54297
 @patch
-def d_gradient(self:GANLearner, c):
+def d_gradient(self:GANLearner, c:Ctx):
     "D's loss on reals and fakes, with all terms, and its gradient."
     self.rng.seed('d-scores', c.step, c.k)
-    with by_themselves(c):
-        with self.autocast():
-            fakes, made = self.fakes_for_d(c)
-            c.l_real, c.l_fake = self.d_scores(c.x, 'real', c), self.d_scores(fakes, 'fake', c, made)
-            loss = self.summed(self.loss_now.d_loss(c.l_real, c.l_fake), c)
-        torch.autograd.backward(loss)      # what it draws is seen, too
+    with self.autocast():
+        fakes, made = c.xf.detach(), []
+        for t in self.tricks.slots['fakes']: fakes = self.faked(t, fakes, c, made)
+        c.l_real, c.l_fake = self.d_scores(c.x, 'real', c), self.d_scores(fakes, 'fake', c, made)
+        loss = self.summed(self.loss_now.d_loss(c.l_real, c.l_fake), c)
+    torch.autograd.backward(loss)                                 # what it draws is seen, too
 
 # %% ../nbs/learner.ipynb #5b72a8d5
 @patch
-def g_update(self:GANLearner, d):
+def g_update(self:GANLearner, d:Ctx): # of the D update before it
     "The G phase: the same fakes, D held still."
     c = self.open_update(d.k, 'g', d)
-    with still(self.trained['d']): self.wrapped('around_g', partial(self.g_gradient, c), c)
+    with still(self.trained['d']): self.around_g(c)               # `g_gradient`, in what tricks wrap it in
     if self.together and d.l_real is not None: self.optimizer_step(d)
     self.optimizer_step(c)
 
 # %% ../nbs/learner.ipynb #50a805a9
 @patch
-def g_gradient(self:GANLearner, c):
+def g_gradient(self:GANLearner, c:Ctx):
     "G's loss, through D, with all terms, and its gradient."
     self.rng.seed('g', c.step, c.k)
-    with by_themselves(c):
-        with self.autocast():
-            if c.xf is None: c.xf = self.G(c.z)                       # a half step of G draws its own
-            c.l_fake = self.d_scores(c.xf, 'fake', c)
-            if uses_real(self.loss_now):
-                with torch.no_grad(): c.l_real = self.d_scores(c.x, 'real', c)
-            c.l_fake = self.chosen(c.l_fake, c)
-            loss = self.summed(self.loss_now.g_loss(c.l_fake, c.l_real), c)
-        torch.autograd.backward(loss)
+    with self.autocast():
+        if c.xf is None: c.xf = self.G(c.z)                       # a half step of G draws its own
+        c.l_fake = self.d_scores(c.xf, 'fake', c)
+        if self.g_sees_real:
+            with torch.no_grad(): c.l_real = self.d_scores(c.x, 'real', c)
+        for t in self.tricks.slots['scores']: c.l_fake = self.chosen(t, c.l_fake, c)
+        loss = self.summed(self.loss_now.g_loss(c.l_fake, c.l_real), c)
+    torch.autograd.backward(loss)
 
 # %% ../nbs/learner.ipynb #af4e3cb0
 @patch
-def optimizer_step(self:GANLearner, c):
+def optimizer_step(self:GANLearner, c:Ctx):
     "Read the meters, move the weights, forget the gradients."
-    key, opt = c.phase, self.opt_d if c.phase == 'd' else self.opt_g
-    self.row[key] = c, layer_norms(self.trained[key])
-    for t in self.tricks.slots[f'before_{key}']: self.ask(t, f'before_{key}', c)
-    opt.step()
-    for p in self.trained[key]: p.grad = None
-    for t in self.tricks.slots[f'after_{key}']: self.ask(t, f'after_{key}', c)
+    trained, slots = self.trained[c.phase], self.tricks.slots
+    self.row[c.phase] = c, layer_norms(trained)
+    for t in slots[f'before_{c.phase}']: self.ask(t, f'before_{c.phase}', c)
+    self.rates.opts[c.phase].step()
+    for p in trained: p.grad = None
+    for t in slots[f'after_{c.phase}']: self.ask(t, f'after_{c.phase}', c)

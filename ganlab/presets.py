@@ -14,6 +14,7 @@ from .losses import loss_key, losses
 from .nets import dcgan, mlp, relu_mlp, resnet
 from .engine.rng import Streams
 from .engine.change import Refused
+from .engine.standing import standing
 from .engine.switch import Tricks
 from .trick import find_tricks, nearest
 
@@ -42,30 +43,6 @@ class Preset:
     points:Callable|None=None # (dim, seed, ...) -> (G, D), for vectors
     differs:str=''      # what of the source is left out, or is another here
 
-# %% ../nbs/presets.ipynb #05624254
-@dataclass
-class _Standing:
-    "What is on, with which values, under which loss."
-    on:set       # names of tricks
-    values:dict  # of all tricks: name -> params
-    loss:object
-
-    def take(self, change):
-        "Count a change as made."
-        if change.kind == 'loss': self.loss = change.loss
-        if change.kind == 'on': self.on.add(change.name)
-        if change.kind == 'off': self.on.discard(change.name)
-        if change.kind in ('on', 'set'): self.values[change.name] = self.values[change.name] | change.params
-
-# %% ../nbs/presets.ipynb #84ec3bb9
-def _standing(learn, at)->_Standing: # at the next boundary, or at the step `at`
-    tr = learn.tricks
-    on = {t.name for t in tr.enabled if not t.leaving}
-    now = _Standing(on, {n: t.params for n, t in tr.items()}, learn.base_loss)
-    for c in tr.pending:
-        if c.at is None or at is not None and c.at <= at: now.take(c)
-    return now
-
 # %% ../nbs/presets.ipynb #396c9468
 @patch
 def values(self:Preset, learn, name:str)->dict: # all values of a trick: the recipe's, and defaults
@@ -93,7 +70,7 @@ def plan(self:Preset,
 )->Plan:
     "What it would switch now, or at that step; nothing is switched."
     self._check_tricks(learn)
-    now = _standing(learn, at)
+    now = standing(learn, at)
     wish = {n: self.values(learn, n) for n in learn.tricks if n in self.tricks}
     off = [('off', n, {}) for n in self._too_many(learn, now)]
     other_loss = self.loss is not None and loss_key(losses[self.loss]) != loss_key(now.loss)
@@ -126,10 +103,8 @@ def learner(self:Preset, dls, seed:int=0, sizes:dict={}, **kwargs)->GANLearner:
 
 # %% ../nbs/presets.ipynb #0afe20b8
 def _rates(d, g): return dict(lr_d=d, lr_g=g)
-
 def _adam(b1, b2=.999, g=None): # betas of both; g: another β₁ of G
     return dict(beta1_d=b1, beta2_d=b2, beta1_g=b1 if g is None else g, beta2_g=b2)
-
 def _rmsprop(): return dict(opt_d='rmsprop', opt_g='rmsprop')
 
 # %% ../nbs/presets.ipynb #ab1ce627
@@ -219,7 +194,6 @@ _late = (
 
 # %% ../nbs/presets.ipynb #72fbe545
 presets = {p.name: p for p in (*_critics, *_more_critics, *_residual, *_late)}
-
 _ours = tuple(presets)
 
 # %% ../nbs/presets.ipynb #1e18e25f

@@ -7,17 +7,21 @@ sys.path.insert(0, str(ROOT/'tools'))
 import house
 
 LIMITS = {                 # what a reader can bear, and, where it is not reached yet, what is reached
-    'lines over 120 characters, %': 1.8,                 # aim: 1
-    'lines over 160 characters, %': .3,
-    'statements joined on a line, per 1,000 lines': 1.,
-    'conditional expressions, per 1,000 lines': 36.5,    # aim: 35
-    'complexity of a function, mean': 3.25,              # aim: 3.0
-    'functions with a complexity over 10, %': 2.,
-    'lines of an export cell, median': 18,               # aim: 10
-    'export cells over 30 lines': 18,                    # aim: 0
-    'notebooks over 200 exported lines': 3,              # aim: 0
-    'foreign private names, per 1,000 lines': 3.2,       # aim: 3
-    'foreign private names in tricks/': 9,               # PyTorch's _foreach functions
+    'lines over 120 characters, %': .6,
+    'lines over 160 characters, %': .1,
+    'statements joined on a line, per 1,000 lines': .2,
+    'conditional expressions, per 1,000 lines': 34.,
+    'lambdas, per 1,000 lines': 6.,
+    'complexity of a function, mean': 3.05,              # aim: 3.0
+    'functions with a complexity over 10, %': .1,
+    'lines of an export cell, median': 9,
+    'lines of an export cell, 95 of 100': 22,
+    'export cells over 30 lines': 1,                     # aim: 0
+    'notebooks over 200 exported lines': 1,              # aim: 0
+    'foreign private names, per 1,000 lines': 2.4,
+    'foreign private names in tricks/': 0,
+    'scripts: lines over 160 characters, %': 2.3,        # a ratchet: nobody has tidied the tests yet
+    'scripts: statements joined, per 1,000 lines': 122.,
 }
 
 @pytest.fixture(scope='module')

@@ -48,15 +48,21 @@ def foreign(tree):
             own = isinstance(n.value, ast.Name) and n.value.id in ('self', 'cls')
             if not own and not (isinstance(n.value, ast.Call) and getattr(n.value.func, 'id', '') == 'super'): yield n.attr, n.lineno
 
-def measure(path):
-    "What is counted in one module"
+def measure_lines(path):
+    "What is counted in any module: its lines, those that are long, and statements that share one"
     src = path.read_text(encoding='utf-8')
-    tree, lines = ast.parse(src), src.splitlines()
+    tree = ast.parse(src)
     skip = in_strings(tree)
-    code = [(i, l) for i, l in enumerate(lines, 1) if i not in skip and l.strip() and not l.startswith('# ')]
-    kinds = [type(n) for n in ast.walk(tree)]
-    return dict(path=path.relative_to(ROOT).as_posix(), lines=len(code), over120=[i for i, l in code if len(l) > 120], over160=[i for i, l in code if len(l) > 160], joined=joined(tree),
-                ternaries=kinds.count(ast.IfExp), lambdas=kinds.count(ast.Lambda), functions=functions(src), foreign=list(foreign(tree)))
+    code = [(i, l) for i, l in enumerate(src.splitlines(), 1) if i not in skip and l.strip() and not l.startswith('# ')]
+    return dict(path=path.relative_to(ROOT).as_posix(), src=src, tree=tree, lines=len(code), joined=joined(tree),
+                over120=[i for i, l in code if len(l) > 120], over160=[i for i, l in code if len(l) > 160])
+
+def measure(path):
+    "What is counted in a module of the package"
+    m = measure_lines(path)
+    kinds = [type(n) for n in ast.walk(m['tree'])]
+    return dict(m, ternaries=kinds.count(ast.IfExp), lambdas=kinds.count(ast.Lambda),
+                functions=functions(m['src']), foreign=list(foreign(m['tree'])))
 
 def export_cells():
     "(notebook, lines) of every cell that is exported; imports and the module's name are not counted"
@@ -81,7 +87,7 @@ def table():
     books = {}
     for nb, k in cells: books[nb] = books.get(nb, 0) + k
     count = lambda key: sum(len(m[key]) for m in ms)
-    beside = [measure(p) for p in scripts()]
+    beside = [measure_lines(p) for p in scripts()]
     there = sum(m['lines'] for m in beside)
     return {
         'lines of code': n,

@@ -25,7 +25,6 @@ def span_of(
     if floats and hi <= 1: return 0., 1.
     return 0., _white(hi)
 
-# %% ../../nbs/base/decoding.ipynb #8678ea5f
 def _white(hi:float)->float: # the greatest value of the camera that could have made an image with values up to `hi`
     return next((2.**bits - 1 for bits in (8, 10, 12, 14, 16) if hi < 2**bits), hi)
 

@@ -4,47 +4,20 @@
 
 # %% ../../nbs/engine/applying.ipynb #29ecb22d
 from __future__ import annotations
-from copy import deepcopy
 from functools import partial
-import torch
 from fastcore.basics import patch
 from .change import Change, Refused
+from .kinds import Kinds
 from .rollback import all_or_nothing
-from ..losses import loss_name
-from ..trick import Trick, inside, slots
+from ..trick import Trick
 
 # %% auto #0
 __all__ = ['Applying']
 
-# %% ../../nbs/engine/applying.ipynb #babc24ac
-class Applying:
+# %% ../../nbs/engine/applying.ipynb #1a395f5d
+class Applying(Kinds):
     "A mapping of tricks that applies changes to its learner."
 
-@patch
-def refresh(self:Applying):
-    "Find which tricks are on, and which slot they fill: once per change, not once per step."
-    self.on_now = self.enabled
-    on = sorted(self.on_now, key=lambda t: (t.order, t.number))
-    self.slots = {s: [t for t in on if s in t.slots] for s in slots}
-    self.together = any(t.together for t in on)
-
-# %% ../../nbs/engine/applying.ipynb #7e33bb65
-@patch
-def loss(self:Applying, without:Trick=None):
-    "The loss in force: the learner's own, as the tricks that are on make it."
-    loss = self.learn.base_loss
-    for t in self.slots['loss']:
-        if t is not without: loss = t.loss(loss)
-    return loss
-
-# %% ../../nbs/engine/applying.ipynb #3409c4f8
-@patch
-def objections(self:Applying, skip=None):
-    "Raise the first reason that a trick that is on has against the present state."
-    for t in self.enabled:
-        if t is not skip and (why := t.why_not(self.learn)): raise Refused(f"{why} Turn {inside(t.title)} off first.")
-
-# %% ../../nbs/engine/applying.ipynb #1a395f5d
 @patch
 def apply_due(self:Applying)->int: # how many were applied
     "Apply what is due at this boundary, in the order asked."
@@ -73,18 +46,24 @@ def apply(self:Applying, *changes)->bool: # one change, or those that stand or f
 
 # %% ../../nbs/engine/applying.ipynb #449d2ff7
 @patch
+def _is_structural(self:Applying, c:Change)->bool:
+    "May it change more than losses, inputs and numbers, such as modules, or whether anything draws random numbers?"
+    if c.kind == 'loss' or c.name in self.given: return True
+    t = self._tricks.get(c.name)
+    return t is not None and not t.plain and bool(t.within or t.rewrites or t.owns)
+
+@patch
 def make(self:Applying, c:Change, undo):
     "Make a change, and see whether everything stands."
     learn = self.learn
     try:
         c.moot = getattr(self, f'_apply_{c.kind}')(c, undo) is False
-        if c.name in self._tricks and not self[c.name].plain:
-            learn.found = {}      # other layers than those that were found
+        structural = self._is_structural(c)
+        if structural: learn.found = {}      # other layers than those that were found
         self.refresh()
         self.objections()
-        learn.settle()
-        learn.rewire()      # what is new goes into the optimisers; they may refuse it
-        learn.settle()
+        if structural: learn.renew()      # what is new goes into the optimisers; they may refuse it
+        else: learn.settle()
     except BaseException as e:
         c.error = e
         raise
@@ -125,77 +104,6 @@ def note_refusal(self:Applying, changes, error):
     self.refused[failed.name] = failed
     if any(c.at is not None for c in changes): self.learn.run.note_waiting()
 
-# %% ../../nbs/engine/applying.ipynb #15e8bc54
-@patch
-def _apply_set(self:Applying, c:Change, undo):
-    t = self[c.name]
-    c.old, new = dict(t.params), t.checked(c.params)
-    t.params = new
-    if t.enabled: t.changed(self.learn, c.old)
-
-_owned = dict(loss='the loss', n_d="D's updates per step", betas="Adam's betas", opt='the optimiser',
-              bs='the batch size')
-
-# %% ../../nbs/engine/applying.ipynb #38e7d465
-def _owner_of(tricks, t)->str: # a sentence, or ''
-    for what in t.owns:
-        if other := next((o for o in tricks.enabled if what in o.owns), None):
-            return f"{t.title} sets {_owned[what]}, and {other.title} does so already. Turn {other.title} off first."
-    return ''
-
-# %% ../../nbs/engine/applying.ipynb #e0b7535f
-@patch
-def _apply_on(self:Applying, c:Change, undo):
-    t = self[c.name]
-    t.leaving = None
-    self._apply_set(c, undo)
-    if t.enabled: return
-    if why := _owner_of(self, t) or t.why_not(self.learn): raise Refused(why)
-    c.caution = t.caution(self.learn)
-    t.attach(self.learn, undo)
-    t.enabled, t.since = True, self.learn.step
-    if not t.plain: self.built = [*self.built, ('on', t.name, t.recorded(), t.since)]
-
-# %% ../../nbs/engine/applying.ipynb #9dcabedd
-@patch
-def _apply_off(self:Applying, c:Change, undo):
-    t = self[c.name]
-    if not t.enabled or t.leaving and not c.now: return False     # it is off, or on its way
-    t.enabled = False                       # would the others still stand?
-    self.refresh()
-    self.objections()
-    t.enabled = True
-    n = 0 if c.now else t.leave(self.learn)
-    if n: t.leaving = (0, n)
-    else: self._finish(t)
-
-# %% ../../nbs/engine/applying.ipynb #bde9daea
-@patch
-def _finish(self:Applying, t:Trick):
-    state = {k: v for k, v in t.state_dict().items() if not torch.is_tensor(v)}
-    t.detach(self.learn)
-    if not t.plain: self.built = [*self.built, ('off', t.name, deepcopy(state), self.learn.step)]
-    t.enabled, t.since, t.leaving = False, None, None
-    self.refresh()
-
-# %% ../../nbs/engine/applying.ipynb #3d37b27c
-@patch
-def _apply_loss(self:Applying, c:Change, undo):
-    if owner := next((t for t in self.enabled if 'loss' in t.owns), None):
-        raise Refused(f"{owner.title} sets the loss. Turn {owner.title} off first.")
-    c.old, before, self.learn.base_loss = loss_name(self.learn.base_loss), self.loss(), c.loss
-    self.learn.relevel(before, self.loss())
-
-# %% ../../nbs/engine/applying.ipynb #d43c8233
-@patch
-def _apply_phase(self:Applying, c:Change, undo):
-    if self.learn.half:
-        raise Refused(f"the next step is a half step of {self.learn.half.upper()} already; ask again after it.")
-    self.learn.half = c.name
-
-@patch
-def _apply_rates(self:Applying, c:Change, undo): self.learn.rates.edit(**c.params) # made again from a record
-
 # %% ../../nbs/engine/applying.ipynb #afb6c1fe
 @patch
 def build(self:Applying, events:list):
@@ -203,15 +111,15 @@ def build(self:Applying, events:list):
 
     What they hold is put back by whoever restores it."""
     learn = self.learn
-    for kind, name, values, step in events:
-        t, learn.step = self[name], step
-        if kind == 'on': t.take(values)
+    for s in events:
+        t, on, learn.step = self[s.name], s.kind == 'on', s.step
+        if on: t.take(s.values)
         with all_or_nothing(learn) as undo:
-            if kind == 'on': t.attach(learn, undo)
+            if on: t.attach(learn, undo)
             else:
-                t.refit(values)
+                t.refit(s.values)
                 t.detach(learn)
-        t.enabled, t.since, t.leaving = kind == 'on', step, None
+        t.enabled, t.since, t.leaving = on, s.step, None
         self.refresh()
         learn.rewire()
     self.built = list(events)
@@ -239,7 +147,7 @@ def gone(self:Applying, t:Trick, n:int)->bool:
         return False
     try:
         with all_or_nothing(self.learn):
-            self._finish(t)
+            self.finish(t)
             if not t.plain: self.learn.found = {}
             self.objections()
     except Exception as e:

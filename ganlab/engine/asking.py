@@ -5,7 +5,7 @@
 # %% ../../nbs/engine/asking.ipynb #ff3b1829
 from __future__ import annotations
 import math
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from fastcore.basics import patch
 import torch
@@ -15,7 +15,7 @@ from .surgery import laid_like
 from ..trick import Ctx
 
 # %% auto #0
-__all__ = ['Cancelled', 'DataError', 'Asking', 'by_themselves', 'still']
+__all__ = ['Cancelled', 'DataError', 'Asking', 'still']
 
 # %% ../../nbs/engine/asking.ipynb #8862a542
 _one_number = "need a tensor with one number: take its mean"
@@ -33,18 +33,32 @@ def latents(self:Asking, n, name='z', step=0, k=0):
     rng = self.streams.generator(name, step, k, self.device)
     return torch.randn(n, *self.z_shape, generator=rng, device=self.device)
 
+# %% ../../nbs/engine/asking.ipynb #687aee2e
+@patch
+def play(self:Asking)->Ctx: # of the D update whose fakes G's first update uses
+    "All updates of a step, on the random numbers of the run, in what tricks put around a whole step."
+    with self.rng if self.draws else nullcontext():
+        self.rng.seed('step', self.step)
+        self.under_way = Ctx(self, self.step, 0, '')
+        return self.around_step(self.under_way)
+
 # %% ../../nbs/engine/asking.ipynb #170ee805
+@patch
+def next_reals(self:Asking, i:int=0)->torch.Tensor: # (B, ...)
+    "The batch of reals that is next, or the one `i` after it, where the networks are."
+    return self.source.batch(self.n_batches + i).to(self.device)
+
 @patch
 def open_update(self:Asking, k, phase, d=None):
     "The context of an update: its batch and latents, or those of the D update before it."
     c = Ctx(self, self.step, k, phase)
     if d is not None: c.x, c.xf, c.z = d.x, d.xf, d.z
     else:
-        try: c.x = self.source.batch(self.n_batches).to(self.device)
+        try: c.x = self.next_reals()
         except Cancelled: raise
         except Exception as e: raise DataError(f"{type(e).__name__} in the data, in batch {self.n_batches}: {e}") from e
         c.z = self.latents(self.bs, 'z', self.step, k)
-        self.n_batches += 1
+        self.state.n_batches += 1
     self.under_way = c
     return c
 
@@ -55,7 +69,7 @@ def ask(self:Asking, t, slot, *args):
     c = args[-1]
     before, c.who = c.who, t.name
     out = getattr(t, slot)(*args)
-    c.who = before      # not in a finally: see `by_themselves`
+    c.who = before      # not in a finally: see `_by_itself`
     return out
 
 # %% ../../nbs/engine/asking.ipynb #f3141e22
@@ -74,31 +88,31 @@ def _need_call(ok, t, slot, c):
 # %% ../../nbs/engine/asking.ipynb #877129c5
 @patch
 def wrapped(self:Asking,
-    slot:str,  # 'around_step', 'around_d' or 'around_g'
-    update,    # called without arguments
-    c:Ctx,
-):
-    "Make an update through the tricks that wrap it."
-    for t in self.tricks.slots[slot]: update = partial(self._through, t, slot, update, c)
-    return update()
+    **updates, # slot -> a function of a context
+)->dict: # the same, as the tricks that wrap them make them
+    "Updates in what tricks put around them: found at the boundary, for the plan."
+    for slot, update in updates.items():
+        for t in self.tricks.slots[slot]: update = partial(self._through, t, slot, update)
+        updates[slot] = update
+    return updates
 
 # %% ../../nbs/engine/asking.ipynb #26da92fd
 @patch
 def _through(self:Asking, t, slot, update, c):
     "What one trick makes of an update; it has to call it, and around a whole step to return what that returns."
-    out = self.ask(t, slot, update, c)
+    out = self.ask(t, slot, partial(self._by_itself, update, c), c)
     if c.phase: _need_call(f'{c.phase}_loss' in c.terms, t, slot, c)
     else:
         _need(t, slot, c, isinstance(out, Ctx), out, "what the updates that it was given return, which it has to call")
     return out
 
-# %% ../../nbs/engine/asking.ipynb #c2e91f0d
-@contextmanager
-def by_themselves(c:Ctx):
-    "What fails within the block is the networks' or the loss's doing, and not that of the trick that wraps it."
+@patch
+def _by_itself(self:Asking, update, c):
+    "What fails in here is the networks' or the loss's doing, and not that of the trick that wraps it."
     who, c.who = c.who, ''
-    yield
-    c.who = who      # not in a finally: after an error, who was asked is what `recover` reads
+    out = update(c)
+    c.who, self.under_way = who, c      # not in a finally: after an error, who was asked is what `recover` reads
+    return out
 
 # %% ../../nbs/engine/asking.ipynb #e97694a7
 @contextmanager
@@ -112,15 +126,14 @@ def still(params:list):
 
 # %% ../../nbs/engine/asking.ipynb #a69571d7
 @patch
-def fakes_for_d(self:Asking, c:Ctx)->tuple: # the fakes, and (trick, what it was given) of those that had a hand in them
-    "What D is trained on as fakes, out of reach of G."
-    fakes, made = c.xf.detach(), []
-    for t in self.tricks.slots['fakes']:
-        made.append((t, fakes))
-        fakes = self.ask(t, 'fakes', fakes, c)
-        _need(t, 'fakes', c, torch.is_tensor(fakes) and fakes.ndim > 1, fakes, "samples")
-        fakes = laid_like(fakes, c.xf)
-    return fakes, made
+def faked(self:Asking, t, fakes:torch.Tensor, c:Ctx,
+    made:list, # who had a hand in them, and what each was given; this trick is added
+)->torch.Tensor:
+    "What a trick gives D in place of the fakes."
+    made.append((t, fakes))
+    fakes = self.ask(t, 'fakes', fakes, c)
+    _need(t, 'fakes', c, torch.is_tensor(fakes) and fakes.ndim > 1, fakes, "samples")
+    return laid_like(fakes, c.xf)
 
 # %% ../../nbs/engine/asking.ipynb #f60461b0
 @patch
@@ -140,7 +153,7 @@ def d_scores(self:Asking, x, side, c,
             _need(t, 'inputs', c, torch.is_tensor(x) and len(x) == n, x, f"the {n} samples")
             x = laid_like(x, given)
         c.side = None
-    try: l = self.D(x.clone())      # a copy: D may work in place on its input, and the same fakes go into it twice
+    try: l = self.model.D(x.clone())      # a copy: D may work in place on its input, and the same fakes go into it twice
     except Exception as e:
         self._choked(x, made, c, e)
         raise
@@ -166,11 +179,10 @@ def _choked(self:Asking, x, made, c, error):
 
 # %% ../../nbs/engine/asking.ipynb #6be6b090
 @patch
-def chosen(self:Asking, l:torch.Tensor, c:Ctx)->torch.Tensor: # scores (n,) -> (m,)
-    "The scores that G learns from."
-    for t in self.tricks.slots['scores']:
-        l = self.ask(t, 'scores', l, c)
-        _need(t, 'scores', c, torch.is_tensor(l) and l.ndim == 1 and len(l), l, "scores (n,)")
+def chosen(self:Asking, t, l:torch.Tensor, c:Ctx)->torch.Tensor: # scores (n,) -> (m,)
+    "The scores that a trick has G learn from."
+    l = self.ask(t, 'scores', l, c)
+    _need(t, 'scores', c, torch.is_tensor(l) and l.ndim == 1 and len(l), l, "scores (n,)")
     return l
 
 # %% ../../nbs/engine/asking.ipynb #333b95d2

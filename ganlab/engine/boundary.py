@@ -12,7 +12,7 @@ from .recovery import StepError
 from .state import Plan
 from .level import recentre
 from .change import Change
-from ..losses import free_name, get_loss, loss_key, loss_name, loss_title, losses, scores_of, sees_level
+from ..losses import free_name, get_loss, loss_key, loss_name, loss_title, losses, scores_of, sees_level, uses_real
 
 # %% auto #0
 __all__ = ['Boundary']
@@ -32,31 +32,40 @@ def _between(self:Boundary):
     self.turnstile.run_jobs()
     if self.training_now: self.run.check(self)
     else: self.run.met(self)
-    tricks = self.tricks
     edits = self.rates.edits()
     for name, edit in edits: self.log_rate(name, edit)
-    if tricks.apply_due() or edits or self.ring.stale:
-        self.rewire()
-        self.settle()
-        if self.training_now: self.keep()
-    else: self.settle()
+    changed = self.tricks.apply_due() or edits
+    if self.known.looked_at: self.settle()
+    else: self.renew()
     if not self.training_now: self.run.left(self)
+    elif changed or self.ring.stale: self.keep()
 
 # %% ../../nbs/engine/boundary.ipynb #a41193b5
 @patch
 def settle(self:Boundary):
     "The loss and the numbers in force: the learner's own, or what their owner sets them to, times everybody's factors."
-    slots, own, factors, loss = self.tricks.slots, {}, {}, self.base_loss
+    slots, own, factors, loss = self.tricks.slots, {}, {}, self.tricks.loss()
     base = self.rates.now() | dict(n_d=self.n_d, n_g=1)
-    for t in slots['loss']: loss = self.ask_outside(t, 'loss', loss)
     for t in slots['sets']: own |= self._numbers(t, 'sets', base)
     base |= own
     for t in slots['factors']:
         for k, v in self._numbers(t, 'factors', base).items(): factors[k] = factors.get(k, 1.)*v
     if (scores_of(loss) == 'probabilities') != self.probabilities: raise ValueError(_other_scores(self, loss))
     n_d, n_g = (max(1, round(base[k]*factors.get(k, 1))) for k in ('n_d', 'n_g'))
-    self.plan = Plan(loss, n_d, n_g, self.update == 'simultaneous' or self.tricks.together)
+    if self.half: n_d, n_g = int(self.half == 'd'), int(self.half == 'g')
+    together = self.update == 'simultaneous' or self.tricks.together
+    around = self.wrapped(around_step=self.updates, around_d=self.d_gradient, around_g=self.g_gradient)
+    self.plan = Plan(loss, n_d, n_g, together, uses_real(loss), **around)
     self.rates.write(factors, own)
+
+# %% ../../nbs/engine/boundary.ipynb #733bb132
+@patch
+def renew(self:Boundary):
+    "Look at the networks anew, and find what follows: what is trained, and what is in force."
+    self.touched()
+    self.rewire()
+    self.settle()
+    self.known.looked_at = True
 
 # %% ../../nbs/engine/boundary.ipynb #d19cb253
 def _other_scores(learn, loss)->str:

@@ -44,4 +44,4 @@ def enrol(learn):
             new = [p for p in m.parameters() if p.requires_grad and id(p) not in known]
             known |= {id(p) for p in new}
             if new: _take_in(learn.rates, key, opt, new, getattr(m, 'lr_mult', 1.))
-    learn.rates.edits()     # groups that joined get their base
+    learn.rates.welcome()     # groups that joined get their base

@@ -10,7 +10,7 @@ from .tensors import norms
 from fastcore.basics import patch
 
 # %% auto #0
-__all__ = ['plain_ops', 'layer_norms', 'input_grads', 'no_way_back', 'input_grad_norm', 'Record', 'minmax']
+__all__ = ['layer_norms', 'input_grads', 'input_grad_norm', 'Record', 'minmax']
 
 # %% ../../nbs/engine/meters.ipynb #1bee64bd
 def layer_norms(
@@ -35,26 +35,6 @@ def input_grads(
         # a clone, for a D that works in place
         g, = torch.autograd.grad(score(x.clone()).sum(), x, create_graph=create_graph)
     return g.flatten(1)
-
-plain_ops = "write that operation in plain PyTorch; in fused attention, use need_weights=True or SDPBackend.MATH"
-
-# %% ../../nbs/engine/meters.ipynb #ad1b9f9c
-def no_way_back(
-    make, # -> a scalar made of gradients, with its graph
-    *nets, # modules, whose parameters it is made from
-)->str|None: # the first line of what PyTorch says, or None
-    """Why gradients cannot be differentiated, if they cannot: found by a whole backward pass.
-
-    What `nets` hold in `.grad` stays."""
-    ps = [p for net in nets for p in net.parameters()]
-    kept = [p.grad for p in ps]
-    try:
-        for p in ps: p.grad = None
-        if (out := make()).requires_grad:
-            out.backward()     # autograd.grad would go around an operation that is marked once_differentiable
-    except RuntimeError as e: return str(e).splitlines()[0][:120].rstrip('. ')
-    finally:
-        for p, g in zip(ps, kept): p.grad = g
 
 # %% ../../nbs/engine/meters.ipynb #c60057fa
 def input_grad_norm(

@@ -52,7 +52,7 @@ def _whole_batch(learn, key, i):
     "Run G on a batch of latents, and for 'd' D on its fakes and on as many reals."
     xf = learn.G(learn.latents(learn.bs, 'batch_norm', learn.step, i))
     if key == 'g': return
-    learn.D(learn.source.batch(learn.n_batches + i).to(learn.device).clone())
+    learn.D(learn.next_reals(i).clone())
     learn.D(xf.clone())
 
 # %% ../../nbs/engine/norms.ipynb #92035b65

@@ -93,20 +93,20 @@ def spread(self:Rates)->str: # such as 'G 2e-06 to 0.0002, D 0.0004'; '' where e
 
 # %% ../../nbs/engine/rates.ipynb #93cfef32
 @patch
-def _welcome(self:Rates, n):
-    "Groups that joined optimiser `n` get their base."
-    groups = self.opts[n].param_groups
-    if len(groups) == len(self.base[n]): return
-    self.base[n] += self.numbers(groups[len(self.base[n]):])
-    self.written[n] += [dict(b) for b in self.base[n][len(self.written[n]):]]
+def welcome(self:Rates):
+    "Groups that joined an optimiser get their base."
+    for n, opt in self.opts.items():
+        new = opt.param_groups[len(self.base[n]):]
+        self.base[n] += self.numbers(new)
+        self.written[n] += self.numbers(new)
 
 # %% ../../nbs/engine/rates.ipynb #d58e0a69
 @patch
 def edits(self:Rates)->list: # (name, net, group, key and value) of each number that someone else wrote
     "Make foreign edits of `param_groups` the new base, and list them."
     found = []
+    self.welcome()
     for n, opt in self.opts.items():
-        self._welcome(n)
         for i, (g, w) in enumerate(zip(opt.param_groups, self.written[n])):
             for k in [k for k, v in w.items() if g[k] != v]:
                 self.base[n][i][k] = w[k] = g[k]

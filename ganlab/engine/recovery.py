@@ -57,6 +57,7 @@ class Recovery:
 def touched(self:Recovery):
     "Others may have changed the networks or their optimisers: the next boundary looks at them anew."
     self.ring.clear()
+    self.known.looked_at = False
 
 @patch
 def keep(self:Recovery):
@@ -99,7 +100,7 @@ def back_to(self:Recovery, snap):
 def attempt(self:Recovery):
     "A step, or none."
     t0 = time.perf_counter()
-    self.row, self.ring.mults[self.step] = {}, self.rates.mult
+    self.written.row, self.ring.mults[self.step] = {}, self.rates.mult
     try: self.note_step(self.play(), t0)
     except StepError: raise
     except Lend: self.lend()

@@ -16,86 +16,79 @@ from ..trick import Trick
 # %% auto #0
 __all__ = ['Kept', 'all_or_nothing']
 
-# %% ../../nbs/engine/rollback.ipynb #37176839
-_boxes = dict, list, set, deque
-
-_atoms = frozenset((bool, int, float, str, type(None)))
-
-_parts = frozenset(vars(nn.Module()))      # the attributes that a module's parts are kept in
-
 # %% ../../nbs/engine/rollback.ipynb #4a3fe377
 class Kept:
     "How some objects stand; `put_back` makes them stand so again, the same objects with the same values."
     def __init__(self,
-        *roots, # modules, optimisers, tricks, and boxes of them
+        *roots,   # modules, optimisers, tricks, and boxes of them
+        whole=(), # other objects, whose attributes belong to them
     ):
-        self.objects, self.classes, self.boxes, self.tensors, self.seen = [], [], [], [], {}
-        for o in roots: self.look(o)
-        free = tuple(t for t, *_ in self.tensors if not t.is_inference())
+        self.objects, self.classes, self.boxes, self.seen = [], [], [], {}
+        self.attributes(*whole)
+        tensors, modules = self.note([*roots, *(v for _, _, attrs in self.objects for v in attrs.values())])
+        self.modules(modules)
+        self.tensors = [(t, t.requires_grad, t.grad if t.is_leaf else None, t.data, t.detach().clone()) for t in tensors]
+        free = tuple(t for t in tensors if not t.is_inference())
         self.versions = torch.autograd.grad_mode._unsafe_preserve_version_counter(free)
 
-    def look(self, o):
-        "Note `o` and what belongs to it, once."
-        if type(o) in _atoms: return
-        if isinstance(o, tuple):
-            for v in o: self.look(v)
-        elif id(o) not in self.seen and (note := _how(o)):
-            self.seen[id(o)] = o
-            note(self, o)
+    def attributes(self, *objects):
+        "Note no more than the class and the attributes of objects."
+        self.objects += [(o, type(o), dict(vars(o))) for o in objects]
+        self.seen |= {id(o): o for o in objects}
 
 # %% ../../nbs/engine/rollback.ipynb #399c036c
-def _content(box)->list: return list(box.items()) if isinstance(box, dict) else list(box)
+_boxes = dict, list, set, deque
 
-@patch
-def tensor(self:Kept, t):
-    "Note a tensor: its memory and its values."
-    self.tensors.append((t, t.requires_grad, t.grad if t.is_leaf else None, t.data, t.detach().clone()))
+_atoms = frozenset((bool, int, float, str, type(None)))
 
+_objects = torch.optim.Optimizer, Trick, Source
+
+_parts = frozenset(vars(nn.Module()))      # the attributes that a module's parts are kept in
+
+# %% ../../nbs/engine/rollback.ipynb #0a701ec7
 @patch
-def box(self:Kept, box):
-    "Note what is in a box, and all that belongs to that."
-    self.shallow(box)
-    for v in box.values() if isinstance(box, dict) else list(box): self.look(v)
+def note(self:Kept,
+    todo:list, # what is noted; it is empty in the end
+)->tuple: # the tensors and the modules among all of that
+    "Note these, and all that belongs to them, each once."
+    tensors, modules = [], []
+    while todo:
+        o = todo.pop()
+        if type(o) in _atoms or id(o) in self.seen: continue
+        self.seen[id(o)] = o
+        if isinstance(o, torch.Tensor): tensors.append(o)
+        elif isinstance(o, dict):
+            self.boxes.append((o, list(o.items())))
+            todo += o.values()
+        elif isinstance(o, tuple): todo += o
+        elif isinstance(o, _boxes):
+            self.boxes.append((o, list(o)))
+            todo += o
+        elif isinstance(o, nn.Module):
+            modules.append(o)
+            todo += [v for name, v in vars(o).items() if name in _parts or isinstance(v, torch.Tensor)]
+        elif isinstance(o, _objects): todo += self.parts(o)
+    return tensors, modules
 
 # %% ../../nbs/engine/rollback.ipynb #c6cefb00
 @patch
-def shallow(self:Kept, box):
-    "Note no more than which objects are in a box."
-    self.boxes.append((box, _content(box)))
+def parts(self:Kept, o)->list:
+    "Note an object's class and its attributes; what belongs to it, which is to be noted, too."
+    if isinstance(o, Source) and not hasattr(o, 'source'): return []      # data itself
+    attrs = dict(vars(o))
+    self.objects.append((o, type(o), attrs))
+    return [o.source] if isinstance(o, Source) else [*attrs.values()]
 
 # %% ../../nbs/engine/rollback.ipynb #d162ff16
 @patch
-def whole(self:Kept, o,
-    belongs=None, # of an attribute's name: is it followed? None: each is
-):
-    "Note an object: its class, its attributes, and what belongs to it."
-    attrs = dict(vars(o))
-    self.objects.append((o, type(o), attrs))
-    for name, v in attrs.items():
-        if belongs is None or belongs(name) or torch.is_tensor(v): self.look(v)
-        elif isinstance(v, _boxes): self.shallow(v)
+def modules(self:Kept, ms:list):
+    """Note modules; other boxes than their parts are noted one level deep.
 
-# %% ../../nbs/engine/rollback.ipynb #7021eccc
-def _module(kept, m):
-    """Note a module.
-
-    Where it is parametrised, the class that PyTorch made for it, which has a property for each parametrisation."""
-    kept.whole(m, _parts.__contains__)
-    if is_parametrized(m): kept.classes.append((type(m), dict(vars(type(m)))))
-
-def _source(kept, s):
-    "Note a source that stands around another one."
-    kept.objects.append((s, type(s), dict(vars(s))))
-    kept.look(s.source)
-
-# %% ../../nbs/engine/rollback.ipynb #2400cef0
-def _how(o): # -> a function of a `Kept` and `o`; None: `o` is kept as it is
-    "How an object is noted."
-    if torch.is_tensor(o): return Kept.tensor
-    if isinstance(o, _boxes): return Kept.box
-    if isinstance(o, nn.Module): return _module
-    if isinstance(o, Source): return _source if hasattr(o, 'source') else None
-    if isinstance(o, (torch.optim.Optimizer, Trick)): return Kept.whole
+    Where one is parametrised, PyTorch has made a class for it, which has a property for each parametrisation."""
+    self.attributes(*ms)
+    others = [v for m in ms for name, v in vars(m).items() if name not in _parts and isinstance(v, _boxes)]
+    self.boxes += [(v, _content(v)) for v in others]
+    self.classes += [(type(m), dict(vars(type(m)))) for m in ms if is_parametrized(m)]
 
 # %% ../../nbs/engine/rollback.ipynb #89ae1e5d
 def _put_attributes(o, cls, attrs):
@@ -114,6 +107,8 @@ def _put_class(cls, attrs):
     for name in attrs.keys() - now.keys(): setattr(cls, name, attrs[name])
 
 # %% ../../nbs/engine/rollback.ipynb #1d321cb2
+def _content(box)->list: return list(box.items()) if isinstance(box, dict) else list(box)
+
 def _same(a, b)->bool: # of what is in a box: is it the same object? An item of a dict is a pair of two
     if a is b: return True
     return isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b) and all(x is y for x, y in zip(a, b))
@@ -160,24 +155,24 @@ def all_or_nothing(
     stands=lambda: False, # asked after an exception: has the change come into force all the same?
 ):  # -> yields an `ExitStack` for what a trick outside the package has to undo by itself
     "If the block raises, everything is as it was before."
-    tr, built = learn.tricks, learn.tricks.built
-    kept = Kept(learn.model, learn.source, list(tr.values()))
-    for o in (learn.rates, learn.state, learn.known, *learn.layers.values()): kept.whole(o)
-    kept.shallow(learn.found)
-    kept.objects.append((learn, type(learn), dict(vars(learn))))
+    known, built = learn.known, learn.tricks.built
+    kept = Kept(learn.model, learn.source, known.found, known.some_x, known.some_z,
+                whole=[learn.state, learn.rates, *learn.rates.opts.values(), *learn.layers.values(),
+                       *learn.tricks.values()])
+    kept.attributes(learn, known)
     with ExitStack() as undo:
         try:
             yield undo
             undo.pop_all()
         except BaseException:
             if stands(): undo.pop_all()
-            else: _undone(kept, undo, tr, built)
+            else: _undone(kept, undo, learn.tricks, built)
             raise
 
 # %% ../../nbs/engine/rollback.ipynb #3a743ced
-def _undone(kept, undo, tr, built):
+def _undone(kept, undo, tricks, built):
     try: undo.close()
     except Exception: pass      # what it would have undone is put back all the same
     kept.put_back()
-    tr.built = built
-    tr.refresh()
+    tricks.built = built
+    tricks.refresh()

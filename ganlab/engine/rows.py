@@ -32,7 +32,7 @@ def note_step(self:Rows, c, t0):
     row['step'], self.step_context = self.step + 1, c
     for key in reversed(norms): row[f'{key}_grad_norm'] = math.sqrt(sum(v*v for v in norms[key]))
     if bad := _not_finite(row): raise self.recover(None, bad, row[bad])
-    self.step, self.half = self.step + 1, None
+    self.state.step, self.state.half = self.step + 1, None
     row['ms'] = 1000*(time.perf_counter() - t0)
     self._write_row(row, norms)
     if self.slope_every and self.step % self.slope_every == 0 and c.xf is not None: self.slope(c)
@@ -62,8 +62,9 @@ def _read(self:Rows)->tuple: # {column: number}, {'d' or 'g': gradient norms}
 @patch
 def _write_row(self:Rows, row, norms):
     for key in 'dg': self._layer_row(key, norms.get(key, []))
-    self.last_d, self.last_g = row.get('d_loss', math.nan), row.get('g_loss', math.nan)
-    self.last_loss = row.get('d_loss', 0.) + row.get('g_loss', 0.)
+    w = self.written
+    w.last_d, w.last_g = row.get('d_loss', math.nan), row.get('g_loss', math.nan)
+    w.last_loss = row.get('d_loss', 0.) + row.get('g_loss', 0.)
     self.record.append([row.pop(k, math.nan) for k in columns])
     for k, v in row.items(): self.record.put(k, v)
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from .named_state import group_options, named_params, named_state, numbers_of, opt_numbers, stuck
 from .sites import both
+from .state import Switched
 from ..trick import Trick
 
 # %% auto #0
@@ -33,11 +34,13 @@ class Snapshot:
     numbers: dict       # counters, rates, optimiser settings
     tricks: dict        # name -> `TrickState`
     rows: int           # rows of the record at that time
-    built: list         # structural switches that led there: (kind, name, values, step)
+    built: list         # the switches of the architecture that led there, each a `Switched`
     log: tuple = ()     # the changes that led there
     of: tuple = None    # the run that it is of, and the line
     def __post_init__(self):
-        object.__setattr__(self, 'tricks', {name: TrickState(*s) for name, s in self.tricks.items()})
+        def put(name, value): object.__setattr__(self, name, value)
+        put('tricks', {name: TrickState(*s) for name, s in self.tricks.items()})
+        if not all(isinstance(s, Switched) for s in self.built): put('built', [Switched(*s) for s in self.built])
 
 # %% ../../nbs/engine/snapshots.ipynb #e38e81d7
 def _copy(t, old)->torch.Tensor: # old: a tensor to write over, or None
@@ -70,7 +73,7 @@ def _structural(learn, enabled:dict)->set: # enabled: name -> is it on?
 
 def _turned_on(learn, built)->dict: # name -> values
     "What each that is on was turned on with, the last time."
-    return {name: values for kind, name, values, _ in built if kind == 'on' and learn.tricks[name].enabled}
+    return {s.name: s.values for s in built if s.kind == 'on' and learn.tricks[s.name].enabled}
 
 # %% ../../nbs/engine/snapshots.ipynb #4b41cad4
 def _shapes(learn, tensors)->dict: # name -> shape

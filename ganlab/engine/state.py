@@ -12,7 +12,7 @@ from .measuring import Measures
 from .meters import Record
 
 # %% auto #0
-__all__ = ['State', 'Plan', 'Wiring', 'Known', 'Written', 'passes_on']
+__all__ = ['State', 'Plan', 'Wiring', 'Known', 'Written', 'Switched', 'passes_on']
 
 # %% ../../nbs/engine/state.ipynb #0df2aded
 @dataclass
@@ -28,11 +28,15 @@ class State:
 
 # %% ../../nbs/engine/state.ipynb #2351c4c7
 class Plan(NamedTuple):
-    "What is in force until the next boundary."
+    "What is in force until the next boundary: found once there, and called in the step as it is."
     loss_now: object          # the loss, as the tricks make it
     n_d_now: int = 1          # updates of D
     n_g_now: int = 1          # and of G
     together: bool = False    # both gradients before either optimiser steps?
+    g_sees_real: bool = True  # does G's loss look at the scores of reals?
+    around_step: object = None     # functions of a context: all updates of a step, in what tricks wrap them in,
+    around_d: object = None        # D's gradient,
+    around_g: object = None        # and G's
 
 # %% ../../nbs/engine/state.ipynb #6b747356
 class Wiring(NamedTuple):
@@ -51,6 +55,12 @@ class Known:
     some_z: torch.Tensor = None     # a few latents
     range: tuple = None       # (black, white) of images
     probabilities: bool = False     # does D end in a Sigmoid, as its loss wants it?
+    pristine: tuple = None    # copies of G and D as they were given; None: they could not be copied
+    looked_at: bool = False   # are the networks as they were when they were last looked at?
+    found: dict = field(default_factory=dict)     # such as sites; emptied whenever modules may have changed
+    said: set = field(default_factory=set)        # what was warned of
+    promised: bool = True     # the same bits, when steps are computed again?
+    known_losses: dict = field(default_factory=dict)     # all that it was ever on, for going back
 
 # %% ../../nbs/engine/state.ipynb #08a1dae3
 @dataclass
@@ -63,6 +73,14 @@ class Written:
     last_d: float = 0.        # the last losses, for the progress bar
     last_g: float = 0.
     last_loss: float = 0.
+
+# %% ../../nbs/engine/state.ipynb #dfd27483
+class Switched(NamedTuple):
+    "A switch that changed the architecture; on disk, a tuple."
+    kind: str      # 'on' or 'off'
+    name: str      # the trick
+    values: dict   # of its parameters; of one that went off: what it remembered, but for tensors
+    step: int      # where it was made
 
 # %% ../../nbs/engine/state.ipynb #52761543
 def passes_on(

@@ -23,7 +23,7 @@ class Tricks(Applying, Queue, Mapping):
         super().__init__(learn)
         self._tricks = {c.name: c() for c in find_tricks()}
         self.log, self.refused = [], {}                    # applied changes; last refusal by name
-        self.built = []                                    # structural switches: (kind, name, values, step)
+        self.built = []                                    # switches of the architecture, each a `Switched`
         # tricks of the user's own: the class, or a copy of the instance as it was given
         self.given = {}
         self.refresh()
@@ -36,6 +36,8 @@ class Tricks(Applying, Queue, Mapping):
         return f"no trick called {name!r}.{nearest(name, self._tricks)} learn.tricks lists them all."
     def __iter__(self): return iter(self._tricks)
     def __len__(self): return len(self._tricks)
+    def values(self): return self._tricks.values()
+    def items(self): return self._tricks.items()
     @property
     def enabled(self)->list: return [t for t in self._tricks.values() if t.enabled]
     def __repr__(self): return '\n'.join(map(repr, self._tricks.values()))

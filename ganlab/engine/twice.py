@@ -7,11 +7,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 import torch
 from .still import eval_mode, held
-from .meters import input_grads, no_way_back, plain_ops
+from .meters import input_grads
 from .rng import borrowed_rng
 
 # %% auto #0
-__all__ = ['tried', 'aside', 'first_line', 'not_twice', 'twice_differentiable']
+__all__ = ['plain_ops', 'tried', 'aside', 'no_way_back', 'first_line', 'not_twice', 'twice_differentiable']
 
 # %% ../../nbs/engine/twice.ipynb #2c8e655c
 def tried(
@@ -33,8 +33,27 @@ def aside(learn, name:str, *nets): # the name of the random stream; the networks
     with borrowed_rng(learn.streams, name, device=learn.device), held(*nets), \
          torch.autocast(learn.device.type, enabled=False): yield
 
+# %% ../../nbs/engine/twice.ipynb #06d703fa
+def no_way_back(
+    make, # -> a scalar made of gradients, with its graph
+    *nets, # modules, whose parameters it is made from
+)->str|None: # the first line of what PyTorch says, or None
+    "Why gradients cannot be differentiated, if they cannot; what `nets` hold in `.grad` stays."
+    ps = [p for net in nets for p in net.parameters()]
+    kept = [p.grad for p in ps]
+    try:
+        for p in ps: p.grad = None
+        if (out := make()).requires_grad: out.backward()
+    except RuntimeError as e: return first_line(e)
+    finally:
+        for p, g in zip(ps, kept): p.grad = g
+
 # %% ../../nbs/engine/twice.ipynb #2545d81d
-def first_line(error:Exception)->str: return str(error).splitlines()[0][:120].rstrip('. ') # of what PyTorch says
+def first_line(error:Exception)->str:
+    "What PyTorch says, in short."
+    return str(error).splitlines()[0][:120].rstrip('. ')
+
+plain_ops = "write that operation in plain PyTorch; in fused attention, use need_weights=True or SDPBackend.MATH"
 
 def not_twice(
     who:str,        # 'Path length'

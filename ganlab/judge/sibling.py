@@ -51,9 +51,7 @@ def _stand_at(fork, snap):
     with borrowed_rng(fork.streams, 'build', device=fork.device): fork.tricks.build(snap.built)
     own = dict(loss=own_loss(snap.numbers['loss']), half=None)
     put_back(fork, replace(snap, numbers={**snap.numbers, **own}))
-    fork.touched()
-    fork.rewire()
-    fork.settle()
+    fork.renew()
 
 # %% ../../nbs/judge/sibling.ipynb #825d4a47
 @contextmanager

@@ -71,7 +71,6 @@ def raw_from(
         out.append((c.step, raw or _own_loss(on, tricks)))
     return out
 
-# %% ../../nbs/page/changes.ipynb #44ff011c
 def _own_loss(on:dict, tricks:dict)->bool: # on: name -> parameters
     "Has one of the tricks that are on a loss of its own?"
     return any('loss' in tricks[n](**p).owns for n, p in on.items())

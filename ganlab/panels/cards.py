@@ -44,7 +44,8 @@ def failed(
     "A failure in a sentence, with the last line of the part that it came through."
     said, own = ' '.join(f'{type(e).__name__}: {e}'.split()).rstrip(':. '), _lines(e)
     at = f' (line {own[-1].lineno} of {own[-1].name})' if own else ''
-    return dict(problem=f'{what} failed at step {thou(step)}: {said}{at}.', trace=''.join(traceback.format_exception(e)))
+    trace = ''.join(traceback.format_exception(e))
+    return dict(problem=f'{what} failed at step {thou(step)}: {said}{at}.', trace=trace)
 
 # %% ../../nbs/panels/cards.ipynb #0d42597f
 class Card(Whole, W.VBox):

@@ -197,7 +197,6 @@ def draw(self:Screen, learn, full:bool=False):
         if news: tell_controls(learn)
         self._ask_on(idle)
 
-# %% ../../nbs/panels/refresh.ipynb #59935a57
 @patch
 def _ask_on(self:Screen, idle):
     if self.reasons.go(math.inf if idle else None): self.show()

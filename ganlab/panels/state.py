@@ -29,7 +29,6 @@ def show(
     if v and not 1e-3 <= abs(v) < 1e5: return _with_exponent(v)
     return f'{v:.4g}'
 
-# %% ../../nbs/panels/state.ipynb #8b54b0fd
 def _with_exponent(v:float)->str: # 0.00012 -> '1.2e-4'
     m, e = f'{v:.3e}'.split('e')
     return f"{m.rstrip('0').rstrip('.')}e{int(e)}"
@@ -83,7 +82,6 @@ def words(change, learn)->tuple: # the subject, in bold, and the rest of the sen
     if c.step is None: return who, f'asked at {thou(c.asked)}, {what} {_when(c)}{values}.'
     return who, ' '.join([f'{what} at step {thou(c.step)}{values}.', *_asides(c)])
 
-# %% ../../nbs/panels/state.ipynb #421c2049
 def _asides(change): # one that was applied -> sentences
     if change.asked != change.step: yield f'Asked at {thou(change.asked)}.'
     if change.caution: yield str(change.caution)
@@ -194,10 +192,6 @@ class PanelState:
     at: int = -1                 # the step of the past that is looked at; -1: the present
     key: tuple = field(default=(), repr=False)  # what rows and flags were made from
 
-# %% ../../nbs/panels/state.ipynb #2d5bea64
-def _rows(tricks, pending, refused:dict, whys:dict): # of the panel of tricks
-    for n, t in tricks.items(): yield trick_row(t, [c for c in pending if c.name == n], refused.get(n), whys.get(n))
-
 # %% ../../nbs/panels/state.ipynb #f718a182
 def make_state(
     learn, # the learner
@@ -214,7 +208,8 @@ def make_state(
     key = (len(log), pending, tuple(refused.values()), moving, len(tr), learn.loss_name, whys)
     if before is not None and before.key == key:
         return PanelState(learn.step, loss=before.loss, rows=before.rows, flags=before.flags, key=key, **now)
-    rows = tuple(_rows(tr, pending, refused, whys))
+    def row(n, t): return trick_row(t, [c for c in pending if c.name == n], refused.get(n), whys.get(n))
+    rows = tuple(row(n, t) for n, t in tr.items())
     flags = tuple(flag(c, learn) for c in [*log[-max_flags:], *pending] if c.kind != 'phase')
     return PanelState(learn.step, loss=learn.loss_name, rows=rows, flags=flags, key=key, **now)
 

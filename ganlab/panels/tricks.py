@@ -32,9 +32,6 @@ def as_plan(
     lines = [line(kind, n) for kind, n, _ in p.plan(learn)]
     return dict(name=name, title=p.title, short=p.short, source=p.source, differs=p.differs, lines=lines)
 
-# %% ../../nbs/panels/tricks.ipynb #83a6697b
-def _recipes()->list: return [(n, p.title) for n, p in presets.items()] # of the menu
-
 # %% ../../nbs/panels/tricks.ipynb #f6635898
 class TrickPanel(Tenant, Part):
     "All tricks of a learner, as one list of switches."
@@ -61,8 +58,7 @@ class TrickPanel(Tenant, Part):
         self.learn, self.after, self.compare, self._turn = learn, after, compare, threading.Lock()
         self.bad, self.said = {}, ''        # what was wrong with a value, by trick; with another request
         pins = [t.name for t in learn.tricks.values() if t.pinned]
-        super().__init__(self.request, compares=compare is not None, losses=self.known(), pins=pins,
-                         recipes=_recipes())
+        super().__init__(self.request, compares=compare is not None, losses=self.known(), pins=pins)
         self._answer()
 
 # %% ../../nbs/panels/tricks.ipynb #640cc5f4
@@ -80,7 +76,8 @@ def refresh(self:TrickPanel, state:PanelState):
         tricks = self.learn.tricks
         if len(self.spec) != len(tricks): self.spec = [describe(t) for t in tricks.values()]
         rows = [{**row, 'bad': self.bad.get(s['name'], '')} for s, row in zip(self.spec, state.rows)]
-        self.put(losses=self.known(), recipes=_recipes(), loss=state.loss, rates=state.rates, at=state.at,
+        recipes = [(n, p.title) for n, p in presets.items()]
+        self.put(losses=self.known(), recipes=recipes, loss=state.loss, rates=state.rates, at=state.at,
                  told=self._told(), rows=rows)
 
 # %% ../../nbs/panels/tricks.ipynb #b646afd3
@@ -211,7 +208,6 @@ _words = 'description', 'tooltip', 'description_allow_html'     # traits of a co
 
 _error = 'color:var(--jp-error-color1,#b3261e);white-space:normal'
 
-# %% ../../nbs/panels/tricks.ipynb #4c7faedf
 def _as_html(words:dict)->str: # what is written on a control
     return words['description'] if words['description_allow_html'] else html.escape(words['description'])
 

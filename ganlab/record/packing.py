@@ -15,8 +15,10 @@ class RunError(RuntimeError):
     "A run that cannot be read or written."
 
 # %% ../../nbs/record/packing.ipynb #42a8974f
+_atoms = str, bool, int, float, type(None)
+
 def _packed(o):
-    if isinstance(o, (str, bool, int, float, type(None))): return o
+    if isinstance(o, _atoms): return o
     if isinstance(o, np.generic): return o.item()
     if isinstance(o, tuple): return {'()': [_packed(v) for v in o]}
     if isinstance(o, list): return [_packed(v) for v in o]
@@ -25,7 +27,7 @@ def _packed(o):
                    "a trick's state is made of tensors, numbers, texts, lists and dicts")
 
 def _packed_dict(o):
-    if all(isinstance(k, str) for k in o): return {k: _packed(v) for k, v in o.items()}
+    if all(isinstance(k, str) for k in o): return {k: v if isinstance(v, _atoms) else _packed(v) for k, v in o.items()}
     return {'{}': [[_packed(k), _packed(v)] for k, v in o.items()]}
 
 # %% ../../nbs/record/packing.ipynb #be78fb79

@@ -77,11 +77,6 @@ def _warn_of_order(dl):
         warnings.warn("the DataLoader gives batches in the order in which its workers finish (in_order=False), "
                       "so that no run has the same bits as another; give in_order=True")
 
-# %% ../../nbs/sources/loaders.ipynb #102f137a
-def _in_order(dl)->bool: # does every epoch of a loader have the same order?
-    if not isinstance(dl, FastaiDataLoader): return isinstance(getattr(dl, 'sampler', None), SequentialSampler)
-    return not dl.shuffle and type(dl).get_idxs is FastaiDataLoader.get_idxs
-
 # %% ../../nbs/sources/loaders.ipynb #6946c21d
 def _warn_of_unused(dl, n, bs):
     "Say so where some samples are in no batch, of any epoch."
@@ -89,6 +84,10 @@ def _warn_of_unused(dl, n, bs):
     if left and _in_order(dl):
         warnings.warn(f"{left} of {n} samples are never used: the DataLoader gives them in order, and the last batch, "
                       "which is not full, is left out; give it shuffle=True")
+
+def _in_order(dl)->bool: # does every epoch of a loader have the same order?
+    if not isinstance(dl, FastaiDataLoader): return isinstance(getattr(dl, 'sampler', None), SequentialSampler)
+    return not dl.shuffle and type(dl).get_idxs is FastaiDataLoader.get_idxs
 
 # %% ../../nbs/sources/loaders.ipynb #075acdcd
 class LoaderSource(Source):

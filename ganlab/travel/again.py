@@ -59,9 +59,8 @@ def make_again(
         due = list(_due(todo, learn.step))
         for c in due:
             if not c.own: _made_again(learn, c, source)
-        if due: learn.touched()
-        if learn.ring.stale: learn.rewire()      # a trick that left gently may have gone with the last step, too
-        learn.settle()
+        if due or not learn.known.looked_at: learn.renew()      # a trick may have gone with the last step, too
+        else: learn.settle()
 
 # %% ../../nbs/travel/again.ipynb #b1571436
 def _made_again(learn, c, source):

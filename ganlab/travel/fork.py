@@ -89,9 +89,7 @@ def _as_it_stands(learn):
         with run.asleep():
             put_back(learn, here)
             for r, held in rows: r.hold(held)
-            learn.touched()
-            learn.rewire()
-            learn.settle()
+            learn.renew()
     return restore
 
 # %% ../../nbs/travel/fork.ipynb #68ed0cc0

@@ -4,13 +4,14 @@
 
 # %% ../../nbs/travel/script.ipynb #ba21b198
 from __future__ import annotations
-import json, keyword, math
+import json
 from functools import partial
 from inspect import signature
 from pathlib import Path
 from fastcore.basics import patch
 from safetensors.torch import save_file
 from ..base.files import may_write, placed
+from ..base.spelled import called, is_name, keywords, literal
 from ..data import digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls
 from ..losses import built_in
 from ..nets import dcgan, mlp, relu_mlp, resnet
@@ -44,35 +45,6 @@ def own_maker(
     except (TypeError, ValueError, KeyError): return None
     return make, args
 
-# %% ../../nbs/travel/script.ipynb #a8d8ebe3
-def _literal(
-    v, # numbers, texts, None, and tuples, lists and dicts of them
-)->str:
-    "A plain value as code; anything else is a `ValueError`."
-    if isinstance(v, float) and not math.isfinite(v): return f"float('{v}')"
-    if v is None or isinstance(v, (bool, int, float, str)): return repr(v)
-    if isinstance(v, dict): return f"{{{', '.join(f'{_literal(k)}: {_literal(x)}' for k, x in v.items())}}}"
-    if isinstance(v, (tuple, list)): return _sequence(v)
-    raise ValueError(f"a {type(v).__name__} is not a plain value")
-
-def _sequence(v)->str: # a tuple or list, as `_literal`
-    items = ', '.join(map(_literal, v))
-    if isinstance(v, list): return f'[{items}]'
-    return f'({items},)' if len(v) == 1 else f'({items})'
-
-def _is_name(text)->bool: return isinstance(text, str) and text.isidentifier() and not keyword.iskeyword(text)
-
-# %% ../../nbs/travel/script.ipynb #df46111a
-def _keywords(
-    values:dict, # by name
-)->list: # of texts, 'name=value'
-    "Arguments as code."
-    for k in values:
-        if not _is_name(k): raise ValueError(f"{k!r} is not the name of an argument")
-    return [f'{k}={_literal(v)}' for k, v in values.items()]
-
-def _call(made_by)->str: return f"{made_by[0]}({', '.join(_keywords(made_by[1]))})"
-
 # %% ../../nbs/travel/script.ipynb #46a2153c
 def one_line(text)->str: # at most 300 characters
     "A text as it can stand in a comment or between quotes."
@@ -81,7 +53,7 @@ def one_line(text)->str: # at most 300 characters
 # %% ../../nbs/travel/script.ipynb #e7fdf05a
 def _switch(c)->str:
     args = ['now=True'] if c.now else []
-    if c.kind != 'off': args = _keywords(c.params)
+    if c.kind != 'off': args = keywords(c.params)
     return f"learn.tricks.{c.kind}({', '.join([repr(c.name), *args])})"
 
 # %% ../../nbs/travel/script.ipynb #73a402b3
@@ -97,7 +69,7 @@ def _line(c, stem)->str:
 # %% ../../nbs/travel/script.ipynb #8bd716e3
 def _rate(edit)->str:
     opt = dict(g='opt_g', d='opt_d')[edit['net']]
-    return f"learn.{opt}.param_groups[{int(edit['group'])}][{_literal(edit['key'])}] = {_literal(edit['value'])}"
+    return f"learn.{opt}.param_groups[{int(edit['group'])}][{literal(edit['key'])}] = {literal(edit['value'])}"
 
 def _going_over(c)->str:
     "To another loss; of one that is none of ganlab's, a run's folder has no more than the name."
@@ -112,12 +84,12 @@ def _by_hand(stem, c)->str: # no name of a script that one would choose beside i
 
 # %% ../../nbs/travel/script.ipynb #ef25b63c
 def _adding(name)->str:
-    if _is_name(name): return f"learn.tricks.add({name})      # a trick of your own: fill in"
+    if is_name(name): return f"learn.tricks.add({name})      # a trick of your own: fill in"
     return f"learn.tricks.add(...)      # a trick of your own, {one_line(name)}: fill in"
 
 def _nets(facts)->list:
     g, d = (facts['nets'][k] for k in 'GD')
-    if g['made_by'] == d['made_by'] and own_maker(g['made_by'], 'networks'): return [f"G, D = {_call(g['made_by'])}"]
+    if g['made_by'] == d['made_by'] and own_maker(g['made_by'], 'networks'): return [f"G, D = {called(g['made_by'])}"]
     what = f"a {g['kind']} with {g['weights']:,} weights, and a {d['kind']} with {d['weights']:,}, built as for the run"
     return ["from ... import ...      # your networks: fill in", f"G, D = ..., ...      # {one_line(what)}"]
 
@@ -125,15 +97,15 @@ def _nets(facts)->list:
 def _imported(make, args)->list: # of lines; empty where a script cannot import it
     "A function of the user's own, in a module of its own, and the call."
     name, module = make.__qualname__, make.__module__
-    if module == '__main__' or not all(map(_is_name, [name, *module.split('.')])): return []
-    return [f'from {module} import {name}', f"dls = {_call((name, args))}"]
+    if module == '__main__' or not all(map(is_name, [name, *module.split('.')])): return []
+    return [f'from {module} import {name}', f"dls = {called((name, args))}"]
 
 # %% ../../nbs/travel/script.ipynb #0336839f
 def _data(facts)->list:
     d = facts['data']
     make, args = own_maker(d['made_by'], 'data') or (None, {})
     if make and origin(make) in _added('data'): code = _imported(make, args)
-    else: code = make and [f"dls = {_call(d['made_by'])}"]
+    else: code = make and [f"dls = {called(d['made_by'])}"]
     if code: return code
     what = f"{_told(d['made_by'])}{d['name']}, {d['n']} samples of shape {d['shape']} in batches of {d['bs']}"
     return [f"dls = ...      # your data: fill in ({one_line(what)})"]
@@ -152,7 +124,7 @@ def _learner(made)->str:
     args = {k: made[k] for k in _made if made.get(k) is not None}
     if made.get('x'): args['x'] = made['x']
     own = ''.join(f'      # and {k}=..., of your own: fill in' for k in ('loss', 'opt', 'x') if made.get(k, 0) is None)
-    return f"learn = GANLearner(dls, G, D, {', '.join(_keywords(args))}){own}"
+    return f"learn = GANLearner(dls, G, D, {', '.join(keywords(args))}){own}"
 
 # %% ../../nbs/travel/script.ipynb #65726707
 def _head(facts, steps, path, changes, mults)->list: # of lines

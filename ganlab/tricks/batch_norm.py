@@ -32,10 +32,6 @@ class Normed(nn.Module):
         self.register_buffer('gate', torch.ones((), device=mean.device))
     def forward(self, y): return torch.lerp(y, self.bn(y).to(y.dtype), self.gate.clone().to(y.dtype))
 
-# %% ../../nbs/tricks/batch_norm.ipynb #87beabcd
-def _takes_norm(site)->bool: # is there a BatchNorm for what a layer of G gives, and is that no image?
-    return len(site.y) in _norms and not (site.last and len(site.y) > 1)
-
 # %% ../../nbs/tricks/batch_norm.ipynb #6f0f9906
 def bare(learn)->list|str: # of `Site`, or a sentence
     "G's hidden layers that no BatchNorm follows before the next layer of weights."
@@ -44,6 +40,9 @@ def bare(learn)->list|str: # of `Site`, or a sentence
     behind = _normed(sites(learn, 'g'))
     free = [s for s in found if s.name not in behind and _takes_norm(s)]
     return free or "G has a BatchNorm behind each of its hidden layers already."
+
+def _takes_norm(site)->bool: # is there a BatchNorm for what a layer of G gives, and is that no image?
+    return len(site.y) in _norms and not (site.last and len(site.y) > 1)
 
 # %% ../../nbs/tricks/batch_norm.ipynb #b6d8e216
 def _normed(order:list)->set: # names of layers; `order`: all sites of a network

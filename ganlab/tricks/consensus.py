@@ -10,9 +10,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 from torch.nn.utils.parametrize import ParametrizationList
 from fastcore.basics import patch
-from ..engine.meters import no_way_back
 from ..engine.still import eval_mode, held
-from ..engine.twice import aside, not_twice, tried
+from ..engine.twice import aside, no_way_back, not_twice, tried
 from ..losses import uses_real
 from ..trick import Int, Num, Trick
 
@@ -70,7 +69,7 @@ def losses(self:Consensus, ctx)->list: # D's and G's, with the graphs of both ne
     with ctx.drawing('g'):
         g.l_fake = g.score(xf, 'fake')
         if uses_real(learn.loss_now): g.l_real = g.score(g.x, 'real')
-        g.l_fake = learn.chosen(g.l_fake, g)
+        for t in learn.tricks.slots['scores']: g.l_fake = learn.chosen(t, g.l_fake, g)
     return [learn.loss_now.d_loss(d.l_real, d.l_fake), learn.loss_now.g_loss(g.l_fake, g.l_real)]
 
 # %% ../../nbs/tricks/consensus.ipynb #4835f193

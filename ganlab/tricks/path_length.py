@@ -10,11 +10,10 @@ from fastcore.basics import patch
 from torch import Tensor
 from ..engine.inside import AnyBatchNorm
 from ..engine.layers import first_of
-from ..engine.meters import no_way_back
 from ..engine.rng import borrowed_rng
 from ..engine.sites import sites
 from ..engine.still import held
-from ..engine.twice import first_line, not_twice, tried
+from ..engine.twice import first_line, no_way_back, not_twice, tried
 from ..trick import Int, Num, Text, Trick
 
 # %% auto #0

@@ -22,7 +22,6 @@ __all__ = ['schemes', 'norms', 'fans', 'spread', 'fresh', 'items_of', 'root_of',
 # %% ../../nbs/tricks/reinit.ipynb #1c8fd6c4
 schemes = ('normal', 'he_normal', 'he_uniform', 'xavier_normal', 'xavier_uniform', 'orthogonal')
 
-# %% ../../nbs/tricks/reinit.ipynb #b4d982cd
 norms = AnyNorm, nn.LayerNorm, nn.GroupNorm
 
 def _known(m)->bool: return is_usual(m) or isinstance(m, (nn.Bilinear, *norms)) # is it PyTorch's?
@@ -49,7 +48,6 @@ def spread(
     return math.sqrt(2/((1 + slope**2)*a)) if scheme.startswith('he') else math.sqrt(2/(a + b))
 
 # %% ../../nbs/tricks/reinit.ipynb #e848a591
-@torch.no_grad()
 def _alike(new:Tensor, first:Tensor)->Tensor: # normal, with the mean and the spread of `first`
     return nn.init.normal_(new, first.mean().item(), first.std(correction=0).item())
 
@@ -58,6 +56,7 @@ def _orthogonal(new:Tensor, transposed:bool)->Tensor: # are the outputs the seco
     return nn.init.orthogonal_(new.transpose(0, 1).contiguous()).transpose(0, 1).contiguous()
 
 # %% ../../nbs/tricks/reinit.ipynb #2c615b61
+@torch.no_grad()
 def fresh(
     layer:nn.Module, name:str, # a layer or norm; 'weight' or 'bias'
     p:Tensor,                  # its parameter of that name

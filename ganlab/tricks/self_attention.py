@@ -67,7 +67,6 @@ class Attention(nn.Module):
 # %% ../../nbs/tricks/self_attention.ipynb #59261edf
 _boxes = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
-# %% ../../nbs/tricks/self_attention.ipynb #0c0bd3a8
 def blocks(
     learn,
     key:str, # 'g' or 'd'
@@ -91,6 +90,11 @@ def is_map(shape:tuple)->bool: # is it (C, H, W) with two channels and 4x4 place
 
 def _area(site)->int: return site.y[1]*site.y[2] # places of a layer's map
 
+def _maps(key:str, found:dict)->list: # `blocks` of G or D -> those with a map that is not the sample itself
+    whole, _ = found['']
+    sample = whole.y if key == 'g' else whole.x
+    return [(s, d) for n, (s, d) in found.items() if n and is_map(s.y) and s.y != sample]
+
 # %% ../../nbs/tricks/self_attention.ipynb #1391238e
 def auto_place(learn, key:str, most:int=32*32)->Site|str: # the site, or a sentence
     "The last block with the largest map of up to `most` places; where all are larger, with the smallest."
@@ -104,19 +108,12 @@ def _outermost(maps:list)->list: # of (site, depth) -> the sites that lie in the
     outer = min(d for _, d in maps)
     return [s for s, d in maps if d == outer]
 
-# %% ../../nbs/tricks/self_attention.ipynb #588d229c
-def _maps(key:str, found:dict)->list: # `blocks` of G or D -> those with a map that is not the sample itself
-    whole, _ = found['']
-    sample = whole.y if key == 'g' else whole.x
-    return [(s, d) for n, (s, d) in found.items() if n and is_map(s.y) and s.y != sample]
-
 # %% ../../nbs/tricks/self_attention.ipynb #9b513fea
 def _instead(found):
     maps = [s.y for n, (s, _) in found.items() if n and len(s.y) == 3]
     if not maps: return "to attend to: its layers give vectors."
     return f"(its largest is {'x'.join(map(str, max(m[1:] for m in maps)))})."
 
-# %% ../../nbs/tricks/self_attention.ipynb #9ab87a53
 def _no_block(key:str, name:str, found:dict)->str: # one sentence
     there = ', '.join(n for n, (s, _) in found.items() if n and is_map(s.y))
     return (f"{key.upper()} has no block {name!r} that is used once and gives a tensor; "

@@ -16,10 +16,21 @@ from ..engine.still import swapped
 from ..trick import Choice, Int, Num, Trick
 
 # %% auto #0
-__all__ = ['as_matrix', 'SpectralScale', 'normable', 'out_axis', 'normed', 'foreign', 'SpectralNorm', 'kept_size', 'decayed']
+__all__ = ['normable', 'out_axis', 'as_matrix', 'SpectralScale', 'normed', 'foreign', 'SpectralNorm', 'kept_size', 'decayed']
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #ca1eac40
 _transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+def normable(net:nn.Module)->dict: # name -> module
+    "The layers whose weight is a matrix or a kernel; not those frozen, or added by tricks (zeros, at first)."
+    def own(m): return is_layer(m) and (w := own_parameters(m).get('weight')) is not None and w.requires_grad
+    return {n: m for n, m in net.named_modules() if not added(n) and (normed(m) or own(m))}
+
+def out_axis(m)->int:
+    "Which axis of a layer's weight counts what comes out."
+    w = own_parameters(m)['weight']
+    modulated = w.ndim == 5 and len(w) == 1 and not isinstance(m, nn.Conv3d)     # (1, out, in, h, w)
+    return int(isinstance(m, _transposed) or modulated)
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #320347ef
 def as_matrix(
@@ -67,27 +78,12 @@ def iterate(self:SpectralScale, w):
         self.turn(self.v, nn.functional.normalize(m.t() @ self.u, dim=0, eps=1e-12))
         self.turn(self.u, nn.functional.normalize(m @ self.v, dim=0, eps=1e-12))
 
-# %% ../../nbs/tricks/spectral_norm.ipynb #208fe3e6
-def normable(net:nn.Module)->dict: # name -> module
-    "The layers whose weight is a matrix or a kernel; not those frozen, or added by tricks (zeros, at first)."
-    def own(m): return is_layer(m) and (w := own_parameters(m).get('weight')) is not None and w.requires_grad
-    return {n: m for n, m in net.named_modules() if not added(n) and (normed(m) or own(m))}
-
-def out_axis(m)->int:
-    "Which axis of a layer's weight counts what comes out."
-    w = own_parameters(m)['weight']
-    modulated = w.ndim == 5 and len(w) == 1 and not isinstance(m, nn.Conv3d)     # (1, out, in, h, w)
-    return int(isinstance(m, _transposed) or modulated)
-
 # %% ../../nbs/tricks/spectral_norm.ipynb #c7286f1b
 def normed(m)->bool: # by this trick?
     return parametrize.is_parametrized(m, 'weight') and isinstance(m.parametrizations.weight[-1], SpectralScale)
 
 def foreign(m)->bool: # has it a parametrisation of its own?
     return (parametrize.is_parametrized(m) and not normed(m)) or hasattr(m, 'weight_u') or hasattr(m, 'weight_g')
-
-def _first_foreign(net)->str|None: # its name
-    return next((n for n, m in net.named_modules() if foreign(m)), None)
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #61ed4c43
 class SpectralNorm(Trick):
@@ -116,8 +112,8 @@ class SpectralNorm(Trick):
 def why_not(self:SpectralNorm, learn):
     for net in self.nets(learn):
         which = 'D' if net is learn.D else 'G'
-        if bad := _first_foreign(net):
-            return f"Spectral norm: layer {which}.{bad} has a parametrisation of its own already."
+        bad = next((n for n, m in net.named_modules() if foreign(m)), None)
+        if bad: return f"Spectral norm: layer {which}.{bad} has a parametrisation of its own already."
         if not normable(net):
             return (f"Spectral norm: {which} has no linear or convolutional layer that owns its weight "
                     f"and is not frozen{instead(learn, which.lower())}.")
@@ -205,13 +201,11 @@ def at_target(self:SpectralNorm, net)->dict: # weights by name
         ends[id(m.weight)] = m.weight*self.scale/sigma
     return {n: ends[id(p)] for n, p in net.named_parameters() if id(p) in ends}
 
-# %% ../../nbs/tricks/spectral_norm.ipynb #ceadc0f0
+# %% ../../nbs/tricks/spectral_norm.ipynb #a031bd49
 def _unusual(net)->list: # layers of a kind of its own, not normalised yet
     return [m for m in normable(net).values() if not normed(m) and not is_usual(m)]
 
-def _about_equal(was, then)->bool: # to a twentieth
-    return torch.allclose(was, then, rtol=.05, atol=.05*was.std().item())
-
+# %% ../../nbs/tricks/spectral_norm.ipynb #ceadc0f0
 def _some_inputs(learn, which:str)->torch.Tensor: # a batch for G, or for D
     "Latents for G; for D real samples and as many of G's."
     z = learn.some_z
@@ -230,7 +224,7 @@ def measured(self:SpectralNorm, learn, net)->str|None: # one sentence; None: all
     was = learn.look(net, x)
     with swapped(net, self.at_target(net)): then = learn.look(net, x)
     spread = then.std().item()/max(was.std().item(), 1e-12)
-    if abs(spread - 1) < .01 and _about_equal(was, then):
+    if abs(spread - 1) < .01 and torch.allclose(was, then, rtol=.05, atol=.05*was.std().item()):
         return (f"{which}'s {kind} layers bound their weights themselves: "
                 f"at the target {which} gives what it gives now (measured).")
     what = 'its scores' if which == 'D' else 'its samples'

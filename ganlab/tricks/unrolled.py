@@ -13,11 +13,10 @@ from torch.nn.utils.parametrize import ParametrizationList
 from fastcore.basics import patch
 from ..engine.handover import groups_of
 from ..engine.inside import own_buffers, own_children
-from ..engine.meters import no_way_back
 from ..engine.optimizers import optimizers, usual_kind
 from ..engine.rng import borrowed_rng
 from ..engine.still import eval_mode, held, swapped
-from ..engine.twice import aside, first_line, not_twice, tried
+from ..engine.twice import aside, first_line, no_way_back, not_twice, tried
 from ..trick import Choice, Ctx, Flag, Int, Num, Trick
 
 # %% auto #0

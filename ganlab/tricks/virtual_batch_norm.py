@@ -109,13 +109,6 @@ def plan(self:VirtualBatchNorm, learn):
         places += [(s, 'around', partial(ReferenceNorm, s.module, self.size(learn, key), learn.device)) for s in found]
     return places
 
-# %% ../../nbs/tricks/virtual_batch_norm.ipynb #cbbdb7e1
-def _used_once(learn, key:str, norms:list)->list|str: # names of modules of G or D -> sites, or a sentence
-    found = {s.name: s for s in sites(learn, key)}
-    odd = next((n for n in norms if n not in found), None)
-    if odd: return f"Virtual batch norm: {key.upper()}.{odd} is not used exactly once in a pass."
-    return [s for n, s in found.items() if n in norms]
-
 # %% ../../nbs/tricks/virtual_batch_norm.ipynb #5bf9d8ee
 def norms_of(learn, key:str)->list|str: # sites, or a sentence
     "The BatchNorms of G or D."
@@ -126,6 +119,12 @@ def norms_of(learn, key:str)->list|str: # sites, or a sentence
         return ("Virtual batch norm holds a reference batch for D, and D's inputs change their size while it grows; "
                 "use net='G'.")
     return _used_once(learn, key, norms)
+
+def _used_once(learn, key:str, norms:list)->list|str: # names of modules of G or D -> sites, or a sentence
+    found = {s.name: s for s in sites(learn, key)}
+    odd = next((n for n in norms if n not in found), None)
+    if odd: return f"Virtual batch norm: {key.upper()}.{odd} is not used exactly once in a pass."
+    return [s for n, s in found.items() if n in norms]
 
 # %% ../../nbs/tricks/virtual_batch_norm.ipynb #afd94151
 @patch
@@ -146,7 +145,7 @@ def reference(self:VirtualBatchNorm, learn, key:str)->torch.Tensor:
     "The batch that goes ahead: latents for G, reals for D."
     n = self.size(learn, key)
     if key == 'g': return learn.latents(n, f'{self.name}/reference', learn.step)
-    return learn.source.batch(learn.n_batches)[:n].to(learn.device).clone()
+    return learn.next_reals()[:n].clone()
 
 @patch
 def blend(self:VirtualBatchNorm, learn, move): # move: what to do to each gate

@@ -70,22 +70,6 @@ def clip(self:WeightClipping, learn):
 def computed(m)->bool: # is its weight?
     return parametrize.is_parametrized(m) or hasattr(m, 'weight_g') or hasattr(m, 'weight_u')
 
-# %% ../../nbs/tricks/weight_clipping.ipynb #e9942c44
-@patch
-def other_bound(self:WeightClipping, learn)->Trick|None: # another trick that bounds D's slope
-    return next((t for t in learn.tricks.enabled if t.lipschitz and t is not self), None)
-
-# %% ../../nbs/tricks/weight_clipping.ipynb #899774fa
-@patch
-def why_not(self:WeightClipping, learn):
-    if other := self.other_bound(learn):
-        return f"Weight clipping does not go with {other.title}: each bounds D's slope in its own way."
-    if not self.weights(learn):
-        more = '' if self.biases else ' but biases and gains; set biases=True'
-        return f"Weight clipping: D has no weights to clip{more}."
-    return _unbounded(learn)
-
-# %% ../../nbs/tricks/weight_clipping.ipynb #43ec636e
 def _unbounded(learn)->str|None: # one sentence, or None
     "Which layer of D keeps its slope however its parameters are clipped, if one does."
     bad = next((n for n, m in learn.D.named_modules() if computed(m)), None)
@@ -96,11 +80,24 @@ def _unbounded(learn)->str|None: # one sentence, or None
         return (f"Weight clipping: the size of D.{deaf[0]}'s weight makes no difference to D's scores "
                 "(tried: doubled), so that clipping it does not bound D's slope.")
 
+# %% ../../nbs/tricks/weight_clipping.ipynb #e9942c44
+@patch
+def other_bound(self:WeightClipping, learn)->Trick|None: # another trick that bounds D's slope
+    return next((t for t in learn.tricks.enabled if t.lipschitz and t is not self), None)
+
+@patch
+def why_not(self:WeightClipping, learn):
+    if other := self.other_bound(learn):
+        return f"Weight clipping does not go with {other.title}: each bounds D's slope in its own way."
+    if not self.weights(learn):
+        more = '' if self.biases else ' but biases and gains; set biases=True'
+        return f"Weight clipping: D has no weights to clip{more}."
+    return _unbounded(learn)
+
 # %% ../../nbs/tricks/weight_clipping.ipynb #9f89eb9e
 def _affine_norm(net)->str|None: # the first norm with a gain, by name
     return next((n for n, m in net.named_modules() if isinstance(m, AnyNorm) and m.affine), None)
 
-# %% ../../nbs/tricks/weight_clipping.ipynb #123735bc
 @patch
 def caution(self:WeightClipping, learn):
     norm, said = _affine_norm(learn.D), []
