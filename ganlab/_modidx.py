@@ -593,6 +593,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'ganlab.engine.kinds.Kinds.objections': ( 'engine/kinds.html#kinds.objections',
                                                                                'ganlab/engine/kinds.py'),
                                      'ganlab.engine.kinds.Kinds.refresh': ('engine/kinds.html#kinds.refresh', 'ganlab/engine/kinds.py'),
+                                     'ganlab.engine.kinds._give': ('engine/kinds.html#_give', 'ganlab/engine/kinds.py'),
                                      'ganlab.engine.kinds._owner_of': ('engine/kinds.html#_owner_of', 'ganlab/engine/kinds.py')},
             'ganlab.engine.layers': { 'ganlab.engine.layers._form_by_shapes': ( 'engine/layers.html#_form_by_shapes',
                                                                                 'ganlab/engine/layers.py'),

@@ -46,12 +46,14 @@ def objections(self:Kinds, skip=None):
         if t is not skip and (why := t.why_not(self.learn)): raise Refused(f"{why} Turn {inside(t.title)} off first.")
 
 # %% ../../nbs/engine/kinds.ipynb #c0e6d8a5
-@patch
-def _apply_set(self:Kinds, c:Change, undo):
-    t = self[c.name]
+def _give(t, c, learn):
+    "Have a trick take the values that are asked for."
     c.old, new = dict(t.params), t.checked(c.params)
     t.params = new
-    if t.enabled: t.changed(self.learn, c.old)
+    if t.enabled: t.changed(learn, c.old)
+
+@patch
+def _apply_set(self:Kinds, c:Change, undo): _give(self[c.name], c, self.learn)
 
 _owned = dict(loss='the loss', n_d="D's updates per step", betas="Adam's betas", opt='the optimiser',
               bs='the batch size')
@@ -68,7 +70,7 @@ def _owner_of(tricks, t)->str: # a sentence, or ''
 def _apply_on(self:Kinds, c:Change, undo):
     t = self[c.name]
     t.leaving = None
-    self._apply_set(c, undo)
+    _give(t, c, self.learn)
     if t.enabled: return
     if why := _owner_of(self, t) or t.why_not(self.learn): raise Refused(why)
     c.caution = t.caution(self.learn)
