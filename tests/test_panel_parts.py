@@ -132,6 +132,7 @@ def test_keeps_to_a_budget():
         return learn.step
     lab = Lab(learn, clock=now, panels=[slow])
     lab.own[0].view.observe(lambda c: c.owner.heard(dict(seen=c.new)), 'frame')
+    for step in (90, 91, 170): learn.tricks.on('instance_noise', sigma=step/1000, at=step)       # a flip does not call it out of turn
     lab.start(250); assert lab.wait(100)
     lab.close()
     gaps = ages(at[2:-1])

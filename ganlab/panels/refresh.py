@@ -217,7 +217,8 @@ def _hear(self:Screen, full)->bool: # is there news?
     was, self.news = self.news, news_of(self.learn)
     if was == self.news: return False
     if not full: self._say_news(was[1])
-    for part in self.drawn.values(): part.pace.news()
+    for part in self.drawn.values():
+        if part.view not in self.own or part.pace.took < .1: part.pace.news()
     return True
 
 # %% ../../nbs/panels/refresh.ipynb #35a1e3e4

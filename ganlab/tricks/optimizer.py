@@ -16,10 +16,10 @@ from ..engine.sites import net_of
 from ..trick import Flag, Num, Param, Trick
 
 # %% auto #0
-__all__ = ['Kinds', 'Optimizer', 'put', 'part']
+__all__ = ['OptimizerNames', 'Optimizer', 'put', 'part']
 
 # %% ../../nbs/tricks/optimizer.ipynb #1a645b2c
-class Kinds(Sequence):
+class OptimizerNames(Sequence):
     "'keep', and the names of the optimisers that are known by now."
     def __len__(self): return 1 + len(optimizers)
     def __getitem__(self, i): return ('keep', *optimizers)[i]
@@ -33,8 +33,8 @@ class Optimizer(Trick):
     acts = 'optimisers'
     purpose = 'Rates and updates'
     owns, rewrites = ('opt',), ('moments',)
-    opt_d = Param('rmsprop', kind='choice', choices=Kinds(), help="D's optimiser", label='D')
-    opt_g = Param('rmsprop', kind='choice', choices=Kinds(), help="G's optimiser", label='G')
+    opt_d = Param('rmsprop', kind='choice', choices=OptimizerNames(), help="D's optimiser", label='D')
+    opt_g = Param('rmsprop', kind='choice', choices=OptimizerNames(), help="G's optimiser", label='G')
     momentum = Num(0., 0, 0.999, "SGD's momentum, or a new Adam's β1")
     smoothing = Num(0.99, 0.5, 0.9999, "RMSprop's α, or a new Adam's β2", label='α, β2')
     decay = Num(0.01, 0, 1, "a new AdamW's weight decay", label='weight decay', later=True)
