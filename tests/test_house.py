@@ -16,8 +16,8 @@ LIMITS = {                 # what a reader can bear, and, where it is not reache
     'functions with a complexity over 10, %': .1,
     'lines of an export cell, median': 9,
     'lines of an export cell, 95 of 100': 22,
-    'export cells over 30 lines': 1,                     # aim: 0
-    'notebooks over 200 exported lines': 1,              # aim: 0
+    'export cells over 30 lines': 0,
+    'notebooks over 200 exported lines': 0,
     'foreign private names, per 1,000 lines': 2.4,
     'foreign private names in tricks/': 0,
     'scripts: lines over 160 characters, %': 2.3,        # a ratchet: nobody has tidied the tests yet
