@@ -20,10 +20,13 @@ def span_of(
     floats:bool=False, # are they no whole numbers?
 )->tuple: # the value that becomes black, and the one that becomes white
     "What range of values images are in."
-    if not (math.isfinite(lo) and math.isfinite(hi)): raise ValueError("it holds values that are not finite")
+    _must_be_finite(lo, hi)
     if lo < 0: return lo, max(hi, lo + 1)
     if floats and hi <= 1: return 0., 1.
     return 0., _white(hi)
+
+def _must_be_finite(*values:float):
+    if not all(map(math.isfinite, values)): raise ValueError("it holds values that are not finite")
 
 def _white(hi:float)->float: # the greatest value of the camera that could have made an image with values up to `hi`
     return next((2.**bits - 1 for bits in (8, 10, 12, 14, 16) if hi < 2**bits), hi)
@@ -129,12 +132,14 @@ def _shallow_colours(path, span):
     return Image.fromarray(a if alpha is None else np.dstack([a, alpha]))
 
 # %% ../../nbs/base/decoding.ipynb #259b1c65
+def _is_side(v)->bool: return is_whole(v) and 4 <= v <= 2048 # pixels
+
 def sides(
     size, # an int, or a pair (height, width)
 )->tuple: # height and width in pixels
     "The size of images, checked."
     pair = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
-    if len(pair) == 2 and all(is_whole(v) and 4 <= v <= 2048 for v in pair): return tuple(map(int, pair))
+    if len(pair) == 2 and all(map(_is_side, pair)): return tuple(map(int, pair))
     raise ValueError(f"size={size!r}; need a whole number from 4 to 2048, or a pair (height, width) of such")
 
 # %% ../../nbs/base/decoding.ipynb #5a6fa063

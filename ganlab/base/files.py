@@ -70,14 +70,20 @@ def _mode(part:Path, path:Path)->int: # permissions: of the file that is there, 
     return stat.S_IMODE((path if path.exists() else part).stat().st_mode)
 
 # %% ../../nbs/base/files.ipynb #42f80989
+def _make_folders_of(paths:list):
+    for folder in {p.parent for p in paths}: folder.mkdir(parents=True, exist_ok=True)
+
+def _hidden_beside(path:Path)->Path: # a name that nobody else has
+    return path.with_name(f'.{secrets.token_hex(8)}.part{path.suffix}')
+
 @contextmanager
 def placed(
     *paths, # of files, whose folders are made where there are none
 ):  # -> yields as many paths, of the same suffixes, to write to
     "Files that get their names when the block has gone well."
     paths = [_target(Path(p)) for p in paths]
-    for folder in {p.parent for p in paths}: folder.mkdir(parents=True, exist_ok=True)
-    parts = [p.with_name(f'.{secrets.token_hex(8)}.part{p.suffix}') for p in paths]
+    _make_folders_of(paths)
+    parts = list(map(_hidden_beside, paths))
     try:
         modes = [_mode(*pair) for pair in zip(parts, paths)]
         yield parts

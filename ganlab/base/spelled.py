@@ -15,9 +15,13 @@ def literal(
     "A plain value as code; anything else is a `ValueError`."
     if isinstance(v, float) and not math.isfinite(v): return f"float('{v}')"
     if v is None or isinstance(v, (bool, int, float, str)): return repr(v)
-    if isinstance(v, dict): return f"{{{', '.join(f'{literal(k)}: {literal(x)}' for k, x in v.items())}}}"
+    if isinstance(v, dict): return _mapping(v)
     if isinstance(v, (tuple, list)): return _sequence(v)
     raise ValueError(f"a {type(v).__name__} is not a plain value")
+
+def _mapping(v:dict)->str: # as `literal`
+    items = ', '.join(f'{literal(k)}: {literal(x)}' for k, x in v.items())
+    return f'{{{items}}}'
 
 def _sequence(v)->str: # a tuple or list, as `literal`
     items = ', '.join(map(literal, v))

@@ -16,13 +16,17 @@ from ..record.run import Run
 __all__ = ['replay', 'sample']
 
 # %% ../../nbs/commands/again.ipynb #5f047589
+def _last_snapshot(run, o)->dict: # of `run.snapshots`
+    known = [s for s in run.snapshots if s['step']]
+    if known: return known[-1]
+    raise ValueError(f"{o.run} has no snapshot to compare with but that of step 0")
+
 def replay(o)->int: # exit status
     "The whole run again; exit status 1 where it ends otherwise."
     with Run.open(o.run) as run:
-        known = [s for s in run.snapshots if s['step']]
-        if not known: raise ValueError(f"{o.run} has no snapshot to compare with but that of step 0")
-        recorded = known[-1]['hash']
-        learn = run.replay(*parts_of(run, o), step=known[-1]['step'])
+        last = _last_snapshot(run, o)
+        recorded = last['hash']
+        learn = run.replay(*parts_of(run, o), step=last['step'])
         found = learn.state_hash()
         said = 'the same, bit for bit' if found == recorded else 'NOT the same'
         print(f"step {learn.step:,}: recorded {recorded[:16]}, replayed {found[:16]}: {said}")
@@ -50,6 +54,10 @@ def sample(o):
     with Run.open(o.run) as run: _sample(run, Path(o.out), whole(o.n, '-n'), o)
 
 # %% ../../nbs/commands/again.ipynb #0990f4fd
+def _save(xs, files):
+    if xs.ndim == 2: _save_points(xs, files[0])
+    else: _save_images(xs, files)
+
 def _sample(run, out, n, o):
     if out.exists() and not out.is_dir(): raise ValueError(f"-o {out} is a file; give a folder, new or not")
     points = len(run.facts['data']['shape']) == 1
@@ -57,7 +65,5 @@ def _sample(run, out, n, o):
     may_write(*files, force=o.force, todo='--force')
     learn = run.learner_at(*parts_of(run, o))
     xs = learn.shown(torch.cat([learn.sample(z=z) for z in learn.latents(n, 'sample', o.seed).split(256)]))
-    with placed(*files) as parts:
-        if xs.ndim == 2: _save_points(xs, parts[0])
-        else: _save_images(xs, parts)
+    with placed(*files) as parts: _save(xs, parts)
     print(f'{n:,} points in {files[0]}' if points else f'{n:,} images in {out}')

@@ -33,6 +33,10 @@ def quickstart(
                              f"go to a folder that can be written") from e
 
 # %% ../../nbs/commands/jupyter.ipynb #e1192079
+def _has_display()->bool: # can a browser be opened?
+    if sys.platform in ('darwin', 'win32'): return True
+    return bool(os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY'))
+
 def lab_command(
     notebook:str, # its name in the working folder
     more=(), # options for JupyterLab
@@ -40,9 +44,8 @@ def lab_command(
     "What starts JupyterLab on a notebook: root has to be allowed, and no browser opens where there is no display."
     command = [sys.executable, '-m', 'jupyterlab', f'--LabApp.default_url=/lab/tree/{notebook}']
     is_root = getattr(os, 'geteuid', lambda: 1)() == 0
-    has_display = sys.platform in ('darwin', 'win32') or os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')
     if is_root: command.append('--allow-root')
-    if not has_display: command.append('--no-browser')
+    if not _has_display(): command.append('--no-browser')
     return [*command, *more]
 
 # %% ../../nbs/commands/jupyter.ipynb #8cbe0988

@@ -64,6 +64,10 @@ def _last_numbers(rows)->str:
     return ', '.join(f'{c} {rows[c].iloc[-1]:.4g}' for c in columns)
 
 # %% ../../nbs/commands/look.ipynb #350a090f
+def _snapshots_in_words(snaps)->str:
+    steps, size = ', '.join(str(s['step']) for s in snaps), sum(s['bytes'] for s in snaps)
+    return f"snapshots at {steps} ({size/1e6:,.1f} MB)"
+
 def _tell(run, o):
     "What the run is and what happened in it."
     rows, snaps = run.scalars(), run.snapshots
@@ -71,20 +75,22 @@ def _tell(run, o):
     if parent := run.facts.get('parent'):
         print(f"forked from {parent['path'] or 'a run in memory'} at step {parent['step']:,}")
     if len(rows): print('at the end ' + _last_numbers(rows))
-    print(f"snapshots at {', '.join(str(s['step']) for s in snaps)} ({sum(s['bytes'] for s in snaps)/1e6:,.1f} MB)")
+    print(_snapshots_in_words(snaps))
     print('\n'.join(c.sentence for c in run.changes) or 'no changes')
 
 # %% ../../nbs/commands/look.ipynb #61bcd580
+def _saved(frame, path, o): # -> where it is, or that it was left out
+    stays = not o.png and not o.force and path.exists()
+    if stays: return f'{path} is there already, and stays as it is; --png names another file'
+    return picture(frame, path, o.force)
+
 def _picture_last(run, o):
     "The last samples as a file, unless one is there that nobody named."
     frames = run.frames()
     if not frames or frames[-1]['kind'] not in ('images', 'points') or o.png == '': return
     step = frames[-1]['step']
     path = Path(o.png or f'{run.folder.name}-step-{step}.png')
-    stays = not o.png and not o.force and path.exists()
-    said = f'{path} is there already, and stays as it is; --png names another file'
-    if not stays: said = picture(frames[-1], path, o.force)
-    print(f'samples of step {step:,}: {said}')
+    print(f'samples of step {step:,}: {_saved(frames[-1], path, o)}')
 
 # %% ../../nbs/commands/look.ipynb #36064de1
 def show(o):

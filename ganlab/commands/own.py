@@ -17,15 +17,19 @@ from ..trick import nearest
 __all__ = ['named', 'given_nets', 'data_maker', 'given_data', 'data_again', 'given_preset']
 
 # %% ../../nbs/commands/own.ipynb #adfcf4ea
+def _is_own(at)->bool: # a place in the user's code?
+    foreign = ('importlib', 'site-packages', 'dist-packages', __file__)
+    return at.filename.endswith('.py') and not any(p in at.filename for p in foreign)
+
+def _last_own(e): # -> where an error came through the user's code last; None: it did not
+    return next(filter(_is_own, reversed(traceback.extract_tb(e.__traceback__))), None)
+
 def _where(e)->str:
     "What an error says, and the last line of the user's code that it came through."
     kind = type(e).__name__
     if isinstance(e, SyntaxError): return f"{kind}: {e.msg} ({Path(e.filename or '?').name}, line {e.lineno})"
-    foreign = ('importlib', 'site-packages', 'dist-packages', __file__)
-    def is_own(f): return f.filename.endswith('.py') and not any(p in f.filename for p in foreign)
-    at = [f for f in traceback.extract_tb(e.__traceback__) if is_own(f)]
-    said = f"{kind}: {one_line(e)}"
-    return f'{said} ({Path(at[-1].filename).name}, line {at[-1].lineno})' if at else said
+    at, said = _last_own(e), f"{kind}: {one_line(e)}"
+    return f'{said} ({Path(at.filename).name}, line {at.lineno})' if at else said
 
 # %% ../../nbs/commands/own.ipynb #0a71d260
 def _missing(e, said, name)->str:
@@ -46,6 +50,9 @@ def _module(said:str, name:str):
         raise ValueError(f"{said}: {name} cannot be imported: {_where(e)}; mend it") from e
 
 # %% ../../nbs/commands/own.ipynb #7dbf881f
+def _may_name(module:str, colon:str, name:str)->bool: # the three parts of what was given
+    return bool(module and colon and name) and not module.startswith('.')
+
 def named(
     option:str, # such as '--nets'
     text:str, # what it was given, such as 'my_module:make'
@@ -54,7 +61,7 @@ def named(
 )->tuple: # its name; itself
     "What stands under a name in a module of the user's own."
     said, (module, colon, name) = f'{option} {text}', text.partition(':')
-    if not colon or not module or not name or module.startswith('.'):
+    if not _may_name(module, colon, name):
         raise ValueError(f"{said}: need {form}, such as my_module:make")
     made = _module(said, module)
     if hasattr(made, name): return name, getattr(made, name)

@@ -79,7 +79,7 @@ def data_of(
     "The data of a run that is there."
     facts = run.facts['data']
     word = data_word(facts['made_by'])
-    ours = word in toys or word in pictures
+    ours = word in toys | pictures
     if o.data and not (ours and o.data == word): return _named_again(facts, o.data)
     if word and not ours:
         raise ValueError(f"the run's data is a folder of images; name it again: --data {one_line(word)}")

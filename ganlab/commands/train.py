@@ -24,13 +24,16 @@ from ..trick import find_tricks, nearest
 __all__ = ['usual', 'wanted_tricks', 'turn_on', 'made_with', 'same_as_made', 'train']
 
 # %% ../../nbs/commands/train.ipynb #8c20b6f4
+def _must_be_pairs(word, name, pairs, has): # has: the values that the trick has, by name
+    if all('=' in p for p in pairs): return
+    raise ValueError(f"--trick {word}: need {name}:{next(iter(has), 'PARAM')}=VALUE, and a comma before the next; "
+                     f"it has: {', '.join(has) or 'none'}")
+
 def _wanted(word, known)->tuple: # name, values
     name, colon, values = word.partition(':')
     if name not in known: raise ValueError(f"--trick {word}: no trick called {name!r}.{nearest(name, known)}")
-    has, pairs = known[name].declared, values.split(',') if colon else []
-    if not all('=' in p for p in pairs):
-        raise ValueError(f"--trick {word}: need {name}:{next(iter(has), 'PARAM')}=VALUE, and a comma before the next; "
-                         f"it has: {', '.join(has) or 'none'}")
+    pairs = values.split(',') if colon else []
+    _must_be_pairs(word, name, pairs, known[name].declared)
     params = dict(p.split('=', 1) for p in pairs)
     checked = known[name]().checked(params)
     return name, {k: v for k, v in checked.items() if k in params}
@@ -145,14 +148,17 @@ def _may_have_moved(was, o)->bool: # the folder of images, or is it not known?
     return was is None or o.data and Path(o.data).is_dir() and was not in toys | pictures
 
 # %% ../../nbs/commands/train.ipynb #593888f1
+def _other(was:dict, o)->dict: # of what a run was made with, that which the command line says otherwise
+    other = {k: w for k, w in was.items() if getattr(o, k) not in (None, w)}
+    if _may_have_moved(was['data'], o): other.pop('data', None)
+    return other
+
 def same_as_made(
     run, # a `Run`
     o, # options of the command
 ):
     "Raise where the command line says anything else than the run was made with."
-    was = made_with(run)
-    other = {k: w for k, w in was.items() if getattr(o, k) not in (None, w)}
-    if _may_have_moved(was['data'], o): other.pop('data', None)
+    other = _other(made_with(run), o)
     if not other: return
     def differs(k, w): return f"--{k.replace('_', '-')} {'none' if w is None else one_line(w)}, not {getattr(o, k)}"
     said = [differs(k, w) for k, w in other.items()]
@@ -203,12 +209,15 @@ def _learner(steps, wanted, o)->GANLearner: # of a new run, or of the one that i
     return _gone_on(run, steps, o)
 
 # %% ../../nbs/commands/train.ipynb #2e5255eb
+def _known_preset(text)->str: # its name
+    preset = given_preset(text)
+    if preset in presets: return preset
+    raise ValueError(f"--preset {preset}: need one of {', '.join(presets)}.{nearest(preset, presets)}")
+
 def train(o)->int: # exit status
     "Begin a run, or go on with it."
     steps, wanted = whole(o.steps, '--steps', 0), wanted_tricks(o.trick)
-    if o.preset: o.preset = given_preset(o.preset)
-    if o.preset and o.preset not in presets:
-        raise ValueError(f"--preset {o.preset}: need one of {', '.join(presets)}.{nearest(o.preset, presets)}")
+    if o.preset: o.preset = _known_preset(o.preset)
     learn = _learner(steps, wanted, o)
     with unbroken() as block:      # Ctrl-C is heard while it trains
         stopped = _trained(learn, steps, wanted, o)

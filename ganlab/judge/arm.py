@@ -156,6 +156,10 @@ def _of_record(fork, name, start)->float:
     return _number(np.nanmedian(y), True) if np.isfinite(y).any() else math.nan
 
 # %% ../../nbs/judge/arm.ipynb #d0919817
+def _curves(seen:list)->dict: # of what was read at each check: measure -> its values, (checks,)
+    if not seen: return {}
+    return {k: np.array([s[k] for s in seen], float) for k in seen[0]}
+
 def train_arm(
     fork, # a sibling
     steps:int, # how many
@@ -165,7 +169,7 @@ def train_arm(
     "Train `fork`, and look at it."
     start = fork.record.n + steps//2
     seen, failed = _watch(fork, steps, reader, tick)
-    curves = {k: np.array([s[k] for s in seen], float) for k in (seen[0] if seen else ())}
+    curves = _curves(seen)
     values = {k: _of_curve(v, steps, k in reader.logs) for k, v in curves.items()}
     values |= {k: _of_record(fork, k, start) for k in ('g_grad_norm', 'ms')}
     return Arm(curves, values, fork.sample(z=reader.z), fork.state_hash(), failed)

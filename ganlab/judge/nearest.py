@@ -109,11 +109,16 @@ def _last_batch(self:Reals): # reals of the last step; None: there was none
 
 # %% ../../nbs/judge/nearest.ipynb #dd5d3640
 @patch
+def _drop_others(self:Reals, shape):
+    "Keep none of another shape: the networks have grown."
+    if self._recent and self._recent[-1].shape[1:] != shape: self._recent.clear()
+
+@patch
 def note(self:Reals):
     "Keep the reals of the last step, where nothing else is at hand."
     x, kept = self._last_batch(), self._recent
     if x is None or kept and kept[-1] is x: return
-    if kept and kept[-1].shape[1:] != x.shape[1:]: kept.clear()      # the networks have grown
+    self._drop_others(x.shape[1:])
     kept.append(x)
     self._drop_old()
 

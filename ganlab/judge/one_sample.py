@@ -120,12 +120,15 @@ def _frames_due(self:Closeup, now)->bool: # is it time to look for newer ones?
     return now or not known or known[0] != self.learn.run.line or time.monotonic() - self._read >= self.every
 
 # %% ../../nbs/judge/one_sample.ipynb #e06951f2
+def _spread_steps(run)->list: # at which frames were taken, evenly over the run; none of one that is closed
+    steps = run.frame_steps() if run.store.is_open else []
+    return [steps[i] for i in spread(steps)]
+
 @patch
 def _read_frames(self:Closeup, pick):
     "Cut the sample out of frames that lie evenly over the run; those that were read are kept."
     run, crops = self.learn.run, {}
-    steps = run.frame_steps() if run.store.is_open else []
-    for step in (steps[i] for i in spread(steps)):
+    for step in _spread_steps(run):
         key = pick, run.line, step
         found = self.crops[key] if key in self.crops else _cut_out(run, step, pick)
         if found is not None: crops[key] = found
@@ -146,11 +149,14 @@ def past(self:Closeup, pick, now=True)->dict: # step -> (C, H, W) or (2,)
 
 # %% ../../nbs/judge/one_sample.ipynb #690adeec
 @patch
+def _is_stale(self:Closeup, hurry)->bool: # may another search begin?
+    return not hurry or self.search.done and time.monotonic() - self._since >= self.every
+
+@patch
 def _search_due(self:Closeup, x, hurry)->bool: # is the nearest real of `x` to be looked for, or was it?
     s = self.search
     if s is None or s.x.shape != x.shape: return True
-    stale = not hurry or s.done and time.monotonic() - self._since >= self.every
-    return stale and not torch.equal(s.x, x)
+    return self._is_stale(hurry) and not torch.equal(s.x, x)
 
 # %% ../../nbs/judge/one_sample.ipynb #f6d3ce1c
 @patch

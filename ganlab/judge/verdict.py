@@ -66,14 +66,16 @@ def permuted(a, b)->float: # p, two-sided
 # %% ../../nbs/judge/verdict.ipynb #f625cfe7
 def _found_from(a, b, level)->float:
     "The difference from which on `permuted` finds it, with the spread that `a` and `b` have."
-    a, b, far = a - a.mean(), b - b.mean(), []
-    for s in (1, -1):
-        low, high = 0., float((s*a).max() - (s*b).min())        # there all of b are beyond all of a
-        for _ in range(10):
-            mid = (low + high)/2
-            low, high = (low, mid) if permuted(a, b + s*mid) < level else (mid, high)
-        far.append(high)
-    return max(far)
+    a, b = a - a.mean(), b - b.mean()
+    return max(_found_beyond(a, b, s, level) for s in (1, -1))
+
+def _found_beyond(a, b, s, level)->float: # s: 1 where b is the greater, -1 where it is the less
+    "The same of means that are alike, on one side, by halving."
+    low, high = 0., float((s*a).max() - (s*b).min())        # there all of b are beyond all of a
+    for _ in range(10):
+        mid = (low + high)/2
+        low, high = (low, mid) if permuted(a, b + s*mid) < level else (mid, high)
+    return high
 
 # %% ../../nbs/judge/verdict.ipynb #18507570
 class _Test:

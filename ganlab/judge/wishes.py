@@ -22,12 +22,14 @@ def _names(kind, names)->dict: # name -> what was given as its values
         raise TypeError(f"{kind}={names!r}; need the name of a trick, several names, or {{name: values}}") from None
 
 # %% ../../nbs/judge/wishes.ipynb #9d46d4a7
+def _must_be_values(kind, n, p): # of trick `n`; None: those that it has
+    if p is None or isinstance(p, Mapping): return
+    raise TypeError(f"{kind}={{{n!r}: {p!r}}}; need values by name, such as {{'gradient_penalty': {{'gamma': 1}}}}")
+
 def _named(kind, names)->dict: # name -> params
     "The tricks of a wish with their values."
     wish = _names(kind, names)
-    for n, p in wish.items():
-        if p is None or isinstance(p, Mapping): continue
-        raise TypeError(f"{kind}={{{n!r}: {p!r}}}; need values by name, such as {{'gradient_penalty': {{'gamma': 1}}}}")
+    for n, p in wish.items(): _must_be_values(kind, n, p)
     return {n: dict(p or {}) for n, p in wish.items()}
 
 # %% ../../nbs/judge/wishes.ipynb #dace4047
@@ -106,6 +108,10 @@ def _must_change(switches, loss, change): # as `as_change` is given them
         raise TypeError(f"change={change!r}; need a function of the learner, such as one that sets its rates")
 
 # %% ../../nbs/judge/wishes.ipynb #88ecc4a0
+def _others_in_words(learn, loss, change): # -> what is no switch
+    if loss is not None: yield f'{learn.loss_change(loss).title} loss'
+    if change is not None: yield _function_in_words(change)
+
 def as_change(
     learn,       # a `GANLearner`
     on=(),       # tricks to turn on: a name, names, or {name: values}
@@ -121,6 +127,5 @@ def as_change(
     its = None if loss is None else get_loss(loss, learn.known_losses.values())
     learn.between_steps(_does_something, learn, changes, its, loss)
     words = [_switch_in_words(kind, c, given) for (kind, c), (_, _, given) in zip(changes, switches)]
-    if loss is not None: words.append(f'{learn.loss_change(its).title} loss')
-    if change is not None: words.append(_function_in_words(change))
+    words += _others_in_words(learn, its, change)
     return ', '.join(words), partial(_do, switches=switches, loss=its, change=change)

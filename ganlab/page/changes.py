@@ -48,10 +48,12 @@ def _raw_after(c)->bool: # a change of the loss
     return _is_raw(c.name, scores)
 
 # %% ../../nbs/page/changes.ipynb #f3a2848d
+def _without(on, name)->dict: return {n: p for n, p in on.items() if n != name}
+
 def _on_after(on, c, tricks)->dict: # name -> parameters of the tricks that are on, before and after a change
     if c.kind not in ('on', 'set', 'off') or c.name not in tricks: return on
     params = tricks[c.name](**{**on.get(c.name, {}), **c.params}).params
-    if c.kind == 'off': return {n: p for n, p in on.items() if n != c.name}
+    if c.kind == 'off': return _without(on, c.name)
     if c.kind == 'on' or c.name in on: return on | {c.name: params}
     return on
 

@@ -77,6 +77,12 @@ def _must_fit(source, shape:tuple): # of a sample
                      "give the data of this run, or none")
 
 # %% ../../nbs/page/scene.ipynb #53ceb870
+def _numbers(run, learn)->tuple: # what is measured at each step, and how many there are
+    if learn: return learn.record, learn.step
+    return _recorded(run), run.step
+
+def _title(run)->str: return run.folder.name if run.folder else 'A run in memory'
+
 def scene_of(
     run:Run,
     learn=None, # the learner that it records, between two steps
@@ -86,10 +92,10 @@ def scene_of(
 )->Scene:
     "What there is to see of a run."
     changes, frames = run.changes, _frames(run, learn)
-    record, steps = (learn.record, learn.step) if learn else (_recorded(run), run.step)
+    record, steps = _numbers(run, learn)
     raw = raw_from(changes, *first_loss(run))
     real = _reals(run, learn, dls)
-    title = title or (run.folder.name if run.folder else 'A run in memory')
+    title = title or _title(run)
     branch = Strand([], frames, curves_of(record), flags_of(changes, most), raw_at(raw), int(steps))
     return Scene(title, about(run, steps), [branch],
                  log=[log_entry(c) for c in changes[-most:]], left_out=max(0, len(changes) - most),

@@ -48,13 +48,15 @@ def as_levels(y:np.ndarray)->tuple: # bytes, least, greatest
     return np.round(np.clip(share, 0, 1)*255).astype(np.uint8).tobytes(), lo, hi
 
 # %% ../../nbs/page/small.ipynb #dd527f16
+def _between(at, rows)->np.ndarray: # (n, len(at)), of each row what lies at these places
+    return np.stack([np.interp(at, np.arange(len(r)), r) for r in rows])
+
 def coarser(y:np.ndarray, scale:float)->np.ndarray: # (n*n,) -> (m*m,), m = scale*n
     "A square of values on a coarser grid with the same corners."
     n = math.isqrt(len(y))
     if scale == 1 or n*n != len(y) or n < 4: return y
     at = np.linspace(0, n - 1, round(scale*n))
-    rows = np.stack([np.interp(at, np.arange(n), r) for r in y.reshape(n, n)])
-    return np.stack([np.interp(at, np.arange(n), c) for c in rows.T]).T.ravel().astype(np.float32)
+    return _between(at, _between(at, y.reshape(n, n)).T).T.ravel().astype(np.float32)
 
 # %% ../../nbs/page/small.ipynb #8c0271f2
 def smaller(

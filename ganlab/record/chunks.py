@@ -45,10 +45,12 @@ def put_chunk(self:Chunks,
     db.execute('insert or replace into chunks values(?, ?, ?, ?, ?, ?, ?)', values)
 
 # %% ../../nbs/record/chunks.ipynb #220d1caa
+def _are_names(o)->bool: return isinstance(o, list) and all(isinstance(c, str) for c in o)
+
 @cache
 def _columns(text:str)->list:
     columns = unpack(text)
-    if not isinstance(columns, list) or not all(isinstance(c, str) for c in columns):
+    if not _are_names(columns):
         raise RunError(f"the record is damaged: {str(text)[:40]!r} are not names of columns")
     return columns
 

@@ -44,7 +44,7 @@ def files_of(folder:Path)->list: # of paths; the record comes last
     at = lambda p: p.relative_to(folder).as_posix()
     snapshots, lock = folder/'snapshots', folder/'writer.lock'
     own = [p for p in _record_files(folder) if _names.fullmatch(at(p)) and _is_file(p)]
-    if snapshots.is_dir() and not snapshots.is_symlink(): own.append(snapshots)
+    if _is_folder(snapshots): own.append(snapshots)
     if _is_file(lock) and not lock.stat().st_size: own.append(lock)
     return sorted(own, key=at, reverse=True)
 
@@ -55,6 +55,8 @@ def _record_files(folder:Path)->list: # of paths that may be a run's, if there i
 
 # %% ../../nbs/record/folder.ipynb #c6d1602f
 def _is_file(path)->bool: return path.is_file() and not path.is_symlink()
+
+def _is_folder(path)->bool: return path.is_dir() and not path.is_symlink()
 
 # %% ../../nbs/record/folder.ipynb #4fcab5c8
 def wipe(
@@ -104,17 +106,24 @@ def _must_hold_none(folder:Path, what:str): # what: as `holds` says
         raise ValueError(f"{folder} holds a run without its record, and stays as it is. {remains_of(folder)}")
 
 # %% ../../nbs/record/folder.ipynb #71befd1f
+def _must_be_no_file(folder:Path):
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; give a folder that is new or empty")
+
+def _must_lie_in_none(folder:Path):
+    "Refuse a folder within a run's."
+    if outer := run_around(folder.resolve()):
+        raise ValueError(f"{folder} lies in {outer}, a run's folder, in which nothing else is written; "
+                         "give a folder outside it")
+
 def must_be_free(folder:Path)->list: # the folders that have to be made, inner ones first
     "Refuse a folder in which no run can begin."
     with telling(folder):
         missing, what = [p for p in (folder/'snapshots', folder) if not p.exists()], holds(folder)
         mixed = _is_mixed(folder)
     _must_hold_none(folder, what)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; give a folder that is new or empty")
-    if outer := run_around(folder.resolve()):
-        raise ValueError(f"{folder} lies in {outer}, a run's folder, in which nothing else is written; "
-                         "give a folder outside it")
+    _must_be_no_file(folder)
+    _must_lie_in_none(folder)
     if what == 'others' or mixed: raise ValueError(f"{folder} holds other files; give a folder that is new or empty")
     return missing
 

@@ -36,7 +36,10 @@ def pack(o)->str: return json.dumps(_packed(o)) # numbers, texts, None, and tupl
 # %% ../../nbs/record/packing.ipynb #09bb89f9
 def _unpacked(o):
     if isinstance(o, list): return [_unpacked(v) for v in o]
-    if not isinstance(o, dict): return o
+    if isinstance(o, dict): return _unpacked_dict(o)
+    return o
+
+def _unpacked_dict(o): # a tuple or a dict
     if o.keys() == {'()'}: return tuple(_unpacked(v) for v in o['()'])
     if o.keys() == {'{}'}: return {_unpacked(k): _unpacked(v) for k, v in o['{}']}
     return {k: _unpacked(v) for k, v in o.items()}

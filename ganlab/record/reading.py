@@ -58,6 +58,10 @@ def changes_on(self:Reading,
 def changes(self:Reading): return self.changes_on(self.line) # of the live line
 
 @patch
+def line_meant(self:Reading, line:int|None)->int: # None: the live one
+    return self.line if line is None else line
+
+@patch
 def last_change(self:Reading)->int:
     "The number of the last change on the live line."
     query = 'select coalesce(max(id), 0) from changes where line=? and id<=?'
@@ -81,13 +85,16 @@ def waits(self:Reading,
 def waiting(self:Reading)->list: return self.waits()
 
 # %% ../../nbs/record/reading.ipynb #796899ad
+def _in_force(rows:list, step:int)->float: # rows: (step, multiplier), by step
+    before = [v for s, v in rows if s <= step]
+    return before[-1] if before else 1.
+
 @patch
 def mults(self:Reading, step:int)->dict: # step -> multiplier, from there on; what is in force at `step` is in it
     "What schedulers did to the rates, on the live line."
     rows, query = [], 'select step, value from mults where line=? and step<? order by step'
     for part in self.store.path(self.line): rows += self.store.rows(query, part.line, finite(part.to))
-    before = [v for s, v in rows if s <= step]
-    return {step: before[-1] if before else 1.} | {s: v for s, v in rows if s > step}
+    return {step: _in_force(rows, step)} | {s: v for s, v in rows if s > step}
 
 # %% ../../nbs/record/reading.ipynb #a9e7b2d5
 @patch(as_prop=True)
@@ -95,10 +102,13 @@ def step(self:Reading)->int: # steps known of the live line
     if (learn := self.learner) is not None: return learn.step
     return self.steps_on(self.line)
 
+def _rows_of(parts)->int: # up to the end of the last of (first row, columns, values)
+    return max((start + y.shape[1] for start, _, y in parts), default=0)
+
 @patch
 def steps_on(self:Reading, line:int)->int:
     "How far a line is known: its scalars and its changes."
-    n = max((start + y.shape[1] for start, _, y in self.store.chunks(line)), default=0)
+    n = _rows_of(self.store.chunks(line))
     return max([n, *(c.step for c in self.changes_on(line)), *(s.step for s in self.store.on_path(line))])
 
 # %% ../../nbs/record/reading.ipynb #376f0ac4
@@ -111,17 +121,20 @@ def _live(self:Reading, line, series=''): # -> the rows of the learner that is r
 @patch
 def table(self:Reading, line:int=None, series:str='')->tuple: # columns, values (columns, steps)
     "All scalars of a line: those of every step (series ''), or the gradient norms of the layers of 'd' or 'g'."
-    if (rec := self._live(line, series)) is None: return self.written(self.line if line is None else line, series)
+    if (rec := self._live(line, series)) is None: return self.written(self.line_meant(line), series)
     columns, y = rec.block()
     return columns, y.copy()
 
 # %% ../../nbs/record/reading.ipynb #7ef0d493
+def _columns_of(parts)->list: # their names, of (first row, columns, values), each once
+    return list(dict.fromkeys(c for _, columns, _ in parts for c in columns))
+
 @patch
 def written(self:Reading, line:int, series:str='')->tuple: # columns, values (columns, steps)
     "Those scalars of a line that are written."
     parts = list(self.store.chunks(line, series))
-    columns = list(dict.fromkeys(c for _, cs, _ in parts for c in cs))
-    n = max((start + y.shape[1] for start, _, y in parts), default=0)
+    columns = _columns_of(parts)
+    n = _rows_of(parts)
     out = np.full((len(columns), n), np.nan, np.float32)
     if 'step' in columns: out[columns.index('step')] = np.arange(1, n + 1)      # also of those that another run did
     for start, cs, y in parts: out[[columns.index(c) for c in cs], start:start + y.shape[1]] = y
@@ -158,14 +171,14 @@ def _extremes(name:str, parts:list, first)->np.ndarray: # (2, n): least and grea
 
 # %% ../../nbs/record/reading.ipynb #5ffdf07b
 def _must_be_there(names, parts):
-    known = list(dict.fromkeys(c for _, columns, _ in parts for c in columns))
+    known = _columns_of(parts)
     for n in names:
         if n not in known: raise ValueError(f"no column {n!r} in this run; there are {', '.join(known)}")
 
 @patch
 def _briefs(self:Reading, line)->list: # of first row, columns, (columns, blocks, 2)
     rec, since = self._live(line), self.open_row
-    chunks = list(self.store.chunks(self.line if line is None else line, brief=True))
+    chunks = list(self.store.chunks(self.line_meant(line), brief=True))
     if rec is None: return chunks
     columns, y = rec.block(since)
     chunks = [c for c in chunks if c[0] < since]
@@ -181,7 +194,7 @@ def _column(name, columns, y)->np.ndarray: # (blocks, 2), NaN where a chunk has 
 def frames(self:Reading, line:int=None)->list: # dicts, by step: step, kind, and what a picture of that kind has
     "The frames of a line."
     out, query = {}, 'select step, head, data from frames where line=? and step>=? and step<=?'
-    for part in self.store.path(self.line if line is None else line):
+    for part in self.store.path(self.line_meant(line)):
         out |= {r[0]: r for r in self.store.rows(query, part.line, part.first, finite(part.to))}
     return [unpack_frame(head, data) for _, head, data in sorted(out.values())]
 

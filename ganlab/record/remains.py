@@ -67,6 +67,11 @@ def whole_snapshots(
     return sorted(filter(_is_whole, (folder/'snapshots').glob('*.safetensors')), key=lambda p: (_step(p), p.stem))
 
 # %% ../../nbs/record/remains.ipynb #1e69f26f
+def _some_steps(paths)->list: # of texts; of many the first and the last
+    steps = [str(_step(p)) for p in paths]
+    if len(steps) > 6: steps[3:-2] = ['...']
+    return steps
+
 def remains_of(
     folder:Path, # of a run
     found:list=None, # of `whole_snapshots`; None: they are looked for
@@ -74,8 +79,7 @@ def remains_of(
     "What is left, and how to go on with it."
     found = whole_snapshots(folder) if found is None else found
     if not found: return ''
-    steps = [str(_step(p)) for p in found]
-    if len(steps) > 6: steps[3:-2] = ['...']
+    steps = _some_steps(found)
     are, last = 's are' if len(found) > 1 else ' is', found[-1]
     return (f"{len(found)} whole snapshot{are} there ({', '.join(steps)}): "
             "make a learner of the same networks, data and seed, recorded elsewhere, "

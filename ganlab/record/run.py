@@ -94,6 +94,9 @@ def why_not(self:Run)->str|None: # one sentence; None: it can
             "give a folder of its own, or go on from that one: learn.fork()")
 
 # %% ../../nbs/record/run.ipynb #29738ca2
+def _again(run, cell, execution)->bool: # is it of an earlier execution of this cell?
+    return run.made_in[0] == cell and run.made_in[1] != execution
+
 @patch(cls_method=True)
 def let_go(cls:Run,
     folder, # of a run
@@ -102,8 +105,7 @@ def let_go(cls:Run,
     cell, execution = this_cell()
     if cell is None: return
     for run in list(_open):
-        again = run.made_in[0] == cell and run.made_in[1] != execution
-        if again and run.folder == Path(folder).expanduser().resolve(): run.close()
+        if _again(run, cell, execution) and run.folder == Path(folder).expanduser().resolve(): run.close()
 
 # %% ../../nbs/record/run.ipynb #a15241ab
 late(Run, {'travel.lookback': 'frame_steps frame_at switches_at branches last_healthy', 'travel.compared': 'otherwise',

@@ -111,6 +111,11 @@ def _kinds_and_version(db)->tuple: # what the database consists of; the row with
     return kinds, db.execute("select value from meta where key='version'").fetchone()
 
 # %% ../../nbs/record/schema.ipynb #02518bf5
+def _must_be_of_this_format(found, folder): # found: the row that says the version, or None
+    if found is not None and found[0] == str(version): return
+    raise RunError(f"{folder} was written in format {found and found[0]}, and this ganlab reads {version}; "
+                   "use the ganlab that wrote it, or a newer one")
+
 def must_be_ours(db, folder):
     "Refuse a database that is no run's, that brings more than tables, or that is of another format."
     file = folder/'run.sqlite'
@@ -118,9 +123,7 @@ def must_be_ours(db, folder):
     except sqlite3.DatabaseError as e: raise _damaged(folder, e) from None
     if more := ', '.join(sorted(kinds - {'table', 'index'})):
         raise RunError(f"{file} brings {more}s, which a record does not contain; nothing was read")
-    if found is None or found[0] != str(version):
-        raise RunError(f"{folder} was written in format {found and found[0]}, and this ganlab reads {version}; "
-                       "use the ganlab that wrote it, or a newer one")
+    _must_be_of_this_format(found, folder)
 
 # %% ../../nbs/record/schema.ipynb #7d8ae779
 _most_steps = 10**9         # of a run

@@ -131,17 +131,22 @@ def keep(self:Taking,
     if wait or kept in ('start', 'edited'): self.sync()
 
 # %% ../../nbs/record/taking.ipynb #3ab31263
+def _number(metric, learn)->float:
+    return measured(metric, learn) if isinstance(metric, Metric) else float(metric(learn))
+
+def _more_is_better(metric)->bool: return getattr(metric, 'better', 'less') == 'more'
+
 @patch
 def _score(self:Taking, learn)->float|None:
     "How good the samples are, the more the better; a metric that fails is left out from then on."
     if self.metric is None or not self._judged_by_it(): return None
-    try: v = measured(self.metric, learn) if isinstance(self.metric, Metric) else float(self.metric(learn))
+    try: v = _number(self.metric, learn)
     except Exception as e:
         self.metric = None
         return warnings.warn("the metric of the run failed, and no snapshot is called the best any more: "
                              f"{type(e).__name__}: {e}")
     if not math.isfinite(v): return None
-    return v if getattr(self.metric, 'better', 'less') == 'more' else -v
+    return v if _more_is_better(self.metric) else -v
 
 # %% ../../nbs/record/taking.ipynb #21c0e9e7
 @patch
@@ -209,6 +214,11 @@ def _drop_some(self:Taking, rows:list, room:float): # rows: of the snapshots tha
 
 # %% ../../nbs/record/taking.ipynb #273b0a47
 @patch
+def _warn_of_room(self:Taking):
+    self._warn(f"{self.store.where}: the snapshots that have to stay take more than {self.room/1e9:.1f} GB; "
+               "unpin some, or set learn.run.room")
+
+@patch
 def _thin(self:Taking):
     query = 'select id, step, kept, bytes, score, line from snapshots order by step, id'
     rows = [_Kept(*r) for r in self.store.rows(query)]
@@ -216,9 +226,7 @@ def _thin(self:Taking):
     self._thin_by_hand([r.id for r in rows if r.kept == 'edited'])
     taken = sum(r.bytes for r in stay)
     self._drop_some([r for r in rows if r not in stay], self.room - taken)
-    if taken > self.room:
-        self._warn(f"{self.store.where}: the snapshots that have to stay take more than {self.room/1e9:.1f} GB; "
-                   "unpin some, or set learn.run.room")
+    if taken > self.room: self._warn_of_room()
 
 # %% ../../nbs/record/taking.ipynb #30064f71
 @patch

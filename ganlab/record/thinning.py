@@ -59,6 +59,8 @@ def _part(v, blob): # the bytes that it stands for, or else the value itself
     return blob[v['at']:v['at'] + v['n']] if isinstance(v, dict) and v.keys() == {'at', 'n'} else v
 
 # %% ../../nbs/record/thinning.ipynb #c99fae5b
+def _too_many(snaps:list, spread:int, room:float)->bool: return len(snaps) > spread or sum(s[3] for s in snaps) > room
+
 def superfluous(
     snaps:list, # (number, step, kept, bytes), by step, of those that may go
     spread:int, # how many may stay
@@ -66,7 +68,7 @@ def superfluous(
 )->list: # numbers
     "Which snapshots go: again and again the one whose neighbours are closest to each other."
     snaps, gone = list(snaps), []
-    while snaps and (len(snaps) > spread or sum(s[3] for s in snaps) > room):
+    while snaps and _too_many(snaps, spread, room):
         steps = [0, *(s[1] for s in snaps), math.inf]      # after the last one stand those that are kept
         i = min(range(len(snaps)), key=lambda i: (steps[i + 2] - steps[i], i))
         gone.append(snaps.pop(i)[0])

@@ -124,6 +124,10 @@ def with_loss(snap, learn)->Snapshot:
     return replace(snap, numbers={**snap.numbers, 'loss': loss})
 
 # %% ../../nbs/travel/again.ipynb #6aac0a20
+def _tell_of_damage(damaged:list, start:int, step:int): # sentences; the step of a whole snapshot; the one that is wanted
+    warnings.warn(f"{'; '.join(damaged)}. Going on from step {start}, "
+                  f"and computing forward to {step}: nothing is lost")
+
 def _last_whole(run, learn, step)->tuple: # the last whole snapshot up to a step, and what the record says of it
     damaged = []
     for s in reversed([s for s in run.snapshots if s['step'] <= step]):
@@ -131,9 +135,7 @@ def _last_whole(run, learn, step)->tuple: # the last whole snapshot up to a step
         except RunError as e:
             damaged.append(str(e))
             continue
-        if damaged:
-            warnings.warn(f"{'; '.join(damaged)}. Going on from step {snap.step}, "
-                          f"and computing forward to {step}: nothing is lost")
+        if damaged: _tell_of_damage(damaged, snap.step, step)
         return snap, s
     raise RunError(f"{run.store.where} has no whole snapshot up to step {step}: {'; '.join(damaged)}")
 

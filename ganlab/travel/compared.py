@@ -56,6 +56,9 @@ class Compared:
         if self.step is None and _any_differs(self.learn, self.source, here): self.step = self.learn.step
 
 # %% ../../nbs/travel/compared.ipynb #7ee05231
+def _taken_at(run, step, last)->list: # of `run.snapshots`, with this last change behind them
+    return [s for s in run.snapshots if (s['step'], s['last']) == (step, last)]
+
 @patch
 def otherwise(self:Run, learn)->int|None: # the step
     "Was a snapshot taken of the step at which the learner stands, and is it another state?"
@@ -63,5 +66,5 @@ def otherwise(self:Run, learn)->int|None: # the step
     try: self.sync()
     except Exception: return None                      # what could not be written is told at the next boundary
     last = self.last_change()
-    here = [s for s in self.snapshots if (s['step'], s['last']) == (learn.step, last)]
+    here = _taken_at(self, learn.step, last)
     return learn.step if _any_differs(learn, self, here) else None

@@ -123,12 +123,15 @@ def _networks(learn, G, D)->tuple:
     return deepcopy(learn.pristine)
 
 # %% ../../nbs/travel/fork.ipynb #c23fb833
+def _own(learn)->dict: # what of it is the user's own, as `GANLearner.resume` takes it
+    opt = learn.made['opt']
+    return dict(loss=list(learn.known_losses.values()), opt=None if isinstance(opt, str) else opt, x=learn.made['x'],
+                tricks=[deepcopy(t) for t in learn.tricks.given.values()])
+
 def _fork(learn, step, name, G, D, progress):
     _written_down(learn)
     store, step = _copied(learn, step, name)
-    opt = learn.made['opt']
-    own = dict(loss=list(learn.known_losses.values()), opt=None if isinstance(opt, str) else opt, x=learn.made['x'],
-               tricks=[deepcopy(t) for t in learn.tricks.given.values()])
+    own = _own(learn)
     try: fork = GANLearner.resume(store, learn.dls, G, D, step=step, **own, device=learn.device, progress=progress)
     except BaseException:
         store.close()
@@ -138,6 +141,10 @@ def _fork(learn, step, name, G, D, progress):
     return fork
 
 # %% ../../nbs/travel/fork.ipynb #b2e46dce
+def _facts(run, step, name)->dict: # what the fork's record says of where it comes from, and of what waits
+    parent = dict(path=str(run.folder) if run.folder else None, line=run.line, step=step)
+    return dict(parent=parent, name=name or 'fork', waiting=run.store.fact('waiting', []))
+
 def _copied(learn, step, name)->tuple: # the record of the fork, and the step that it begins at
     run = learn.run
     if step is None:
@@ -146,9 +153,7 @@ def _copied(learn, step, name)->tuple: # the record of the fork, and the step th
     else: last = run.last_before(step)
     run.sync()
     where = run.folder and _beside(run.folder, name)
-    facts = dict(parent=dict(path=str(run.folder) if run.folder else None, line=run.line, step=step),
-                 name=name or 'fork', waiting=run.store.fact('waiting', []))
-    return run.store.copy(where, run.line, step, last, **facts), step
+    return run.store.copy(where, run.line, step, last, **_facts(run, step, name)), step
 
 # %% ../../nbs/travel/fork.ipynb #c7a20a8d
 def _free_beside(folder:Path)->Path: # the first of 'run-fork1', 'run-fork2', ... that is not there

@@ -22,7 +22,7 @@ def frame_steps(self:Run,
 )->list: # steps, ascending
     "At which steps of a line a frame was taken."
     found, query = set(), 'select step from frames where line=? and step>=? and step<=?'
-    for part in self.store.path(self.line if line is None else line):
+    for part in self.store.path(self.line_meant(line)):
         found |= {s for s, in self.store.rows(query, part.line, part.first, finite(part.to))}
     return sorted(found)
 
@@ -34,7 +34,7 @@ def frame_at(self:Run,
 )->dict|None: # step, kind, and what a picture of that kind has; None where no frame was taken up to there
     "The last frame up to a step."
     query = 'select head, data from frames where line=? and step>=? and step<=? order by step desc limit 1'
-    for part in reversed(self.store.path(self.line if line is None else line)):
+    for part in reversed(self.store.path(self.line_meant(line))):
         if part.first > step: continue
         found = self.store.rows(query, part.line, part.first, finite(min(part.to, step)))
         if found: return unpack_frame(*found[0])
@@ -71,10 +71,11 @@ def branches(self:Run)->list: # dicts: line, from, to; in the order in which the
     return out
 
 # %% ../../nbs/travel/lookback.ipynb #18e5c378
+def _greatest(store, query, line)->int: return store.rows(query, line)[0][0] or 0
+
 def _far(store, line)->int: # the last step of a line that anything is known of
-    rows = store.rows("select max(start + rows) from chunks where line=? and series=''", line)
-    frames = store.rows('select max(step) from frames where line=?', line)
-    return max(rows[0][0] or 0, frames[0][0] or 0)
+    rows = _greatest(store, "select max(start + rows) from chunks where line=? and series=''", line)
+    return max(rows, _greatest(store, 'select max(step) from frames where line=?', line))
 
 # %% ../../nbs/travel/lookback.ipynb #7a8e835e
 @patch

@@ -23,6 +23,9 @@ from ..trick import Trick
 __all__ = ['load_initial', 'read_snapshot', 'initial', 'call', 'remade']
 
 # %% ../../nbs/travel/remade.ipynb #ab325c31
+def _its(tensors:dict, key:str)->dict: # of network 'g' or 'd', without that before their names
+    return {n[2:]: t for n, t in tensors.items() if n.startswith(f'{key}/')}
+
 def load_initial(
     G, D, # networks, built as they were when the run began
     weights, # a safetensors file, or tensors by name, 'g/0.weight'
@@ -32,7 +35,7 @@ def load_initial(
     tensors = weights if isinstance(weights, dict) else load_file(weights)
     with torch.no_grad():
         for key, net in (('d', D), ('g', G)):
-            its = {n[2:]: t for n, t in tensors.items() if n.startswith(f'{key}/')}
+            its = _its(tensors, key)
             for n, t in _fitting(key, net, its, made).items(): t.copy_(its[n])
 
 # %% ../../nbs/travel/remade.ipynb #3009fd50
@@ -83,6 +86,12 @@ def _made(store, key)->str:
     return call(net['made_by']) if net['made_by'] else f"a {net['kind']} with {net['weights']:,} weights"
 
 # %% ../../nbs/travel/remade.ipynb #5e78f757
+def _must_know_enough(store):
+    for name, *keys in (('nets', 'G', 'D'), ('data', 'first', 'name', 'n', 'bs'), ('threads',), ('versions', 'torch')):
+        store.need(name, *keys)
+
+def _each(tricks): return [tricks] if isinstance(tricks, (type, Trick)) else tricks # several, or a single one
+
 def remade(store,
     dls, G, D, # the data, and networks built as they were when the run began
     run, # the `Run` that goes on; None: a replay, recorded in memory
@@ -92,12 +101,11 @@ def remade(store,
     "A learner made like the one of the record."
     own = [get_loss(l) for l in _as_list(loss)]
     made = _settings(store, own, opt, x)
-    for name, *keys in (('nets', 'G', 'D'), ('data', 'first', 'name', 'n', 'bs'), ('threads',), ('versions', 'torch')):
-        store.need(name, *keys)
+    _must_know_enough(store)
     initial(store, G, D, must=run is None)
     learn = GANLearner(dls, G, D, **made, run=run, **more)
     learn.known_losses |= {loss_key(l): l for l in own}
-    for t in [tricks] if isinstance(tricks, (type, Trick)) else tricks: learn.tricks.add(t)
+    for t in _each(tricks): learn.tricks.add(t)
     _compare_data(learn, store)
     return learn
 
@@ -107,18 +115,22 @@ def _as_list(loss)->list:
     return list(loss) if isinstance(loss, (list, tuple)) else [loss]
 
 # %% ../../nbs/travel/remade.ipynb #7e237ec4
-def _settings(store, own, opt, x)->dict:
-    "The arguments that the learner was made with; what was the user's own has to be given again."
-    made = dict(store.need('made', 'loss', 'opt', 'seed'))
-    if made['loss'] not in built_in: made['loss'] = _first_loss(store.need('first_loss'), own)
-    if opt is not None: made['opt'] = opt
-    if x is not None: made['x'] = x
+def _must_be_given(made:dict):
+    "Raise where what was the user's own is not there again."
     if made.get('x', 0) is None:
         raise ValueError("the samples were picked from a batch by a function of your own, and no code is stored; "
                          "give it: x=...")
     if made['opt'] is None:
         raise ValueError("the run was made with an optimiser of your own, and no code is stored; "
                          "give the same: opt=...")
+
+def _settings(store, own, opt, x)->dict:
+    "The arguments that the learner was made with; what was the user's own has to be given again."
+    made = dict(store.need('made', 'loss', 'opt', 'seed'))
+    if made['loss'] not in built_in: made['loss'] = _first_loss(store.need('first_loss'), own)
+    if opt is not None: made['opt'] = opt
+    if x is not None: made['x'] = x
+    _must_be_given(made)
     return made
 
 # %% ../../nbs/travel/remade.ipynb #54a16bd9

@@ -83,15 +83,17 @@ def _tell_of_more(store, known):
                   f"but {remains_of(store.folder, more)}")
 
 # %% ../../nbs/travel/resume.ipynb #2ac39a7f
+def _must_be_known(learn, c):
+    if c.kind == 'loss' and c.loss is None:
+        raise ValueError(f"a change to a loss of your own, {c.name}, waits for step {c.at}, and no code is stored; "
+                         f"give it: loss=[{c.name}(...), ...]")
+    if c.kind in ('on', 'off', 'set') and c.name not in learn.tricks:
+        raise ValueError(f"a change of {c.name!r} waits for step {c.at}, a trick that this learner does not know; "
+                         "give tricks=[...]")
+
 def _able(learn, waiting:list)->list:
     "Changes that wait, if the learner knows what they are about."
-    for c in waiting:
-        if c.kind == 'loss' and c.loss is None:
-            raise ValueError(f"a change to a loss of your own, {c.name}, waits for step {c.at}, and no code is stored; "
-                             f"give it: loss=[{c.name}(...), ...]")
-        if c.kind in ('on', 'off', 'set') and c.name not in learn.tricks:
-            raise ValueError(f"a change of {c.name!r} waits for step {c.at}, a trick that this learner does not know; "
-                             "give tricks=[...]")
+    for c in waiting: _must_be_known(learn, c)
     return waiting
 
 # %% ../../nbs/travel/resume.ipynb #9b7ba421

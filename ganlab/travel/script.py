@@ -119,12 +119,14 @@ def _told(made_by)->str: # of data of the user's own
 # of the arguments of a learner, those that are of the training
 _made = 'loss', 'opt', 'lr_g', 'lr_d', 'betas_g', 'betas_d', 'n_d', 'update', 'z_dim', 'seed', 'amp', 'range'
 
+def _to_fill_in(made)->str: # comments on what is the user's own
+    return ''.join(f'      # and {k}=..., of your own: fill in' for k in ('loss', 'opt', 'x') if made.get(k, 0) is None)
+
 def _learner(made)->str:
     "The call that makes it."
     args = {k: made[k] for k in _made if made.get(k) is not None}
     if made.get('x'): args['x'] = made['x']
-    own = ''.join(f'      # and {k}=..., of your own: fill in' for k in ('loss', 'opt', 'x') if made.get(k, 0) is None)
-    return f"learn = GANLearner(dls, G, D, {', '.join(keywords(args))}){own}"
+    return f"learn = GANLearner(dls, G, D, {', '.join(keywords(args))}){_to_fill_in(made)}"
 
 # %% ../../nbs/travel/script.ipynb #65726707
 def _head(facts, steps, path, changes, mults)->list: # of lines
@@ -190,13 +192,15 @@ def _script(run, path, changes, mults)->str:
                        "no script was made of it") from e
 
 # %% ../../nbs/travel/script.ipynb #c099401e
+def _first_snapshot(run)->int: # its number
+    start = next((s['id'] for s in run.snapshots if s['kept'] == 'start'), None)
+    if start is not None: return start
+    raise RunError(f"{run.store.where} has no snapshot of the weights that it began with, "
+                   "and a script would have nothing to begin from")
+
 def _weights(run)->dict: # name -> tensor
     "What both networks began with."
-    start = next((s['id'] for s in run.snapshots if s['kept'] == 'start'), None)
-    if start is None:
-        raise RunError(f"{run.store.where} has no snapshot of the weights that it began with, "
-                       "and a script would have nothing to begin from")
-    tensors = run.store.get_snapshot(start).tensors
+    tensors = run.store.get_snapshot(_first_snapshot(run)).tensors
     return {n: t.contiguous() for n, t in tensors.items() if n[:2] in ('g/', 'd/')}
 
 # %% ../../nbs/travel/script.ipynb #cf716ba9
@@ -214,9 +218,12 @@ def _edited_files(store, path, changes)->dict: # path -> what writes it, for wha
     return files
 
 # %% ../../nbs/travel/script.ipynb #9ff930f3
+def _mults(run)->dict: # step -> what schedulers multiplied the rates by; empty where there was none
+    return {s: v for s, v in run.mults(0).items() if s or v != 1}
+
 def _files(run, path)->dict: # path -> what writes it; the script comes last
     "The script, and what it reads."
-    weights, mults = _weights(run), {s: v for s, v in run.mults(0).items() if s or v != 1}
+    weights, mults = _weights(run), _mults(run)
     changes = [c for c in run.changes if not c.own]
     text = _script(run, path, changes, mults)
     files = {path.with_suffix('.safetensors'): partial(save_file, weights)}
@@ -226,15 +233,19 @@ def _files(run, path)->dict: # path -> what writes it; the script comes last
     return files
 
 # %% ../../nbs/travel/script.ipynb #f30d7a98
+def _script_path(path)->Path:
+    path = Path(path)
+    if path.suffix != '.py': raise ValueError(f"path={str(path)!r}; need the name of a script, such as 'run.py'")
+    if path.is_dir(): raise ValueError(f"{path} is a folder; give the name of a script, such as {path/'run.py'}")
+    return path
+
 @patch
 def to_python(self:Run,
     path, # of the script, such as 'a.py'; its weights go beside it
     force:bool=False, # replace the files, where there are such
 )->Path:
     "Write a script that reproduces the run, and the weights that it began with."
-    path = Path(path)
-    if path.suffix != '.py': raise ValueError(f"path={str(path)!r}; need the name of a script, such as 'run.py'")
-    if path.is_dir(): raise ValueError(f"{path} is a folder; give the name of a script, such as {path/'run.py'}")
+    path = _script_path(path)
     files = _files(self, path)
     may_write(*files, force=force)
     with placed(*files) as parts:
