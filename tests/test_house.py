@@ -7,18 +7,18 @@ sys.path.insert(0, str(ROOT/'tools'))
 import house
 
 LIMITS = {                 # what a reader can bear, and, where it is not reached yet, what is reached
-    'lines over 120 characters, %': .6,
+    'lines over 120 characters, %': .5,
     'lines over 160 characters, %': .1,
     'statements joined on a line, per 1,000 lines': .2,
-    'conditional expressions, per 1,000 lines': 34.,
+    'conditional expressions, per 1,000 lines': 33.,
     'lambdas, per 1,000 lines': 6.,
-    'complexity of a function, mean': 3.05,              # aim: 3.0
-    'functions with a complexity over 10, %': .1,
+    'complexity of a function, mean': 3.,
+    'functions with a complexity over 10, %': .04,
     'lines of an export cell, median': 9,
     'lines of an export cell, 95 of 100': 22,
     'export cells over 30 lines': 0,
     'notebooks over 200 exported lines': 0,
-    'foreign private names, per 1,000 lines': 2.4,
+    'foreign private names, per 1,000 lines': 2.3,
     'foreign private names in tricks/': 0,
     'scripts: lines over 160 characters, %': 2.3,        # a ratchet: nobody has tidied the tests yet
     'scripts: statements joined, per 1,000 lines': 122.,
