@@ -13,7 +13,6 @@ from .learner import GANLearner
 from .losses import loss_key, losses
 from .nets import dcgan, mlp, relu_mlp, resnet
 from .engine.rng import Streams
-from .engine.change import Refused
 from .engine.standing import standing
 from .engine.switch import Tricks
 from .trick import find_tricks, nearest
@@ -96,7 +95,7 @@ def learner(self:Preset, dls, seed:int=0, sizes:dict={}, **kwargs)->GANLearner:
     nets, loss = self.networks(shape, seed, **sizes), self.loss or 'non_saturating'
     learn = GANLearner(dls, *nets, loss=loss, seed=seed, **kwargs)
     try: learn.tricks.preset(self.name)
-    except Refused:
+    except BaseException:
         learn.run.discard()
         raise
     return learn

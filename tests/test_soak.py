@@ -4,6 +4,7 @@ from collections import Counter
 import pytest, torch
 from ganlab.losses import losses
 from ganlab.presets import presets
+from ganlab.engine.recovery import StepError
 from ganlab.engine.switch import Tricks
 from strangers import copies, go, groups_hold, make_learner, one_sentence, unequal
 
@@ -46,18 +47,30 @@ def repeat(log, learn, steps):
         go(learn, 1)
     assert not todo
 
+def onward(learn, n)->int: # how often numbers grew without bound
+    """Some steps. Random settings may diverge, as they should (plain gradient steps of D ahead, down a steep penalty): then all is turned off, and it trains on."""
+    end = learn.step + n
+    try: go(learn, n)
+    except StepError as e:
+        assert ' became ' in str(e) and all(torch.isfinite(t).all() for t in copies(learn).values() if t.is_floating_point())
+        for t in list(learn.tricks.enabled): learn.tricks.off(t.name, now=True)
+        go(learn, end - learn.step)
+        return 1
+    return 0
+
 def soak(kind, changes, seed):
-    learn, rng, refused = make_learner(kind), random.Random(seed), 0
+    learn, rng, refused, diverged = make_learner(kind), random.Random(seed), 0, 0
     go(learn, 2)
     for i in range(changes):
         refused += ask(learn, rng)
         if learn.tricks.log and learn.tricks.log[-1].kind == 'loss': learn.tricks.log[-1].loss = learn.loss_name
         groups_hold(learn)
-        if i % 4 == 3: go(learn, rng.choice([1, 1, 2]))
-    go(learn, 1)
+        if i % 4 == 3: diverged += onward(learn, rng.choice([1, 1, 2]))
+    diverged += onward(learn, 1)
     groups_hold(learn)
+    assert diverged <= changes/200, 'now and then it may'
     applied = len(learn.tricks.log)
-    assert applied > changes/4 and refused > changes/10 and applied + refused <= changes
+    assert applied > changes/4 and refused > changes/10 and applied + refused <= changes + 50*diverged
     again = make_learner(kind)
     repeat(learn.tricks.log, again, learn.step)
     assert again.state_hash() == learn.state_hash()

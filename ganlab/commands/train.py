@@ -216,6 +216,7 @@ def _known_preset(text)->str: # its name
 
 def train(o)->int: # exit status
     "Begin a run, or go on with it."
+    data_maker(o.data)      # its module may register optimisers, losses and presets
     steps, wanted = whole(o.steps, '--steps', 0), wanted_tricks(o.trick)
     if o.preset: o.preset = _known_preset(o.preset)
     learn = _learner(steps, wanted, o)

@@ -111,6 +111,9 @@ def build(self:Applying, events:list):
 
     What they hold is put back by whoever restores it."""
     learn = self.learn
+    if unknown := sorted({s.name for s in events} - set(self)):
+        raise ValueError(f"{', '.join(unknown)} has changed the networks, and this learner does not know it; "
+                         "learn.tricks.add(...) it first, or give tricks=[...] where a run is resumed or replayed")
     for s in events:
         t, on, learn.step = self[s.name], s.kind == 'on', s.step
         if on: t.take(s.values)

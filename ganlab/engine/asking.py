@@ -18,7 +18,7 @@ from ..trick import Ctx
 __all__ = ['Cancelled', 'DataError', 'Asking', 'still']
 
 # %% ../../nbs/engine/asking.ipynb #8862a542
-_one_number = "need a tensor with one number: take its mean"
+_one_number = "a tensor with one number: take its mean"
 
 Cancelled = (CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException)
 
@@ -192,7 +192,7 @@ def summed(self:Asking, loss, c):
     key = c.phase
     if not torch.is_tensor(loss) or loss.numel() != 1:
         gave = f'shape {tuple(loss.shape)}' if torch.is_tensor(loss) else repr(loss)
-        raise TypeError(f"the loss gave {gave} in {key}_loss; {_one_number}")
+        raise TypeError(f"the loss gave {gave} in {key}_loss; need {_one_number}")
     if loss.ndim: loss = loss.reshape(())
     for t in self.tricks.slots[f'{key}_term']:
         w = math.prod(self.ask(s, 'weigh', t, c) for s in self.tricks.slots['weigh'])

@@ -8,7 +8,7 @@ from copy import deepcopy
 from operator import attrgetter
 from fastcore.basics import patch
 from .change import Change, Refused
-from .named_state import numbers_of
+from .named_state import must_remember, numbers_of
 from .state import Switched
 from ..loss import loss_name
 from ..trick import Trick, inside, slots
@@ -75,6 +75,7 @@ def _apply_on(self:Kinds, c:Change, undo):
     if why := _owner_of(self, t) or t.why_not(self.learn): raise Refused(why)
     c.caution = t.caution(self.learn)
     t.attach(self.learn, undo)
+    if t.name in self.given: must_remember(t)
     t.enabled, t.since = True, self.learn.step
     if not t.plain: self.built = [*self.built, Switched('on', t.name, t.recorded(), t.since)]
 

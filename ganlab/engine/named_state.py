@@ -5,13 +5,14 @@
 # %% ../../nbs/engine/named_state.ipynb #6a6f75ee
 from __future__ import annotations
 import hashlib, json
+import numpy as np
 import torch
 from .sites import both
 from ..losses import loss_key
 
 # %% auto #0
-__all__ = ['canonical', 'named_params', 'tensors_of', 'numbers_of', 'named_state', 'opt_numbers', 'group_options', 'stuck',
-           'named_numbers', 'numbers_text', 'digest', 'state_digest']
+__all__ = ['canonical', 'named_params', 'tensors_of', 'numbers_of', 'is_plain', 'must_remember', 'named_state', 'opt_numbers',
+           'group_options', 'stuck', 'named_numbers', 'numbers_text', 'digest', 'state_digest']
 
 # %% ../../nbs/engine/named_state.ipynb #fc56789d
 def canonical(name:str)->str:
@@ -30,6 +31,24 @@ def tensors_of(d:dict)->dict: # those of its values that are tensors
     return {k: v for k, v in d.items() if torch.is_tensor(v)}
 
 def numbers_of(d:dict)->dict: return {k: v for k, v in d.items() if not torch.is_tensor(v)} # the others
+
+# %% ../../nbs/engine/named_state.ipynb #f9a519ac
+def is_plain(v)->bool: # a number, a text, None, or lists, tuples and dicts of them
+    if isinstance(v, dict): return all(map(is_plain, v.values()))
+    if isinstance(v, (list, tuple)): return all(map(is_plain, v))
+    return v is None or isinstance(v, (str, bool, int, float, np.generic))
+
+def must_remember(t):
+    "A trick's state is made of tensors by name, and plain values."
+    try: state = t.state_dict()
+    except Exception as e:
+        raise ValueError(f"{t.name}: its state_dict() failed ({type(e).__name__}: {e}); it is asked for at any time, "
+                         "attached or not, so what it gives has to be there from the beginning") from e
+    if not isinstance(state, dict): raise ValueError(f"{t.name}: its state_dict() gave {state!r:.60}; need a dict")
+    for k, v in numbers_of(state).items():
+        if not is_plain(v):
+            raise ValueError(f"{t.name}: its state_dict() has a {type(v).__name__} called {k!r}; need tensors by name, "
+                             "such as {'slow.0': t0, 'slow.1': t1}, and numbers, texts, lists and dicts")
 
 # %% ../../nbs/engine/named_state.ipynb #bf1a4b77
 def named_state(learn)->dict: # name -> tensor, live (not copied)

@@ -10,6 +10,7 @@ from fastcore.basics import patch, patch_to
 from ..base.late import late
 from .applying import Applying
 from .change import Change
+from .named_state import must_remember
 from .queue import Queue
 from ..trick import Trick, asks_first, find_tricks, nearest
 
@@ -50,6 +51,9 @@ def add(self:Tricks, cls)->Trick: # a `Trick` subclass or instance, written outs
     if not isinstance(t, Trick) or not t.name:
         raise TypeError(f"{cls!r} is not a trick; need a subclass of Trick with a name")
     if self._tricks.get(t.name, t).enabled: raise ValueError(f"{t.name} is on; turn it off before replacing it")
+    if not (isinstance(t.name, str) and t.name.isidentifier()):
+        raise ValueError(f"{type(t).__name__}: the name {t.name!r} has to be one that Python could use: letters, digits, _")
+    must_remember(t)
     asks_first(type(t))
     self._tricks[t.name] = t
     try: self.given[t.name] = cls if isinstance(cls, type) else deepcopy(t)

@@ -29,12 +29,9 @@ def put_change(db, c:Change, line:int, step:int): # db: the connection of a tran
     into = 'insert into changes(line, step, kind, name, params, more) values(?, ?, ?, ?, ?, ?)'
     c.id = db.execute(into, values).lastrowid
 
-def _first_beside(c)->int|None: # the number of the first that was asked together with it, and is written
-    return next((o.id for o in c.together if o is not c and o.id), None)
-
 def _more(c)->dict:
     # those that were asked together are undone together: the first of them is noted
-    first = _first_beside(c)
+    first = next((o.id for o in c.together if o is not c and o.id), None)
     more = dict(now=c.now, own=c.own, title=c.title, caution=c.caution)
     if c.preset: more['preset'] = c.preset
     return more if first is None else {**more, 'first': first}

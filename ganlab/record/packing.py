@@ -24,7 +24,7 @@ def _packed(o):
     if isinstance(o, list): return [_packed(v) for v in o]
     if isinstance(o, dict): return _packed_dict(o)
     raise RunError(f"a {type(o).__name__} cannot be recorded ({str(o)[:60]}); "
-                   "a trick's state is made of tensors, numbers, texts, lists and dicts")
+                   "what tricks and optimisers remember are tensors by name, and numbers, texts, lists and dicts of them")
 
 def _packed_dict(o):
     if all(isinstance(k, str) for k in o): return {k: v if isinstance(v, _atoms) else _packed(v) for k, v in o.items()}

@@ -119,14 +119,17 @@ def _told(made_by)->str: # of data of the user's own
 # of the arguments of a learner, those that are of the training
 _made = 'loss', 'opt', 'lr_g', 'lr_d', 'betas_g', 'betas_d', 'n_d', 'update', 'z_dim', 'seed', 'amp', 'range'
 
-def _to_fill_in(made)->str: # comments on what is the user's own
-    return ''.join(f'      # and {k}=..., of your own: fill in' for k in ('loss', 'opt', 'x') if made.get(k, 0) is None)
+def _to_fill_in(made)->tuple: # names of the arguments that are the user's own
+    return tuple(k for k in ('loss', 'opt', 'x') if made.get(k, 0) is None)
 
 def _learner(made)->str:
     "The call that makes it."
     args = {k: made[k] for k in _made if made.get(k) is not None}
     if made.get('x'): args['x'] = made['x']
-    return f"learn = GANLearner(dls, G, D, {', '.join(keywords(args))}){_to_fill_in(made)}"
+    own = _to_fill_in(made)
+    given = ', '.join([f'{k}=...' for k in own] + keywords(args))
+    ask = f"      # {' and '.join(own)}, of your own: fill in" if own else ''
+    return f"learn = GANLearner(dls, G, D, {given}){ask}"
 
 # %% ../../nbs/travel/script.ipynb #65726707
 def _head(facts, steps, path, changes, mults)->list: # of lines

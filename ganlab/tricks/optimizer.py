@@ -129,6 +129,7 @@ def begun(self:Optimizer, learn, key:str, new:str): # -> optimiser
 @torch.no_grad()
 def turn(self:Optimizer, learn, key:str, new:str):
     "Lay the optimiser by, the first time, and make a `new` one with its memory."
+    if new not in optimizers: raise ValueError(f"no optimiser called {new!r} is known here; add_optimizer(...) it first")
     old, base, squares, to = learn.rates.opts[key], learn.rates.base[key], recorded_squares(learn, key), optimizers[new]
     blind = (k := kind_of(old)) is not None and not keeps_squares(k)
     if not blind or not self.sizes.get(key): self.sizes[key] = size_of(old, squares)

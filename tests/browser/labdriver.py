@@ -17,7 +17,8 @@ from playwright.sync_api import sync_playwright
 
 SETTINGS = {'@jupyterlab/apputils-extension:notification': dict(checkForUpdates=False, fetchNews='false', doNotDisturbMode=True),
             '@jupyterlab/notebook-extension:tracker': dict(windowingMode='none')}   # cells out of view stay in the page, where selectors find them
-BENIGN = 'favicon|/lsp/status|Download the React DevTools'                          # console messages that say nothing about a notebook
+# Console messages that say nothing about a notebook. JupyterLab puts a picture of a text into the page before it has found the file, and the browser may ask for it at the page's address first.
+BENIGN = r'favicon|/lsp/status|Download the React DevTools|404 \(Not Found\) \[\S+/doc/images/'
 
 # In the page: `arm` notes when the next click happens and when each target first shows its pattern, both by the page's clock.
 PAGE_JS = r'''

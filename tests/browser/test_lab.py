@@ -90,6 +90,7 @@ def test_quickstart(bench):
         nb.click('.gl-stop')
         nb.finished()                                        # Stop ends what the cell waits for
         for i in range(wait + 1, len(cells)): nb.run_cell(i)
+        nb.until(lambda: nb.page.evaluate("[...document.querySelectorAll('.jp-MarkdownOutput img')].map(i => i.naturalWidth > 0)"), lambda seen: seen and all(seen))
         assert not nb.errors() and not nb.complaints()
 
 def test_half_steps(ring):
