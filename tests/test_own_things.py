@@ -43,7 +43,7 @@ def test_a_state_that_a_record_cannot_hold(tmp_path):
     go(learn, 1); learn.run.close()
     assert resume(tmp_path/'a').step == 2
 
-@pytest.mark.parametrize('called', ['a/b', 'my trick!', 3, ''])
+@pytest.mark.parametrize('called', ['a/b', 3, ''])
 def test_a_name_that_is_none(called):
     with pytest.raises((TypeError, ValueError), match='name'): make_learner().tricks.add(type('T', (Trick,), dict(name=called, title='T')))
 

@@ -51,8 +51,8 @@ def add(self:Tricks, cls)->Trick: # a `Trick` subclass or instance, written outs
     if not isinstance(t, Trick) or not t.name:
         raise TypeError(f"{cls!r} is not a trick; need a subclass of Trick with a name")
     if self._tricks.get(t.name, t).enabled: raise ValueError(f"{t.name} is on; turn it off before replacing it")
-    if not (isinstance(t.name, str) and t.name.isidentifier()):
-        raise ValueError(f"{type(t).__name__}: the name {t.name!r} has to be one that Python could use: letters, digits, _")
+    if not isinstance(t.name, str) or '/' in t.name:
+        raise ValueError(f"{type(t).__name__}: the name {t.name!r} has to be a text without a slash")
     must_remember(t)
     asks_first(type(t))
     self._tricks[t.name] = t

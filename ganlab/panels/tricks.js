@@ -86,6 +86,7 @@ function render({ model, el }) {
   const planned = () => {
     const p = model.get('plan');
     const ls = model.get('recipes');
+    const within = card.contains(card.getRootNode().activeElement); // a later plan keeps the focus of the one it replaces
     card.hidden = !p.name;
     card.replaceChildren();
     const names = JSON.stringify(ls);
@@ -118,6 +119,7 @@ function render({ model, el }) {
       p.lines.length ? list : make('p', '', 'All of it is so already.'),
       make('div', 'acts', go, not),
     );
+    if (within) go.focus();
   };
   const build = () => {
     if (specOf === model.get('spec')) return;

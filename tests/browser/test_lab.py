@@ -1,6 +1,7 @@
 "The lab in a real JupyterLab in a real Chromium: what a person does with it, and what is shown."
 import json, os, re, signal
 import pytest
+from ganlab.presets import presets
 from labdriver import Bench
 from project import NBS, code, read
 
@@ -269,7 +270,7 @@ def test_by_keyboard(train, wide):
     for _ in range(20):                                      # choose the recipe by its arrows
         key.press('ArrowDown')
         if nb.one('.gl-tricks .pre').input_value() == 'ttur': break
-    nb.wait_text('.gl-tricks .plan', 'WGAN-GP')
+    nb.wait_text('.gl-tricks .plan h4', f'^{re.escape(presets["ttur"].title)}$')      # not that of a recipe passed on the way
     to(nb, '.gl-tricks .plan .pri')
     key.press('Enter')
     for name in ('wgan_gp', 'ttur'): on(name)
