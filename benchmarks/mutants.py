@@ -184,7 +184,7 @@ MUTANTS = [Mutant(*row) for row in (
     ('a schedule is not replayed', 'travel/again', 'learn.rates.mult = mults[s]', 'mults[s]',
      'test_runs::test_a_schedule_is_replayed_without_it'),
     ('a change is made again a step late', 'travel/again', 'todo[0].step <=', 'todo[0].step <',
-     'test_runs::test_replay'),
+     'test_runs::test_replay_of_a_replay'),
     ('half a preset is undone', 'travel/fork', 'c.id < last.first', 'c.id < last.id',
      'test_runs_findings::test_undo_takes_back_a_whole_preset'),
     ('a rewind that fails leaves things as they are', 'travel/fork', '        restore(here)\n', '        here\n',

@@ -54,6 +54,11 @@ def elsewhere(tmp_path, monkeypatch):
     torch.manual_seed(0)
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    "One more than there are cores: the one with the browser waits for it half of the time"
+    return (os.cpu_count() or 1) + 1
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     "One worker, with one JupyterLab, for all tests in a browser; any other test where there is room"
     from xdist.scheduler import LoadScopeScheduling
@@ -61,7 +66,11 @@ def pytest_xdist_make_scheduler(config, log):
         def _split_scope(self, nodeid): return 'browser' if nodeid.startswith('tests/browser/') else nodeid
     return Scheduler(config, log)
 
+LONG = 'test_soak test_refusals test_kill test_all_together test_hundreds_of_switches test_run_again'.split()
+
 def pytest_collection_modifyitems(items):
+    # What takes long goes first: at the end, the other workers would wait for it
+    items.sort(key=lambda item: (not item.nodeid.startswith('tests/browser/'), getattr(item, 'originalname', '') not in LONG))
     for item in items:
         if {'browser', 'page'} & set(getattr(item, 'fixturenames', ())): item.add_marker('browser')
         if item.get_closest_marker('cuda') and not torch.cuda.is_available(): item.add_marker(pytest.mark.skip(reason='no GPU'))

@@ -66,23 +66,28 @@ def tells_the_same(name, kind, where):
     back = Run.open(folder)
     other = back.replay(dls(kind), *nets(kind), step=3)
     assert other.state_hash() == hashes[3]
+    return hashes
 
 @pytest.mark.parametrize('name', TRICKS)
-def test_every_trick(name, tmp_path): tells_the_same(name, 'mlp', tmp_path) if name not in OF_IMAGES else tells_the_same(name, 'dcgan', tmp_path)
-
-
-@pytest.mark.parametrize('name', TRICKS)
-def test_replay(name, tmp_path):
-    "The whole story again, from the seed and the changes alone"
+def test_every_trick(name, tmp_path):
+    "There and back by snapshots; then the whole story again, from the seed and the changes alone: in this process, and by its script"
     kind = 'dcgan' if name in OF_IMAGES else 'mlp'
-    learn = able(name, kind, tmp_path)
-    end = story(learn, name)[14]
+    end = tells_the_same(name, kind, tmp_path/'a')[14]
+    learn = able(name, kind, tmp_path/'b')
+    story(learn, name)
     learn.run.close()
     run = Run.open(learn.run.folder)
     other = run.replay(dls(kind), *nets(kind))
     assert other.state_hash() == end == run.hash_at(14) and [c.sentence for c in other.tricks.log] == [c.sentence for c in learn.tricks.log]
-    assert other.run.replay(dls(kind), *nets(kind)).state_hash() == end        # and that one's record again
     assert scripted(run, tmp_path, dls(kind)).state_hash() == end
+
+def test_replay_of_a_replay(tmp_path):
+    "A replay's record is a record"
+    learn = able('spectral_norm', 'mlp', tmp_path)
+    end = story(learn, 'spectral_norm')[14]
+    learn.run.close()
+    other = Run.open(learn.run.folder).replay(dls(), *nets('mlp'))
+    assert other.run.replay(dls(), *nets('mlp')).state_hash() == end
 
 def scripted(run, folder, data, *fill):
     "What the run's script makes, its open lines filled in"

@@ -101,8 +101,8 @@ def ask_many(learn, seed, n, asked, refused):
         except Refused as e: assert e is asked[-1].error
         except ValueError as e: refused.append(one_sentence(e))
 
-def test_a_thousand_switches():
-    learn, per_thread = make_learner(), 350
+def test_hundreds_of_switches():
+    learn, per_thread = make_learner(), 150
     recorder, _ = learn.tricks.add(Recorder), learn.tricks.add(Fussy)
     asked, refused = [[], [], []], [[], [], []]
     threads = [threading.Thread(target=ask_many, args=(learn, s, per_thread, asked[s], refused[s])) for s in range(3)]
@@ -125,7 +125,7 @@ def test_a_thousand_switches():
         assert all(c.asked <= c.step <= learn.step for c in a if c.error is None)
         for c in a:
             if c.error: one_sentence(c.error)
-    assert len(log) == sum(c.error is None and not c.moot for a in asked for c in a) > 400 and not learn.tricks.pending
+    assert len(log) == sum(c.error is None and not c.moot for a in asked for c in a) > 170 and not learn.tricks.pending
     assert [c.step for c in log] == sorted(c.step for c in log) and len({c.step for c in log}) > 50
     assert any(c.error for a in asked for c in a)
 

@@ -84,8 +84,7 @@ def by_keyboard(page):
     until(page, f"document.body.dataset.at > 0 || {n} < 2")
     page.keyboard.press('End'); assert page.locator('body').get_attribute('data-playing') == 'false' and at(page) == n - 1
 
-@pytest.mark.parametrize('dark', [False, True], ids=['light', 'dark'])
-@pytest.mark.parametrize('width', [1400, 760, 400])
+@pytest.mark.parametrize('width, dark', [pytest.param(*o, id=f'{o[0]}-{"dark" if o[1] else "light"}') for o in ((1400, False), (760, False), (400, True))])
 @pytest.mark.parametrize('kind', ['points', 'images', 'what_if'])
 def test_everywhere(files, opened, kind, width, dark):
     page = opened(files[kind], width, dark=dark)
