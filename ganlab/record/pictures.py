@@ -117,7 +117,7 @@ def scores(self:Pictures):
     "D's scores of the last training batch: read off the step, so that they cost nothing."
     c = self.learn.row.get('d', (None,))[0]
     if c is None or c.l_real is None or c.l_fake is None: return dict(scores=b'', split=0)
-    l = torch.cat([c.l_real.detach(), c.l_fake.detach()]).float().cpu()
+    l = torch.cat([c.each_judged(l.detach()) for l in (c.l_real, c.l_fake)]).float().cpu()
     return dict(scores=l.numpy().tobytes(), split=len(c.l_real))
 
 # %% ../../nbs/record/pictures.ipynb #e138e791

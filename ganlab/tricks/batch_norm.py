@@ -137,7 +137,10 @@ def attach(self:BatchNorm, learn, undo):
     Grafted.attach(self, learn, undo)
     if not self.from_d: return
     D, before = learn.D, fed(learn)
-    x = torch.cat([learn.some_x[:16].to(learn.device), learn.look(learn.G, learn.some_z).to(learn.device)])
+    n, y = len(learn.some_z), learn.some_y_of()
+    made = learn.look(learn.G, learn.into_g(learn.some_z, y)).to(learn.device)
+    x = torch.cat([learn.some_x[:16].to(learn.device), made])
+    x = learn.into_d(x, None if y is None else torch.cat([learn.some_y[:len(x) - n], y]))
     was = learn.look(D, x)
     layers = [(n, D.get_submodule(l)) for n, l in before.items()]
     for n, layer in layers: self.take_out(learn, D.get_submodule(n), layer)
@@ -164,10 +167,11 @@ def folds(self:BatchNorm, learn, layer, keep:bool)->bool: # keep the fold, where
     "Can `layer`, in G, take in what stands behind it?"
     part, opt = layer.ganlab_batch_norm, learn.opt_g
     if len(hooks_behind(layer)) > 1 or rigid(learn.G, layer) or layer.bias is None: return False
-    was, before = learn.look(learn.G, learn.some_z), _noted(opt, layer.weight, layer.bias)
+    z = learn.into_g(learn.some_z, learn.some_y_of())
+    was, before = learn.look(learn.G, z), _noted(opt, layer.weight, layer.bias)
     fold(layer, _blended(part), opt)
     remove(layer, self.name)
-    fits = _same(was, learn.look(learn.G, learn.some_z))
+    fits = _same(was, learn.look(learn.G, z))
     if fits and keep: return True
     insert(layer, self.name, part)
     _put_back(opt, before)

@@ -206,11 +206,14 @@ def _unusual(net)->list: # layers of a kind of its own, not normalised yet
     return [m for m in normable(net).values() if not normed(m) and not is_usual(m)]
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #ceadc0f0
-def _some_inputs(learn, which:str)->torch.Tensor: # a batch for G, or for D
+def _some_inputs(learn, which:str): # what goes into G, or into D
     "Latents for G; for D real samples and as many of G's."
-    z = learn.some_z
+    y = learn.some_y_of()
+    z = learn.into_g(learn.some_z, y)
     if which == 'G': return z
-    return torch.cat([learn.some_x[:len(z)].to(learn.device), learn.look(learn.G, z).to(learn.device)])
+    n = len(learn.some_z)
+    x = torch.cat([learn.some_x[:n].to(learn.device), learn.look(learn.G, z).to(learn.device)])
+    return learn.into_d(x, None if y is None else torch.cat([y, y]))
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #1ccc2c43
 @patch

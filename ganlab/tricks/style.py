@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from ..engine.change import Refused
+from ..engine.game import in_parts
 from ..engine.inside import AnyBatchNorm, drop_forward_hooks
 from ..engine.layers import first_of, raw_weight, usual
 from ..engine.odd_layers import unheard
@@ -161,6 +162,7 @@ def sample(self:Style, learn,
     layers=None,          # numbers or names of `places()`, or a slice: where `mix` acts (None: the later half),
                           # or truncation where there is none (None: all)
     net=None,             # a copy of G to sample from; None: G
+    y=None,               # what comes with each sample, or one label for all, where G takes it
 )->torch.Tensor: # samples on the CPU
     "Samples of G with truncation and mixed styles, from any thread."
     if not self.enabled: raise Refused('Style is off, and G has no w to truncate or mix; turn it on first.')
@@ -168,9 +170,10 @@ def sample(self:Style, learn,
     psi, chosen = _psi(truncation), self.chosen(layers, mix is not None)
     _checked_latents(learn.z_shape, z, mix)
     mixes = [None]*len(z) if mix is None else mix.expand_as(z).split(256)
+    given = in_parts(learn.into_g(z.to(learn.device), learn.given_y(y, len(z))), 256)
     def go():
         out = []
-        for part, other in zip(z.split(256), mixes):
+        for part, other in zip(given, mixes):
             with self.steer(net, psi, other, chosen): out.append(learn.look(net, part))
         return torch.cat(out)
     return learn.between_steps(go)
