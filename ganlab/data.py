@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['as_source', 'ring_dls', 'grid_dls', 'swissroll_dls', 'digits_dls', 'photos_dls', 'image_dls', 'tensor_dls',
-           'TensorDL', 'IMAGE_SUFFIXES', 'FileRows', 'find_images', 'load_image', 'lent_rngs', 'Source', 'Batch',
-           'TensorSource', 'LoaderSource', 'Halved', 'halved', 'doubled', 'blend', 'faded', 'standard', 'back_to',
-           'checked_range', 'as_float', 'as_bytes', 'add_data', 'Picture', 'draw_samples', 'tile_images', 'plain_edge',
-           'with_margin']
+           'unpaired_dls', 'TensorDL', 'UnpairedDL', 'IMAGE_SUFFIXES', 'FileRows', 'find_images', 'load_image',
+           'lent_rngs', 'Source', 'Batch', 'TensorSource', 'LoaderSource', 'Halved', 'halved', 'doubled', 'blend',
+           'faded', 'standard', 'back_to', 'checked_range', 'as_float', 'as_bytes', 'add_data', 'Picture',
+           'draw_samples', 'tile_images', 'plain_edge', 'with_margin']
 
 # %% ../nbs/data.ipynb #63621bdd
 import os
@@ -31,10 +31,11 @@ from .sources.picking import check_pick
 from .sources.randomness import lent_rngs
 from .sources.ranges import as_bytes, as_float, back_to, checked_range, standard
 from .sources.toys import grid_dls, ring_dls, swissroll_dls
+from .sources.unpaired import UnpairedDL, unpaired_dls
 
 # %% ../nbs/data.ipynb #9ec0b89e
-_all_ = ['ring_dls', 'grid_dls', 'swissroll_dls', 'digits_dls', 'photos_dls', 'image_dls', 'tensor_dls',
-         'TensorDL', 'IMAGE_SUFFIXES', 'FileRows', 'find_images', 'load_image', 'lent_rngs',
+_all_ = ['ring_dls', 'grid_dls', 'swissroll_dls', 'digits_dls', 'photos_dls', 'image_dls', 'tensor_dls', 'unpaired_dls',
+         'TensorDL', 'UnpairedDL', 'IMAGE_SUFFIXES', 'FileRows', 'find_images', 'load_image', 'lent_rngs',
          'Source', 'Batch', 'TensorSource', 'LoaderSource', 'Halved', 'halved', 'doubled', 'blend', 'faded',
          'standard', 'back_to', 'checked_range', 'as_float', 'as_bytes',
          'add_data', 'Picture', 'draw_samples', 'tile_images', 'plain_edge', 'with_margin']

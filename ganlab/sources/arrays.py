@@ -45,7 +45,7 @@ class TensorDL:
         range:tuple|None=None, # (black, white) of images, where it is declared
         y:Tensor|None=None, # what comes with each sample: labels (N,), attributes (N, k), or samples (N, ...)
     ):
-        self.range, self.y = checked_range(range), companions(y, len(x))
+        self.range, self.y = checked_range(range), self.companions(y, len(x))
         self.x, self.bs, self.seed, self.name, self.centers, self.sigma = x, bs, seed, name, centers, sigma
         whole(bs, 'bs')
         if bs > len(x):
@@ -55,6 +55,7 @@ class TensorDL:
         self._n, self._epoch, self._orders, self._device = self.n//bs, 0, {}, torch.device(getattr(x, 'device', 'cpu'))
 
     def __len__(self): return self._n
+    def companions(self, y, n:int): return companions(y, n) # what comes with `n` samples, checked
     def __repr__(self): return f"TensorDL({self.name}: {self.n} samples of shape {self.shape}, bs={self.bs})"
 
 # %% ../../nbs/sources/arrays.ipynb #32c54ba4

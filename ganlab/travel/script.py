@@ -17,6 +17,7 @@ from ..losses import built_in
 from ..nets import dcgan, mlp, relu_mlp, resnet
 from ..record.packing import RunError
 from ..record.run import Run
+from ..sources.companions import usual
 from ..sources.named import origin, own_data
 import ganlab.travel.resume
 
@@ -117,15 +118,16 @@ def _told(made_by)->str: # of data of the user's own
 
 # %% ../../nbs/travel/script.ipynb #241d3059
 # of the arguments of a learner, those that are of the training
-_made = 'loss', 'opt', 'lr_g', 'lr_d', 'betas_g', 'betas_d', 'n_d', 'update', 'z_dim', 'seed', 'amp', 'range'
+_made = 'loss', 'opt', 'lr_g', 'lr_d', 'betas_g', 'betas_d', 'n_d', 'update', 'z_dim', 'seed', 'amp', 'takes', 'range'
 
 def _to_fill_in(made)->tuple: # names of the arguments that are the user's own
-    return tuple(k for k in ('loss', 'opt', 'x') if made.get(k, 0) is None)
+    return (*(k for k in ('loss', 'opt', 'x') if made.get(k, 0) is None), *(['y'] if made.get('y') is False else []))
 
 def _learner(made)->str:
     "The call that makes it."
     args = {k: made[k] for k in _made if made.get(k) is not None}
     if made.get('x'): args['x'] = made['x']
+    if made.get('y', usual) not in (usual, False): args['y'] = made['y']
     own = _to_fill_in(made)
     given = ', '.join([f'{k}=...' for k in own] + keywords(args))
     ask = f"      # {' and '.join(own)}, of your own: fill in" if own else ''
