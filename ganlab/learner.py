@@ -15,7 +15,7 @@ from .data import Halved, as_source, checked_range
 from .engine.asking import Asking, still
 from .engine.boundary import Boundary
 from .engine.fastai_loop import StepLearner
-from .engine.game import as_network, check_takes
+from .engine.game import as_network, checked_takes
 from .engine.given import as_device, check_run, check_tricks, checked_amp, checked_numbers, copied
 from .engine.looking import Looking
 from .engine.measuring import Measuring
@@ -30,6 +30,7 @@ from .engine.rows import Rows, columns
 from .engine.saving import Saving
 from .engine.state import Known, Plan, State, Wiring, Written, passes_on
 from .engine.switch import Tricks
+from .engine.wrapping import Wrapping
 from .losses import get_loss, loss_key, loss_name as named
 from .trick import Ctx
 
@@ -49,7 +50,7 @@ class GAN(nn.Module):
 
 # %% ../nbs/learner.ipynb #bb8e4664
 @passes_on(state=State, plan=Plan, wiring=Wiring, known=Known, written=Written)
-class GANLearner(Meeting, Asking, Rows, Measuring, Boundary, Recovery, Looking, Saving, StepLearner):
+class GANLearner(Meeting, Asking, Wrapping, Rows, Measuring, Boundary, Recovery, Looking, Saving, StepLearner):
     "A fastai `Learner` that trains G and D against each other, with tricks that can be switched while it does."
     def __init__(self,
         dls,                      # fastai DataLoaders, a PyTorch DataLoader, or one of ganlab's
@@ -68,17 +69,14 @@ class GANLearner(Meeting, Asking, Rows, Measuring, Boundary, Recovery, Looking, 
         cbs=None, path=None,      # fastai's callbacks, and folder for save()
         device=None,              # where to train; None: fastai's default_device()
         amp=None,                 # 'bf16': forward passes in bfloat16, with no promise of equal bits
-        x=0,                      # where a batch has its samples: an index, a key such as 'image', or a function of it
-        y=1,                      # and where what comes with them (labels, attributes, other samples); may be missing there
+        x=0, y=1,                 # where a batch has its samples, and what comes with them: an index, a key, a function of it
         takes=None,               # what the networks take, such as dict(g='zy', d='xy'); None: what their forward requires
         range=None,               # of images: (black, white), such as (0, 1); None: as the data declares it, or found out
         metrics=None,             # functions of (fakes, reals), or fastai Metrics: columns of the table of each epoch
     ):
         self.made = dict(loss=loss, opt=opt, **checked_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update), z_dim=z_dim,
-                         seed=seed, amp=checked_amp(amp), x=x, y=y, takes=takes, range=checked_range(range))
-        check_takes(takes)
-        check_tricks(tricks)
-        check_run(run)
+                         seed=seed, amp=checked_amp(amp), x=x, y=y, takes=checked_takes(takes), range=checked_range(range))
+        check_tricks(tricks), check_run(run)
         self._prepare(dls, G, D, device, path, metrics)
         self._begin_record(cbs, tricks, run)
 

@@ -4,6 +4,7 @@ import pytest, torch
 from torch import nn
 from torch.nn.utils import parametrizations, spectral_norm as legacy_spectral_norm
 from torch.utils.data import DataLoader, TensorDataset
+from ganlab.data import Batch
 from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.engine.named_state import named_params
@@ -160,7 +161,7 @@ def test_accumulation_of_unrolled_updates(first_order):
             for p, w in zip(alone.D.parameters(), d): p.copy_(w)
             for p, n in zip(alone.G.parameters(), named_order(alone.G, at, 'g')): p.copy_(n)
         x, z = alone.source.batch(at.numbers['batches'] + i), alone.latents(8, 'z', at.step, i << 20)
-        alone.source.batch, alone.latents = (lambda *a, x=x: x), (lambda *a, z=z: z)
+        alone.source.pair, alone.latents = (lambda *a, x=x: Batch(x)), (lambda *a, z=z: z)
         alone.half_step('g'); go(alone, 1); one.append(s.g)
     for a, b, c in zip(both, *one): assert torch.allclose(a, (b + c)/2, atol=1e-6)
 
@@ -182,14 +183,14 @@ def test_a_batchnorm_is_named():
 def test_data_that_fails_within_a_micro_batch_is_named_as_data():
     "And not the trick; the batches of the step are read again"
     learn = make_learner(); learn.tricks.on('grad_accumulation', n=3); go(learn, 2)
-    own, at = learn.source.batch, learn.n_batches
-    def batch(i):
+    own, at = learn.source.pair, learn.n_batches
+    def pair(i):
         if i == at + 1: raise OSError('disk')
         return own(i)
-    learn.source.batch = batch
+    learn.source.pair = pair
     with pytest.raises(StepError) as e: go(learn, 1)
     assert e.value.culprit is None and 'data' in one_sentence(e.value) and learn.n_batches == at
-    learn.source.batch = own; go(learn, 1); assert learn.n_batches == at + 3
+    learn.source.pair = own; go(learn, 1); assert learn.n_batches == at + 3
 
 # Batch size
 

@@ -6,17 +6,16 @@
 from __future__ import annotations
 import math
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from fastcore.basics import patch
 import torch
 from fastai.callback.core import CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException
-from .game import as_scores, fed, over_parts, per_sample
+from .game import as_scores, fed, if_any, over_parts, per_sample
 from .still import held
 from .surgery import laid_like
 from ..trick import Ctx
 
 # %% auto #0
-__all__ = ['Cancelled', 'DataError', 'Asking', 'still']
+__all__ = ['Cancelled', 'DataError', 'Asking', 'need_result', 'still']
 
 # %% ../../nbs/engine/asking.ipynb #8862a542
 _one_number = "a tensor with one number: take its mean"
@@ -60,7 +59,7 @@ def generate(self:Asking,
     net=None, # a copy of G instead
 )->torch.Tensor: # (B, ...)
     "G's samples, as it stands: the one call of G."
-    return fed(self.model.G if net is None else net, self.into_g(z, y))
+    return fed(net or self.model.G, self.into_g(z, y))
 
 @patch
 def judge(self:Asking,
@@ -69,7 +68,7 @@ def judge(self:Asking,
     net=None, # a copy of D instead
 ): # whatever D gives: scores (B, 1), a map of them, or a list of maps
     "D's answer, as it stands: the one call of D."
-    return fed(self.model.D if net is None else net, self.into_d(x, y))
+    return fed(net or self.model.D, self.into_d(x, y))
 
 @patch
 def judged(self:Asking, x:torch.Tensor, y=None, net=None)->torch.Tensor: # (B,)
@@ -90,7 +89,7 @@ def play(self:Asking)->Ctx: # of the D update whose fakes G's first update uses
 def next_pair(self:Asking, i:int=0)->tuple: # reals (B, ...), and what comes with them, or None
     "The batch that is next, or the one `i` after it, where the networks are."
     x, y = self.source.pair(self.n_batches + i)
-    return x.to(self.device), None if y is None else y.to(self.device)
+    return x.to(self.device), if_any(lambda y: y.to(self.device), y)
 
 @patch
 def next_reals(self:Asking, i:int=0)->torch.Tensor: return self.next_pair(i)[0] # (B, ...)
@@ -116,50 +115,16 @@ def ask(self:Asking, t, slot, *args):
     c = args[-1]
     before, c.who = c.who, t.name
     out = getattr(t, slot)(*args)
-    c.who = before      # not in a finally: see `_by_itself`
+    c.who = before      # not in a finally: see `Wrapping`
     return out
 
 # %% ../../nbs/engine/asking.ipynb #f3141e22
-def _need(t, slot, c, ok, got, what):
+def need_result(t, slot, c, ok, got, what):
     "A slot's result is what it should be, or the trick is named."
     if ok: return
     c.who = t.name
     gave = f'a tensor of shape {tuple(got.shape)}' if torch.is_tensor(got) else repr(got)
     raise TypeError(f"{slot} gave {gave}; need {what}")
-
-def _need_call(ok, t, slot, c):
-    if ok: return
-    c.who = t.name
-    raise TypeError(f"{slot} did not call the update that it was given")
-
-# %% ../../nbs/engine/asking.ipynb #877129c5
-@patch
-def wrapped(self:Asking,
-    **updates, # slot -> a function of a context
-)->dict: # the same, as the tricks that wrap them make them
-    "Updates in what tricks put around them: found at the boundary, for the plan."
-    for slot, update in updates.items():
-        for t in self.tricks.slots[slot]: update = partial(self._through, t, slot, update)
-        updates[slot] = update
-    return updates
-
-# %% ../../nbs/engine/asking.ipynb #26da92fd
-@patch
-def _through(self:Asking, t, slot, update, c):
-    "What one trick makes of an update; it has to call it, and around a whole step to return what that returns."
-    out = self.ask(t, slot, partial(self._by_itself, update, c), c)
-    if c.phase: _need_call(f'{c.phase}_loss' in c.terms, t, slot, c)
-    else:
-        _need(t, slot, c, isinstance(out, Ctx), out, "what the updates that it was given return, which it has to call")
-    return out
-
-@patch
-def _by_itself(self:Asking, update, c):
-    "What fails in here is the networks' or the loss's doing, and not that of the trick that wraps it."
-    who, c.who = c.who, ''
-    out = update(c)
-    c.who, self.under_way = who, c      # not in a finally: after an error, who was asked is what `recover` reads
-    return out
 
 # %% ../../nbs/engine/asking.ipynb #e97694a7
 @contextmanager
@@ -179,7 +144,7 @@ def faked(self:Asking, t, fakes:torch.Tensor, c:Ctx,
     "What a trick gives D in place of the fakes."
     made.append((t, fakes))
     fakes = self.ask(t, 'fakes', fakes, c)
-    _need(t, 'fakes', c, torch.is_tensor(fakes) and fakes.ndim > 1, fakes, "samples")
+    need_result(t, 'fakes', c, torch.is_tensor(fakes) and fakes.ndim > 1, fakes, "samples")
     return laid_like(fakes, c.xf)
 
 # %% ../../nbs/engine/asking.ipynb #f60461b0
@@ -199,7 +164,7 @@ def d_scores(self:Asking, x, side, c,
         for t in ins:
             made.append((t, x))
             x = self.ask(t, 'inputs', x, c)
-            _need(t, 'inputs', c, torch.is_tensor(x) and len(x) == n, x, f"the {n} samples")
+            need_result(t, 'inputs', c, torch.is_tensor(x) and len(x) == n, x, f"the {n} samples")
             x = laid_like(x, given)
         c.side = None
     try: out = self.judge(x.clone(), y)      # a copy: D may work in place on its input, and the same fakes go into it twice
@@ -230,7 +195,8 @@ def _choked(self:Asking, x, y, made, c, error):
 def chosen(self:Asking, t, l:torch.Tensor, c:Ctx)->torch.Tensor: # scores (n, ...) -> (m, ...)
     "The scores that a trick has G learn from."
     axes, l = l.ndim, self.ask(t, 'scores', l, c)
-    _need(t, 'scores', c, torch.is_tensor(l) and l.ndim == axes and len(l), l, f"scores {'(n,)' if axes == 1 else '(n, P)'}")
+    need_result(t, 'scores', c, torch.is_tensor(l) and l.ndim == axes and len(l), l,
+                f"scores with {axes} axes, as they came")
     return l
 
 # %% ../../nbs/engine/asking.ipynb #17a0e9c2
@@ -252,7 +218,7 @@ def summed(self:Asking, loss, c):
     for t in self.tricks.slots[f'{key}_term']:
         w = math.prod(self.ask(s, 'weigh', t, c) for s in self.tricks.slots['weigh'])
         term = self.ask(t, f'{key}_term', c) if w else loss.new_zeros(())
-        _need(t, f'{key}_term', c, torch.is_tensor(term) and term.numel() == 1, term, _one_number)
+        need_result(t, f'{key}_term', c, torch.is_tensor(term) and term.numel() == 1, term, _one_number)
         term = term.reshape(()) if w == 1 else w*term.reshape(())
         c.terms[f'{key}_loss/{t.name}'] = term.detach()
         loss = loss + term

@@ -103,12 +103,14 @@ def score(self:Looking,
     _check_shape('x', x, self.source.shape)
     return self.between_steps(lambda: per_sample(*self.scored(x.float(), self.given_y(y, len(x)))))
 
+# %% ../../nbs/engine/looking.ipynb #f912c87c
 @patch
 def scored(self:Looking, x, y=None)->tuple: # scores (n,) or (n, P) on the CPU, and how many each part has
     "D's answer to samples, laid out."
     l, self.known.parts = self._laid_out(self.into_d(x.to(self.device), y))
     return l, self.parts
 
+# %% ../../nbs/engine/looking.ipynb #3b5bf5a4
 @patch
 def given_y(self:Looking, y, n:int): # (n, ...), one label for all, or None -> (n, ...), or None where no network takes it
     "What comes with `n` samples, as the user says it."
@@ -118,6 +120,7 @@ def given_y(self:Looking, y, n:int): # (n, ...), one label for all, or None -> (
     if len(y) == n: return y
     raise ValueError(f"y has {len(y)} entries for {n} samples; need one per sample, or one label for all")
 
+# %% ../../nbs/engine/looking.ipynb #2694db82
 @patch
 def look(self:Looking, net, x):
     "What a network gives for an input, as one tensor on the CPU, and nothing of the network advances."

@@ -12,7 +12,7 @@ from fastcore.basics import patch
 import torch
 from ..data import Halved, standard
 from .draws import lent_here, may_draw, out_of_sight
-from .game import copied, fed, way_of
+from .game import copied, fed, if_any, way_of
 from .habits import draws_elsewhere, unrecorded, whole_batches
 from .reach import find_range
 from .probe import halvings, probe
@@ -36,7 +36,7 @@ def meet(self:Meeting):
     "Probe the networks on a few real samples and latents."
     n, known = min(8, self.source.bs), self.known
     x, y = self.next_pair()
-    self.bs, self.some_x, self.some_y = self.source.bs, x[:64].cpu(), y if y is None else y[:64]
+    self.bs, self.some_x, self.some_y = self.source.bs, x[:64].cpu(), if_any(lambda y: y[:64], y)
     self.some_z, x = self.latents(n, 'probe', 0), x[:n]
     known.takes = self._agreed()
     known.n_classes = _classes(self.source)
@@ -58,12 +58,18 @@ def meet(self:Meeting):
 def _agreed(self:Meeting)->dict: # 'g', 'd' -> what goes in
     "What the networks take: as the user says, or as their forward does."
     takes = dict(g=way_of(self.G, 'g', self.z_shape != (0,)), d=way_of(self.D, 'd')) | (self.made['takes'] or {})
-    lacking = [k.upper() for k, way in takes.items() if 'y' in way]
-    if self.some_y is None and lacking:
-        raise ValueError(f"{' and '.join(lacking)} take{'s' if len(lacking) == 1 else ''} y, which comes with each sample, "
-                         "and the data's batches are samples alone: give a DataLoader of (x, y), such as "
-                         "tensor_dls(x, y=labels), or say where it stands: GANLearner(..., y='label')")
+    if self.some_y is None: _need_none(takes, self.z_shape)
     return takes
+
+def _need_none(takes, z_shape):
+    "Refuse networks that take what the data has not."
+    lacking = [k.upper() for k, way in takes.items() if 'y' in way]
+    if not lacking: return
+    who = ' and '.join(lacking) + (' take' if lacking[1:] else ' takes')
+    if z_shape == (0,): who = f"z_dim=0 says that G has no latents, and {who}"
+    raise ValueError(f"{who} y, which comes with each sample, and the data's batches are samples alone: give a "
+                     "DataLoader of (x, y), such as tensor_dls(x, y=labels), or say where it stands: "
+                     "GANLearner(..., y='label')")
 
 # %% ../../nbs/engine/meeting.ipynb #68006539
 def _labels_of(source)->list: # of tensors and lists, what comes with all samples, or with some of them
@@ -71,7 +77,8 @@ def _labels_of(source)->list: # of tensors and lists, what comes with all sample
     data = getattr(train, 'dataset', None)
     everything = getattr(train, 'y', None), getattr(data, 'targets', None), (getattr(data, 'tensors', None) or [None])[-1]
     own = next((as_companion(y) for y in everything if y is not None), None)
-    return [source.given(0), source.valid_y(512)] if own is None else [own]
+    if own is None: return [source.given(0), source.valid_y(512)]
+    return [own]
 
 def _classes(source)->int: # 0: no labels come with its samples
     "How many classes there are: as the data says, or by the labels that can be seen."
@@ -85,7 +92,7 @@ def _classes(source)->int: # 0: no labels come with its samples
 @patch
 def some_y_of(self:Meeting, n:int|None=None)->torch.Tensor|None: # (n, ...)
     "What comes with a few samples, for as many as there are latents at hand, or `n`."
-    return None if self.some_y is None else self.some_y[:len(self.some_z) if n is None else n]
+    return if_any(lambda y: y[:len(self.some_z) if n is None else n], self.some_y)
 
 # %% ../../nbs/engine/meeting.ipynb #f193886c
 @patch

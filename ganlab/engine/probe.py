@@ -39,11 +39,12 @@ def latent_shape(
     if z is None: z = _first_latent(G)
     if z is None: raise ValueError("z_dim is not known: G has no attribute z_dim and no layer that shows it; "
                                    "give GANLearner(..., z_dim=64), or a tuple such as (100, 1, 1)")
-    shape = tuple(z) if isinstance(z, (tuple, list)) else (z,)
-    if shape == (0,): return shape       # no latents
-    if not shape or not all(isinstance(o, int) and is_whole(o) and o > 0 for o in shape):
-        raise ValueError(f"z_dim={z_dim!r}; need a positive int, or a tuple such as (100, 1, 1)")
-    return shape
+    return _checked_shape(tuple(z) if isinstance(z, (tuple, list)) else (z,), z_dim)
+
+def _checked_shape(shape, z_dim)->tuple:
+    if shape == (0,) and shape[0] is not False: return shape       # no latents
+    if shape and all(isinstance(o, int) and is_whole(o) and o > 0 for o in shape): return shape
+    raise ValueError(f"z_dim={z_dim!r}; need a positive int, or a tuple such as (100, 1, 1); 0 if G takes no latents")
 
 # %% ../../nbs/engine/probe.ipynb #0477913e
 def halvings(
@@ -115,7 +116,7 @@ def _meet(G, D, x, z, places, seen)->tuple: # how many scores each part of D's a
                                                  f"the data has {_one(x)}, and D must take both; {todo}")
         out = _run(D, seen(x), 'D', data + f", and G(z) {_one(xf)}; change D's input or the data.")
     try: return as_scores(out, len(x))[1]
-    except TypeError as e: raise ValueError(str(e)) from None
+    except TypeError as e: raise ValueError(f"{e} (one sample of the data is {_one(x)})") from None
 
 # %% ../../nbs/engine/probe.ipynb #10a7846a
 def _probabilities(line, loss)->bool: # line: where D ends in a Sigmoid; None: it does not

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from functools import partial
 import torch
 from torch import nn
-from .game import fed
+from .game import fed, if_any
 from .layers import channels_last, is_layer, no_layers, sealed
 from .rng import borrowed_rng
 from .still import eval_mode, held
 
 # %% auto #0
-__all__ = ['Site', 'added', 'taken', 'Visits', 'hooked', 'trace', 'net_of', 'both', 'trying', 'some_made', 'some_input', 'sites',
-           'at', 'layers', 'hidden', 'instead']
+__all__ = ['Site', 'added', 'taken', 'Visits', 'hooked', 'trace', 'net_of', 'both', 'trying', 'some_made', 'reals_and_fakes',
+           'some_input', 'sites', 'at', 'layers', 'hidden', 'instead']
 
 # %% ../../nbs/engine/sites.ipynb #6fb5e5fc
 @dataclass(frozen=True)
@@ -112,6 +112,13 @@ def trying(
 def some_made(learn, n:int|None=None)->torch.Tensor: # (n, ...)
     "A few samples of G."
     return learn.generate(learn.some_z[:n], learn.some_y_of(n))
+
+def reals_and_fakes(learn, reals:int|None=None): # a tensor (B, ...), or a tuple of them
+    "What goes into D for some reals, as many as there are latents at hand or `reals`, and for some of G's samples."
+    n, y = len(learn.some_z), learn.some_y_of()
+    made = learn.look(learn.G, learn.into_g(learn.some_z, y)).to(learn.device)
+    x = learn.some_x[:reals or n].to(learn.device)
+    return learn.into_d(torch.cat([x, made]), if_any(lambda y: torch.cat([learn.some_y[:len(x)], y]), y))
 
 def some_input(learn, key:str): # a tensor (B, ...), or a tuple of them
     "What goes into G or D, for a few samples; a D that works in place may overwrite it."

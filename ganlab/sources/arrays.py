@@ -12,6 +12,7 @@ from torch import Tensor
 from fastcore.basics import patch
 from fastai.data.core import DataLoaders
 from ..base.checks import whole
+from ..engine.game import if_any
 from ..engine.rng import Streams
 from .checks import checked
 from .companions import as_companion
@@ -116,13 +117,14 @@ def head(self:TensorDL,
 @patch
 def head_y(self:TensorDL, n:int)->Tensor|None: # (min(n, N), ...)
     "What comes with the first samples."
-    return None if self.y is None else self.y[:n].to(self._device)
+    return if_any(lambda y: y[:n].to(self._device), self.y)
 
 # %% ../../nbs/sources/arrays.ipynb #6d6fb48d
 @patch
 def _as_pair(self:TensorDL, i): # (x, y) as PyTorch's loaders give it, or x alone
     x, y = self.batch(i, self.streams), self.given(i, self.streams)
-    return x if y is None else (x, y)
+    if y is None: return x
+    return x, y
 
 @patch
 def __iter__(self:TensorDL):
@@ -225,8 +227,8 @@ def tensor_dls(
     y, kwargs = companions(y, len(x)), dict(range=range, **kwargs)
     if valid is None:
         train, held = split(len(x), seed)
-        ys = {} if y is None else dict(y=y[train], valid_y=y[held])
-        return loaders_of(x[train], x[held], bs, seed, name, **ys, **kwargs)
+        ys = (if_any(lambda y: y[part], y) for part in (train, held))
+        return loaders_of(x[train], x[held], bs, seed, name, '.', *ys, **kwargs)
     valid = _checked_valid(valid, x, range)
     return loaders_of(x, valid, bs, seed, name, y=y, valid_y=companions(valid_y, len(valid), 'valid_y'), **kwargs)
 

@@ -19,18 +19,22 @@ class Batch(NamedTuple):
     y: Tensor|None = None # (B, ...), or None where they come alone
 
 # %% ../../nbs/sources/companions.ipynb #339d6ede
+def _as_tensor(v)->Tensor|None: # None: it is none, and cannot be made one
+    if isinstance(v, (list, tuple)) and v and all(isinstance(o, (int, float)) for o in v): return torch.tensor(v)
+    if isinstance(v, np.ndarray) and v.dtype.kind in 'fiub': return torch.from_numpy(v)
+    return v.as_subclass(Tensor) if isinstance(v, Tensor) else None
+
 def as_companion(
     v, # a tensor, an array, or a list of numbers
 )->Tensor|None: # labels int64 (N,), or numbers float32 (N, ...); None: this is none
     "What comes with samples, as networks take it."
-    if isinstance(v, (list, tuple)) and v and all(isinstance(o, (int, float)) for o in v): v = torch.tensor(v)
-    if isinstance(v, np.ndarray) and v.dtype.kind in 'fiub': v = torch.from_numpy(v)
-    if not isinstance(v, Tensor) or not v.ndim or v.is_complex(): return None
-    v = v.as_subclass(Tensor)
+    v = _as_tensor(v)
+    if v is None or not v.ndim or v.is_complex(): return None
     if v.dtype == torch.uint8 and v.ndim == 4: return as_float(v)
-    if v.is_floating_point() or v.dtype == torch.bool and v.ndim > 1: return v.float()
-    v = v.long()
-    return v[:, 0] if v.ndim == 2 and v.shape[1] == 1 else v
+    return v.float() if _are_numbers(v) else _as_labels(v.long())
+
+def _are_numbers(v)->bool: return v.is_floating_point() or v.ndim > 1 and v.dtype == torch.bool
+def _as_labels(v): return v[:, 0] if v.ndim == 2 and v.shape[1] == 1 else v
 
 # %% ../../nbs/sources/companions.ipynb #be561691
 usual = 1     # the place beside the sample
@@ -63,12 +67,14 @@ def companion_of(
 # %% ../../nbs/sources/companions.ipynb #9158ba04
 def _is_usual(y)->bool: return isinstance(y, int) and y == usual
 
+def _usual_place(b, parts, x): # x: where the samples stand
+    if isinstance(b, dict): return next((k for k in _names if k in parts and k != x), usual)
+    return 0 if x == usual else usual
+
 def _found(b, y, x):
     "What stands at a place of a batch."
     parts = parts_of(b)
-    if _is_usual(y) and isinstance(b, dict): y = next((k for k in _names if k in parts and k != x), y)
-    elif _is_usual(y) and x == usual: y = 0
+    if _is_usual(y): return parts.get(_usual_place(b, parts, x))
     if isinstance(y, int) and y < 0: y += len(parts)
-    if y in parts or y == usual: return parts.get(y)
-    there = ', '.join(map(repr, parts))
-    raise ValueError(f"y={y!r} is no place in a batch; it has: {there}")
+    if y in parts: return parts[y]
+    raise ValueError(f"y={y!r} is no place in a batch; it has: {', '.join(map(repr, parts))}")

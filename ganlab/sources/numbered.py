@@ -9,6 +9,7 @@ __all__ = ['Source', 'TensorSource']
 import torch
 from torch import Tensor
 from fastcore.basics import patch
+from ..engine.game import if_any
 from ..engine.rng import Streams
 from .arrays import TensorDL
 from .companions import Batch, companion_of, usual
@@ -72,7 +73,7 @@ def valid_y(self:Source,
 def _held_out(self:Source, n)->Batch:
     if isinstance(self.held, TensorDL): return Batch(self.held.head(n), self.held.head_y(n))
     if self.held is not None and n > self._wanted: self._valid, self._wanted = self._read_held(n), n
-    return Batch(*(None if t is None else t[:n] for t in self._valid))
+    return Batch(*(if_any(lambda t: t[:n], t) for t in self._valid))
 
 # %% ../../nbs/sources/numbered.ipynb #93a929e4
 @patch
@@ -86,7 +87,8 @@ def _read_held(self:Source, n)->Batch:
             ys.append(companion_of(b, self.y, len(xs[-1]), self.x))
             if sum(map(len, xs)) >= n: break
     if not xs: return Batch(None)
-    return Batch(torch.cat(xs).to(self.device), None if any(y is None for y in ys) else torch.cat(ys).to(self.device))
+    if any(y is None for y in ys): ys = None
+    return Batch(*(if_any(lambda ts: torch.cat(ts).to(self.device), ts) for ts in (xs, ys)))
 
 # %% ../../nbs/sources/numbered.ipynb #4aef9805
 class TensorSource(Source):

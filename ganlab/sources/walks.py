@@ -9,6 +9,7 @@ __all__ = ['Walk']
 from torch.utils.data import DataLoader, default_collate
 from torch.utils.data.dataloader import _DatasetKind, _SingleProcessDataLoaderIter
 from fastcore.basics import patch
+from ..engine.game import if_any
 from ..engine.rng import Streams
 from .companions import Batch, companion_of
 from .picking import image_of, usable
@@ -93,7 +94,7 @@ def _full_one(self:Walk, b)->Batch|None: # None where its samples are too few
     if not self.shape: self.shape, self.bs = tuple(x.shape[1:]), self.bs or len(x)
     self._must_be_alike(tuple(x.shape[1:]))
     y = companion_of(b, self.y, len(x), self.x)
-    return Batch(x[:self.bs], None if y is None else y[:self.bs])
+    return Batch(*(if_any(lambda t: t[:self.bs], t) for t in (x, y)))
 
 # %% ../../nbs/sources/walks.ipynb #7877580b
 @patch

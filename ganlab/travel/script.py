@@ -121,7 +121,9 @@ def _told(made_by)->str: # of data of the user's own
 _made = 'loss', 'opt', 'lr_g', 'lr_d', 'betas_g', 'betas_d', 'n_d', 'update', 'z_dim', 'seed', 'amp', 'takes', 'range'
 
 def _to_fill_in(made)->tuple: # names of the arguments that are the user's own
-    return (*(k for k in ('loss', 'opt', 'x') if made.get(k, 0) is None), *(['y'] if made.get('y') is False else []))
+    own = [k for k in ('loss', 'opt', 'x') if made.get(k, 0) is None]
+    if made.get('y') is False: own.append('y')
+    return tuple(own)
 
 def _learner(made)->str:
     "The call that makes it."

@@ -13,7 +13,7 @@ from ..engine.folding import fold
 from ..engine.inside import AnyBatchNorm, hooks_behind, own_buffers, own_parameters, recast
 from ..engine.layers import is_layer
 from ..engine.norms import batch_norms, calibrate, fed, moments, rigid
-from ..engine.sites import hidden, sites
+from ..engine.sites import hidden, reals_and_fakes, sites
 from ..engine.surgery import Grafted, hosts, insert, remove
 from ..trick import Flag, Int
 
@@ -137,10 +137,7 @@ def attach(self:BatchNorm, learn, undo):
     Grafted.attach(self, learn, undo)
     if not self.from_d: return
     D, before = learn.D, fed(learn)
-    n, y = len(learn.some_z), learn.some_y_of()
-    made = learn.look(learn.G, learn.into_g(learn.some_z, y)).to(learn.device)
-    x = torch.cat([learn.some_x[:16].to(learn.device), made])
-    x = learn.into_d(x, None if y is None else torch.cat([learn.some_y[:len(x) - n], y]))
+    x = reals_and_fakes(learn, 16)
     was = learn.look(D, x)
     layers = [(n, D.get_submodule(l)) for n, l in before.items()]
     for n, layer in layers: self.take_out(learn, D.get_submodule(n), layer)

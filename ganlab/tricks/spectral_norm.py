@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 from ..engine.inside import own_parameters
 from ..engine.layers import is_layer, is_usual
 from ..engine.optimizers import scale_moments
-from ..engine.sites import added, instead
+from ..engine.sites import added, instead, reals_and_fakes, some_input
 from ..engine.still import swapped
 from ..trick import Choice, Int, Num, Trick
 
@@ -208,12 +208,7 @@ def _unusual(net)->list: # layers of a kind of its own, not normalised yet
 # %% ../../nbs/tricks/spectral_norm.ipynb #ceadc0f0
 def _some_inputs(learn, which:str): # what goes into G, or into D
     "Latents for G; for D real samples and as many of G's."
-    y = learn.some_y_of()
-    z = learn.into_g(learn.some_z, y)
-    if which == 'G': return z
-    n = len(learn.some_z)
-    x = torch.cat([learn.some_x[:n].to(learn.device), learn.look(learn.G, z).to(learn.device)])
-    return learn.into_d(x, None if y is None else torch.cat([y, y]))
+    return some_input(learn, 'g') if which == 'G' else reals_and_fakes(learn)
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #1ccc2c43
 @patch
