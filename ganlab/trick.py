@@ -33,7 +33,7 @@ slots = ('inputs', 'fakes', 'scores', 'loss', 'd_term', 'g_term', 'weigh', 'arou
 effects = tuple(effect_words)
 purposes = (     # of the tables and the sidebar of the docs, in this order
     'Keep D unsure', "Bound D's slope", 'Keep samples varied', 'Stop the circling', 'Learn from little data',
-    'Steady G', 'Rates and updates', 'Batches and memory', 'Change the architecture')
+    'Steady G', 'Tie G to its input', 'Rates and updates', 'Batches and memory', 'Change the architecture')
 
 # %% ../nbs/trick.ipynb #9eeeb4bf
 class Described:

@@ -30,8 +30,15 @@ class Asking:
 
 @patch
 def latents(self:Asking, n, name='z', step=0, k=0):
-    rng = self.streams.generator(name, step, k, self.device)
-    return torch.randn(n, *self.z_shape, generator=rng, device=self.device)
+    return self.drawn(n, self.streams.generator(name, step, k, self.device))
+
+@patch
+def drawn(self:Asking, n:int, rng:torch.Generator)->torch.Tensor: # (n, *z_dim)
+    "Latents of the learner's distribution, drawn from a generator."
+    how, at = self.made['latent'], dict(generator=rng, device=self.device)
+    if how == 'normal': return torch.randn(n, *self.z_shape, **at)
+    if how == 'uniform': return torch.rand(n, *self.z_shape, **at)*2 - 1
+    return how(n, rng)
 
 # %% ../../nbs/engine/asking.ipynb #23236de0
 _without_y = ("{} takes y, which comes with each sample, and was given none: give y, a tensor with one entry per sample "
@@ -203,6 +210,7 @@ def chosen(self:Asking, t, l:torch.Tensor, c:Ctx)->torch.Tensor: # scores (n, ..
 @patch
 def lost(self:Asking, loss, c:Ctx)->torch.Tensor: # scalar
     "What a loss makes of the scores of an update: the mean over the parts of D's answer."
+    if see := getattr(loss, 'see', None): see(c)
     if c.phase == 'd': return over_parts(loss.d_loss, c.parts, c.l_real, c.l_fake)
     return over_parts(loss.g_loss, c.parts, c.l_fake, c.l_real)
 

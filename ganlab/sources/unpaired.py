@@ -17,6 +17,7 @@ from .companions import as_companion
 # %% ../../nbs/sources/unpaired.ipynb #95c3e119
 class UnpairedDL(TensorDL):
     "Batches of one set, and, as what comes with them, batches of another."
+    paired = False     # does what comes with a sample belong to it?
     def companions(self, y, n:int)->Tensor: return y # of another number than the samples
     def given(self, i:int, streams:Streams)->Tensor: # (bs, ...)
         "What comes with the `i`-th batch: the next ones of the other set, in an order of its own."

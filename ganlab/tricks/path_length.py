@@ -81,7 +81,7 @@ def g_term(self:PathLength, ctx):
     w, learn = self.weight*self.risen(ctx.step), ctx.learn
     if not w or ctx.step % self.every: return ctx.l_fake.new_zeros(())
     rng = ctx.rng()
-    z = torch.randn(max(2, len(ctx.z)//self.shrink), *learn.z_shape, generator=rng, device=learn.device)
+    z = learn.drawn(max(2, len(ctx.z)//self.shrink), rng)
     given = if_any(lambda y: y[:len(z)], ctx.y)
     with ctx.drawing(f'{self.name}/G'): lengths = self.lengths(learn, z, rng, given)
     mean = lengths.detach().mean()
