@@ -152,12 +152,14 @@ def fixed_while_on(self:Trick, old:dict, *names): # the values before; parameter
 # %% ../nbs/trick.ipynb #6fe92220
 class Ctx:
     "What a trick sees of the update under way."
-    __slots__ = ('learn', 'step', 'k', 'phase', 'side', 'x', 'y', 'xf', 'yf', 'z', 'l_real', 'l_fake', 'parts', 'who', 'terms')
+    __slots__ = ('learn', 'step', 'k', 'phase', 'side', 'x', 'y', 'xf', 'yf', 'z', 'l_real', 'l_fake', 'parts', 'who',
+                 'terms')
     def __init__(self, learn, step, k, phase):
         self.learn, self.step, self.k, self.phase = learn, step, k, phase   # phase: 'd' or 'g'
         self.side = None                                                   # 'real' or 'fake', while inputs() is asked
-        self.x = self.xf = self.z = self.l_real = self.l_fake = None       # reals, fakes (B, ...), latents, scores (B,) or (B, P)
-        self.y = self.yf = None     # what comes with each sample, such as its label; and with the fakes that D's loss sees
+        self.x = self.xf = self.z = None                                   # reals, fakes (B, ...), latents
+        self.l_real = self.l_fake = None                                   # scores (B,), or (B, P)
+        self.y = self.yf = None     # what comes with each sample; and with the fakes that D's loss sees
         self.parts = (1,)           # of D's P scores of a sample: how many belong to each part
         self.who, self.terms = '', {}                                      # the trick being called; terms by name
     def rng(self, tag=''): # a torch.Generator on the learner's device

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from fastcore.basics import patch
 import torch
 from fastai.callback.core import CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException
-from .game import as_scores, fed, if_any, over_parts, per_sample
+from .game import as_scores, fed, over_parts, per_sample, put
 from .still import held
 from .surgery import laid_like
 from ..trick import Ctx
@@ -41,8 +41,8 @@ def drawn(self:Asking, n:int, rng:torch.Generator)->torch.Tensor: # (n, *z_dim)
     return how(n, rng)
 
 # %% ../../nbs/engine/asking.ipynb #23236de0
-_without_y = ("{} takes y, which comes with each sample, and was given none: give y, a tensor with one entry per sample "
-              "(labels, attributes, or samples)")
+_without_y = ("{} takes y, which comes with each sample, and was given none: give y, a tensor with one entry per "
+              "sample (labels, attributes, or samples)")
 
 @patch
 def into_g(self:Asking, z, y=None): # what goes into G: a tensor, or a tuple of them
@@ -96,7 +96,7 @@ def play(self:Asking)->Ctx: # of the D update whose fakes G's first update uses
 def next_pair(self:Asking, i:int=0)->tuple: # reals (B, ...), and what comes with them, or None
     "The batch that is next, or the one `i` after it, where the networks are."
     x, y = self.source.pair(self.n_batches + i)
-    return x.to(self.device), if_any(lambda y: y.to(self.device), y)
+    return put((x, y), self.device)
 
 @patch
 def next_reals(self:Asking, i:int=0)->torch.Tensor: return self.next_pair(i)[0] # (B, ...)
@@ -174,7 +174,7 @@ def d_scores(self:Asking, x, side, c,
             need_result(t, 'inputs', c, torch.is_tensor(x) and len(x) == n, x, f"the {n} samples")
             x = laid_like(x, given)
         c.side = None
-    try: out = self.judge(x.clone(), y)      # a copy: D may work in place on its input, and the same fakes go into it twice
+    try: out = self.judge(x.clone(), y)      # a copy: D may work in place on it, and the same fakes go into it twice
     except Exception as e:
         self._choked(x, y, made, c, e)
         raise

@@ -39,4 +39,5 @@ def unpaired_dls(
     (train, held), (y_train, y_held) = split(len(x), seed), split(len(y), seed)
     parts = [(x[train], y[y_train])]
     if len(held) and len(y_held): parts.append((x[held], y[y_held]))
-    return DataLoaders(*(UnpairedDL(a, min(bs, len(a), len(b)), seed, name, y=b) for a, b in parts), path='.', device=torch.device('cpu'))
+    dls = [UnpairedDL(a, min(bs, len(a), len(b)), seed, name, y=b) for a, b in parts]
+    return DataLoaders(*dls, path='.', device=torch.device('cpu'))

@@ -8,7 +8,7 @@ import math, torch
 from functools import partial
 from fastcore.basics import patch
 from torch import Tensor
-from ..engine.game import if_any
+from ..engine.game import some_of
 from ..engine.inside import AnyBatchNorm
 from ..engine.layers import first_of
 from ..engine.rng import borrowed_rng
@@ -82,7 +82,7 @@ def g_term(self:PathLength, ctx):
     if not w or ctx.step % self.every: return ctx.l_fake.new_zeros(())
     rng = ctx.rng()
     z = learn.drawn(max(2, len(ctx.z)//self.shrink), rng)
-    given = if_any(lambda y: y[:len(z)], ctx.y)
+    given = some_of(ctx.y, len(z))
     with ctx.drawing(f'{self.name}/G'): lengths = self.lengths(learn, z, rng, given)
     mean = lengths.detach().mean()
     self.a = mean if self.a is None else self.a.lerp(mean, self.decay)
