@@ -8,7 +8,7 @@ from pathlib import Path
 from ..base.checks import whole
 from ..base.interrupt import unbroken
 from .own import data_maker, given_data, given_nets, given_preset
-from .parts import data_word, make_data, parts_of, pictures, side_of, toys
+from .parts import data_word, make_data, of_one_size, parts_of, pictures, side_of, toys
 from ..engine.recovery import StepError
 from ..data import as_source
 from ..engine.rng import Streams
@@ -80,6 +80,7 @@ def _agrees(o, data):
     if o.preset: _clash(o, f'--preset {o.preset}', ('loss', 'lr_g', 'lr_d'), "has a loss and rates of its own")
     if o.nets: _clash(o, f'--nets {o.nets}', ('width',), "brings networks that are as wide as they are")
     if o.data in toys: _clash(o, f'--data {o.data}', ('size',), "has points, and no images")
+    if side := of_one_size.get(o.data): _clash(o, f'--data {o.data}', ('size',), f"has images of {side} by {side} pixels")
     if o.preset and not o.nets and not data_maker(data): _suits(o.preset, data)
 
 # %% ../../nbs/commands/train.ipynb #854dc7f7
