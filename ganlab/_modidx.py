@@ -2889,6 +2889,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                'ganlab/sources/glyphs.py'),
                                        'ganlab.sources.glyphs._path': ('sources/glyphs.html#_path', 'ganlab/sources/glyphs.py'),
                                        'ganlab.sources.glyphs.glyph': ('sources/glyphs.html#glyph', 'ganlab/sources/glyphs.py'),
+                                       'ganlab.sources.glyphs.glyph_labels': ( 'sources/glyphs.html#glyph_labels',
+                                                                               'ganlab/sources/glyphs.py'),
                                        'ganlab.sources.glyphs.glyphs': ('sources/glyphs.html#glyphs', 'ganlab/sources/glyphs.py'),
                                        'ganlab.sources.glyphs.glyphs_dls': ('sources/glyphs.html#glyphs_dls', 'ganlab/sources/glyphs.py')},
             'ganlab.sources.growing': { 'ganlab.sources.growing.Halved': ('sources/growing.html#halved', 'ganlab/sources/growing.py'),

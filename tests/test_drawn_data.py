@@ -6,7 +6,7 @@ from PIL import Image
 from project import ROOT
 from ganlab.cli import main
 from ganlab.data import (avatar_classes, avatar_coverage, avatar_factors, avatar_factors_of, avatar_labels, avatar_layout, avatar_pairs, avatar_values, avatars,
-                         avatars_dls, fashion_dls, glyph, glyph_faces, glyphs, glyphs_dls, layout_image, visible_factors)
+                         avatars_dls, fashion_dls, glyph, glyph_faces, glyph_labels, glyphs, glyphs_dls, layout_image, visible_factors)
 from ganlab.commands.parts import data_word, made_again
 from ganlab.record.run import Run
 from ganlab.sources.glyphs import letters_and_digits
@@ -61,8 +61,8 @@ def test_lots():
 @pytest.mark.parametrize('call,words', [
     (lambda: avatars(dict(hair=1.5)), 'hair=1.5; need whole numbers from 0 to 44'), (lambda: avatars(dict(hair=True)), 'hair=True'), (lambda: avatars(dict(eyes=[0, 12])), 'from 0 to 11'),
     (lambda: avatars({}, 'dusk'), "palette='dusk'; need one of day, night"), (lambda: avatar_factors(5, only=dict(hair=-1)), 'from 0 to 44'), (lambda: avatar_factors(5, only=dict(hair=True)), 'hair'),
-    (lambda: avatar_factors(5, only=dict(hat=[])), 'True or False'), (lambda: avatars_dls(labels='nose'), "labels='nose'; need one or several of accessories"), (lambda: avatars_dls(n=3), 'n=3'),
-    (lambda: avatar_factors_of(torch.zeros(2, 3, 32, 32)), 'need avatars'), (lambda: avatar_pairs('x'), 'glasses, night, layout'), (lambda: glyphs_dls(labels='size'), 'char, face'),
+    (lambda: avatar_factors(5, only=dict(hat=[])), 'True or False'), (lambda: avatar_labels({}, 'nose'), "labels='nose'; need one or several of accessories"), (lambda: avatars_dls(n=3), 'n=3'),
+    (lambda: avatar_factors_of(torch.zeros(2, 3, 32, 32)), 'need avatars'), (lambda: avatar_pairs('x'), 'glasses, night, layout'), (lambda: glyph_labels({}, 'size'), 'char, face'),
     (lambda: glyphs(chars='あ'), 'have none of them'), (lambda: glyphs_dls(size=4), 'size=4')])
 def test_refused(call, words):
     with pytest.raises(ValueError) as e: call()
