@@ -93,6 +93,7 @@ class Trick(Described):
     def changed(self, learn, old:dict): pass
     def refit(self, state:dict): pass
     def restored(self, learn): pass
+    def settle(self, G): pass
     def state_dict(self)->dict: return {}
     def load_state_dict(self, state:dict): pass
 
@@ -188,10 +189,15 @@ def beside(self:Ctx, phase:str)->Ctx: # 'd' or 'g'
     return c
 
 # %% ../nbs/trick.ipynb #b94f1a46
+@patch(as_prop=True)
+def whose(self:Trick)->str: # 'G', 'D', 'GD' or ''
+    "Whose insides it needs, with its parameters as they are."
+    return self.params['net'].replace('both', 'GD') if self.within == 'net' else self.within
+
 @patch
 def sealed_off(self:Trick, learn)->str|None: # one sentence, or None
     "Why it cannot reach into a network, where that was compiled or scripted."
-    for which in self.params['net'].replace('both', 'GD') if self.within == 'net' else self.within:
+    for which in self.whose:
         if how := sealed(getattr(learn, which)):
             return (f"{self.title}: {which} is {how}, and nothing can be put into it or read inside it; "
                     f"give GANLearner the network as it was before that.")
