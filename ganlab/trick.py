@@ -93,7 +93,6 @@ class Trick(Described):
     def changed(self, learn, old:dict): pass
     def refit(self, state:dict): pass
     def restored(self, learn): pass
-    def settle(self, G): pass
     def state_dict(self)->dict: return {}
     def load_state_dict(self, state:dict): pass
 
@@ -101,6 +100,9 @@ class Trick(Described):
 @patch(as_prop=True)
 def plain(self:Trick)->bool: # does it leave networks, optimisers and data as they are built?
     return type(self).attach is Trick.attach
+
+@patch
+def settle(self:Trick, G): pass
 
 @patch
 def risen(self:Trick, step:int)->float: # the share of a term's weight that is reached at a step

@@ -57,8 +57,8 @@ def write_torchscript(
     try: program = _traced(net, z)
     except Exception as e: raise ValueError(_cannot('torch.jit.trace', e)) from e
     if not _fits_other_batches(net, program, z):
-        raise ValueError("as TorchScript G does not take a batch of another size: its forward reads the size by len(z), "
-                         "which a trace makes a constant; write z.shape[0], or export '.safetensors'")
+        raise ValueError("as TorchScript G does not take a batch of another size: its forward reads the size by "
+                         "len(z), which a trace makes a constant; write z.shape[0], or export '.safetensors'")
     torch.jit.save(program, str(path))
 
 def _cannot(who, e)->str: # one sentence

@@ -46,7 +46,7 @@ def walk(
 # %% ../../nbs/travel/walk.ipynb #327714b6
 fps = 20    # pictures a second
 
-def _enlarged(xs, side:int): # images (N, C, H, W) in [-1, 1] -> uint8, grey or colour; small ones several times as large
+def _enlarged(xs, side:int): # images (N, C, H, W) in [-1, 1] -> uint8, grey or colour; small ones enlarged
     u = as_bytes(xs)[:, :3 if xs.shape[1] >= 3 else 1]
     k = max(1, side//max(u.shape[2:]))
     return u.repeat_interleave(k, 2).repeat_interleave(k, 3)
@@ -88,7 +88,7 @@ def checked_walk(path, force:bool=False, todo:str='force=True')->tuple: # the pa
 # %% ../../nbs/travel/walk.ipynb #21270aa2
 def _must_draw(learn):
     "Refuse a G that makes no images, or takes no latents."
-    if not learn.z_shape or 0 in learn.z_shape: raise ValueError("G takes no latents, so there is nothing to walk through")
+    if 0 in (learn.z_shape or (0,)): raise ValueError("G takes no latents: there is nothing to walk through")
     shape = tuple(learn.source.shape)
     if len(shape) == 3: return
     raise ValueError(f"interpolate draws images, and G makes samples of shape {shape}; "

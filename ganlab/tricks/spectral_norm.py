@@ -172,8 +172,7 @@ def detach(self:SpectralNorm, learn):
     for net, opt in ((learn.D, learn.opt_d), (learn.G, learn.opt_g)):
         for m in filter(normed, net.modules()):
             p = m.parametrizations.weight[-1]
-            trained = p.used or not torch.equal(p.kappa, p.first)
-            _remove(m, trained, opt)   # where not, the raw weight is the same, to the bit
+            _remove(m, p.used or not torch.equal(p.kappa, p.first), opt)   # else the raw weight is the same, to the bit
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #e919aa5d
 @torch.no_grad()

@@ -141,8 +141,8 @@ def mapping_of(net:nn.Module)->Mapping: # of a G that carries the style
 
 @patch
 @torch.no_grad()
-def mapped(self:Style, learn, z:torch.Tensor)->torch.Tensor: # latents (n, *z_dim) -> w (n, numbers of a latent), on the CPU
-    "What the mapping makes of latents; call it between two steps."
+def mapped(self:Style, learn, z:torch.Tensor)->torch.Tensor: # latents (n, *z_dim) -> w (n, numbers of a latent)
+    "What the mapping makes of latents, on the CPU; call it between two steps."
     return mapping_of(learn.G).w(z.to(learn.device)).cpu()
 
 # %% ../../nbs/tricks/style.ipynb #abe51bd3
@@ -150,7 +150,7 @@ def mapped(self:Style, learn, z:torch.Tensor)->torch.Tensor: # latents (n, *z_di
 @contextmanager
 def steer(self:Style, net:nn.Module, # a G that carries the style: learn.G, or a copy of it
     truncation:float=1., mix=None, places=(), w=None): # w: (B, numbers of a latent)
-    "Within the block `net` samples with truncation, with the styles of the latents `mix` at `places`, and with `w` for z's."
+    "Within the block `net` samples with truncation, with the styles of `mix` at `places`, and with `w` for z's."
     m = mapping_of(net)
     m.steering, m.given = (truncation, mix, set(places)), w
     try: yield
