@@ -56,6 +56,7 @@ def make_again(
 ):
     "Apply the recorded changes of this step."
     with unbroken():
+        learn.follow_schedules()
         due = list(_due(todo, learn.step))
         for c in due:
             if not c.own: _made_again(learn, c, source)
@@ -67,6 +68,7 @@ def _made_again(learn, c, source):
     mine = source if learn.run is source else None
     if c.kind == 'edited': return _set_again(learn, c, source)
     new = _again(c, mine)
+    learn.tricks.bound(c.params)      # a function that is not known is no refusal
     if learn.tricks.apply(new) and not new.moot: return
     learn.tricks.refused.pop(new.name, None)
     _never_made(c, new, source)
