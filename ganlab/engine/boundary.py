@@ -5,6 +5,7 @@
 # %% ../../nbs/engine/boundary.ipynb #0483cda1
 from __future__ import annotations
 import math, traceback
+from contextlib import suppress
 from numbers import Real
 from fastcore.basics import patch
 from ..base.interrupt import unbroken
@@ -35,7 +36,7 @@ def _between(self:Boundary):
     edits = self.rates.edits()
     for name, edit in edits: self.log_rate(name, edit)
     if edits: self.put_in_force()
-    self.follow_schedules()
+    self.move_on()
     changed = self.tricks.apply_due() or edits
     if self.known.looked_at: self.settle()
     else: self.renew()
@@ -66,6 +67,15 @@ def follow_schedules(self:Boundary):
     "Have every value that follows a schedule stand where it should at this step."
     for t in self.tricks.on_now:
         if t.schedules: self.ask_outside(t, 'follow', self, check=lambda _: True)
+
+@patch(as_prop=True)
+def moves(self:Boundary)->bool: # does any value follow a schedule?
+    return any(t.schedules for t in self.tricks.on_now)
+
+@patch
+def move_on(self:Boundary):
+    "Have them move before what was asked for is applied, which may be what heals one that fails."
+    with suppress(StepError): self.follow_schedules()      # `settle` says it, if it still fails
 
 @patch
 def settle(self:Boundary):

@@ -87,7 +87,7 @@ def change(self:Tricks, kind:str, name:str, params:dict={}, at:int=None, now=Fal
     "A change of a trick, checked and not asked for yet."
     if not isinstance(name, str) or name not in self._tricks:
         raise ValueError(self._unknown(name))
-    c = Change(kind, name, self[name].accepted(self.bound(params)), at, now)
+    c = Change(kind, name, self.bound(self[name].accepted(params)), at, now)
     c.title = self[name].title
     return c
 
