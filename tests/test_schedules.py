@@ -1,9 +1,11 @@
 "Values that move with the steps: they do what setting them by hand does, and are one thing in the record, in a fork, in a replay and in a script."
 import json, math, re, shutil
-import pytest
+import numpy as np, pytest
 from ganlab.all import *
 from ganlab.engine.change import Refused
 from ganlab.engine.schedules import as_schedule
+from ganlab.panels.state import make_state
+from ganlab.panels.timeline import rows_at
 from ganlab.presets import presets
 from ganlab.trick import find_tricks
 from strangers import OF_IMAGES, copies, data, go, make_learner, nets, one_sentence, unequal
@@ -243,3 +245,57 @@ def test_two_functions_of_one_name():
     other.__name__ = 'late'
     with pytest.raises(ValueError, match='two schedules of your own are called late') as e: learn.tricks.set('gradient_penalty', gamma=other)
     one_sentence(e.value)
+
+# R3GAN's recipe
+
+def authors(nimg, base_value, final_value, total_nimg):
+    "As the authors' training_loop.py has it: `cosine_decay_with_warmup`, without a warm-up"
+    decay = .5*(1 + np.cos(np.pi*nimg/float(total_nimg)))
+    return np.where(nimg > total_nimg, final_value, base_value + (1 - decay)*(final_value - base_value))
+
+FFHQ_64 = dict(ema=(0, 500_000), aug=(0, .3), lr=(2e-4, 5e-5), gamma=(2, .2), beta2=(.9, .99))      # of train.py
+
+def test_r3gan_over_a_whole_run():
+    "All five schedules of the preset at every step, before and after their end, and what the training takes of them"
+    images, p = 256*np.arange(80_000), presets['r3gan'].tricks
+    own = dict(ema=p['ema']['half_life'], aug=p['ada']['start'], lr=p['ttur']['lr_g'], gamma=p['relativistic_gp']['gamma'], beta2=p['betas']['beta2_d'])
+    assert p['ttur']['lr_d'] == own['lr'] and p['betas']['beta2_g'] == own['beta2'] and p['betas']['beta1_d'] == p['betas']['beta1_g'] == 0
+    for k, s in own.items():
+        want = authors(images, *FFHQ_64[k], 2e7)/(1000 if k == 'ema' else 1)
+        assert np.allclose([s.at(n) for n in range(len(images))], want, rtol=1e-6, atol=1e-6*want.max()), k
+
+def test_r3gan_while_it_trains():
+    "Over 12 steps in place of 78,125: rates, betas, γ, augmentation and the memory of the average are the authors' at each of them"
+    learn = make_learner('dcgan', bs=4); learn.tricks.preset('r3gan')
+    for t in learn.tricks.enabled:
+        if t.schedules: learn.tricks.set(t.name, **{k: cosine(s.start, s.stop, steps=12) for k, s in t.schedules.items()})
+    def look(learn):
+        t, at = learn.tricks, {k: float(authors(4*learn.step, *v, 4*12)) for k, v in FFHQ_64.items()}
+        for opt in (learn.opt_d, learn.opt_g):
+            g = opt.param_groups[0]
+            assert g['lr'] == pytest.approx(at['lr'], rel=1e-6) and g['betas'] == pytest.approx((0, at['beta2']), rel=1e-6)
+        assert t['relativistic_gp'].gamma == pytest.approx(at['gamma'], rel=1e-6) and t['ada'].p == pytest.approx(at['aug'], rel=1e-6)
+        assert t['ema'].keeps(4) == pytest.approx(.5**(4/max(at['ema'], 1e-8)), rel=1e-6)
+        seen.append(learn.step)
+    seen = []
+    for _ in range(14): go(learn, 1); look(learn)
+    assert seen == list(range(1, 15))
+
+# In the panel
+
+def test_in_the_panel():
+    "The control has the number of the moment, and says where it goes; moved by hand, it ends the schedule"
+    learn = make_learner()
+    with Lab(learn) as lab:
+        learn.tricks.on('gradient_penalty', gamma=linear(10, 2, steps=4))
+        def row(): return next(r for s, r in zip(lab.tricks.spec, lab.tricks.rows) if s['name'] == 'gradient_penalty')
+        lab.start(steps=2); assert lab.wait(30)
+        assert row()['values']['gamma'] == 6 and row()['follows'] == dict(gamma='On a schedule, since step 0: 10 to 2 on a line over 4 steps. Another number ends it.')
+        assert [f[2] for f in make_state(learn).flags] == ['Gradient penalty']
+        json.dumps(lab.tricks.rows)
+        lab.tricks.request(dict(do='set', name='gradient_penalty', params=dict(gamma=3)))
+        assert row()['values']['gamma'] == 3 and not row()['follows'] and not learn.tricks['gradient_penalty'].schedules
+        learn.tricks.set('gradient_penalty', gamma=cosine(8, 2, steps=4)); assert make_state(learn).flags[-1][2] == 'Gradient penalty γ 8 to 2 on a cosine over 4 steps'
+        assert rows_at(learn, 1)[list(learn.tricks).index('gradient_penalty')]['values']['gamma'] == 8      # of the record, 10 to 2
+        learn.tricks.set('gradient_penalty', gamma=linear(1, 3, steps=4), at=5)
+        assert 'γ 1 to 3 on a line over 4 steps' in make_state(learn).rows[list(learn.tricks).index('gradient_penalty')]['waits']
