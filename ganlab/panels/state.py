@@ -6,13 +6,13 @@
 from __future__ import annotations
 from dataclasses import dataclass, field
 import anywidget, traitlets as T
-from ..engine.schedules import Schedule
 from ..losses import scores_of
 from .lifetime import Whole
+from .moving import in_motion, numbers
 from ..trick import Trick
 
 # %% auto #0
-__all__ = ['thou', 'show', 'values_of', 'words', 'waits', 'flag', 'describe', 'numbers', 'trick_row', 'PanelState', 'make_state',
+__all__ = ['thou', 'show', 'values_of', 'words', 'waits', 'flag', 'describe', 'trick_row', 'PanelState', 'make_state',
            'any_shell', 'Part']
 
 # %% ../../nbs/panels/state.ipynb #23a27761
@@ -153,22 +153,6 @@ def _settled(t, text:str, why)->dict: # as `_stands`, of a trick that is on or o
     if why: return dict(state='na', why=why)
     return dict(state='off', text=text)
 
-# %% ../../nbs/panels/state.ipynb #76897ba3
-def numbers(
-    t:Trick,
-    asked:dict, # name -> value or `Schedule`
-    now:dict,   # name -> value, of the present
-)->dict: # values: name -> value; follows: name -> a sentence, of those on a schedule
-    "What the controls of a trick show."
-    moving = {k: v for k, v in asked.items() if isinstance(v, Schedule)}
-    def first(k, s): return now[k] if s.since is not None else t.as_number(k, s.at(0))
-    values = asked | {k: first(k, s) for k, s in moving.items()}
-    return dict(values=values, follows={k: _on_schedule(s) for k, s in moving.items()})
-
-def _on_schedule(s)->str:
-    begun = 'from when it is on' if s.since is None else f'since step {thou(s.since)}'
-    return f'On a schedule, {begun}: {s}. Another number ends it.'
-
 # %% ../../nbs/panels/state.ipynb #ff028ef8
 def trick_row(
     t:Trick, # the trick
@@ -221,9 +205,8 @@ def make_state(
     now = dict(rates=learn.rates.spread, raw=scores_of(learn.loss_now) != 'logits') | now
     tr = learn.tricks
     log, pending, refused = tr.log, tr.pending, dict(tr.refused)
-    moving = tuple(t.leaving for t in tr.values() if t.leaving)
-    numbers = tuple(v for t in tr.values() if t.schedules for v in t.params.values())
-    key = (len(log), pending, tuple(refused.values()), moving, numbers, len(tr), learn.loss_name, whys)
+    moving = in_motion(tr.values())
+    key = (len(log), pending, tuple(refused.values()), moving, len(tr), learn.loss_name, whys)
     if before is not None and before.key == key:
         return PanelState(learn.step, loss=before.loss, rows=before.rows, flags=before.flags, key=key, **now)
     def row(n, t): return trick_row(t, [c for c in pending if c.name == n], refused.get(n), whys.get(n))

@@ -11,7 +11,8 @@ from PIL import Image
 import ganlab.travel.lookback, ganlab.travel.fork
 from ..base.views import script, style
 from ..engine.schedules import Schedule
-from .state import Part, PanelState, numbers, thou
+from .moving import numbers
+from .state import Part, PanelState, thou
 
 # %% auto #0
 __all__ = ['across', 'thumbnail', 'Thumb', 'Film', 'on_the_line', 'rows_at', 'Timeline']
