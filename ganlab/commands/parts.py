@@ -4,13 +4,16 @@
 
 # %% ../../nbs/commands/parts.ipynb #1650daf3
 from __future__ import annotations
+import shlex
 from pathlib import Path
-from .own import data_again, data_maker, given_nets
+from .own import data_again, data_maker, given_nets, given_own, own_kinds
 from ..data import digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls
+from ..losses import built_in
 from ..travel.script import one_line, own_maker
+from ..trick import find_tricks
 
 # %% auto #0
-__all__ = ['toys', 'pictures', 'make_data', 'side_of', 'made_again', 'data_word', 'data_of', 'parts_of']
+__all__ = ['toys', 'pictures', 'make_data', 'side_of', 'to_type', 'made_again', 'data_word', 'data_of', 'parts_of', 'own_of']
 
 # %% ../../nbs/commands/parts.ipynb #9064d15d
 toys = dict(ring=ring_dls, grid=grid_dls, swissroll=swissroll_dls)
@@ -39,6 +42,14 @@ def side_of(
     "The size of an image as the command line has it."
     if len(shape) < 3: return None
     return shape[-1] if shape[-1] == shape[-2] else tuple(shape[-2:])
+
+# %% ../../nbs/commands/parts.ipynb #5809cc13
+def to_type(
+    o, # options of a command: `typed`, its words as they were given
+    *words:str, # what they lack
+)->str:
+    "A command line that does what this one could not."
+    return shlex.join([*(['ganlab', *o.typed] if hasattr(o, 'typed') else []), *words])
 
 # %% ../../nbs/commands/parts.ipynb #570b4271
 def made_again(
@@ -82,8 +93,8 @@ def data_of(
     ours = word in toys | pictures
     if o.data and not (ours and o.data == word): return _named_again(facts, o.data)
     if word and not ours:
-        raise ValueError(f"the run's data is a folder of images; name it again: --data {one_line(word)}")
-    return made_again(facts['made_by'], 'data', '--data')
+        raise ValueError(f"the run's data is a folder of images; name it again: {to_type(o, '--data', one_line(word))}")
+    return made_again(facts['made_by'], 'data', to_type(o, '--data', 'MODULE:FUNCTION'))
 
 # %% ../../nbs/commands/parts.ipynb #d0330168
 def parts_of(
@@ -93,4 +104,34 @@ def parts_of(
     "Data and networks for a run that is there."
     dls = data_of(run, o)
     if o.nets: return dls, *given_nets(o.nets)
-    return dls, *made_again(run.facts['nets']['G']['made_by'], 'networks', '--nets module:function')
+    return dls, *made_again(run.facts['nets']['G']['made_by'], 'networks', to_type(o, '--nets', 'MODULE:FUNCTION'))
+
+# %% ../../nbs/commands/parts.ipynb #27932ccf
+def _own_tricks(run)->list: # names of those that a run was changed by, and that ganlab does not have
+    known = {t.name for t in find_tricks()}
+    return sorted({c.name for c in run.changes if c.kind in ('on', 'off', 'set')} - known)
+
+def _own_loss(run)->bool: # was it ever on one?
+    later = any(c.kind == 'loss' and c.name not in built_in for c in run.changes)
+    return later or run.facts['made'].get('loss') is None
+
+def _missing(run, own:dict): # own: what is given -> kinds of `own_kinds`, each with its name where it has one
+    made = run.facts['made']
+    if _own_loss(run) and not own['loss']: yield 'loss', ''
+    for k in ('opt', 'x'):
+        if made.get(k, 0) is None and k not in own: yield k, ''
+    for name in _own_tricks(run):
+        if name not in [t.name for t in own['tricks']]: yield 'trick', name
+
+# %% ../../nbs/commands/parts.ipynb #b29a6a39
+def own_of(
+    run, # a `Run`
+    o, # options of the command: `own`
+)->dict: # as `GANLearner.resume` takes it
+    "Losses, optimisers and tricks of the user's own that a run was made with."
+    own = given_own(getattr(o, 'own', None))
+    missing = list(_missing(run, own))
+    if not missing: return own
+    what = ' and '.join(f"{own_kinds[k]}{f' ({one_line(name)})' if name else ''}" for k, name in missing)
+    words = [w for k, _ in missing for w in ('--own', k, 'MODULE:NAME')]
+    raise ValueError(f"the run was made with {what} of your own, and no code is stored; name it: {to_type(o, *words)}")
