@@ -104,6 +104,9 @@ def plain(self:Trick)->bool: # does it leave networks, optimisers and data as th
     return type(self).attach is Trick.attach
 
 @patch
+def settle(self:Trick, G): pass
+
+@patch
 def risen(self:Trick, step:int)->float: # the share of a term's weight that is reached at a step
     if not self.params.get('ramp'): return 1.
     return min(1., (step - self.since + 1)/(self.ramp + 1))
@@ -155,10 +158,15 @@ def beside(self:Ctx, phase:str)->Ctx: # 'd' or 'g'
     return c
 
 # %% ../nbs/trick.ipynb #b94f1a46
+@patch(as_prop=True)
+def whose(self:Trick)->str: # 'G', 'D', 'GD' or ''
+    "Whose insides it needs, with its parameters as they are."
+    return self.params['net'].replace('both', 'GD') if self.within == 'net' else self.within
+
 @patch
 def sealed_off(self:Trick, learn)->str|None: # one sentence, or None
     "Why it cannot reach into a network, where that was compiled or scripted."
-    for which in self.params['net'].replace('both', 'GD') if self.within == 'net' else self.within:
+    for which in self.whose:
         if how := sealed(getattr(learn, which)):
             return (f"{self.title}: {which} is {how}, and nothing can be put into it or read inside it; "
                     f"give GANLearner the network as it was before that.")

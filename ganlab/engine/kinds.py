@@ -51,7 +51,7 @@ def _give(t, c, learn):
     c.old = dict(t.params)
     t.set_to(learn.tricks.bound(c.params), learn.step if t.enabled else None)
     if not t.enabled: return
-    t.keep_fixed(c.old)
+    t.fixed_while_on(c.old, *t.fixed)
     t.changed(learn, c.old)
 
 @patch

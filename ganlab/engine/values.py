@@ -34,9 +34,9 @@ def checked(self:Valued, params:dict)->dict: # all values, the given ones checke
 
 # %% ../../nbs/engine/values.ipynb #4d83f730
 @patch
-def keep_fixed(self:Valued, old:dict): # the values before
+def fixed_while_on(self:Valued, old:dict, *names): # the values before; parameters
     "Refuse a change of parameters that are looked at only when the trick is turned on."
-    for k in self.fixed:
+    for k in names:
         if old[k] != self.params[k]:
             raise ValueError(f"{self.name}: {k} cannot change while it is on; turn it off first")
 
