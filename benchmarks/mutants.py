@@ -278,7 +278,7 @@ MUTANTS = [Mutant(*row) for row in (
      'test_cli::test_a_run_that_was_changed_is_found_out'),
     ('going on does it all again', 'commands/train', 'learn.fit_steps(steps - learn.step)', 'learn.fit_steps(steps)',
      'test_cli::test_a_run_goes_on_as_it_was_made'),
-    ('a switch that stands is made again', 'commands/train', 'all(t.params[k] == v for k, v in values.items())', 'False',
+    ('a switch that stands is made again', 'commands/train', 'all(t.settings[k] == v for k, v in values.items())', 'False',
      'test_cli::test_the_same_command_again_switches_nothing'),
 
     ('a command always succeeds', 'cli', 'return o.do(o) or 0', 'return (o.do(o), 0)[1]',
