@@ -174,7 +174,7 @@ def _first(self:GANLearner, t):
     if isinstance(t, str): return self.tricks.on(t)
     if not isinstance(t, tuple):
         t = self.tricks.add(t)
-        return self.tricks.on(t.name, **t.params)
+        return self.tricks.on(t.name, **t.settings)
     if not (len(t) == 2 and isinstance(t[0], str) and isinstance(t[1], Mapping)):
         raise ValueError(f"tricks: {t!r}; need a pair such as ('ttur', dict(lr_d=4e-4))")
     self.tricks.on(t[0], **t[1])

@@ -126,7 +126,8 @@ def _networks(learn, G, D)->tuple:
 def _own(learn)->dict: # what of it is the user's own, as `GANLearner.resume` takes it
     opt = learn.made['opt']
     return dict(loss=list(learn.known_losses.values()), opt=None if isinstance(opt, str) else opt, x=learn.made['x'],
-                tricks=[deepcopy(t) for t in learn.tricks.given.values()])
+                tricks=[deepcopy(t) for t in learn.tricks.given.values()],
+                schedules=list(learn.tricks.functions.values()))
 
 def _fork(learn, step, name, G, D, progress):
     _written_down(learn)

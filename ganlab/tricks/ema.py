@@ -31,7 +31,7 @@ class EMA(Trick):
     order, bystander = 2000, True     # last: the weights as the whole step leaves them, an extragradient step too
     memory = Choice('beta', ('beta', 'half_life'), 'what says how long it remembers')
     beta = Num(0.999, 0, 0.99999, 'share of itself that the average keeps at each step', label='β')
-    half_life = Num(10, 0.01, 1000, 'images until a weight counts half', unit='kimg', log=True)
+    half_life = Num(10, 0, 1000, 'images until a weight counts half', unit='kimg', log=True)
     rampup = Num(0.05, 0, 1,
                  'the half-life is at most this share of the images seen since it was turned on; 0: no such limit')
     learn, weights, images = None, {}, 0        # canonical name -> average; how many images it has seen
@@ -46,7 +46,7 @@ class EMA(Trick):
 @patch
 def keeps(self:EMA, n:int)->float: # after a step that has seen `n` images
     "The share β of itself that the average keeps."
-    b = self.beta if self.memory == 'beta' else 0.5**(n/(1000*self.half_life))
+    b = self.beta if self.memory == 'beta' else 0.5**(n/max(1000*self.half_life, 1e-8))
     return min(b, 0.5**(n/max(self.rampup*self.images, 1e-8))) if self.rampup else b
 
 # %% ../../nbs/tricks/ema.ipynb #c772d4bf
