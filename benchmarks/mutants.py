@@ -245,7 +245,7 @@ MUTANTS = [Mutant(*row) for row in (
      'test_penalties::test_looking_is_not_training'),
     ('spectral norm leaves with a jump', 'tricks/spectral_norm', 'raw*c if bake else raw', 'raw',
      'test_findings::test_moments_follow_the_weight_that_spectral_norm_leaves'),
-    ('the average keeps what it should drop', 'tricks/ema', '1 - self.keeps(n)', 'self.keeps(n)',
+    ('the average keeps what it should drop', 'tricks/ema', '1 - self.keeps(n, m)', 'self.keeps(n, m)',
      'test_averages_and_batches::test_averages_in_closed_form'),
     ('the average goes on in half steps of D', 'tricks/ema', "if learn.half != 'd':", 'if True:',
      'test_averages_and_batches::test_images_are_counted_as_d_sees_them'),
