@@ -17,6 +17,7 @@ from ..data import (avatars_dls, digits_dls, fashion_dls, glyphs_dls, grid_dls, 
 from ..engine.schedules import Schedule
 from ..losses import built_in
 from ..nets import dcgan, mlp, relu_mlp, resnet
+from ..record.changes import own_functions
 from ..record.packing import RunError
 from ..record.run import Run
 from ..sources.companions import usual
@@ -92,10 +93,6 @@ def _adding(name)->str:
     if is_name(name): return f"learn.tricks.add({name})      # a trick of your own: fill in"
     return f"learn.tricks.add(...)      # a trick of your own, {one_line(name)}: fill in"
 
-def _functions(changes)->list: # names of the user's own schedules
-    given = [v for c in changes for v in c.params.values()]
-    return sorted({v.name for v in given if isinstance(v, Schedule) and v.kind == 'own'})
-
 def _defining(name)->str: return f"{name} = ...      # a schedule of your own, a function: fill in"
 
 def _nets(facts)->list:
@@ -157,7 +154,7 @@ def _head(facts, steps, path, changes, mults)->list: # of lines
             'here = Path(__file__).parent',
             f"torch.set_num_threads({threads})      # sums of another number of threads differ in their last bits",
             *_data(facts), *_nets(facts), f"load_initial(G, D, here/{path.with_suffix('.safetensors').name!r})",
-            _learner(facts['made']), *map(_adding, own), *map(_defining, _functions(changes))]
+            _learner(facts['made']), *map(_adding, own), *map(_defining, own_functions(changes))]
 
 # %% ../../nbs/travel/script.ipynb #16680b20
 def _known_tricks()->set: # names
