@@ -8,6 +8,7 @@ import argparse, os, sys, textwrap
 from .commands.again import interpolate, replay, sample, script
 from .commands.jupyter import lab
 from .commands.look import export, show
+from .commands.parts import pictures, toys
 from .commands.train import train, usual
 from .engine.recovery import StepError
 from .engine.change import Refused
@@ -26,7 +27,7 @@ going_on = textwrap.fill(
     "or no step is left to do: so the same command can be given again.", 100)
 
 # %% ../nbs/cli.ipynb #41caf2c4
-_data_words = 'ring, grid, swissroll, digits, photos, a folder of images, or MODULE:FUNCTION of your own'
+_data_words = f"{', '.join(toys | pictures)}, a folder of images, or MODULE:FUNCTION of your own"
 
 def _command(sub, f, *parts, **how): # the words of one; parts: 'data' and 'nets', where it makes them
     "A command that is called as its function is, and told in its docstring."
@@ -37,7 +38,7 @@ def _command(sub, f, *parts, **how): # the words of one; parts: 'data' and 'nets
         what = 'networks of your own: a function that returns G and D'
         c.add_argument('--nets', metavar='MODULE:FUNCTION', help=what)
     if 'own' in parts:
-        what = "what the run was made with and is your own, KIND being loss, opt, trick or x; can be given again"
+        what = "what the run was made with and is your own, KIND being loss, opt, trick, x or schedule; can be given again"
         c.add_argument('--own', nargs=2, action='append', metavar=('KIND', 'MODULE:NAME'), help=what)
     return c
 

@@ -14,7 +14,7 @@ from ..travel.script import one_line
 from ..trick import Trick, nearest
 
 # %% auto #0
-__all__ = ['own_kinds', 'named', 'given_nets', 'data_maker', 'given_data', 'data_again', 'given_preset', 'given_own']
+__all__ = ['own_kinds', 'named', 'given_nets', 'data_maker', 'taken', 'given_data', 'data_again', 'given_preset', 'given_own']
 
 # %% ../../nbs/commands/own.ipynb #adfcf4ea
 def _is_own(at)->bool: # a place in the user's code?
@@ -110,8 +110,11 @@ def data_maker(
     return make if make in own_data.values() else noting(make)
 
 # %% ../../nbs/commands/own.ipynb #02d45f25
-def _taken(make, said:dict)->dict:
-    "Of what was said, what a function takes."
+def taken(
+    make, # a function
+    said:dict, # arguments by name
+)->dict:
+    "Of what was said, what the function takes."
     params = signature(make).parameters
     if any(p.kind is Parameter.VAR_KEYWORD for p in params.values()): return said
     return {k: v for k, v in said.items() if k in params}
@@ -126,10 +129,10 @@ def given_data(
     seed:int, # of the run
 ):
     "Data of a function of the user's own."
-    args = _taken(make, said)
+    args = taken(make, said)
     if left := [f'--{k}' for k in said if k not in args]:
         raise ValueError(f"--data {text} takes no {' and no '.join(left)}: leave that out")
-    return _called('--data', text, make, args | _taken(make, dict(seed=seed)), _how)
+    return _called('--data', text, make, args | taken(make, dict(seed=seed)), _how)
 
 # %% ../../nbs/commands/own.ipynb #3fc9df70
 def data_again(
@@ -140,7 +143,7 @@ def data_again(
 ):
     "The same for a run that is there."
     name, args = facts['made_by'] or ('', {})
-    if make not in own_data.values() or name != origin(make): args = _taken(make, numbers)
+    if make not in own_data.values() or name != origin(make): args = taken(make, numbers)
     return _called('--data', text, make, args, _how)
 
 # %% ../../nbs/commands/own.ipynb #c42c90f1
@@ -154,7 +157,10 @@ def given_preset(
     raise ValueError(f"--preset {text}: {name} is a {type(recipe).__name__}; need a Preset")
 
 # %% ../../nbs/commands/own.ipynb #ef321ffe
-own_kinds = dict(loss='a loss', opt='an optimiser', trick='a trick', x='a function that picks the samples of a batch')
+own_kinds = dict(loss='a loss', opt='an optimiser', trick='a trick', x='a function that picks the samples of a batch',
+                 schedule='a function that a value follows')
+
+_several = dict(loss='loss', trick='tricks', schedule='schedules')      # kind -> how `GANLearner.resume` calls them
 
 def _is_kind(kind:str, o)->bool: # 'loss', ...; what stands under the name
     if kind == 'trick': return isinstance(o, Trick) or isinstance(o, type) and issubclass(o, Trick)
@@ -172,12 +178,11 @@ def _one_of_own(kind:str, text:str): # 'loss', 'my_module:Mine'
 # %% ../../nbs/commands/own.ipynb #3fcc9511
 def given_own(
     pairs, # of --own: ('opt', 'my_module:make'), ...; or None
-)->dict: # loss (a list), tricks (a list), opt, x, as `GANLearner.resume` takes them
+)->dict: # loss, tricks and schedules (lists), opt, x, as `GANLearner.resume` takes them
     "What of a run is the user's own."
     own = dict(loss=[], tricks=[])
     for kind, text in pairs or ():
         made = _one_of_own(kind, text)
-        if kind == 'loss': own['loss'].append(made)
-        elif kind == 'trick': own['tricks'].append(made)
+        if kind in _several: own.setdefault(_several[kind], []).append(made)
         else: own[kind] = made
     return own

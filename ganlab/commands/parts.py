@@ -6,32 +6,38 @@
 from __future__ import annotations
 import shlex
 from pathlib import Path
-from .own import data_again, data_maker, given_nets, given_own, own_kinds
-from ..data import digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls
+from .own import data_again, data_maker, given_nets, given_own, own_kinds, taken
+from ..data import (avatars_dls, digits_dls, fashion_dls, glyphs_dls, grid_dls, image_dls, photos_dls, ring_dls,
+                         swissroll_dls)
 from ..losses import built_in
+from ..record.changes import own_functions
 from ..travel.script import one_line, own_maker
 from ..trick import find_tricks
 
 # %% auto #0
-__all__ = ['toys', 'pictures', 'make_data', 'side_of', 'to_type', 'made_again', 'data_word', 'data_of', 'parts_of', 'own_of']
+__all__ = ['toys', 'pictures', 'of_one_size', 'make_data', 'side_of', 'to_type', 'made_again', 'data_word', 'data_of', 'parts_of',
+           'own_of']
 
 # %% ../../nbs/commands/parts.ipynb #9064d15d
 toys = dict(ring=ring_dls, grid=grid_dls, swissroll=swissroll_dls)
 
-pictures = dict(digits=digits_dls, photos=photos_dls)
+pictures = dict(digits=digits_dls, photos=photos_dls, avatars=avatars_dls, glyphs=glyphs_dls, fashion=fashion_dls)
+
+of_one_size = dict(avatars=16)     # side in pixels, of those that come in no other
 
 # %% ../../nbs/commands/parts.ipynb #f8d2c3e1
 def make_data(
-    name:str, # ring, grid, swissroll, digits, photos, or a folder of images
+    name:str, # of `toys` or `pictures`, or a folder of images
     bs:int, # samples per batch
-    size:int, # of images, in pixels
+    size:int, # of images, in pixels, where they come in several sizes
     seed:int=0,
     channels:int=3, # of a folder's images
     range:tuple|None=None, # (black, white) of images; None: (-1, 1)
 ):
     "DataLoaders by the words of the command line."
     if name in toys: return toys[name](bs=bs, seed=seed)
-    if name in pictures: return pictures[name](bs=bs, size=size, seed=seed, range=range)
+    make = pictures.get(name)
+    if make: return make(**taken(make, dict(bs=bs, size=size, seed=seed, range=range)))
     if Path(name).is_dir(): return image_dls(name, size=size, bs=bs, seed=seed, channels=channels, range=range)
     raise ValueError(f"--data {name}: need {', '.join([*toys, *pictures])}, or a folder of images")
 
@@ -60,7 +66,7 @@ def made_again(
     "What a run's folder says was made by one of ganlab's functions."
     if not made_by: raise ValueError(f"the run's {what} are not ganlab's own; name them: {todo}")
     make, args = own_maker(made_by, what) or (None, {})
-    if make not in (None, image_dls): return make(**args)
+    if make and 'path' not in args: return make(**args)
     raise ValueError(f"the run's {what} were made by {one_line(made_by)}, which a run's folder may not call; "
                      f"name them: {todo}")
 
@@ -71,6 +77,7 @@ def data_word(
     "What a run's data is called on the command line."
     make, args = own_maker(made_by, 'data') or (None, {})
     if make is image_dls: return str(args['path'])
+    if 'path' in args: return None
     return next((n for n, f in (toys | pictures).items() if f is make), None)
 
 # %% ../../nbs/commands/parts.ipynb #52c79923
@@ -115,20 +122,23 @@ def _own_loss(run)->bool: # was it ever on one?
     later = any(c.kind == 'loss' and c.name not in built_in for c in run.changes)
     return later or run.facts['made'].get('loss') is None
 
+def _not_given(kind, names, given)->list: # of (kind, name)
+    return [(kind, n) for n in names if n not in given]
+
 def _missing(run, own:dict): # own: what is given -> kinds of `own_kinds`, each with its name where it has one
     made = run.facts['made']
     if _own_loss(run) and not own['loss']: yield 'loss', ''
     for k in ('opt', 'x'):
         if made.get(k, 0) is None and k not in own: yield k, ''
-    for name in _own_tricks(run):
-        if name not in [t.name for t in own['tricks']]: yield 'trick', name
+    yield from _not_given('trick', _own_tricks(run), [t.name for t in own['tricks']])
+    yield from _not_given('schedule', own_functions(run.changes), [f.__name__ for f in own.get('schedules', [])])
 
 # %% ../../nbs/commands/parts.ipynb #b29a6a39
 def own_of(
     run, # a `Run`
     o, # options of the command: `own`
 )->dict: # as `GANLearner.resume` takes it
-    "Losses, optimisers and tricks of the user's own that a run was made with."
+    "Losses, optimisers, tricks and schedules of the user's own that a run was made with."
     own = given_own(getattr(o, 'own', None))
     missing = list(_missing(run, own))
     if not missing: return own

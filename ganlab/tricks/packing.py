@@ -7,9 +7,10 @@ from __future__ import annotations
 import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
+from ..engine.game import fed
 from ..engine.layers import form
 from ..engine.rng import borrowed_rng
-from ..engine.sites import instead, layers
+from ..engine.sites import instead, layers, some_input
 from ..engine.still import eval_mode
 from ..engine.surgery import Grafted
 from ..trick import Int
@@ -47,7 +48,7 @@ class Packing(Grafted):
     source = 'Lin 2018 (1712.04086)'
     acts = "D's first layer"
     purpose = 'Keep samples varied'
-    within = 'D'
+    within, fixed = 'D', ('m',)
     couples = True
     m = Int(2, 2, 8, 'samples in a pack')
     leave_over = Int(200, 0, 10_000, 'steps over which it is faded out when turned off', label='fade out')
@@ -55,8 +56,6 @@ class Packing(Grafted):
     def caution(self, learn):
         across = [t.title for t in learn.tricks.enabled if {'d_term', 'around_step', 'around_d'} & set(t.slots)]
         return f"Scores are those of packs now{', as is what ' + ' and '.join(across) + ' measures' if across else ''}."
-    def changed(self, learn, old):
-        self.fixed_while_on(old, 'm')
 
 # %% ../../nbs/tricks/packing.ipynb #34dd7a1f
 @patch
@@ -81,7 +80,7 @@ def whole(learn, site)->bool:
         sizes = []
         with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G, learn.D):
             handle = site.module.register_forward_hook(lambda m, args, y: sizes.append(len(y)))
-            try: learn.D(learn.G(learn.some_z).clone())
+            try: fed(learn.D, some_input(learn, 'd'))
             finally: handle.remove()
         learn.found[key] = sizes[-1] == len(learn.some_z)
     return learn.found[key]

@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 from ..engine.inside import own_parameters
 from ..engine.layers import is_layer, is_usual, raw_weight
 from ..engine.optimizers import scale_moments
-from ..engine.sites import added, instead
+from ..engine.sites import added, instead, reals_and_fakes, some_input
 from ..engine.still import swapped
 from ..trick import Choice, Int, Num, Trick
 
@@ -93,7 +93,8 @@ class SpectralNorm(Trick):
     source = 'Miyato 2018 (1802.05957), Algorithm 1'
     acts = "D's weights (or G's)"
     purpose = "Bound D's slope"
-    within = 'net'
+    within, fixed = 'net', ('net',)
+    steady = dict.fromkeys(('scale', 'soft_start'), 'it goes to a new value by itself, and would begin anew at every step')
     lipschitz = property(lambda self: self.net != 'G')
     iterations = Int(1, 1, 20, 'power iterations per forward pass')
     soft_start = Int(200, 0, 10_000, 'updates over which κ goes from σ̂ to its target; 0: at once', label='soft start')
@@ -207,11 +208,9 @@ def _unusual(net)->list: # layers of a kind of its own, not normalised yet
     return [m for m in normable(net).values() if not normed(m) and not is_usual(m)]
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #ceadc0f0
-def _some_inputs(learn, which:str)->torch.Tensor: # a batch for G, or for D
+def _some_inputs(learn, which:str): # what goes into G, or into D
     "Latents for G; for D real samples and as many of G's."
-    z = learn.some_z
-    if which == 'G': return z
-    return torch.cat([learn.some_x[:len(z)].to(learn.device), learn.look(learn.G, z).to(learn.device)])
+    return some_input(learn, 'g') if which == 'G' else reals_and_fakes(learn)
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #1ccc2c43
 @patch
@@ -249,7 +248,6 @@ def after_d(self:SpectralNorm, ctx):
 # %% ../../nbs/tricks/spectral_norm.ipynb #e39de99e
 @patch
 def changed(self:SpectralNorm, learn, old):
-    self.fixed_while_on(old, 'net')
     for p in self.layers(learn): p.iterations = self.iterations
     if (old['scale'], old['soft_start']) != (self.scale, self.soft_start): self.go_on_from_here(learn)
     self.anneal(learn)
