@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['as_source', 'ring_dls', 'grid_dls', 'swissroll_dls', 'digits_dls', 'photos_dls', 'image_dls', 'tensor_dls',
-           'avatars_dls', 'avatars', 'avatar_values', 'avatar_factors', 'avatar_labels', 'avatar_classes',
-           'avatar_factors_of', 'visible_factors', 'avatar_coverage', 'AvatarCoverage', 'avatar_pairs', 'avatar_layout',
-           'layout_image', 'glyphs_dls', 'glyphs', 'glyph', 'glyph_faces', 'glyph_labels', 'fashion_dls',
-           'fashion_classes', 'TensorDL', 'IMAGE_SUFFIXES', 'FileRows', 'find_images', 'load_image', 'lent_rngs',
-           'Source', 'TensorSource', 'LoaderSource', 'Halved', 'halved', 'doubled', 'blend', 'faded', 'standard',
-           'back_to', 'checked_range', 'as_float', 'as_bytes', 'add_data', 'Picture', 'draw_samples', 'tile_images',
-           'plain_edge', 'with_margin']
+           'unpaired_dls', 'avatars_dls', 'avatars', 'avatar_values', 'avatar_factors', 'avatar_labels',
+           'avatar_classes', 'avatar_factors_of', 'visible_factors', 'avatar_coverage', 'AvatarCoverage',
+           'avatar_pairs', 'avatar_layout', 'layout_image', 'glyphs_dls', 'glyphs', 'glyph', 'glyph_faces',
+           'glyph_labels', 'fashion_dls', 'fashion_classes', 'TensorDL', 'UnpairedDL', 'IMAGE_SUFFIXES', 'FileRows',
+           'find_images', 'load_image', 'lent_rngs', 'Source', 'Batch', 'TensorSource', 'LoaderSource', 'Halved',
+           'halved', 'doubled', 'blend', 'faded', 'standard', 'back_to', 'checked_range', 'as_float', 'as_bytes',
+           'add_data', 'Picture', 'draw_samples', 'tile_images', 'plain_edge', 'with_margin']
 
 # %% ../nbs/data.ipynb #63621bdd
 import os
@@ -35,18 +35,20 @@ from .sources.growing import Halved, blend, doubled, faded, halved
 from .sources.loaders import LoaderSource
 from .sources.named import add_data
 from .sources.numbered import Source, TensorSource
+from .sources.companions import Batch, check_place, usual
 from .sources.picking import check_pick
 from .sources.randomness import lent_rngs
 from .sources.ranges import as_bytes, as_float, back_to, checked_range, standard
 from .sources.toys import grid_dls, ring_dls, swissroll_dls
+from .sources.unpaired import UnpairedDL, unpaired_dls
 
 # %% ../nbs/data.ipynb #9ec0b89e
-_all_ = ['ring_dls', 'grid_dls', 'swissroll_dls', 'digits_dls', 'photos_dls', 'image_dls', 'tensor_dls',
+_all_ = ['ring_dls', 'grid_dls', 'swissroll_dls', 'digits_dls', 'photos_dls', 'image_dls', 'tensor_dls', 'unpaired_dls',
          'avatars_dls', 'avatars', 'avatar_values', 'avatar_factors', 'avatar_labels', 'avatar_classes', 'avatar_factors_of',
          'visible_factors', 'avatar_coverage', 'AvatarCoverage', 'avatar_pairs', 'avatar_layout', 'layout_image',
          'glyphs_dls', 'glyphs', 'glyph', 'glyph_faces', 'glyph_labels', 'fashion_dls', 'fashion_classes',
-         'TensorDL', 'IMAGE_SUFFIXES', 'FileRows', 'find_images', 'load_image', 'lent_rngs',
-         'Source', 'TensorSource', 'LoaderSource', 'Halved', 'halved', 'doubled', 'blend', 'faded',
+         'TensorDL', 'UnpairedDL', 'IMAGE_SUFFIXES', 'FileRows', 'find_images', 'load_image', 'lent_rngs',
+         'Source', 'Batch', 'TensorSource', 'LoaderSource', 'Halved', 'halved', 'doubled', 'blend', 'faded',
          'standard', 'back_to', 'checked_range', 'as_float', 'as_bytes',
          'add_data', 'Picture', 'draw_samples', 'tile_images', 'plain_edge', 'with_margin']
 
@@ -84,14 +86,16 @@ def as_source(
     streams:Streams|None=None, # of the run; None: those of seed 0
     device=None, # where batches are wanted; None: where they come from
     x=0, # where a batch has its samples: an index, a key, or a function of the batch
+    y=usual, # and where what comes with them: as x; the usual place may be empty; None: nothing comes with them
 )->Source: # what a learner reads
     "Any loader as a `Source` of numbered batches."
     check_pick(x)
+    check_place(y)
     if isinstance(dls, Source): return dls
     train, held = _pair(dls)
     _check_loader(train)
     if held is not None: _check_loader(held)
     streams = streams or Streams(0)
-    if not isinstance(train, TensorDL): return LoaderSource(train, held, streams, device, x)
+    if not isinstance(train, TensorDL): return LoaderSource(train, held, streams, device, x, y)
     if x != 0: raise ValueError(f"x={x!r}: the batches of {train.name} are samples and nothing else; leave x out")
     return TensorSource(train, held, streams, device)

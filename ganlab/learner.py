@@ -15,7 +15,8 @@ from .data import Halved, as_source, checked_range
 from .engine.asking import Asking, still
 from .engine.boundary import Boundary
 from .engine.fastai_loop import StepLearner
-from .engine.given import as_device, check_run, check_tricks, checked_amp, checked_numbers, copied
+from .engine.game import as_network, checked_takes
+from .engine.given import as_device, check_run, check_tricks, checked_amp, checked_latent, checked_numbers, copied
 from .engine.looking import Looking
 from .engine.measuring import Measuring
 from .engine.meeting import Meeting
@@ -29,6 +30,7 @@ from .engine.rows import Rows, columns
 from .engine.saving import Saving
 from .engine.state import Known, Plan, State, Wiring, Written, passes_on
 from .engine.switch import Tricks
+from .engine.wrapping import Wrapping
 from .losses import get_loss, loss_key, loss_name as named
 from .trick import Ctx
 
@@ -42,39 +44,39 @@ class GAN(nn.Module):
         super().__init__()
         self.G, self.D = G, D
 
-    def forward(self, z): return self.G(z)
+    def forward(self, *x): return self.G(*x)
     def reset(self): # for fastai's ModelResetter: networks that carry a state from batch to batch
         for net in (self.G, self.D): getattr(net, 'reset', lambda: None)()
 
 # %% ../nbs/learner.ipynb #bb8e4664
 @passes_on(state=State, plan=Plan, wiring=Wiring, known=Known, written=Written)
-class GANLearner(Meeting, Asking, Rows, Measuring, Boundary, Recovery, Looking, Saving, StepLearner):
+class GANLearner(Meeting, Asking, Wrapping, Rows, Measuring, Boundary, Recovery, Looking, Saving, StepLearner):
     "A fastai `Learner` that trains G and D against each other, with tricks that can be switched while it does."
     def __init__(self,
         dls,                      # fastai DataLoaders, a PyTorch DataLoader, or one of ganlab's
         G:nn.Module,              # the generator: latents (B, *z_dim) -> samples
-        D:nn.Module,              # the discriminator: samples -> one raw score each
+        D:nn.Module,              # the discriminator: samples -> a raw score each, or a map or list of them; or several
         loss='non_saturating',    # a name of `ganlab.losses.losses`, or an object with d_loss(l_real, l_fake) and g_loss
         opt='adam',               # 'adam', 'adamw', 'rmsprop', 'sgd', or a function of (params, lr)
         lr_g:float=2e-4, lr_d:float=2e-4,        # learning rates (Radford et al. 2015, arXiv:1511.06434)
         betas_g=(0.5, 0.999), betas_d=(0.5, 0.999), # Adam's (the same source)
         n_d:int=1,                # updates of D per step
         update:str='alternating', # or 'simultaneous': both gradients before either optimiser steps
-        z_dim=None,               # an int, a tuple such as (100, 1, 1), or None: read off G
+        z_dim=None,               # an int, a tuple such as (100, 1, 1), or None: read off G; 0: G takes y alone
+        latent='normal',          # or 'uniform' (from -1 to 1), or a function of (n, generator)
         seed:int=0,               # of every random number but the networks' initial weights
         tricks=(),                # on from step 0: names, (name, params) pairs, Trick classes or instances
         run=None,                 # a folder that is new or empty, to record to; None: the record is kept in memory
         cbs=None, path=None,      # fastai's callbacks, and folder for save()
-        device=None,              # where to train; None: fastai's default_device()
-        amp=None,                 # 'bf16': forward passes in bfloat16, with no promise of equal bits
-        x=0,                      # where a batch has its samples: an index, a key such as 'image', or a function of it
+        device=None, amp=None,    # None: fastai's default_device(); 'bf16': passes in bfloat16, no promise of equal bits
+        x=0, y=1, takes=None,     # where a batch has samples, and what comes with them; dict(g='zy', d='xy'), or found
         range=None,               # of images: (black, white), such as (0, 1); None: as the data declares it, or found out
         metrics=None,             # functions of (fakes, reals), or fastai Metrics: columns of the table of each epoch
     ):
         self.made = dict(loss=loss, opt=opt, **checked_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update), z_dim=z_dim,
-                         seed=seed, amp=checked_amp(amp), x=x, range=checked_range(range))
-        check_tricks(tricks)
-        check_run(run)
+                         latent=checked_latent(latent), seed=seed, amp=checked_amp(amp), x=x, y=y,
+                         takes=checked_takes(takes), range=checked_range(range))
+        check_tricks(tricks), check_run(run)
         self._prepare(dls, G, D, device, path, metrics)
         self._begin_record(cbs, tricks, run)
 
@@ -82,11 +84,11 @@ class GANLearner(Meeting, Asking, Rows, Measuring, Boundary, Recovery, Looking, 
 @patch
 def _prepare(self:GANLearner, dls, G, D, device, path, metrics):
     "Meet the data and the networks, and make what a step needs."
-    made = self.made
+    made, D = self.made, as_network(D)
     need_module(G, 'G'), need_module(D, 'D')
     self.device, self.streams, self.amp = as_device(device), Streams(made['seed']), made['amp']
     self.state = State(get_loss(made['loss']), made['n_d'], made['update'])
-    self.plan, self.source = Plan(self.base_loss), as_source(dls, self.streams, x=made['x'])
+    self.plan, self.source = Plan(self.base_loss), as_source(dls, self.streams, x=made['x'], y=made['y'])
     self.known = Known(latent_shape(G, made['z_dim']), known_losses={loss_key(self.base_loss): self.base_loss})
     self.rng = BorrowedRNG(self.streams, self.device, wary=True)
     self.written, self.ring = Written(Record(columns), dict(d=Record(), g=Record())), Ring()
@@ -203,7 +205,7 @@ def updates(self:GANLearner, whole:Ctx)->Ctx: # of the step -> of the D update w
 def d_update(self:GANLearner, c:Ctx, keep:bool): # keep the graph of its fakes, for G?
     "The D phase: D learns to tell reals from G's fakes."
     self.rng.seed('d', c.step, c.k)
-    with self.autocast(), torch.set_grad_enabled(keep): c.xf = self.G(c.z)
+    with self.autocast(), torch.set_grad_enabled(keep): c.xf = self.generate(c.z, c.y)
     self.around_d(c)                                              # `d_gradient`, in what tricks wrap it in
     if not (self.together and keep): self.optimizer_step(c)
 
@@ -213,10 +215,10 @@ def d_gradient(self:GANLearner, c:Ctx):
     "D's loss on reals and fakes, with all terms, and its gradient."
     self.rng.seed('d-scores', c.step, c.k)
     with self.autocast():
-        fakes, made = c.xf.detach(), []
+        fakes, c.yf, made = c.xf.detach(), c.y, []
         for t in self.tricks.slots['fakes']: fakes = self.faked(t, fakes, c, made)
-        c.l_real, c.l_fake = self.d_scores(c.x, 'real', c), self.d_scores(fakes, 'fake', c, made)
-        loss = self.summed(self.loss_now.d_loss(c.l_real, c.l_fake), c)
+        c.l_real, c.l_fake = self.d_scores(c.x, 'real', c), self.d_scores(fakes, 'fake', c, made, c.yf)
+        loss = self.summed(self.lost(self.loss_now, c), c)
     torch.autograd.backward(loss)                                 # what it draws is seen, too
 
 # %% ../nbs/learner.ipynb #5b72a8d5
@@ -234,12 +236,12 @@ def g_gradient(self:GANLearner, c:Ctx):
     "G's loss, through D, with all terms, and its gradient."
     self.rng.seed('g', c.step, c.k)
     with self.autocast():
-        if c.xf is None: c.xf = self.G(c.z)                       # a half step of G draws its own
+        if c.xf is None: c.xf = self.generate(c.z, c.y)           # a half step of G draws its own
         c.l_fake = self.d_scores(c.xf, 'fake', c)
         if self.g_sees_real:
             with torch.no_grad(): c.l_real = self.d_scores(c.x, 'real', c)
         for t in self.tricks.slots['scores']: c.l_fake = self.chosen(t, c.l_fake, c)
-        loss = self.summed(self.loss_now.g_loss(c.l_fake, c.l_real), c)
+        loss = self.summed(self.lost(self.loss_now, c), c)
     torch.autograd.backward(loss)
 
 # %% ../nbs/learner.ipynb #af4e3cb0

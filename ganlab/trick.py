@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 from functools import cache, wraps
 from fastcore.basics import patch
 from .base.interrupt import unbroken
+from .engine.game import per_sample
 from .engine.layers import sealed
 from .engine.parameters import Choice, Flag, Int, Num, Param, Text, nearest
 from .engine.rng import borrowed_rng
@@ -32,7 +33,7 @@ slots = ('inputs', 'fakes', 'scores', 'loss', 'd_term', 'g_term', 'weigh', 'arou
 effects = tuple(effect_words)
 purposes = (     # of the tables and the sidebar of the docs, in this order
     'Keep D unsure', "Bound D's slope", 'Keep samples varied', 'Stop the circling', 'Learn from little data',
-    'Steady G', 'Rates and updates', 'Batches and memory', 'Change the architecture')
+    'Steady G', 'Tie G to its input', 'Rates and updates', 'Batches and memory', 'Change the architecture')
 
 # %% ../nbs/trick.ipynb #9eeeb4bf
 class Described:
@@ -121,19 +122,22 @@ def inside(title:str)->str: # 'spectral norm', 'TTUR', "Adam's betas"
 # %% ../nbs/trick.ipynb #6fe92220
 class Ctx:
     "What a trick sees of the update under way."
-    __slots__ = ('learn', 'step', 'k', 'phase', 'side', 'x', 'xf', 'z', 'l_real', 'l_fake', 'who', 'terms')
+    __slots__ = ('learn', 'step', 'k', 'phase', 'side', 'x', 'y', 'xf', 'yf', 'z', 'l_real', 'l_fake', 'parts', 'who',
+                 'terms')
     def __init__(self, learn, step, k, phase):
         self.learn, self.step, self.k, self.phase = learn, step, k, phase   # phase: 'd' or 'g'
         self.side = None                                                   # 'real' or 'fake', while inputs() is asked
-        self.x = self.xf = self.z = self.l_real = self.l_fake = None       # reals, fakes (B, ...), latents, scores (B,)
+        self.x = self.xf = self.z = self.l_real = self.l_fake = None       # reals, fakes, latents; scores (B,) or (B, P)
+        self.y = self.yf = None     # what comes with each sample; and with the fakes that D's loss sees
+        self.parts = (1,)           # of D's P scores of a sample: how many belong to each part
         self.who, self.terms = '', {}                                      # the trick being called; terms by name
     def rng(self, tag=''): # a torch.Generator on the learner's device
         "The stream of the trick being called, for this update; `tag` tells several draws apart."
         name = f'{self.who}/{self.phase}{self.side or ""}{tag}'
         return self.learn.streams.generator(name, self.step, self.k, self.learn.device)
-    def score(self, x, side:str): # samples (B, ...), 'real' or 'fake' -> a tensor (B,)
-        "D's raw scores of what the tricks let it see of `x`."
-        return self.learn.d_scores(x, side, self)
+    def score(self, x, side:str, y=None): # samples (B, ...), 'real' or 'fake' -> a tensor (B,), or (B, P)
+        "D's raw scores of what the tricks let it see of `x`; y: what comes with it, the batch's own if None."
+        return self.learn.d_scores(x, side, self, y=y)
 
 # %% ../nbs/trick.ipynb #4103cd4f
 @patch(as_prop=True)
@@ -149,12 +153,21 @@ def drawing(self:Ctx, name:str): # a context
     "Within the block, networks draw (dropout, noise) from the stream `name` of this update: the same each time."
     return borrowed_rng(self.learn.streams, name, self.step, self.k, self.learn.device)
 
+# %% ../nbs/trick.ipynb #5c91244b
+@patch
+def judge(self:Ctx, x, side:str, y=None): # samples (B, ...), 'real' or 'fake' -> a tensor (B,)
+    "One score per sample: of a D that gives many, the mean within each part, then over the parts."
+    return per_sample(self.score(x, side, y), self.parts)
+
+@patch
+def each_judged(self:Ctx, l): return per_sample(l, self.parts) # the same of scores that are there, such as l_real
+
 # %% ../nbs/trick.ipynb #19cb2d5b
 @patch
 def beside(self:Ctx, phase:str)->Ctx: # 'd' or 'g'
     "Another context of the same batch, for a loss beside the update: what is noted there leaves this one alone."
     c = Ctx(self.learn, self.step, self.k, phase)
-    c.x, c.z, c.xf = self.x, self.z, self.xf
+    c.x, c.y, c.z, c.xf = self.x, self.y, self.z, self.xf
     return c
 
 # %% ../nbs/trick.ipynb #b94f1a46

@@ -4,13 +4,14 @@ import pytest, torch
 from torch import nn
 from torch.nn.utils import parametrizations, spectral_norm as legacy_spectral_norm
 from torch.utils.data import DataLoader, TensorDataset
+from ganlab.data import Batch
 from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.engine.named_state import named_params
 from ganlab.engine.change import Refused
 from ganlab.trick import Trick
 from ganlab.data import tensor_dls
-from strangers import MAKERS, STRANGERS, go, make_learner, net_state, one_sentence, unequal
+from strangers import MAKERS, STRANGERS, data, go, make_learner, net_state, nets, one_sentence, unequal
 
 KINDS = ['mlp', 'dcgan', *STRANGERS]
 
@@ -77,6 +78,20 @@ def test_spectral_norms_of_torch(norm):
         assert torch.linalg.svdvals(learn.G[0].weight)[0].item() == pytest.approx(1, abs=1e-3)
         learn.G.train()
     if norm is parametrizations.spectral_norm: assert not unequal(was, net_state(learn.G))
+
+def test_several_at_once(tmp_path):
+    "Further averages are those that there would be alone: in half-lives, under surgery on G, resumed from disk"
+    kw = dict(memory='half_life', half_life=1, rampup=0)
+    dls = lambda: tensor_dls(data(None), 8)
+    learn = GANLearner(dls(), *nets('mlp'), z_dim=3, run=tmp_path/'a'); alone = make_learner()
+    learn.tricks.on('ema', also='0.05, 3', **kw); alone.tricks.on('ema', **{**kw, 'half_life': .05})
+    for l in (learn, alone): go(l, 3); l.tricks.on('residual'); go(l, 3)
+    assert list(learn.tricks['ema'].more) == [.05, 3] and not unequal(learn.tricks['ema'].more[.05], alone.tricks['ema'].weights)
+    learn.tricks.set('ema', shown=1); assert torch.equal(learn.sample(8), alone.sample(8))
+    end = learn.state_hash(); learn.run.close()
+    more = GANLearner.resume(tmp_path/'a', dls(), *nets('mlp'), progress=False)
+    assert more.state_hash() == end and torch.equal(more.sample(8), alone.sample(8))
+    go(more, 2); go(alone, 2); assert not unequal(more.tricks['ema'].more[.05], alone.tricks['ema'].weights)
 
 def test_images_are_counted_as_d_sees_them():
     learn = make_learner(bs=8, n_d=2); learn.tricks.on('ema'); go(learn, 3)
@@ -160,7 +175,7 @@ def test_accumulation_of_unrolled_updates(first_order):
             for p, w in zip(alone.D.parameters(), d): p.copy_(w)
             for p, n in zip(alone.G.parameters(), named_order(alone.G, at, 'g')): p.copy_(n)
         x, z = alone.source.batch(at.numbers['batches'] + i), alone.latents(8, 'z', at.step, i << 20)
-        alone.source.batch, alone.latents = (lambda *a, x=x: x), (lambda *a, z=z: z)
+        alone.source.pair, alone.latents = (lambda *a, x=x: Batch(x)), (lambda *a, z=z: z)
         alone.half_step('g'); go(alone, 1); one.append(s.g)
     for a, b, c in zip(both, *one): assert torch.allclose(a, (b + c)/2, atol=1e-6)
 
@@ -182,14 +197,14 @@ def test_a_batchnorm_is_named():
 def test_data_that_fails_within_a_micro_batch_is_named_as_data():
     "And not the trick; the batches of the step are read again"
     learn = make_learner(); learn.tricks.on('grad_accumulation', n=3); go(learn, 2)
-    own, at = learn.source.batch, learn.n_batches
-    def batch(i):
+    own, at = learn.source.pair, learn.n_batches
+    def pair(i):
         if i == at + 1: raise OSError('disk')
         return own(i)
-    learn.source.batch = batch
+    learn.source.pair = pair
     with pytest.raises(StepError) as e: go(learn, 1)
     assert e.value.culprit is None and 'data' in one_sentence(e.value) and learn.n_batches == at
-    learn.source.batch = own; go(learn, 1); assert learn.n_batches == at + 3
+    learn.source.pair = own; go(learn, 1); assert learn.n_batches == at + 3
 
 # Batch size
 

@@ -96,14 +96,15 @@ def test_shapes_that_do_not_meet():
 def test_scores():
     "One score a sample"
     refused(lambda: build(nn.Linear(2, 2)), r'\(8, 2\)', 'one score', r'\(2,\)', 'end D')
-    patch = nn.Sequential(nn.Conv2d(1, 4, 4, 2, 1), nn.Conv2d(4, 1, 3, 1, 1))
-    refused(lambda: build(patch, bn_g(), tensor_dls(data(16), 8)), r'\(8, 1, 8, 8\)', 'one score', r'\(1, 16, 16\)')
+    patch = nn.Sequential(nn.Conv2d(1, 4, 4, 2, 1), nn.Conv2d(4, 2, 3, 1, 1))
+    refused(lambda: build(patch, bn_g(), tensor_dls(data(16), 8)), r'\(8, 2, 8, 8\)', 'one score', r'\(1, 16, 16\)')
     go(build(nn.Sequential(nn.Linear(2, 1), nn.Unflatten(1, (1, 1, 1)))), 1)
 
 def test_latents():
     G, D = mlp(2, 3, 8, 1)
     refused(lambda: build(G=G, z_dim=4), 'G does not run', r'\(8, 4\)', 'z_dim')
-    for z in (0, -1, 2.5, (), (3, 0), 'x'): refused(lambda: build(z_dim=z), 'z_dim', re.escape(repr(z)), 'need')
+    refused(lambda: build(z_dim=0), 'z_dim=0', 'y', 'samples alone')
+    for z in (-1, 2.5, (), (3, 0), 'x'): refused(lambda: build(z_dim=z), 'z_dim', re.escape(repr(z)), 'need')
     class Bare(nn.Module):
         def __init__(self): super().__init__(); self.w = nn.Parameter(torch.randn(5, 2))
         def forward(self, z): return z @ self.w
@@ -237,11 +238,12 @@ def test_files(tmp_path):
 
 @pytest.mark.parametrize('which', ['G', 'D'])
 def test_networks_that_return_several_things(which):
-    "A tuple is refused with what to return instead"
+    "Samples beside something else are refused with what to return instead; beside its scores, D may give what it likes"
     class Two(nn.Module):
         def __init__(self, net): super().__init__(); self.net = net
         def forward(self, x): return self.net(x), x
     from strangers import make_learner, nets
     G, D = nets('mlp')
-    with pytest.raises(ValueError, match=f'{which} returns a tuple; need one tensor') as e: make_learner(**{which: Two(G if which == 'G' else D)}, z_dim=3)
+    if which == 'D': return go(make_learner(D=Two(D), z_dim=3), 2)
+    with pytest.raises(ValueError, match='G returns a tuple; need one tensor') as e: make_learner(G=Two(G), z_dim=3)
     assert '\n' not in str(e.value)

@@ -140,8 +140,8 @@ def test_a_layer_that_did_not_run():
 def test_d_that_gives_several_things_in_training():
     class Two(nn.Module):
         def __init__(self): super().__init__(); self.net = nets('mlp')[1]
-        def forward(self, x): return (self.net(x), x) if self.training else self.net(x)
-    with pytest.raises(StepError, match='D gave a tuple') as e: go(make_learner(D=Two(), z_dim=3), 1)
+        def forward(self, x): return dict(features=x) if self.training else self.net(x)
+    with pytest.raises(StepError, match='D gives a dict for 8 samples') as e: go(make_learner(D=Two(), z_dim=3), 1)
     one_sentence(e.value)
 
 def test_validation_is_of_the_loss_in_force():

@@ -278,7 +278,7 @@ def test_where_the_samples_are_is_recorded(make, pick, tmp_path):
     (dicts, {}, "the keys image, label, noise, and x=0 is none of them; there are samples of shape (1, 8, 8) at x='image', (4,) at x='noise': GANLearner(..., x='image')"),
     (dicts, dict(x='images'), "x='images' is none of them; there are samples of shape (1, 8, 8) at x='image'"),
     (dicts, dict(x='label'), "(1, 8, 8) at x='image'"),
-    (lambda: loader(y, x), {}, "a batch has shape (8,); need images (N, C, H, W) or vectors (N, d); for samples of one number each give x[:, None]; there are samples of shape (1, 8, 8) at x=1: GANLearner(..., x=1)"),
+    (lambda: loader(y, x), {}, "a batch has shape (8,); need images (N, C, H, W), vectors (N, d), series (N, C, L) or volumes (N, C, D, H, W); for samples of one number each give x[:, None]; there are samples of shape (1, 8, 8) at x=1: GANLearner(..., x=1)"),
     (lambda: loader(y[:, None], x), {}, 'at x=1: GANLearner(..., x=1)'),
     (lambda: loader(z, x), {}, "the DataLoader's batches have such samples at x=1: GANLearner(..., x=1)"),
     (lambda: loader(x, y), dict(x=2), 'batches of 2, and x=2 is none of them; there are samples of shape (1, 8, 8) at x=0'),
@@ -302,8 +302,8 @@ def test_networks_with_a_condition():
         def forward(self, x, y, *, scale): return self.f(x.flatten(1))
     class Kind(G):
         def forward(self, z, y=None): return super().forward(z, y)
-    for nets, word in (((G(), pair()[1]), 'G.forward takes (z, y), and ganlab gives it latents alone'), ((pair()[0], D()), 'D.forward takes (x, y), and ganlab gives it samples alone')):
-        with pytest.raises(ValueError) as e: GANLearner(loader(x, y), *nets, z_dim=4)
+    for nets, word in (((G(), pair()[1]), 'G takes y, which comes with each sample'), ((pair()[0], D()), 'D takes y, which comes with each sample')):
+        with pytest.raises(ValueError) as e: GANLearner(loader(x), *nets, z_dim=4)
         assert word in one_sentence(e.value) and 'z_dim' not in str(e.value)
     go(GANLearner(loader(x, y), Kind(), pair()[1], z_dim=4, seed=0), 2)
 

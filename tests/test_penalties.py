@@ -197,7 +197,7 @@ def test_gradient_by_finite_differences(kw):
     D.double()
     c = Ctx(learn, 0, 0, 'd'); c.who, c.x, c.xf = R1, data()[:16].double(), data()[16:32].double() + 1
     c.l_real = D(c.x).flatten()
-    learn.d_scores, score = lambda x, side, c: D(x).flatten(), learn.d_scores          # which rounds to float32
+    learn.d_scores, score = lambda x, side, c, y=None: D(x).flatten(), learn.d_scores          # which rounds to float32
     grads = torch.autograd.grad(term(learn, c, **kw), list(D.parameters()), allow_unused=True)
     for p, g in zip(D.parameters(), grads):
         if g is None: continue

@@ -1,9 +1,11 @@
 "Values that move with the steps: they do what setting them by hand does, and are one thing in the record, in a fork, in a replay and in a script."
 import json, math, re, shutil
+from types import SimpleNamespace
 import numpy as np, pytest
 from ganlab.all import *
 from ganlab.engine.change import Refused
 from ganlab.engine.schedules import as_schedule
+from ganlab.commands.parts import own_of
 from ganlab.panels.state import make_state
 from ganlab.panels.timeline import rows_at
 from ganlab.presets import presets
@@ -230,6 +232,14 @@ def test_own_function(tmp_path):
     with pytest.raises(ValueError, match='gamma=Ellipsis'): exec(src, dict(__file__=str(script), data=again()[0]))
     exec(src.replace('breathing = ...', 'def breathing(n): return 5 + (n % 3)'), names := dict(__file__=str(script), data=again()[0]))
     assert names['learn'].state_hash() == was
+
+def test_own_function_from_the_command_line(tmp_path):
+    make_learner(run=tmp_path/'a', tricks=[('gradient_penalty', dict(gamma=breathing))]).run.close()
+    (tmp_path/'gammas.py').write_text('def breathing(n): return 5 + (n % 3)')
+    with Run.open(tmp_path/'a') as run:
+        with pytest.raises(ValueError, match=r'a function that a value follows \(breathing\) of your own.*--own schedule MODULE:NAME') as e: own_of(run, SimpleNamespace(own=None, run=str(tmp_path/'a'), command='replay'))
+        one_sentence(e.value)
+        assert [f(2) for f in own_of(run, SimpleNamespace(own=[('schedule', 'gammas:breathing')]))['schedules']] == [7]
 
 def test_own_function_that_leaves_the_range():
     "The training stops at a whole step and names the trick; another value, and it goes on"

@@ -126,7 +126,7 @@ def test_hundreds_of_switches():
         for c in a:
             if c.error: one_sentence(c.error)
     assert len(log) == sum(c.error is None and not c.moot for a in asked for c in a) > 170 and not learn.tricks.pending
-    assert [c.step for c in log] == sorted(c.step for c in log) and len({c.step for c in log}) > 50
+    assert [c.step for c in log] == sorted(c.step for c in log) and len({c.step for c in log}) > 20
     assert any(c.error for a in asked for c in a)
 
     assert len(recorder.steps) > 10      # no half-applied trick

@@ -6,16 +6,16 @@
 from __future__ import annotations
 import math
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from fastcore.basics import patch
 import torch
 from fastai.callback.core import CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException
+from .game import as_scores, fed, over_parts, per_sample, put
 from .still import held
 from .surgery import laid_like
 from ..trick import Ctx
 
 # %% auto #0
-__all__ = ['Cancelled', 'DataError', 'Asking', 'still']
+__all__ = ['Cancelled', 'DataError', 'Asking', 'need_result', 'still']
 
 # %% ../../nbs/engine/asking.ipynb #8862a542
 _one_number = "a tensor with one number: take its mean"
@@ -30,8 +30,57 @@ class Asking:
 
 @patch
 def latents(self:Asking, n, name='z', step=0, k=0):
-    rng = self.streams.generator(name, step, k, self.device)
-    return torch.randn(n, *self.z_shape, generator=rng, device=self.device)
+    return self.drawn(n, self.streams.generator(name, step, k, self.device))
+
+@patch
+def drawn(self:Asking, n:int, rng:torch.Generator)->torch.Tensor: # (n, *z_dim)
+    "Latents of the learner's distribution, drawn from a generator."
+    how, at = self.made['latent'], dict(generator=rng, device=self.device)
+    if how == 'normal': return torch.randn(n, *self.z_shape, **at)
+    if how == 'uniform': return torch.rand(n, *self.z_shape, **at)*2 - 1
+    return how(n, rng)
+
+# %% ../../nbs/engine/asking.ipynb #23236de0
+_without_y = ("{} takes y, which comes with each sample, and was given none: give y, a tensor with one entry per "
+              "sample (labels, attributes, or samples)")
+
+@patch
+def into_g(self:Asking, z, y=None): # what goes into G: a tensor, or a tuple of them
+    "Latents (B, *z_dim), with what comes with each sample where G takes it."
+    if (way := self.takes['g']) == 'z': return z
+    if y is None: raise ValueError(_without_y.format('G'))
+    return tuple(dict(z=z, y=y)[o] for o in way)
+
+@patch
+def into_d(self:Asking, x, y=None): # what goes into D: a tensor, or a tuple of them
+    "Samples (B, ...), with what comes with each where D takes it."
+    if (way := self.takes['d']) == 'x': return x
+    if y is None: raise ValueError(_without_y.format('D'))
+    return tuple(dict(x=x, y=y)[o] for o in way)
+
+# %% ../../nbs/engine/asking.ipynb #8bcd1ecb
+@patch
+def generate(self:Asking,
+    z:torch.Tensor, # latents (B, *z_dim); a G without latents leaves them alone
+    y=None, # what comes with each sample, where G takes it: labels (B,), attributes (B, k), samples (B, ...)
+    net=None, # a copy of G instead
+)->torch.Tensor: # (B, ...)
+    "G's samples, as it stands: the one call of G."
+    return fed(net or self.model.G, self.into_g(z, y))
+
+@patch
+def judge(self:Asking,
+    x:torch.Tensor, # samples (B, ...)
+    y=None, # what comes with each, where D takes it
+    net=None, # a copy of D instead
+): # whatever D gives: scores (B, 1), a map of them, or a list of maps
+    "D's answer, as it stands: the one call of D."
+    return fed(net or self.model.D, self.into_d(x, y))
+
+@patch
+def judged(self:Asking, x:torch.Tensor, y=None, net=None)->torch.Tensor: # (B,)
+    "One score per sample: the mean within each part of D's answer, then over the parts."
+    return per_sample(*as_scores(self.judge(x, y, net), len(x)))
 
 # %% ../../nbs/engine/asking.ipynb #687aee2e
 @patch
@@ -44,17 +93,21 @@ def play(self:Asking)->Ctx: # of the D update whose fakes G's first update uses
 
 # %% ../../nbs/engine/asking.ipynb #170ee805
 @patch
-def next_reals(self:Asking, i:int=0)->torch.Tensor: # (B, ...)
-    "The batch of reals that is next, or the one `i` after it, where the networks are."
-    return self.source.batch(self.n_batches + i).to(self.device)
+def next_pair(self:Asking, i:int=0)->tuple: # reals (B, ...), and what comes with them, or None
+    "The batch that is next, or the one `i` after it, where the networks are."
+    x, y = self.source.pair(self.n_batches + i)
+    return put((x, y), self.device)
+
+@patch
+def next_reals(self:Asking, i:int=0)->torch.Tensor: return self.next_pair(i)[0] # (B, ...)
 
 @patch
 def open_update(self:Asking, k, phase, d=None):
     "The context of an update: its batch and latents, or those of the D update before it."
     c = Ctx(self, self.step, k, phase)
-    if d is not None: c.x, c.xf, c.z = d.x, d.xf, d.z
+    if d is not None: c.x, c.y, c.xf, c.z = d.x, d.y, d.xf, d.z
     else:
-        try: c.x = self.next_reals()
+        try: c.x, c.y = self.next_pair()
         except Cancelled: raise
         except Exception as e: raise DataError(f"{type(e).__name__} in the data, in batch {self.n_batches}: {e}") from e
         c.z = self.latents(self.bs, 'z', self.step, k)
@@ -69,50 +122,16 @@ def ask(self:Asking, t, slot, *args):
     c = args[-1]
     before, c.who = c.who, t.name
     out = getattr(t, slot)(*args)
-    c.who = before      # not in a finally: see `_by_itself`
+    c.who = before      # not in a finally: see `Wrapping`
     return out
 
 # %% ../../nbs/engine/asking.ipynb #f3141e22
-def _need(t, slot, c, ok, got, what):
+def need_result(t, slot, c, ok, got, what):
     "A slot's result is what it should be, or the trick is named."
     if ok: return
     c.who = t.name
     gave = f'a tensor of shape {tuple(got.shape)}' if torch.is_tensor(got) else repr(got)
     raise TypeError(f"{slot} gave {gave}; need {what}")
-
-def _need_call(ok, t, slot, c):
-    if ok: return
-    c.who = t.name
-    raise TypeError(f"{slot} did not call the update that it was given")
-
-# %% ../../nbs/engine/asking.ipynb #877129c5
-@patch
-def wrapped(self:Asking,
-    **updates, # slot -> a function of a context
-)->dict: # the same, as the tricks that wrap them make them
-    "Updates in what tricks put around them: found at the boundary, for the plan."
-    for slot, update in updates.items():
-        for t in self.tricks.slots[slot]: update = partial(self._through, t, slot, update)
-        updates[slot] = update
-    return updates
-
-# %% ../../nbs/engine/asking.ipynb #26da92fd
-@patch
-def _through(self:Asking, t, slot, update, c):
-    "What one trick makes of an update; it has to call it, and around a whole step to return what that returns."
-    out = self.ask(t, slot, partial(self._by_itself, update, c), c)
-    if c.phase: _need_call(f'{c.phase}_loss' in c.terms, t, slot, c)
-    else:
-        _need(t, slot, c, isinstance(out, Ctx), out, "what the updates that it was given return, which it has to call")
-    return out
-
-@patch
-def _by_itself(self:Asking, update, c):
-    "What fails in here is the networks' or the loss's doing, and not that of the trick that wraps it."
-    who, c.who = c.who, ''
-    out = update(c)
-    c.who, self.under_way = who, c      # not in a finally: after an error, who was asked is what `recover` reads
-    return out
 
 # %% ../../nbs/engine/asking.ipynb #e97694a7
 @contextmanager
@@ -132,15 +151,17 @@ def faked(self:Asking, t, fakes:torch.Tensor, c:Ctx,
     "What a trick gives D in place of the fakes."
     made.append((t, fakes))
     fakes = self.ask(t, 'fakes', fakes, c)
-    _need(t, 'fakes', c, torch.is_tensor(fakes) and fakes.ndim > 1, fakes, "samples")
+    need_result(t, 'fakes', c, torch.is_tensor(fakes) and fakes.ndim > 1, fakes, "samples")
     return laid_like(fakes, c.xf)
 
 # %% ../../nbs/engine/asking.ipynb #f60461b0
 @patch
 def d_scores(self:Asking, x, side, c,
     made=(), # (trick, what it was given) of those that had a hand in `x` before
-):
-    "D's raw scores (B,) of what the tricks let it see of `x`."
+    y=None, # what comes with the samples; None: what comes with those of the batch
+)->torch.Tensor: # (B,), or (B, P) of a D that gives P scores for a sample
+    "D's raw scores of what the tricks let it see of `x`."
+    if y is None: y = c.y
     given = c.x if side == 'real' else c.xf
     if given is None: given = x     # asked outside an update
     x = laid_like(x, given)         # a trick may ask about samples of its own
@@ -150,24 +171,23 @@ def d_scores(self:Asking, x, side, c,
         for t in ins:
             made.append((t, x))
             x = self.ask(t, 'inputs', x, c)
-            _need(t, 'inputs', c, torch.is_tensor(x) and len(x) == n, x, f"the {n} samples")
+            need_result(t, 'inputs', c, torch.is_tensor(x) and len(x) == n, x, f"the {n} samples")
             x = laid_like(x, given)
         c.side = None
-    try: l = self.model.D(x.clone())      # a copy: D may work in place on its input, and the same fakes go into it twice
+    try: out = self.judge(x.clone(), y)      # a copy: D may work in place on it, and the same fakes go into it twice
     except Exception as e:
-        self._choked(x, made, c, e)
+        self._choked(x, y, made, c, e)
         raise
-    if not torch.is_tensor(l):
-        raise TypeError(f"D gave a {type(l).__name__} while it trains; need one tensor, a raw score for each sample")
-    return l.flatten().float()
+    l, c.parts = as_scores(out, len(x))
+    return l
 
 # %% ../../nbs/engine/asking.ipynb #6ba12886
 @patch
-def _choked(self:Asking, x, made, c, error):
+def _choked(self:Asking, x, y, made, c, error):
     "Raise in the name of the trick whose work D cannot take, where it takes what that trick was given."
     def takes(x):
         try:
-            with torch.no_grad(), held(self.D): self.D(x.clone())
+            with torch.no_grad(), held(self.D): self.judge(x.clone(), y)
         except Exception: return False
         return True
     if not made or takes(x): return
@@ -179,11 +199,20 @@ def _choked(self:Asking, x, made, c, error):
 
 # %% ../../nbs/engine/asking.ipynb #6be6b090
 @patch
-def chosen(self:Asking, t, l:torch.Tensor, c:Ctx)->torch.Tensor: # scores (n,) -> (m,)
+def chosen(self:Asking, t, l:torch.Tensor, c:Ctx)->torch.Tensor: # scores (n, ...) -> (m, ...)
     "The scores that a trick has G learn from."
-    l = self.ask(t, 'scores', l, c)
-    _need(t, 'scores', c, torch.is_tensor(l) and l.ndim == 1 and len(l), l, "scores (n,)")
+    axes, l = l.ndim, self.ask(t, 'scores', l, c)
+    need_result(t, 'scores', c, torch.is_tensor(l) and l.ndim == axes and len(l), l,
+                f"scores with {axes} axes, as they came")
     return l
+
+# %% ../../nbs/engine/asking.ipynb #17a0e9c2
+@patch
+def lost(self:Asking, loss, c:Ctx)->torch.Tensor: # scalar
+    "What a loss makes of the scores of an update: the mean over the parts of D's answer."
+    if see := getattr(loss, 'see', None): see(c)
+    if c.phase == 'd': return over_parts(loss.d_loss, c.parts, c.l_real, c.l_fake)
+    return over_parts(loss.g_loss, c.parts, c.l_fake, c.l_real)
 
 # %% ../../nbs/engine/asking.ipynb #333b95d2
 @patch
@@ -197,7 +226,7 @@ def summed(self:Asking, loss, c):
     for t in self.tricks.slots[f'{key}_term']:
         w = math.prod(self.ask(s, 'weigh', t, c) for s in self.tricks.slots['weigh'])
         term = self.ask(t, f'{key}_term', c) if w else loss.new_zeros(())
-        _need(t, f'{key}_term', c, torch.is_tensor(term) and term.numel() == 1, term, _one_number)
+        need_result(t, f'{key}_term', c, torch.is_tensor(term) and term.numel() == 1, term, _one_number)
         term = term.reshape(()) if w == 1 else w*term.reshape(())
         c.terms[f'{key}_loss/{t.name}'] = term.detach()
         loss = loss + term

@@ -8,6 +8,7 @@ import random
 from typing import NamedTuple
 import numpy as np, torch
 from torch import nn
+from .game import copied, each, fed, in_parts, size_of, some_of
 from .inside import writes
 from .still import eval_mode
 
@@ -21,10 +22,9 @@ class Filled:
 
     def fill(self, net, args):
         "Hand the network a batch of its size; the last of several, where there are more samples."
-        x, *more = args
-        *parts, last = x.split(self.bs)
-        self.calls.append(([net(part, *more) for part in parts], len(last)))
-        return torch.cat([last, last[:1].expand(self.bs - len(last), *last.shape[1:])]), *more
+        *parts, last = in_parts(args, self.bs)
+        self.calls.append(([net(*part) for part in parts], size_of(last)))
+        return each(lambda t: torch.cat([t, t[:1].expand(self.bs - len(t), *t.shape[1:])]), last)
 
     def cut(self, net, args, y):
         "Give back as many results as there were samples."
@@ -34,20 +34,21 @@ class Filled:
 
 # %% ../../nbs/engine/habits.ipynb #636bc107
 def _runs(net, x)->bool:
-    try: net(x.clone())
+    try: fed(net, copied(x))
     except Exception: return False
     return True
 
 # %% ../../nbs/engine/habits.ipynb #0626fec5
 def whole_batches(
     net:nn.Module, # G or D
-    x:torch.Tensor, # a whole batch of what goes into it
+    x, # a whole batch of what goes into it
 )->bool:
     "Does `net` take whole batches only? Then it is hooked, to be asked about any number of samples."
-    few = max(1, min(8, len(x))//2)
+    n = size_of(x)
+    few = max(1, min(8, n)//2)
     with torch.no_grad(), eval_mode(net):
-        if len(x) < 2 or _runs(net, x[:few]) or not _runs(net, x): return False
-    filled = Filled(len(x))
+        if n < 2 or _runs(net, some_of(x, few)) or not _runs(net, x): return False
+    filled = Filled(n)
     net.register_forward_pre_hook(filled.fill)
     net.register_forward_hook(filled.cut, always_call=True)
     return True

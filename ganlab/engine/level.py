@@ -6,6 +6,7 @@
 from __future__ import annotations
 import torch
 from torch import nn
+from .game import numbers
 from .sites import sites, some_input, trying
 from .still import swapped
 
@@ -21,7 +22,7 @@ def _lifts(
     "Is what is added to `bias` added to every score? Found by trying."
     name = next(n for n, p in learn.D.named_parameters() if p is bias)
     def scores(**lent):
-        with trying(learn), swapped(learn.D, lent): return learn.D(some_input(learn, 'd'))
+        with trying(learn), swapped(learn.D, lent): return numbers(learn.D, some_input(learn, 'd'))
     was = scores()
     more = 1 + was.abs().max()
     return torch.allclose(scores(**{name: bias + more}) - was, more.expand_as(was), rtol=1e-3)

@@ -7,10 +7,12 @@ from __future__ import annotations
 from contextlib import nullcontext
 from functools import partial
 from inspect import signature
+from operator import methodcaller
 from fastcore.basics import patch
 import numpy as np, torch
 from ..base.checks import whole
 from ..base.interrupt import heed, unbroken
+from .game import as_scores, each, fed, in_parts, over_parts, per_sample, size_of
 from .still import eval_mode, held
 from .rng import borrowed_rng
 from ..trick import nearest
@@ -26,6 +28,20 @@ class Looking:
 def fixed_z(self:Looking, n:int=64)->torch.Tensor: # (n, *z_dim)
     "The latents that every sample grid shows: the same at every step, whatever n."
     return self.latents(max(n, 64), 'fixed z')[:n]
+
+@patch
+def fixed_y(self:Looking, n:int=64)->torch.Tensor|None: # (n, ...); None: samples come alone
+    "What comes with the samples of the grid: one class per row of eight, or what comes with held-out samples."
+    if self.n_classes: return torch.arange(n, device=self.device)//8 % self.n_classes
+    return self.held_y(n)
+
+@patch
+def held_y(self:Looking, n:int)->torch.Tensor|None: # (n, ...)
+    "What comes with `n` held-out samples, over and over where there are fewer; where none are held out, with others."
+    if self.some_y is None: return None
+    y = self.source.valid_y(n)
+    y = self.some_y if y is None or not len(y) else y.to(self.device)
+    return y[torch.arange(n, device=y.device) % len(y)]
 
 # %% ../../nbs/engine/looking.ipynb #4784506e
 def _check_shape(name, x, shape):
@@ -46,7 +62,7 @@ def _steerer(self:Looking, how:dict): # a trick
     return t
 
 def _check_steering(t, how):
-    known = [p for p in signature(t.sample).parameters if p not in ('learn', 'n', 'z', 'net')]
+    known = [p for p in signature(t.sample).parameters if p not in ('learn', 'n', 'z', 'net', 'y')]
     for k in [k for k in how if k not in known]:
         have = f"{', '.join(known)}.{nearest(k, known)}"
         raise ValueError(f"sample has no parameter {k!r}; with {t.name} on it has: {have}")
@@ -57,6 +73,7 @@ def sample(self:Looking,
     n:int=64,    # how many
     z=None,      # latents (n, *z_dim) instead; None: the fixed ones
     ema:bool=None, # of G's averaged weights, or of those that train; None: the averaged ones where there are any
+    y=None,      # what comes with each sample, (n, ...), or one label for all; None: as `fixed_y` has it
     **how,       # what a trick that is on makes of it: truncation=0.7, mix=z2, layers=('8', '10') with style
 )->torch.Tensor: # samples on the CPU, float32
     "Samples of G, from any thread, at any time."
@@ -64,8 +81,8 @@ def sample(self:Looking,
     _check_shape('z', z, self.z_shape)
     if ema and not self.averagers():
         raise ValueError("sample(ema=True) needs a trick that averages G's weights: learn.tricks.on('ema')")
-    make = partial(self.look, self.G, z.float())
-    if how: make = partial(self._steerer(how).sample, self, n, z.float(), **how)
+    if how: make = partial(self._steerer(how).sample, self, n, z.float(), y=y, **how)
+    else: make = partial(self.look, self.G, self.into_g(z.float().to(self.device), self.given_y(y, len(z))))
     return self.between_steps(self.averaged, ema is not False, make)
 
 # %% ../../nbs/engine/looking.ipynb #985dc5cc
@@ -79,20 +96,53 @@ def averaged(self:Looking, ema, f):
 
 # %% ../../nbs/engine/looking.ipynb #49207384
 @patch
-def score(self:Looking, x:torch.Tensor)->torch.Tensor: # (n,) raw scores on the CPU
+def score(self:Looking,
+    x:torch.Tensor, # samples (n, ...)
+    y=None, # what comes with each, where D takes it; None: as `sample` takes it
+)->torch.Tensor: # (n,) raw scores on the CPU: of a D that gives many for a sample, their mean
     "D's scores of `x`, from any thread; nothing of D advances."
     _check_shape('x', x, self.source.shape)
-    return self.between_steps(self.look, self.D, x.float()).flatten()
+    return self.between_steps(lambda: per_sample(*self.scored(x.float(), self.given_y(y, len(x)))))
 
+# %% ../../nbs/engine/looking.ipynb #f912c87c
+@patch
+def scored(self:Looking, x, y=None)->tuple: # scores (n,) or (n, P) on the CPU, and how many each part has
+    "D's answer to samples, laid out."
+    l, self.known.parts = self._laid_out(self.into_d(x.to(self.device), y))
+    return l, self.parts
+
+# %% ../../nbs/engine/looking.ipynb #3b5bf5a4
+@patch
+def given_y(self:Looking, y, n:int): # (n, ...), one label for all, or None -> (n, ...); None: no network takes it
+    "What comes with `n` samples, as the user says it."
+    if y is None: return self.fixed_y(n) if 'y' in ''.join(self.takes.values()) else None
+    y = torch.as_tensor(y, device=self.device)
+    if not y.ndim: y = y.expand(n)
+    if len(y) == n: return y
+    raise ValueError(f"y has {len(y)} entries for {n} samples; need one per sample, or one label for all")
+
+# %% ../../nbs/engine/looking.ipynb #2694db82
 @patch
 def look(self:Looking, net, x):
+    "What a network gives for an input, as one tensor on the CPU, and nothing of the network advances."
+    looked = self._looked(net, x)
+    return torch.cat([o if torch.is_tensor(o) else as_scores(o, n)[0] for o, n in looked]).float().cpu()
+
+@patch
+def _looked(self:Looking, net, x)->list: # (what it gives, for how many samples)
     with borrowed_rng(self.streams, 'look', device=self.device), torch.no_grad(), eval_mode(net), held(net):
-        return torch.cat([_at_work(net, b.to(self.device, copy=True)) for b in x.split(256)]).float().cpu()
+        there = methodcaller('to', self.device, copy=True)
+        return [(_at_work(net, each(there, part)), size_of(part)) for part in in_parts(x, 256)]
+
+@patch
+def _laid_out(self:Looking, x)->tuple: # what goes into D -> scores on the CPU, and the sizes of their parts
+    laid = [as_scores(out, n) for out, n in self._looked(self.D, x)]
+    return torch.cat([l for l, _ in laid]).cpu(), laid[0][1]
 
 # %% ../../nbs/engine/looking.ipynb #cc2d2b11
 def _at_work(net, x):
     heed()      # many samples of a large network take long
-    return net(x)
+    return fed(net, x)
 
 # %% ../../nbs/engine/looking.ipynb #d722b7cf
 @patch
@@ -105,10 +155,12 @@ def validate_now(self:Looking):
 def _held_out_loss(self:Looking):
     x = self.source.valid(512)
     z = self.latents(len(x), 'valid')
-    xf = self.look(self.G, z)
-    l_real, l_fake = self.look(self.D, x), self.look(self.D, xf)
-    self.valid_loss = self.tricks.loss().d_loss(l_real.flatten(), l_fake.flatten()).item()
-    if self.metrics and self.averagers(): xf = self.averaged(True, partial(self.look, self.G, z))
+    y = self.source.valid_y(len(x))
+    make = partial(self.look, self.G, self.into_g(z, y))
+    xf = make()
+    (l_real, parts), (l_fake, _) = self.scored(x, y), self.scored(xf, y)
+    self.valid_loss = over_parts(self.tricks.loss().d_loss, parts, l_real, l_fake).item()
+    if self.metrics and self.averagers(): xf = self.averaged(True, make)
     self.metric_values = self.measure(z, x, xf)
     return self.valid_loss
 

@@ -12,6 +12,7 @@ from fastcore.basics import patch
 import torch
 from ..data import Halved, standard
 from .draws import lent_here, may_draw, out_of_sight
+from .game import copied, fed, some_of, way_of
 from .habits import draws_elsewhere, unrecorded, whole_batches
 from .reach import find_range
 from .probe import halvings, probe
@@ -19,6 +20,7 @@ from .rng import borrowed_rng
 from .named_state import named_params
 from .state import Wiring
 from .enrolment import enrol
+from ..sources.companions import as_companion
 from .still import held
 
 # %% auto #0
@@ -32,25 +34,70 @@ class Meeting:
 @patch
 def meet(self:Meeting):
     "Probe the networks on a few real samples and latents."
-    n = min(8, self.source.bs)
-    x = self.source.batch(0)[:n].to(self.device)
-    self.bs, self.some_x = self.source.bs, self.source.batch(0)[:64].cpu()
-    self.some_z = self.latents(n, 'probe', 0)
+    n, known = min(8, self.source.bs), self.known
+    x, y = self.next_pair()
+    self.bs, self.some_x, self.some_y = self.source.bs, x[:64].cpu(), some_of(y, 64)
+    self.some_z, x = self.latents(n, 'probe', 0), x[:n]
+    known.takes = self._agreed()
+    known.n_classes = _classes(self.source)
+    z, seen = self.into_g(self.some_z, self.some_y_of()), partial(self.into_d, y=self.some_y_of())
     with borrowed_rng(self.streams, 'probe', device=self.device), held(self.G, self.D):
         wired = self._wired()
-        if k := halvings(self.G, self.D, x, self.some_z):
+        if k := halvings(self.G, self.D, x, z, seen):
             self.source = Halved(self.source, k)
             x, self.some_x = self.source.batch(0)[:n].to(self.device), self.source.some()
-        self.probabilities = probe(self.G, self.D, x, self.some_z, self.base_loss, self.source.places)
-        self.range, why = find_range(self.G, self.some_x.to(self.device), self.some_z, self._declared_range())
-    loose = map(self._kept_loose, 'GD', (self.some_z, x))
-    drawn = map(self._drawn_elsewhere, 'GD', (self.some_z, x))
+        self.probabilities, known.parts = probe(self.G, self.D, x, z, self.base_loss, self.source.places, seen)
+        self.range, why = find_range(self.G, self.some_x.to(self.device), z, self._declared_range())
+    loose = map(self._kept_loose, 'GD', (z, seen(x)))
+    drawn = map(self._drawn_elsewhere, 'GD', (z, seen(x)))
     for said in filter(None, (wired, why, *loose, *drawn)): warnings.warn(said, stacklevel=4)
     self.autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if self.amp else nullcontext
 
+# %% ../../nbs/engine/meeting.ipynb #bfe7c3a7
+@patch
+def _agreed(self:Meeting)->dict: # 'g', 'd' -> what goes in
+    "What the networks take: as the user says, or as their forward does."
+    takes = dict(g=way_of(self.G, 'g', self.z_shape != (0,)), d=way_of(self.D, 'd')) | (self.made['takes'] or {})
+    if self.some_y is None: _need_none(takes, self.z_shape)
+    return takes
+
+def _need_none(takes, z_shape):
+    "Refuse networks that take what the data has not."
+    lacking = [k.upper() for k, way in takes.items() if 'y' in way]
+    if not lacking: return
+    who = ' and '.join(lacking) + (' take' if lacking[1:] else ' takes')
+    if z_shape == (0,): who = f"z_dim=0 says that G has no latents, and {who}"
+    raise ValueError(f"{who} y, which comes with each sample, and the data's batches are samples alone: give a "
+                     "DataLoader of (x, y), such as tensor_dls(x, y=labels), or say where it stands: "
+                     "GANLearner(..., y='label')")
+
+# %% ../../nbs/engine/meeting.ipynb #68006539
+def _labels_of(source)->list: # of tensors and lists, what comes with all samples, or with some of them
+    train = getattr(source, 'train', None)
+    data = getattr(train, 'dataset', None)
+    tensors = getattr(data, 'tensors', None) or [None]
+    everything = getattr(train, 'y', None), getattr(data, 'targets', None), tensors[-1]
+    own = next((as_companion(y) for y in everything if y is not None), None)
+    if own is None: return [source.given(0), source.valid_y(512)]
+    return [own]
+
+def _classes(source)->int: # 0: no labels come with its samples
+    "How many classes there are: as the data says, or by the labels that can be seen."
+    y = source.given(0)
+    if y is None or y.is_floating_point() or y.ndim > 1: return 0
+    named = getattr(getattr(getattr(source, 'train', None), 'dataset', None), 'classes', None)
+    if isinstance(named, (list, tuple)): return len(named)
+    return 1 + max(int(labels.max()) for labels in _labels_of(source) if labels is not None and len(labels))
+
+# %% ../../nbs/engine/meeting.ipynb #259ed76c
+@patch
+def some_y_of(self:Meeting, n:int|None=None)->torch.Tensor|None: # (n, ...)
+    "What comes with a few samples, for as many as there are latents at hand, or `n`."
+    return some_of(self.some_y, len(self.some_z) if n is None else n)
+
 # %% ../../nbs/engine/meeting.ipynb #f193886c
 @patch
-def _kept_loose(self:Meeting, name:str, x:torch.Tensor)->str: # one sentence, or ''
+def _kept_loose(self:Meeting, name:str, x)->str: # one sentence, or ''
     "What G or D keeps where no snapshot finds it."
     net = getattr(self, name)
     found = unrecorded(net, lambda: self.look(net, x))
@@ -63,12 +110,13 @@ def _kept_loose(self:Meeting, name:str, x:torch.Tensor)->str: # one sentence, or
 
 # %% ../../nbs/engine/meeting.ipynb #f1f82c2d
 @patch
-def _drawn_elsewhere(self:Meeting, name:str, x:torch.Tensor)->str: # one sentence, or ''
+def _drawn_elsewhere(self:Meeting, name:str, x)->str: # one sentence, or ''
     "Where G or D, as it trains, draws from NumPy or Python's `random`, which are the process's."
     net = getattr(self, name)
     if not may_draw([net]): return ''
     try:
-        with borrowed_rng(self.streams, 'probe', device=self.device), held(net): found = draws_elsewhere(lambda: net(x))
+        with borrowed_rng(self.streams, 'probe', device=self.device), held(net):
+            found = draws_elsewhere(lambda: fed(net, copied(x)))
     except Exception: return ''      # it may want a whole batch: the first step will tell
     if not found: return ''
     return (f"{name} draws from {' and '.join(found)}, which is the process's and not the run's: the same seed does "
@@ -79,7 +127,8 @@ def _drawn_elsewhere(self:Meeting, name:str, x:torch.Tensor)->str: # one sentenc
 @patch
 def _wired(self:Meeting)->str: # one sentence, or ''
     "Have networks whose code names a batch size take any number of samples."
-    whole = dict(G=self.latents(self.bs, 'probe', 0), D=self.source.batch(0).to(self.device))
+    x, y = self.next_pair()
+    whole = dict(G=self.into_g(self.latents(self.bs, 'probe', 0), y), D=self.into_d(x, y))
     wired = [name for name, batch in whole.items() if whole_batches(getattr(self, name), batch)]
     if not wired: return ''
     return (f"the code of {' and '.join(wired)} names a batch of {self.bs}: fewer samples are filled up to that "

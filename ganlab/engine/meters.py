@@ -39,13 +39,14 @@ def input_grads(
 # %% ../../nbs/engine/meters.ipynb #c60057fa
 def input_grad_norm(
     D, # the discriminator
+    judged, # its scores (B,) of samples
     x, # reals (B, ...)
     xf, # fakes (B, ...), no graph needed
     rng:torch.Generator, # the stream that ε comes from
 )->torch.Tensor: # 0-dim: the mean over samples of ‖∇ₓD(x̂)‖₂
     "D's mean slope between real and fake."
     e = torch.rand(x.shape[0], *[1]*(x.ndim - 1), generator=rng, device=x.device)
-    with eval_mode(D): return input_grads(D, e*x + (1 - e)*xf.detach()).norm(dim=1).mean()
+    with eval_mode(D): return input_grads(judged, e*x + (1 - e)*xf.detach()).norm(dim=1).mean()
 
 # %% ../../nbs/engine/meters.ipynb #3b77658e
 class Record:

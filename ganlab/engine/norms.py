@@ -10,6 +10,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from .inside import AnyBatchNorm, forward_hooks, own_parameters
 from .layers import is_layer, raw_weight
 from .rng import borrowed_rng
+from .game import numbers
 from .sites import added, hooked, sites, some_input, taken, trying
 from .still import held
 
@@ -50,10 +51,11 @@ def moments(learn, key:str, layers:list, batches:int)->list: # of (mean (C,), va
 # %% ../../nbs/engine/norms.ipynb #5eb6fd1b
 def _whole_batch(learn, key, i):
     "Run G on a batch of latents, and for 'd' D on its fakes and on as many reals."
-    xf = learn.G(learn.latents(learn.bs, 'batch_norm', learn.step, i))
+    x, y = learn.next_pair(i)
+    xf = learn.generate(learn.latents(learn.bs, 'batch_norm', learn.step, i), y)
     if key == 'g': return
-    learn.D(learn.next_reals(i).clone())
-    learn.D(xf.clone())
+    learn.judge(x.clone(), y)
+    learn.judge(xf.clone(), y)
 
 # %% ../../nbs/engine/norms.ipynb #92035b65
 def fed(learn)->dict: # name of a BatchNorm -> name of the layer before it, or None
@@ -66,7 +68,7 @@ def fed(learn)->dict: # name of a BatchNorm -> name of the layer before it, or N
         given[m] = y
     heard = [m for m in names if is_layer(m) or isinstance(m, AnyBatchNorm)]
     handles = [m.register_forward_hook(note, with_kwargs=True) for m in heard]
-    with hooked(handles), trying(learn): learn.D(some_input(learn, 'd'))
+    with hooked(handles), trying(learn): numbers(learn.D, some_input(learn, 'd'))
     learn.found['fed'] = out
     return out
 

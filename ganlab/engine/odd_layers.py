@@ -7,6 +7,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
+from .game import fed, numbers
 from .inside import own_parameters
 from .layers import is_layer, is_usual
 from .sites import layers, net_of, some_input, trying
@@ -19,7 +20,7 @@ __all__ = ['unheard', 'resting']
 def _hears(net, x, was, w)->bool:
     "Does the network give something else than `was` for `x` when the weight `w` is doubled?"
     doubled = {name: 2*w for name, p in net.named_parameters() if p is w}
-    with swapped(net, doubled): now = net(x.clone())
+    with swapped(net, doubled): now = numbers(net, x)
     return not torch.allclose(was, now, rtol=1e-3, atol=1e-3*was.std().item())
 
 # %% ../../nbs/engine/odd_layers.ipynb #4c2b6298
@@ -27,7 +28,7 @@ def _find_unheard(learn, key)->list: # names
     net, out = net_of(learn, key), []
     with trying(learn):
         x = some_input(learn, key)
-        was = net(x.clone())
+        was = numbers(net, x)
         for s in layers(learn, key):
             w = own_parameters(s.module).get('weight')
             if is_usual(s.module) or not isinstance(w, nn.Parameter): continue
@@ -53,7 +54,7 @@ def _find_resting(learn, key)->list: # modules
     net = net_of(learn, key)
     was = {m: vars(m).get('weight') for m in net.modules() if _makes_weight(m)}
     if not was: return []
-    with trying(learn): net(some_input(learn, key))
+    with trying(learn): fed(net, some_input(learn, key))
     found = [m for m, w in was.items() if vars(m).get('weight') is w]
     for m, w in was.items():
         if w is not None: m.weight = w

@@ -4,11 +4,11 @@
 
 # %% ../../nbs/engine/probe.ipynb #d25b6981
 from __future__ import annotations
-from inspect import Parameter, signature
 import torch
 from torch import nn
 from ..base.checks import is_whole
 from .inside import AnyConv
+from .game import all_in, as_scores, copied, fed
 from .reach import ends_in_sigmoid
 from .still import eval_mode
 from ..losses import loss_title, losses, scores_of
@@ -39,39 +39,31 @@ def latent_shape(
     if z is None: z = _first_latent(G)
     if z is None: raise ValueError("z_dim is not known: G has no attribute z_dim and no layer that shows it; "
                                    "give GANLearner(..., z_dim=64), or a tuple such as (100, 1, 1)")
-    shape = tuple(z) if isinstance(z, (tuple, list)) else (z,)
-    if not shape or not all(isinstance(o, int) and is_whole(o) and o > 0 for o in shape):
-        raise ValueError(f"z_dim={z_dim!r}; need a positive int, or a tuple such as (100, 1, 1)")
-    return shape
+    return _checked_shape(tuple(z) if isinstance(z, (tuple, list)) else (z,), z_dim)
+
+def _checked_shape(shape, z_dim)->tuple:
+    if shape == (0,) and shape[0] is not False: return shape       # no latents
+    if shape and all(isinstance(o, int) and is_whole(o) and o > 0 for o in shape): return shape
+    raise ValueError(f"z_dim={z_dim!r}; need a positive int, or a tuple such as (100, 1, 1); 0 if G takes no latents")
 
 # %% ../../nbs/engine/probe.ipynb #0477913e
 def halvings(
     G:nn.Module, D:nn.Module, # the networks
     x:torch.Tensor, # some real images (B, C, H, W)
-    z:torch.Tensor, # as many latents
+    z, # what goes into G, for as many samples
+    seen=lambda x: x, # makes of samples what goes into D
 )->int: # 0 where the sizes are equal, or do not meet at all
     "How many times the data must be halved to have the networks' size."
     try:
         with torch.no_grad(), eval_mode(G, D):
-            xf = G(z)
+            xf = fed(G, z)
             if x.ndim != 4 or xf.ndim != 4 or xf.shape[:2] != x.shape[:2]: return 0
             k = (x.shape[-1]//xf.shape[-1]).bit_length() - 1
             halved = k > 0 and all(n == m << k for n, m in zip(x.shape[2:], xf.shape[2:]))
-            return k if halved and D(xf.clone()).numel() == len(x) else 0
+            if not halved: return 0
+            as_scores(fed(D, copied(seen(xf))), len(x))
+            return k
     except Exception: return 0      # `probe` says what is wrong
-
-# %% ../../nbs/engine/probe.ipynb #76b3903e
-def _takes_one(net, what):
-    "Refuse a network that cannot be called with one tensor."
-    kinds = Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD
-    try: params = signature(net.forward).parameters.values()
-    except (TypeError, ValueError): return      # what is written in C does not tell
-    names = [p.name for p in params if p.default is Parameter.empty and p.kind in kinds]
-    if len(names) < 2: return
-    given, more = 'latents' if what == 'G' else 'samples', ', '.join(names[1:])
-    raise ValueError(f"{what}.forward takes ({', '.join(names)}), and ganlab gives it {given} alone: conditional "
-                     f"networks are not trained here. Give {more} a default, or wrap {what} in a module that "
-                     f"supplies {more}")
 
 # %% ../../nbs/engine/probe.ipynb #74b916cb
 def _trainable(net, what):
@@ -96,30 +88,35 @@ def _elsewhere(places, xf)->str:
     return '' if at is None else f"the DataLoader's batches have such samples at x={at!r}: GANLearner(..., x={at!r})"
 
 # %% ../../nbs/engine/probe.ipynb #0a4c9029
+def _shapes(x)->str: return ' and '.join(str(tuple(t.shape)) for t in all_in(x))
+def _ones(x)->str: return ' and '.join(str(_one(t)) for t in all_in(x)) # shapes of what goes in for one sample
+
 def _run(net, x, what, shapes):
-    "What a network gives; one that does not run on `x`, or gives no tensor, is refused."
-    try: y = net(x)
+    "What a network gives; one that does not run on `x` is refused."
+    try: return fed(net, copied(x))
     except Exception as e:
-        raise ValueError(f"{what} does not run on {tuple(x.shape)}: {type(e).__name__}: {str(e).rstrip('. ')}. "
+        raise ValueError(f"{what} does not run on {_shapes(x)}: {type(e).__name__}: {str(e).rstrip('. ')}. "
                          f"{shapes}") from e
+
+def _tensor_of(G, z, shapes):
+    "What G gives; where that is no tensor, it is refused."
+    y = _run(G, z, 'G', shapes)
     if torch.is_tensor(y): return y
-    wanted = 'the samples' if what == 'G' else 'a raw score for each sample'
-    raise ValueError(f"{what} returns a {type(y).__name__}; need one tensor: {wanted}. Wrap it in a module that "
+    raise ValueError(f"G returns a {type(y).__name__}; need one tensor: the samples. Wrap it in a module that "
                      "returns that")
 
 # %% ../../nbs/engine/probe.ipynb #13f3ac0f
-def _meet(G, D, x, z, places):
+def _meet(G, D, x, z, places, seen)->tuple: # how many scores each part of D's answer has
     "Refuse networks whose shapes do not meet each other's or the data's."
-    data = f"One sample of the data is {_one(x)}, one latent {_one(z)}"
+    data = f"One sample of the data is {_one(x)}, what goes into G {_ones(z)}"
     with torch.no_grad(), eval_mode(G, D):
-        xf = _run(G, z, 'G', data + '; check z_dim.')
+        xf = _tensor_of(G, z, data + '; check z_dim.')
         todo = _elsewhere(places, xf) or "change G's output or the data's size and channels"
-        if xf.shape != x.shape: raise ValueError(f"G makes samples of shape {_one(xf)} from latents of {_one(z)}, "
+        if xf.shape != x.shape: raise ValueError(f"G makes samples of shape {_one(xf)} from {_ones(z)}, "
                                                  f"the data has {_one(x)}, and D must take both; {todo}")
-        l = _run(D, x.clone(), 'D', data + f", and G(z) {_one(xf)}; change D's input or the data.")
-    if l.numel() != len(x):
-        raise ValueError(f"D gives {tuple(l.shape)} for {len(x)} samples of {_one(x)}, such as G's {_one(xf)}; need "
-                         "one score per sample: end D in a layer with one output, or take the mean of its scores")
+        out = _run(D, seen(x), 'D', data + f", and G(z) {_one(xf)}; change D's input or the data.")
+    try: return as_scores(out, len(x))[1]
+    except TypeError as e: raise ValueError(f"{e} (one sample of the data is {_one(x)})") from None
 
 # %% ../../nbs/engine/probe.ipynb #10a7846a
 def _probabilities(line, loss)->bool: # line: where D ends in a Sigmoid; None: it does not
@@ -138,15 +135,15 @@ def _probabilities(line, loss)->bool: # line: where D ends in a Sigmoid; None: i
 def probe(
     G:nn.Module, D:nn.Module, # the networks, on their device
     x:torch.Tensor, # some real samples (B, ...)
-    z:torch.Tensor, # as many latents
+    z, # what goes into G, for as many samples: latents, or a tuple of these and what comes with each sample
     loss=None, # the loss that they are to be trained on
     places:dict={}, # shapes of what else a batch has, by where it is
-)->bool: # does D give probabilities, as its loss wants it?
+    seen=lambda x: x, # makes of samples what goes into D
+)->tuple: # does D give probabilities, as its loss wants it? and how many scores each part of its answer has
     "Refuse networks that cannot be trained together, naming G's, D's and the data's shapes."
     for net, what in ((G, 'G'), (D, 'D')):
         need_module(net, what)
-        _takes_one(net, what)
         _trainable(net, what)
     _apart(G, D)
-    _meet(G, D, x, z, places)
-    return _probabilities(ends_in_sigmoid(D, x), loss)
+    parts = _meet(G, D, x, z, places, seen)
+    return _probabilities(ends_in_sigmoid(D, seen(x)), loss), parts

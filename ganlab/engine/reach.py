@@ -7,6 +7,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
+from .game import numbers
 from .still import eval_mode
 
 # %% auto #0
@@ -15,7 +16,7 @@ __all__ = ['extremes', 'ends_in_sigmoid', 'reach', 'find_range']
 # %% ../../nbs/engine/reach.ipynb #4b4d4848
 def extremes(
     net:nn.Module,
-    x:torch.Tensor, # some inputs (B, ...)
+    x, # what goes into it
 )->torch.Tensor: # (n,) numbers
     "What a network gives with its weights, with a thousand times its weights, and with minus a thousand times them."
     ps, outs = list(net.parameters()), []
@@ -23,7 +24,7 @@ def extremes(
     try:
         for s in (1, 1000, -1000):
             for p, w in zip(ps, saved): p.copy_(s*w)
-            outs.append(net(x.clone()).flatten())
+            outs.append(numbers(net, x))
     finally:
         for p, w in zip(ps, saved): p.copy_(w)
     return torch.cat(outs)
@@ -54,11 +55,11 @@ def _stays_in_unit(D, x)->bool:
 # %% ../../nbs/engine/reach.ipynb #740f6f4c
 def ends_in_sigmoid(
     D:nn.Module, # the discriminator
-    x:torch.Tensor, # a few samples (B, ...)
+    x, # what goes into it: a few samples (B, ...), or a tuple of these and what comes with them
 )->str|None: # the line to change, or None
     "Where D turns its score into a probability, if it does."
     with torch.no_grad(), eval_mode(D):
-        with _Watch() as watch: y = D(x.clone())
+        with _Watch() as watch: y = numbers(D, x)
         if not watch.gave(y) and not _stays_in_unit(D, x): return None
     name = next((n for n, m in reversed(list(D.named_modules())) if isinstance(m, nn.Sigmoid)), None)
     if not name: return "return what goes into the sigmoid at the end of D.forward"
@@ -67,7 +68,7 @@ def ends_in_sigmoid(
 # %% ../../nbs/engine/reach.ipynb #437697a6
 def reach(
     G:nn.Module,
-    z:torch.Tensor, # some latents
+    z, # what goes into it
 )->tuple: # (lowest, highest) value that it makes, with weights as large as can be
     "How far G's output can go; where it ends in Tanh or a Sigmoid, no further than that."
     out = extremes(G, z)
@@ -78,7 +79,7 @@ def reach(
 def find_range(
     G:nn.Module,
     x:torch.Tensor, # some real samples (B, ...)
-    z:torch.Tensor, # some latents
+    z, # what goes into G, for some samples
     declared:tuple=None, # (black, white), where the user says it
 )->tuple: # (black, white), and a warning or None
     "What is black and what is white in the samples, and whether G and the data agree in it."

@@ -5,8 +5,10 @@
 # %% ../../nbs/engine/rows.ipynb #e58b04f0
 from __future__ import annotations
 import math, time, warnings
+from functools import partial
 from fastcore.basics import patch
 import torch
+from .game import some_of
 from .meters import input_grad_norm
 from .rng import borrowed_rng
 
@@ -51,7 +53,7 @@ def _read(self:Rows)->tuple: # {column: number}, {'d' or 'g': gradient norms}
         values += ctx.terms.values()
         if key == 'd':
             names += ['d_real', 'd_fake']
-            values += [ctx.l_real.detach().mean(), ctx.l_fake.detach().mean()]
+            values += [ctx.each_judged(l.detach()).mean() for l in (ctx.l_real, ctx.l_fake)]
     flat = torch.stack(values).tolist()
     for key, (_, some) in self.row.items():
         norms[key] = flat[i:i + len(some)]
@@ -86,7 +88,9 @@ def slope(self:Rows, c):
     n = min(64, len(c.x))
     try:
         with borrowed_rng(self.streams, 'slope', self.step, device=self.device):
-            g = input_grad_norm(self.D, c.x[:n], c.xf[:n], self.streams.generator('slope', self.step, 0, self.device))
+            judged = partial(self.judged, y=some_of(c.y, n))
+            rng = self.streams.generator('slope', self.step, 0, self.device)
+            g = input_grad_norm(self.D, judged, c.x[:n], c.xf[:n], rng)
         self.record.put('d_input_grad_norm', g.item())
     except Exception as e:      # a meter that fails must not undo a step
         self.slope_every = 0

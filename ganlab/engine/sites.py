@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from functools import partial
 import torch
 from torch import nn
+from .game import fed
 from .layers import channels_last, is_layer, no_layers, sealed
 from .rng import borrowed_rng
 from .still import eval_mode, held
 
 # %% auto #0
-__all__ = ['Site', 'added', 'taken', 'Visits', 'hooked', 'trace', 'net_of', 'both', 'trying', 'some_input', 'sites', 'at',
-           'layers', 'hidden', 'instead']
+__all__ = ['Site', 'added', 'taken', 'Visits', 'hooked', 'trace', 'net_of', 'both', 'trying', 'some_made', 'reals_and_fakes',
+           'some_input', 'sites', 'at', 'layers', 'hidden', 'instead']
 
 # %% ../../nbs/engine/sites.ipynb #6fb5e5fc
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def _leaves(net)->dict: # name -> module
 # %% ../../nbs/engine/sites.ipynb #fde9cd6f
 def trace(
     net:nn.Module, # G or D
-    x:torch.Tensor, # an input of it (B, ...)
+    x, # what goes into it
     parts:dict=None, # name -> module: which to look at; None: those without children, and all that own a weight
 )->list: # of `Site`, in the order in which they finish
     "The layers of `net` with what goes in and out, found by one forward pass in eval mode."
@@ -85,7 +86,7 @@ def trace(
     visits = Visits()
     handles = [m.register_forward_hook(partial(visits.note, name), with_kwargs=True) for name, m in parts.items()]
     handles.append(net.register_forward_pre_hook(visits.begin))
-    with hooked(handles), torch.no_grad(), eval_mode(net), held(net): net(x)
+    with hooked(handles), torch.no_grad(), eval_mode(net), held(net): fed(net, x)
     return visits.once()
 
 # %% ../../nbs/engine/sites.ipynb #ec6e6035
@@ -108,9 +109,22 @@ def trying(
     with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(*nets), held(*nets):
         yield
 
-def some_input(learn, key:str)->torch.Tensor: # (B, ...)
-    "What goes into G or D: a few latents, or what G makes of them, which a D that works in place may overwrite."
-    return learn.some_z if key == 'g' else learn.G(learn.some_z).clone()
+def some_made(learn, n:int|None=None)->torch.Tensor: # (n, ...)
+    "A few samples of G."
+    return learn.generate(learn.some_z[:n], learn.some_y_of(n))
+
+def reals_and_fakes(learn, reals:int|None=None): # a tensor (B, ...), or a tuple of them
+    "What goes into D for some reals, as many as there are latents at hand or `reals`, and for some of G's samples."
+    n, y = len(learn.some_z), learn.some_y_of()
+    made = learn.look(learn.G, learn.into_g(learn.some_z, y)).to(learn.device)
+    x = learn.some_x[:reals or n].to(learn.device)
+    if y is not None: y = torch.cat([learn.some_y[:len(x)], y])
+    return learn.into_d(torch.cat([x, made]), y)
+
+def some_input(learn, key:str): # a tensor (B, ...), or a tuple of them
+    "What goes into G or D, for a few samples; a D that works in place may overwrite it."
+    if key == 'g': return learn.into_g(learn.some_z, learn.some_y_of())
+    return learn.into_d(some_made(learn).clone(), learn.some_y_of())
 
 # %% ../../nbs/engine/sites.ipynb #544fef98
 def sites(
@@ -173,7 +187,8 @@ def _calls(learn, key, ms)->Counter: # module -> number
     "How often a pass calls each of `ms`."
     calls = Counter()
     def count(m, *_): calls[m] += 1
-    with hooked([m.register_forward_hook(count) for m in ms]), trying(learn): net_of(learn, key)(some_input(learn, key))
+    with hooked([m.register_forward_hook(count) for m in ms]), trying(learn):
+        fed(net_of(learn, key), some_input(learn, key))
     return calls
 
 # %% ../../nbs/engine/sites.ipynb #6c962537

@@ -12,7 +12,7 @@ from .branches import deeper, wider
 from .inside import own_buffers
 from .layers import form
 from .rng import borrowed_rng
-from .sites import instead, layers, sites
+from .sites import instead, layers, sites, some_made
 from .still import eval_mode
 from .surgery import insert
 
@@ -112,7 +112,7 @@ def act_after(learn, site)->nn.Module:
     seen = []
     with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G):
         handle = site.module.register_forward_hook(lambda m, args, y: seen.append(y.clone()))
-        try: image = learn.G(learn.some_z)
+        try: image = some_made(learn)
         finally: handle.remove()
     if seen[0].shape != image.shape: seen = [torch.full_like(image, math.nan)]         # a rearrangement lies between
     final = sites(learn, 'g')[-1].module

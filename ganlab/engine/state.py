@@ -53,6 +53,10 @@ class Known:
     z_shape: tuple            # shape of one latent
     some_x: torch.Tensor = None     # a few reals
     some_z: torch.Tensor = None     # a few latents
+    some_y: torch.Tensor = None     # what comes with a few reals; None: they come alone
+    n_classes: int = 0        # labels are below it; 0: what comes with samples is no label
+    takes: dict = field(default_factory=lambda: dict(g='z', d='x'))    # what goes into each network, in its order
+    parts: tuple = (1,)       # how many scores each part of D's answer has
     range: tuple = None       # (black, white) of images
     probabilities: bool = False     # does D end in a Sigmoid, as its loss wants it?
     pristine: tuple = None    # copies of G and D as they were given; None: they could not be copied

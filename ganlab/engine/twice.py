@@ -5,10 +5,12 @@
 # %% ../../nbs/engine/twice.ipynb #4b5fb6c8
 from __future__ import annotations
 from contextlib import contextmanager
+from functools import partial
 import torch
 from .still import eval_mode, held
 from .meters import input_grads
 from .rng import borrowed_rng
+from .sites import some_made
 
 # %% auto #0
 __all__ = ['plain_ops', 'tried', 'aside', 'no_way_back', 'first_line', 'not_twice', 'twice_differentiable']
@@ -72,6 +74,7 @@ def twice_differentiable(learn)->str|None: # one sentence, or None
 
 def _slope_of_d(learn)->str|None:
     with borrowed_rng(learn.streams, 'twice', device=learn.device), held(learn.D, learn.G):
-        with torch.no_grad(), eval_mode(learn.G): x = learn.G(learn.some_z[:2])
-        said = no_way_back(lambda: input_grads(learn.D, x, create_graph=True).square().sum(), learn.D)
+        with torch.no_grad(), eval_mode(learn.G): x = some_made(learn, 2)
+        judged = partial(learn.judged, y=learn.some_y_of(2))
+        said = no_way_back(lambda: input_grads(judged, x, create_graph=True).square().sum(), learn.D)
     if said: return not_twice('A gradient penalty', "D's gradient", 'this D does', said)

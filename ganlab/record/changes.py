@@ -10,7 +10,8 @@ from ..losses import by_key, find_loss, loss_key, losses, scores_of
 from .packing import RunError, pack, unpack
 
 # %% auto #0
-__all__ = ['known_losses', 'plain_values', 'params_of', 'put_change', 'change_from', 'waiting_facts', 'waiting_from']
+__all__ = ['known_losses', 'plain_values', 'params_of', 'own_functions', 'put_change', 'change_from', 'waiting_facts',
+           'waiting_from']
 
 # %% ../../nbs/record/changes.ipynb #df058ea2
 def known_losses(
@@ -26,6 +27,12 @@ def plain_values(params:dict)->dict:
 def params_of(c:Change)->dict:
     "A change's values, as they are written down."
     return dict(loss=loss_key(c.loss), scores=scores_of(c.loss)) if c.kind == 'loss' else plain_values(c.params)
+
+# %% ../../nbs/record/changes.ipynb #b5e33b28
+def own_functions(changes)->list: # names
+    "The functions of the user's own that values follow."
+    given = [v for c in changes for v in c.params.values()]
+    return sorted({v.name for v in given if isinstance(v, Schedule) and v.kind == 'own'})
 
 # %% ../../nbs/record/changes.ipynb #6254e5ce
 def put_change(db, c:Change, line:int, step:int): # db: the connection of a transaction

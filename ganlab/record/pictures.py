@@ -109,7 +109,7 @@ def latents(self:Pictures, z):
     if z == 'fixed': return None
     learn = self.learn
     g = learn.streams.generator('panel z', learn.step, 0, learn.device)
-    return torch.randn(self.n, *learn.z_shape, generator=g, device=learn.device)
+    return learn.drawn(self.n, g)
 
 # %% ../../nbs/record/pictures.ipynb #8dfaa0a9
 @patch
@@ -117,7 +117,7 @@ def scores(self:Pictures):
     "D's scores of the last training batch: read off the step, so that they cost nothing."
     c = self.learn.row.get('d', (None,))[0]
     if c is None or c.l_real is None or c.l_fake is None: return dict(scores=b'', split=0)
-    l = torch.cat([c.l_real.detach(), c.l_fake.detach()]).float().cpu()
+    l = torch.cat([c.each_judged(l.detach()) for l in (c.l_real, c.l_fake)]).float().cpu()
     return dict(scores=l.numpy().tobytes(), split=len(c.l_real))
 
 # %% ../../nbs/record/pictures.ipynb #e138e791

@@ -41,7 +41,7 @@ def check_finite(
 # %% ../../nbs/sources/checks.ipynb #38e26300
 def _shape_advice(s:tuple)->str:
     "What to do about a shape that is none of ours."
-    if len(s) == 3: return "; for grey images give x[:, None]"
+    if len(s) == 3 and s[1] == s[2]: return "; for grey images give x[:, None]"
     if len(s) == 1: return "; for samples of one number each give x[:, None]"
     if len(s) == 4 and s[3] in (1, 3, 4) and min(s[1:3]) > 4:
         return "; the channels seem to come last: give x.permute(0, 3, 1, 2)"
@@ -52,11 +52,12 @@ def check_shape(
     x:Tensor, # samples
     name:str, # what a user calls them
 ):
-    "Refuse what is neither images (N, C, H, W) nor vectors (N, d)."
+    "Refuse what is no batch of images, vectors, series or volumes; three axes that end in a square are a grey image's."
     s = tuple(x.shape)
     advice = _shape_advice(s)
-    if len(s) in (2, 4) and not advice: return
-    raise ValueError(f"{name} has shape {s}; need images (N, C, H, W) or vectors (N, d){advice}")
+    if len(s) in (2, 3, 4, 5) and not advice: return
+    raise ValueError(f"{name} has shape {s}; need images (N, C, H, W), vectors (N, d), series (N, C, L) or "
+                     f"volumes (N, C, D, H, W){advice}")
 
 # %% ../../nbs/sources/checks.ipynb #4b5b838d
 def _check_declared(lo, hi, name, range):

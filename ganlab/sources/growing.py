@@ -8,6 +8,7 @@ __all__ = ['halved', 'doubled', 'blend', 'faded', 'Halved']
 # %% ../../nbs/sources/growing.ipynb #275b733e
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
+from .companions import Batch
 from .numbered import Source
 
 # %% ../../nbs/sources/growing.ipynb #e3e8aab9
@@ -39,7 +40,7 @@ class Halved(Source):
         k:int, # times that they are halved
     ):
         super().__init__(source.n, source.n_batches, source.bs, source.shape, source.name,
-                         source.held, source.streams, source.device)
+                         source.held, source.streams, source.device, source.x, source.y)
         self.source, self.seekable, self.first = source, source.seekable, source.batch(0)[:64].cpu()
         self.resize(k)
 
@@ -55,7 +56,10 @@ class Halved(Source):
         return faded(avg_pool2d(x, 2**self.k) if self.k else x, self.alphas)
 
     def some(self)->Tensor: return self.sized(self.first) # up to 64 reals of the present size; no batch is read for it
-    def batch(self, i:int)->Tensor: return self.sized(self.source.batch(i))
+    def pair(self, i:int)->Batch:
+        x, y = self.source.pair(i)
+        return Batch(self.sized(x), y)
     def valid(self, n:int)->Tensor|None:
         x = self.source.valid(n)
         return None if x is None else self.sized(x)
+    def valid_y(self, n:int)->Tensor|None: return self.source.valid_y(n)

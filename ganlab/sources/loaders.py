@@ -7,13 +7,14 @@ __all__ = ['KeptBatches', 'LoaderSource']
 
 # %% ../../nbs/sources/loaders.ipynb #2225f6d4
 import warnings
-from torch import Tensor
 from torch.utils.data import SequentialSampler
 from fastcore.basics import patch
 from fastai.data.load import DataLoader as FastaiDataLoader
+from ..engine.game import put
 from ..engine.inside import writes
 from ..engine.rng import Streams
 from .checks import check_range
+from .companions import Batch, usual
 from .numbered import Source
 from .walks import Walk
 
@@ -21,29 +22,29 @@ from .walks import Walk
 class KeptBatches:
     "The batches that were read last."
     most = 1000      # of them, however small they are
-    def __init__(self): self.size, self._kept = 0, {}     # bytes; number -> (batch, its version)
+    def __init__(self): self.size, self._kept = 0, {}     # bytes; number -> (batch, the version of its samples)
 
     def __iter__(self): return iter(self._kept)           # numbers, the oldest first
 
     def get(self,
         i:int, # number of the batch
-    )->Tensor|None: # None where it is not kept, or not as it was
+    )->Batch|None: # None where it is not kept, or not as it was
         "A batch that is kept."
-        x, version = self._kept.get(i, (None, 0))
-        return x if x is not None and writes(x) == version else None
+        batch, version = self._kept.get(i, (None, 0))
+        return batch if batch is not None and writes(batch.x) == version else None
 
 # %% ../../nbs/sources/loaders.ipynb #1da6a958
 @patch
 def put(self:KeptBatches,
     i:int, # number of the batch
-    x:Tensor,
+    batch:Batch,
     room:int, # bytes that all of them may take; one is kept in any case
 ):
     "Keep a batch, and forget the oldest ones where they are too many."
     self.forget(i)
-    if x.is_inference(): return
-    self._kept[i] = x, writes(x)
-    self.size += x.nbytes
+    if batch.x.is_inference(): return
+    self._kept[i] = batch, writes(batch.x)
+    self.size += _bytes(batch)
     while len(self._kept) > 1 and (self.size > room or len(self._kept) > self.most):
         self.forget(next(iter(self._kept)))
 
@@ -53,7 +54,9 @@ def forget(self:KeptBatches,
     i:int, # number of a batch
 ):
     "Keep it no longer."
-    if i in self._kept: self.size -= self._kept.pop(i)[0].nbytes
+    if i in self._kept: self.size -= _bytes(self._kept.pop(i)[0])
+
+def _bytes(batch:Batch)->int: return sum(t.nbytes for t in batch if t is not None)
 
 # %% ../../nbs/sources/loaders.ipynb #0a4bd811
 def _len(o)->int|None:
@@ -99,16 +102,17 @@ class LoaderSource(Source):
         streams:Streams, # of the run
         device=None, # where batches are wanted; None: where they come from
         x=0, # where a batch has its samples
+        y=usual, # and where what comes with them; None: nowhere
     ):
         n, bs, n_batches = _sizes(train)
         if n_batches == 0:
             raise ValueError(f"the DataLoader has {n or 0} samples and a batch size of {bs}, so no full batch; "
                              "need a batch size of at most the number of samples")
         name = type(getattr(train, 'dataset', train)).__name__.lower()
-        super().__init__(n, n_batches or 1000, bs, (), name, held, streams, device, x)
+        super().__init__(n, n_batches or 1000, bs, (), name, held, streams, device, x, y)
         self.train, self.seekable = train, n_batches is not None    # else 1000 batches count as an epoch
         _warn_of_order(train)
-        self.kept, self.walk, self._next = KeptBatches(), Walk(train, streams, bs, x), 0
+        self.kept, self.walk, self._next = KeptBatches(), Walk(train, streams, bs, x, y), 0
         first = self.batch(0)
         self.bs, self.shape, self.places = self.walk.bs, self.walk.shape, self.walk.places
         check_range(first, 'the DataLoader')
@@ -116,18 +120,18 @@ class LoaderSource(Source):
 
 # %% ../../nbs/sources/loaders.ipynb #0abd5c8b
 @patch
-def batch(self:LoaderSource,
+def pair(self:LoaderSource,
     i:int, # number of the batch, counted over all epochs from 0
-)->Tensor: # float32, (bs, ...)
+)->Batch: # float32, (bs, ...), and what comes with it
     "Batch `i`; one that is neither kept nor the next is gone to."
-    x = self.kept.get(i)
-    if x is not None: return x
-    try: x = self._go_to(i)
+    batch = self.kept.get(i)
+    if batch is not None: return batch
+    try: batch = self._go_to(i)
     except BaseException:
         self.walk.distrust()
         raise
-    self.kept.put(i, x, self.room)
-    return x
+    self.kept.put(i, batch, self.room)
+    return batch
 
 # %% ../../nbs/sources/loaders.ipynb #53362550
 @patch
@@ -140,9 +144,9 @@ def _go_to(self:LoaderSource, i):
     while self._next < i:
         self.walk.skip()
         self._next += 1
-    x = self.walk.pull().to(self.device)
+    x, y = self.walk.pull()
     self._next += 1
-    return x
+    return Batch(*put((x, y), self.device))
 
 # %% ../../nbs/sources/loaders.ipynb #6b73d86d
 @patch

@@ -9,8 +9,10 @@ __all__ = ['Source', 'TensorSource']
 import torch
 from torch import Tensor
 from fastcore.basics import patch
+from ..engine.game import each, put, some_of
 from ..engine.rng import Streams
 from .arrays import TensorDL
+from .companions import Batch, companion_of, usual
 from .picking import image_of
 from .randomness import lent_rngs, reseed
 
@@ -28,10 +30,11 @@ class Source:
         streams:Streams|None=None, # of the run
         device=None, # where batches are wanted; None: where they come from
         x=0, # where a batch has its samples
+        y=usual, # and where what comes with them; None: nowhere
     ):
-        self.x, self.places = x, {}        # and the shapes of all that a batch has
+        self.x, self.y, self.places = x, y, {}        # and the shapes of all that a batch has
         self.n, self.n_batches, self.bs, self.shape, self.name = n, n_batches, bs, tuple(shape), name
-        self.held, self.streams, self.device, self._valid, self._wanted = held, streams, device, None, 0
+        self.held, self.streams, self.device, self._valid, self._wanted = held, streams, device, Batch(None), 0
 
     def __repr__(self):
         facts = f"{self.n} samples of shape {self.shape}, bs={self.bs}, {self.n_batches} batches per epoch"
@@ -39,25 +42,53 @@ class Source:
 
 # %% ../../nbs/sources/numbered.ipynb #6f042118
 @patch
+def pair(self:Source,
+    i:int, # number of the batch, counted over all epochs from 0
+)->Batch: # float32, (bs, ...), and what comes with it
+    "Batch `i` of the run; another kind of data says here what it is, or in `batch` where its samples come alone."
+    return Batch(self.batch(i))
+
+@patch
+def batch(self:Source, i:int)->Tensor: return self.pair(i).x # the samples of batch i, (bs, ...)
+
+@patch
+def given(self:Source, i:int)->Tensor|None: return self.pair(i).y # what comes with them, (bs, ...), or None
+
+# %% ../../nbs/sources/numbered.ipynb #1a581d11
+@patch
 def valid(self:Source,
     n:int, # samples wanted
 )->Tensor|None: # float32, at most n of them; None where nothing is held out
     "The first held-out samples, always the same."
-    if isinstance(self.held, TensorDL): return self.held.head(n)
+    return self._held_out(n).x
+
+@patch
+def valid_y(self:Source,
+    n:int, # samples wanted
+)->Tensor|None: # at most n; None where nothing is held out, or samples come alone
+    "What comes with the first held-out samples."
+    return self._held_out(n).y
+
+@patch
+def _held_out(self:Source, n)->Batch:
+    if isinstance(self.held, TensorDL): return Batch(self.held.head(n), self.held.head_y(n))
     if self.held is not None and n > self._wanted: self._valid, self._wanted = self._read_held(n), n
-    return None if self._valid is None else self._valid[:n]
+    return Batch(*some_of(self._valid, n))
 
 # %% ../../nbs/sources/numbered.ipynb #93a929e4
 @patch
-def _read_held(self:Source, n):
+def _read_held(self:Source, n)->Batch:
     "At least `n` samples from a loader, if it has so many."
-    xs, seed = [], self.streams.int('valid')
+    xs, ys, seed = [], [], self.streams.int('valid')
     reseed(self.held, seed)
     with lent_rngs(seed):
         for b in self.held:
             xs.append(image_of(b, self.x))
+            ys.append(companion_of(b, self.y, len(xs[-1]), self.x))
             if sum(map(len, xs)) >= n: break
-    return torch.cat(xs).to(self.device) if xs else None
+    if not xs: return Batch(None)
+    if any(y is None for y in ys): ys = None
+    return Batch(*put(each(torch.cat, (xs, ys)), self.device))
 
 # %% ../../nbs/sources/numbered.ipynb #4aef9805
 class TensorSource(Source):
@@ -74,8 +105,8 @@ class TensorSource(Source):
             if isinstance(held, TensorDL): held.to(device)
         self.train, self.centers, self.sigma = train, train.centers, train.sigma
 
-    def batch(self,
+    def pair(self,
         i:int, # number of the batch, counted over all epochs from 0
-    )->Tensor: # float32, (bs, ...)
+    )->Batch: # float32, (bs, ...), and what comes with it
         "Batch `i` of the run."
-        return self.train.batch(i, self.streams)
+        return Batch(self.train.batch(i, self.streams), self.train.given(i, self.streams))

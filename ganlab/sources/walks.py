@@ -6,11 +6,12 @@
 __all__ = ['Walk']
 
 # %% ../../nbs/sources/walks.ipynb #5c80a8ec
-from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 from torch.utils.data.dataloader import _DatasetKind, _SingleProcessDataLoaderIter
 from fastcore.basics import patch
+from ..engine.game import some_of
 from ..engine.rng import Streams
+from .companions import Batch, companion_of
 from .picking import image_of, usable
 from .randomness import lent_rngs, reseed
 
@@ -22,8 +23,9 @@ class Walk:
         streams:Streams, # of the run
         bs:int=0, # samples in a full batch; 0: as many as the first one has
         x=0, # where a batch has its samples
+        y=None, # and where what comes with them; None: nowhere
     ):
-        self.loader, self.streams, self.bs, self.x = loader, streams, bs, x
+        self.loader, self.streams, self.bs, self.x, self.y = loader, streams, bs, x, y
         self.shape, self.places = (), {}       # of one sample; and the shapes of all that a batch has
         self._short, self._read = {}, {}       # (epoch, pass) -> numbers of the short batches, and how far it was read
         self.start(0)
@@ -70,19 +72,19 @@ def _advance(self:Walk, how):
 
 # %% ../../nbs/sources/walks.ipynb #f40db6ab
 @patch
-def pull(self:Walk)->Tensor: # float32, (bs, ...)
+def pull(self:Walk)->Batch: # of bs samples, float32
     "The next full batch of the epoch."
-    x = None
-    while x is None:
+    batch = None
+    while batch is None:
         b = self._advance(next)
-        if b is not _ended: x = self._full_one(b)
+        if b is not _ended: batch = self._full_one(b)
     self._full += 1
-    return x
+    return batch
 
 # %% ../../nbs/sources/walks.ipynb #8f66df9e
 @patch
-def _full_one(self:Walk, b):
-    "The samples of a batch, checked; None where they are too few."
+def _full_one(self:Walk, b)->Batch|None: # None where its samples are too few
+    "The samples of a batch, checked, and what comes with them."
     if not self.shape and not self.places: self.places = usable(b)
     x, at = image_of(b, self.x), (self.epoch, self._pass)
     self._read[at] = max(self._drawn, self._read.get(at, 0))
@@ -91,7 +93,8 @@ def _full_one(self:Walk, b):
         return None
     if not self.shape: self.shape, self.bs = tuple(x.shape[1:]), self.bs or len(x)
     self._must_be_alike(tuple(x.shape[1:]))
-    return x[:self.bs]
+    y = companion_of(b, self.y, len(x), self.x)
+    return Batch(*some_of((x, y), self.bs))
 
 # %% ../../nbs/sources/walks.ipynb #7877580b
 @patch

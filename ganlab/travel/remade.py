@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 import torch
 from safetensors.torch import load_file
+from ..engine.game import as_network
 from ..engine.named_state import canonical, named_params
 from ..engine.schedules import as_schedule
 from ..engine.snapshots import Snapshot
@@ -33,7 +34,7 @@ def load_initial(
     made=lambda key: 'the run tells more', # what is known of network 'g' or 'd'
 ):
     "Give networks the weights that a run began with."
-    tensors = weights if isinstance(weights, dict) else load_file(weights)
+    tensors, D = weights if isinstance(weights, dict) else load_file(weights), as_network(D)
     with torch.no_grad():
         for key, net in (('d', D), ('g', G)):
             its = _its(tensors, key)
@@ -96,12 +97,12 @@ def _each(given): return [given] if isinstance(given, Trick) or callable(given) 
 def remade(store,
     dls, G, D, # the data, and networks built as they were when the run began
     run, # the `Run` that goes on; None: a replay, recorded in memory
-    loss=None, opt=None, x=None, tricks=(), schedules=(), # the user's own
+    loss=None, opt=None, x=None, y=None, latent=None, tricks=(), schedules=(), # the user's own
     **more, # device, cbs, path
 )->GANLearner:
     "A learner made like the one of the record."
     own = [get_loss(l) for l in _as_list(loss)]
-    made = _settings(store, own, opt, x)
+    made = _settings(store, own, dict(opt=opt, x=x, y=y, latent=latent))
     _must_know_enough(store)
     initial(store, G, D, must=run is None)
     learn = GANLearner(dls, G, D, **made, run=run, **more)
@@ -117,21 +118,24 @@ def _as_list(loss)->list:
     return list(loss) if isinstance(loss, (list, tuple)) else [loss]
 
 # %% ../../nbs/travel/remade.ipynb #7e237ec4
+_of_own = dict(x='the samples were picked from a batch', y='what comes with the samples was picked from a batch',
+               latent='latents were drawn')
+
 def _must_be_given(made:dict):
     "Raise where what was the user's own is not there again."
-    if made.get('x', 0) is None:
-        raise ValueError("the samples were picked from a batch by a function of your own, and no code is stored; "
-                         "give it: x=...")
+    by_function = dict(x=made.get('x', 0) is None, y=made.get('y') is False, latent=made.get('latent', 0) is None)
+    for k in (k for k, own in by_function.items() if own):
+        raise ValueError(f"{_of_own[k]} by a function of your own, and no code is stored; "
+                         f"give it: {k}=...")
     if made['opt'] is None:
         raise ValueError("the run was made with an optimiser of your own, and no code is stored; "
                          "give the same: opt=...")
 
-def _settings(store, own, opt, x)->dict:
+def _settings(store, own, given)->dict: # given: what is given again, by name; None where it is not
     "The arguments that the learner was made with; what was the user's own has to be given again."
     made = dict(store.need('made', 'loss', 'opt', 'seed'))
     if made['loss'] not in built_in: made['loss'] = _first_loss(store.need('first_loss'), own)
-    if opt is not None: made['opt'] = opt
-    if x is not None: made['x'] = x
+    made |= {k: v for k, v in given.items() if v is not None}
     _must_be_given(made)
     return made
 

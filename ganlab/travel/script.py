@@ -17,8 +17,10 @@ from ..data import (avatars_dls, digits_dls, fashion_dls, glyphs_dls, grid_dls, 
 from ..engine.schedules import Schedule
 from ..losses import built_in
 from ..nets import dcgan, mlp, relu_mlp, resnet
+from ..record.changes import own_functions
 from ..record.packing import RunError
 from ..record.run import Run
+from ..sources.companions import usual
 from ..sources.named import origin, own_data
 import ganlab.travel.resume
 
@@ -91,10 +93,6 @@ def _adding(name)->str:
     if is_name(name): return f"learn.tricks.add({name})      # a trick of your own: fill in"
     return f"learn.tricks.add(...)      # a trick of your own, {one_line(name)}: fill in"
 
-def _functions(changes)->list: # names of the user's own schedules
-    given = [v for c in changes for v in c.params.values()]
-    return sorted({v.name for v in given if isinstance(v, Schedule) and v.kind == 'own'})
-
 def _defining(name)->str: return f"{name} = ...      # a schedule of your own, a function: fill in"
 
 def _nets(facts)->list:
@@ -127,15 +125,19 @@ def _told(made_by)->str: # of data of the user's own
 
 # %% ../../nbs/travel/script.ipynb #241d3059
 # of the arguments of a learner, those that are of the training
-_made = 'loss', 'opt', 'lr_g', 'lr_d', 'betas_g', 'betas_d', 'n_d', 'update', 'z_dim', 'seed', 'amp', 'range'
+_made = 'loss', 'opt', 'lr_g', 'lr_d', 'betas_g', 'betas_d', 'n_d', 'update', 'z_dim', 'seed', 'amp', 'takes', 'range'
 
 def _to_fill_in(made)->tuple: # names of the arguments that are the user's own
-    return tuple(k for k in ('loss', 'opt', 'x') if made.get(k, 0) is None)
+    own = [k for k in ('loss', 'opt', 'x', 'latent') if made.get(k, 0) is None]
+    if made.get('y') is False: own.append('y')
+    return tuple(own)
 
 def _learner(made)->str:
     "The call that makes it."
     args = {k: made[k] for k in _made if made.get(k) is not None}
+    if made.get('latent', 'normal') not in ('normal', None): args['latent'] = made['latent']
     if made.get('x'): args['x'] = made['x']
+    if made.get('y', usual) not in (usual, False): args['y'] = made['y']
     own = _to_fill_in(made)
     given = ', '.join([f'{k}=...' for k in own] + keywords(args))
     ask = f"      # {' and '.join(own)}, of your own: fill in" if own else ''
@@ -152,7 +154,7 @@ def _head(facts, steps, path, changes, mults)->list: # of lines
             'here = Path(__file__).parent',
             f"torch.set_num_threads({threads})      # sums of another number of threads differ in their last bits",
             *_data(facts), *_nets(facts), f"load_initial(G, D, here/{path.with_suffix('.safetensors').name!r})",
-            _learner(facts['made']), *map(_adding, own), *map(_defining, _functions(changes))]
+            _learner(facts['made']), *map(_adding, own), *map(_defining, own_functions(changes))]
 
 # %% ../../nbs/travel/script.ipynb #16680b20
 def _known_tricks()->set: # names

@@ -81,7 +81,7 @@ class Steered(Trick):
 @patch
 def steer(self:Steered, ctx):
     "Count an update's signs; move p when it is time."
-    l, (updates, images) = ctx.l_real.detach(), self.seen
+    l, (updates, images) = ctx.each_judged(ctx.l_real.detach()), self.seen
     if not updates: self.zero, self.signs = undecided(ctx.learn.loss_now, len(l), l.device), l.new_zeros(())
     self.seen, self.signs = (updates + 1, images + len(l)), self.signs + (l - self.zero).sign().sum()
     if self.seen[0] < self.every: return

@@ -13,7 +13,7 @@ from ..engine.folding import fold
 from ..engine.inside import AnyBatchNorm, hooks_behind, own_buffers, own_parameters, recast
 from ..engine.layers import is_layer
 from ..engine.norms import batch_norms, calibrate, fed, moments, rigid
-from ..engine.sites import hidden, sites
+from ..engine.sites import hidden, reals_and_fakes, sites
 from ..engine.surgery import Grafted, hosts, insert, remove
 from ..trick import Flag, Int
 
@@ -136,7 +136,7 @@ def attach(self:BatchNorm, learn, undo):
     Grafted.attach(self, learn, undo)
     if not self.from_d: return
     D, before = learn.D, fed(learn)
-    x = torch.cat([learn.some_x[:16].to(learn.device), learn.look(learn.G, learn.some_z).to(learn.device)])
+    x = reals_and_fakes(learn, 16)
     was = learn.look(D, x)
     layers = [(n, D.get_submodule(l)) for n, l in before.items()]
     for n, layer in layers: self.take_out(learn, D.get_submodule(n), layer)
@@ -163,10 +163,11 @@ def folds(self:BatchNorm, learn, layer, keep:bool)->bool: # keep the fold, where
     "Can `layer`, in G, take in what stands behind it?"
     part, opt = layer.ganlab_batch_norm, learn.opt_g
     if len(hooks_behind(layer)) > 1 or rigid(learn.G, layer) or layer.bias is None: return False
-    was, before = learn.look(learn.G, learn.some_z), _noted(opt, layer.weight, layer.bias)
+    z = learn.into_g(learn.some_z, learn.some_y_of())
+    was, before = learn.look(learn.G, z), _noted(opt, layer.weight, layer.bias)
     fold(layer, _blended(part), opt)
     remove(layer, self.name)
-    fits = _same(was, learn.look(learn.G, learn.some_z))
+    fits = _same(was, learn.look(learn.G, z))
     if fits and keep: return True
     insert(layer, self.name, part)
     _put_back(opt, before)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 import torch
 from fastcore.basics import patch
-from ..data import Source
+from ..data import Batch, Source
 from ..engine.inside import AnyBatchNorm
 from ..engine.layers import first_of
 from ..trick import Choice, Int, Trick
@@ -32,13 +32,18 @@ class Rebatched(Source):
     def place(self, i:int)->int: # counted in samples of `source`, over all epochs
         "Where batch `i` begins."
         return self.start[1] + (i - self.start[0])*self.bs
-    def batch(self, i:int)->torch.Tensor: # (bs, ...)
-        if self._last[0] != i:
-            a, b = self.place(i), self.source.bs
-            xs = [self.source.batch(j) for j in range(a//b, (a + self.bs - 1)//b + 1)]
-            self._last = i, torch.cat(xs)[a % b:a % b + self.bs]
+    def pair(self, i:int)->Batch: # (bs, ...), and what comes with it
+        if self._last[0] != i: self._last = i, self.joined(i)
         return self._last[1]
+
+    def joined(self, i:int)->Batch:
+        "Batch `i`, out of the batches that it is spread over."
+        a, b = self.place(i), self.source.bs
+        pairs = [self.source.pair(j) for j in range(a//b, (a + self.bs - 1)//b + 1)]
+        return Batch(*(ts[0] if ts[0] is None else torch.cat(ts)[a % b:a % b + self.bs] for ts in zip(*pairs)))
+
     def valid(self, n:int)->torch.Tensor|None: return self.source.valid(n)
+    def valid_y(self, n:int)->torch.Tensor|None: return self.source.valid_y(n)
 
 # %% ../../nbs/tricks/batch_size.ipynb #b5a22599
 class BatchSize(Trick):

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 from torch.nn.utils.parametrize import ParametrizationList
 from fastcore.basics import patch
+from ..engine.sites import some_made
 from ..engine.still import eval_mode, held
 from ..engine.twice import aside, no_way_back, not_twice, tried
 from ..losses import uses_real
@@ -63,14 +64,14 @@ class Consensus(Trick):
 def losses(self:Consensus, ctx)->list: # D's and G's, with the graphs of both networks
     "The losses of this step, computed anew."
     learn, d, g = ctx.learn, ctx.beside('d'), ctx.beside('g')
-    with ctx.drawing('d'): xf = learn.G(ctx.z).float()
+    with ctx.drawing('d'): xf = learn.generate(ctx.z, ctx.y).float()
     d.xf = g.xf = xf
     with ctx.drawing('d-scores'): d.l_real, d.l_fake = d.score(d.x, 'real'), d.score(xf, 'fake')
     with ctx.drawing('g'):
         g.l_fake = g.score(xf, 'fake')
         if uses_real(learn.loss_now): g.l_real = g.score(g.x, 'real')
         for t in learn.tricks.slots['scores']: g.l_fake = learn.chosen(t, g.l_fake, g)
-    return [learn.loss_now.d_loss(d.l_real, d.l_fake), learn.loss_now.g_loss(g.l_fake, g.l_real)]
+    return [learn.lost(learn.loss_now, c) for c in (d, g)]
 
 # %% ../../nbs/tricks/consensus.ipynb #4835f193
 @contextmanager
@@ -98,7 +99,7 @@ def _no_gradient(learn)->str|None: # one sentence, or None
     "Why R has no gradient, if it has none."
     weights = [[p for p in net.parameters() if p.requires_grad] for net in (learn.D, learn.G)]
     def r():
-        l = softplus(learn.D(learn.G(learn.some_z[:2]).float().clone())).sum()
+        l = softplus(learn.judged(some_made(learn, 2).float().clone(), learn.some_y_of(2))).sum()
         return half_square([l, -l], weights)
     with aside(learn, 'consensus/try', learn.D, learn.G), torch.enable_grad(): said = no_way_back(r, learn.D, learn.G)
     if said: return not_twice('Consensus', 'the gradients of D and G', 'these networks do', said)

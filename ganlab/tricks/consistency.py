@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from fastcore.basics import patch
 from ..data import back_to, standard
+from ..engine.game import beside_others
 from ..engine.still import held
 from ..trick import Flag, Int, Num, Trick
 from .diffaugment import shifted
@@ -50,6 +51,7 @@ class Consistency(Trick):
     ramp = Int(0, 0, 100_000, 'steps over which the weights rise from 0', unit='steps')
     std = 1.    # the data's
 
+    def why_not(self, learn): return beside_others(learn, self.title)
     def attach(self, learn, undo): self.std = learn.source.batch(learn.n_batches).std().item()
     def state_dict(self): return dict(std=self.std)
     def load_state_dict(self, s): self.std = s['std']
@@ -85,7 +87,7 @@ def changed_sample(self:Consistency, x, ctx, tag):
 def neighbours(self:Consistency, ctx)->tuple: # (G(z), G(z + δ))
     "Samples of neighbouring latents; G's masks are equal, and nothing that it keeps advances."
     step = self.sigma*torch.randn(ctx.z.shape, generator=ctx.rng('z'), device=ctx.z.device)
-    return alike(ctx, ctx.learn.G, lambda z: ctx.learn.G(z), ctx.z, ctx.z + step)
+    return alike(ctx, ctx.learn.G, lambda z: ctx.learn.generate(z, ctx.y), ctx.z, ctx.z + step)
 
 # %% ../../nbs/tricks/consistency.ipynb #5d29d884
 @patch

@@ -7,6 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from ..data import back_to, standard
+from ..engine.game import beside_others
 from ..trick import Flag, Num, Trick
 
 # %% auto #0
@@ -88,6 +89,7 @@ def images_only(title:str, learn)->str|None: # one sentence, or None
     "Why a trick about images does not apply."
     shape = learn.source.shape
     if len(shape) != 3: return f"{title} changes images, and these samples are vectors of {shape[0]} numbers."
+    return beside_others(learn, title)
 
 # %% ../../nbs/tricks/diffaugment.ipynb #3c092659
 class DiffAugment(Trick):

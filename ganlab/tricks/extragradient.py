@@ -20,9 +20,9 @@ __all__ = ['kept', 'Extragradient']
 @contextmanager
 def kept(source):
     "Within the block `source` is asked for each batch once, and gives it as often as wanted: not all can go back."
-    source.batch = cache(source.batch)
+    source.pair = cache(source.pair)
     try: yield
-    finally: del source.batch
+    finally: del source.pair
 
 # %% ../../nbs/tricks/extragradient.ipynb #8d6d958c
 def _moved(ps:list, was:list)->list: # how far parameters are from where they were

@@ -24,7 +24,7 @@ class GradAccumulation(Trick):
     instead_of = ('GradientAccumulation',)
     order = 1000     # outermost: what other tricks put around an update, each micro-batch has of its own
     n = Int(2, 2, 64, 'batches whose mean gradient is taken', log=True)
-    reals = None     # what D's last update saw after its first batch: (step, k, [(reals, latents)])
+    reals = None     # what D's last update saw after its first batch: (step, k, [(reals, their y, latents)])
 
     def around_d(self, update, ctx):
         self.reals, more = None, []
@@ -56,16 +56,16 @@ def caution(self:GradAccumulation, learn):
 @patch
 def accumulate(self:GradAccumulation, update, ctx, more:list):
     "Let `update` compute the gradient on each micro-batch, and leave the mean where it leaves its own."
-    first, ps = (ctx.k, ctx.x, ctx.z, ctx.xf), ctx.weights
+    first, ps = (ctx.k, ctx.x, ctx.y, ctx.z, ctx.xf), ctx.weights
     total, noted, scores = [p.grad for p in ps], {}, []
     try:
         for i in range(self.n):
             if i: self.enter(ctx, first[0] + (i << 20), i - 1, more)
             total = [_plus(t, g, 1/self.n) for t, g in zip(total, _alone(update, ps))]
-            if not i: first = *first[:3], ctx.xf     # half a step of G makes its fakes itself
+            if not i: first = *first[:4], ctx.xf     # half a step of G makes its fakes itself
             for k, v in ctx.terms.items(): noted[k] = noted.get(k, 0) + v/self.n
             scores.append([_detached(l) for l in (ctx.l_real, ctx.l_fake)])
-    finally: ctx.k, ctx.x, ctx.z, ctx.xf = first
+    finally: ctx.k, ctx.x, ctx.y, ctx.z, ctx.xf = first
     for p, g in zip(ps, total): p.grad = g
     ctx.terms.update(noted)
     ctx.l_real, ctx.l_fake = map(_joined, zip(*scores))
@@ -94,9 +94,9 @@ def enter(self:GradAccumulation, ctx, k:int, i:int, more:list):
     ctx.who, learn.under_way = '', ctx
     if i == len(more):
         c = learn.open_update(k, 'd')
-        more.append((c.x, c.z))
-    ctx.k, (ctx.x, ctx.z), ctx.xf = k, more[i], None        # G makes its fakes in its own update
+        more.append((c.x, c.y, c.z))
+    ctx.k, (ctx.x, ctx.y, ctx.z), ctx.xf = k, more[i], None        # G makes its fakes in its own update
     if ctx.phase == 'd':
         learn.rng.seed('d', ctx.step, k)
-        with learn.autocast(), torch.no_grad(): ctx.xf = learn.G(ctx.z)
+        with learn.autocast(), torch.no_grad(): ctx.xf = learn.generate(ctx.z, ctx.y)
     learn.under_way, ctx.who = ctx, who

@@ -49,7 +49,7 @@ def slope_penalty(
     total = 0.
     with held(ctx.learn.D), ctx.drawing(f'{ctx.who}/penalty'):
         for side, x in penalty_points(points, ctx.x, ctx.xf, ctx.rng()):
-            g = input_grads(partial(ctx.score, side=side), x, create_graph=True)
+            g = input_grads(partial(ctx.judge, side=side), x, create_graph=True)
             total = total + _too_steep(g, center, one_sided).mean()
     return total
 

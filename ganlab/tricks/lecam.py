@@ -6,6 +6,7 @@
 from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import relu
+from ..engine.game import over_parts
 from ..trick import Int, Num, Trick
 
 def lecam_penalty(
@@ -40,10 +41,11 @@ class LeCam(Trick):
         beyond = step - self.since - self.start
         return 0. if beyond < 0 else min(1., (beyond + 1)/(self.ramp + 1))
     def d_term(self, ctx):
-        now = ctx.l_real.detach().mean(), ctx.l_fake.detach().mean()
+        now = tuple(ctx.each_judged(l.detach()).mean() for l in (ctx.l_real, ctx.l_fake))
         self.means = now if self.means is None else tuple(b.lerp(a, self.decay) for a, b in zip(self.means, now))
         w = self.weight*self.risen(ctx.step)
-        return w*lecam_penalty(ctx.l_real, ctx.l_fake, *self.means) if w else ctx.l_real.new_zeros(())
+        if not w: return ctx.l_real.new_zeros(())
+        return w*over_parts(lambda r, f: lecam_penalty(r, f, *self.means), ctx.parts, ctx.l_real, ctx.l_fake)
 
     def detach(self, learn): self.means = None
     def state_dict(self): return {} if self.means is None else dict(real=self.means[0], fake=self.means[1])

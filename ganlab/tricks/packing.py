@@ -7,9 +7,10 @@ from __future__ import annotations
 import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
+from ..engine.game import fed
 from ..engine.layers import form
 from ..engine.rng import borrowed_rng
-from ..engine.sites import instead, layers
+from ..engine.sites import instead, layers, some_input
 from ..engine.still import eval_mode
 from ..engine.surgery import Grafted
 from ..trick import Int
@@ -79,7 +80,7 @@ def whole(learn, site)->bool:
         sizes = []
         with borrowed_rng(learn.streams, 'trace', device=learn.device), torch.no_grad(), eval_mode(learn.G, learn.D):
             handle = site.module.register_forward_hook(lambda m, args, y: sizes.append(len(y)))
-            try: learn.D(learn.G(learn.some_z).clone())
+            try: fed(learn.D, some_input(learn, 'd'))
             finally: handle.remove()
         learn.found[key] = sizes[-1] == len(learn.some_z)
     return learn.found[key]

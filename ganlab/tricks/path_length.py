@@ -8,6 +8,7 @@ import math, torch
 from functools import partial
 from fastcore.basics import patch
 from torch import Tensor
+from ..engine.game import some_of
 from ..engine.inside import AnyBatchNorm
 from ..engine.layers import first_of
 from ..engine.rng import borrowed_rng
@@ -55,21 +56,22 @@ class PathLength(Trick):
     def load_state_dict(self, s): self.a = s.get('a')
 
 # %% ../../nbs/tricks/path_length.ipynb #daaafbe1
-def seen_from(G, begins:str, z:Tensor)->tuple: # latents (B, ...) -> what a path begins at, and the samples
-    "A pass of G from `z`, or from what its layer of that name gives."
-    if begins == 'z': return z, G(z.clone())            # clones, for a G that works in place
+def seen_from(G, begins:str, z:Tensor, make)->tuple: # latents (B, ...) -> what a path begins at, and the samples
+    "A pass of G (`make`, of latents) from `z`, or from what its layer of that name gives."
+    if begins == 'z': return z, make(z.clone())            # clones, for a G that works in place
     seen = []
     hook = G.get_submodule(begins).register_forward_hook(lambda m, args, y: seen.append(y) or y.clone())
-    try: x = G(z.clone())
+    try: x = make(z.clone())
     finally: hook.remove()
     return seen[-1], x
 
 # %% ../../nbs/tricks/path_length.ipynb #4069056a
 @patch
-def lengths(self:PathLength, learn, z:Tensor, rng)->Tensor: # (B,)
-    "The path lengths at `z`, in float32; nothing that G keeps advances."
+def lengths(self:PathLength, learn, z:Tensor, rng, given=None)->Tensor: # (B,)
+    "The path lengths at `z`, where `given` comes with the samples, in float32; nothing that G keeps advances."
     with held(learn.G), torch.autocast(learn.device.type, enabled=False), torch.enable_grad():
-        w, x = seen_from(learn.G, self.begins, z.clone().requires_grad_(True))
+        make = partial(learn.generate, y=given)
+        w, x = seen_from(learn.G, self.begins, z.clone().requires_grad_(True), make)
         y = torch.randn(x.shape, generator=rng, device=x.device)/math.sqrt(math.prod(x.shape[2:]))
         return path_lengths(x, w, y, self.begins != 'z' and w.ndim == 3)
 
@@ -79,8 +81,9 @@ def g_term(self:PathLength, ctx):
     w, learn = self.weight*self.risen(ctx.step), ctx.learn
     if not w or ctx.step % self.every: return ctx.l_fake.new_zeros(())
     rng = ctx.rng()
-    z = torch.randn(max(2, len(ctx.z)//self.shrink), *learn.z_shape, generator=rng, device=learn.device)
-    with ctx.drawing(f'{self.name}/G'): lengths = self.lengths(learn, z, rng)
+    z = learn.drawn(max(2, len(ctx.z)//self.shrink), rng)
+    given = some_of(ctx.y, len(z))
+    with ctx.drawing(f'{self.name}/G'): lengths = self.lengths(learn, z, rng, given)
     mean = lengths.detach().mean()
     self.a = mean if self.a is None else self.a.lerp(mean, self.decay)
     return w*self.every*(lengths - self.a).square().mean()
@@ -107,7 +110,8 @@ def tried(self:PathLength, learn)->tuple: # (do the lengths depend on G's weight
     name, ps = 'path_length/try', [p for p in learn.G.parameters() if p.requires_grad]
     try:
         with borrowed_rng(learn.streams, name, device=learn.device):
-            lengths = self.lengths(learn, learn.some_z[:2], learn.streams.generator(name, device=learn.device))
+            rng = learn.streams.generator(name, device=learn.device)
+            lengths = self.lengths(learn, learn.some_z[:2], rng, learn.some_y_of(2))
             moves = lengths.requires_grad and reaches(lengths.sum(), ps)
             return moves, no_way_back(lengths.sum, learn.G)
     except (RuntimeError, AttributeError) as e: return False, first_line(e)

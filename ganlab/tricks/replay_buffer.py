@@ -5,6 +5,8 @@
 # %% ../../nbs/tricks/replay_buffer.ipynb #0bc8be8b
 from __future__ import annotations
 import torch
+from fastcore.basics import patch
+from ..engine.game import each, some_of
 from ..trick import Int, Num, Trick
 
 # %% auto #0
@@ -21,20 +23,34 @@ class ReplayBuffer(Trick):
     size = Int(512, 1, 100_000, 'fakes in the buffer', log=True)
     fraction = Num(0.5, 0, 1, "share of D's fakes that come from it")
     past = None    # (entries, ...), or None while it is empty
+    past_y = None  # what came with each, where anything does
 
-    def attach(self, learn, undo): self.past = None
-    def detach(self, learn): self.past = None
+    def attach(self, learn, undo): self.past = self.past_y = None
+    def detach(self, learn): self.past = self.past_y = None
     def changed(self, learn, old):
         if self.past is not None: self.past = self.past[:self.size].clone()
-    def fakes(self, xf, ctx): # the present fakes (B, ...) -> as many, some of them old
-        past, g = self.past, ctx.rng()
-        if past is None or (past.shape[1:], past.dtype) != (xf.shape[1:], xf.dtype):
-            past = self.past = xf.new_empty(0, *xf.shape[1:])
-        def some(n): return torch.randperm(len(past), generator=g, device=xf.device)[:n]
-        n, present = round(self.fraction*len(xf)), xf.detach()
-        old, places = past[some(n)], some(n)
-        if room := self.size - len(past): self.past = torch.cat([past, present[:room]])
-        else: past[places] = present[:len(places)]      # those that give way to `old`
-        return torch.cat([old, xf[len(old):]]) if len(old) else xf
-    def state_dict(self): return {} if self.past is None else dict(past=self.past)
-    def load_state_dict(self, s): self.past = s['past'].clone() if 'past' in s else None
+        if self.past_y is not None: self.past_y = self.past_y[:self.size].clone()
+    def state_dict(self): return {k: t for k, t in dict(past=self.past, past_y=self.past_y).items() if t is not None}
+    def load_state_dict(self, s):
+        self.past, self.past_y = (each(torch.clone, s.get(k)) for k in ('past', 'past_y'))
+
+# %% ../../nbs/tricks/replay_buffer.ipynb #764a0ee6
+@patch
+def fakes(self:ReplayBuffer, xf, ctx): # the present fakes (B, ...) -> as many, some of them old
+    past, g = self.past, ctx.rng()
+    if past is None or (past.shape[1:], past.dtype) != (xf.shape[1:], xf.dtype):
+        past, self.past_y = xf.new_empty(0, *xf.shape[1:]), some_of(ctx.y, 0)
+    def some(n): return torch.randperm(len(past), generator=g, device=xf.device)[:n]
+    n = round(self.fraction*len(xf))
+    chosen, places = some(n), some(n)      # those that are seen, and those that give way
+    self.past, xf = self.exchanged(past, xf, chosen, places)
+    if self.past_y is not None: self.past_y, ctx.yf = self.exchanged(self.past_y, ctx.y, chosen, places)
+    return xf
+
+@patch
+def exchanged(self:ReplayBuffer, past, new, chosen, places)->tuple: # what is kept from now on, and what is seen now
+    "Some of the past in place of as many of the new; the new ones find room, or take the places of others."
+    old, room = past[chosen], self.size - len(past)
+    if room: past = torch.cat([past, new.detach()[:room]])
+    else: past[places] = new.detach()[:len(places)]
+    return past, torch.cat([old, new[len(old):]]) if len(old) else new

@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 from ..engine.inside import own_parameters
 from ..engine.layers import is_layer, is_usual, raw_weight
 from ..engine.optimizers import scale_moments
-from ..engine.sites import added, instead
+from ..engine.sites import added, instead, reals_and_fakes, some_input
 from ..engine.still import swapped
 from ..trick import Choice, Int, Num, Trick
 
@@ -208,11 +208,9 @@ def _unusual(net)->list: # layers of a kind of its own, not normalised yet
     return [m for m in normable(net).values() if not normed(m) and not is_usual(m)]
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #ceadc0f0
-def _some_inputs(learn, which:str)->torch.Tensor: # a batch for G, or for D
+def _some_inputs(learn, which:str): # what goes into G, or into D
     "Latents for G; for D real samples and as many of G's."
-    z = learn.some_z
-    if which == 'G': return z
-    return torch.cat([learn.some_x[:len(z)].to(learn.device), learn.look(learn.G, z).to(learn.device)])
+    return some_input(learn, 'g') if which == 'G' else reals_and_fakes(learn)
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #1ccc2c43
 @patch

@@ -35,4 +35,6 @@ class TopK(Trick):
     def k(self, n:int, epochs:int)->int: # of a batch of `n`, that many epochs after the switch
         "How many samples are kept."
         return max(1, round(n*max(self.share, self.gamma**epochs)))
-    def scores(self, l, ctx): return l.topk(self.k(len(l), (ctx.step - self.since)//ctx.learn.steps_per_epoch)).values
+    def scores(self, l, ctx): # scores (B,), or (B, P) of a D that gives many for a sample
+        k = self.k(len(l), (ctx.step - self.since)//ctx.learn.steps_per_epoch)
+        return l.topk(k).values if l.ndim == 1 else l[ctx.each_judged(l).topk(k).indices]

@@ -15,9 +15,10 @@ from ..engine.handover import groups_of
 from ..engine.inside import own_buffers, own_children
 from ..engine.optimizers import optimizers, usual_kind
 from ..engine.rng import borrowed_rng
+from ..engine.sites import some_made
 from ..engine.still import eval_mode, held, swapped
 from ..engine.twice import aside, first_line, no_way_back, not_twice, tried
-from ..trick import Choice, Ctx, Flag, Int, Num, Trick
+from ..trick import Choice, Flag, Int, Num, Trick
 
 # %% auto #0
 __all__ = ['sgd', 'plain', 'checkpoints', 'own_weights', 'rule_of', 'look_ahead', 'remembered', 'Unrolled', 'step_reaches',
@@ -91,14 +92,15 @@ class Unrolled(Trick):
 @patch
 def lost_d(self:Unrolled, ctx): # weights of D by name -> scalar
     "D's loss, as a function of its weights: on the batch of G's step, with the random numbers of D's own update."
-    learn, c = ctx.learn, Ctx(ctx.learn, ctx.step, ctx.k, 'd')
+    learn, c = ctx.learn, ctx.beside('d')
     if ctx.xf is None:            # a half step of G: the same fakes as ever
-        with learn.autocast(), borrowed_rng(learn.streams, 'g', ctx.step, ctx.k, learn.device): ctx.xf = learn.G(ctx.z)
-    c.x, c.z, c.xf = ctx.x, ctx.z, (ctx.xf.detach() if self.first_order else ctx.xf).float()
+        with learn.autocast(), borrowed_rng(learn.streams, 'g', ctx.step, ctx.k, learn.device):
+            ctx.xf = learn.generate(ctx.z, ctx.y)
+    c.xf = (ctx.xf.detach() if self.first_order else ctx.xf).float()
     def loss(ws):
         with swapped(learn.D, ws), borrowed_rng(learn.streams, 'd-scores', ctx.step, ctx.k, learn.device):
             c.l_real, c.l_fake = c.score(c.x, 'real'), c.score(c.xf, 'fake')
-            return learn.summed(learn.loss_now.d_loss(c.l_real, c.l_fake), c)
+            return learn.summed(learn.lost(learn.loss_now, c), c)
     return loss
 
 # %% ../../nbs/tricks/unrolled.ipynb #1475e9d2
@@ -156,7 +158,7 @@ own_weights = "Unrolling lends D other weights for a while, and D computes with 
 
 # %% ../../nbs/tricks/unrolled.ipynb #f2040615
 def _tried(learn, loss, own:dict, first_order:bool): # as `step_reaches`, on two of G's samples; a RuntimeError says why not
-    with torch.no_grad(), eval_mode(learn.G): x = learn.G(learn.some_z[:2]).float()
+    with torch.no_grad(), eval_mode(learn.G): x = some_made(learn, 2).float()
     with torch.enable_grad():
         end, reached = step_reaches(loss, own, x.requires_grad_(), first_order)
         if said := no_way_back(lambda: end, learn.D): raise RuntimeError(said)
@@ -170,7 +172,7 @@ def not_unrolled(learn, first_order:bool)->str|None: # one sentence, or None
         own = {n: p for n, p in D.named_parameters() if p.requires_grad}
         def loss(ws, x):
             asked[0] = True
-            with swapped(D, ws): l = softplus(D(x.clone())).sum()
+            with swapped(D, ws): l = softplus(learn.judged(x.clone(), learn.some_y_of(2))).sum()
             asked[0] = False
             return l
         try: reached = _tried(learn, loss, own, first_order)
