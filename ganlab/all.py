@@ -47,6 +47,7 @@ from .travel.lookback import *
 from .metrics import *
 from .compare import *
 from .travel.script import *
+from .travel.walk import walk
 from .panels.own import PanelPart
 from .panels.tricks import trick_control
 from .panels.steer import Steer

@@ -51,7 +51,7 @@ def settle(self:Boundary):
     for t in slots['factors']:
         for k, v in self._numbers(t, 'factors', base).items(): factors[k] = factors.get(k, 1.)*v
     if (scores_of(loss) == 'probabilities') != self.probabilities: raise ValueError(_other_scores(self, loss))
-    n_d, n_g = (max(1, round(base[k]*factors.get(k, 1))) for k in ('n_d', 'n_g'))
+    n_d, n_g = (max(int(base[k] > 0), round(base[k]*factors.get(k, 1))) for k in ('n_d', 'n_g'))     # 0 where it rests
     if self.half: n_d, n_g = int(self.half == 'd'), int(self.half == 'g')
     together = self.update == 'simultaneous' or self.tricks.together
     around = self.wrapped(around_step=self.updates, around_d=self.d_gradient, around_g=self.g_gradient)

@@ -13,7 +13,7 @@ from fastai.torch_core import default_device
 from ..base.checks import whole
 
 # %% auto #0
-__all__ = ['checked_numbers', 'checked_amp', 'check_tricks', 'check_run', 'as_device', 'copied']
+__all__ = ['checked_numbers', 'checked_latent', 'checked_amp', 'check_tricks', 'check_run', 'as_device', 'copied']
 
 # %% ../../nbs/engine/given.ipynb #4828f95d
 def _is_number(v, lo, hi)->bool: return not isinstance(v, bool) and isinstance(v, Real) and lo <= v < hi
@@ -33,6 +33,11 @@ def checked_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update)->dict: # by their
         raise ValueError(f"update={update!r}; need 'alternating' or 'simultaneous'")
     return dict(lr_g=float(lr_g), lr_d=float(lr_d), betas_g=tuple(map(float, betas_g)),
                 betas_d=tuple(map(float, betas_d)), n_d=n_d, update=update)
+
+def checked_latent(latent): # the same
+    "What latents are drawn from, or an error that says what may be given."
+    if latent in ('normal', 'uniform') or callable(latent): return latent
+    raise ValueError(f"latent={latent!r}; need 'normal', 'uniform' (from -1 to 1), or a function of (n, generator)")
 
 def checked_amp(amp)->str|None:
     if amp in (None, 'bf16'): return amp

@@ -121,13 +121,14 @@ def _told(made_by)->str: # of data of the user's own
 _made = 'loss', 'opt', 'lr_g', 'lr_d', 'betas_g', 'betas_d', 'n_d', 'update', 'z_dim', 'seed', 'amp', 'takes', 'range'
 
 def _to_fill_in(made)->tuple: # names of the arguments that are the user's own
-    own = [k for k in ('loss', 'opt', 'x') if made.get(k, 0) is None]
+    own = [k for k in ('loss', 'opt', 'x', 'latent') if made.get(k, 0) is None]
     if made.get('y') is False: own.append('y')
     return tuple(own)
 
 def _learner(made)->str:
     "The call that makes it."
     args = {k: made[k] for k in _made if made.get(k) is not None}
+    if made.get('latent', 'normal') not in ('normal', None): args['latent'] = made['latent']
     if made.get('x'): args['x'] = made['x']
     if made.get('y', usual) not in (usual, False): args['y'] = made['y']
     own = _to_fill_in(made)

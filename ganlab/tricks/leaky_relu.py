@@ -11,7 +11,7 @@ from ..engine.sites import added
 from ..trick import Choice, Int, Num, Trick
 
 # %% auto #0
-__all__ = ['Leaky', 'become', 'unbecome', 'LeakyReLU']
+__all__ = ['Leaky', 'become', 'stay', 'unbecome', 'LeakyReLU']
 
 # %% ../../nbs/tricks/leaky_relu.ipynb #4b893834
 class Leaky(nn.LeakyReLU):
@@ -27,6 +27,11 @@ def become(m:nn.Module): # nn.ReLU or nn.LeakyReLU
     m.start = m.negative_slope      # where the way to the slope asked for begins
 
 # %% ../../nbs/tricks/leaky_relu.ipynb #27add2cb
+def stay(m:Leaky): # an activation of PyTorch's, with the slope that it has
+    m.__class__ = nn.LeakyReLU if m.negative_slope else nn.ReLU
+    del m.own, m.start
+    if not m.negative_slope: del m.negative_slope
+
 def unbecome(m:Leaky):
     m.__class__, slope = m.own
     del m.own, m.start, m.negative_slope
@@ -120,6 +125,11 @@ def leave(self:LeakyReLU, learn)->int:
 @patch
 def detach(self:LeakyReLU, learn):
     for m in self.parts(learn): unbecome(m)
+
+@patch
+def settle(self:LeakyReLU, G):
+    for m in G.modules():
+        if type(m) is Leaky: stay(m)
 
 # %% ../../nbs/tricks/leaky_relu.ipynb #36f49b70
 @patch

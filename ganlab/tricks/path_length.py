@@ -8,7 +8,7 @@ import math, torch
 from functools import partial
 from fastcore.basics import patch
 from torch import Tensor
-from ..engine.game import if_any
+from ..engine.game import some_of
 from ..engine.inside import AnyBatchNorm
 from ..engine.layers import first_of
 from ..engine.rng import borrowed_rng
@@ -81,8 +81,8 @@ def g_term(self:PathLength, ctx):
     w, learn = self.weight*self.risen(ctx.step), ctx.learn
     if not w or ctx.step % self.every: return ctx.l_fake.new_zeros(())
     rng = ctx.rng()
-    z = torch.randn(max(2, len(ctx.z)//self.shrink), *learn.z_shape, generator=rng, device=learn.device)
-    given = if_any(lambda y: y[:len(z)], ctx.y)
+    z = learn.drawn(max(2, len(ctx.z)//self.shrink), rng)
+    given = some_of(ctx.y, len(z))
     with ctx.drawing(f'{self.name}/G'): lengths = self.lengths(learn, z, rng, given)
     mean = lengths.detach().mean()
     self.a = mean if self.a is None else self.a.lerp(mean, self.decay)
