@@ -31,9 +31,9 @@ effect_words = dict(
 slots = ('inputs', 'fakes', 'scores', 'loss', 'd_term', 'g_term', 'weigh', 'around_d', 'around_g',
          'before_d', 'before_g', 'after_d', 'after_g', 'around_step', 'labels', 'sets', 'factors')
 effects = tuple(effect_words)
-purposes = (     # of the tables and the sidebar of the docs, in this order
-    'Keep D unsure', "Bound D's slope", 'Keep samples varied', 'Stop the circling', 'Learn from little data',
-    'Steady G', 'Sample by class', 'Rates and updates', 'Batches and memory', 'Change the architecture')
+purposes = ('Keep D unsure', "Bound D's slope", 'Keep samples varied', 'Stop the circling', 'Learn from little data',
+            'Steady G', 'Tie G to its input', 'Sample by class', 'Rates and updates', 'Batches and memory',
+            'Change the architecture') # of the tables and the sidebar of the docs, in this order
 
 # %% ../nbs/trick.ipynb #9eeeb4bf
 class Described:
@@ -103,6 +103,9 @@ def plain(self:Trick)->bool: # does it leave networks, optimisers and data as th
     return type(self).attach is Trick.attach
 
 @patch
+def settle(self:Trick, G): pass
+
+@patch
 def risen(self:Trick, step:int)->float: # the share of a term's weight that is reached at a step
     if not self.params.get('ramp'): return 1.
     return min(1., (step - self.since + 1)/(self.ramp + 1))
@@ -152,12 +155,14 @@ def fixed_while_on(self:Trick, old:dict, *names): # the values before; parameter
 # %% ../nbs/trick.ipynb #6fe92220
 class Ctx:
     "What a trick sees of the update under way."
-    __slots__ = ('learn', 'step', 'k', 'phase', 'side', 'x', 'y', 'xf', 'yf', 'z', 'l_real', 'l_fake', 'parts', 'who', 'terms')
+    __slots__ = ('learn', 'step', 'k', 'phase', 'side', 'x', 'y', 'xf', 'yf', 'z', 'l_real', 'l_fake', 'parts', 'who',
+                 'terms')
     def __init__(self, learn, step, k, phase):
         self.learn, self.step, self.k, self.phase = learn, step, k, phase   # phase: 'd' or 'g'
         self.side = None                                                   # 'real' or 'fake', while inputs() is asked
-        self.x = self.xf = self.z = self.l_real = self.l_fake = None       # reals, fakes (B, ...), latents, scores (B,) or (B, P)
-        self.y = self.yf = None     # what comes with each sample, such as its label; and with the fakes that D's loss sees
+        self.x = self.xf = self.z = None                                   # reals, fakes (B, ...), latents
+        self.l_real = self.l_fake = None                                   # scores (B,), or (B, P)
+        self.y = self.yf = None     # what comes with each sample; and with the fakes that D's loss sees
         self.parts = (1,)           # of D's P scores of a sample: how many belong to each part
         self.who, self.terms = '', {}                                      # the trick being called; terms by name
     def rng(self, tag=''): # a torch.Generator on the learner's device
@@ -202,10 +207,15 @@ def beside(self:Ctx, phase:str)->Ctx: # 'd' or 'g'
     return c
 
 # %% ../nbs/trick.ipynb #b94f1a46
+@patch(as_prop=True)
+def whose(self:Trick)->str: # 'G', 'D', 'GD' or ''
+    "Whose insides it needs, with its parameters as they are."
+    return self.params['net'].replace('both', 'GD') if self.within == 'net' else self.within
+
 @patch
 def sealed_off(self:Trick, learn)->str|None: # one sentence, or None
     "Why it cannot reach into a network, where that was compiled or scripted."
-    for which in self.params['net'].replace('both', 'GD') if self.within == 'net' else self.within:
+    for which in self.whose:
         if how := sealed(getattr(learn, which)):
             return (f"{self.title}: {which} is {how}, and nothing can be put into it or read inside it; "
                     f"give GANLearner the network as it was before that.")

@@ -47,8 +47,8 @@ class AtLast(Conditional):
     def place(self, learn)->Site|str: # or one sentence
         "The layer of D that gives the scores."
         if self.layer == 'auto':
-            found = layers(learn, 'd')
-            return found[-1] if found else f"D has no linear or convolutional layer that is used once{instead(learn, 'd')}."
+            if found := layers(learn, 'd'): return found[-1]
+            return f"D has no linear or convolutional layer that is used once{instead(learn, 'd')}."
         site = at(learn, 'd', self.layer)
         if isinstance(site, str) or site.weighs: return site
         return (f"D.{site.name} is a {type(site.module).__name__}; "

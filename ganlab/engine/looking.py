@@ -7,6 +7,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from functools import partial
 from inspect import signature
+from operator import methodcaller
 from fastcore.basics import patch
 import numpy as np, torch
 from ..base.checks import whole
@@ -72,7 +73,7 @@ def sample(self:Looking,
     n:int=64,    # how many
     z=None,      # latents (n, *z_dim) instead; None: the fixed ones
     ema:bool=None, # of G's averaged weights, or of those that train; None: the averaged ones where there are any
-    y=None,      # what comes with each sample, (n, ...), or one label for all; None: a class per row, as `fixed_y` has it
+    y=None,      # what comes with each sample, (n, ...), or one label for all; None: as `fixed_y` has it
     **how,       # what a trick that is on makes of it: truncation=0.7, mix=z2, layers=('8', '10') with style
 )->torch.Tensor: # samples on the CPU, float32
     "Samples of G, from any thread, at any time."
@@ -114,7 +115,8 @@ def scored(self:Looking, x, y=None)->tuple: # scores (n,) or (n, P) on the CPU, 
 _no_use = dict(
     g=("y=... is for a G that takes y, and this one makes its samples of latents alone: where the data has labels, "
        "turn class_norm on first"),
-    d="y=... is for a D that takes y, and this one sees samples alone: where the data has labels, turn projection on first")
+    d=("y=... is for a D that takes y, and this one sees samples alone: where the data has labels, "
+       "turn projection on first"))
 
 @patch
 def given_y(self:Looking, y, n:int, key:str='g'): # (n, ...), one label for all, or None -> (n, ...), or None
@@ -123,7 +125,8 @@ def given_y(self:Looking, y, n:int, key:str='g'): # (n, ...), one label for all,
     if not self.takes_y(key): raise ValueError(_no_use[key])
     y = torch.as_tensor(y, device=self.device)
     if not y.ndim: y = y.expand(n)
-    if len(y) != n: raise ValueError(f"y has {len(y)} entries for {n} samples; need one per sample, or one label for all")
+    if len(y) != n:
+        raise ValueError(f"y has {len(y)} entries for {n} samples; need one per sample, or one label for all")
     if self.lends(key): _need_labels(y, self.n_classes, any(t.name == 'label_dropout' for t in self.tricks.enabled))
     return y
 
@@ -143,7 +146,7 @@ def look(self:Looking, net, x):
 @patch
 def _looked(self:Looking, net, x)->list: # (what it gives, for how many samples)
     with borrowed_rng(self.streams, 'look', device=self.device), torch.no_grad(), eval_mode(net), held(net):
-        there = partial(torch.Tensor.to, device=self.device, copy=True)
+        there = methodcaller('to', self.device, copy=True)
         return [(_at_work(net, each(there, part)), size_of(part)) for part in in_parts(x, 256)]
 
 @patch

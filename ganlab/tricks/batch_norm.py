@@ -184,6 +184,14 @@ def _blended(part:Normed)->nn.Module: # a BatchNorm1d
     bn.bias.copy_(g*(part.bn.bias - part.bn.running_mean*s))
     return bn
 
+# %% ../../nbs/tricks/batch_norm.ipynb #018fe69b
+@patch
+def settle(self:BatchNorm, G):
+    for layer in hosts(G, self.name):
+        if len(hooks_behind(layer)) > 1 or rigid(G, layer) or layer.bias is None: continue
+        fold(layer, _blended(layer.ganlab_batch_norm))
+        remove(layer, self.name)
+
 # %% ../../nbs/tricks/batch_norm.ipynb #241732b1
 def _noted(opt, *ps)->list: # (parameter, its value, what the optimiser remembers of it)
     states = [{k: v.clone() for k, v in opt.state.get(p, {}).items() if torch.is_tensor(v)} for p in ps]

@@ -117,8 +117,9 @@ class Checkpointing(Trick):
             if is_chain(m) and m in (learn.G, learn.D): m.forward = Runs(m)
             else: call_as(m, partial(run, whole_call(m), [m]))
     def detach(self, learn):
-        for net in (learn.G, learn.D):
-            for m in net.modules():
-                if getattr(called_as(m), 'func', None) is run: call_as(m)
-            if isinstance(vars(net).get('forward'), Runs): del net.forward
+        for net in (learn.G, learn.D): self.settle(net)
+    def settle(self, G):
+        for m in G.modules():
+            if getattr(called_as(m), 'func', None) is run: call_as(m)
+        if isinstance(vars(G).get('forward'), Runs): del G.forward
     def changed(self, learn, old): self.fixed_while_on(old, 'net')
