@@ -25,6 +25,7 @@ from .nets import *
 from .losses import *
 from .trick import *
 from .engine.change import *
+from .engine.schedules import constant, cosine, linear, stepwise
 from .engine.switch import *
 from .engine.still import eval_mode
 from .engine.meters import *

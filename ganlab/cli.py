@@ -38,7 +38,7 @@ def _command(sub, f, *parts, **how): # the words of one; parts: 'data' and 'nets
         what = 'networks of your own: a function that returns G and D'
         c.add_argument('--nets', metavar='MODULE:FUNCTION', help=what)
     if 'own' in parts:
-        what = "what the run was made with and is your own, KIND being loss, opt, trick or x; can be given again"
+        what = "what the run was made with and is your own, KIND being loss, opt, trick, x or schedule; can be given again"
         c.add_argument('--own', nargs=2, action='append', metavar=('KIND', 'MODULE:NAME'), help=what)
     return c
 

@@ -230,7 +230,7 @@ def test_latents_of_another_kind(tmp_path):
 def test_the_game_may_wait():
     "With weight 0, D rests; the trick's own record says so, and it goes on from there"
     learn = play('upscaling')
-    learn.tricks.on('reconstruction', weight=1.), learn.tricks.on('adversarial_weight')
+    learn.tricks.on('reconstruction', weight=1.), learn.tricks.on('adversarial_weight', weight=0.)
     d = [p.detach().clone() for p in learn.D.parameters()]
     go(learn, 3)
     assert all(torch.equal(a, b) for a, b in zip(d, learn.D.parameters())) and learn.history.d_loss.isna().all()

@@ -157,7 +157,10 @@ def given_preset(
     raise ValueError(f"--preset {text}: {name} is a {type(recipe).__name__}; need a Preset")
 
 # %% ../../nbs/commands/own.ipynb #ef321ffe
-own_kinds = dict(loss='a loss', opt='an optimiser', trick='a trick', x='a function that picks the samples of a batch')
+own_kinds = dict(loss='a loss', opt='an optimiser', trick='a trick', x='a function that picks the samples of a batch',
+                 schedule='a function that a value follows')
+
+_several = dict(loss='loss', trick='tricks', schedule='schedules')      # kind -> how `GANLearner.resume` calls them
 
 def _is_kind(kind:str, o)->bool: # 'loss', ...; what stands under the name
     if kind == 'trick': return isinstance(o, Trick) or isinstance(o, type) and issubclass(o, Trick)
@@ -175,12 +178,11 @@ def _one_of_own(kind:str, text:str): # 'loss', 'my_module:Mine'
 # %% ../../nbs/commands/own.ipynb #3fcc9511
 def given_own(
     pairs, # of --own: ('opt', 'my_module:make'), ...; or None
-)->dict: # loss (a list), tricks (a list), opt, x, as `GANLearner.resume` takes them
+)->dict: # loss, tricks and schedules (lists), opt, x, as `GANLearner.resume` takes them
     "What of a run is the user's own."
     own = dict(loss=[], tricks=[])
     for kind, text in pairs or ():
         made = _one_of_own(kind, text)
-        if kind == 'loss': own['loss'].append(made)
-        elif kind == 'trick': own['tricks'].append(made)
+        if kind in _several: own.setdefault(_several[kind], []).append(made)
         else: own[kind] = made
     return own

@@ -10,6 +10,7 @@ from .own import data_again, data_maker, given_nets, given_own, own_kinds, taken
 from ..data import (avatars_dls, digits_dls, fashion_dls, glyphs_dls, grid_dls, image_dls, photos_dls, ring_dls,
                          swissroll_dls)
 from ..losses import built_in
+from ..record.changes import own_functions
 from ..travel.script import one_line, own_maker
 from ..trick import find_tricks
 
@@ -121,20 +122,23 @@ def _own_loss(run)->bool: # was it ever on one?
     later = any(c.kind == 'loss' and c.name not in built_in for c in run.changes)
     return later or run.facts['made'].get('loss') is None
 
+def _not_given(kind, names, given)->list: # of (kind, name)
+    return [(kind, n) for n in names if n not in given]
+
 def _missing(run, own:dict): # own: what is given -> kinds of `own_kinds`, each with its name where it has one
     made = run.facts['made']
     if _own_loss(run) and not own['loss']: yield 'loss', ''
     for k in ('opt', 'x'):
         if made.get(k, 0) is None and k not in own: yield k, ''
-    for name in _own_tricks(run):
-        if name not in [t.name for t in own['tricks']]: yield 'trick', name
+    yield from _not_given('trick', _own_tricks(run), [t.name for t in own['tricks']])
+    yield from _not_given('schedule', own_functions(run.changes), [f.__name__ for f in own.get('schedules', [])])
 
 # %% ../../nbs/commands/parts.ipynb #b29a6a39
 def own_of(
     run, # a `Run`
     o, # options of the command: `own`
 )->dict: # as `GANLearner.resume` takes it
-    "Losses, optimisers and tricks of the user's own that a run was made with."
+    "Losses, optimisers, tricks and schedules of the user's own that a run was made with."
     own = given_own(getattr(o, 'own', None))
     missing = list(_missing(run, own))
     if not missing: return own

@@ -57,7 +57,7 @@ def turn_on(
         if not _is_on(learn.tricks[name], values): print(learn.tricks.on(name, **values).sentence)
 
 def _is_on(t, values:dict)->bool: # a trick, with these values?
-    return t.enabled and not t.leaving and all(t.params[k] == v for k, v in values.items())
+    return t.enabled and not t.leaving and all(t.settings[k] == v for k, v in values.items())
 
 # %% ../../nbs/commands/train.ipynb #160b8272
 usual = dict(data='digits', bs=64, size=32, seed=0, loss='non_saturating', lr_g=2e-4, lr_d=2e-4)

@@ -11,6 +11,7 @@ from numbers import Real
 import torch
 from fastai.torch_core import default_device
 from ..base.checks import whole
+from .schedules import Schedule
 
 # %% auto #0
 __all__ = ['checked_numbers', 'checked_latent', 'checked_amp', 'check_tricks', 'check_run', 'as_device', 'copied']
@@ -22,8 +23,18 @@ def _are_betas(v)->bool:
     return isinstance(v, (tuple, list)) and len(v) == 2 and all(isinstance(b, Real) and 0 <= b < 1 for b in v)
 
 # %% ../../nbs/engine/given.ipynb #f51e9a94
+_movers = dict(lr_g='ttur', lr_d='ttur', betas_g='betas', betas_d='betas', n_d='n_critic')
+
+def _must_stand_still(**numbers):
+    "Refuse schedules: the tricks that set a number move it, too."
+    for k, v in numbers.items():
+        if not any(isinstance(o, Schedule) for o in (v if isinstance(v, (tuple, list)) else [v])): continue
+        raise ValueError(f"{k}={v!r}; a number of the learner's own does not move, and the trick {_movers[k]!r} moves "
+                         f"it: tricks=[({_movers[k]!r}, dict(...))]")
+
 def checked_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update)->dict: # by their names
     "The numbers of a learner as numbers, or an error that says what is wrong with one."
+    _must_stand_still(lr_g=lr_g, lr_d=lr_d, betas_g=betas_g, betas_d=betas_d, n_d=n_d)
     for k, v in dict(lr_g=lr_g, lr_d=lr_d).items():
         if not _is_number(v, 0, math.inf): raise ValueError(f"{k}={v!r}; need a number >= 0, such as 2e-4")
     for k, v in dict(betas_g=betas_g, betas_d=betas_d).items():

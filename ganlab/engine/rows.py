@@ -89,7 +89,8 @@ def slope(self:Rows, c):
     try:
         with borrowed_rng(self.streams, 'slope', self.step, device=self.device):
             judged = partial(self.judged, y=some_of(c.y, n))
-            g = input_grad_norm(self.D, judged, c.x[:n], c.xf[:n], self.streams.generator('slope', self.step, 0, self.device))
+            rng = self.streams.generator('slope', self.step, 0, self.device)
+            g = input_grad_norm(self.D, judged, c.x[:n], c.xf[:n], rng)
         self.record.put('d_input_grad_norm', g.item())
     except Exception as e:      # a meter that fails must not undo a step
         self.slope_every = 0

@@ -127,7 +127,8 @@ def _own(learn)->dict: # what of it is the user's own, as `GANLearner.resume` ta
     opt = learn.made['opt']
     return dict(loss=list(learn.known_losses.values()), opt=None if isinstance(opt, str) else opt,
                 **{k: learn.made[k] for k in ('x', 'y', 'latent')},
-                tricks=[deepcopy(t) for t in learn.tricks.given.values()])
+                tricks=[deepcopy(t) for t in learn.tricks.given.values()],
+                schedules=list(learn.tricks.functions.values()))
 
 def _fork(learn, step, name, G, D, progress):
     _written_down(learn)

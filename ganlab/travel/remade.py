@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from ..engine.game import as_network
 from ..engine.named_state import canonical, named_params
+from ..engine.schedules import as_schedule
 from ..engine.snapshots import Snapshot
 from ..learner import GANLearner
 from ..losses import built_in, find_loss, get_loss, loss_key
@@ -91,12 +92,12 @@ def _must_know_enough(store):
     for name, *keys in (('nets', 'G', 'D'), ('data', 'first', 'name', 'n', 'bs'), ('threads',), ('versions', 'torch')):
         store.need(name, *keys)
 
-def _each(tricks): return [tricks] if isinstance(tricks, (type, Trick)) else tricks # several, or a single one
+def _each(given): return [given] if isinstance(given, Trick) or callable(given) else given # several, or a single one
 
 def remade(store,
     dls, G, D, # the data, and networks built as they were when the run began
     run, # the `Run` that goes on; None: a replay, recorded in memory
-    loss=None, opt=None, x=None, y=None, latent=None, tricks=(), # the user's own
+    loss=None, opt=None, x=None, y=None, latent=None, tricks=(), schedules=(), # the user's own
     **more, # device, cbs, path
 )->GANLearner:
     "A learner made like the one of the record."
@@ -107,6 +108,7 @@ def remade(store,
     learn = GANLearner(dls, G, D, **made, run=run, **more)
     learn.known_losses |= {loss_key(l): l for l in own}
     for t in _each(tricks): learn.tricks.add(t)
+    for f in _each(schedules): learn.tricks.knows(as_schedule(f))
     _compare_data(learn, store)
     return learn
 

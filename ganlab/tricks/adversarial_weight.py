@@ -13,11 +13,11 @@ __all__ = ['AdversarialWeight']
 class AdversarialWeight(Trick):
     "G is told only a share of the critic's word."
     name, title, number = 'adversarial_weight', 'Adversarial weight', 61
-    short = "The critic's part of G's loss is weighed against the other terms, such as a reconstruction; 0: the game waits."
+    short = "The critic's part of G's loss is weighed against other terms, such as a reconstruction; 0: it waits."
     source = 'Ledig 2017 (1609.04802) eq. 3; Esser 2021 (2012.09841), disc_start of its code'
     acts = "G's loss"
     purpose = 'Tie G to its input'
-    weight = Num(0, 0, 10, "share of the loss that comes from D's scores", label='w')
+    weight = Num(0.1, 0, 10, "share of the loss that comes from D's scores", label='w')
     rest = Flag(True, 'with weight 0, D is not trained either')
     owns = property(lambda self: ('n_d',) if self.rest else ())
 

@@ -45,7 +45,8 @@ class LeakyReLU(Trick):
     source = 'Maas 2013; slope of Radford 2015 (1511.06434) §3; ganhacks #5'
     acts = "G's and D's activations"
     purpose = 'Change the architecture'
-    within = 'net'
+    within, fixed = 'net', ('net',)
+    steady = dict.fromkeys(('slope', 'over'), 'it goes to a new value by itself, and would begin anew at every step')
     slope = Num(0.2, 0, 1, 'slope below zero', label='slope')
     over = Int(500, 0, 100_000, 'steps over which the slope goes to its value, and back when turned off; 0: at once',
                unit='steps')
@@ -134,7 +135,6 @@ def settle(self:LeakyReLU, G):
 # %% ../../nbs/tricks/leaky_relu.ipynb #36f49b70
 @patch
 def changed(self:LeakyReLU, learn, old):
-    self.fixed_while_on(old, 'net')
     if (old['slope'], old['over']) != (self.slope, self.over) or self.back: self.turn(learn, bool(self.leaving))
     self.show(learn)
 

@@ -56,8 +56,8 @@ class PathLength(Trick):
     def load_state_dict(self, s): self.a = s.get('a')
 
 # %% ../../nbs/tricks/path_length.ipynb #daaafbe1
-def seen_from(G, begins:str, z:Tensor, make)->tuple: # latents (B, ...); make: of latents, samples -> what a path begins at, and the samples
-    "A pass of G from `z`, or from what its layer of that name gives."
+def seen_from(G, begins:str, z:Tensor, make)->tuple: # latents (B, ...) -> what a path begins at, and the samples
+    "A pass of G (`make`, of latents) from `z`, or from what its layer of that name gives."
     if begins == 'z': return z, make(z.clone())            # clones, for a G that works in place
     seen = []
     hook = G.get_submodule(begins).register_forward_hook(lambda m, args, y: seen.append(y) or y.clone())
@@ -67,8 +67,8 @@ def seen_from(G, begins:str, z:Tensor, make)->tuple: # latents (B, ...); make: o
 
 # %% ../../nbs/tricks/path_length.ipynb #4069056a
 @patch
-def lengths(self:PathLength, learn, z:Tensor, rng, given=None)->Tensor: # (B,); given: what comes with the samples, or None
-    "The path lengths at `z`, in float32; nothing that G keeps advances."
+def lengths(self:PathLength, learn, z:Tensor, rng, given=None)->Tensor: # (B,)
+    "The path lengths at `z`, where `given` comes with the samples, in float32; nothing that G keeps advances."
     with held(learn.G), torch.autocast(learn.device.type, enabled=False), torch.enable_grad():
         make = partial(learn.generate, y=given)
         w, x = seen_from(learn.G, self.begins, z.clone().requires_grad_(True), make)

@@ -30,7 +30,7 @@ _compares = 'Reconstruction compares what G makes with the sample that belongs t
 class Reconstruction(Trick):
     "G pays for its distance from the sample that belongs to its input."
     name, title, number = 'reconstruction', 'Reconstruction', 60
-    short = 'G also pays for its distance from the sample that belongs to its input, so that it keeps to what it was given.'
+    short = 'G also pays for its distance from the sample that belongs to its input, and so keeps to what it was given.'
     source = 'Isola 2017 (1611.07004) eq. 4; Wang 2004 (SSIM)'
     acts = "G's loss"
     purpose = 'Tie G to its input'
@@ -45,7 +45,7 @@ class Reconstruction(Trick):
             return _compares + "these two sets are unpaired."
         shape = learn.source.shape
         if self.distance == 'ssim' and (len(shape) != 3 or min(shape[1:]) < 7):
-            return f"Reconstruction: SSIM compares windows of 7 x 7 pixels, a sample is {tuple(shape)}; choose l1 or l2."
+            return f"Reconstruction: SSIM compares windows of 7 x 7 pixels, a sample is {tuple(shape)}; use l1 or l2."
 
     def g_term(self, ctx):
         x, xf = ctx.x, ctx.xf.float()
