@@ -69,7 +69,7 @@ class GANLearner(Meeting, Asking, Wrapping, Rows, Measuring, Boundary, Recovery,
         run=None,                 # a folder that is new or empty, to record to; None: the record is kept in memory
         cbs=None, path=None,      # fastai's callbacks, and folder for save()
         device=None, amp=None,    # None: fastai's default_device(); 'bf16': passes in bfloat16, no promise of equal bits
-        x=0, y=1, takes=None,     # where a batch has samples, and what comes with them; what networks take: dict(g='zy', d='xy')
+        x=0, y=1, takes=None,     # where a batch has samples, and what comes with them; dict(g='zy', d='xy'), or found
         range=None,               # of images: (black, white), such as (0, 1); None: as the data declares it, or found out
         metrics=None,             # functions of (fakes, reals), or fastai Metrics: columns of the table of each epoch
     ):
@@ -176,7 +176,7 @@ def _first(self:GANLearner, t):
     if isinstance(t, str): return self.tricks.on(t)
     if not isinstance(t, tuple):
         t = self.tricks.add(t)
-        return self.tricks.on(t.name, **t.params)
+        return self.tricks.on(t.name, **t.settings)
     if not (len(t) == 2 and isinstance(t[0], str) and isinstance(t[1], Mapping)):
         raise ValueError(f"tricks: {t!r}; need a pair such as ('ttur', dict(lr_d=4e-4))")
     self.tricks.on(t[0], **t[1])

@@ -76,7 +76,8 @@ def _need_none(takes, z_shape):
 def _labels_of(source)->list: # of tensors and lists, what comes with all samples, or with some of them
     train = getattr(source, 'train', None)
     data = getattr(train, 'dataset', None)
-    everything = getattr(train, 'y', None), getattr(data, 'targets', None), (getattr(data, 'tensors', None) or [None])[-1]
+    tensors = getattr(data, 'tensors', None) or [None]
+    everything = getattr(train, 'y', None), getattr(data, 'targets', None), tensors[-1]
     own = next((as_companion(y) for y in everything if y is not None), None)
     if own is None: return [source.given(0), source.valid_y(512)]
     return [own]

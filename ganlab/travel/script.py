@@ -14,8 +14,10 @@ from ..base.files import may_write, placed
 from ..base.spelled import called, is_name, keywords, literal
 from ..data import (avatars_dls, digits_dls, fashion_dls, glyphs_dls, grid_dls, image_dls, photos_dls, ring_dls,
                          swissroll_dls)
+from ..engine.schedules import Schedule
 from ..losses import built_in
 from ..nets import dcgan, mlp, relu_mlp, resnet
+from ..record.changes import own_functions
 from ..record.packing import RunError
 from ..record.run import Run
 from ..sources.companions import usual
@@ -53,9 +55,11 @@ def one_line(text)->str: # at most 300 characters
     return ''.join(c if c.isprintable() and c not in '"\\' else ' ' for c in str(text))[:300]
 
 # %% ../../nbs/travel/script.ipynb #e7fdf05a
+def _spelled(v)->str: return repr(v) if isinstance(v, Schedule) else literal(v) # a value, or a schedule, as code
+
 def _switch(c)->str:
     args = ['now=True'] if c.now else []
-    if c.kind != 'off': args = keywords(c.params)
+    if c.kind != 'off': args = keywords(c.params, _spelled)
     return f"learn.tricks.{c.kind}({', '.join([repr(c.name), *args])})"
 
 # %% ../../nbs/travel/script.ipynb #73a402b3
@@ -88,6 +92,8 @@ def _by_hand(stem, c)->str: # no name of a script that one would choose beside i
 def _adding(name)->str:
     if is_name(name): return f"learn.tricks.add({name})      # a trick of your own: fill in"
     return f"learn.tricks.add(...)      # a trick of your own, {one_line(name)}: fill in"
+
+def _defining(name)->str: return f"{name} = ...      # a schedule of your own, a function: fill in"
 
 def _nets(facts)->list:
     g, d = (facts['nets'][k] for k in 'GD')
@@ -148,7 +154,7 @@ def _head(facts, steps, path, changes, mults)->list: # of lines
             'here = Path(__file__).parent',
             f"torch.set_num_threads({threads})      # sums of another number of threads differ in their last bits",
             *_data(facts), *_nets(facts), f"load_initial(G, D, here/{path.with_suffix('.safetensors').name!r})",
-            _learner(facts['made']), *map(_adding, own)]
+            _learner(facts['made']), *map(_adding, own), *map(_defining, own_functions(changes))]
 
 # %% ../../nbs/travel/script.ipynb #16680b20
 def _known_tricks()->set: # names

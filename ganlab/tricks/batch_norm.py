@@ -62,7 +62,7 @@ class BatchNorm(Grafted):
     acts = "G's and D's hidden layers"
     purpose = 'Change the architecture'
     within = property(lambda self: 'G'*self.params['to_g'] + 'D'*self.params['from_d'])
-    rewrites = 'weights', 'moments'
+    rewrites, fixed = ('weights', 'moments'), ('to_g', 'from_d', 'batches')
     to_g = Flag(True, "put BatchNorm behind those of G's hidden layers that have none", label='into G')
     from_d = Flag(False, "fold D's BatchNorms into the layers before them", label='out of D')
     batches = Int(8, 1, 100, 'batches on which what is put in is calibrated')
@@ -76,7 +76,6 @@ class BatchNorm(Grafted):
         if isinstance(found, str): return f'{self.title}: {found}'
         measured = moments(learn, 'g', [s.module for s in found], self.batches)
         return [(s, 'after', partial(Normed, s.y, *v)) for s, v in zip(found, measured)]
-    def changed(self, learn, old): self.fixed_while_on(old, 'to_g', 'from_d', 'batches')
 
 # %% ../../nbs/tricks/batch_norm.ipynb #ea9f9409
 @patch

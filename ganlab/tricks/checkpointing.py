@@ -103,7 +103,7 @@ class Checkpointing(Trick):
     source = 'Chen 2016 (1604.06174)'
     acts = 'memory'
     purpose = 'Batches and memory'
-    within = 'net'
+    within, fixed = 'net', ('net',)
     net = Choice('both', ('both', 'G', 'D'), 'which network')
 
     def why_not(self, learn):
@@ -122,4 +122,3 @@ class Checkpointing(Trick):
         for m in G.modules():
             if getattr(called_as(m), 'func', None) is run: call_as(m)
         if isinstance(vars(G).get('forward'), Runs): del G.forward
-    def changed(self, learn, old): self.fixed_while_on(old, 'net')

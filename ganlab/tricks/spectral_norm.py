@@ -93,7 +93,8 @@ class SpectralNorm(Trick):
     source = 'Miyato 2018 (1802.05957), Algorithm 1'
     acts = "D's weights (or G's)"
     purpose = "Bound D's slope"
-    within = 'net'
+    within, fixed = 'net', ('net',)
+    steady = dict.fromkeys(('scale', 'soft_start'), 'it goes to a new value by itself, and would begin anew at every step')
     lipschitz = property(lambda self: self.net != 'G')
     iterations = Int(1, 1, 20, 'power iterations per forward pass')
     soft_start = Int(200, 0, 10_000, 'updates over which κ goes from σ̂ to its target; 0: at once', label='soft start')
@@ -247,7 +248,6 @@ def after_d(self:SpectralNorm, ctx):
 # %% ../../nbs/tricks/spectral_norm.ipynb #e39de99e
 @patch
 def changed(self:SpectralNorm, learn, old):
-    self.fixed_while_on(old, 'net')
     for p in self.layers(learn): p.iterations = self.iterations
     if (old['scale'], old['soft_start']) != (self.scale, self.soft_start): self.go_on_from_here(learn)
     self.anneal(learn)

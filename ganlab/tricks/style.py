@@ -31,7 +31,7 @@ class Style(Grafted):
     source = 'Karras 2019 (1812.04948), 2020 (1912.04958) §2.2; stylegan2-ada-pytorch'
     acts = "G's layers and latents"
     purpose = 'Change the architecture'
-    within = 'G'
+    within, fixed = 'G', ('mapping', 'modulation', 'demodulation', 'noise', 'depth', 'width', 'lr_mult')
     mapping = Flag(True, 'G takes w = z + M(z) in place of z')
     modulation = Flag(True, 'w scales the channels that go into each layer')
     demodulation = Flag(True, 'a style changes proportions of channels and not loudness')
@@ -129,7 +129,6 @@ def detach(self:Style, learn):
 # %% ../../nbs/tricks/style.ipynb #8ed9df74
 @patch
 def changed(self:Style, learn, old):
-    self.fixed_while_on(old, *self.params.keys() - {'mixing', 'leave_over'})
     self.map.mixing = self.mixing
 
 @patch
