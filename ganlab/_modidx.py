@@ -3324,7 +3324,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'ganlab.travel.formats': { 'ganlab.travel.formats._cannot': ('travel/formats.html#_cannot', 'ganlab/travel/formats.py'),
                                        'ganlab.travel.formats._fits_other_batches': ( 'travel/formats.html#_fits_other_batches',
                                                                                       'ganlab/travel/formats.py'),
-                                       'ganlab.travel.formats._traced': ('travel/formats.html#_traced', 'ganlab/travel/formats.py'),
+                                       'ganlab.travel.formats._quietly': ('travel/formats.html#_quietly', 'ganlab/travel/formats.py'),
                                        'ganlab.travel.formats._with_draws': ('travel/formats.html#_with_draws', 'ganlab/travel/formats.py'),
                                        'ganlab.travel.formats.need_packages': ( 'travel/formats.html#need_packages',
                                                                                 'ganlab/travel/formats.py'),
