@@ -6,11 +6,11 @@
 __all__ = ['as_source', 'ring_dls', 'grid_dls', 'swissroll_dls', 'digits_dls', 'photos_dls', 'image_dls', 'tensor_dls',
            'unpaired_dls', 'avatars_dls', 'avatars', 'avatar_values', 'avatar_factors', 'avatar_labels',
            'avatar_classes', 'avatar_factors_of', 'visible_factors', 'avatar_coverage', 'AvatarCoverage',
-           'avatar_pairs', 'avatar_layout', 'layout_image', 'glyphs_dls', 'glyphs', 'glyph', 'glyph_faces',
-           'glyph_labels', 'fashion_dls', 'fashion_classes', 'TensorDL', 'UnpairedDL', 'IMAGE_SUFFIXES', 'FileRows',
-           'find_images', 'load_image', 'lent_rngs', 'Source', 'Batch', 'TensorSource', 'LoaderSource', 'Halved',
-           'halved', 'doubled', 'blend', 'faded', 'standard', 'back_to', 'checked_range', 'as_float', 'as_bytes',
-           'add_data', 'Picture', 'draw_samples', 'tile_images', 'plain_edge', 'with_margin']
+           'avatar_pairs', 'avatar_pairs_dls', 'avatar_layout', 'layout_image', 'glyphs_dls', 'glyphs', 'glyph',
+           'glyph_faces', 'glyph_labels', 'fashion_dls', 'fashion_classes', 'TensorDL', 'UnpairedDL', 'IMAGE_SUFFIXES',
+           'FileRows', 'find_images', 'load_image', 'lent_rngs', 'Source', 'Batch', 'TensorSource', 'LoaderSource',
+           'Halved', 'halved', 'doubled', 'blend', 'faded', 'standard', 'back_to', 'checked_range', 'as_float',
+           'as_bytes', 'add_data', 'Picture', 'draw_samples', 'tile_images', 'plain_edge', 'with_margin']
 
 # %% ../nbs/data.ipynb #63621bdd
 import os
@@ -22,7 +22,7 @@ from fastai.data.load import DataLoader as FastaiDataLoader
 from .base.decoding import load_image
 from .engine.rng import Streams
 from .sources.arrays import TensorDL, tensor_dls
-from .sources.avatar_pairs import avatar_layout, avatar_pairs, layout_image
+from .sources.avatar_pairs import avatar_layout, avatar_pairs, avatar_pairs_dls, layout_image
 from .sources.avatar_parts import avatar_values, avatars
 from .sources.avatar_reading import AvatarCoverage, avatar_coverage, avatar_factors_of, visible_factors
 from .sources.avatars import avatar_classes, avatar_factors, avatar_labels, avatars_dls
@@ -45,7 +45,7 @@ from .sources.unpaired import UnpairedDL, unpaired_dls
 # %% ../nbs/data.ipynb #9ec0b89e
 _all_ = ['ring_dls', 'grid_dls', 'swissroll_dls', 'digits_dls', 'photos_dls', 'image_dls', 'tensor_dls', 'unpaired_dls',
          'avatars_dls', 'avatars', 'avatar_values', 'avatar_factors', 'avatar_labels', 'avatar_classes', 'avatar_factors_of',
-         'visible_factors', 'avatar_coverage', 'AvatarCoverage', 'avatar_pairs', 'avatar_layout', 'layout_image',
+         'visible_factors', 'avatar_coverage', 'AvatarCoverage', 'avatar_pairs', 'avatar_pairs_dls', 'avatar_layout', 'layout_image',
          'glyphs_dls', 'glyphs', 'glyph', 'glyph_faces', 'glyph_labels', 'fashion_dls', 'fashion_classes',
          'TensorDL', 'UnpairedDL', 'IMAGE_SUFFIXES', 'FileRows', 'find_images', 'load_image', 'lent_rngs',
          'Source', 'Batch', 'TensorSource', 'LoaderSource', 'Halved', 'halved', 'doubled', 'blend', 'faded',
