@@ -147,8 +147,7 @@ class Reinit(Trick):
     slope = Num(0.2, 0, 1, 'He: slope below zero of the activation behind each layer')
 
     def why_not(self, learn):
-        found = chosen(learn, self.which)
-        return f'{self.title}: {found}' if isinstance(found, str) else None
+        if isinstance(found := chosen(learn, self.which), str): return f'{self.title}: {found}'
     def caution(self, learn):
         if self.keep == 1: return "With keep=1 nothing is drawn."
         found = chosen(learn, self.which)
