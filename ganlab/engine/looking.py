@@ -14,6 +14,7 @@ from ..base.interrupt import heed, unbroken
 from .game import as_scores, each, fed, in_parts, over_parts, per_sample, size_of
 from .still import eval_mode, held
 from .rng import borrowed_rng
+from ..sources.unpaired import is_paired
 from ..trick import nearest
 
 # %% auto #0
@@ -34,13 +35,36 @@ def fixed_y(self:Looking, n:int=64)->torch.Tensor|None: # (n, ...); None: sample
     if self.n_classes: return torch.arange(n, device=self.device)//8 % self.n_classes
     return self.held_y(n)
 
+# %% ../../nbs/engine/looking.ipynb #9162b9a7
+def _over_and_over(t, n:int): return t[torch.arange(n, device=t.device) % len(t)] # n of its entries
+
 @patch
 def held_y(self:Looking, n:int)->torch.Tensor|None: # (n, ...)
     "What comes with `n` held-out samples, over and over where there are fewer; where none are held out, with others."
     if self.some_y is None: return None
     y = self.source.valid_y(n)
-    y = self.some_y if y is None or not len(y) else y.to(self.device)
-    return y[torch.arange(n, device=y.device) % len(y)]
+    return _over_and_over(self.some_y if y is None or not len(y) else y.to(self.device), n)
+
+@patch
+def held_x(self:Looking, n:int)->torch.Tensor|None: # (n, ...), on the CPU; None: nobody knows, or samples come alone
+    "The samples that `held_y` comes with."
+    if self.some_y is None or not is_paired(self.source): return None
+    y = self.source.valid_y(n)
+    x = self.some_x if y is None or not len(y) else self.source.valid(n)
+    return _over_and_over(x.detach().float().cpu(), n)
+
+# %% ../../nbs/engine/looking.ipynb #94848e72
+@patch
+def starts_from_samples(self:Looking)->bool:
+    "Does G make a sample of another one, such as an image, a series or a volume?"
+    return 'y' in self.takes['g'] and self.some_y.ndim > 2
+
+# %% ../../nbs/engine/looking.ipynb #752ca268
+@patch
+def row_labels(self:Looking, n:int, cols:int=8)->list: # [] where classes do not matter to G
+    "The class of each row of a grid of `n` samples of all classes."
+    if not self.n_classes or 'y' not in self.takes['g']: return []
+    return self.fixed_y(n)[::cols].tolist()
 
 # %% ../../nbs/engine/looking.ipynb #4784506e
 def _check_shape(name, x, shape):
@@ -198,9 +222,11 @@ def plot_grad_norms(self:Looking):
 
 @patch
 def show_samples(self:Looking, n:int=64):
-    "Samples of the fixed latents beside as many reals."
+    "Samples of the fixed latents beside as many reals; what they were made of, and should have been, where G has it."
     from ganlab.plots import plot_samples
-    return plot_samples(self.sample(n), self.some_x[:n], title=f'step {self.step}', range=self.range)
+    shown = dict(title=f'step {self.step}', range=self.range, rows=self.row_labels(n))
+    if not self.starts_from_samples(): return plot_samples(self.sample(n), self.some_x[:n], **shown)
+    return plot_samples(self.sample(n), self.held_x(n), source=self.held_y(n), **shown)
 
 # %% ../../nbs/engine/looking.ipynb #0ea5a291
 @patch

@@ -10,10 +10,11 @@ export function film(cv, im, past, now, step, col) {
   const gap = 2;
   const s = Math.min(64, (w - gap * (k - 1)) / k);
   const a = im.width / n;
-  const x = paper(cv, w, s + 16, col);
+  const tall = (s * im.height) / a;
+  const x = paper(cv, w, tall + 16, col);
   let end = -9;
   x.fillStyle = col('--gap');
-  x.fillRect(0, 0, k * (s + gap) - gap, s);
+  x.fillRect(0, 0, k * (s + gap) - gap, tall);
   x.imageSmoothingEnabled = (s * devicePixelRatio) / a < 3;
   x.imageSmoothingQuality = 'high';
   x.textAlign = 'center';
@@ -25,11 +26,11 @@ export function film(cv, im, past, now, step, col) {
     );
   const last = k - 1;
   for (let i = 0; i < k; i++) {
-    x.drawImage(...(i < n ? [im, i * a, 0, a, im.height] : now), i * (s + gap), 0, s, s);
+    x.drawImage(...(i < n ? [im, i * a, 0, a, im.height] : now), i * (s + gap), 0, s, tall);
     const half = x.measureText(thou(steps[i])).width / 2;
     const room = i === last || at(i) + half + 6 < at(last) - x.measureText(thou(steps[last])).width / 2; // a step that does not fit is left out
     if (at(i) - half > end && room) {
-      x.fillText(thou(steps[i]), at(i), s + 13);
+      x.fillText(thou(steps[i]), at(i), tall + 13);
       end = at(i) + half + 6;
     }
   }
@@ -38,6 +39,7 @@ export function film(cv, im, past, now, step, col) {
 export function alone(cv, im, i, cols, rows, side, col) {
   const a = im.width / cols;
   const b = im.height / rows;
+  cv.style.width = side + 'px';
   const x = paper(cv, side, (side * b) / a, col);
   x.imageSmoothingEnabled = (side * devicePixelRatio) / a < 3;
   x.imageSmoothingQuality = 'high';

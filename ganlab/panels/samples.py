@@ -17,6 +17,10 @@ class Samples(Part):
     _esm = script('panels/samples.js')
     _css = style('panels/kit.css', 'panels/samples.css')
     z = T.Enum(('fixed', 'fresh'), 'fixed').tag(sync=True)
+    classes = T.Int(0).tag(sync=True)        # to choose from; 0: none
+    only = T.Int(-1).tag(sync=True)          # the class that is looked at; -1: all
+    rows = T.List().tag(sync=True)           # the class of each row, where they differ
+    names = T.List().tag(sync=True)          # of the images that make up each picture; none: it is the fake alone
     kind = T.Enum(('images', 'points', 'none'), 'none').tag(sync=True)
     step = T.Int(0).tag(sync=True)           # of the picture
     count, cols = T.Int(0).tag(sync=True), T.Int(0).tag(sync=True)   # samples, columns

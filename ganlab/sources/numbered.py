@@ -45,7 +45,7 @@ class Source:
 def pair(self:Source,
     i:int, # number of the batch, counted over all epochs from 0
 )->Batch: # float32, (bs, ...), and what comes with it
-    "Batch `i` of the run: whoever brings another kind of data says here what it is, or in `batch` where samples come alone."
+    "Batch `i` of the run: another kind of data says here what it is, or in `batch` where samples come alone."
     return Batch(self.batch(i))
 
 @patch

@@ -14,7 +14,7 @@ from ..base.files import may_write, placed
 from ..base.spelled import called, is_name, keywords, literal
 from ..data import digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls
 from ..losses import built_in
-from ..nets import dcgan, mlp, relu_mlp, resnet
+from ..nets import conv1d, conv3d, dcgan, mlp, relu_mlp, resnet
 from ..record.packing import RunError
 from ..record.run import Run
 from ..sources.companions import usual
@@ -27,7 +27,7 @@ __all__ = ['own_maker', 'one_line']
 # %% ../../nbs/travel/script.ipynb #85fe4a54
 _makers = {what: {f.__name__: f for f in fs} for what, fs in dict(
     data=(ring_dls, grid_dls, swissroll_dls, digits_dls, photos_dls, image_dls),
-    networks=(mlp, relu_mlp, dcgan, resnet)).items()}
+    networks=(mlp, relu_mlp, dcgan, resnet, conv1d, conv3d)).items()}
 
 # %% ../../nbs/travel/script.ipynb #0d1c7187
 def _added(what)->dict: # origin -> function
