@@ -213,17 +213,15 @@ def _halved(size, name, most):
     whole(size, name, 8, most)
     n = int(math.log2(size/4))
     if size % 2**n == 0: return size >> n, n
-    near = max(round(size/2**n), 4) << n
-    raise ValueError(f"{name}={size}; need 4 to 7 times a power of two from 2 up: "
-                     f"the nearest is {near}; choose that and give the data the same size")
+    raise ValueError(f"{name}={size}; need 4 to 7 times a power of two from 2 up: the nearest is "
+                     f"{round(size/2**n) << n}; choose that and give the data the same size")
 
 # %% ../nbs/nets.ipynb #5978df41
 def _conv_pair(dims, size, n, channels, z_dim, width, end=()):
     "G and D over maps of `dims` dimensions; `size`: of the first; `n`: doublings; `end`: G's last layers."
-    (conv, up, norm), first = _convs[dims], [size]*dims
-    ws = _image_args(n, channels, z_dim, width)
+    (conv, up, norm), ws = _convs[dims], _image_args(n, channels, z_dim, width)
     flat = ws[-1]*size**dims
-    g, d = [nn.Linear(z_dim, flat), nn.Unflatten(1, (ws[-1], *first)), norm(ws[-1]), nn.ReLU()], []
+    g, d = [nn.Linear(z_dim, flat), nn.Unflatten(1, (ws[-1], *[size]*dims)), norm(ws[-1]), nn.ReLU()], []
     for a, b in zip(ws[:0:-1], ws[-2::-1]): g += [up(a, b, 4, 2, 1, bias=False), norm(b), nn.ReLU()]
     for a, b in zip([channels, *ws], ws): d += [conv(a, b, 4, 2, 1), nn.LeakyReLU(.2)]
     return (nn.Sequential(*g, up(ws[0], channels, 4, 2, 1), *end),
@@ -238,8 +236,7 @@ def conv1d(
     seed:int|None=None, # of the initial weights; None: drawn from PyTorch's own generator
 )->tuple: # (G, D): (N, z_dim) -> (N, channels, length), without bounds, and back to (N,)
     "Strided convolutions over series: BatchNorm in G only."
-    size = _halved(length, 'length', 65_536)
-    with _init_from(seed): G, D = _conv_pair(1, *size, channels, z_dim, width)
+    with _init_from(seed): G, D = _conv_pair(1, *_halved(length, 'length', 65_536), channels, z_dim, width)
     return _finish('conv1d', G, D, z_dim, length=length, channels=channels, width=width)
 
 def conv3d(

@@ -229,3 +229,25 @@ def test_unpaired():
     "Of two sets nobody knows a target: source and fake, and reals beside them"
     p = Pictures(play('unpaired')).take()
     assert p['names'] == ['source', 'fake'] and p['real'] and Image.open(io.BytesIO(p['fake'])).size == (4*33, 4*16)
+
+# Maps of scores
+
+@pytest.mark.parametrize('game,shape', [('patches', (8, 8)), ('scales', (8, 8)), ('upscaling', (8, 8)), ('labels', None), ('volumes', None)])
+def test_a_map_over_the_sample(game, shape):
+    "The finest map of D's answer to this sample, by hand; the card's score is its mean where there is one"
+    learn = play(game)
+    go(learn, 1)
+    was, closeup = learn.state_hash(), Closeup(learn)
+    seen = closeup.closer(closeup.take(), 3)['card']
+    assert 'trouble' not in seen and learn.state_hash() == was
+    if shape is None:
+        assert not seen['map']
+        return
+    n = len(closeup.x)
+    x, y = closeup.x[3:4], learn.fixed_y(n)
+    learn.D.eval()
+    with torch.no_grad(): out = learn.D(x) if y is None else learn.D(x, y[3:4])
+    finest = out[0][-1] if isinstance(out, list) else out
+    assert finest.shape[2:] == shape and seen['map']['rows'] == shape[0]
+    assert seen['map']['values'] == pytest.approx(finest.flatten().tolist(), abs=1e-4)
+    if not isinstance(out, list): assert seen['score'] == pytest.approx(float(finest.mean()), abs=1e-3)

@@ -38,6 +38,9 @@ _without_y = ("{} takes y, which comes with each sample, and was given none: giv
               "(labels, attributes, or samples)")
 
 @patch
+def takes_y(self:Asking, key:str)->bool: return 'y' in self.takes[key] # 'g' or 'd'
+
+@patch
 def into_g(self:Asking, z, y=None): # what goes into G: a tensor, or a tuple of them
     "Latents (B, *z_dim), with what comes with each sample where G takes it."
     if (way := self.takes['g']) == 'z': return z

@@ -11,7 +11,7 @@ from fastcore.basics import patch
 import numpy as np, torch
 from ..base.checks import whole
 from ..base.interrupt import heed, unbroken
-from .game import as_scores, each, fed, in_parts, over_parts, per_sample, size_of
+from .game import as_scores, each, fed, if_any, in_parts, over_parts, per_sample, score_maps, size_of
 from .still import eval_mode, held
 from .rng import borrowed_rng
 from ..sources.unpaired import is_paired
@@ -57,13 +57,13 @@ def held_x(self:Looking, n:int)->torch.Tensor|None: # (n, ...), on the CPU; None
 @patch
 def starts_from_samples(self:Looking)->bool:
     "Does G make a sample of another one, such as an image, a series or a volume?"
-    return 'y' in self.takes['g'] and self.some_y.ndim > 2
+    return self.takes_y('g') and self.some_y.ndim > 2
 
 # %% ../../nbs/engine/looking.ipynb #752ca268
 @patch
 def row_labels(self:Looking, n:int, cols:int=8)->list: # [] where classes do not matter to G
     "The class of each row of a grid of `n` samples of all classes."
-    if not self.n_classes or 'y' not in self.takes['g']: return []
+    if not self.n_classes or not self.takes_y('g'): return []
     return self.fixed_y(n)[::cols].tolist()
 
 # %% ../../nbs/engine/looking.ipynb #4784506e
@@ -133,6 +133,24 @@ def scored(self:Looking, x, y=None)->tuple: # scores (n,) or (n, P) on the CPU, 
     "D's answer to samples, laid out."
     l, self.known.parts = self._laid_out(self.into_d(x.to(self.device), y))
     return l, self.parts
+
+# %% ../../nbs/engine/looking.ipynb #c09de4b5
+def _plane(m)->torch.Tensor|None: # a map of one sample, its channel first or last -> (h, w); None: it is no plane
+    shape = m.shape[2:] if m.shape[1] == 1 else m.shape[1:-1]
+    if len(shape) not in (1, 2) or m.numel() < 2: return None
+    return m.reshape(1, -1) if len(shape) == 1 else m.reshape(shape)
+
+@patch
+def score_map(self:Looking,
+    x:torch.Tensor, # one sample (1, ...)
+    y=None, # what comes with it, (1, ...), where D takes it
+)->torch.Tensor|None: # raw scores (h, w) on the CPU; None: D gives no map
+    "D's scores of the parts of a sample."
+    _check_shape('x', x, self.source.shape)
+    (out, _), = self.between_steps(self._looked, self.D, self.into_d(x.float().to(self.device), y))
+    maps = [_plane(m) for m in score_maps(out) if m.ndim > 2]
+    finest = max((m for m in maps if m is not None), key=torch.Tensor.numel, default=None)
+    return if_any(lambda m: m.float().cpu(), finest)
 
 # %% ../../nbs/engine/looking.ipynb #3b5bf5a4
 @patch

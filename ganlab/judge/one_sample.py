@@ -10,6 +10,7 @@ from PIL import Image
 from fastcore.basics import patch
 import ganlab.travel.lookback
 from ..data import as_float
+from ..engine.game import if_any
 from .nearest import Reals, Search, small
 from ..record.pictures import Pictures, jpeg_grid
 
@@ -98,7 +99,8 @@ def _without_picture(found:dict)->dict: # what `nearest` gives
 def _one(self:Closeup, pick, z, as_recorded, hurry)->dict:
     "What is shown of one sample."
     asked, self._of = self._of != pick, pick
-    scores = self.learn.score(self.x, self.y)
+    y = self.y if self.learn.takes_y('d') else None
+    scores = self.learn.score(self.x, y)
     found = self.nearest(self.x[pick:pick + 1], asked, hurry)
     past = self.past(pick, asked or not hurry) if z == 'fixed' and self.only is None else {}
     card = dict(index=pick, count=len(self.x), step=self.learn.step, score=_num(scores[pick]), steps=list(past),
@@ -108,7 +110,18 @@ def _one(self:Closeup, pick, z, as_recorded, hurry)->dict:
         way = [[*map(_num, p)] for p in past.values()]
         return dict(card=dict(card, xy=[*map(_num, self.x[pick])], path=way), near=b'', strip=b'')
     near = found['real'] if found else b''
-    return dict(card=dict(card, each=[*map(_num, scores)]), near=near, strip=_film(list(past.values())))
+    card |= dict(each=[*map(_num, scores)], map=self._map(pick, y))
+    return dict(card=card, near=near, strip=_film(list(past.values())))
+
+# %% ../../nbs/judge/one_sample.ipynb #761c9051
+@patch
+def _map(self:Closeup, pick, y)->dict: # {} where D gives one score per sample, or the picture is a drawing of it
+    "D's scores of the parts of an image, row by row."
+    if self.x.ndim not in (3, 4): return {}
+    one = slice(pick, pick + 1)
+    scores = self.learn.score_map(self.x[one], if_any(lambda y: y[one], y))
+    if scores is None: return {}
+    return dict(rows=len(scores), values=[*map(_num, scores.flatten())])
 
 # %% ../../nbs/judge/one_sample.ipynb #37d4074a
 @patch

@@ -1,7 +1,7 @@
 import { button, decode, floats, fmt, make, mode, panel, radios, thou } from './kit.js';
 import { marked, palette, watch } from './canvas.js';
 import { cells, picker } from './pick.js';
-import { alone, card, film } from './card.js';
+import { alone, card, film, heat } from './card.js';
 import { rowNames, strip, tiles } from './images.js';
 import { map } from './map.js';
 
@@ -83,7 +83,8 @@ function render({ model, el }) {
   const grid = cells(open, close);
   const spots = picker(() => dots, open, close);
   const over = () => (t('kind') === 'points' ? spots : grid);
-  const more = card(close);
+  const more = card(close, () => w.ask());
+
   let dots = [];
   const images = make(
     'div',
@@ -189,7 +190,10 @@ function render({ model, el }) {
   };
   const drawCard = (c, rows, side, col) => {
     const own = t('card').index === t('pick');
-    if (im.fake?.b) alone(more.big, im.fake.b, t('pick'), c, rows, side * parts(), col);
+    if (im.fake?.b) {
+      alone(more.big, im.fake.b, t('pick'), c, rows, side * parts(), col);
+      if (more.map) heat(more.big, more.map, [parts() > 1 ? side : 0, side, more.big.clientHeight], col);
+    }
     more.big.setAttribute('aria-label', 'The sample, enlarged');
     if (own && t('at') < 0 && im.near?.b) alone(more.real, im.near.b, 0, 1, 1, side, col);
     more.real.setAttribute('aria-label', 'The real nearest to it');
