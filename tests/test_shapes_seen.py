@@ -218,7 +218,7 @@ def test_source_fake_target():
     over = torch.arange(n) % len(x)
     want = torch.nn.functional.interpolate(y, scale_factor=2)[over], learn.sample(n), x[over]
     for seen, wanted in zip(thirds(p), want):
-        wanted = ((wanted[:, 0].clamp(-1, 1) + 1)*127.5).numpy()
+        wanted = ((wanted[:, 0].clamp(-1, 1) + 1)*127.5).numpy().repeat(3, 1).repeat(3, 2)
         assert np.abs(seen - wanted).mean() < 14 < np.abs(seen - np.roll(wanted, 1, 0)).mean()
     closeup = Closeup(learn)
     seen = closeup.closer(closeup.take(), 5)
@@ -228,7 +228,7 @@ def test_source_fake_target():
 def test_unpaired():
     "Of two sets nobody knows a target: source and fake, and reals beside them"
     p = Pictures(play('unpaired')).take()
-    assert p['names'] == ['source', 'fake'] and p['real'] and Image.open(io.BytesIO(p['fake'])).size == (4*33, 4*16)
+    assert p['names'] == ['source', 'fake'] and p['real'] and Image.open(io.BytesIO(p['fake'])).size == (4*97, 4*48)
 
 # Maps of scores
 

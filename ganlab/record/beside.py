@@ -15,10 +15,10 @@ def _in_colour(x): return x[:, :3] if x.shape[1] > 2 else x[:, :1].expand(-1, 3,
 def side_by_side(
     images:list, # of (N, C, H, W) in [-1, 1], of any sizes and channels
     tall:int, # height of the picture
-)->torch.Tensor: # (N, 3, tall, W), a grey line between two of them
+)->torch.Tensor: # (N, 3, tall, W), a white line between two of them
     "Several images as one, each as tall as the others."
     def fit(x): return F.interpolate(_in_colour(x), (tall, max(1, round(tall*x.shape[3]/x.shape[2]))))
-    ended = [F.pad(fit(x), (0, 1), value=0.) for x in images]
+    ended = [F.pad(fit(x), (0, 1), value=1.) for x in images]
     return torch.cat(ended, 3)[..., :-1]
 
 # %% ../../nbs/record/beside.ipynb #acc0c6bc
@@ -34,7 +34,8 @@ class Beside:
         self.target = None if target is None else drawn(target)
         self.names = ['source', 'fake'] if target is None else ['source', 'fake', 'target']
 
-    def around(self, fakes)->torch.Tensor: # images (n, C, H, W) -> (n, 3, H, W')
-        "The fakes, with what belongs to them."
+    def around(self, fakes)->torch.Tensor: # images (n, C, H, W) -> (n, 3, k*H, W')
+        "The fakes, with what belongs to them; small ones enlarged, so that the lines between them stay thin."
         images = [self.source, fakes] if self.target is None else [self.source, fakes, self.target]
-        return side_by_side(images, fakes.shape[2])
+        tall = fakes.shape[2]
+        return side_by_side(images, tall*max(1, 48//tall))
