@@ -25,6 +25,7 @@ from .nets import *
 from .losses import *
 from .trick import *
 from .engine.change import *
+from .engine.schedules import constant, cosine, linear, stepwise
 from .engine.switch import *
 from .engine.still import eval_mode
 from .engine.meters import *
@@ -47,6 +48,7 @@ from .travel.lookback import *
 from .metrics import *
 from .compare import *
 from .travel.script import *
+from .travel.walk import walk
 from .panels.own import PanelPart
 from .panels.tricks import trick_control
 from .panels.steer import Steer

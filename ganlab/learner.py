@@ -16,7 +16,7 @@ from .engine.asking import Asking, still
 from .engine.boundary import Boundary
 from .engine.fastai_loop import StepLearner
 from .engine.game import as_network, checked_takes
-from .engine.given import as_device, check_run, check_tricks, checked_amp, checked_numbers, copied
+from .engine.given import as_device, check_run, check_tricks, checked_amp, checked_latent, checked_numbers, copied
 from .engine.looking import Looking
 from .engine.measuring import Measuring
 from .engine.meeting import Meeting
@@ -63,19 +63,19 @@ class GANLearner(Meeting, Asking, Wrapping, Rows, Measuring, Boundary, Recovery,
         n_d:int=1,                # updates of D per step
         update:str='alternating', # or 'simultaneous': both gradients before either optimiser steps
         z_dim=None,               # an int, a tuple such as (100, 1, 1), or None: read off G; 0: G takes y alone
+        latent='normal',          # or 'uniform' (from -1 to 1), or a function of (n, generator)
         seed:int=0,               # of every random number but the networks' initial weights
         tricks=(),                # on from step 0: names, (name, params) pairs, Trick classes or instances
         run=None,                 # a folder that is new or empty, to record to; None: the record is kept in memory
         cbs=None, path=None,      # fastai's callbacks, and folder for save()
-        device=None,              # where to train; None: fastai's default_device()
-        amp=None,                 # 'bf16': forward passes in bfloat16, with no promise of equal bits
-        x=0, y=1,                 # where a batch has its samples, and what comes with them: an index, a key, a function of it
-        takes=None,               # what the networks take, such as dict(g='zy', d='xy'); None: what their forward requires
+        device=None, amp=None,    # None: fastai's default_device(); 'bf16': passes in bfloat16, no promise of equal bits
+        x=0, y=1, takes=None,     # where a batch has samples, and what comes with them; dict(g='zy', d='xy'), or found
         range=None,               # of images: (black, white), such as (0, 1); None: as the data declares it, or found out
         metrics=None,             # functions of (fakes, reals), or fastai Metrics: columns of the table of each epoch
     ):
         self.made = dict(loss=loss, opt=opt, **checked_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update), z_dim=z_dim,
-                         seed=seed, amp=checked_amp(amp), x=x, y=y, takes=checked_takes(takes), range=checked_range(range))
+                         latent=checked_latent(latent), seed=seed, amp=checked_amp(amp), x=x, y=y,
+                         takes=checked_takes(takes), range=checked_range(range))
         check_tricks(tricks), check_run(run)
         self._prepare(dls, G, D, device, path, metrics)
         self._begin_record(cbs, tricks, run)
@@ -157,7 +157,8 @@ def opt_g(self:GANLearner)->torch.optim.Optimizer:
 
 # %% ../nbs/learner.ipynb #621908ae
 # as every method of a learner, wherever it stands
-late(GANLearner, {'travel.resume': 'resume', 'travel.fork': 'rewind undo fork', 'travel.lookback': 'pin unpin'})
+late(GANLearner, {'travel.resume': 'resume', 'travel.fork': 'rewind undo fork', 'travel.lookback': 'pin unpin',
+                  'travel.leaving': 'export_G plain_G', 'travel.walk': 'interpolate'})
 
 # %% ../nbs/learner.ipynb #02a75077
 @patch
@@ -175,7 +176,7 @@ def _first(self:GANLearner, t):
     if isinstance(t, str): return self.tricks.on(t)
     if not isinstance(t, tuple):
         t = self.tricks.add(t)
-        return self.tricks.on(t.name, **t.params)
+        return self.tricks.on(t.name, **t.settings)
     if not (len(t) == 2 and isinstance(t[0], str) and isinstance(t[1], Mapping)):
         raise ValueError(f"tricks: {t!r}; need a pair such as ('ttur', dict(lr_d=4e-4))")
     self.tricks.on(t[0], **t[1])

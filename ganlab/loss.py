@@ -16,7 +16,8 @@ from torch import Tensor, nn
 class Loss:
     """What D and G pay. A subclass has `d_loss(self, l_real, l_fake)` and `g_loss(self, l_fake, l_real=None)`.
 
-    Both are given D's scores (N,) and return a scalar tensor."""
+    Both are given D's scores (N,) and return a scalar tensor. One that looks at more than scores has `see(self, ctx)`,
+    which is called just before: `ctx` has the reals x, the fakes xf, the latents z, and what comes with the reals, y."""
     name = title = ''      # in code and in the panel; '': the class's own name
     g_uses_real = False    # does `g_loss` need `l_real`?
     scores = 'raw'         # what D's scores are: 'raw', 'logits' (of a sigmoid) or 'probabilities' (D ends in one)

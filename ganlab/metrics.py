@@ -194,7 +194,7 @@ def quality(
 # %% ../nbs/metrics.ipynb #3307dff6
 def _quality(learn, n, projections):
     stream = learn.streams.generator('quality', device=learn.device)
-    z = torch.randn(n, *learn.z_shape, generator=stream, device=learn.device)
+    z = learn.drawn(n, stream)
     fake, real, source = learn.sample(z=z, y=learn.held_y(n)), real_samples(learn, n), learn.source
     names = ['sliced_wasserstein']
     if source.centers is not None and source.sigma: names += ['modes', 'hq']

@@ -15,7 +15,7 @@ from .base.checks import whole
 # %% ../nbs/nets.ipynb #11211f89
 class LatentMap(nn.Module):
     "A latent vector as a one-pixel image: (N, z_dim) becomes (N, z_dim, 1, 1)."
-    def forward(self, z): return z.reshape(len(z), -1, 1, 1)
+    def forward(self, z): return z.reshape(z.shape[0], -1, 1, 1)
 
 def _sides(size, lo=16, hi=256):
     "How many times a 4x4 map is doubled to reach `size`."

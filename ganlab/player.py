@@ -218,8 +218,8 @@ def what_if(
 
 # %% ../nbs/player.ipynb #7438f733
 def _switch_row(trick, params)->dict: # as the page shows a switch
-    given = {k: v for k, v in trick.checked(params).items() if k in params}
-    values = ', '.join(f'{trick.declared[k].label} {show(v)}' for k, v in given.items())
+    given = trick.accepted(params).items()
+    values = ', '.join(f'{trick.declared[k].label} {show(v)}' for k, v in given)
     return dict(name=trick.name, title=trick.title, short=trick.short, values=values)
 
 # %% ../nbs/player.ipynb #f6c25498

@@ -13,6 +13,7 @@ from .learner import GANLearner
 from .losses import loss_key, losses
 from .nets import dcgan, mlp, relu_mlp, resnet
 from .engine.rng import Streams
+from .engine.schedules import cosine
 from .engine.standing import standing
 from .engine.switch import Tricks
 from .trick import find_tricks, nearest
@@ -40,6 +41,7 @@ class Preset:
     loss:str|None=None  # None: one of the tricks sets it
     images:Callable|None=None # (size, channels, seed, ...) -> (G, D), for images
     points:Callable|None=None # (dim, seed, ...) -> (G, D), for vectors
+    of_images:tuple=()  # names of the tricks that it has only where samples are images
     differs:str=''      # what of the source is left out, or is another here
 
 # %% ../nbs/presets.ipynb #396c9468
@@ -48,10 +50,15 @@ def values(self:Preset, learn, name:str)->dict: # all values of a trick: the rec
     return {k: p.default for k, p in learn.tricks[name].declared.items()} | self.tricks[name]
 
 @patch
+def names(self:Preset, learn)->list: # of the tricks that are on, for samples such as the learner's
+    images = len(learn.source.shape) == 3
+    return [n for n in self.tricks if images or n not in self.of_images]
+
+@patch
 def _too_many(self:Preset, learn, now)->list: # names of tricks that are on, and not of the recipe
-    tr = learn.tricks
+    tr, wanted = learn.tricks, self.names(learn)
     there = now.on | {t.name for t in tr.enabled if t.leaving}
-    return [n for n in tr if n in there and n not in self.tricks and not tr[n].bystander]
+    return [n for n in tr if n in there and n not in wanted and not tr[n].bystander]
 
 # %% ../nbs/presets.ipynb #e8b44e93
 @patch
@@ -70,7 +77,8 @@ def plan(self:Preset,
     "What it would switch now, or at that step; nothing is switched."
     self._check_tricks(learn)
     now = standing(learn, at)
-    wish = {n: self.values(learn, n) for n in learn.tricks if n in self.tricks}
+    wanted = self.names(learn)
+    wish = {n: self.values(learn, n) for n in learn.tricks if n in wanted}
     off = [('off', n, {}) for n in self._too_many(learn, now)]
     other_loss = self.loss is not None and loss_key(losses[self.loss]) != loss_key(now.loss)
     loss = [('loss', self.loss, {})] if other_loss else []
@@ -172,16 +180,26 @@ _residual = (
            'non_saturating', images=resnet,
            differs='the networks are a small ResNet, with BatchNorm in G; γ is for small images'))
 
+# %% ../nbs/presets.ipynb #4b578df9
+def _r3gan(
+    steps:int=78_125, # 20 million images, in batches of 256
+)->dict: # name -> values
+    "R3GAN's five schedules, as `training_loop.py` of its code computes them."
+    def over(start, stop): return cosine(start, stop, steps=steps)
+    rate, beta2 = over(2e-4, 5e-5), over(.9, .99)
+    return dict(relativistic_gp=dict(gamma=over(2, .2)), ttur=_rates(rate, rate),
+                betas=dict(_adam(0, beta2), rescale=False),
+                ada=dict(adapt=False, start=over(0, .3), cutout=True),
+                ema=dict(memory='half_life', half_life=over(0, 500), rampup=0))
+
 # %% ../nbs/presets.ipynb #290a12de
 _late = (
     Preset('r3gan', 'R3GAN',
-           'The relativistic loss with R1 and R2, and no tricks beside: β (0, 0.9), rates down to a quarter '
-           'on a cosine, an average of G.',
-           'Huang 2024 (2501.05441) §3, §4',
-           dict(relativistic_gp={}, ttur=_rates(2e-4, 2e-4), betas=_adam(0, .9),
-                lr_decay=dict(shape='cosine', end=.25), ema={}),
-           images=resnet, points=mlp,
-           differs='β₂, γ and the augmentation stay where they begin; '
+           'The relativistic loss with R1 and R2; rates, β₂, γ, augmentation and the memory of an average of G '
+           'each on a cosine over the first 20 million images.',
+           'Huang 2024 (2501.05441) §3, §4; github.com/brownvc/R3GAN, FFHQ-64 in train.py',
+           _r3gan(), images=resnet, points=mlp, of_images=('ada',),
+           differs='steps are those of batches of 256; the augmentation has no hue and no small turns; '
                    'the ResNet has BatchNorm in G, the paper no normalisation'),
     Preset('progressive', 'Progressive growing',
            'Networks that grow with the images, WGAN-GP with one critic update and a drift of 0.001, '

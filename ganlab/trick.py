@@ -5,21 +5,21 @@
 # %% ../nbs/trick.ipynb #aa28b434
 from __future__ import annotations
 import importlib, pkgutil
-from difflib import get_close_matches
 from importlib.metadata import entry_points
 from functools import cache, wraps
 from fastcore.basics import patch
 from .base.interrupt import unbroken
 from .engine.game import per_sample
 from .engine.layers import sealed
-from .engine.parameters import Choice, Flag, Int, Num, Param, Text
+from .engine.parameters import Choice, Flag, Int, Num, Param, Text, nearest
 from .engine.rng import borrowed_rng
+from .engine.values import Valued
 
-_all_ = ['Param', 'Num', 'Int', 'Choice', 'Flag', 'Text']
+_all_ = ['Param', 'Num', 'Int', 'Choice', 'Flag', 'Text', 'nearest']
 
 # %% auto #0
-__all__ = ['effect_words', 'slots', 'effects', 'purposes', 'Described', 'Trick', 'inside', 'nearest', 'Ctx', 'asks_first',
-           'find_tricks', 'Param', 'Num', 'Int', 'Choice', 'Flag', 'Text']
+__all__ = ['effect_words', 'slots', 'effects', 'purposes', 'Described', 'Trick', 'inside', 'Ctx', 'asks_first', 'find_tricks',
+           'Param', 'Num', 'Int', 'Choice', 'Flag', 'Text', 'nearest']
 
 # %% ../nbs/trick.ipynb #ba6d81da
 effect_words = dict(
@@ -33,7 +33,7 @@ slots = ('inputs', 'fakes', 'scores', 'loss', 'd_term', 'g_term', 'weigh', 'arou
 effects = tuple(effect_words)
 purposes = (     # of the tables and the sidebar of the docs, in this order
     'Keep D unsure', "Bound D's slope", 'Keep samples varied', 'Stop the circling', 'Learn from little data',
-    'Steady G', 'Rates and updates', 'Batches and memory', 'Change the architecture')
+    'Steady G', 'Tie G to its input', 'Rates and updates', 'Batches and memory', 'Change the architecture')
 
 # %% ../nbs/trick.ipynb #9eeeb4bf
 class Described:
@@ -56,6 +56,8 @@ class Described:
     couples = False                      # does what it makes of a sample depend on the others of its batch?
     stuck = False                        # should it have gone, and could not? it is asked again after another change
     declared: dict = {}                  # name -> Param, gathered from the class body
+    fixed: tuple = ()                    # parameters that are looked at only when it is turned on
+    steady: dict = {}                    # parameters that cannot follow a schedule -> why, as the rest of a sentence
 
 # %% ../nbs/trick.ipynb #30a81a14
 def _params_of(cls)->dict: # name -> Param, of the class's own body
@@ -66,7 +68,7 @@ def _params_of(cls)->dict: # name -> Param, of the class's own body
     return own
 
 # %% ../nbs/trick.ipynb #019e93a0
-class Trick(Described):
+class Trick(Described, Valued):
     "One thing that can be switched while a GAN trains."
     def __init_subclass__(cls, **kw):
         super().__init_subclass__(**kw)
@@ -74,11 +76,11 @@ class Trick(Described):
 
     def __init__(self, **params): # values of declared parameters
         self.enabled, self.since, self.leaving = False, None, None
-        self.params = {k: p.default for k, p in self.declared.items()}
-        self.params = self.checked(params)
+        self.take({})
+        self.set_to(params)
 
     def __repr__(self):
-        values = ', '.join(f'{k}={v!r}' for k, v in self.params.items())
+        values = ', '.join(f'{k}={v!r}' for k, v in self.settings.items())
         state = 'on' if self.enabled else 'off'
         return f"{self.title} ({state}; {values})" if values else f"{self.title} ({state})"
 
@@ -103,6 +105,9 @@ def plain(self:Trick)->bool: # does it leave networks, optimisers and data as th
     return type(self).attach is Trick.attach
 
 @patch
+def settle(self:Trick, G): pass
+
+@patch
 def risen(self:Trick, step:int)->float: # the share of a term's weight that is reached at a step
     if not self.params.get('ramp'): return 1.
     return min(1., (step - self.since + 1)/(self.ramp + 1))
@@ -114,50 +119,16 @@ def inside(title:str)->str: # 'spectral norm', 'TTUR', "Adam's betas"
     is_name = first[1:] != first[1:].lower() or first.endswith("'s")
     return title if is_name else title[0].lower() + title[1:]
 
-def nearest(name, names)->str: # ' Did you mean ...?' or ''
-    "A suggestion for a mistyped name."
-    if not isinstance(name, str): return ''
-    near = get_close_matches(name.lower().replace(' ', '_').replace('-', '_'), list(names), 1, 0.6)
-    return f" Did you mean {near[0]!r}?" if near else ''
-
-# %% ../nbs/trick.ipynb #32d1a0d9
-@patch
-def checked(self:Trick, params:dict)->dict: # all values, the given ones checked
-    "The trick's values with `params` in place, or a `ValueError`; nothing is changed."
-    for k in params:
-        if k not in self.declared:
-            have = ', '.join(self.declared) or 'none'
-            raise ValueError(f"{self.name} has no parameter {k!r}; it has: {have}.{nearest(k, self.declared)}")
-    return {**self.params, **{k: self.declared[k].check(v, self.name) for k, v in params.items()}}
-
-# %% ../nbs/trick.ipynb #21dff6a9
-@patch
-def recorded(self:Trick)->dict:
-    "The values that stand in records: all, but for those of parameters that came later and are at their default."
-    return {k: v for k, v in self.params.items() if not (self.declared[k].later and v == self.declared[k].default)}
-
-@patch
-def take(self:Trick, recorded:dict):
-    "Have the values of a record; what it does not know is at its default."
-    self.params = {k: recorded.get(k, p.default) for k, p in self.declared.items()}
-
-# %% ../nbs/trick.ipynb #964bff9b
-@patch
-def fixed_while_on(self:Trick, old:dict, *names): # the values before; parameters
-    "Refuse a change of parameters that are looked at only when the trick is turned on."
-    for k in names:
-        if old[k] != self.params[k]:
-            raise ValueError(f"{self.name}: {k} cannot change while it is on; turn it off first")
-
 # %% ../nbs/trick.ipynb #6fe92220
 class Ctx:
     "What a trick sees of the update under way."
-    __slots__ = ('learn', 'step', 'k', 'phase', 'side', 'x', 'y', 'xf', 'yf', 'z', 'l_real', 'l_fake', 'parts', 'who', 'terms')
+    __slots__ = ('learn', 'step', 'k', 'phase', 'side', 'x', 'y', 'xf', 'yf', 'z', 'l_real', 'l_fake', 'parts', 'who',
+                 'terms')
     def __init__(self, learn, step, k, phase):
         self.learn, self.step, self.k, self.phase = learn, step, k, phase   # phase: 'd' or 'g'
         self.side = None                                                   # 'real' or 'fake', while inputs() is asked
-        self.x = self.xf = self.z = self.l_real = self.l_fake = None       # reals, fakes (B, ...), latents, scores (B,) or (B, P)
-        self.y = self.yf = None     # what comes with each sample, such as its label; and with the fakes that D's loss sees
+        self.x = self.xf = self.z = self.l_real = self.l_fake = None       # reals, fakes, latents; scores (B,) or (B, P)
+        self.y = self.yf = None     # what comes with each sample; and with the fakes that D's loss sees
         self.parts = (1,)           # of D's P scores of a sample: how many belong to each part
         self.who, self.terms = '', {}                                      # the trick being called; terms by name
     def rng(self, tag=''): # a torch.Generator on the learner's device
@@ -189,9 +160,7 @@ def judge(self:Ctx, x, side:str, y=None): # samples (B, ...), 'real' or 'fake' -
     return per_sample(self.score(x, side, y), self.parts)
 
 @patch
-def each_judged(self:Ctx, l): # scores (B,) or (B, P), such as l_real -> (B,)
-    "The same mean, of scores that are there already."
-    return per_sample(l, self.parts)
+def each_judged(self:Ctx, l): return per_sample(l, self.parts) # the same of scores that are there, such as l_real
 
 # %% ../nbs/trick.ipynb #19cb2d5b
 @patch
@@ -202,10 +171,15 @@ def beside(self:Ctx, phase:str)->Ctx: # 'd' or 'g'
     return c
 
 # %% ../nbs/trick.ipynb #b94f1a46
+@patch(as_prop=True)
+def whose(self:Trick)->str: # 'G', 'D', 'GD' or ''
+    "Whose insides it needs, with its parameters as they are."
+    return self.params['net'].replace('both', 'GD') if self.within == 'net' else self.within
+
 @patch
 def sealed_off(self:Trick, learn)->str|None: # one sentence, or None
     "Why it cannot reach into a network, where that was compiled or scripted."
-    for which in self.params['net'].replace('both', 'GD') if self.within == 'net' else self.within:
+    for which in self.whose:
         if how := sealed(getattr(learn, which)):
             return (f"{self.title}: {which} is {how}, and nothing can be put into it or read inside it; "
                     f"give GANLearner the network as it was before that.")

@@ -151,7 +151,7 @@ MAKERS = dict(  # name -> (networks, side of the images or None for points)
     mixed=(lambda: (Named(*bn_g()), Named(*conv_d(inplace=True, dropout=.3))), 16), paths=(lambda: (PathsNet(3, 2), PathsNet(2, 1)), None))
 Z_DIMS = dict(skip=3, loop=3, paths=3, tied=3, equal=6, functional=(6, 1, 1))
 STRANGERS = ('skip', 'loop', 'tied', 'dropout', 'inplace', 'named')
-OF_IMAGES = {'progressive_growing', 'style', 'ada', 'diffaugment', 'self_attention', 'virtual_batch_norm', 'leaky_relu', 'reinit', 'dropout', 'residual', 'spectral_norm', 'consistency'}     # tricks that need images, or show more there
+OF_IMAGES = {'progressive_growing', 'blur', 'style', 'ada', 'diffaugment', 'self_attention', 'virtual_batch_norm', 'leaky_relu', 'reinit', 'dropout', 'residual', 'spectral_norm', 'consistency'}     # tricks that need images, or show more there
 EACH = ('paths', 'tied', 'mixed', 'equal', 'functional')     # the habits of all strangers in fewer networks, for what is asked of every trick
 
 def some(kinds, *kept):

@@ -11,7 +11,7 @@ from ganlab.engine.named_state import named_params
 from ganlab.engine.change import Refused
 from ganlab.trick import Trick
 from ganlab.data import tensor_dls
-from strangers import MAKERS, STRANGERS, go, make_learner, net_state, one_sentence, unequal
+from strangers import MAKERS, STRANGERS, data, go, make_learner, net_state, nets, one_sentence, unequal
 
 KINDS = ['mlp', 'dcgan', *STRANGERS]
 
@@ -78,6 +78,20 @@ def test_spectral_norms_of_torch(norm):
         assert torch.linalg.svdvals(learn.G[0].weight)[0].item() == pytest.approx(1, abs=1e-3)
         learn.G.train()
     if norm is parametrizations.spectral_norm: assert not unequal(was, net_state(learn.G))
+
+def test_several_at_once(tmp_path):
+    "Further averages are those that there would be alone: in half-lives, under surgery on G, resumed from disk"
+    kw = dict(memory='half_life', half_life=1, rampup=0)
+    dls = lambda: tensor_dls(data(None), 8)
+    learn = GANLearner(dls(), *nets('mlp'), z_dim=3, run=tmp_path/'a'); alone = make_learner()
+    learn.tricks.on('ema', also='0.05, 3', **kw); alone.tricks.on('ema', **{**kw, 'half_life': .05})
+    for l in (learn, alone): go(l, 3); l.tricks.on('residual'); go(l, 3)
+    assert list(learn.tricks['ema'].more) == [.05, 3] and not unequal(learn.tricks['ema'].more[.05], alone.tricks['ema'].weights)
+    learn.tricks.set('ema', shown=1); assert torch.equal(learn.sample(8), alone.sample(8))
+    end = learn.state_hash(); learn.run.close()
+    more = GANLearner.resume(tmp_path/'a', dls(), *nets('mlp'), progress=False)
+    assert more.state_hash() == end and torch.equal(more.sample(8), alone.sample(8))
+    go(more, 2); go(alone, 2); assert not unequal(more.tricks['ema'].more[.05], alone.tricks['ema'].weights)
 
 def test_images_are_counted_as_d_sees_them():
     learn = make_learner(bs=8, n_d=2); learn.tricks.on('ema'); go(learn, 3)

@@ -216,3 +216,81 @@ def test_mistakes_of_where(tmp_path, capsys, monkeypatch):
         status, _, err = said(capsys, *args)
         assert status == 2 and word in err and err.startswith('ganlab: ') and err.count('\n') == 1
     assert {p.name for p in tmp_path.iterdir()} == {'a', 'h.py'} and (tmp_path/'h.py').read_text() == 'mine'
+
+# What is one's own
+
+OWN = '''
+import torch
+from ganlab.trick import Trick
+class Drift(Trick):
+    "Keeps D's scores near zero"
+    name, title, number = 'drift', 'Drift', 2001
+    def d_term(self, ctx): return .1*ctx.l_real.square().mean()
+def make_opt(ps, lr): return torch.optim.Adam(ps, lr=lr, betas=(.5, .9))
+class Loss:
+    name = 'mine'
+    def d_loss(self, real, fake): return (fake - real).mean()
+    def g_loss(self, fake, real): return -fake.mean()
+'''
+
+def test_a_run_with_things_of_ones_own(tmp_path, capsys, monkeypatch):
+    "The line to type is told, with all that is missing; with it, the run is sampled, replayed and gone on with"
+    monkeypatch.chdir(tmp_path); monkeypatch.setattr(sys, 'path', [str(tmp_path), *sys.path]); monkeypatch.setattr(sys, 'dont_write_bytecode', True)
+    (tmp_path/'own_things.py').write_text(OWN)
+    import own_things as own
+    from ganlab.data import ring_dls
+    from ganlab.learner import GANLearner
+    from ganlab.nets import mlp
+    learn = GANLearner(ring_dls(n=500, bs=16), *mlp(width=8, depth=1, seed=0), seed=0, run='a', loss=own.Loss(), opt=own.make_opt, tricks=[own.Drift])
+    learn.fit_steps(3, progress=False)
+    learn.run.close()
+    given = '--own', 'loss', 'own_things:Loss', '--own', 'opt', 'own_things:make_opt', '--own', 'trick', 'own_things:Drift'
+    for args in (('sample', 'a', '-n', '3'), ('replay', 'a'), ('train', '--run', 'a', '--steps', '5')):
+        status, _, err = said(capsys, *args)
+        asked = ' '.join(('ganlab', *args, *'--own loss MODULE:NAME --own opt MODULE:NAME --own trick MODULE:NAME'.split()))
+        assert status == 2 and asked in err and 'a trick (drift)' in err and err.count('\n') == 1
+        status, out, err = said(capsys, *args, *given)
+        assert status == 0 and not err
+    assert Run.open('a').step == 5 and len((tmp_path/'samples'/'samples.csv').read_text().split()) == 3
+    for wrong, word in ((('opt', 'own_things:nope'), 'has no nope'), (('loss', 'own_things:make_opt'), 'need a loss'), (('trick', 'own_things:Loss'), 'need a trick'), (('lr', 'own_things:Loss'), 'need one of')):
+        status, _, err = said(capsys, 'replay', 'a', '--own', *wrong)
+        assert status == 2 and word in err and err.count('\n') == 1
+    status, _, err = said(capsys, 'train', '--run', 'b', '--data', 'ring', '--steps', 2, *given)
+    assert status == 2 and 'begin it in Python' in err and not (tmp_path/'b').exists()
+    sys.modules.pop('own_things')
+
+def test_the_line_to_type(tmp_path, capsys, monkeypatch, folder):
+    "Of data and networks that a run's folder cannot make again"
+    monkeypatch.chdir(tmp_path)
+    assert said(capsys, 'train', '--run', 'a', '--data', folder, '--size', 16, '--bs', 8, '--width', 4, '--steps', 2)[0] == 0
+    assert f'ganlab replay a --data {folder}\n' in said(capsys, 'replay', 'a')[2]
+    (tmp_path/'my_nets.py').write_text('from ganlab.nets import dcgan\ndef make():\n    G, D = dcgan(16, 3, width=4)\n    del G.made_by, D.made_by\n    return G, D\n')
+    assert said(capsys, 'train', '--run', 'b', '--data', folder, '--size', 16, '--bs', 8, '--nets', 'my_nets:make', '--steps', 2)[0] == 0
+    assert f'ganlab sample b --data {folder} --nets MODULE:FUNCTION\n' in said(capsys, 'sample', 'b', '--data', folder)[2]
+
+# A walk, and a script
+
+def test_interpolate(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert said(capsys, 'train', '--run', 'a', '--data', 'digits', '--size', 16, '--bs', 8, '--width', 4, '--steps', 2)[0] == 0
+    status, out, _ = said(capsys, 'interpolate', 'a', '-n', 3, '--frames', 6)
+    assert status == 0 and 'walk.gif: 6 pictures' in out and Image.open('walk.gif').n_frames == 6
+    for args, word in ((('interpolate', 'a'), '--force'), (('interpolate', 'a', '-o', 'a.jpg'), '.gif'), (('interpolate', 'a', '-o', 'b.gif', '-n', 1), 'n='), (('interpolate', 'a', '-o', 'b.gif', '--space', 'w'), 'style')):
+        status, _, err = said(capsys, *args)
+        assert status == 2 and word in err and err.count('\n') == 1
+    assert said(capsys, 'interpolate', 'a', '-o', 'walk.gif', '--force', '--frames', 8, '--seed', 1)[0] == 0 and {p.name for p in tmp_path.iterdir()} == {'a', 'walk.gif'}
+
+def test_script(tmp_path, capsys, monkeypatch):
+    "Printed, or written with its weights; what is written reaches the same hash"
+    monkeypatch.chdir(tmp_path)
+    assert said(capsys, *TOY, '--run', 'a', '--steps', 3, '--trick', 'ema')[0] == 0
+    status, text, _ = said(capsys, 'script', 'a')
+    assert status == 0 and "learn.tricks.on('ema'" in text and {p.name for p in tmp_path.iterdir()} == {'a'}
+    status, out, _ = said(capsys, 'script', 'a', '-o', 'a.py')
+    assert status == 0 and 'a.py: run it' in out and (tmp_path/'a.py').read_text() == text
+    exec(compile(text, 'a.py', 'exec'), dict(__file__=str(tmp_path/'a.py')))      # it asserts the hash
+    (tmp_path/'a.py').unlink()
+    (tmp_path/'a.safetensors').write_text('mine')
+    status, _, err = said(capsys, 'script', 'a', '-o', 'a.py')
+    assert status == 2 and '--force' in err and (tmp_path/'a.safetensors').read_text() == 'mine' and not (tmp_path/'a.py').exists()
+    assert said(capsys, 'script', 'a', '-o', 'a.py', '--force')[0] == 0

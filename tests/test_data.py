@@ -103,7 +103,7 @@ def nan_at(*at):
     (nan_at(4), r'x holds 1 NaN, in 1 of 30 samples \(first: 4\).*leave those samples out'),
     (nan_at(9, 2, 5, 7), r'4 NaN, in 4 of 30 samples \(first: 2, 5, 7\)'),
     (torch.full((5, 2), float('inf')), '10 infinite values, in 5 of 5'),
-    (rand(30, 4, 4), r'shape \(30, 4, 4\).*x\[:, None\]'), (rand(30), r'x\[:, None\]'), (rand(2, 2, 2, 2, 2), 'need images'),
+    (rand(30, 4, 4), r'shape \(30, 4, 4\).*x\[:, None\]'), (rand(30), r'x\[:, None\]'), (rand(2, 2, 2, 2, 2, 2), 'need images'),
     (rand(30, 8, 8, 3), r'permute\(0, 3, 1, 2\)'), (torch.zeros(0, 2), 'it is empty'),
     (torch.zeros(30, 1, 4, 4, dtype=torch.int64), r'dtype int64; need floats, or uint8'), (torch.zeros(30, 4, dtype=torch.uint8), 'dtype uint8'),
     (rand(30, 3, 4, 4)*100 + 100, r'need images in \[-1, 1\]: give x/127.5 - 1'),

@@ -189,3 +189,55 @@ def test_samples_of_a_class():
     assert learn.n_classes == 5 and learn.fixed_y(24).tolist() == [0]*8 + [1]*8 + [2]*8
     assert torch.equal(learn.sample(16)[8:], learn.sample(z=learn.fixed_z(16)[8:], y=1))
     assert not torch.equal(learn.sample(4, y=1), learn.sample(4, y=2))
+
+# A loss that sees more than scores, and other latents
+
+class Nearby:
+    "The hinge loss, and G pays for its distance from the reals of its batch: by what it sees, and not by a trick"
+    name, g_uses_real = 'nearby', False
+    def see(self, ctx): self.ctx = ctx
+    def d_loss(self, l_real, l_fake): return (1 - l_real).relu().mean() + (1 + l_fake).relu().mean()
+    def g_loss(self, l_fake, l_real=None): return -l_fake.mean() + 3*(self.ctx.xf - self.ctx.x).abs().mean()
+
+def test_a_loss_that_sees():
+    "The same as the trick does with another loss: one hash of all weights"
+    def run(loss, *tricks):
+        learn = GANLearner(GAMES['upscaling'][0](), *networks('upscaling'), z_dim=0, loss=loss, opt='sgd', lr_g=.01, lr_d=.01)
+        for name, params in tricks: learn.tricks.on(name, **params)
+        go(learn, 5)
+        return torch.cat([p.detach().flatten() for p in learn.model.parameters()]), learn
+    a, seen = run(Nearby())
+    b, _ = run('hinge', ('reconstruction', dict(weight=3.)))
+    assert torch.allclose(a, b, atol=1e-6) and seen.loss_name == 'nearby'
+
+def test_latents_of_another_kind(tmp_path):
+    z = play('patches', latent='uniform').fixed_z(4096)
+    assert -1 <= z.min() < -.99 and .99 < z.max() <= 1 and abs(z.var() - 1/3) < .01
+    def pairs(n, g): return torch.randint(0, 2, (n, 4), generator=g).float()
+    learn = play('patches', latent=pairs, run=tmp_path/'a')
+    go(learn, 4)
+    end = learn.state_hash()
+    assert set(learn.fixed_z(64).unique().tolist()) == {0., 1.}
+    learn.run.close()
+    with pytest.raises(ValueError, match='latents were drawn by a function of your own.*latent=') as e: GANLearner.resume(tmp_path/'a', GAMES['patches'][0](), *networks('patches'))
+    one_sentence(e.value)
+    more = GANLearner.resume(tmp_path/'a', GAMES['patches'][0](), *networks('patches'), latent=pairs, progress=False)
+    assert more.state_hash() == end
+    more.run.close()
+    with pytest.raises(ValueError, match="latent='normale'; need 'normal'"): play('patches', latent='normale')
+
+def test_the_game_may_wait():
+    "With weight 0, D rests; the trick's own record says so, and it goes on from there"
+    learn = play('upscaling')
+    learn.tricks.on('reconstruction', weight=1.), learn.tricks.on('adversarial_weight', weight=0.)
+    d = [p.detach().clone() for p in learn.D.parameters()]
+    go(learn, 3)
+    assert all(torch.equal(a, b) for a, b in zip(d, learn.D.parameters())) and learn.history.d_loss.isna().all()
+    learn.tricks.set('adversarial_weight', weight=.5)
+    go(learn, 1)
+    assert not all(torch.equal(a, b) for a, b in zip(d, learn.D.parameters()))
+
+def test_reconstruction_where_there_is_no_right_answer():
+    for game, why in dict(patches='of latents alone', unpaired='unpaired').items():
+        with pytest.raises(Refused, match=why) as e: play(game).tricks.on('reconstruction')
+        one_sentence(e.value)

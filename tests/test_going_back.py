@@ -282,9 +282,9 @@ def test_schedules_and_changes_are_not_told(tmp_path):
     learn.run.close()
     looked = []
     run, look = Run.open(tmp_path/'a'), Compared.look
-    def watched(self, left):
+    def watched(self, left, **kw):
         n = len(self.rows)
-        look(self, left)
+        look(self, left, **kw)
         looked.append(n - len(self.rows))
     with pytest.MonkeyPatch.context() as m, warnings.catch_warnings():
         warnings.simplefilter('error', UserWarning)

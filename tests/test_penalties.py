@@ -77,6 +77,13 @@ def test_r1_and_r2_together():
     both, one = (dirac(.2, tricks=[(R1, dict(gamma=g, points=p))]) for g, p in ((.2, 'both'), (.4, 'real')))
     assert orbit(both, 50)[0] == pytest.approx(orbit(one, 50)[0], rel=1e-4, abs=1e-6)
 
+def test_r1_felt_by_steps():
+    "The approximate one makes it converge, too: on a linear D it is R1 on average, whatever the size of the step"
+    learn = dirac(.2, tricks=[('approximate_r1', dict(lam=.3/(2*.5**2), sigma=.5))])
+    assert radius(learn, 250) < .05 and learn.tricks['approximate_r1'].std == 1      # data with no spread
+    learn.tricks.off('approximate_r1')
+    r = radius(learn); assert radius(learn, 250)/r == pytest.approx(1.01**125, rel=1e-3)
+
 CLOSE = [  # update, loss, γ, the step size up to which it converges near the equilibrium
     ('simultaneous', 'minimax', .3, 1.2),                                        # h < 4γ
     ('simultaneous', 'minimax', 2., 2/(1 + math.sqrt(1 - 1/4))),                 # h < 2/|λ|, λ = -γ/2 - √(γ²/4 - 1/4)

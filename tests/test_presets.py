@@ -22,7 +22,7 @@ def test_on_its_own_networks(name, kind):
         one_sentence(e.value)
         return
     learn = p.learner(dls, sizes=args)
-    assert {t.name for t in learn.tricks.enabled} == set(p.tricks) and p.loss in (None, learn.loss_name) and not p.plan(learn)
+    assert {t.name for t in learn.tricks.enabled} == set(p.names(learn)) and p.loss in (None, learn.loss_name) and not p.plan(learn)
     go(learn, 2); groups_hold(learn)
     assert learn.history[['d_loss', 'g_loss']].notna().all().all()
 
@@ -47,7 +47,7 @@ def test_in_mid_training(kind, name):
         go(learn, 1); groups_hold(learn)
         return
     assert (name, kind) not in REFUSED and len(changes) == len(plan) and {c.step for c in changes} == {2}
-    assert {t.name for t in learn.tricks.enabled} - {'ema'} == set(presets[name].tricks) - {'ema'}
+    assert {t.name for t in learn.tricks.enabled} - {'ema'} == set(presets[name].names(learn)) - {'ema'}
     go(learn, 1); groups_hold(learn)
     assert not presets[name].plan(learn)
 

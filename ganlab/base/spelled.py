@@ -34,10 +34,11 @@ def is_name(text)->bool: # can an argument, or a module, be called so?
 # %% ../../nbs/base/spelled.ipynb #c64bdb67
 def keywords(
     values:dict, # by name
+    spell=literal, # how a value becomes code
 )->list: # of texts, 'name=value'
     "Arguments as code."
     for k in values:
         if not is_name(k): raise ValueError(f"{k!r} is not the name of an argument")
-    return [f'{k}={literal(v)}' for k, v in values.items()]
+    return [f'{k}={spell(v)}' for k, v in values.items()]
 
 def called(made_by)->str: return f"{made_by[0]}({', '.join(keywords(made_by[1]))})"

@@ -4,31 +4,40 @@
 
 # %% ../../nbs/commands/parts.ipynb #1650daf3
 from __future__ import annotations
+import shlex
 from pathlib import Path
-from .own import data_again, data_maker, given_nets
-from ..data import digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls
+from .own import data_again, data_maker, given_nets, given_own, own_kinds, taken
+from ..data import (avatars_dls, digits_dls, fashion_dls, glyphs_dls, grid_dls, image_dls, photos_dls, ring_dls,
+                         swissroll_dls)
+from ..losses import built_in
+from ..record.changes import own_functions
 from ..travel.script import one_line, own_maker
+from ..trick import find_tricks
 
 # %% auto #0
-__all__ = ['toys', 'pictures', 'make_data', 'side_of', 'made_again', 'data_word', 'data_of', 'parts_of']
+__all__ = ['toys', 'pictures', 'of_one_size', 'make_data', 'side_of', 'to_type', 'made_again', 'data_word', 'data_of', 'parts_of',
+           'own_of']
 
 # %% ../../nbs/commands/parts.ipynb #9064d15d
 toys = dict(ring=ring_dls, grid=grid_dls, swissroll=swissroll_dls)
 
-pictures = dict(digits=digits_dls, photos=photos_dls)
+pictures = dict(digits=digits_dls, photos=photos_dls, avatars=avatars_dls, glyphs=glyphs_dls, fashion=fashion_dls)
+
+of_one_size = dict(avatars=16)     # side in pixels, of those that come in no other
 
 # %% ../../nbs/commands/parts.ipynb #f8d2c3e1
 def make_data(
-    name:str, # ring, grid, swissroll, digits, photos, or a folder of images
+    name:str, # of `toys` or `pictures`, or a folder of images
     bs:int, # samples per batch
-    size:int, # of images, in pixels
+    size:int, # of images, in pixels, where they come in several sizes
     seed:int=0,
     channels:int=3, # of a folder's images
     range:tuple|None=None, # (black, white) of images; None: (-1, 1)
 ):
     "DataLoaders by the words of the command line."
     if name in toys: return toys[name](bs=bs, seed=seed)
-    if name in pictures: return pictures[name](bs=bs, size=size, seed=seed, range=range)
+    make = pictures.get(name)
+    if make: return make(**taken(make, dict(bs=bs, size=size, seed=seed, range=range)))
     if Path(name).is_dir(): return image_dls(name, size=size, bs=bs, seed=seed, channels=channels, range=range)
     raise ValueError(f"--data {name}: need {', '.join([*toys, *pictures])}, or a folder of images")
 
@@ -40,6 +49,14 @@ def side_of(
     if len(shape) < 3: return None
     return shape[-1] if shape[-1] == shape[-2] else tuple(shape[-2:])
 
+# %% ../../nbs/commands/parts.ipynb #5809cc13
+def to_type(
+    o, # options of a command: `typed`, its words as they were given
+    *words:str, # what they lack
+)->str:
+    "A command line that does what this one could not."
+    return shlex.join([*(['ganlab', *o.typed] if hasattr(o, 'typed') else []), *words])
+
 # %% ../../nbs/commands/parts.ipynb #570b4271
 def made_again(
     made_by, # what a run's folder says: (name of a function, arguments), or None
@@ -49,7 +66,7 @@ def made_again(
     "What a run's folder says was made by one of ganlab's functions."
     if not made_by: raise ValueError(f"the run's {what} are not ganlab's own; name them: {todo}")
     make, args = own_maker(made_by, what) or (None, {})
-    if make not in (None, image_dls): return make(**args)
+    if make and 'path' not in args: return make(**args)
     raise ValueError(f"the run's {what} were made by {one_line(made_by)}, which a run's folder may not call; "
                      f"name them: {todo}")
 
@@ -60,6 +77,7 @@ def data_word(
     "What a run's data is called on the command line."
     make, args = own_maker(made_by, 'data') or (None, {})
     if make is image_dls: return str(args['path'])
+    if 'path' in args: return None
     return next((n for n, f in (toys | pictures).items() if f is make), None)
 
 # %% ../../nbs/commands/parts.ipynb #52c79923
@@ -82,8 +100,8 @@ def data_of(
     ours = word in toys | pictures
     if o.data and not (ours and o.data == word): return _named_again(facts, o.data)
     if word and not ours:
-        raise ValueError(f"the run's data is a folder of images; name it again: --data {one_line(word)}")
-    return made_again(facts['made_by'], 'data', '--data')
+        raise ValueError(f"the run's data is a folder of images; name it again: {to_type(o, '--data', one_line(word))}")
+    return made_again(facts['made_by'], 'data', to_type(o, '--data', 'MODULE:FUNCTION'))
 
 # %% ../../nbs/commands/parts.ipynb #d0330168
 def parts_of(
@@ -93,4 +111,37 @@ def parts_of(
     "Data and networks for a run that is there."
     dls = data_of(run, o)
     if o.nets: return dls, *given_nets(o.nets)
-    return dls, *made_again(run.facts['nets']['G']['made_by'], 'networks', '--nets module:function')
+    return dls, *made_again(run.facts['nets']['G']['made_by'], 'networks', to_type(o, '--nets', 'MODULE:FUNCTION'))
+
+# %% ../../nbs/commands/parts.ipynb #27932ccf
+def _own_tricks(run)->list: # names of those that a run was changed by, and that ganlab does not have
+    known = {t.name for t in find_tricks()}
+    return sorted({c.name for c in run.changes if c.kind in ('on', 'off', 'set')} - known)
+
+def _own_loss(run)->bool: # was it ever on one?
+    later = any(c.kind == 'loss' and c.name not in built_in for c in run.changes)
+    return later or run.facts['made'].get('loss') is None
+
+def _not_given(kind, names, given)->list: # of (kind, name)
+    return [(kind, n) for n in names if n not in given]
+
+def _missing(run, own:dict): # own: what is given -> kinds of `own_kinds`, each with its name where it has one
+    made = run.facts['made']
+    if _own_loss(run) and not own['loss']: yield 'loss', ''
+    for k in ('opt', 'x'):
+        if made.get(k, 0) is None and k not in own: yield k, ''
+    yield from _not_given('trick', _own_tricks(run), [t.name for t in own['tricks']])
+    yield from _not_given('schedule', own_functions(run.changes), [f.__name__ for f in own.get('schedules', [])])
+
+# %% ../../nbs/commands/parts.ipynb #b29a6a39
+def own_of(
+    run, # a `Run`
+    o, # options of the command: `own`
+)->dict: # as `GANLearner.resume` takes it
+    "Losses, optimisers, tricks and schedules of the user's own that a run was made with."
+    own = given_own(getattr(o, 'own', None))
+    missing = list(_missing(run, own))
+    if not missing: return own
+    what = ' and '.join(f"{own_kinds[k]}{f' ({one_line(name)})' if name else ''}" for k, name in missing)
+    words = [w for k, _ in missing for w in ('--own', k, 'MODULE:NAME')]
+    raise ValueError(f"the run was made with {what} of your own, and no code is stored; name it: {to_type(o, *words)}")

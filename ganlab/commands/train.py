@@ -8,7 +8,8 @@ from pathlib import Path
 from ..base.checks import whole
 from ..base.interrupt import unbroken
 from .own import data_maker, given_data, given_nets, given_preset
-from .parts import data_word, make_data, parts_of, pictures, side_of, toys
+from .parts import (data_word, make_data, of_one_size, own_of, parts_of, pictures, side_of,
+                                   toys)
 from ..engine.recovery import StepError
 from ..data import as_source
 from ..engine.rng import Streams
@@ -56,7 +57,7 @@ def turn_on(
         if not _is_on(learn.tricks[name], values): print(learn.tricks.on(name, **values).sentence)
 
 def _is_on(t, values:dict)->bool: # a trick, with these values?
-    return t.enabled and not t.leaving and all(t.params[k] == v for k, v in values.items())
+    return t.enabled and not t.leaving and all(t.settings[k] == v for k, v in values.items())
 
 # %% ../../nbs/commands/train.ipynb #160b8272
 usual = dict(data='digits', bs=64, size=32, seed=0, loss='non_saturating', lr_g=2e-4, lr_d=2e-4)
@@ -80,6 +81,7 @@ def _agrees(o, data):
     if o.preset: _clash(o, f'--preset {o.preset}', ('loss', 'lr_g', 'lr_d'), "has a loss and rates of its own")
     if o.nets: _clash(o, f'--nets {o.nets}', ('width',), "brings networks that are as wide as they are")
     if o.data in toys: _clash(o, f'--data {o.data}', ('size',), "has points, and no images")
+    if side := of_one_size.get(o.data): _clash(o, f'--data {o.data}', ('size',), f"has images of {side} by {side} pixels")
     if o.preset and not o.nets and not data_maker(data): _suits(o.preset, data)
 
 # %% ../../nbs/commands/train.ipynb #854dc7f7
@@ -121,6 +123,9 @@ def _switch_preset(learn, name):
 
 # %% ../../nbs/commands/train.ipynb #d74eb682
 def _begin(o, wanted)->GANLearner:
+    if getattr(o, 'own', None):
+        raise ValueError(f"--own brings what a run was made with, and {o.run} is none yet: begin it in Python, "
+                         "with GANLearner(..., run=...), and go on with it here")
     learn = _new(o)
     try:
         learn.run.store.note(preset=o.preset)
@@ -195,8 +200,8 @@ def _gone_on(run, steps, o)->GANLearner:
     "The learner of a run that is there, as it was made."
     with run:
         same_as_made(run, o)
-        parts = parts_of(run, o)
-    learn = GANLearner.resume(run, *parts)
+        parts, own = parts_of(run, o), own_of(run, o)
+    learn = GANLearner.resume(run, *parts, **own)
     where = f'going on from step {learn.step:,}'
     if steps <= learn.step: where = f'stands at step {learn.step:,} already, and nothing is done'
     print(f'{o.run}: {where}')

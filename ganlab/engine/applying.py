@@ -116,7 +116,7 @@ def build(self:Applying, events:list):
                          "learn.tricks.add(...) it first, or give tricks=[...] where a run is resumed or replayed")
     for s in events:
         t, on, learn.step = self[s.name], s.kind == 'on', s.step
-        if on: t.take(s.values)
+        if on: t.take(s.values, self.functions)
         with all_or_nothing(learn) as undo:
             if on: t.attach(learn, undo)
             else:

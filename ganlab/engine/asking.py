@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from fastcore.basics import patch
 import torch
 from fastai.callback.core import CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException
-from .game import as_scores, fed, if_any, over_parts, per_sample
+from .game import as_scores, fed, over_parts, per_sample, put
 from .still import held
 from .surgery import laid_like
 from ..trick import Ctx
@@ -30,12 +30,19 @@ class Asking:
 
 @patch
 def latents(self:Asking, n, name='z', step=0, k=0):
-    rng = self.streams.generator(name, step, k, self.device)
-    return torch.randn(n, *self.z_shape, generator=rng, device=self.device)
+    return self.drawn(n, self.streams.generator(name, step, k, self.device))
+
+@patch
+def drawn(self:Asking, n:int, rng:torch.Generator)->torch.Tensor: # (n, *z_dim)
+    "Latents of the learner's distribution, drawn from a generator."
+    how, at = self.made['latent'], dict(generator=rng, device=self.device)
+    if how == 'normal': return torch.randn(n, *self.z_shape, **at)
+    if how == 'uniform': return torch.rand(n, *self.z_shape, **at)*2 - 1
+    return how(n, rng)
 
 # %% ../../nbs/engine/asking.ipynb #23236de0
-_without_y = ("{} takes y, which comes with each sample, and was given none: give y, a tensor with one entry per sample "
-              "(labels, attributes, or samples)")
+_without_y = ("{} takes y, which comes with each sample, and was given none: give y, a tensor with one entry per "
+              "sample (labels, attributes, or samples)")
 
 @patch
 def takes_y(self:Asking, key:str)->bool: return 'y' in self.takes[key] # 'g' or 'd'
@@ -92,7 +99,7 @@ def play(self:Asking)->Ctx: # of the D update whose fakes G's first update uses
 def next_pair(self:Asking, i:int=0)->tuple: # reals (B, ...), and what comes with them, or None
     "The batch that is next, or the one `i` after it, where the networks are."
     x, y = self.source.pair(self.n_batches + i)
-    return x.to(self.device), if_any(lambda y: y.to(self.device), y)
+    return put((x, y), self.device)
 
 @patch
 def next_reals(self:Asking, i:int=0)->torch.Tensor: return self.next_pair(i)[0] # (B, ...)
@@ -170,7 +177,7 @@ def d_scores(self:Asking, x, side, c,
             need_result(t, 'inputs', c, torch.is_tensor(x) and len(x) == n, x, f"the {n} samples")
             x = laid_like(x, given)
         c.side = None
-    try: out = self.judge(x.clone(), y)      # a copy: D may work in place on its input, and the same fakes go into it twice
+    try: out = self.judge(x.clone(), y)      # a copy: D may work in place on it, and the same fakes go into it twice
     except Exception as e:
         self._choked(x, y, made, c, e)
         raise
@@ -206,6 +213,7 @@ def chosen(self:Asking, t, l:torch.Tensor, c:Ctx)->torch.Tensor: # scores (n, ..
 @patch
 def lost(self:Asking, loss, c:Ctx)->torch.Tensor: # scalar
     "What a loss makes of the scores of an update: the mean over the parts of D's answer."
+    if see := getattr(loss, 'see', None): see(c)
     if c.phase == 'd': return over_parts(loss.d_loss, c.parts, c.l_real, c.l_fake)
     return over_parts(loss.g_loss, c.parts, c.l_fake, c.l_real)
 

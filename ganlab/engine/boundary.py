@@ -5,6 +5,7 @@
 # %% ../../nbs/engine/boundary.ipynb #0483cda1
 from __future__ import annotations
 import math, traceback
+from contextlib import suppress
 from numbers import Real
 from fastcore.basics import patch
 from ..base.interrupt import unbroken
@@ -34,6 +35,8 @@ def _between(self:Boundary):
     else: self.run.met(self)
     edits = self.rates.edits()
     for name, edit in edits: self.log_rate(name, edit)
+    if edits: self.put_in_force()
+    self.move_on()
     changed = self.tricks.apply_due() or edits
     if self.known.looked_at: self.settle()
     else: self.renew()
@@ -42,8 +45,8 @@ def _between(self:Boundary):
 
 # %% ../../nbs/engine/boundary.ipynb #a41193b5
 @patch
-def settle(self:Boundary):
-    "The loss and the numbers in force: the learner's own, or what their owner sets them to, times everybody's factors."
+def put_in_force(self:Boundary):
+    "The loss and the numbers: the learner's own, or what their owner sets them to, times everybody's factors."
     slots, own, factors, loss = self.tricks.slots, {}, {}, self.tricks.loss()
     base = self.rates.now() | dict(n_d=self.n_d, n_g=1)
     for t in slots['sets']: own |= self._numbers(t, 'sets', base)
@@ -51,12 +54,34 @@ def settle(self:Boundary):
     for t in slots['factors']:
         for k, v in self._numbers(t, 'factors', base).items(): factors[k] = factors.get(k, 1.)*v
     if (scores_of(loss) == 'probabilities') != self.probabilities: raise ValueError(_other_scores(self, loss))
-    n_d, n_g = (max(1, round(base[k]*factors.get(k, 1))) for k in ('n_d', 'n_g'))
+    n_d, n_g = (max(int(base[k] > 0), round(base[k]*factors.get(k, 1))) for k in ('n_d', 'n_g'))     # 0 where it rests
     if self.half: n_d, n_g = int(self.half == 'd'), int(self.half == 'g')
     together = self.update == 'simultaneous' or self.tricks.together
     around = self.wrapped(around_step=self.updates, around_d=self.d_gradient, around_g=self.g_gradient)
     self.plan = Plan(loss, n_d, n_g, together, uses_real(loss), **around)
     self.rates.write(factors, own)
+
+# %% ../../nbs/engine/boundary.ipynb #18621739
+@patch
+def follow_schedules(self:Boundary):
+    "Have every value that follows a schedule stand where it should at this step."
+    for t in self.tricks.on_now:
+        if t.schedules: self.ask_outside(t, 'follow', self, check=lambda _: True)
+
+@patch(as_prop=True)
+def moves(self:Boundary)->bool: # does any value follow a schedule?
+    return any(t.schedules for t in self.tricks.on_now)
+
+@patch
+def move_on(self:Boundary):
+    "Have them move before what was asked for is applied, which may be what heals one that fails."
+    with suppress(StepError): self.follow_schedules()      # `settle` says it, if it still fails
+
+@patch
+def settle(self:Boundary):
+    "Find what is in force at this step."
+    self.follow_schedules()
+    self.put_in_force()
 
 # %% ../../nbs/engine/boundary.ipynb #733bb132
 @patch

@@ -6,6 +6,7 @@
 from __future__ import annotations
 import threading, warnings
 from fastcore.basics import patch
+from .schedules import as_schedule
 
 # %% auto #0
 __all__ = ['Refused', 'Change']
@@ -20,12 +21,13 @@ class Change:
     def __init__(self,
         kind:str,          # 'on', 'off', 'set', 'loss', 'phase', 'rates' or 'edited' (state put in by hand)
         name:str,          # the trick, the loss, 'd' or 'g'; for rates, the number
-        params:dict=None,  # values asked for
+        params:dict=None,  # values asked for, and schedules (or dicts of a record's)
         at:int=None,       # the step to wait for (the next boundary where None)
         now:bool=False,    # off at once, without leaving gently
         asked:int=0,       # step at which it was asked
     ):
-        self.kind, self.name, self.params, self.at, self.now, self.asked = kind, name, params or {}, at, now, asked
+        self.kind, self.name, self.at, self.now, self.asked = kind, name, at, now, asked
+        self.params = {k: as_schedule(v) for k, v in (params or {}).items()}
         self.title, self.loss = name, None      # as it is called in sentences; the loss that it changes to
         self._pending()
         self._origin()

@@ -11,9 +11,10 @@ from numbers import Real
 import torch
 from fastai.torch_core import default_device
 from ..base.checks import whole
+from .schedules import Schedule
 
 # %% auto #0
-__all__ = ['checked_numbers', 'checked_amp', 'check_tricks', 'check_run', 'as_device', 'copied']
+__all__ = ['checked_numbers', 'checked_latent', 'checked_amp', 'check_tricks', 'check_run', 'as_device', 'copied']
 
 # %% ../../nbs/engine/given.ipynb #4828f95d
 def _is_number(v, lo, hi)->bool: return not isinstance(v, bool) and isinstance(v, Real) and lo <= v < hi
@@ -22,8 +23,18 @@ def _are_betas(v)->bool:
     return isinstance(v, (tuple, list)) and len(v) == 2 and all(isinstance(b, Real) and 0 <= b < 1 for b in v)
 
 # %% ../../nbs/engine/given.ipynb #f51e9a94
+_movers = dict(lr_g='ttur', lr_d='ttur', betas_g='betas', betas_d='betas', n_d='n_critic')
+
+def _must_stand_still(**numbers):
+    "Refuse schedules: the tricks that set a number move it, too."
+    for k, v in numbers.items():
+        if not any(isinstance(o, Schedule) for o in (v if isinstance(v, (tuple, list)) else [v])): continue
+        raise ValueError(f"{k}={v!r}; a number of the learner's own does not move, and the trick {_movers[k]!r} moves "
+                         f"it: tricks=[({_movers[k]!r}, dict(...))]")
+
 def checked_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update)->dict: # by their names
     "The numbers of a learner as numbers, or an error that says what is wrong with one."
+    _must_stand_still(lr_g=lr_g, lr_d=lr_d, betas_g=betas_g, betas_d=betas_d, n_d=n_d)
     for k, v in dict(lr_g=lr_g, lr_d=lr_d).items():
         if not _is_number(v, 0, math.inf): raise ValueError(f"{k}={v!r}; need a number >= 0, such as 2e-4")
     for k, v in dict(betas_g=betas_g, betas_d=betas_d).items():
@@ -33,6 +44,11 @@ def checked_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update)->dict: # by their
         raise ValueError(f"update={update!r}; need 'alternating' or 'simultaneous'")
     return dict(lr_g=float(lr_g), lr_d=float(lr_d), betas_g=tuple(map(float, betas_g)),
                 betas_d=tuple(map(float, betas_d)), n_d=n_d, update=update)
+
+def checked_latent(latent): # the same
+    "What latents are drawn from, or an error that says what may be given."
+    if latent in ('normal', 'uniform') or callable(latent): return latent
+    raise ValueError(f"latent={latent!r}; need 'normal', 'uniform' (from -1 to 1), or a function of (n, generator)")
 
 def checked_amp(amp)->str|None:
     if amp in (None, 'bf16'): return amp

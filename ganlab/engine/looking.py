@@ -7,6 +7,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from functools import partial
 from inspect import signature
+from operator import methodcaller
 from fastcore.basics import patch
 import numpy as np, torch
 from ..base.checks import whole
@@ -96,7 +97,7 @@ def sample(self:Looking,
     n:int=64,    # how many
     z=None,      # latents (n, *z_dim) instead; None: the fixed ones
     ema:bool=None, # of G's averaged weights, or of those that train; None: the averaged ones where there are any
-    y=None,      # what comes with each sample, (n, ...), or one label for all; None: a class per row, as `fixed_y` has it
+    y=None,      # what comes with each sample, (n, ...), or one label for all; None: as `fixed_y` has it
     **how,       # what a trick that is on makes of it: truncation=0.7, mix=z2, layers=('8', '10') with style
 )->torch.Tensor: # samples on the CPU, float32
     "Samples of G, from any thread, at any time."
@@ -154,7 +155,7 @@ def score_map(self:Looking,
 
 # %% ../../nbs/engine/looking.ipynb #3b5bf5a4
 @patch
-def given_y(self:Looking, y, n:int): # (n, ...), one label for all, or None -> (n, ...), or None where no network takes it
+def given_y(self:Looking, y, n:int): # (n, ...), one label for all, or None -> (n, ...); None: no network takes it
     "What comes with `n` samples, as the user says it."
     if y is None: return self.fixed_y(n) if 'y' in ''.join(self.takes.values()) else None
     y = torch.as_tensor(y, device=self.device)
@@ -172,7 +173,7 @@ def look(self:Looking, net, x):
 @patch
 def _looked(self:Looking, net, x)->list: # (what it gives, for how many samples)
     with borrowed_rng(self.streams, 'look', device=self.device), torch.no_grad(), eval_mode(net), held(net):
-        there = partial(torch.Tensor.to, device=self.device, copy=True)
+        there = methodcaller('to', self.device, copy=True)
         return [(_at_work(net, each(there, part)), size_of(part)) for part in in_parts(x, 256)]
 
 @patch

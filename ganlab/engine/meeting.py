@@ -12,7 +12,7 @@ from fastcore.basics import patch
 import torch
 from ..data import Halved, standard
 from .draws import lent_here, may_draw, out_of_sight
-from .game import copied, fed, if_any, way_of
+from .game import copied, fed, some_of, way_of
 from .habits import draws_elsewhere, unrecorded, whole_batches
 from .reach import find_range
 from .probe import halvings, probe
@@ -36,7 +36,7 @@ def meet(self:Meeting):
     "Probe the networks on a few real samples and latents."
     n, known = min(8, self.source.bs), self.known
     x, y = self.next_pair()
-    self.bs, self.some_x, self.some_y = self.source.bs, x[:64].cpu(), if_any(lambda y: y[:64], y)
+    self.bs, self.some_x, self.some_y = self.source.bs, x[:64].cpu(), some_of(y, 64)
     self.some_z, x = self.latents(n, 'probe', 0), x[:n]
     known.takes = self._agreed()
     known.n_classes = _classes(self.source)
@@ -75,7 +75,8 @@ def _need_none(takes, z_shape):
 def _labels_of(source)->list: # of tensors and lists, what comes with all samples, or with some of them
     train = getattr(source, 'train', None)
     data = getattr(train, 'dataset', None)
-    everything = getattr(train, 'y', None), getattr(data, 'targets', None), (getattr(data, 'tensors', None) or [None])[-1]
+    tensors = getattr(data, 'tensors', None) or [None]
+    everything = getattr(train, 'y', None), getattr(data, 'targets', None), tensors[-1]
     own = next((as_companion(y) for y in everything if y is not None), None)
     if own is None: return [source.given(0), source.valid_y(512)]
     return [own]
@@ -92,7 +93,7 @@ def _classes(source)->int: # 0: no labels come with its samples
 @patch
 def some_y_of(self:Meeting, n:int|None=None)->torch.Tensor|None: # (n, ...)
     "What comes with a few samples, for as many as there are latents at hand, or `n`."
-    return if_any(lambda y: y[:len(self.some_z) if n is None else n], self.some_y)
+    return some_of(self.some_y, len(self.some_z) if n is None else n)
 
 # %% ../../nbs/engine/meeting.ipynb #f193886c
 @patch

@@ -6,10 +6,11 @@
 from __future__ import annotations
 import math
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from fastcore.basics import patch
 
 # %% auto #0
-__all__ = ['Param', 'Num', 'Int', 'Choice', 'Flag', 'Text']
+__all__ = ['Param', 'Num', 'Int', 'Choice', 'Flag', 'Text', 'nearest']
 
 # %% ../../nbs/engine/parameters.ipynb #292d19f6
 @dataclass
@@ -93,3 +94,10 @@ def position(self:Param, value)->float: # place of `value` in the range, from 0 
         least = self.lo or self.hi*1e-6
         lo, hi, v = (math.log(max(o, least)) for o in (least, self.hi, value))
     return min(1., max(0., (v - lo)/(hi - lo)))
+
+# %% ../../nbs/engine/parameters.ipynb #500b296a
+def nearest(name, names)->str: # ' Did you mean ...?' or ''
+    "A suggestion for a mistyped name."
+    if not isinstance(name, str): return ''
+    near = get_close_matches(name.lower().replace(' ', '_').replace('-', '_'), list(names), 1, 0.6)
+    return f" Did you mean {near[0]!r}?" if near else ''

@@ -8,7 +8,7 @@ import math, time, warnings
 from functools import partial
 from fastcore.basics import patch
 import torch
-from .game import if_any
+from .game import some_of
 from .meters import input_grad_norm
 from .rng import borrowed_rng
 
@@ -88,8 +88,9 @@ def slope(self:Rows, c):
     n = min(64, len(c.x))
     try:
         with borrowed_rng(self.streams, 'slope', self.step, device=self.device):
-            judged = partial(self.judged, y=if_any(lambda y: y[:n], c.y))
-            g = input_grad_norm(self.D, judged, c.x[:n], c.xf[:n], self.streams.generator('slope', self.step, 0, self.device))
+            judged = partial(self.judged, y=some_of(c.y, n))
+            rng = self.streams.generator('slope', self.step, 0, self.device)
+            g = input_grad_norm(self.D, judged, c.x[:n], c.xf[:n], rng)
         self.record.put('d_input_grad_norm', g.item())
     except Exception as e:      # a meter that fails must not undo a step
         self.slope_every = 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 import torch
 from torch import nn
-from .game import fed, if_any
+from .game import fed
 from .layers import channels_last, is_layer, no_layers, sealed
 from .rng import borrowed_rng
 from .still import eval_mode, held
@@ -118,7 +118,8 @@ def reals_and_fakes(learn, reals:int|None=None): # a tensor (B, ...), or a tuple
     n, y = len(learn.some_z), learn.some_y_of()
     made = learn.look(learn.G, learn.into_g(learn.some_z, y)).to(learn.device)
     x = learn.some_x[:reals or n].to(learn.device)
-    return learn.into_d(torch.cat([x, made]), if_any(lambda y: torch.cat([learn.some_y[:len(x)], y]), y))
+    if y is not None: y = torch.cat([learn.some_y[:len(x)], y])
+    return learn.into_d(torch.cat([x, made]), y)
 
 def some_input(learn, key:str): # a tensor (B, ...), or a tuple of them
     "What goes into G or D, for a few samples; a D that works in place may overwrite it."

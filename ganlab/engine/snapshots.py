@@ -149,7 +149,7 @@ def _load_tricks(learn, snap):
         if t.name not in snap.tricks: continue
         s, head = snap.tricks[t.name], f'trick/{t.name}/'
         t.since, t.leaving = s.since, s.leaving
-        t.take(s.params)
+        t.take(s.params, learn.tricks.functions)
         t.stuck = t.name in snap.numbers.get('stuck', ())
         tensors = {name.removeprefix(head): v.clone() for name, v in snap.tensors.items() if name.startswith(head)}
         t.load_state_dict({**deepcopy(s.state), **tensors})

@@ -14,7 +14,7 @@ __all__ = ['Standing', 'standing']
 class Standing:
     "What is on, with which values, under which loss."
     on:set       # names of tricks
-    values:dict  # of all tricks: name -> params
+    values:dict  # of all tricks: name -> values and schedules
     loss:object
 
     def take(self, change):
@@ -32,7 +32,7 @@ def standing(
     "How things will stand there."
     tr = learn.tricks
     on = {t.name for t in tr.enabled if not t.leaving}
-    now = Standing(on, {n: t.params for n, t in tr.items()}, learn.base_loss)
+    now = Standing(on, {n: t.settings for n, t in tr.items()}, learn.base_loss)
     for c in tr.pending:
         if c.at is None or at is not None and c.at <= at: now.take(c)
     return now

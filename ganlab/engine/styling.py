@@ -119,6 +119,7 @@ class Mapping(nn.Module):
         self.register_buffer('w_avg', torch.zeros(n))
         self.register_buffer('gate', torch.ones(()))
         self.steering = None     # (truncation, latents to mix in, places), while somebody samples so
+        self.given = None        # w (B, n) in place of what z makes, while somebody samples so
         self.outer = []          # scales of a forward pass that this one stands within (a reference batch's, say)
     def w(self, z:torch.Tensor)->torch.Tensor: # (B, *z_dim) -> (B, n)
         z = z.flatten(1)
@@ -145,7 +146,7 @@ def end(self:Mapping, G, args):
 @patch
 def ws(self:Mapping, z:torch.Tensor)->list: # of (B, n), one for each place
     "The styles of a forward pass: tracked and mixed in training, steered in sampling."
-    w = self.w(z)
+    w = self.w(z) if self.given is None else self.given.to(z)
     ws = [w]*(1 + len(self.names))
     if self.training:
         with torch.no_grad(): self.w_avg.copy_(w.float().mean(0).lerp(self.w_avg, .995))

@@ -12,6 +12,7 @@ from .applying import Applying
 from .change import Change
 from .named_state import must_remember
 from .queue import Queue
+from .schedules import Schedule, as_schedule
 from ..trick import Trick, asks_first, find_tricks, nearest
 
 # %% auto #0
@@ -27,6 +28,7 @@ class Tricks(Applying, Queue, Mapping):
         self.built = []                                    # switches of the architecture, each a `Switched`
         # tricks of the user's own: the class, or a copy of the instance as it was given
         self.given = {}
+        self.functions = {}                                # schedules of the user's own, by name
         self.refresh()
 
     def __getitem__(self, name)->Trick:
@@ -64,14 +66,28 @@ def add(self:Tricks, cls)->Trick: # a `Trick` subclass or instance, written outs
 # %% ../../nbs/engine/switch.ipynb #ac27c790
 late(Tricks, {'presets': 'preset presets'})
 
+# %% ../../nbs/engine/switch.ipynb #fbce7a24
+@patch
+def knows(self:Tricks, s:Schedule)->Schedule: # with its function
+    "Note the function of a schedule of the user's own, by its name; or find the one of that name."
+    s = s.bound(self.functions)
+    if s.kind != 'own' or self.functions.setdefault(s.name, s.f) is s.f: return s
+    raise ValueError(f"two schedules of your own are called {s.name}, and a record has no more than the name; "
+                     "give one of the functions another name")
+
+@patch
+def bound(self:Tricks, params:dict)->dict: # values, and schedules with their functions
+    "What is asked for of a trick, functions that are given for a value as schedules."
+    given = {k: as_schedule(v) for k, v in params.items()}
+    return {k: self.knows(v) if isinstance(v, Schedule) else v for k, v in given.items()}
+
 # %% ../../nbs/engine/switch.ipynb #caa8844a
 @patch
 def change(self:Tricks, kind:str, name:str, params:dict={}, at:int=None, now=False)->Change:
     "A change of a trick, checked and not asked for yet."
     if not isinstance(name, str) or name not in self._tricks:
         raise ValueError(self._unknown(name))
-    values = self[name].checked(params)
-    c = Change(kind, name, {k: values[k] for k in params}, at, now)
+    c = Change(kind, name, self.bound(self[name].accepted(params)), at, now)
     c.title = self[name].title
     return c
 

@@ -39,7 +39,8 @@ def _through(self:Wrapping, t, slot, update, c):
     out = self.ask(t, slot, partial(self._by_itself, update, c), c)
     if c.phase: _need_call(f'{c.phase}_loss' in c.terms, t, slot, c)
     else:
-        need_result(t, slot, c, isinstance(out, Ctx), out, "what the updates that it was given return, which it has to call")
+        what = "what the updates that it was given return, which it has to call"
+        need_result(t, slot, c, isinstance(out, Ctx), out, what)
     return out
 
 @patch

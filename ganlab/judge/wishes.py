@@ -51,7 +51,7 @@ def _set_does_something(trick, change, wish, turned_on):
 # %% ../../nbs/judge/wishes.ipynb #88023cd9
 def _values_differ(trick, change, wish):
     "Raise where it is on with these very values."
-    if _is_on(trick) and all(trick.params[k] == v for k, v in change.params.items()):
+    if _is_on(trick) and all(trick.settings[k] == v for k, v in change.params.items()):
         raise ValueError(f"{wish} is on already, with these values, so B would be A; "
                          f"give other values, or off={change.name!r}")
 

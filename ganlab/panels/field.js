@@ -46,7 +46,9 @@ export function numberField(p, title, send, complain) {
   const inp = make('input');
   const rs = make('button', 'rs');
   const rule = make('i');
-  f.append(name, inp, rs, rule);
+  const mark = make('span', 'sc', icon('M1 2h2.4l5.6 7h2v1.2H8.6L3 3.2H1z')); // it follows a schedule
+  f.append(name, mark, inp, rs, rule);
+  mark.hidden = true;
   f.title = p.help + (p.unit ? ` (${p.unit})` : '');
   f.dataset.param = p.name;
   rule.title = `The place in the range from ${write(p.lo)} to ${write(p.hi)}${p.log ? ', logarithmic' : ''}; the notch is the default, ${write(p.default)}`;
@@ -65,7 +67,7 @@ export function numberField(p, title, send, complain) {
   const look = v => {
     rule.style.setProperty('--p', place(p, v));
     f.classList.toggle('ch', v !== p.default);
-    rs.disabled = v === p.default && !f.classList.contains('bad');
+    rs.disabled = v === p.default && mark.hidden && !f.classList.contains('bad');
   };
   const good = () => {
     f.classList.remove('bad');
@@ -78,7 +80,7 @@ export function numberField(p, title, send, complain) {
     good();
     inp.value = write(v);
     look(v);
-    if (v !== now) {
+    if (v !== now || !mark.hidden) {
       sent = v;
       now = v;
       send({ [p.name]: v });
@@ -153,7 +155,11 @@ export function numberField(p, title, send, complain) {
       inp.focus();
     };
   };
-  f.sync = v => {
+  f.sync = (v, schedule = '') => {
+    mark.hidden = !schedule;
+    mark.title = schedule;
+    if (schedule) inp.setAttribute('aria-description', schedule);
+    else inp.removeAttribute('aria-description');
     if (sent !== null && v !== sent && timer) return;
     sent = null;
     if (v === now && f.classList.contains('bad')) return;

@@ -137,7 +137,7 @@ export function trickRow(t, ask, pin, effects) {
     pn.setAttribute('aria-pressed', pinned);
     pn.title = pinned ? 'Unpin' : 'Pin to the top';
     pn.setAttribute('aria-label', `${pn.title}: ${t.title}`);
-    fields.forEach(f => f.sync(now.values[f.param]));
+    fields.forEach(f => f.sync(now.values[f.param], now.follows?.[f.param]));
     look();
   };
   row.matches = q =>

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import anywidget, traitlets as T
 from ..losses import scores_of
 from .lifetime import Whole
+from .moving import in_motion, numbers
 from ..trick import Trick
 
 # %% auto #0
@@ -161,11 +162,11 @@ def trick_row(
 )->dict: # state, words at its right, values, sentence below, and where it goes
     "A trick's row as it is now."
     soon, later = [[c for c in pending if (c.at is None) == now] for now in (True, False)]
-    row, values = dict(text='', why='', to=0.), dict(t.params)
-    for c in soon: values.update(c.params)
+    row, asked = dict(text='', why='', to=0.), t.settings
+    for c in soon: asked.update(c.params)
     row |= _stands(t, soon, later, refused, why)
     waits = ' '.join(_later(t, c) for c in later)
-    return dict(**row, values=values, effect=t.effect(t.params), on=t.enabled, waits=waits)
+    return dict(**row, **numbers(t, asked, t.params), effect=t.effect(t.params), on=t.enabled, waits=waits)
 
 # %% ../../nbs/panels/state.ipynb #b060c6f8
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ def make_state(
     now = dict(rates=learn.rates.spread, raw=scores_of(learn.loss_now) != 'logits') | now
     tr = learn.tricks
     log, pending, refused = tr.log, tr.pending, dict(tr.refused)
-    moving = tuple(t.leaving for t in tr.values() if t.leaving)
+    moving = in_motion(tr.values())
     key = (len(log), pending, tuple(refused.values()), moving, len(tr), learn.loss_name, whys)
     if before is not None and before.key == key:
         return PanelState(learn.step, loss=before.loss, rows=before.rows, flags=before.flags, key=key, **now)

@@ -10,6 +10,8 @@ import numpy as np, traitlets as T
 from PIL import Image
 import ganlab.travel.lookback, ganlab.travel.fork
 from ..base.views import script, style
+from ..engine.schedules import Schedule
+from .moving import numbers
 from .state import Part, PanelState, thou
 
 # %% auto #0
@@ -104,12 +106,14 @@ def rows_at(
     "The list of tricks as it was at a step."
     on = learn.run.switches_at(step)['tricks']
     def row(t):
-        since, values = on.get(t.name, (None, {}))
-        values = {k: p.default for k, p in t.declared.items()} | values
+        since, asked = on.get(t.name, (None, {}))
+        asked = {k: p.default for k, p in t.declared.items()} | learn.tricks.bound(asked)
+        then = {k: t.as_number(k, s.at(step - s.since)) for k, s in asked.items() if isinstance(s, Schedule)}
+        shown = numbers(t, asked, then)
         is_on, text = since is not None, ''
         if is_on: text = f'since {thou(since)}'
-        return dict(state='on' if is_on else 'off', text=text, values=values, why='', to=float(is_on),
-                    effect=t.effect(values), on=is_on, waits='')
+        return dict(state='on' if is_on else 'off', text=text, **shown, why='', to=float(is_on),
+                    effect=t.effect(shown['values']), on=is_on, waits='')
     return tuple(row(t) for t in learn.tricks.values())
 
 # %% ../../nbs/panels/timeline.ipynb #ee77217a

@@ -40,11 +40,11 @@ def in_words(e:Exception)->str: # a `StepError` is a sentence already
     "An exception, as the panel says it."
     return str(e) if hasattr(e, 'at') else f'{type(e).__name__}: {e}'
 
-def _odd(trick)->list: return [p for k, p in trick.declared.items() if trick.params[k] != p.default] # not as by default
+def _odd(trick)->list: return [p for k, p in trick.declared.items() if trick.settings[k] != p.default] # not as by default
 
 def _since(trick)->str:
     "Of the trick that did it: since when it is on, and with what."
-    odd = ', '.join(f'{p.label} {show(trick.params[p.name])} (default {show(p.default)})' for p in _odd(trick))
+    odd = ', '.join(f'{p.label} {show(trick.settings[p.name])} (default {show(p.default)})' for p in _odd(trick))
     values = f', with {odd}' if odd else ''
     return f'{trick.title} has been on since step {thou(trick.since or 0)}{values}.'
 

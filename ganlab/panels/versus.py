@@ -22,10 +22,10 @@ def wish(
 )->tuple: # arguments of `ab`; in words; what would be done here
     "What the button beside a trick compares."
     t = learn.tricks[name]
-    values = ', '.join(f'{p.label} {show(t.params[p.name])}' for p in t.declared.values())
+    values = ', '.join(f'{p.label} {show(t.settings[p.name])}' for p in t.declared.values())
     if t.enabled and not t.leaving: return dict(off=name), f'{t.title} off', f'Turn {t.title} off here'
     what = f'{t.title}, {values}' if values else t.title
-    return dict(on={name: dict(t.params)}), what, f'Turn {t.title} on here'
+    return dict(on={name: t.settings}), what, f'Turn {t.title} on here'
 
 # %% ../../nbs/panels/versus.ipynb #7eb7ad02
 _speaks_for = {'better': 'apply', 'holds': 'apply', 'undecided': 'more', 'too few': 'more'}

@@ -5,11 +5,13 @@
 # %% ../../nbs/record/changes.ipynb #23f2cade
 from __future__ import annotations
 from ..engine.change import Change
+from ..engine.schedules import Schedule
 from ..losses import by_key, find_loss, loss_key, losses, scores_of
 from .packing import RunError, pack, unpack
 
 # %% auto #0
-__all__ = ['known_losses', 'params_of', 'put_change', 'change_from', 'waiting_facts', 'waiting_from']
+__all__ = ['known_losses', 'plain_values', 'params_of', 'own_functions', 'put_change', 'change_from', 'waiting_facts',
+           'waiting_from']
 
 # %% ../../nbs/record/changes.ipynb #df058ea2
 def known_losses(
@@ -18,9 +20,19 @@ def known_losses(
     "What a record's keys of losses may mean."
     return by_key([*losses.values(), *own])
 
+def plain_values(params:dict)->dict:
+    "Values of a change, schedules as dicts."
+    return {k: v.plain() if isinstance(v, Schedule) else v for k, v in params.items()}
+
 def params_of(c:Change)->dict:
     "A change's values, as they are written down."
-    return dict(loss=loss_key(c.loss), scores=scores_of(c.loss)) if c.kind == 'loss' else c.params
+    return dict(loss=loss_key(c.loss), scores=scores_of(c.loss)) if c.kind == 'loss' else plain_values(c.params)
+
+# %% ../../nbs/record/changes.ipynb #b5e33b28
+def own_functions(changes)->list: # names
+    "The functions of the user's own that values follow."
+    given = [v for c in changes for v in c.params.values()]
+    return sorted({v.name for v in given if isinstance(v, Schedule) and v.kind == 'own'})
 
 # %% ../../nbs/record/changes.ipynb #6254e5ce
 def put_change(db, c:Change, line:int, step:int): # db: the connection of a transaction

@@ -19,6 +19,7 @@ def facts_of(learn)->dict:
     if made['loss'] not in built_in: made['loss'] = None      # where the run is taken up, its name may not be known
     if callable(made['x']): made['x'] = None
     if callable(made['y']): made['y'] = False
+    if callable(made['latent']): made['latent'] = None
     return dict(made=made, first_loss=loss_key(learn.base_loss), first_scores=scores_of(learn.base_loss),
                 nets=dict(G=_net(learn.G), D=_net(learn.D)), data=_data(learn),
                 z_shape=learn.z_shape, threads=learn.turnstile.n_threads, device=learn.device.type, line=0,

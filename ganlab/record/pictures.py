@@ -131,7 +131,7 @@ def latents(self:Pictures, z):
     if z == 'fixed': return None
     learn = self.learn
     g = learn.streams.generator('panel z', learn.step, 0, learn.device)
-    return torch.randn(self.n, *learn.z_shape, generator=g, device=learn.device)
+    return learn.drawn(self.n, g)
 
 # %% ../../nbs/record/pictures.ipynb #8dfaa0a9
 @patch

@@ -7,12 +7,13 @@ __all__ = ['companions', 'TensorDL', 'split', 'loaders_of', 'noted', 'tensor_dls
 
 # %% ../../nbs/sources/arrays.ipynb #bd40e10a
 import math
+from operator import itemgetter
 import numpy as np, torch
 from torch import Tensor
 from fastcore.basics import patch
 from fastai.data.core import DataLoaders
 from ..base.checks import whole
-from ..engine.game import if_any
+from ..engine.game import each, put, some_of
 from ..engine.rng import Streams
 from .checks import checked
 from .companions import as_companion
@@ -31,7 +32,7 @@ def companions(
     t = as_companion(y)
     if t is not None and len(t) == n: return t
     gave = type(y).__name__ if t is None else f"{len(t)} of them for {n} samples"
-    raise ValueError(f"{name} is {gave}; need one entry per sample: labels (N,), attributes (N, k), or samples (N, ...)")
+    raise ValueError(f"{name} is {gave}; need one entry per sample: labels (N,), attributes (N, k) or samples (N, ...)")
 
 # %% ../../nbs/sources/arrays.ipynb #8b8b64f0
 class TensorDL:
@@ -118,7 +119,7 @@ def head(self:TensorDL,
 @patch
 def head_y(self:TensorDL, n:int)->Tensor|None: # (min(n, N), ...)
     "What comes with the first samples."
-    return if_any(lambda y: y[:n].to(self._device), self.y)
+    return put(some_of(self.y, n), self._device)
 
 # %% ../../nbs/sources/arrays.ipynb #6d6fb48d
 @patch
@@ -218,7 +219,7 @@ def tensor_dls(
     seed:int=0, # of the choice of held-out samples
     name:str='data', # for titles and errors
     range:tuple|None=None, # (black, white) that networks see, such as (0, 1) where G ends in a Sigmoid; None: (-1, 1)
-    y=None, # what comes with each sample of `x`: labels (N,), attributes (N, k), or samples (N, ...), such as small ones
+    y=None, # what comes with each sample of `x`: labels (N,), attributes (N, k), or samples (N, ...)
     valid_y=None, # what comes with each of `valid`
     **kwargs, # `centers` and `sigma` of the modes where they are known, passed to `TensorDL`
 )->DataLoaders: # .train and .valid
@@ -228,7 +229,7 @@ def tensor_dls(
     y, kwargs = companions(y, len(x)), dict(range=range, **kwargs)
     if valid is None:
         train, held = split(len(x), seed)
-        ys = (if_any(lambda y: y[part], y) for part in (train, held))
+        ys = each(itemgetter(train), y), each(itemgetter(held), y)
         return loaders_of(x[train], x[held], bs, seed, name, '.', *ys, **kwargs)
     valid = _checked_valid(valid, x, range)
     return loaders_of(x, valid, bs, seed, name, y=y, valid_y=companions(valid_y, len(valid), 'valid_y'), **kwargs)

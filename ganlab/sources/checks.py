@@ -52,7 +52,7 @@ def check_shape(
     x:Tensor, # samples
     name:str, # what a user calls them
 ):
-    "Refuse what is no batch of samples; a square of three axes is a grey image without its channel."
+    "Refuse what is no batch of images, vectors, series or volumes; three axes that end in a square are a grey image's."
     s = tuple(x.shape)
     advice = _shape_advice(s)
     if len(s) in (2, 3, 4, 5) and not advice: return

@@ -10,7 +10,7 @@ import warnings
 from torch.utils.data import SequentialSampler
 from fastcore.basics import patch
 from fastai.data.load import DataLoader as FastaiDataLoader
-from ..engine.game import if_any
+from ..engine.game import put
 from ..engine.inside import writes
 from ..engine.rng import Streams
 from .checks import check_range
@@ -146,7 +146,7 @@ def _go_to(self:LoaderSource, i):
         self._next += 1
     x, y = self.walk.pull()
     self._next += 1
-    return Batch(*(if_any(lambda t: t.to(self.device), t) for t in (x, y)))
+    return Batch(*put((x, y), self.device))
 
 # %% ../../nbs/sources/loaders.ipynb #6b73d86d
 @patch

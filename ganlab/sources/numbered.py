@@ -9,7 +9,7 @@ __all__ = ['Source', 'TensorSource']
 import torch
 from torch import Tensor
 from fastcore.basics import patch
-from ..engine.game import if_any
+from ..engine.game import each, put, some_of
 from ..engine.rng import Streams
 from .arrays import TensorDL
 from .companions import Batch, companion_of, usual
@@ -45,7 +45,7 @@ class Source:
 def pair(self:Source,
     i:int, # number of the batch, counted over all epochs from 0
 )->Batch: # float32, (bs, ...), and what comes with it
-    "Batch `i` of the run: another kind of data says here what it is, or in `batch` where samples come alone."
+    "Batch `i` of the run; another kind of data says here what it is, or in `batch` where its samples come alone."
     return Batch(self.batch(i))
 
 @patch
@@ -73,7 +73,7 @@ def valid_y(self:Source,
 def _held_out(self:Source, n)->Batch:
     if isinstance(self.held, TensorDL): return Batch(self.held.head(n), self.held.head_y(n))
     if self.held is not None and n > self._wanted: self._valid, self._wanted = self._read_held(n), n
-    return Batch(*(if_any(lambda t: t[:n], t) for t in self._valid))
+    return Batch(*some_of(self._valid, n))
 
 # %% ../../nbs/sources/numbered.ipynb #93a929e4
 @patch
@@ -88,7 +88,7 @@ def _read_held(self:Source, n)->Batch:
             if sum(map(len, xs)) >= n: break
     if not xs: return Batch(None)
     if any(y is None for y in ys): ys = None
-    return Batch(*(if_any(lambda ts: torch.cat(ts).to(self.device), ts) for ts in (xs, ys)))
+    return Batch(*put(each(torch.cat, (xs, ys)), self.device))
 
 # %% ../../nbs/sources/numbered.ipynb #4aef9805
 class TensorSource(Source):

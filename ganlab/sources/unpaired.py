@@ -17,6 +17,7 @@ from .companions import as_companion
 # %% ../../nbs/sources/unpaired.ipynb #95c3e119
 class UnpairedDL(TensorDL):
     "Batches of one set, and, as what comes with them, batches of another."
+    paired = False     # does what comes with a sample belong to it?
     def companions(self, y, n:int)->Tensor: return y # of another number than the samples
     def given(self, i:int, streams:Streams)->Tensor: # (bs, ...)
         "What comes with the `i`-th batch: the next ones of the other set, in an order of its own."
@@ -38,10 +39,10 @@ def unpaired_dls(
     (train, held), (y_train, y_held) = split(len(x), seed), split(len(y), seed)
     parts = [(x[train], y[y_train])]
     if len(held) and len(y_held): parts.append((x[held], y[y_held]))
-    loaders = [UnpairedDL(a, min(bs, len(a), len(b)), seed, name, y=b) for a, b in parts]
-    return DataLoaders(*loaders, path='.', device=torch.device('cpu'))
+    dls = [UnpairedDL(a, min(bs, len(a), len(b)), seed, name, y=b) for a, b in parts]
+    return DataLoaders(*dls, path='.', device=torch.device('cpu'))
 
-# %% ../../nbs/sources/unpaired.ipynb #03fa57e2
+# %% ../../nbs/sources/unpaired.ipynb #01eb83fa
 def is_paired(
     source, # what a learner reads
 )->bool:

@@ -9,7 +9,7 @@ __all__ = ['Walk']
 from torch.utils.data import DataLoader, default_collate
 from torch.utils.data.dataloader import _DatasetKind, _SingleProcessDataLoaderIter
 from fastcore.basics import patch
-from ..engine.game import if_any
+from ..engine.game import some_of
 from ..engine.rng import Streams
 from .companions import Batch, companion_of
 from .picking import image_of, usable
@@ -94,7 +94,7 @@ def _full_one(self:Walk, b)->Batch|None: # None where its samples are too few
     if not self.shape: self.shape, self.bs = tuple(x.shape[1:]), self.bs or len(x)
     self._must_be_alike(tuple(x.shape[1:]))
     y = companion_of(b, self.y, len(x), self.x)
-    return Batch(*(if_any(lambda t: t[:self.bs], t) for t in (x, y)))
+    return Batch(*some_of((x, y), self.bs))
 
 # %% ../../nbs/sources/walks.ipynb #7877580b
 @patch

@@ -56,6 +56,7 @@ def make_again(
 ):
     "Apply the recorded changes of this step."
     with unbroken():
+        learn.move_on()
         due = list(_due(todo, learn.step))
         for c in due:
             if not c.own: _made_again(learn, c, source)
@@ -67,6 +68,7 @@ def _made_again(learn, c, source):
     mine = source if learn.run is source else None
     if c.kind == 'edited': return _set_again(learn, c, source)
     new = _again(c, mine)
+    learn.tricks.bound(c.params)      # a function that is not known is no refusal
     if learn.tricks.apply(new) and not new.moot: return
     learn.tricks.refused.pop(new.name, None)
     _never_made(c, new, source)
@@ -90,6 +92,8 @@ def carry_on(
     todo, mults, mult = deque(changes), source.mults(learn.step), learn.rates.mult
     steps, compared = range(learn.step, until), Compared(learn, source, changes, until)
     def change():
+        learn.move_on()
+        compared.look(len(todo))
         make_again(learn, todo, source)
         compared.look(len(todo))
     with nullcontext() if learn.on_training_thread() else learn.claim():
@@ -101,7 +105,7 @@ def carry_on(
                     change()
                     if learn.ring.stale: learn.keep()
                     learn.one_step()
-                    compared.look(len(todo))
+                    compared.look(len(todo), coming=learn.moves)
         finally: learn.rates.mult = mult
         change()
         learn.touched()
@@ -159,7 +163,8 @@ def bring(self:Run,
         _stand_at(learn, replace(snap, log=tuple(before)))
         self.fill(learn)
         differs = carry_on(learn, after, self, step, progress)
-    if stood and differs is None and step > snap.step and inside(take(learn)) != inside(stood): differs = step
+    known = stood and not learn.moves      # on a schedule, it may have stood there before the values moved
+    if known and differs is None and step > snap.step and inside(take(learn)) != inside(stood): differs = step
     columns, y = self.written(self.line)
     learn.same_again(columns, y[:, snap.step:step], snap.step, differs)
 

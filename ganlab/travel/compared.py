@@ -49,11 +49,15 @@ class Compared:
         last, next = (0, *self.ids, math.inf)[len(self.ids) - left:][:2]      # the last that is made, and the next
         return [s for s in self.rows if s['step'] == self.learn.step and last <= s['last'] < next]
 
-    def look(self, left): # how many of the changes are still to be made
+    def look(self,
+        left,         # how many of the changes are still to be made
+        coming=False, # may values on schedules move yet? Then a snapshot may be of after that
+    ):
         "Compare with the snapshots of this step that have just these changes behind them."
         here = self.here(left)
-        self.rows = [s for s in self.rows if s not in here]
-        if self.step is None and _any_differs(self.learn, self.source, here): self.step = self.learn.step
+        differ = [s for s in here if self.step is None and _differs(self.learn, self.source, s)]
+        self.rows = [s for s in self.rows if s not in here or coming and s in differ]
+        if differ and not coming: self.step = self.learn.step
 
 # %% ../../nbs/travel/compared.ipynb #7ee05231
 def _taken_at(run, step, last)->list: # of `run.snapshots`, with this last change behind them
@@ -67,4 +71,6 @@ def otherwise(self:Run, learn)->int|None: # the step
     except Exception: return None                      # what could not be written is told at the next boundary
     last = self.last_change()
     here = _taken_at(self, learn.step, last)
+    if not _any_differs(learn, self, here): return None
+    learn.move_on()                                    # they may have been taken after that
     return learn.step if _any_differs(learn, self, here) else None

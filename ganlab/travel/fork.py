@@ -125,8 +125,10 @@ def _networks(learn, G, D)->tuple:
 # %% ../../nbs/travel/fork.ipynb #c23fb833
 def _own(learn)->dict: # what of it is the user's own, as `GANLearner.resume` takes it
     opt = learn.made['opt']
-    return dict(loss=list(learn.known_losses.values()), opt=None if isinstance(opt, str) else opt, x=learn.made['x'], y=learn.made['y'],
-                tricks=[deepcopy(t) for t in learn.tricks.given.values()])
+    return dict(loss=list(learn.known_losses.values()), opt=None if isinstance(opt, str) else opt,
+                **{k: learn.made[k] for k in ('x', 'y', 'latent')},
+                tricks=[deepcopy(t) for t in learn.tricks.given.values()],
+                schedules=list(learn.tricks.functions.values()))
 
 def _fork(learn, step, name, G, D, progress):
     _written_down(learn)

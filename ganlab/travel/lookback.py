@@ -4,9 +4,11 @@
 
 # %% ../../nbs/travel/lookback.ipynb #17ea0c93
 from __future__ import annotations
+from dataclasses import replace
 from fastcore.basics import patch
 import numpy as np
 from ..base.checks import whole
+from ..engine.schedules import Schedule
 from ..learner import GANLearner
 from ..record.database import finite
 from ..record.run import Run
@@ -53,10 +55,15 @@ def switches_at(self:Run,
     return dict(tricks={n: (s, values[n]) for n, s in on.items()}, loss=loss)
 
 # %% ../../nbs/travel/lookback.ipynb #b9007b0e
+def _begun(values:dict, step:int)->dict: # schedules begin there
+    return {k: replace(v, since=step) if isinstance(v, Schedule) else v for k, v in values.items()}
+
 def _switch(c, on:dict, values:dict): # a change; names -> since when they are on; names -> values that were set
     if c.kind == 'off': on.pop(c.name, None)
     if c.kind not in ('on', 'set'): return
-    values[c.name] = {**values.get(c.name, {}), **c.params}
+    before = values.get(c.name, {})
+    if c.name not in on: before = _begun(before, c.step)
+    values[c.name] = {**before, **_begun(c.params, c.step)}
     if c.kind == 'on' or c.name in on: on[c.name] = c.step
 
 # %% ../../nbs/travel/lookback.ipynb #84db9814

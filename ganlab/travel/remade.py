@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from ..engine.game import as_network
 from ..engine.named_state import canonical, named_params
+from ..engine.schedules import as_schedule
 from ..engine.snapshots import Snapshot
 from ..learner import GANLearner
 from ..losses import built_in, find_loss, get_loss, loss_key
@@ -91,22 +92,23 @@ def _must_know_enough(store):
     for name, *keys in (('nets', 'G', 'D'), ('data', 'first', 'name', 'n', 'bs'), ('threads',), ('versions', 'torch')):
         store.need(name, *keys)
 
-def _each(tricks): return [tricks] if isinstance(tricks, (type, Trick)) else tricks # several, or a single one
+def _each(given): return [given] if isinstance(given, Trick) or callable(given) else given # several, or a single one
 
 def remade(store,
     dls, G, D, # the data, and networks built as they were when the run began
     run, # the `Run` that goes on; None: a replay, recorded in memory
-    loss=None, opt=None, x=None, y=None, tricks=(), # the user's own
+    loss=None, opt=None, x=None, y=None, latent=None, tricks=(), schedules=(), # the user's own
     **more, # device, cbs, path
 )->GANLearner:
     "A learner made like the one of the record."
     own = [get_loss(l) for l in _as_list(loss)]
-    made = _settings(store, own, dict(opt=opt, x=x, y=y))
+    made = _settings(store, own, dict(opt=opt, x=x, y=y, latent=latent))
     _must_know_enough(store)
     initial(store, G, D, must=run is None)
     learn = GANLearner(dls, G, D, **made, run=run, **more)
     learn.known_losses |= {loss_key(l): l for l in own}
     for t in _each(tricks): learn.tricks.add(t)
+    for f in _each(schedules): learn.tricks.knows(as_schedule(f))
     _compare_data(learn, store)
     return learn
 
@@ -116,13 +118,14 @@ def _as_list(loss)->list:
     return list(loss) if isinstance(loss, (list, tuple)) else [loss]
 
 # %% ../../nbs/travel/remade.ipynb #7e237ec4
-_picked = dict(x='the samples were', y='what comes with the samples was')
+_of_own = dict(x='the samples were picked from a batch', y='what comes with the samples was picked from a batch',
+               latent='latents were drawn')
 
 def _must_be_given(made:dict):
     "Raise where what was the user's own is not there again."
-    by_function = dict(x=made.get('x', 0) is None, y=made.get('y') is False)
+    by_function = dict(x=made.get('x', 0) is None, y=made.get('y') is False, latent=made.get('latent', 0) is None)
     for k in (k for k, own in by_function.items() if own):
-        raise ValueError(f"{_picked[k]} picked from a batch by a function of your own, and no code is stored; "
+        raise ValueError(f"{_of_own[k]} by a function of your own, and no code is stored; "
                          f"give it: {k}=...")
     if made['opt'] is None:
         raise ValueError("the run was made with an optimiser of your own, and no code is stored; "

@@ -26,8 +26,9 @@ def resume(cls:GANLearner,
     dls, G, D, # the data, and networks built as they were when the run began
     *,
     step:int=None, # where to go on, on a line of its own; None: at the last step that is known
-    loss=None, opt=None, x=None, y=None, # the user's own, if the run had such: no code is stored
+    loss=None, opt=None, x=None, y=None, latent=None, # the user's own, if the run had such: no code is stored
     tricks=(), # classes of tricks of the user's own
+    schedules=(), # and functions that values follow
     cbs=None, path=None, device=None, # as for a new learner
     progress:bool=True, # show a bar while steps are computed again
 )->GANLearner:
@@ -35,7 +36,8 @@ def resume(cls:GANLearner,
     held = ExitStack()
     try:
         with unbroken():
-            own = dict(loss=loss, opt=opt, x=x, y=y, tricks=tricks, cbs=cbs, path=path, device=device)
+            own = dict(loss=loss, opt=opt, x=x, y=y, latent=latent, tricks=tricks, schedules=schedules)
+            own |= dict(cbs=cbs, path=path, device=device)
             return _taken_up(held, run, step, progress, dls, G, D, **own)
     except BaseException:      # also a Ctrl-C that waited for the end: nobody gets the learner
         with unbroken(): held.close()
@@ -90,6 +92,7 @@ def _must_be_known(learn, c):
     if c.kind in ('on', 'off', 'set') and c.name not in learn.tricks:
         raise ValueError(f"a change of {c.name!r} waits for step {c.at}, a trick that this learner does not know; "
                          "give tricks=[...]")
+    learn.tricks.bound(c.params)
 
 def _able(learn, waiting:list)->list:
     "Changes that wait, if the learner knows what they are about."
@@ -102,13 +105,13 @@ def replay(self:Run,
     dls, G, D, # the data, and networks built as they were when the run began
     *,
     step:int=None, # up to where; None: the last step that is known
-    loss=None, opt=None, x=None, y=None, tricks=(), # the user's own, if the run had such
+    loss=None, opt=None, x=None, y=None, latent=None, tricks=(), schedules=(), # the user's own, if the run had such
     device=None, progress:bool=True,
 )->GANLearner: # a learner of its own, recorded in memory
     "Do the whole run again, from its seed and its changes."
     known = self.step
     step = _step_known(step, known)
-    learn = remade(self.store, dls, G, D, None, loss, opt, x, y, tricks, device=device)
+    learn = remade(self.store, dls, G, D, None, loss, opt, x, y, latent, tricks, schedules, device=device)
     last = self.last_before(step) if step < known else None
     changes = self.changes_on(self.line, own=learn.known_losses.values())
     differs = carry_on(learn, [c for c in changes if last is None or c.id <= last], self, step, progress)

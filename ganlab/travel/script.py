@@ -12,9 +12,12 @@ from fastcore.basics import patch
 from safetensors.torch import save_file
 from ..base.files import may_write, placed
 from ..base.spelled import called, is_name, keywords, literal
-from ..data import digits_dls, grid_dls, image_dls, photos_dls, ring_dls, swissroll_dls
+from ..data import (avatars_dls, digits_dls, fashion_dls, glyphs_dls, grid_dls, image_dls, photos_dls, ring_dls,
+                         swissroll_dls)
+from ..engine.schedules import Schedule
 from ..losses import built_in
 from ..nets import conv1d, conv3d, dcgan, mlp, relu_mlp, resnet
+from ..record.changes import own_functions
 from ..record.packing import RunError
 from ..record.run import Run
 from ..sources.companions import usual
@@ -26,7 +29,7 @@ __all__ = ['own_maker', 'one_line']
 
 # %% ../../nbs/travel/script.ipynb #85fe4a54
 _makers = {what: {f.__name__: f for f in fs} for what, fs in dict(
-    data=(ring_dls, grid_dls, swissroll_dls, digits_dls, photos_dls, image_dls),
+    data=(ring_dls, grid_dls, swissroll_dls, digits_dls, photos_dls, avatars_dls, glyphs_dls, fashion_dls, image_dls),
     networks=(mlp, relu_mlp, dcgan, resnet, conv1d, conv3d)).items()}
 
 # %% ../../nbs/travel/script.ipynb #0d1c7187
@@ -52,9 +55,11 @@ def one_line(text)->str: # at most 300 characters
     return ''.join(c if c.isprintable() and c not in '"\\' else ' ' for c in str(text))[:300]
 
 # %% ../../nbs/travel/script.ipynb #e7fdf05a
+def _spelled(v)->str: return repr(v) if isinstance(v, Schedule) else literal(v) # a value, or a schedule, as code
+
 def _switch(c)->str:
     args = ['now=True'] if c.now else []
-    if c.kind != 'off': args = keywords(c.params)
+    if c.kind != 'off': args = keywords(c.params, _spelled)
     return f"learn.tricks.{c.kind}({', '.join([repr(c.name), *args])})"
 
 # %% ../../nbs/travel/script.ipynb #73a402b3
@@ -87,6 +92,8 @@ def _by_hand(stem, c)->str: # no name of a script that one would choose beside i
 def _adding(name)->str:
     if is_name(name): return f"learn.tricks.add({name})      # a trick of your own: fill in"
     return f"learn.tricks.add(...)      # a trick of your own, {one_line(name)}: fill in"
+
+def _defining(name)->str: return f"{name} = ...      # a schedule of your own, a function: fill in"
 
 def _nets(facts)->list:
     g, d = (facts['nets'][k] for k in 'GD')
@@ -121,13 +128,14 @@ def _told(made_by)->str: # of data of the user's own
 _made = 'loss', 'opt', 'lr_g', 'lr_d', 'betas_g', 'betas_d', 'n_d', 'update', 'z_dim', 'seed', 'amp', 'takes', 'range'
 
 def _to_fill_in(made)->tuple: # names of the arguments that are the user's own
-    own = [k for k in ('loss', 'opt', 'x') if made.get(k, 0) is None]
+    own = [k for k in ('loss', 'opt', 'x', 'latent') if made.get(k, 0) is None]
     if made.get('y') is False: own.append('y')
     return tuple(own)
 
 def _learner(made)->str:
     "The call that makes it."
     args = {k: made[k] for k in _made if made.get(k) is not None}
+    if made.get('latent', 'normal') not in ('normal', None): args['latent'] = made['latent']
     if made.get('x'): args['x'] = made['x']
     if made.get('y', usual) not in (usual, False): args['y'] = made['y']
     own = _to_fill_in(made)
@@ -146,7 +154,7 @@ def _head(facts, steps, path, changes, mults)->list: # of lines
             'here = Path(__file__).parent',
             f"torch.set_num_threads({threads})      # sums of another number of threads differ in their last bits",
             *_data(facts), *_nets(facts), f"load_initial(G, D, here/{path.with_suffix('.safetensors').name!r})",
-            _learner(facts['made']), *map(_adding, own)]
+            _learner(facts['made']), *map(_adding, own), *map(_defining, own_functions(changes))]
 
 # %% ../../nbs/travel/script.ipynb #16680b20
 def _known_tricks()->set: # names

@@ -14,7 +14,7 @@ from .diffaugment import augment, images_only, sometimes
 from .wgan_gp import sees_level
 
 # %% auto #0
-__all__ = ['turned', 'blit', 'undecided', 'ADA']
+__all__ = ['turned', 'blit', 'undecided', 'Steered', 'ADA']
 
 # %% ../../nbs/tricks/ada.ipynb #cf5fe99d
 def turned(
@@ -59,7 +59,58 @@ def undecided(
     return c
 
 # %% ../../nbs/tricks/ada.ipynb #72f04139
-class ADA(Trick):
+class Steered(Trick):
+    "A trick of a strength p, which follows how much D overfits."
+    target = Num(0.6, -1, 1, 'r_t that p is steered to: 0 for a D that guesses, 1 for one that knows every real')
+    every = Int(4, 1, 1000, 'updates of D between changes of p')
+    images = Int(500_000, 100, 100_000_000, 'how many p takes from 0 to 1', unit='images', log=True)
+    p_max = Num(0.8, 0, 1, 'largest p', label='p max')
+    start = Num(0, 0, 1, 'p at the switch; set while it is on, p jumps there', label='p')
+    adapt = Flag(True, 'steer p; otherwise it stays where it is')
+    p, zero = 0., 0.              # the strength; the undecided score
+    seen, signs = (0, 0), None    # updates and images since the last change of p, and the sum of their signs
+
+    def attach(self, learn, undo): self.p, self.seen, self.signs = min(self.start, self.p_max), (0, 0), None
+    def detach(self, learn): self.p, self.seen, self.signs = 0., (0, 0), None
+    def changed(self, learn, old): self.p = min(self.start if self.start != old['start'] else self.p, self.p_max)
+    def after_d(self, ctx):
+        if self.adapt: self.steer(ctx)
+        ctx.terms[f'{self.name}_p'] = ctx.l_real.new_tensor(self.p)
+
+# %% ../../nbs/tricks/ada.ipynb #b26be66c
+@patch
+def steer(self:Steered, ctx):
+    "Count an update's signs; move p when it is time."
+    l, (updates, images) = ctx.each_judged(ctx.l_real.detach()), self.seen
+    if not updates: self.zero, self.signs = undecided(ctx.learn.loss_now, len(l), l.device), l.new_zeros(())
+    self.seen, self.signs = (updates + 1, images + len(l)), self.signs + (l - self.zero).sign().sum()
+    if self.seen[0] < self.every: return
+    r = self.signs/self.seen[1]
+    self.p = min(self.p_max, max(0., self.p + (r - self.target).sign().item()*self.seen[1]/self.images))
+    ctx.terms[f'{self.name}_r'], self.seen, self.signs = r, (0, 0), None
+
+# %% ../../nbs/tricks/ada.ipynb #1cd7a3a7
+@patch
+def state_dict(self:Steered):
+    state = dict(p=self.p, zero=self.zero, seen=list(self.seen))
+    return state if self.signs is None else dict(state, signs=self.signs)
+
+@patch
+def load_state_dict(self:Steered, s):
+    self.p, self.zero, self.seen = s.get('p', 0.), s.get('zero', 0.), tuple(s.get('seen', (0, 0)))
+    self.signs = s['signs'].clone() if 'signs' in s else None
+
+# %% ../../nbs/tricks/ada.ipynb #4a5f8449
+@patch
+def unseen(self:Steered, learn)->str|None: # one sentence, or None
+    "Why there is nothing to steer p by."
+    loss = learn.tricks.loss()
+    if not self.adapt or sees_level(loss, learn.bs, learn.device): return None
+    return (f"{self.title} counts how many reals D calls real, and the {loss_title(loss)} loss does not see "
+            "D's level; with adapt=False p is constant.")
+
+# %% ../../nbs/tricks/ada.ipynb #55ccabb8
+class ADA(Steered):
     "Augmentation of what D sees, with a probability that adapts."
     name, title, number = 'ada', 'Adaptive augmentation', 36
     short = 'As much augmentation of what D sees as it takes to keep D from learning the data by heart, and no more.'
@@ -67,32 +118,13 @@ class ADA(Trick):
     acts = 'what D sees'
     purpose = 'Learn from little data'
     order = -1     # before noise, which then lies on what has moved in, too
-    target = Num(0.6, -1, 1, 'r_t that p is steered to: 0 for a D that guesses, 1 for one that knows every real')
-    every = Int(4, 1, 1000, 'updates of D between changes of p')
-    images = Int(500_000, 100, 100_000_000, 'how many p takes from 0 to 1', unit='images', log=True)
-    p_max = Num(0.8, 0, 1, 'largest p', label='p max')
-    start = Num(0, 0, 1, 'p at the switch; set while it is on, p jumps there', label='p')
-    adapt = Flag(True, 'steer p; otherwise it stays where it is')
     flip = Flag(True, 'left and right')
     rotate = Flag(True, 'by right angles')
     translation = Flag(True, 'shifts by up to an eighth of each side')
     color = Flag(True, 'brightness, saturation and contrast')
     cutout = Flag(False, 'a grey rectangle of half of each side')
-    p, zero = 0., 0.              # the probability; the undecided score
-    seen, signs = (0, 0), None    # updates and images since the last change of p, and the sum of their signs
 
-    def attach(self, learn, undo): self.p, self.seen, self.signs = min(self.start, self.p_max), (0, 0), None
-    def detach(self, learn): self.p, self.seen, self.signs = 0., (0, 0), None
-    def changed(self, learn, old): self.p = min(self.start if self.start != old['start'] else self.p, self.p_max)
-
-# %% ../../nbs/tricks/ada.ipynb #df1e5ecd
-@patch
-def why_not(self:ADA, learn):
-    if why := images_only(self.title, learn): return why
-    loss = learn.tricks.loss()
-    if not self.adapt or sees_level(loss, learn.bs, learn.device): return None
-    return (f"Adaptive augmentation counts how many reals D calls real, and the {loss_title(loss)} loss does not see "
-            "D's level; with adapt=False p is constant.")
+    def why_not(self, learn): return images_only(self.title, learn) or self.unseen(learn)
 
 # %% ../../nbs/tricks/ada.ipynb #48e24c34
 @patch
@@ -109,31 +141,3 @@ def inputs(self:ADA, x, ctx):
     x = blit(standard(x, ctx.learn.range), g, self.p, self.flip, self.rotate)
     x = augment(x, g, self.color, self.translation, self.cutout, p=self.p)
     return back_to(x, ctx.learn.range)
-
-@patch
-def after_d(self:ADA, ctx):
-    if self.adapt: self.steer(ctx)
-    ctx.terms['ada_p'] = ctx.l_real.new_tensor(self.p)
-
-# %% ../../nbs/tricks/ada.ipynb #ea03026c
-@patch
-def steer(self:ADA, ctx):
-    "Count an update's signs; move p when it is time."
-    l, (updates, images) = ctx.each_judged(ctx.l_real.detach()), self.seen
-    if not updates: self.zero, self.signs = undecided(ctx.learn.loss_now, len(l), l.device), l.new_zeros(())
-    self.seen, self.signs = (updates + 1, images + len(l)), self.signs + (l - self.zero).sign().sum()
-    if self.seen[0] < self.every: return
-    r = self.signs/self.seen[1]
-    self.p = min(self.p_max, max(0., self.p + (r - self.target).sign().item()*self.seen[1]/self.images))
-    ctx.terms['ada_r'], self.seen, self.signs = r, (0, 0), None
-
-# %% ../../nbs/tricks/ada.ipynb #1cd7a3a7
-@patch
-def state_dict(self:ADA):
-    state = dict(p=self.p, zero=self.zero, seen=list(self.seen))
-    return state if self.signs is None else dict(state, signs=self.signs)
-
-@patch
-def load_state_dict(self:ADA, s):
-    self.p, self.zero, self.seen = s.get('p', 0.), s.get('zero', 0.), tuple(s.get('seen', (0, 0)))
-    self.signs = s['signs'].clone() if 'signs' in s else None

@@ -62,7 +62,7 @@ class BatchNorm(Grafted):
     acts = "G's and D's hidden layers"
     purpose = 'Change the architecture'
     within = property(lambda self: 'G'*self.params['to_g'] + 'D'*self.params['from_d'])
-    rewrites = 'weights', 'moments'
+    rewrites, fixed = ('weights', 'moments'), ('to_g', 'from_d', 'batches')
     to_g = Flag(True, "put BatchNorm behind those of G's hidden layers that have none", label='into G')
     from_d = Flag(False, "fold D's BatchNorms into the layers before them", label='out of D')
     batches = Int(8, 1, 100, 'batches on which what is put in is calibrated')
@@ -76,7 +76,6 @@ class BatchNorm(Grafted):
         if isinstance(found, str): return f'{self.title}: {found}'
         measured = moments(learn, 'g', [s.module for s in found], self.batches)
         return [(s, 'after', partial(Normed, s.y, *v)) for s, v in zip(found, measured)]
-    def changed(self, learn, old): self.fixed_while_on(old, 'to_g', 'from_d', 'batches')
 
 # %% ../../nbs/tricks/batch_norm.ipynb #ea9f9409
 @patch
@@ -183,6 +182,14 @@ def _blended(part:Normed)->nn.Module: # a BatchNorm1d
     bn.weight.copy_(1 - g + g*s)
     bn.bias.copy_(g*(part.bn.bias - part.bn.running_mean*s))
     return bn
+
+# %% ../../nbs/tricks/batch_norm.ipynb #018fe69b
+@patch
+def settle(self:BatchNorm, G):
+    for layer in hosts(G, self.name):
+        if len(hooks_behind(layer)) > 1 or rigid(G, layer) or layer.bias is None: continue
+        fold(layer, _blended(layer.ganlab_batch_norm))
+        remove(layer, self.name)
 
 # %% ../../nbs/tricks/batch_norm.ipynb #241732b1
 def _noted(opt, *ps)->list: # (parameter, its value, what the optimiser remembers of it)

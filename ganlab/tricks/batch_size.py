@@ -68,7 +68,7 @@ class BatchSize(Trick):
 @patch
 def why_not(self:BatchSize, learn):
     src = self.rows or learn.source
-    if not self.rows and self.bs == learn.bs:
+    if not self.rows and self.bs == learn.bs and 'bs' not in self.schedules:
         return f"Batch size: batches have {learn.bs} samples already; give another bs."
     if src.n is not None and self.bs > src.n:
         return f"Batch size: bs={self.bs}, but the data has {src.n} samples to train on."

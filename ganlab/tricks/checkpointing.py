@@ -101,7 +101,7 @@ class Checkpointing(Trick):
     source = 'Chen 2016 (1604.06174)'
     acts = 'memory'
     purpose = 'Batches and memory'
-    within = 'net'
+    within, fixed = 'net', ('net',)
     net = Choice('both', ('both', 'G', 'D'), 'which network')
 
     def why_not(self, learn):
@@ -115,8 +115,8 @@ class Checkpointing(Trick):
             if is_chain(m) and m in (learn.G, learn.D): m.forward = Runs(m)
             else: call_as(m, partial(run, whole_call(m), [m]))
     def detach(self, learn):
-        for net in (learn.G, learn.D):
-            for m in net.modules():
-                if getattr(called_as(m), 'func', None) is run: call_as(m)
-            if isinstance(vars(net).get('forward'), Runs): del net.forward
-    def changed(self, learn, old): self.fixed_while_on(old, 'net')
+        for net in (learn.G, learn.D): self.settle(net)
+    def settle(self, G):
+        for m in G.modules():
+            if getattr(called_as(m), 'func', None) is run: call_as(m)
+        if isinstance(vars(G).get('forward'), Runs): del G.forward

@@ -14,7 +14,7 @@ from ..trick import Flag, Int, Num, Trick
 from .diffaugment import shifted
 
 # %% auto #0
-__all__ = ['same_meaning', 'Consistency']
+__all__ = ['same_meaning', 'Consistency', 'alike', 'apart']
 
 # %% ../../nbs/tricks/consistency.ipynb #34919faa
 def same_meaning(
@@ -56,41 +56,48 @@ class Consistency(Trick):
     def state_dict(self): return dict(std=self.std)
     def load_state_dict(self, s): self.std = s['std']
 
+# %% ../../nbs/tricks/consistency.ipynb #af6f38be
+def alike(
+    ctx, net,  # of an update; the network that `f` asks
+    f, *samples,
+)->list: # what `f` gives for each of the samples
+    "Each is asked about under the same masks (dropout), on lent buffers: only the samples make a difference."
+    out = []
+    for x in samples:
+        with ctx.drawing(f'{ctx.who}/masks'), held(net): out.append(f(x))
+    return out
+
+def apart(
+    ctx,                # of a D update
+    x:Tensor, y:Tensor, # samples (B, ...)
+    side:str,           # 'real' or 'fake': whose way into D they go
+)->Tensor: # scalar
+    "The mean square difference between D's scores of `x` and `y`."
+    a, b = alike(ctx, ctx.learn.D, lambda x: ctx.score(x, side), x, y)
+    return (a - b).square().mean()
+
 # %% ../../nbs/tricks/consistency.ipynb #17d63346
 @patch
 def changed_sample(self:Consistency, x, ctx, tag):
     rng, data = ctx.rng(tag), ctx.learn.range
     return back_to(same_meaning(standard(x, data), rng, self.shift, self.flip, self.jitter*self.std), data)
 
-@patch
-def twice(self:Consistency, ctx, net, f, *pair)->list: # what `f` gives for each of the two
-    out = []
-    for x in pair:
-        with ctx.drawing(f'{self.name}/masks'), held(net): out.append(f(x))
-    return out
-
 # %% ../../nbs/tricks/consistency.ipynb #b8ccb942
 @patch
 def neighbours(self:Consistency, ctx)->tuple: # (G(z), G(z + δ))
     "Samples of neighbouring latents; G's masks are equal, and nothing that it keeps advances."
     step = self.sigma*torch.randn(ctx.z.shape, generator=ctx.rng('z'), device=ctx.z.device)
-    return self.twice(ctx, ctx.learn.G, lambda z: ctx.learn.generate(z, ctx.y), ctx.z, ctx.z + step)
-
-@patch
-def apart(self:Consistency, ctx, x, y, side)->Tensor: # scalar
-    "The mean square difference between D's scores of `x` and `y`."
-    a, b = self.twice(ctx, ctx.learn.D, lambda x: ctx.score(x, side), x, y)
-    return (a - b).square().mean()
+    return alike(ctx, ctx.learn.G, lambda z: ctx.learn.generate(z, ctx.y), ctx.z, ctx.z + step)
 
 # %% ../../nbs/tricks/consistency.ipynb #5d29d884
 @patch
 def d_term(self:Consistency, ctx):
     total = ctx.l_real.new_zeros(())
     for weight, x, side in ((self.lambda_real, ctx.x, 'real'), (self.lambda_fake, ctx.xf.detach(), 'fake')):
-        if weight: total = total + weight*self.apart(ctx, x, self.changed_sample(x, ctx, side), side)
+        if weight: total = total + weight*apart(ctx, x, self.changed_sample(x, ctx, side), side)
     if self.lambda_d:
         with torch.no_grad(): pair = self.neighbours(ctx)
-        total = total + self.lambda_d*self.apart(ctx, *pair, 'fake')
+        total = total + self.lambda_d*apart(ctx, *pair, 'fake')
     return self.risen(ctx.step)*total
 
 # %% ../../nbs/tricks/consistency.ipynb #53dc6ba7

@@ -37,7 +37,7 @@ class Dropout(Grafted):
     source = 'Srivastava 2014 (JMLR 15); maps: Tompson 2015 (1411.4280) §3.2'
     acts = "D's hidden layers"
     purpose = 'Keep D unsure'
-    within = 'D'
+    within, fixed = 'D', ('layer',)
     p = Num(0.3, 0, 0.9, 'share of the units that is dropped')
     maps = Flag(False, 'whole feature maps, rather than single pixels of them')
     ramp = Int(200, 0, 100_000, 'steps over which p rises from 0, and falls back when turned off; 0: at once',
@@ -80,7 +80,6 @@ def leave(self:Dropout, learn)->int: return self.ramp
 # %% ../../nbs/tricks/dropout.ipynb #7acbdd6e
 @patch
 def changed(self:Dropout, learn, old):
-    self.fixed_while_on(old, 'layer')
     self.restored(learn)
 
 @patch

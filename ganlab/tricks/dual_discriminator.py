@@ -78,7 +78,7 @@ class DualDiscriminator(Trick):
     source = 'Nguyen 2017 (1709.03831) eq. 1; Durugkar 2017 (1611.01673); Wang 2018 (1711.11585)'
     acts = 'D and both losses'
     purpose = 'Keep samples varied'
-    within = 'D'
+    within, fixed = 'D', ('mode', 'n_scales', 'link')
     order = 1000     # it sees what the other tricks let D see
     mode = Choice('d2gan', ('d2gan', 'multi_scale', 'second'),
                   'two opposed critics, a D for each scale, or a second D of your own')
@@ -128,7 +128,7 @@ def why_not(self:DualDiscriminator, learn):
         return "Dual discriminator: there is no second D; learn.tricks.add(DualDiscriminator(second=my_D)) brings one."
     if self.mode == 'multi_scale' and (why := self.no_scales(learn.source.shape)): return f"Dual discriminator: {why}"
     if learn.takes['d'] != 'x' or learn.parts != (1,):
-        return "Dual discriminator: a further D takes samples alone and gives one score, and this D takes or gives more."
+        return "Dual discriminator: a further D takes samples alone and gives one score; this D takes or gives more."
     if carrier(learn.D) is None: return "Dual discriminator: D has no layer to carry another network."
     why = self.found_misfit(learn)
     return why and f"Dual discriminator: {why}."
@@ -216,9 +216,6 @@ def detach(self:DualDiscriminator, learn):
     for h in hosts(learn.D, _name): remove(h, _name)
     self.seen.clear()
     learn.found.pop(_name, None)
-
-@patch
-def changed(self:DualDiscriminator, learn, old): self.fixed_while_on(old, 'mode', 'n_scales', 'link')
 
 # %% ../../nbs/tricks/dual_discriminator.ipynb #e1d02af6
 @patch

@@ -6,6 +6,7 @@
 from __future__ import annotations
 from contextlib import contextmanager
 from functools import partial
+import math
 import torch
 from fastcore.basics import patch
 from torch.nn.utils.parametrize import ParametrizationList
@@ -15,7 +16,7 @@ from ..engine.tensors import move_towards
 from ..engine.rng import borrowed_rng
 from ..engine.named_state import canonical, named_params
 from ..engine.still import held, swapped
-from ..trick import Choice, Num, Trick
+from ..trick import Choice, Int, Num, Text, Trick
 
 # %% auto #0
 __all__ = ['EMA', 'parametrised', 'renormed']
@@ -31,22 +32,57 @@ class EMA(Trick):
     order, bystander = 2000, True     # last: the weights as the whole step leaves them, an extragradient step too
     memory = Choice('beta', ('beta', 'half_life'), 'what says how long it remembers')
     beta = Num(0.999, 0, 0.99999, 'share of itself that the average keeps at each step', label='β')
-    half_life = Num(10, 0.01, 1000, 'images until a weight counts half', unit='kimg', log=True)
+    half_life = Num(10, 0, 1000, 'images until a weight counts half', unit='kimg', log=True)
     rampup = Num(0.05, 0, 1,
                  'the half-life is at most this share of the images seen since it was turned on; 0: no such limit')
+    also = Text('none', "further averages beside the first, by β or half-life, such as '0.99, 0.9999'; none: no other",
+                later=True)
+    shown = Int(0, 0, 8, 'of which average the samples are: 0 is the first, 1 the next', later=True)
     learn, weights, images = None, {}, 0        # canonical name -> average; how many images it has seen
+    more = {}                                   # β or half-life of each further one -> its averages
     ps, seen = None, None                       # G's parameters, and how they stood after the last step
     wrapped = set()                             # those that were parametrised then
 
     def attach(self, learn, undo):
-        self.learn, self.weights = learn, {n: p.detach().clone() for n, p in named_params(learn.G).items()}
-    def detach(self, learn): self.learn, self.weights, self.seen, self.ps, self.images = None, {}, None, None, 0
+        self.learn, self.weights = learn, _begun(learn.G)
+        self.more = {m: _begun(learn.G) for m in self.further}
+    def changed(self, learn, old): self.more = {m: self.more.get(m) or _begun(learn.G) for m in self.further}
+    def detach(self, learn):
+        self.learn, self.weights, self.more, self.images = None, {}, {}, 0
+        self.seen = self.ps = None
 
 # %% ../../nbs/tricks/ema.ipynb #1a8eb199
+def _begun(net)->dict: return {n: p.detach().clone() for n, p in named_params(net).items()} # canonical name -> average
+
+@patch(as_prop=True)
+def further(self:EMA)->list: # β or half-life of each average beside the first
+    "What `also` says, as numbers."
+    return [] if self.also == 'none' else [float(v) for v in self.also.replace(',', ' ').split()]
+
+# %% ../../nbs/tricks/ema.ipynb #f2ab5c92
 @patch
-def keeps(self:EMA, n:int)->float: # after a step that has seen `n` images
-    "The share β of itself that the average keeps."
-    b = self.beta if self.memory == 'beta' else 0.5**(n/(1000*self.half_life))
+def checked(self:EMA, params:dict)->dict:
+    new = Trick.checked(self, params)
+    kind = self.declared[new['memory']]
+    try: values = [] if new['also'] == 'none' else [float(v) for v in new['also'].replace(',', ' ').split()]
+    except ValueError: values = [math.nan]
+    if not all(kind.lo <= v <= kind.hi for v in values):
+        raise ValueError(f"ema: also={new['also']!r}; need {kind.name} of each, from {kind.lo:g} to {kind.hi:g}, "
+                         "such as '0.99, 0.9999', or 'none'")
+    if new['shown'] > len(values):
+        raise ValueError(f"ema: shown={new['shown']}; need 0 to {len(values)}, the averages that there are: "
+                         "also=... adds some")
+    return new
+
+# %% ../../nbs/tricks/ema.ipynb #5d6596ea
+@patch
+def keeps(self:EMA,
+    n:int,             # images that a step has seen
+    memory:float=None, # β or half-life; None: the first one's
+)->float:
+    "The share β of itself that an average keeps after the step."
+    if memory is None: memory = self.params[self.memory]
+    b = memory if self.memory == 'beta' else 0.5**(n/(1000*memory))
     return min(b, 0.5**(n/max(self.rampup*self.images, 1e-8))) if self.rampup else b
 
 # %% ../../nbs/tricks/ema.ipynb #c772d4bf
@@ -54,14 +90,31 @@ def keeps(self:EMA, n:int)->float: # after a step that has seen `n` images
 def around_step(self:EMA, updates, ctx):
     learn, before = ctx.learn, ctx.learn.n_batches
     ps = learn.params['g']       # as long as nothing is changed, the same dict
-    self.weights = self.now(ps)
+    self.refresh(ps)
     if ps is not self.ps: self.ps, self.wrapped = ps, parametrised(learn.G)
     out, n = updates(), (learn.n_batches - before)*learn.bs
     if learn.half != 'd':     # G has moved
-        with torch.no_grad(): move_towards(list(self.weights.values()), list(ps.values()), 1 - self.keeps(n))
+        with torch.no_grad():
+            for m, ws in self.all(): move_towards(list(ws.values()), list(ps.values()), 1 - self.keeps(n, m))
     self.images += n
     self.seen = {n: (p, writes(p)) for n, p in ps.items()}
     return out
+
+# %% ../../nbs/tricks/ema.ipynb #2fd200f9
+@patch
+def all(self:EMA)->list: # of (β or half-life, averages); the first one's number is None: it is a parameter
+    "All averages that are kept."
+    return [(None, self.weights), *self.more.items()]
+
+@patch
+def refresh(self:EMA, ps:dict):
+    "Have averages of G's parameters as they are now."
+    self.weights, self.more = self.now(ps, self.weights), {m: self.now(ps, ws) for m, ws in self.more.items()}
+
+@patch(as_prop=True)
+def chosen(self:EMA)->dict: # canonical name -> average
+    "What samples are made with."
+    return self.more[self.further[self.shown - 1]] if self.shown else self.weights
 
 # %% ../../nbs/tricks/ema.ipynb #12f9e728
 def parametrised(net)->set: # ids of the parameters that a parametrisation makes a weight of
@@ -69,15 +122,18 @@ def parametrised(net)->set: # ids of the parameters that a parametrisation makes
     return {id(p) for m in lists for p in m.parameters(recurse=False)}
 
 @patch
-def now(self:EMA, ps:dict)->dict: # canonical name -> tensor, in the order of `ps`
-    "The averages, as G's parameters `ps` stand: one that is new, or written since the last step, begins where it is."
-    return {n: self.weights[n] if self.goes_on(n, p) else p.detach().clone() for n, p in ps.items()}
+def now(self:EMA, ps:dict, ws:dict=None)->dict: # canonical name -> tensor, in the order of `ps`
+    """The averages `ws` (the first ones, where none are given), as G's parameters `ps` stand.
+
+    One that is new, or written since the last step, begins where it is."""
+    if ws is None: ws = self.weights
+    return {n: ws[n] if self.goes_on(n, p, ws) else p.detach().clone() for n, p in ps.items()}
 
 # %% ../../nbs/tricks/ema.ipynb #f7699163
 @patch
-def goes_on(self:EMA, n:str, p)->bool: # G's parameter `p`, called `n`
+def goes_on(self:EMA, n:str, p, ws:dict)->bool: # G's parameter `p`, called `n`; averages
     "Is it the weight that was averaged, and did nobody write it between two steps?"
-    if n not in self.weights or self.weights[n].shape != p.shape: return False
+    if n not in ws or ws[n].shape != p.shape: return False
     if self.seen is None: return True
     was, count = self.seen.get(n, (None, 0))
     return was is p and (count == writes(p) or self.just_wrapped(p))
@@ -89,13 +145,20 @@ def just_wrapped(self:EMA, p)->bool: return id(p) not in self.wrapped and id(p) 
 @patch
 def state_dict(self:EMA):
     if self.learn is None: return {}
-    return dict(images=self.images, **{f'weights/{n}': w for n, w in self.now(named_params(self.learn.G)).items()})
+    ps = named_params(self.learn.G)
+    named = [('weights' if m is None else f'more/{m!r}', self.now(ps, ws)) for m, ws in self.all()]
+    return dict(images=self.images, **{f'{head}/{n}': w for head, ws in named for n, w in ws.items()})
 
 @patch
 def load_state_dict(self:EMA, s):
-    self.weights = {k.partition('/')[2]: v.clone() for k, v in s.items() if k.startswith('weights/')}
-    if self.learn is not None: self.weights = {n: v.to(self.learn.device) for n, v in self.weights.items()}
+    def of(head): return {k[len(head):]: self.placed(v) for k, v in s.items() if k.startswith(head)}
+    self.weights = of('weights/')
+    self.more = {m: of(f'more/{m!r}/') for m in self.further} if self.weights else {}
     self.images, self.seen = s.get('images', 0), None
+
+@patch
+def placed(self:EMA, v): # a copy, where the networks are
+    return v.clone() if self.learn is None else v.to(self.learn.device, copy=True)
 
 # %% ../../nbs/tricks/ema.ipynb #8819d4ef
 def _with_vectors(net)->list: # parametrisations that keep something, as spectral norm keeps its vectors
@@ -137,7 +200,7 @@ def _until_still(weight, most=300):
 @contextmanager
 def averaged(self:EMA, learn):
     "Within the block G computes with the averages."
-    ws = self.now(named_params(learn.G))
+    ws = self.now(named_params(learn.G), self.chosen)
     def lent(n, p): return ws[canonical(n)] if p.requires_grad else ws[canonical(n)].clone()
     tensors = {n: lent(n, p) for n, p in learn.G.named_parameters()}
     with borrowed_rng(learn.streams, 'ema/averaged', learn.step, 0, learn.device), \

@@ -24,7 +24,7 @@ class GradAccumulation(Trick):
     instead_of = ('GradientAccumulation',)
     order = 1000     # outermost: what other tricks put around an update, each micro-batch has of its own
     n = Int(2, 2, 64, 'batches whose mean gradient is taken', log=True)
-    reals = None     # what D's last update saw after its first batch: (step, k, [(reals, what comes with them, latents)])
+    reals = None     # what D's last update saw after its first batch: (step, k, [(reals, their y, latents)])
 
     def around_d(self, update, ctx):
         self.reals, more = None, []

@@ -26,7 +26,8 @@ class LabelFlip(Trick):
         loss = learn.tricks.loss()
         if not (hasattr(loss, 'real') and hasattr(loss, 'fake')):
             return "Label flipping exchanges the loss's targets .real and .fake, and this loss does not show them."
-        if len(learn.parts) > 1: return f"Label flipping has one target per score, and D gives {len(learn.parts)} parts of several sizes."
+        if len(learn.parts) > 1:
+            return f"Label flipping has one target per score, and D's answer has {len(learn.parts)} parts."
     def d_term(self, ctx):
         loss, l_real, l_fake = ctx.learn.loss_now, ctx.l_real.flatten(), ctx.l_fake.flatten()
         if not self.p: return l_real.new_zeros(())

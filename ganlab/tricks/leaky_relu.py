@@ -11,7 +11,7 @@ from ..engine.sites import added
 from ..trick import Choice, Int, Num, Trick
 
 # %% auto #0
-__all__ = ['Leaky', 'become', 'unbecome', 'LeakyReLU']
+__all__ = ['Leaky', 'become', 'stay', 'unbecome', 'LeakyReLU']
 
 # %% ../../nbs/tricks/leaky_relu.ipynb #4b893834
 class Leaky(nn.LeakyReLU):
@@ -27,6 +27,11 @@ def become(m:nn.Module): # nn.ReLU or nn.LeakyReLU
     m.start = m.negative_slope      # where the way to the slope asked for begins
 
 # %% ../../nbs/tricks/leaky_relu.ipynb #27add2cb
+def stay(m:Leaky): # an activation of PyTorch's, with the slope that it has
+    m.__class__ = nn.LeakyReLU if m.negative_slope else nn.ReLU
+    del m.own, m.start
+    if not m.negative_slope: del m.negative_slope
+
 def unbecome(m:Leaky):
     m.__class__, slope = m.own
     del m.own, m.start, m.negative_slope
@@ -40,7 +45,8 @@ class LeakyReLU(Trick):
     source = 'Maas 2013; slope of Radford 2015 (1511.06434) §3; ganhacks #5'
     acts = "G's and D's activations"
     purpose = 'Change the architecture'
-    within = 'net'
+    within, fixed = 'net', ('net',)
+    steady = dict.fromkeys(('slope', 'over'), 'it goes to a new value by itself, and would begin anew at every step')
     slope = Num(0.2, 0, 1, 'slope below zero', label='slope')
     over = Int(500, 0, 100_000, 'steps over which the slope goes to its value, and back when turned off; 0: at once',
                unit='steps')
@@ -121,10 +127,14 @@ def leave(self:LeakyReLU, learn)->int:
 def detach(self:LeakyReLU, learn):
     for m in self.parts(learn): unbecome(m)
 
+@patch
+def settle(self:LeakyReLU, G):
+    for m in G.modules():
+        if type(m) is Leaky: stay(m)
+
 # %% ../../nbs/tricks/leaky_relu.ipynb #36f49b70
 @patch
 def changed(self:LeakyReLU, learn, old):
-    self.fixed_while_on(old, 'net')
     if (old['slope'], old['over']) != (self.slope, self.over) or self.back: self.turn(learn, bool(self.leaving))
     self.show(learn)
 

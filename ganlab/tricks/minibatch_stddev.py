@@ -65,7 +65,7 @@ class MinibatchStddev(Grafted):
     source = 'Karras 2018 (1710.10196) §3; group 4 and ε 1e-8 as released'
     acts = "D's last layer"
     purpose = 'Keep samples varied'
-    within = 'D'
+    within, fixed = 'D', ('layer', 'channels')
     couples = True
     group = Int(4, 2, 64, 'samples that are compared with each other')
     channels = Int(1, 1, 16, 'numbers per group, each from its share of the features')
@@ -113,7 +113,6 @@ def caution(self:MinibatchStddev, learn):
 
 @patch
 def changed(self:MinibatchStddev, learn, old):
-    self.fixed_while_on(old, 'layer', 'channels')
     for m in self.parts(learn): m.group = self.group
 
 # %% ../../nbs/tricks/minibatch_stddev.ipynb #71640214

@@ -33,6 +33,7 @@ class Optimizer(Trick):
     acts = 'optimisers'
     purpose = 'Rates and updates'
     owns, rewrites = ('opt',), ('moments',)
+    steady = dict.fromkeys(('momentum', 'smoothing', 'decay'), 'another value makes a new optimiser')
     opt_d = Param('rmsprop', kind='choice', choices=OptimizerNames(), help="D's optimiser", label='D')
     opt_g = Param('rmsprop', kind='choice', choices=OptimizerNames(), help="G's optimiser", label='G')
     momentum = Num(0., 0, 0.999, "SGD's momentum, or a new Adam's β1")

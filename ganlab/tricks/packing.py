@@ -48,7 +48,7 @@ class Packing(Grafted):
     source = 'Lin 2018 (1712.04086)'
     acts = "D's first layer"
     purpose = 'Keep samples varied'
-    within = 'D'
+    within, fixed = 'D', ('m',)
     couples = True
     m = Int(2, 2, 8, 'samples in a pack')
     leave_over = Int(200, 0, 10_000, 'steps over which it is faded out when turned off', label='fade out')
@@ -56,8 +56,6 @@ class Packing(Grafted):
     def caution(self, learn):
         across = [t.title for t in learn.tricks.enabled if {'d_term', 'around_step', 'around_d'} & set(t.slots)]
         return f"Scores are those of packs now{', as is what ' + ' and '.join(across) + ' measures' if across else ''}."
-    def changed(self, learn, old):
-        self.fixed_while_on(old, 'm')
 
 # %% ../../nbs/tricks/packing.ipynb #34dd7a1f
 @patch

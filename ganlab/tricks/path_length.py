@@ -8,7 +8,7 @@ import math, torch
 from functools import partial
 from fastcore.basics import patch
 from torch import Tensor
-from ..engine.game import if_any
+from ..engine.game import some_of
 from ..engine.inside import AnyBatchNorm
 from ..engine.layers import first_of
 from ..engine.rng import borrowed_rng
@@ -56,8 +56,8 @@ class PathLength(Trick):
     def load_state_dict(self, s): self.a = s.get('a')
 
 # %% ../../nbs/tricks/path_length.ipynb #daaafbe1
-def seen_from(G, begins:str, z:Tensor, make)->tuple: # latents (B, ...); make: of latents, samples -> what a path begins at, and the samples
-    "A pass of G from `z`, or from what its layer of that name gives."
+def seen_from(G, begins:str, z:Tensor, make)->tuple: # latents (B, ...) -> what a path begins at, and the samples
+    "A pass of G (`make`, of latents) from `z`, or from what its layer of that name gives."
     if begins == 'z': return z, make(z.clone())            # clones, for a G that works in place
     seen = []
     hook = G.get_submodule(begins).register_forward_hook(lambda m, args, y: seen.append(y) or y.clone())
@@ -67,8 +67,8 @@ def seen_from(G, begins:str, z:Tensor, make)->tuple: # latents (B, ...); make: o
 
 # %% ../../nbs/tricks/path_length.ipynb #4069056a
 @patch
-def lengths(self:PathLength, learn, z:Tensor, rng, given=None)->Tensor: # (B,); given: what comes with the samples, or None
-    "The path lengths at `z`, in float32; nothing that G keeps advances."
+def lengths(self:PathLength, learn, z:Tensor, rng, given=None)->Tensor: # (B,)
+    "The path lengths at `z`, where `given` comes with the samples, in float32; nothing that G keeps advances."
     with held(learn.G), torch.autocast(learn.device.type, enabled=False), torch.enable_grad():
         make = partial(learn.generate, y=given)
         w, x = seen_from(learn.G, self.begins, z.clone().requires_grad_(True), make)
@@ -81,8 +81,8 @@ def g_term(self:PathLength, ctx):
     w, learn = self.weight*self.risen(ctx.step), ctx.learn
     if not w or ctx.step % self.every: return ctx.l_fake.new_zeros(())
     rng = ctx.rng()
-    z = torch.randn(max(2, len(ctx.z)//self.shrink), *learn.z_shape, generator=rng, device=learn.device)
-    given = if_any(lambda y: y[:len(z)], ctx.y)
+    z = learn.drawn(max(2, len(ctx.z)//self.shrink), rng)
+    given = some_of(ctx.y, len(z))
     with ctx.drawing(f'{self.name}/G'): lengths = self.lengths(learn, z, rng, given)
     mean = lengths.detach().mean()
     self.a = mean if self.a is None else self.a.lerp(mean, self.decay)

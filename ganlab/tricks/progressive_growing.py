@@ -25,6 +25,8 @@ class ProgressiveGrowing(Trick):
     acts = 'G, D and the reals'
     purpose = 'Change the architecture'
     within = property(lambda self: '' if self.params['mode'] == 'curriculum' else 'GD')
+    fixed = ('mode',)
+    steady = dict.fromkeys(('stages', 'fade', 'hold', 'width'), 'it grows by a plan of its own')
     order = -100     # a blur comes before what other tricks do to D's inputs
     mode = Choice('auto', ('auto', 'resolution', 'capacity', 'curriculum'), 'what grows: image sizes, layers, '
                   'or the detail that D sees; auto: sizes where the data is larger than G, else layers')
@@ -197,7 +199,6 @@ def after_g(self:ProgressiveGrowing, ctx):
 # %% ../../nbs/tricks/progressive_growing.ipynb #af0c32ff
 @patch
 def changed(self:ProgressiveGrowing, learn, old):
-    self.fixed_while_on(old, 'mode')
     if why := self.why_not(learn): raise Refused(why)
     if self.kind == 'curriculum': return
     n = len(self.done)

@@ -138,7 +138,7 @@ class Reinit(Trick):
     acts = "G's or D's weights, once"
     purpose = 'Change the architecture'
     within = property(lambda self: ''.join(k for k in 'GD' if k in self.which or 'both' in self.which))
-    rewrites = 'weights', 'moments'
+    rewrites, steady = ('weights', 'moments'), dict.fromkeys(('keep', 'std', 'slope'), 'another value draws the weights anew')
     which = Text('D', "'G', 'D', 'both', or modules, such as 'D.0, G.3'")
     scheme = Choice('normal', schemes, 'the distribution that weights are drawn from')
     keep = Num(0, 0, 1, 'share λ of the old weights that stays; 1 touches nothing', label='keep λ')

@@ -6,7 +6,7 @@
 from __future__ import annotations
 import torch
 from fastcore.basics import patch
-from ..engine.game import if_any
+from ..engine.game import each, some_of
 from ..trick import Int, Num, Trick
 
 # %% auto #0
@@ -32,14 +32,14 @@ class ReplayBuffer(Trick):
         if self.past_y is not None: self.past_y = self.past_y[:self.size].clone()
     def state_dict(self): return {k: t for k, t in dict(past=self.past, past_y=self.past_y).items() if t is not None}
     def load_state_dict(self, s):
-        self.past, self.past_y = (if_any(torch.clone, s.get(k)) for k in ('past', 'past_y'))
+        self.past, self.past_y = (each(torch.clone, s.get(k)) for k in ('past', 'past_y'))
 
 # %% ../../nbs/tricks/replay_buffer.ipynb #764a0ee6
 @patch
 def fakes(self:ReplayBuffer, xf, ctx): # the present fakes (B, ...) -> as many, some of them old
     past, g = self.past, ctx.rng()
     if past is None or (past.shape[1:], past.dtype) != (xf.shape[1:], xf.dtype):
-        past, self.past_y = xf.new_empty(0, *xf.shape[1:]), if_any(lambda y: y[:0], ctx.y)
+        past, self.past_y = xf.new_empty(0, *xf.shape[1:]), some_of(ctx.y, 0)
     def some(n): return torch.randperm(len(past), generator=g, device=xf.device)[:n]
     n = round(self.fraction*len(xf))
     chosen, places = some(n), some(n)      # those that are seen, and those that give way

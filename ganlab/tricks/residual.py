@@ -27,7 +27,7 @@ class ResidualBlocks(Grafted):
     source = 'He 2016 (1512.03385); zero at first: Goyal 2017 (1706.02677) §5.1, R3GAN (2501.05441)'
     acts = "G's and D's hidden layers"
     purpose = 'Change the architecture'
-    within = 'net'
+    within, fixed = 'net', ('net', 'width', 'layer')
     net = Choice('both', ('both', 'G', 'D'), 'which network')
     width = Int(32, 1, 2048, 'units, or channels, inside a block', log=True)
     layer = Text('auto', "the layers one goes behind, such as 'D.2, G.0'; 'auto' is all hidden ones")
@@ -40,5 +40,3 @@ class ResidualBlocks(Grafted):
             if isinstance(found, str): return f'{self.title}: {found}'
             out += [(s, 'after', partial(block, s, self.width)) for s in found]
         return out
-    def changed(self, learn, old):
-        self.fixed_while_on(old, 'net', 'width', 'layer')

@@ -137,7 +137,7 @@ class SelfAttention(Grafted):
     source = 'Zhang 2019 (1805.08318) §3, in its released form'
     acts = 'feature maps of G and D'
     purpose = 'Change the architecture'
-    within = 'net'
+    within, fixed = 'net', ('net', 'layer', 'divisor', 'pool', 'spectral')
     net = Choice('both', ('D', 'G', 'both'), 'which network')
     layer = Text('auto', "'auto' (a map of up to 32x32), or names of layers or blocks that it goes behind, such as 'D.3, G.8'")
     divisor = Int(8, 1, 64, 'the map\'s channels, divided by this, are those of queries and keys')
@@ -156,8 +156,6 @@ class SelfAttention(Grafted):
                 if isinstance(site, str): return f'{self.title}: {site}'
                 out.append((site, 'after', lambda c=site.y[0]: Attention(c, self.divisor, self.pool, self.spectral)))
         return out
-    def changed(self, learn, old):
-        self.fixed_while_on(old, *self.params.keys() - {'leave_over'})
 
 # %% ../../nbs/tricks/self_attention.ipynb #5d7401ed
 @patch

@@ -9,7 +9,7 @@ from torch import nn
 from fastcore.basics import patch
 from torch.nn.utils import parametrize
 from ..engine.inside import own_parameters
-from ..engine.layers import is_layer, is_usual
+from ..engine.layers import is_layer, is_usual, raw_weight
 from ..engine.optimizers import scale_moments
 from ..engine.sites import added, instead, reals_and_fakes, some_input
 from ..engine.still import swapped
@@ -93,7 +93,8 @@ class SpectralNorm(Trick):
     source = 'Miyato 2018 (1802.05957), Algorithm 1'
     acts = "D's weights (or G's)"
     purpose = "Bound D's slope"
-    within = 'net'
+    within, fixed = 'net', ('net',)
+    steady = dict.fromkeys(('scale', 'soft_start'), 'it goes to a new value by itself, and would begin anew at every step')
     lipschitz = property(lambda self: self.net != 'G')
     iterations = Int(1, 1, 20, 'power iterations per forward pass')
     soft_start = Int(200, 0, 10_000, 'updates over which κ goes from σ̂ to its target; 0: at once', label='soft start')
@@ -142,13 +143,10 @@ def _degenerate(which:str, fresh:dict)->str|None: # fresh: layers by name, not n
     return (f"{which}.{zeros} is all zeros: it may grow until its largest singular value is at the target, "
             "and is held there.")
 
-# %% ../../nbs/tricks/spectral_norm.ipynb #b961d0cd
-def _own_weight(layer): return layer.parametrizations.weight.original if normed(layer) else layer.weight
-
 # %% ../../nbs/tricks/spectral_norm.ipynb #04329a42
 def kept_size(which:str, net, layers:dict)->str|None: # layers: those that are normalised
     "Which weights of two or more dimensions are left as they are."
-    known = {id(_own_weight(m)) for m in layers.values()}
+    known = {id(raw_weight(m)) for m in layers.values()}
     left = [n for n, p in net.named_parameters() if p.ndim > 1 and id(p) not in known]
     more = f' and {len(left) - 1} more' if left[1:] else ''
     if left:
@@ -173,11 +171,9 @@ def attach(self:SpectralNorm, learn, undo):
 @patch
 def detach(self:SpectralNorm, learn):
     for net, opt in ((learn.D, learn.opt_d), (learn.G, learn.opt_g)):
-        for m in net.modules():
-            if not normed(m): continue
+        for m in filter(normed, net.modules()):
             p = m.parametrizations.weight[-1]
-            trained = p.used or not torch.equal(p.kappa, p.first)
-            _remove(m, trained, opt)   # where not, the raw weight is the same, to the bit
+            _remove(m, p.used or not torch.equal(p.kappa, p.first), opt)   # else the raw weight is the same, to the bit
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #e919aa5d
 @torch.no_grad()
@@ -188,6 +184,12 @@ def _remove(m:nn.Module, bake:bool, opt=None):
     parametrize.remove_parametrizations(m, 'weight', leave_parametrized=False)
     m.weight.copy_(raw*c if bake else raw)
     if bake: scale_moments(opt, m.weight, c)
+
+# %% ../../nbs/tricks/spectral_norm.ipynb #2e328845
+@patch
+def settle(self:SpectralNorm, G):
+    for m in filter(normed, G.modules()):
+        parametrize.remove_parametrizations(m, 'weight', leave_parametrized=True)
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #daecd96e
 @patch
@@ -246,7 +248,6 @@ def after_d(self:SpectralNorm, ctx):
 # %% ../../nbs/tricks/spectral_norm.ipynb #e39de99e
 @patch
 def changed(self:SpectralNorm, learn, old):
-    self.fixed_while_on(old, 'net')
     for p in self.layers(learn): p.iterations = self.iterations
     if (old['scale'], old['soft_start']) != (self.scale, self.soft_start): self.go_on_from_here(learn)
     self.anneal(learn)

@@ -21,7 +21,7 @@ from ..engine.surgery import Grafted, hosts, insert, remove
 from ..trick import Flag, Int, Num
 
 # %% auto #0
-__all__ = ['Style', 'normalised']
+__all__ = ['Style', 'normalised', 'mapping_of']
 
 # %% ../../nbs/tricks/style.ipynb #f4c67e4c
 class Style(Grafted):
@@ -31,7 +31,7 @@ class Style(Grafted):
     source = 'Karras 2019 (1812.04948), 2020 (1912.04958) §2.2; stylegan2-ada-pytorch'
     acts = "G's layers and latents"
     purpose = 'Change the architecture'
-    within = 'G'
+    within, fixed = 'G', ('mapping', 'modulation', 'demodulation', 'noise', 'depth', 'width', 'lr_mult')
     mapping = Flag(True, 'G takes w = z + M(z) in place of z')
     modulation = Flag(True, 'w scales the channels that go into each layer')
     demodulation = Flag(True, 'a style changes proportions of channels and not loudness')
@@ -129,22 +129,32 @@ def detach(self:Style, learn):
 # %% ../../nbs/tricks/style.ipynb #8ed9df74
 @patch
 def changed(self:Style, learn, old):
-    self.fixed_while_on(old, *self.params.keys() - {'mixing', 'leave_over'})
     self.map.mixing = self.mixing
 
 @patch
 def load_state_dict(self:Style, state): # a snapshot may have been taken with another share
     if self.enabled: self.map.mixing = self.mixing
 
+# %% ../../nbs/tricks/style.ipynb #a4f75100
+def mapping_of(net:nn.Module)->Mapping: # of a G that carries the style
+    return next(m for h in hosts(net, 'style') if isinstance(m := h.ganlab_style, Mapping))
+
+@patch
+@torch.no_grad()
+def mapped(self:Style, learn, z:torch.Tensor)->torch.Tensor: # latents (n, *z_dim) -> w (n, numbers of a latent)
+    "What the mapping makes of latents, on the CPU; call it between two steps."
+    return mapping_of(learn.G).w(z.to(learn.device)).cpu()
+
 # %% ../../nbs/tricks/style.ipynb #abe51bd3
 @patch
 @contextmanager
-def steer(self:Style, net:nn.Module, truncation:float=1., mix=None, places=()): # a G that carries the style: learn.G, or a copy of it
-    "Within the block `net` samples with truncation, and with the styles of the latents `mix` at `places`."
-    m = next(m for h in hosts(net, 'style') if isinstance(m := h.ganlab_style, Mapping))
-    m.steering = truncation, mix, set(places)
+def steer(self:Style, net:nn.Module, # a G that carries the style: learn.G, or a copy of it
+    truncation:float=1., mix=None, places=(), w=None): # w: (B, numbers of a latent)
+    "Within the block `net` samples with truncation, with the styles of `mix` at `places`, and with `w` for z's."
+    m = mapping_of(net)
+    m.steering, m.given = (truncation, mix, set(places)), w
     try: yield
-    finally: m.steering = None
+    finally: m.steering = m.given = None
 
 # %% ../../nbs/tricks/style.ipynb #73e41a03
 @patch
@@ -163,22 +173,26 @@ def sample(self:Style, learn,
                           # or truncation where there is none (None: all)
     net=None,             # a copy of G to sample from; None: G
     y=None,               # what comes with each sample, or one label for all, where G takes it
+    w=None,               # w (n, numbers of a latent) in place of what z is mapped to, as `mapped` gives
 )->torch.Tensor: # samples on the CPU
     "Samples of G with truncation and mixed styles, from any thread."
     if not self.enabled: raise Refused('Style is off, and G has no w to truncate or mix; turn it on first.')
     z, net = learn.fixed_z(n) if z is None else z, learn.G if net is None else net
     psi, chosen = _psi(truncation), self.chosen(layers, mix is not None)
     _checked_latents(learn.z_shape, z, mix)
-    mixes = [None]*len(z) if mix is None else mix.expand_as(z).split(256)
+    mixes, ws = _parts(mix if mix is None else mix.expand_as(z), len(z)), _parts(w, len(z))
     given = in_parts(learn.into_g(z.to(learn.device), learn.given_y(y, len(z))), 256)
     def go():
         out = []
-        for part, other in zip(given, mixes):
-            with self.steer(net, psi, other, chosen): out.append(learn.look(net, part))
+        for part, other, w in zip(given, mixes, ws):
+            with self.steer(net, psi, other, chosen, w): out.append(learn.look(net, part))
         return torch.cat(out)
     return learn.between_steps(go)
 
 # %% ../../nbs/tricks/style.ipynb #3c63abcf
+def _parts(x, n:int): # a batch or None -> what goes with each 256 of n
+    return [None]*n if x is None else x.split(256)
+
 def _checked_latents(shape:tuple, z, mix): # shape: of one latent; mix: None for none
     if tuple(z.shape[1:]) != shape:
         raise ValueError(f"z has shape {tuple(z.shape)}; need (n, {', '.join(map(str, shape))})")

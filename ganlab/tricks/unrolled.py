@@ -18,7 +18,7 @@ from ..engine.rng import borrowed_rng
 from ..engine.sites import some_made
 from ..engine.still import eval_mode, held, swapped
 from ..engine.twice import aside, first_line, no_way_back, not_twice, tried
-from ..trick import Choice, Ctx, Flag, Int, Num, Trick
+from ..trick import Choice, Flag, Int, Num, Trick
 
 # %% auto #0
 __all__ = ['sgd', 'plain', 'checkpoints', 'own_weights', 'rule_of', 'look_ahead', 'remembered', 'Unrolled', 'step_reaches',

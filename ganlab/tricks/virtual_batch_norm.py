@@ -86,7 +86,7 @@ class VirtualBatchNorm(Grafted):
     source = 'Salimans 2016 (1606.03498) §3.5'
     acts = 'BatchNorm in G (or D)'
     purpose = 'Change the architecture'
-    within = 'net'
+    within, fixed = 'net', ('n', 'net')
     n = Int(64, 2, 512, 'samples in the reference batch; for D at most one batch', label='reference')
     over = Int(200, 0, 10_000, 'steps over which it is blended in and out; 0: at once')
     net = Choice('G', ('G', 'D', 'both'), 'which network')
@@ -94,7 +94,6 @@ class VirtualBatchNorm(Grafted):
     def effect(self, params=None): return 'grows' if (params or self.params)['over'] else 'reweights'
     def size(self, learn, key)->int: return self.n if key == 'g' else min(self.n, learn.bs)
     def leave(self, learn)->int: return self.over
-    def changed(self, learn, old): self.fixed_while_on(old, 'n', 'net')
     def detach(self, learn):
         super().detach(learn)
         for h in self.handles: h.remove()

@@ -25,6 +25,7 @@ class WeightClipping(Trick):
     purpose = "Bound D's slope"
     order = 500      # after whatever else moves weights
     lipschitz = True
+    steady = dict.fromkeys(('c', 'soft_start'), 'it goes to a new value by itself, and would begin anew at every step')
     c = Num(0.01, 1e-4, 10, 'the largest value, up or down, that a weight of D may have', log=True)
     soft_start = Int(200, 0, 100_000, "updates of D over which the bound falls from D's largest weight to c; "
                      "0 cuts at the switch", label='soft start')
