@@ -46,8 +46,8 @@ from .sources.unpaired import UnpairedDL, is_paired, unpaired_dls
 
 # %% ../nbs/data.ipynb #9ec0b89e
 _all_ = ['ring_dls', 'grid_dls', 'swissroll_dls', 'digits_dls', 'photos_dls', 'image_dls', 'tensor_dls', 'unpaired_dls',
-         'is_paired', 'avatars_dls', 'avatars', 'avatar_values', 'avatar_factors', 'avatar_labels', 'avatar_classes', 'avatar_factors_of',
-         'visible_factors', 'avatar_coverage', 'AvatarCoverage', 'avatar_pairs', 'avatar_layout', 'layout_image',
+         'is_paired', 'avatars_dls', 'avatars', 'avatar_values', 'avatar_factors', 'avatar_labels', 'avatar_classes',
+         'avatar_factors_of', 'visible_factors', 'avatar_coverage', 'AvatarCoverage', 'avatar_pairs', 'avatar_layout', 'layout_image',
          'glyphs_dls', 'glyphs', 'glyph', 'glyph_faces', 'glyph_labels', 'fashion_dls', 'fashion_classes',
          'TensorDL', 'UnpairedDL', 'IMAGE_SUFFIXES', 'FileRows', 'find_images', 'load_image', 'lent_rngs',
          'Source', 'Batch', 'TensorSource', 'LoaderSource', 'Halved', 'halved', 'doubled', 'blend', 'faded',

@@ -12,7 +12,7 @@ from fastcore.basics import patch
 import numpy as np, torch
 from ..base.checks import whole
 from ..base.interrupt import heed, unbroken
-from .game import as_scores, each, fed, if_any, in_parts, over_parts, per_sample, score_maps, size_of
+from .game import as_scores, each, fed, in_parts, over_parts, per_sample, score_maps, size_of
 from .still import eval_mode, held
 from .rng import borrowed_rng
 from ..sources.unpaired import is_paired
@@ -151,7 +151,7 @@ def score_map(self:Looking,
     (out, _), = self.between_steps(self._looked, self.D, self.into_d(x.float().to(self.device), y))
     maps = [_plane(m) for m in score_maps(out) if m.ndim > 2]
     finest = max((m for m in maps if m is not None), key=torch.Tensor.numel, default=None)
-    return if_any(lambda m: m.float().cpu(), finest)
+    if finest is not None: return finest.float().cpu()
 
 # %% ../../nbs/engine/looking.ipynb #3b5bf5a4
 @patch

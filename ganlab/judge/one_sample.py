@@ -10,7 +10,6 @@ from PIL import Image
 from fastcore.basics import patch
 import ganlab.travel.lookback
 from ..data import as_float
-from ..engine.game import if_any
 from .nearest import Reals, Search, small
 from ..record.pictures import Pictures, jpeg_grid
 
@@ -119,7 +118,8 @@ def _map(self:Closeup, pick, y)->dict: # {} where D gives one score per sample, 
     "D's scores of the parts of an image, row by row."
     if self.x.ndim not in (3, 4): return {}
     one = slice(pick, pick + 1)
-    scores = self.learn.score_map(self.x[one], if_any(lambda y: y[one], y))
+    if y is not None: y = y[one]
+    scores = self.learn.score_map(self.x[one], y)
     if scores is None: return {}
     return dict(rows=len(scores), values=[*map(_num, scores.flatten())])
 
