@@ -23,7 +23,8 @@ def _clash(learn, a, b)->bool: # does the switch refuse `b` now, where `a` is on
 def exclusions()->dict: # name -> titles of the tricks that are refused while it is on
     "What does not go with what: both would set the same thing, or one of the two objects while the other is on."
     nets = dcgan(size=16, channels=1, z_dim=4, width=2, bn_d=False, seed=0)
-    learn = GANLearner(tensor_dls(torch.rand(20, 1, 16, 16)*2 - 1, 4), *nets, seed=0)
+    data = tensor_dls(torch.rand(20, 1, 16, 16)*2 - 1, 4, y=torch.arange(20) % 2)
+    learn = GANLearner(data, *nets, seed=0)
     alone = [n for n in learn.tricks if not learn.tricks.why_not(n)]
     found = set().union(*(_clashes(learn, a, alone) for a in alone))
     return {a: [learn.tricks[b].title for b in alone if frozenset((a, b)) in found] for a in alone}

@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['as_source', 'ring_dls', 'grid_dls', 'swissroll_dls', 'digits_dls', 'photos_dls', 'image_dls', 'tensor_dls',
-           'unpaired_dls', 'is_paired', 'avatars_dls', 'avatars', 'avatar_values', 'avatar_factors', 'avatar_labels',
+           'unpaired_dls', 'avatars_dls', 'avatars', 'avatar_values', 'avatar_factors', 'avatar_labels',
            'avatar_classes', 'avatar_factors_of', 'visible_factors', 'avatar_coverage', 'AvatarCoverage',
-           'avatar_pairs', 'avatar_layout', 'layout_image', 'glyphs_dls', 'glyphs', 'glyph', 'glyph_faces',
-           'glyph_labels', 'fashion_dls', 'fashion_classes', 'TensorDL', 'UnpairedDL', 'IMAGE_SUFFIXES', 'FileRows',
-           'find_images', 'load_image', 'lent_rngs', 'Source', 'Batch', 'TensorSource', 'LoaderSource', 'Halved',
-           'halved', 'doubled', 'blend', 'faded', 'standard', 'back_to', 'checked_range', 'as_float', 'as_bytes',
-           'add_data', 'Picture', 'as_pictures', 'scale_of', 'has_picture', 'draw_samples', 'smoothing', 'tile_images',
-           'plain_edge', 'with_margin']
+           'avatar_pairs', 'avatar_pairs_dls', 'avatar_layout', 'layout_image', 'glyphs_dls', 'glyphs', 'glyph',
+           'glyph_faces', 'glyph_labels', 'fashion_dls', 'fashion_classes', 'TensorDL', 'UnpairedDL', 'IMAGE_SUFFIXES',
+           'FileRows', 'find_images', 'load_image', 'lent_rngs', 'Source', 'Batch', 'TensorSource', 'LoaderSource',
+           'Halved', 'halved', 'doubled', 'blend', 'faded', 'standard', 'back_to', 'checked_range', 'as_float',
+           'as_bytes', 'add_data', 'Picture', 'as_pictures', 'scale_of', 'has_picture', 'is_paired', 'draw_samples',
+           'smoothing', 'tile_images', 'plain_edge', 'with_margin']
 
 # %% ../nbs/data.ipynb #63621bdd
 import os
@@ -23,7 +23,7 @@ from fastai.data.load import DataLoader as FastaiDataLoader
 from .base.decoding import load_image
 from .engine.rng import Streams
 from .sources.arrays import TensorDL, tensor_dls
-from .sources.avatar_pairs import avatar_layout, avatar_pairs, layout_image
+from .sources.avatar_pairs import avatar_layout, avatar_pairs, avatar_pairs_dls, layout_image
 from .sources.avatar_parts import avatar_values, avatars
 from .sources.avatar_reading import AvatarCoverage, avatar_coverage, avatar_factors_of, visible_factors
 from .sources.avatars import avatar_classes, avatar_factors, avatar_labels, avatars_dls
@@ -46,14 +46,14 @@ from .sources.unpaired import UnpairedDL, is_paired, unpaired_dls
 
 # %% ../nbs/data.ipynb #9ec0b89e
 _all_ = ['ring_dls', 'grid_dls', 'swissroll_dls', 'digits_dls', 'photos_dls', 'image_dls', 'tensor_dls', 'unpaired_dls',
-         'is_paired', 'avatars_dls', 'avatars', 'avatar_values', 'avatar_factors', 'avatar_labels', 'avatar_classes',
-         'avatar_factors_of', 'visible_factors', 'avatar_coverage', 'AvatarCoverage', 'avatar_pairs', 'avatar_layout', 'layout_image',
+         'avatars_dls', 'avatars', 'avatar_values', 'avatar_factors', 'avatar_labels', 'avatar_classes', 'avatar_factors_of',
+         'visible_factors', 'avatar_coverage', 'AvatarCoverage', 'avatar_pairs', 'avatar_pairs_dls', 'avatar_layout', 'layout_image',
          'glyphs_dls', 'glyphs', 'glyph', 'glyph_faces', 'glyph_labels', 'fashion_dls', 'fashion_classes',
          'TensorDL', 'UnpairedDL', 'IMAGE_SUFFIXES', 'FileRows', 'find_images', 'load_image', 'lent_rngs',
          'Source', 'Batch', 'TensorSource', 'LoaderSource', 'Halved', 'halved', 'doubled', 'blend', 'faded',
          'standard', 'back_to', 'checked_range', 'as_float', 'as_bytes',
-         'add_data', 'Picture', 'as_pictures', 'scale_of', 'has_picture', 'draw_samples', 'smoothing', 'tile_images',
-         'plain_edge', 'with_margin']
+         'add_data', 'Picture', 'as_pictures', 'scale_of', 'has_picture', 'is_paired', 'draw_samples', 'smoothing',
+         'tile_images', 'plain_edge', 'with_margin']
 
 # %% ../nbs/data.ipynb #a59d4e15
 def _todo(o)->str|None:

@@ -29,11 +29,11 @@ effect_words = dict(
 
 # %% ../nbs/trick.ipynb #43e2e943
 slots = ('inputs', 'fakes', 'scores', 'loss', 'd_term', 'g_term', 'weigh', 'around_d', 'around_g',
-         'before_d', 'before_g', 'after_d', 'after_g', 'around_step', 'sets', 'factors')
+         'before_d', 'before_g', 'after_d', 'after_g', 'around_step', 'labels', 'sets', 'factors')
 effects = tuple(effect_words)
-purposes = (     # of the tables and the sidebar of the docs, in this order
-    'Keep D unsure', "Bound D's slope", 'Keep samples varied', 'Stop the circling', 'Learn from little data',
-    'Steady G', 'Tie G to its input', 'Rates and updates', 'Batches and memory', 'Change the architecture')
+purposes = ('Keep D unsure', "Bound D's slope", 'Keep samples varied', 'Stop the circling', 'Learn from little data',
+            'Steady G', 'Tie G to its input', 'Sample by class', 'Rates and updates', 'Batches and memory',
+            'Change the architecture') # of the tables and the sidebar of the docs, in this order
 
 # %% ../nbs/trick.ipynb #9eeeb4bf
 class Described:

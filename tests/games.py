@@ -53,11 +53,14 @@ def volume_d(w=4): return nn.Sequential(nn.Conv3d(1, w, 4, 2, 1), nn.LeakyReLU(.
 
 def rand(*shape, seed=2): return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))*2 - 1
 def plain_g(): return nn.Sequential(nn.Linear(4, 64), nn.Unflatten(1, (4, 4, 4)), nn.ReLU(), nn.ConvTranspose2d(4, 4, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(4, 1, 4, 2, 1), nn.Tanh())
+def normed_g(): return nn.Sequential(*plain_g()[:2], nn.BatchNorm2d(4), *plain_g()[2:])
+def one_score_d(): return nn.Sequential(*patch_d()[:4], nn.Flatten(), nn.Linear(256, 1))
 def labels(n): return torch.arange(n) % 5
 def labelled(n=60): return (rand(n, 1, 16, 16).abs() - 1)*.5 + labels(n).float().view(-1, 1, 1, 1)*.2      # darker or lighter, by class
 
 GAMES = dict(     # name -> (data, networks, what the learner is told)
     labels=(lambda: tensor_dls(labelled(), 6, y=labels(60)), lambda: (LabelG(), LabelD()), dict(z_dim=4)),
+    by_switch=(lambda: tensor_dls(labelled(), 6, y=labels(60)), lambda: (normed_g(), one_score_d()), {}),      # these take no label: tricks make them
     patches=(lambda: tensor_dls(rand(60, 1, 16, 16), 6), lambda: (plain_g(), patch_d()), {}),
     scales=(lambda: tensor_dls(rand(60, 1, 16, 16), 6), lambda: (plain_g(), TwoScales()), {}),
     ensemble=(lambda: tensor_dls(rand(60, 1, 16, 16), 6), lambda: (plain_g(), nn.ModuleList([patch_d(), dcgan(16, 1, 4, 4)[1]])), {}),

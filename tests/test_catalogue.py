@@ -6,7 +6,7 @@ from ganlab.learner import GANLearner
 from ganlab.nets import dcgan
 from ganlab.engine.change import Refused
 
-def small(): return GANLearner(tensor_dls(torch.rand(20, 1, 16, 16)*2 - 1, 4), *dcgan(size=16, channels=1, z_dim=4, width=2, bn_d=False, seed=0), seed=0)
+def small(): return GANLearner(tensor_dls(torch.rand(20, 1, 16, 16)*2 - 1, 4, y=torch.arange(20) % 2), *dcgan(size=16, channels=1, z_dim=4, width=2, bn_d=False, seed=0), seed=0)
 
 def refused(learn, name):
     try: learn.tricks.on(name)

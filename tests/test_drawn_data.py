@@ -5,10 +5,12 @@ from pathlib import Path
 from PIL import Image
 from project import ROOT
 from ganlab.cli import main
-from ganlab.data import (avatar_classes, avatar_coverage, avatar_factors, avatar_factors_of, avatar_labels, avatar_layout, avatar_pairs, avatar_values, avatars,
+from ganlab.data import (as_bytes, avatar_classes, avatar_coverage, avatar_factors, avatar_factors_of, avatar_labels, avatar_layout, avatar_pairs, avatar_pairs_dls, avatar_values, avatars,
                          avatars_dls, fashion_dls, glyph, glyph_faces, glyph_labels, glyphs, glyphs_dls, layout_image, visible_factors)
 from ganlab.commands.parts import data_word, made_again
+from ganlab.engine.rng import Streams
 from ganlab.record.run import Run
+from ganlab.sources.fashion import read_idx
 from ganlab.sources.glyphs import letters_and_digits
 from ganlab.sources.labelled import labels_of
 
@@ -78,6 +80,27 @@ def test_labels():
     assert avatar_labels(f, None) is None and {k: len(v) for k, v in avatar_classes(['hair_color', 'glasses']).items()} == dict(hair_color=11, glasses=15)
     unknown = labels_of(dict(a=torch.tensor([-1, 1])), dict(a='pq'), ['a'])
     assert unknown.tolist() == [[0, 0], [0, 1]]
+
+def test_every_label_is_its_samples():
+    "Through shuffling and splitting, and in a script"
+    dls = avatars_dls(n=150, bs=20, labels=['hair_color', 'hat'], only=dict(hat=True))
+    for i in (0, 5, 9):
+        x, y = dls.train.batch(i, Streams(3)), dls.train.given(i, Streams(3))
+        seen, _ = avatar_factors_of(x)
+        told = seen['hair_color'] >= 0
+        assert torch.equal(y[:, :11].argmax(1)[told], seen['hair_color'][told]) and torch.equal(y[:, 11:].argmax(1) - 1, seen['hat'])
+    assert dls.made_by[1]['labels'] == ['hair_color', 'hat'] and torch.equal(made_again(dls.made_by, 'data', '--data').train.y, dls.train.y)
+    dls = glyphs_dls(n=100, bs=10, size=16, chars='XO', labels='char')
+    x, y = dls.train.batch(2, Streams(3)), dls.train.given(2, Streams(3))
+    ims, known = glyphs(100, 16, chars='XO')
+    which = [(ims == o).flatten(1).all(1).nonzero().item() for o in as_bytes(x)]
+    assert torch.equal(known['char'][which], y)
+
+def test_pairs_come_together():
+    dls = avatar_pairs_dls('glasses', n=100, bs=10, range=(0, 1))
+    x, y = (avatar_factors_of(o, range=(0, 1))[0] for o in (dls.train.batch(2, Streams(1)), dls.train.given(2, Streams(1))))
+    assert (x['glasses'] >= 0).all() and (y['glasses'] < 0).all() and torch.equal(x['clothes'], y['clothes']) and torch.equal(x['mouth'], y['mouth'])
+    assert torch.equal(made_again(dls.made_by, 'data', '--data').train.y, dls.train.y)
 
 # ---- reading
 
@@ -209,9 +232,13 @@ def test_fashion(folder, monkeypatch):
     raw = np.random.default_rng(0).integers(0, 256, (30, 28, 28), np.uint8)
     dls = fashion_dls(bs=4, path=folder)
     assert (dls.train.n, dls.valid.n, dls.train.x.shape[1:]) == (30, 12, (1, 32, 32)) and (dls.train.x[:, 0, 2:30, 2:30].numpy() == raw).all() and dls.train.x[:, :, :2].max() == 0
-    assert (fashion_dls(bs=4, size=28, path=folder).train.x[:, 0].numpy() == raw).all() and fashion_dls(bs=4, size=16, path=folder).one_batch().shape == (4, 1, 16, 16)
+    assert (fashion_dls(bs=4, size=28, path=folder).train.x[:, 0].numpy() == raw).all() and fashion_dls(bs=4, size=16, path=folder).train.x.shape[1:] == (1, 16, 16)
     monkeypatch.setattr('ganlab.sources.fashion.fashion_folder', str(folder))
     assert fashion_dls(bs=4).made_by == ('fashion_dls', dict(bs=4, size=32, seed=0)) and torch.equal(fashion_dls(bs=4).train.x, dls.train.x)
+
+def test_fashion_has_classes(folder):
+    dls = fashion_dls(bs=4, path=folder)
+    assert dls.train.y.dtype == torch.int64 and (len(dls.train.y), len(dls.valid.y)) == (30, 12) and torch.equal(dls.train.y, read_idx(folder/'train-labels-idx1-ubyte.gz').long())
 
 def test_a_runs_folder_reads_no_other_folder(folder):
     "Where the files lie is said by whoever starts it"

@@ -36,7 +36,8 @@ def test_every_trick(name, game):
 
 def some_tricks(learn):
     "Of those that act at different places, all that go with the game"
-    for name in ('replay_buffer', 'grad_accumulation', 'gradient_penalty', 'lecam', 'ema', 'top_k', 'spectral_norm'):
+    by_switch = ('class_norm', 'projection', 'auxiliary_classifier', 'label_dropout') if learn.n_classes and not learn.takes_y('d') else ()
+    for name in (*by_switch, 'replay_buffer', 'grad_accumulation', 'gradient_penalty', 'lecam', 'ema', 'top_k', 'spectral_norm'):
         try: learn.tricks.on(name)
         except Refused as e: one_sentence(e)
         go(learn, 1)

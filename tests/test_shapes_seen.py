@@ -6,7 +6,7 @@ from ganlab.compare import ab
 from ganlab.data import as_pictures, has_picture, scale_of, tensor_dls, tile_images
 from ganlab.judge.one_sample import Closeup
 from ganlab.learner import GANLearner
-from ganlab.nets import conv1d, conv3d, mlp
+from ganlab.nets import conv1d, conv3d, dcgan, mlp
 from ganlab.page.scene import scene_of
 from ganlab.page.story import Pack
 from ganlab.panels.timeline import Film
@@ -251,3 +251,14 @@ def test_a_map_over_the_sample(game, shape):
     assert finest.shape[2:] == shape and seen['map']['rows'] == shape[0]
     assert seen['map']['values'] == pytest.approx(finest.flatten().tolist(), abs=1e-4)
     if not isinstance(out, list): assert seen['score'] == pytest.approx(float(finest.mean()), abs=1e-3)
+
+def test_rows_come_with_the_switch():
+    "A network that knows no labels has rows of classes from the step at which a trick brings them"
+    learn = GANLearner(tensor_dls(rand(60, 1, 16, 16), 6, y=torch.arange(60) % 3), *dcgan(16, 1, 4, 4, seed=0), seed=0)
+    closeup = Closeup(learn)
+    assert closeup.take()['classes'] == 0
+    learn.tricks.on('class_norm')
+    seen = closeup.closer(closeup.take(), 9)
+    assert seen['classes'] == 3 and seen['rows'] == [0, 1, 2, 0, 1, 2, 0, 1] and 'trouble' not in seen['card']
+    learn.tricks.on('projection')
+    assert 'trouble' not in closeup.closer(closeup.take(only=2), 9)['card']

@@ -10,6 +10,8 @@ from fastcore.basics import patch
 import torch
 from fastai.callback.core import CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException
 from .game import as_scores, fed, over_parts, per_sample, put
+from .lending import Lent, has_labelled
+from .sites import net_of
 from .still import held
 from .surgery import laid_like
 from ..trick import Ctx
@@ -41,25 +43,36 @@ def drawn(self:Asking, n:int, rng:torch.Generator)->torch.Tensor: # (n, *z_dim)
     return how(n, rng)
 
 # %% ../../nbs/engine/asking.ipynb #23236de0
+@patch
+def lends(self:Asking, key:str)->bool: # 'g' or 'd'
+    "Has a trick put a part into G or D that needs the labels of the samples?"
+    what = f'lends/{key}'
+    if what not in self.found: self.found[what] = has_labelled(net_of(self, key))
+    return self.found[what]
+
+@patch
+def takes_y(self:Asking, key:str)->bool: return 'y' in self.takes[key] or self.lends(key) # 'g' or 'd'
+
+@patch
+def into_g(self:Asking, z, y=None): # what goes into G: a tensor, or a tuple of them
+    "Latents (B, *z_dim), with what comes with each sample where G takes it, or a part within G."
+    return self._with_y('g', z, y) if self.takes_y('g') else z
+
+@patch
+def into_d(self:Asking, x, y=None): # what goes into D: a tensor, or a tuple of them
+    "Samples (B, ...), with what comes with each where D takes it, or a part within D."
+    return self._with_y('d', x, y) if self.takes_y('d') else x
+
+# %% ../../nbs/engine/asking.ipynb #6e072b81
 _without_y = ("{} takes y, which comes with each sample, and was given none: give y, a tensor with one entry per "
               "sample (labels, attributes, or samples)")
 
 @patch
-def takes_y(self:Asking, key:str)->bool: return 'y' in self.takes[key] # 'g' or 'd'
-
-@patch
-def into_g(self:Asking, z, y=None): # what goes into G: a tensor, or a tuple of them
-    "Latents (B, *z_dim), with what comes with each sample where G takes it."
-    if (way := self.takes['g']) == 'z': return z
-    if y is None: raise ValueError(_without_y.format('G'))
-    return tuple(dict(z=z, y=y)[o] for o in way)
-
-@patch
-def into_d(self:Asking, x, y=None): # what goes into D: a tensor, or a tuple of them
-    "Samples (B, ...), with what comes with each where D takes it."
-    if (way := self.takes['d']) == 'x': return x
-    if y is None: raise ValueError(_without_y.format('D'))
-    return tuple(dict(x=x, y=y)[o] for o in way)
+def _with_y(self:Asking, key:str, x, y)->tuple:
+    "Both together, as the network takes them."
+    if y is None: raise ValueError(_without_y.format(key.upper()))
+    given = [y if o == 'y' else x for o in self.takes[key]]
+    return Lent([*given, y]) if self.lends(key) else tuple(given)
 
 # %% ../../nbs/engine/asking.ipynb #8bcd1ecb
 @patch
@@ -113,6 +126,7 @@ def open_update(self:Asking, k, phase, d=None):
         try: c.x, c.y = self.next_pair()
         except Cancelled: raise
         except Exception as e: raise DataError(f"{type(e).__name__} in the data, in batch {self.n_batches}: {e}") from e
+        for t in self.tricks.slots['labels']: c.y = self.ask(t, 'labels', c.y, c)
         c.z = self.latents(self.bs, 'z', self.step, k)
         self.state.n_batches += 1
     self.under_way = c

@@ -13,18 +13,21 @@ from operator import itemgetter, methodcaller
 from types import SimpleNamespace
 import torch
 from torch import Tensor, nn
+from .lending import Lent, lending
 
 # %% ../../nbs/engine/game.ipynb #062a6831
 def fed(
     net, # a network
     x, # what goes into it: a tensor (B, ...), or a tuple of them, in the order in which its forward takes them
 ): # what it gives
-    "What a network makes of its input."
-    return net(*x) if isinstance(x, tuple) else net(x)
+    "What a network makes of its input; the last of a `Lent` is lent to its parts."
+    if not isinstance(x, tuple): return net(x)
+    if not isinstance(x, Lent): return net(*x)
+    with lending(x[-1]): return net(*x[:-1])
 
 def each(f, x): # of what goes into a network, or of None; as `x`
     "What a function of a tensor makes of an input, tensor by tensor."
-    if isinstance(x, tuple): return tuple(each(f, t) for t in x)
+    if isinstance(x, tuple): return type(x)(each(f, t) for t in x)
     if x is not None: return f(x)
 
 def copied(x): return each(torch.clone, x) # for a network that works in place
@@ -37,11 +40,11 @@ def size_of(x)->int: return len(all_in(x)[0]) # how many samples it is for
 def in_parts(x, n:int)->list: # inputs
     "An input in parts of `n` samples."
     if not isinstance(x, tuple): return list(x.split(n))
-    return list(zip(*(t.split(n) for t in x)))
+    return [type(x)(part) for part in zip(*(t.split(n) for t in x))]
 
 def joined(xs): # a list of inputs
     "The inputs one after the other, as one."
-    return tuple(map(torch.cat, zip(*xs))) if isinstance(xs[0], tuple) else torch.cat(xs)
+    return type(xs[0])(map(torch.cat, zip(*xs))) if isinstance(xs[0], tuple) else torch.cat(xs)
 
 # %% ../../nbs/engine/game.ipynb #981fc29a
 def required(net:nn.Module)->list|None: # names; None: it does not tell
@@ -166,6 +169,7 @@ def as_network(
 class TwoNetworks(SimpleNamespace):
     "G(z) and D(x) without a learner."
     takes = dict(g='z', d='x')
+    def takes_y(self, key): return False
     def into_g(self, z, y=None): return z
     def into_d(self, x, y=None): return x
     def some_y_of(self, n=None): return None

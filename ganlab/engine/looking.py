@@ -126,7 +126,7 @@ def score(self:Looking,
 )->torch.Tensor: # (n,) raw scores on the CPU: of a D that gives many for a sample, their mean
     "D's scores of `x`, from any thread; nothing of D advances."
     _check_shape('x', x, self.source.shape)
-    return self.between_steps(lambda: per_sample(*self.scored(x.float(), self.given_y(y, len(x)))))
+    return self.between_steps(lambda: per_sample(*self.scored(x.float(), self.given_y(y, len(x), 'd'))))
 
 # %% ../../nbs/engine/looking.ipynb #f912c87c
 @patch
@@ -154,14 +154,29 @@ def score_map(self:Looking,
     if finest is not None: return finest.float().cpu()
 
 # %% ../../nbs/engine/looking.ipynb #3b5bf5a4
+_no_use = dict(
+    g=("y=... is for a G that takes y, and this one makes its samples of latents alone: where the data has labels, "
+       "turn class_norm on first"),
+    d=("y=... is for a D that takes y, and this one sees samples alone: where the data has labels, "
+       "turn projection on first"))
+
 @patch
-def given_y(self:Looking, y, n:int): # (n, ...), one label for all, or None -> (n, ...); None: no network takes it
-    "What comes with `n` samples, as the user says it."
-    if y is None: return self.fixed_y(n) if 'y' in ''.join(self.takes.values()) else None
+def given_y(self:Looking, y, n:int, key:str='g'): # (n, ...), one label for all, or None -> (n, ...), or None
+    "What comes with `n` samples for G or D, as the user says it; None where no network takes it."
+    if y is None: return self.fixed_y(n) if self.takes_y('g') or self.takes_y('d') else None
+    if not self.takes_y(key): raise ValueError(_no_use[key])
     y = torch.as_tensor(y, device=self.device)
     if not y.ndim: y = y.expand(n)
-    if len(y) == n: return y
-    raise ValueError(f"y has {len(y)} entries for {n} samples; need one per sample, or one label for all")
+    if len(y) != n:
+        raise ValueError(f"y has {len(y)} entries for {n} samples; need one per sample, or one label for all")
+    if self.lends(key): _need_labels(y, self.n_classes, any(t.name == 'label_dropout' for t in self.tricks.enabled))
+    return y
+
+def _need_labels(y, n:int, no_class:bool): # no_class: has the absence of a class been learnt?
+    least = -1 if no_class else 0
+    if not y.is_floating_point() and y.ndim == 1 and y.min() >= least and y.max() < n: return
+    none = ', or -1 for no class' if no_class else ''
+    raise ValueError(f"y={y.unique().tolist()[:5]}; need labels from 0 to {n - 1}{none}")
 
 # %% ../../nbs/engine/looking.ipynb #2694db82
 @patch

@@ -34,6 +34,7 @@ class Meeting:
 @patch
 def meet(self:Meeting):
     "Probe the networks on a few real samples and latents."
+    self.found = {}
     n, known = min(8, self.source.bs), self.known
     x, y = self.next_pair()
     self.bs, self.some_x, self.some_y = self.source.bs, x[:64].cpu(), some_of(y, 64)

@@ -13,7 +13,7 @@ from ..base.checks import is_whole, whole
 from ..engine.rng import Streams
 from .arrays import noted, tensor_dls
 from .avatar_parts import avatar_values, avatars, chances, color_of
-from .labelled import class_names, labels_of
+from .labelled import check_labels, class_names, labels_of
 from .ranges import checked_range
 
 # %% ../../nbs/sources/avatars.ipynb #24c2dc70
@@ -79,16 +79,20 @@ def _plain(only): # as a script can say it
     "What was asked for, in plain values."
     return {k: v if isinstance(v, (bool, int)) else _allowed(k, v) for k, v in only.items()}
 
+def _said(**args)->dict: return {k: v for k, v in args.items() if v}      # what somebody asked for
+
 def avatars_dls(
     bs:int=64, # faces per batch
     n:int=10_000, # faces, a tenth of them held out
     seed:int=0, # of the faces
+    labels:str|list|None=None, # what comes with each face: a factor, such as 'hair', or several; None: nothing
     only:dict|None=None, # factor -> a value, or several, or True or False: the faces that are drawn, as for `avatar_factors`
     palette:str='day', # or 'night'
     range:tuple|None=None, # (black, white) that networks see, such as (0, 1) where G ends in a Sigmoid; None: (-1, 1)
 )->DataLoaders: # of (bs, 3, 16, 16) in [-1, 1], or in `range`
     "Faces of 16 by 16 pixels, and what is known of them."
+    check_labels(labels, avatar_values)
     f, range = avatar_factors(whole(n, 'n', 10), seed, only), checked_range(range)
-    dls = tensor_dls(avatars(f, palette), bs, seed=seed, name='avatars', range=range)
-    said = dict(only=_plain(only)) if only else {}
+    dls = tensor_dls(avatars(f, palette), bs, seed=seed, name='avatars', range=range, y=avatar_labels(f, labels))
+    said = _said(labels=labels, only=only and _plain(only))
     return noted(dls, 'avatars_dls', bs=bs, n=n, seed=seed, **said, palette=palette, range=range)

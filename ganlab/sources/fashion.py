@@ -54,10 +54,11 @@ def fashion_dls(
     path=None, # a folder with the four files; None: where Debian's package puts them
     range:tuple|None=None, # (black, white) that networks see, such as (0, 1) where G ends in a Sigmoid; None: (-1, 1)
 )->DataLoaders: # of (bs, 1, size, size) in [-1, 1], or in `range`
-    "Fashion-MNIST, where it lies on the machine."
+    "Fashion-MNIST, where it lies on the machine; with each picture comes its class."
     whole(size, 'size', 8, 256)
     range = checked_range(range)
     train, held = (_sized(_part(path or fashion_folder, f'{o}-images-idx3'), size) for o in ('train', 't10k'))
-    dls = tensor_dls(train, bs, held, seed, 'fashion', range)
+    y, valid_y = (_part(path or fashion_folder, f'{o}-labels-idx1').long() for o in ('train', 't10k'))
+    dls = tensor_dls(train, bs, held, seed, 'fashion', range, y=y, valid_y=valid_y)
     where = {} if path is None else dict(path=str(path))
     return noted(dls, 'fashion_dls', bs=bs, size=size, seed=seed, **where, range=range)

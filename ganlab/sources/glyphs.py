@@ -17,7 +17,7 @@ from matplotlib.ft2font import FT2Font
 from ..base.checks import whole
 from ..engine.rng import Streams
 from .arrays import noted, tensor_dls
-from .labelled import labels_of
+from .labelled import check_labels, labels_of
 from .ranges import checked_range
 
 # %% ../../nbs/sources/glyphs.ipynb #d649b4dd
@@ -106,13 +106,16 @@ def glyphs_dls(
     size:int=32, # side in pixels, 12 to 128
     n:int=10_000, # glyphs at most, a tenth of them held out
     seed:int=0, # of the choice
+    labels:str|list|None=None, # what comes with each glyph: 'char', 'face', or both; None: nothing
     chars:str=letters_and_digits, # characters
     faces:list|None=None, # names of `glyph_faces`; None: all 21
     range:tuple|None=None, # (black, white) that networks see, such as (0, 1) where G ends in a Sigmoid; None: (-1, 1)
 )->DataLoaders: # of (bs, 1, size, size) in [-1, 1], or in `range`
     "Letters and digits in 21 typefaces."
+    check_labels(labels, ('char', 'face'))
     range = checked_range(range)
-    x, _ = glyphs(n, size, seed, chars, faces)
-    dls = tensor_dls(x, bs, seed=seed, name='glyphs', range=range)
-    said = dict(faces=list(faces)) if faces else {}
+    x, known = glyphs(n, size, seed, chars, faces)
+    y = glyph_labels(known, labels, chars, faces)
+    dls = tensor_dls(x, bs, seed=seed, name='glyphs', range=range, y=y)
+    said = {k: v for k, v in dict(labels=labels, faces=list(faces or ())).items() if v}
     return noted(dls, 'glyphs_dls', bs=bs, size=size, n=n, seed=seed, chars=chars, **said, range=range)

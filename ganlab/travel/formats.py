@@ -27,10 +27,10 @@ def write_weights(net:nn.Module, z, path): # z: not needed
     save_file(own_tensors(net), path, metadata=dict(format='pt'))
 
 # %% ../../nbs/travel/formats.ipynb #67ca0a99
-def _traced(net, z):
+def _quietly(f, *args, **how): # of what Python decides in a trace, which is tried below, and of TorchScript's age
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')      # of what Python decides; it is tried below
-        return torch.jit.trace(net, z, check_trace=False)
+        warnings.simplefilter('ignore')
+        return f(*args, **how)
 
 def _with_draws(net, z, seed:int): # what it draws is seeded, and leaves PyTorch's own generator alone
     lent = begin(torch.Generator().manual_seed(seed))
@@ -54,12 +54,12 @@ def write_torchscript(
     path, # of the file; `torch.jit.load(path)(z)` makes samples
 ):
     "A network as a TorchScript program."
-    try: program = _traced(net, z)
+    try: program = _quietly(torch.jit.trace, net, z, check_trace=False)
     except Exception as e: raise ValueError(_cannot('torch.jit.trace', e)) from e
     if not _fits_other_batches(net, program, z):
         raise ValueError("as TorchScript G does not take a batch of another size: its forward reads the size by "
                          "len(z), which a trace makes a constant; write z.shape[0], or export '.safetensors'")
-    torch.jit.save(program, str(path))
+    _quietly(torch.jit.save, program, str(path))
 
 def _cannot(who, e)->str: # one sentence
     return f"{who} cannot take this G ({type(e).__name__}: {one_line(e)}); export '.safetensors'"

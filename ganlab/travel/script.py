@@ -12,8 +12,8 @@ from fastcore.basics import patch
 from safetensors.torch import save_file
 from ..base.files import may_write, placed
 from ..base.spelled import called, is_name, keywords, literal
-from ..data import (avatars_dls, digits_dls, fashion_dls, glyphs_dls, grid_dls, image_dls, photos_dls, ring_dls,
-                         swissroll_dls)
+from ..data import (avatar_pairs_dls, avatars_dls, digits_dls, fashion_dls, glyphs_dls, grid_dls, image_dls,
+                         photos_dls, ring_dls, swissroll_dls)
 from ..engine.schedules import Schedule
 from ..losses import built_in
 from ..nets import conv1d, conv3d, dcgan, mlp, relu_mlp, resnet
@@ -29,7 +29,8 @@ __all__ = ['own_maker', 'one_line']
 
 # %% ../../nbs/travel/script.ipynb #85fe4a54
 _makers = {what: {f.__name__: f for f in fs} for what, fs in dict(
-    data=(ring_dls, grid_dls, swissroll_dls, digits_dls, photos_dls, avatars_dls, glyphs_dls, fashion_dls, image_dls),
+    data=(ring_dls, grid_dls, swissroll_dls, digits_dls, photos_dls, avatars_dls, avatar_pairs_dls, glyphs_dls, fashion_dls,
+          image_dls),
     networks=(mlp, relu_mlp, dcgan, resnet, conv1d, conv3d)).items()}
 
 # %% ../../nbs/travel/script.ipynb #0d1c7187

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 from ..engine.inside import call_as, called_as, own_buffers, own_children, own_parameters, whole_call
+from ..engine.lending import lending, lent
 from ..engine.rng import borrowed_rng
 from ..engine.sites import added, net_of, some_input, trace
 from ..engine.still import eval_mode
@@ -54,9 +55,10 @@ class AsItWas:
 def run(block, parts, *args, **kwargs):
     "`block(*args)`, computed again in the backward pass; `parts`: the modules that it consists of."
     if not torch.is_grad_enabled(): return block(*args, **kwargs)
-    lent = AsItWas({m for p in parts for m in p.modules()})
-    def fresh(*args): return block(*[a.clone() if torch.is_tensor(a) else a for a in args], **kwargs)
-    contexts = lambda: (nullcontext(), lent)
+    as_it_was, y = AsItWas({m for p in parts for m in p.modules()}), lent()
+    def fresh(*args):
+        with lending(y): return block(*[a.clone() if torch.is_tensor(a) else a for a in args], **kwargs)
+    contexts = lambda: (nullcontext(), as_it_was)
     return checkpoint(fresh, *args, use_reentrant=False, preserve_rng_state=True, context_fn=contexts)
 
 # %% ../../nbs/tricks/checkpointing.ipynb #fa3a619f

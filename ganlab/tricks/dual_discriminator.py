@@ -127,7 +127,7 @@ def why_not(self:DualDiscriminator, learn):
     if self.mode == 'second' and self.second is None:
         return "Dual discriminator: there is no second D; learn.tricks.add(DualDiscriminator(second=my_D)) brings one."
     if self.mode == 'multi_scale' and (why := self.no_scales(learn.source.shape)): return f"Dual discriminator: {why}"
-    if learn.takes['d'] != 'x' or learn.parts != (1,):
+    if learn.takes_y('d') or learn.parts != (1,):
         return "Dual discriminator: a further D takes samples alone and gives one score; this D takes or gives more."
     if carrier(learn.D) is None: return "Dual discriminator: D has no layer to carry another network."
     why = self.found_misfit(learn)

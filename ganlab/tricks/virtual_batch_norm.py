@@ -114,8 +114,8 @@ def norms_of(learn, key:str)->list|str: # sites, or a sentence
     net = net_of(learn, key)
     norms = batch_norms(net)
     if not norms: return f"Virtual batch norm takes the place of PyTorch's BatchNorm, and {key.upper()} has none."
-    if len(learn.takes[key]) > 1:
-        return f"Virtual batch norm sends a reference batch of one tensor ahead, and {key.upper()} takes two."
+    if learn.takes_y(key):
+        return f"Virtual batch norm sends a reference batch of one tensor ahead, and {key.upper()} takes y, too."
     if key == 'd' and any(getattr(m, 'resizes', False) for m in net.modules()):
         return ("Virtual batch norm holds a reference batch for D, and D's inputs change their size while it grows; "
                 "use net='G'.")
