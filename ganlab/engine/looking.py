@@ -13,59 +13,17 @@ import numpy as np, torch
 from ..base.checks import whole
 from ..base.interrupt import heed, unbroken
 from .game import as_scores, each, fed, in_parts, over_parts, per_sample, score_maps, size_of
+from .grid import Grid
 from .still import eval_mode, held
 from .rng import borrowed_rng
-from ..sources.unpaired import is_paired
 from ..trick import nearest
 
 # %% auto #0
 __all__ = ['Looking']
 
 # %% ../../nbs/engine/looking.ipynb #3c19df47
-class Looking:
+class Looking(Grid):
     "What a learner shows."
-
-@patch
-def fixed_z(self:Looking, n:int=64)->torch.Tensor: # (n, *z_dim)
-    "The latents that every sample grid shows: the same at every step, whatever n."
-    return self.latents(max(n, 64), 'fixed z')[:n]
-
-@patch
-def fixed_y(self:Looking, n:int=64)->torch.Tensor|None: # (n, ...); None: samples come alone
-    "What comes with the samples of the grid: one class per row of eight, or what comes with held-out samples."
-    if self.n_classes: return torch.arange(n, device=self.device)//8 % self.n_classes
-    return self.held_y(n)
-
-# %% ../../nbs/engine/looking.ipynb #9162b9a7
-def _over_and_over(t, n:int): return t[torch.arange(n, device=t.device) % len(t)] # n of its entries
-
-@patch
-def held_y(self:Looking, n:int)->torch.Tensor|None: # (n, ...)
-    "What comes with `n` held-out samples, over and over where there are fewer; where none are held out, with others."
-    if self.some_y is None: return None
-    y = self.source.valid_y(n)
-    return _over_and_over(self.some_y if y is None or not len(y) else y.to(self.device), n)
-
-@patch
-def held_x(self:Looking, n:int)->torch.Tensor|None: # (n, ...), on the CPU; None: nobody knows, or samples come alone
-    "The samples that `held_y` comes with."
-    if self.some_y is None or not is_paired(self.source): return None
-    y = self.source.valid_y(n)
-    x = self.some_x if y is None or not len(y) else self.source.valid(n)
-    return _over_and_over(x.detach().float().cpu(), n)
-
-# %% ../../nbs/engine/looking.ipynb #94848e72
-@patch
-def starts_from_samples(self:Looking)->bool:
-    "Does G make a sample of another one, such as an image, a series or a volume?"
-    return self.takes_y('g') and self.some_y.ndim > 2
-
-# %% ../../nbs/engine/looking.ipynb #752ca268
-@patch
-def row_labels(self:Looking, n:int, cols:int=8)->list: # [] where classes do not matter to G
-    "The class of each row of a grid of `n` samples of all classes."
-    if not self.n_classes or not self.takes_y('g'): return []
-    return self.fixed_y(n)[::cols].tolist()
 
 # %% ../../nbs/engine/looking.ipynb #4784506e
 def _check_shape(name, x, shape):
