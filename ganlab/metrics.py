@@ -195,7 +195,8 @@ def quality(
 def _quality(learn, n, projections):
     stream = learn.streams.generator('quality', device=learn.device)
     z = learn.drawn(n, stream)
-    fake, real, source = learn.sample(z=z, y=learn.held_y(n)), real_samples(learn, n), learn.source
+    y = learn.held_y(n) if learn.takes_y('g') else None
+    fake, real, source = learn.sample(z=z, y=y), real_samples(learn, n), learn.source
     names = ['sliced_wasserstein']
     if source.centers is not None and source.sigma: names += ['modes', 'hq']
     if not fake.isfinite().all(): return dict.fromkeys(names, math.nan)
