@@ -179,7 +179,7 @@ def whose(self:Trick)->str: # 'G', 'D', 'GD' or ''
 @patch
 def sealed_off(self:Trick, learn)->str|None: # one sentence, or None
     "Why it cannot reach into a network, where that was compiled or scripted."
-    for which in self.whose:
+    for which in self.within and self.whose:
         if how := sealed(getattr(learn, which)):
             return (f"{self.title}: {which} is {how}, and nothing can be put into it or read inside it; "
                     f"give GANLearner the network as it was before that.")

@@ -51,7 +51,7 @@ def test_most_can_and_few_cannot():
     cannot = {t.name: {k for k, p in t.declared.items() if p.kind in ('float', 'int')} - movable(t()).keys() for t in find_tricks()}
     assert {k: v for k, v in cannot.items() if v} == dict(
         spectral_norm={'soft_start', 'scale'}, minibatch_stddev={'channels'}, virtual_batch_norm={'n'}, dual_discriminator={'n_scales'}, progressive_growing={'stages', 'fade', 'hold', 'width'},
-        self_attention={'divisor'}, style={'depth', 'width', 'lr_mult'}, optimizer={'momentum', 'smoothing', 'decay'}, reinit={'keep', 'std', 'slope'}, batch_norm={'batches'},
+        self_attention={'divisor'}, style={'depth', 'width', 'lr_mult'}, optimizer={'momentum', 'smoothing', 'decay'}, ema={'shown'}, reinit={'keep', 'std', 'slope'}, batch_norm={'batches'},
         leaky_relu={'slope', 'over'}, weight_clipping={'c', 'soft_start'}, residual={'width'}, packing={'m'})
 
 @pytest.mark.parametrize('cls', find_tricks(), ids=lambda c: c.name)
@@ -101,6 +101,7 @@ said_nothing = pytest.mark.filterwarnings('error:.*came out otherwise')
 def told(tmp_path_factory):
     folder = tmp_path_factory.mktemp('schedules')
     learn = make_learner(run=folder/'a'); story(learn)
+    learn.run.sync()      # what is written behind the steps is there
     return folder, learn, learn.state_hash()
 
 def test_what_a_run_says(told):

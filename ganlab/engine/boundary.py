@@ -80,7 +80,7 @@ def move_on(self:Boundary):
 @patch
 def settle(self:Boundary):
     "Find what is in force at this step."
-    self.follow_schedules()
+    if any(t.schedules for t in self.tricks.on_now): self.follow_schedules()
     self.put_in_force()
 
 # %% ../../nbs/engine/boundary.ipynb #733bb132

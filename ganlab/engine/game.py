@@ -156,6 +156,7 @@ def beside_others(learn, title:str)->str|None: # one sentence, or None
 # %% ../../nbs/engine/game.ipynb #235158d6
 class Ensemble(nn.ModuleList):
     "Several discriminators of the same samples; their scores, one part each."
+    def __init__(self, nets): super().__init__(nets) # a list of networks
     def forward(self, *x): return [m for net in self for m in score_maps(net(*each(torch.clone, x)))]
 
 def as_network(

@@ -49,7 +49,7 @@ def objections(self:Kinds, skip=None):
 def _give(t, c, learn):
     "Have a trick take the values that are asked for."
     c.old = dict(t.params)
-    t.set_to(learn.tricks.bound(c.params), learn.step if t.enabled else None)
+    if c.params: t.set_to(learn.tricks.bound(c.params), learn.step if t.enabled else None)
     if not t.enabled: return
     t.fixed_while_on(c.old, *t.fixed)
     t.changed(learn, c.old)
@@ -74,7 +74,7 @@ def _apply_on(self:Kinds, c:Change, undo):
     t.leaving = None
     _give(t, c, self.learn)
     if t.enabled: return
-    t.start_schedules(self.learn.step)
+    if t.schedules: t.start_schedules(self.learn.step)
     if why := _owner_of(self, t) or t.why_not(self.learn): raise Refused(why)
     c.caution = t.caution(self.learn)
     t.attach(self.learn, undo)
@@ -102,7 +102,7 @@ def finish(self:Kinds, t:Trick):
     t.detach(self.learn)
     if not t.plain: self.built = [*self.built, Switched('off', t.name, deepcopy(state), self.learn.step)]
     t.enabled, t.since, t.leaving = False, None, None
-    t.start_schedules(None)
+    if t.schedules: t.start_schedules(None)
     self.refresh()
 
 # %% ../../nbs/engine/kinds.ipynb #959e7e32

@@ -66,6 +66,9 @@ def _at_one_end(self:Valued, given:dict, i:int)->dict: # 0: where schedules begi
 def accepted(self:Valued, params:dict)->dict: # name -> value, of the declared kind, or `Schedule`
     "What is asked for, checked: values, and schedules at both ends, beside all that is set already."
     given = {k: as_schedule(v) for k, v in params.items()}
+    if not any(isinstance(v, Schedule) for v in (*self.schedules.values(), *given.values())):
+        checked = self.checked(given)
+        return {k: checked[k] for k in given}
     for k, v in given.items():
         if isinstance(v, Schedule) and k in self.declared: self.must_bear(k)
     first = self.checked(self._at_one_end(given, 0))

@@ -31,7 +31,7 @@ def _packed_dict(o):
     return {'{}': [[_packed(k), _packed(v)] for k, v in o.items()]}
 
 # %% ../../nbs/record/packing.ipynb #be78fb79
-def pack(o)->str: return json.dumps(_packed(o)) # numbers, texts, None, and tuples, lists and dicts of them
+def pack(o)->str: return '{}' if o == {} else json.dumps(_packed(o)) # numbers, texts, None, and tuples, lists and dicts of them
 
 # %% ../../nbs/record/packing.ipynb #09bb89f9
 def _unpacked(o):

@@ -18,7 +18,8 @@ def check_labels(
     "Refuse what is no name of something that is known."
     if labels is None or isinstance(labels, str) and labels in known: return
     if isinstance(labels, (list, tuple)) and labels and all(k in known for k in labels): return
-    raise ValueError(f"labels={labels!r}; need one or several of {', '.join(known)}, such as labels={next(iter(known))!r}")
+    raise ValueError(f"labels={labels!r}; need one or several of {', '.join(known)}, such as "
+                     f"labels={next(iter(known))!r}")
 
 # %% ../../nbs/sources/labelled.ipynb #8a5661e7
 def as_class(

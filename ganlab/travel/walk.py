@@ -111,7 +111,7 @@ def _samples(learn, stops, frames, space, ema)->torch.Tensor: # (frames, C, H, W
     raise ValueError(f"space={space!r}; need 'z', or 'w' for the latents that style maps to")
 
 def is_normal(learn)->bool: # are latents drawn from a normal distribution?
-    return getattr(learn, 'latent', 'normal') == 'normal'
+    return learn.made['latent'] == 'normal'
 
 # %% ../../nbs/travel/walk.ipynb #1c047b76
 @patch

@@ -29,6 +29,7 @@ class EMA(Trick):
     source = 'Yazıcı 2018 (1806.04498); β of GAN_stability, half-life and rampup of stylegan2-ada-pytorch'
     acts = 'samples'
     purpose = 'Steady G'
+    steady = dict(shown='it is the number of an average')
     order, bystander = 2000, True     # last: the weights as the whole step leaves them, an extragradient step too
     memory = Choice('beta', ('beta', 'half_life'), 'what says how long it remembers')
     beta = Num(0.999, 0, 0.99999, 'share of itself that the average keeps at each step', label='β')
@@ -82,7 +83,7 @@ def keeps(self:EMA,
 )->float:
     "The share β of itself that an average keeps after the step."
     if memory is None: memory = self.params[self.memory]
-    b = memory if self.memory == 'beta' else 0.5**(n/(1000*memory))
+    b = memory if self.memory == 'beta' else 0.5**(n/max(1000*memory, 1e-8))
     return min(b, 0.5**(n/max(self.rampup*self.images, 1e-8))) if self.rampup else b
 
 # %% ../../nbs/tricks/ema.ipynb #c772d4bf

@@ -68,7 +68,8 @@ def too_many(self:FreezeD, learn)->str|None: # one sentence, or None
     "Why D's first layers cannot be frozen."
     found = weighted(learn, 'd')
     if not found: return f"FreezeD: D has no linear or convolutional layer that is used once{instead(learn, 'd')}."
-    if len(found) == 1: return f'FreezeD: D has a single layer that is used once ({found[0].name}), and it has to learn.'
+    if len(found) == 1:
+        return f'FreezeD: D has a single layer that is used once ({found[0].name}), and it has to learn.'
     if self.layers >= len(found):
         return (f"FreezeD: D has {len(found)} layers that are used once, and the last has to learn; "
                 f"set layers to {len(found) - 1} or less.")

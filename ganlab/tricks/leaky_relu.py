@@ -46,7 +46,7 @@ class LeakyReLU(Trick):
     acts = "G's and D's activations"
     purpose = 'Change the architecture'
     within, fixed = 'net', ('net',)
-    steady = dict.fromkeys(('slope', 'over'), 'it goes to a new value by itself, and would begin anew at every step')
+    steady = dict.fromkeys(('slope', 'over'), 'it goes to a new value by itself, and would begin anew each step')
     slope = Num(0.2, 0, 1, 'slope below zero', label='slope')
     over = Int(500, 0, 100_000, 'steps over which the slope goes to its value, and back when turned off; 0: at once',
                unit='steps')

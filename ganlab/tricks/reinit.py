@@ -138,7 +138,8 @@ class Reinit(Trick):
     acts = "G's or D's weights, once"
     purpose = 'Change the architecture'
     within = property(lambda self: ''.join(k for k in 'GD' if k in self.which or 'both' in self.which))
-    rewrites, steady = ('weights', 'moments'), dict.fromkeys(('keep', 'std', 'slope'), 'another value draws the weights anew')
+    rewrites = 'weights', 'moments'
+    steady = dict.fromkeys(('keep', 'std', 'slope'), 'another value draws the weights anew')
     which = Text('D', "'G', 'D', 'both', or modules, such as 'D.0, G.3'")
     scheme = Choice('normal', schemes, 'the distribution that weights are drawn from')
     keep = Num(0, 0, 1, 'share λ of the old weights that stays; 1 touches nothing', label='keep λ')
@@ -146,8 +147,7 @@ class Reinit(Trick):
     slope = Num(0.2, 0, 1, 'He: slope below zero of the activation behind each layer')
 
     def why_not(self, learn):
-        found = chosen(learn, self.which)
-        return f'{self.title}: {found}' if isinstance(found, str) else None
+        if isinstance(found := chosen(learn, self.which), str): return f'{self.title}: {found}'
     def caution(self, learn):
         if self.keep == 1: return "With keep=1 nothing is drawn."
         found = chosen(learn, self.which)

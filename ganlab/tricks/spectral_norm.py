@@ -94,7 +94,7 @@ class SpectralNorm(Trick):
     acts = "D's weights (or G's)"
     purpose = "Bound D's slope"
     within, fixed = 'net', ('net',)
-    steady = dict.fromkeys(('scale', 'soft_start'), 'it goes to a new value by itself, and would begin anew at every step')
+    steady = dict.fromkeys(('scale', 'soft_start'), 'it goes to a new value by itself, and would begin anew each step')
     lipschitz = property(lambda self: self.net != 'G')
     iterations = Int(1, 1, 20, 'power iterations per forward pass')
     soft_start = Int(200, 0, 10_000, 'updates over which κ goes from σ̂ to its target; 0: at once', label='soft start')
