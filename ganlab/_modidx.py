@@ -585,6 +585,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                      'ganlab/engine/fastai_loop.py')},
             'ganlab.engine.folding': {'ganlab.engine.folding.fold': ('engine/folding.html#fold', 'ganlab/engine/folding.py')},
             'ganlab.engine.game': { 'ganlab.engine.game.Ensemble': ('engine/game.html#ensemble', 'ganlab/engine/game.py'),
+                                    'ganlab.engine.game.Ensemble.__init__': ('engine/game.html#ensemble.__init__', 'ganlab/engine/game.py'),
                                     'ganlab.engine.game.Ensemble.forward': ('engine/game.html#ensemble.forward', 'ganlab/engine/game.py'),
                                     'ganlab.engine.game.TwoNetworks': ('engine/game.html#twonetworks', 'ganlab/engine/game.py'),
                                     'ganlab.engine.game.TwoNetworks.generate': ( 'engine/game.html#twonetworks.generate',
