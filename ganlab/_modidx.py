@@ -3353,6 +3353,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'ganlab.travel.leaving._copy_of': ('travel/leaving.html#_copy_of', 'ganlab/travel/leaving.py'),
                                        'ganlab.travel.leaving._fresh': ('travel/leaving.html#_fresh', 'ganlab/travel/leaving.py'),
                                        'ganlab.travel.leaving._grown': ('travel/leaving.html#_grown', 'ganlab/travel/leaving.py'),
+                                       'ganlab.travel.leaving._instead': ('travel/leaving.html#_instead', 'ganlab/travel/leaving.py'),
                                        'ganlab.travel.leaving._loaded': ('travel/leaving.html#_loaded', 'ganlab/travel/leaving.py'),
                                        'ganlab.travel.leaving._look': ('travel/leaving.html#_look', 'ganlab/travel/leaving.py'),
                                        'ganlab.travel.leaving._more_than_weights': ( 'travel/leaving.html#_more_than_weights',

@@ -147,6 +147,8 @@ _else = "take learn.plain_G(), or export '.pt' or '.onnx', which need no other G
 _latents_alone = ("a program of G takes latents alone, and this G takes y, too: take learn.plain_G(), "
                   "or export '.safetensors'")
 
+def _instead(learn)->str: return 'or take learn.plain_G()' if learn.takes_y('g') else _else # of a file of weights
+
 def _more_than_weights(learn, net)->str: # one sentence; net: what was left
     "Why a state dict would not do."
     on = [t for t in learn.tricks.enabled if 'G' in t.whose and not t.plain]
@@ -154,7 +156,6 @@ def _more_than_weights(learn, net)->str: # one sentence; net: what was left
     if not on:
         return ("a fresh G with these weights makes other samples: this one holds something that is in no state dict, "
                 f"such as a plain attribute or a buffer that is not saved; make that a buffer, {_else}")
-    other = 'or take learn.plain_G()' if learn.takes_y('g') else _else
     off, who = ', '.join(repr(t.name) for t in on), ' and '.join(inside(t.title) for t in on)
     return (f"a fresh G has not what {who} put into this one, and with its weights alone it makes other samples; "
-            f"turn that off first (learn.tricks.off: {off}), {other}")
+            f"turn that off first (learn.tricks.off: {off}), {_instead(learn)}")
