@@ -10,7 +10,8 @@ __all__ = ['as_source', 'ring_dls', 'grid_dls', 'swissroll_dls', 'digits_dls', '
            'glyph_faces', 'glyph_labels', 'fashion_dls', 'fashion_classes', 'TensorDL', 'UnpairedDL', 'IMAGE_SUFFIXES',
            'FileRows', 'find_images', 'load_image', 'lent_rngs', 'Source', 'Batch', 'TensorSource', 'LoaderSource',
            'Halved', 'halved', 'doubled', 'blend', 'faded', 'standard', 'back_to', 'checked_range', 'as_float',
-           'as_bytes', 'add_data', 'Picture', 'draw_samples', 'tile_images', 'plain_edge', 'with_margin']
+           'as_bytes', 'add_data', 'Picture', 'as_pictures', 'scale_of', 'has_picture', 'is_paired', 'draw_samples',
+           'smoothing', 'tile_images', 'plain_edge', 'with_margin']
 
 # %% ../nbs/data.ipynb #63621bdd
 import os
@@ -27,7 +28,7 @@ from .sources.avatar_parts import avatar_values, avatars
 from .sources.avatar_reading import AvatarCoverage, avatar_coverage, avatar_factors_of, visible_factors
 from .sources.avatars import avatar_classes, avatar_factors, avatar_labels, avatars_dls
 from .sources.bundled import digits_dls, photos_dls
-from .sources.drawing import Picture, draw_samples, plain_edge, tile_images, with_margin
+from .sources.drawing import Picture, draw_samples, plain_edge, smoothing, tile_images, with_margin
 from .sources.fashion import fashion_classes, fashion_dls
 from .sources.folders import IMAGE_SUFFIXES, FileRows, find_images, image_dls
 from .sources.glyphs import glyph, glyph_faces, glyph_labels, glyphs, glyphs_dls
@@ -37,10 +38,11 @@ from .sources.named import add_data
 from .sources.numbered import Source, TensorSource
 from .sources.companions import Batch, check_place, usual
 from .sources.picking import check_pick
+from .sources.pictured import as_pictures, has_picture, scale_of
 from .sources.randomness import lent_rngs
 from .sources.ranges import as_bytes, as_float, back_to, checked_range, standard
 from .sources.toys import grid_dls, ring_dls, swissroll_dls
-from .sources.unpaired import UnpairedDL, unpaired_dls
+from .sources.unpaired import UnpairedDL, is_paired, unpaired_dls
 
 # %% ../nbs/data.ipynb #9ec0b89e
 _all_ = ['ring_dls', 'grid_dls', 'swissroll_dls', 'digits_dls', 'photos_dls', 'image_dls', 'tensor_dls', 'unpaired_dls',
@@ -50,7 +52,8 @@ _all_ = ['ring_dls', 'grid_dls', 'swissroll_dls', 'digits_dls', 'photos_dls', 'i
          'TensorDL', 'UnpairedDL', 'IMAGE_SUFFIXES', 'FileRows', 'find_images', 'load_image', 'lent_rngs',
          'Source', 'Batch', 'TensorSource', 'LoaderSource', 'Halved', 'halved', 'doubled', 'blend', 'faded',
          'standard', 'back_to', 'checked_range', 'as_float', 'as_bytes',
-         'add_data', 'Picture', 'draw_samples', 'tile_images', 'plain_edge', 'with_margin']
+         'add_data', 'Picture', 'as_pictures', 'scale_of', 'has_picture', 'is_paired', 'draw_samples', 'smoothing',
+         'tile_images', 'plain_edge', 'with_margin']
 
 # %% ../nbs/data.ipynb #a59d4e15
 def _todo(o)->str|None:

@@ -8,7 +8,7 @@ import io
 import numpy as np, torch
 from matplotlib.figure import Figure
 from PIL import Image
-from .data import tile_images
+from .data import has_picture, scale_of, smoothing, tile_images
 from .engine.meters import minmax
 
 # %% auto #0
@@ -195,23 +195,30 @@ def _plot_points(fake, real, title)->Plot:
     return fig
 
 # %% ../nbs/plots.ipynb #ac2ea95a
-def _pane(ax, x, title, range):
-    images = tile_images(torch.as_tensor(x), 8, range=range)
-    ax.imshow(images, cmap='gray', vmin=0, vmax=255, interpolation='nearest')
+def _pane(ax, x, title, range, scale=None, rows=()):
+    images = tile_images(torch.as_tensor(x), 8, range=range, scale=scale)
+    ax.imshow(images, cmap='gray', vmin=0, vmax=255, interpolation=smoothing(np.ndim(x)))
+    for i, label in enumerate(rows):
+        y = 1 - (i + .5)/len(rows)
+        ax.text(-.01, y, label, transform=ax.transAxes, fontsize=7, color='.35', ha='right', va='center')
     ax.set_title(title, fontsize=9)
     ax.axis('off')
 
 # %% ../nbs/plots.ipynb #ab6d13ac
 def plot_samples(
-    fake,            # (n, C, h, w) in [-1, 1], or points (n, d)
+    fake,            # images (n, C, h, w) in [-1, 1], points (n, 2), or samples of any other shape
     real=None,       # as many reals, for comparison; None: not shown
     title:str='',    # above the plot
     range:tuple=None, # (black, white) of images; None: (-1, 1), or (0, 1) where none is negative
+    rows:list=(),    # the class of each row of eight fakes, to stand at its left
+    source=None,     # what the fakes were made of, samples of any shape
 )->Plot:
     "Samples beside the data."
-    if np.ndim(fake) == 2: return _plot_points(fake, real, title)
-    panes = [(f'fake: {title}' if title else 'fake', fake)]
-    if real is not None: panes.append(('real', real))
+    if not has_picture(np.shape(fake)[1:]): return _plot_points(fake, real, title)
+    scale = scale_of(torch.as_tensor(fake if real is None else real))
+    panes = [(f'fake: {title}' if title else 'fake', fake, range, scale, rows)]
+    if source is not None: panes.insert(0, ('source', source, range))
+    if real is not None: panes.append(('real' if source is None else 'target', real, range, scale))
     fig = Plot(3.2*len(panes), 3.4)
-    for ax, (name, x) in zip(np.ravel(fig.subplots(1, len(panes))), panes): _pane(ax, x, name, range)
+    for ax, (name, x, *how) in zip(np.ravel(fig.subplots(1, len(panes))), panes): _pane(ax, x, name, *how)
     return fig

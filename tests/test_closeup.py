@@ -125,7 +125,7 @@ def test_the_path():
 def test_spread(n, want): assert spread(list(range(n))) == want
 
 def test_nothing_to_show():
-    "Fresh latents, a sample that is not there, vectors, a closed run, a D that fails: the grid is shown all the same, and one sentence says why there is no more"
+    "Fresh latents, a sample that is not there, single numbers, a closed run, a D that fails: the grid is shown all the same, and one sentence says why there is no more"
     learn = digits()
     learn.fit_steps(2, progress=False)
     close = Closeup(learn)
@@ -138,8 +138,8 @@ def test_nothing_to_show():
     del learn.D.forward
     learn.run.close()
     one_sentence(take(close, 3)['card']['note'])
-    vectors = GANLearner(tensor_dls(torch.randn(100, 5), 16), *mlp(dim=5, width=8, depth=2), seed=0)
-    assert take(Closeup(vectors), 3)['card'] == {}
+    numbers = GANLearner(tensor_dls(torch.randn(100, 1), 16), *mlp(dim=1, width=8, depth=2), seed=0)
+    assert take(Closeup(numbers), 3)['card'] == {}
 
 def test_averages():
     "Frames are of the averaged G: beside samples of the weights that train, the card says so"

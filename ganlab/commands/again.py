@@ -10,7 +10,7 @@ import torch
 from ..base.checks import whole
 from ..base.files import may_write, placed
 from .parts import own_of, parts_of
-from ..data import as_bytes
+from ..data import as_bytes, as_pictures
 from ..record.run import Run
 from ..travel.walk import checked_walk
 import ganlab.travel.script
@@ -78,6 +78,7 @@ def _sample(run, out, n, o):
     may_write(*files, force=o.force, todo='--force')
     learn = run.learner_at(*parts_of(run, o), **own_of(run, o))
     xs = learn.shown(torch.cat([learn.sample(z=z) for z in learn.latents(n, 'sample', o.seed).split(256)]))
+    if not points: xs = as_pictures(xs)
     with placed(*files) as parts: _save(xs, parts)
     print(f'{n:,} points in {files[0]}' if points else f'{n:,} images in {out}')
 

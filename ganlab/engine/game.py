@@ -27,7 +27,9 @@ def fed(
 
 def each(f, x): # of what goes into a network, or of None; as `x`
     "What a function of a tensor makes of an input, tensor by tensor."
-    if isinstance(x, tuple): return type(x)(each(f, t) for t in x)
+    if isinstance(x, tuple):
+        made = [each(f, t) for t in x]
+        return x._make(made) if hasattr(x, '_make') else type(x)(made)
     if x is not None: return f(x)
 
 def copied(x): return each(torch.clone, x) # for a network that works in place

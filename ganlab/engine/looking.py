@@ -12,7 +12,8 @@ from fastcore.basics import patch
 import numpy as np, torch
 from ..base.checks import whole
 from ..base.interrupt import heed, unbroken
-from .game import as_scores, each, fed, in_parts, over_parts, per_sample, size_of
+from .game import as_scores, each, fed, in_parts, over_parts, per_sample, score_maps, size_of
+from .grid import Grid
 from .still import eval_mode, held
 from .rng import borrowed_rng
 from ..trick import nearest
@@ -21,27 +22,8 @@ from ..trick import nearest
 __all__ = ['Looking']
 
 # %% ../../nbs/engine/looking.ipynb #3c19df47
-class Looking:
+class Looking(Grid):
     "What a learner shows."
-
-@patch
-def fixed_z(self:Looking, n:int=64)->torch.Tensor: # (n, *z_dim)
-    "The latents that every sample grid shows: the same at every step, whatever n."
-    return self.latents(max(n, 64), 'fixed z')[:n]
-
-@patch
-def fixed_y(self:Looking, n:int=64)->torch.Tensor|None: # (n, ...); None: samples come alone
-    "What comes with the samples of the grid: one class per row of eight, or what comes with held-out samples."
-    if self.n_classes: return torch.arange(n, device=self.device)//8 % self.n_classes
-    return self.held_y(n)
-
-@patch
-def held_y(self:Looking, n:int)->torch.Tensor|None: # (n, ...)
-    "What comes with `n` held-out samples, over and over where there are fewer; where none are held out, with others."
-    if self.some_y is None: return None
-    y = self.source.valid_y(n)
-    y = self.some_y if y is None or not len(y) else y.to(self.device)
-    return y[torch.arange(n, device=y.device) % len(y)]
 
 # %% ../../nbs/engine/looking.ipynb #4784506e
 def _check_shape(name, x, shape):
@@ -110,6 +92,24 @@ def scored(self:Looking, x, y=None)->tuple: # scores (n,) or (n, P) on the CPU, 
     "D's answer to samples, laid out."
     l, self.known.parts = self._laid_out(self.into_d(x.to(self.device), y))
     return l, self.parts
+
+# %% ../../nbs/engine/looking.ipynb #c09de4b5
+def _plane(m)->torch.Tensor|None: # a map of one sample, its channel first or last -> (h, w); None: it is no plane
+    shape = m.shape[2:] if m.shape[1] == 1 else m.shape[1:-1]
+    if len(shape) not in (1, 2) or m.numel() < 2: return None
+    return m.reshape(1, -1) if len(shape) == 1 else m.reshape(shape)
+
+@patch
+def score_map(self:Looking,
+    x:torch.Tensor, # one sample (1, ...)
+    y=None, # what comes with it, (1, ...), where D takes it
+)->torch.Tensor|None: # raw scores (h, w) on the CPU; None: D gives no map
+    "D's scores of the parts of a sample."
+    _check_shape('x', x, self.source.shape)
+    (out, _), = self.between_steps(self._looked, self.D, self.into_d(x.float().to(self.device), y))
+    maps = [_plane(m) for m in score_maps(out) if m.ndim > 2]
+    finest = max((m for m in maps if m is not None), key=torch.Tensor.numel, default=None)
+    if finest is not None: return finest.float().cpu()
 
 # %% ../../nbs/engine/looking.ipynb #3b5bf5a4
 _no_use = dict(
@@ -214,9 +214,11 @@ def plot_grad_norms(self:Looking):
 
 @patch
 def show_samples(self:Looking, n:int=64):
-    "Samples of the fixed latents beside as many reals."
+    "Samples of the fixed latents beside as many reals; what they were made of, and should have been, where G has it."
     from ganlab.plots import plot_samples
-    return plot_samples(self.sample(n), self.some_x[:n], title=f'step {self.step}', range=self.range)
+    shown = dict(title=f'step {self.step}', range=self.range, rows=self.row_labels(n))
+    if not self.starts_from_samples(): return plot_samples(self.sample(n), self.some_x[:n], **shown)
+    return plot_samples(self.sample(n), self.held_x(n), source=self.held_y(n), **shown)
 
 # %% ../../nbs/engine/looking.ipynb #0ea5a291
 @patch

@@ -7,7 +7,7 @@ from __future__ import annotations
 import textwrap
 import numpy as np
 from scipy.stats import t as student
-from ..data import tile_images
+from ..data import has_picture, scale_of, smoothing, tile_images
 from .arm import checks
 from .evidence import Evidence
 from ..plots import Plot, colors
@@ -26,11 +26,11 @@ def _points(ax, x, real):
 def _pane(ax, x, real, title, range):
     "The samples of an arm; of points, on the reals."
     ax.set_title(title, fontsize=9)
-    if x.ndim == 2 and x.shape[1] > 1: return _points(ax, x, real)
+    if x.shape[1:] == (2,): return _points(ax, x, real)
     ax.axis('off')
-    if x.ndim == 4:
-        ax.imshow(tile_images(x[:25], 5, range=range), cmap='gray', vmin=0, vmax=255, interpolation='nearest')
-    else: ax.text(.5, .5, f'samples of shape {tuple(x.shape[1:])}', ha='center', fontsize=8)
+    if not has_picture(x.shape[1:]): return ax.text(.5, .5, 'samples of one number', ha='center', fontsize=8)
+    images = tile_images(x[:25], 5, range=range, scale=scale_of(real))
+    ax.imshow(images, cmap='gray', vmin=0, vmax=255, interpolation=smoothing(x.ndim))
 
 # %% ../../nbs/judge/figure.ipynb #5ca61389
 def _curves(e)->tuple: # A's and B's at the checks, (seeds, checks), in the logarithm where that is compared

@@ -11,7 +11,7 @@ from fastcore.basics import patch
 import ganlab.travel.lookback
 from ..data import as_float
 from .nearest import Reals, Search, small
-from ..record.pictures import Pictures, fit_size, jpeg_grid
+from ..record.pictures import Pictures, jpeg_grid
 
 _all_ = ['small', 'Search', 'Reals']
 
@@ -83,7 +83,8 @@ class Closeup(Pictures):
             return {**picture, **none, 'card': card}
 
 # %% ../../nbs/judge/one_sample.ipynb #b6c264f7
-def _note(z, as_recorded, past)->str: # what there is to say of its past
+def _note(z, only, as_recorded, past)->str: # what there is to say of its past
+    if only is not None: return 'The record has a class per row. Choose All to see a sample through time.'
     if z != 'fixed': return 'Fresh latents have no past. Choose Fixed to see a sample through time.'
     if not past: return 'The run has recorded no frames of it.'
     return '' if as_recorded else 'Recorded of the averaged G.'
@@ -97,16 +98,30 @@ def _without_picture(found:dict)->dict: # what `nearest` gives
 def _one(self:Closeup, pick, z, as_recorded, hurry)->dict:
     "What is shown of one sample."
     asked, self._of = self._of != pick, pick
-    scores = self.learn.score(self.x)
+    y = self.y if self.learn.takes_y('d') else None
+    scores = self.learn.score(self.x, y)
     found = self.nearest(self.x[pick:pick + 1], asked, hurry)
-    past = self.past(pick, asked or not hurry) if z == 'fixed' else {}
+    past = self.past(pick, asked or not hurry) if z == 'fixed' and self.only is None else {}
     card = dict(index=pick, count=len(self.x), step=self.learn.step, score=_num(scores[pick]), steps=list(past),
-                found=found and _without_picture(found), searched=self._searched(), note=_note(z, as_recorded, past))
+                found=found and _without_picture(found), searched=self._searched(),
+                note=_note(z, self.only, as_recorded, past))
     if self.kind == 'points':
         way = [[*map(_num, p)] for p in past.values()]
         return dict(card=dict(card, xy=[*map(_num, self.x[pick])], path=way), near=b'', strip=b'')
     near = found['real'] if found else b''
-    return dict(card=dict(card, each=[*map(_num, scores)]), near=near, strip=_film(list(past.values())))
+    card |= dict(each=[*map(_num, scores)], map=self._map(pick, y))
+    return dict(card=card, near=near, strip=_film(list(past.values())))
+
+# %% ../../nbs/judge/one_sample.ipynb #761c9051
+@patch
+def _map(self:Closeup, pick, y)->dict: # {} where D gives one score per sample, or the picture is a drawing of it
+    "D's scores of the parts of an image, row by row."
+    if self.x.ndim not in (3, 4): return {}
+    one = slice(pick, pick + 1)
+    if y is not None: y = y[one]
+    scores = self.learn.score_map(self.x[one], y)
+    if scores is None: return {}
+    return dict(rows=len(scores), values=[*map(_num, scores.flatten())])
 
 # %% ../../nbs/judge/one_sample.ipynb #37d4074a
 @patch
@@ -199,7 +214,7 @@ def _patience(self:Closeup, asked, hurry)->float: # seconds of a search
 def _as_jpeg(self:Closeup, real)->bytes: # (1, ...); of a point nothing
     if self.kind != 'images': return b''
     real = as_float(real) if real.dtype == torch.uint8 else self.learn.shown(real.float())
-    return jpeg_grid(fit_size(real.cpu(), 128 if self.big else 64), 1, self.paper)
+    return jpeg_grid(self.fitted(real), 1, self.paper)
 
 # %% ../../nbs/judge/one_sample.ipynb #d69d738f
 @patch

@@ -1,6 +1,7 @@
 import { button, icon, make, radios, thou } from '../panels/kit.js';
 import { story } from './story.js';
 import { flagSays, marked } from '../panels/canvas.js';
+import { rowNames } from '../panels/images.js';
 import { ML, MR, PLOTS } from '../panels/series.js';
 
 export const PLAY = 'M2 1l9 5-9 5z';
@@ -111,13 +112,17 @@ export function samples(ui) {
   ui.plane = cv('plane');
   ui.when = make('span', 'more');
   ui.missed = key('k-missed', 'mode missed');
+  const rows = rowNames();
   const body =
     story.kind === 'images'
       ? [
           make(
             'div',
             'grid' + (story.real ? '' : ' alone'),
-            box(chip('chipF', make('b', '', 'Fake'), ui.when), box(ui.fake)),
+            box(
+              chip('chipF', make('b', '', story.names?.length ? story.names.join(' \u2192 ') : 'Fake'), ui.when),
+              make('div', 'box over', ui.fake, rows),
+            ),
             box(chip('chipR', make('b', '', 'Real')), box(ui.real)),
           ),
         ]
@@ -150,6 +155,7 @@ export function samples(ui) {
     ),
     ...body,
   );
+  if (rows.parentNode) rows.tell(story.rows ?? []);
   s.setAttribute('aria-label', 'Samples');
   return s;
 }

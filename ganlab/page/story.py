@@ -16,6 +16,7 @@ from ..base.files import may_write, placed
 from ..engine.meters import Record
 from .document import make_page
 from .small import Blob, as_levels, as_places, coarser, short, smaller
+from ..data import as_pictures, scale_of
 from ..panels.curves import Thinned, series
 from ..record.pictures import fit_size, jpeg_grid, paper_of
 from ..record.store import RunError
@@ -142,9 +143,10 @@ def map(self:Pack, f, raw)->dict:
 def images(self:Pack)->dict:
     "The grid that all frames are, and reals."
     cols, count, x = int(self.last['cols']), int(self.last['count']), self.scene.real
-    out = dict(cols=cols, count=count)
+    out = dict(cols=cols, count=count, rows=self.last.get('rows', []), names=self.last.get('names', []))
     if x is None: return out
     n, size, across = (4, 128, 1) if count <= 16 else (16, 64, 2)      # few images are shown large
+    x = as_pictures(x, scale_of(x))
     real = fit_size(x[:n], size)
     out['real'] = [*self.picture(jpeg_grid(real, across, paper_of(x))), across, math.ceil(len(real)/across)]
     return out

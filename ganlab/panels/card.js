@@ -10,10 +10,11 @@ export function film(cv, im, past, now, step, col) {
   const gap = 2;
   const s = Math.min(64, (w - gap * (k - 1)) / k);
   const a = im.width / n;
-  const x = paper(cv, w, s + 16, col);
+  const tall = (s * im.height) / a;
+  const x = paper(cv, w, tall + 16, col);
   let end = -9;
   x.fillStyle = col('--gap');
-  x.fillRect(0, 0, k * (s + gap) - gap, s);
+  x.fillRect(0, 0, k * (s + gap) - gap, tall);
   x.imageSmoothingEnabled = (s * devicePixelRatio) / a < 3;
   x.imageSmoothingQuality = 'high';
   x.textAlign = 'center';
@@ -25,11 +26,11 @@ export function film(cv, im, past, now, step, col) {
     );
   const last = k - 1;
   for (let i = 0; i < k; i++) {
-    x.drawImage(...(i < n ? [im, i * a, 0, a, im.height] : now), i * (s + gap), 0, s, s);
+    x.drawImage(...(i < n ? [im, i * a, 0, a, im.height] : now), i * (s + gap), 0, s, tall);
     const half = x.measureText(thou(steps[i])).width / 2;
     const room = i === last || at(i) + half + 6 < at(last) - x.measureText(thou(steps[last])).width / 2; // a step that does not fit is left out
     if (at(i) - half > end && room) {
-      x.fillText(thou(steps[i]), at(i), s + 13);
+      x.fillText(thou(steps[i]), at(i), tall + 13);
       end = at(i) + half + 6;
     }
   }
@@ -38,11 +39,40 @@ export function film(cv, im, past, now, step, col) {
 export function alone(cv, im, i, cols, rows, side, col) {
   const a = im.width / cols;
   const b = im.height / rows;
+  cv.style.width = side + 'px';
   const x = paper(cv, side, (side * b) / a, col);
   x.imageSmoothingEnabled = (side * devicePixelRatio) / a < 3;
   x.imageSmoothingQuality = 'high';
   x.drawImage(im, (i % cols) * a, Math.floor(i / cols) * b, a, b, 0, 0, side, (side * b) / a);
 }
+// D's scores of the parts of an image, over it: blue where it looks real to D, orange where it looks fake.
+// `at`: where the image begins in the canvas, and how wide and tall it is
+export function heat(cv, m, at, col) {
+  const [left, w, h] = at;
+  const rows = m.rows;
+  const cols = m.values.length / rows;
+  const x = cv.getContext('2d');
+  const mean = m.values.reduce((p, v) => p + (v ?? 0), 0) / m.values.length;
+  const most = Math.max(1e-9, ...m.values.map(v => Math.abs((v ?? mean) - mean)));
+  m.values.forEach((v, i) => {
+    if (v == null) return;
+    x.globalAlpha = (0.6 * Math.abs(v - mean)) / most;
+    x.fillStyle = col(v > mean ? '--d' : '--g');
+    x.fillRect(left + ((i % cols) * w) / cols, (Math.floor(i / cols) * h) / rows, w / cols, h / rows);
+  });
+  x.globalAlpha = 1;
+  cv.onpointermove = e => {
+    const r = cv.getBoundingClientRect();
+    const i = Math.floor(((e.clientX - r.left - left) / w) * cols);
+    const j = Math.floor(((e.clientY - r.top) / h) * rows);
+    const inside = i >= 0 && i < cols && j >= 0 && j < rows;
+    cv.title = inside ? `D's score of this part: ${orDash(m.values[j * cols + i])}` : '';
+  };
+}
+const range = m => {
+  const v = m.values.filter(v => v != null);
+  return `${m.rows} × ${m.values.length / m.rows} scores, from ${orDash(Math.min(...v))} (orange) to ${orDash(Math.max(...v))} (blue)`;
+};
 const whose = f =>
   ({
     training: thou(f.among) + ' reals',
@@ -78,7 +108,7 @@ const noteOf = own => {
 };
 // empty in place of what is not known
 const filled = o => Object.fromEntries(Object.entries(o).map(([k, v]) => [k, v ?? '']));
-export function card(close) {
+export function card(close, redraw = () => {}) {
   const cv = name => {
     const c = make('canvas', name);
     c.setAttribute('role', 'img');
@@ -96,6 +126,10 @@ export function card(close) {
   const dist = make('b');
   const of = make('span', 'mut');
   const among = make('span');
+  const spread = make('p', 'mut note map');
+  const over = button('small q', 'Map');
+  over.title = "D's scores of the parts of the sample, over it";
+  over.setAttribute('aria-pressed', true);
   const note = make('p', 'mut note');
   const fig = (c, cls, text) => make('div', 'fig', c, marked('cap', make('i', cls), text));
   const one = fig(big, 'chipF', 'fake');
@@ -106,8 +140,9 @@ export function card(close) {
   const el = make(
     'div',
     'card',
-    make('div', 'hd', title, when, make('span', 'sp'), x),
+    make('div', 'hd', title, when, make('span', 'sp'), over, x),
     make('div', 'pair', one, two, facts),
+    spread,
     make('div', 'past', past),
     note,
   );
@@ -130,6 +165,8 @@ export function card(close) {
     dist.textContent = f ? orDash(o.images ? f.ratio : f.distance) : '–';
     among.textContent = f ? 'Nearest of ' + whose(f) : 'Nearest real';
     of.textContent = f ? farAs(f, own, o) : searching(own);
+    const scores = own.map?.values ?? [];
+    tellMap(scores.length ? own.map : null);
     note.textContent = noteOf(own);
     note.hidden = !note.textContent;
     one.hidden = !o.images;
@@ -141,7 +178,20 @@ export function card(close) {
       steps: JSON.stringify(own.steps ?? []),
       ...filled({ among: f?.among, which: f?.which, real: f?.index, distance: f?.distance, ratio: f?.ratio }),
       path: own.path?.length ?? 0,
+      map: scores.length,
     });
+  };
+  const tellMap = m => {
+    over.hidden = spread.hidden = !m;
+    spread.textContent = m ? `Map: ${range(m)}.` : '';
+    el.map = m && over.getAttribute('aria-pressed') === 'true' ? m : null;
+    if (el.map) return;
+    big.title = '';
+    big.onpointermove = null;
+  };
+  over.onclick = () => {
+    over.setAttribute('aria-pressed', over.getAttribute('aria-pressed') !== 'true');
+    redraw();
   };
   el.big = big;
   el.real = real;

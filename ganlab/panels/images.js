@@ -1,4 +1,17 @@
 import { paper, sheet } from './canvas.js';
+import { make } from './kit.js';
+
+// the class of each row of a grid, at its left
+export function rowNames() {
+  const el = make('div', 'rows');
+  el.tell = names => {
+    el.hidden = !names.length;
+    el.parentNode.classList.toggle('named', names.length > 0);
+    el.replaceChildren(...names.map(n => make('span', '', String(n))));
+    el.title = 'The class of each row';
+  };
+  return el;
+}
 
 // `want`: how many columns to show
 export function tiles(cv, im, cols, rows, want, col, most = cols * rows) {

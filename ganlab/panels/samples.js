@@ -1,8 +1,8 @@
 import { button, decode, floats, fmt, make, mode, panel, radios, thou } from './kit.js';
 import { marked, palette, watch } from './canvas.js';
 import { cells, picker } from './pick.js';
-import { alone, card, film } from './card.js';
-import { strip, tiles } from './images.js';
+import { alone, card, film, heat } from './card.js';
+import { rowNames, strip, tiles } from './images.js';
 import { map } from './map.js';
 
 function render({ model, el }) {
@@ -30,7 +30,18 @@ function render({ model, el }) {
     model.send({ do: 'look' });
     read();
   };
-  root.append(make('div', 'hd', make('h3', '', 'Samples'), make('span', 'sp'), make('span', 'lab', 'z'), z, ema), body);
+  const only = make('select', 'only');
+  only.setAttribute('aria-label', 'Class');
+  only.title = 'All classes, a row each, or one of them: this changes only what is shown';
+  only.onchange = () => {
+    model.set('only', +only.value);
+    model.save_changes();
+    model.send({ do: 'look' });
+  };
+  root.append(
+    make('div', 'hd', make('h3', '', 'Samples'), make('span', 'sp'), only, make('span', 'lab', 'z'), z, ema),
+    body,
+  );
   const showing = make('span');
   const back = button('small', 'Back to live');
   const view = make('span', 'view', showing, back);
@@ -55,6 +66,7 @@ function render({ model, el }) {
   const hist = cv('hist');
   const plane = cv('plane');
   const fcap = chip('chipF', 'Fake', '');
+  const rows = rowNames();
   const note = make('p', 'mut note');
   const box = (...kids) => make('div', 'box', ...kids);
   const open = (i, keep) => {
@@ -71,12 +83,13 @@ function render({ model, el }) {
   const grid = cells(open, close);
   const spots = picker(() => dots, open, close);
   const over = () => (t('kind') === 'points' ? spots : grid);
-  const more = card(close);
+  const more = card(close, () => w.ask());
+
   let dots = [];
   const images = make(
     'div',
     'grid',
-    box(fcap, make('div', 'box over', fake, grid)),
+    box(fcap, make('div', 'box over', fake, grid, rows)),
     box(chip('chipR', 'Real'), box(real)),
   );
   const hint = make('span', 'mut hint');
@@ -100,6 +113,7 @@ function render({ model, el }) {
   );
   let was = '';
   const im = {};
+  const parts = () => t('names').length || 1; // images that make up one picture
   const layout = () => {
     const k = t('kind');
     if (k === was) return;
@@ -136,6 +150,15 @@ function render({ model, el }) {
       el.dataset.found = m.found;
       el.dataset.modes = m.centers.length;
     }
+    const n = t('classes');
+    only.hidden = !n;
+    if (n && only.length !== n + 1) {
+      only.replaceChildren(new Option('All', -1), ...Array.from({ length: n }, (_, i) => new Option(`Class ${i}`, i)));
+    }
+    only.value = t('only');
+    el.dataset.rows = t('rows').join(' ');
+    rows.tell(t('rows'));
+    fcap.querySelector('b').textContent = parts() > 1 ? t('names').join(' \u2192 ') : 'Fake';
     ema.hidden = !t('averaged');
     ema.setAttribute('aria-pressed', t('ema'));
     el.dataset.ema = t('averaged') && t('ema');
@@ -167,7 +190,10 @@ function render({ model, el }) {
   };
   const drawCard = (c, rows, side, col) => {
     const own = t('card').index === t('pick');
-    if (im.fake?.b) alone(more.big, im.fake.b, t('pick'), c, rows, side, col);
+    if (im.fake?.b) {
+      alone(more.big, im.fake.b, t('pick'), c, rows, side * parts(), col);
+      if (more.map) heat(more.big, more.map, [parts() > 1 ? side : 0, side, more.big.clientHeight], col);
+    }
     more.big.setAttribute('aria-label', 'The sample, enlarged');
     if (own && t('at') < 0 && im.near?.b) alone(more.real, im.near.b, 0, 1, 1, side, col);
     more.real.setAttribute('aria-label', 'The real nearest to it');

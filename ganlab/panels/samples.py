@@ -17,6 +17,9 @@ class Samples(Part):
     _esm = script('panels/samples.js')
     _css = style('panels/kit.css', 'panels/samples.css')
     z = T.Enum(('fixed', 'fresh'), 'fixed').tag(sync=True)
+    classes = T.Int(0).tag(sync=True)        # to choose from; 0: none
+    only = T.Int(-1).tag(sync=True)          # the class that is looked at; -1: all
+    rows, names = T.List().tag(sync=True), T.List().tag(sync=True)    # each row's class; images that make up each picture
     kind = T.Enum(('images', 'points', 'none'), 'none').tag(sync=True)
     step = T.Int(0).tag(sync=True)           # of the picture
     count, cols = T.Int(0).tag(sync=True), T.Int(0).tag(sync=True)   # samples, columns
@@ -26,8 +29,7 @@ class Samples(Part):
     extent = T.Float(1.).tag(sync=True)      # half the side of the map
     modes = T.Dict().tag(sync=True)          # centers, radius, shares, found
     ema = T.Bool(True).tag(sync=True)        # show averaged weights, where there are any
-    averaged = T.Bool(False).tag(sync=True)  # are there?
-    raw = T.Bool(False).tag(sync=True)       # scores are no logits
+    averaged, raw = T.Bool(False).tag(sync=True), T.Bool(False).tag(sync=True)   # are there? scores are no logits
     note = T.Unicode('').tag(sync=True)
     pick = T.Int(-1).tag(sync=True)          # the sample that is looked at, from 0; -1: none
     card = T.Dict().tag(sync=True)           # of it: index, score, steps, found, path

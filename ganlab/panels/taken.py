@@ -35,12 +35,12 @@ class Taken:
 # %% ../../nbs/panels/taken.ipynb #1c12e81c
 @patch
 def picture(self:Taken,
-    view, # has `z` and `ema`: of which latents, and with averaged weights?
+    view, # has `z`, `ema` and `only`: of which latents, with averaged weights, of one class?
 )->dict: # traits of `Samples`
     "Samples and D's scores of them, at this step."
     self.shot = None
-    shot = self.pictures.take(view.z, view.ema)
-    if view.z == 'fixed' and view.ema: self.learn.run.offer(self.learn, shot)
+    shot = self.pictures.take(view.z, view.ema, None if view.only < 0 else view.only)
+    if view.z == 'fixed' and view.ema and self.pictures.only is None: self.learn.run.offer(self.learn, shot)
     self.shot = shot
     return shot
 

@@ -9,7 +9,7 @@ import traitlets as T
 from ..compare import Comparison
 from ..base.views import script, style
 from .state import Part, PanelState, show, thou
-from ..data import standard
+from ..data import as_pictures, has_picture, scale_of, standard
 from ..record.pictures import fit_size, jpeg_grid, paper_of
 
 # %% auto #0
@@ -37,10 +37,15 @@ def advice(
     return _speaks_for.get(c.outcome, 'close') if c.pairs else 'close'
 
 # %% ../../nbs/panels/versus.ipynb #ecb8b983
+def _drawn(x, c): # samples of a comparison -> images of the first 25 in [-1, 1], or all points
+    x = standard(x, c.range)
+    if not has_picture(x.shape[1:]): return x
+    real = x if c.real is None else standard(c.real, c.range)
+    return as_pictures(x[:25], scale_of(real))
+
 def _picture(x, paper=None)->dict:
-    if x.ndim == 4 and x.shape[1] in (1, 3):
-        return dict(kind='images', data=jpeg_grid(fit_size(x[:25], 48), 5, paper), count=min(25, len(x)))
-    if x.ndim == 2 and x.shape[1] == 2: return dict(kind='points', data=_points(x))
+    if x.ndim == 4: return dict(kind='images', data=jpeg_grid(fit_size(x, 48), 5, paper), count=len(x))
+    if x.shape[1] == 2: return dict(kind='points', data=_points(x))
     return dict(kind='none', data=b'')
 
 def _points(x)->bytes: return x[:256].contiguous().numpy().tobytes()
@@ -49,8 +54,8 @@ def _points(x)->bytes: return x[:256].contiguous().numpy().tobytes()
 def _pictures(c)->dict: # kind, count, a, b; and of points the reals, and half the side of the map
     pair = (c.whole_pairs or c.pairs or [None])[0]
     if pair is None: return dict(kind='none', count=0, a=b'', b=b'', real=b'', extent=1.)
-    paper = paper_of(None if c.real is None else standard(c.real, c.range))
-    a, b = [_picture(standard(arm.samples, c.range), paper) for arm in pair]
+    paper = paper_of(None if c.real is None else _drawn(c.real, c))
+    a, b = [_picture(_drawn(arm.samples, c), paper) for arm in pair]
     shown = dict(kind=a['kind'], count=a.get('count', 0), a=a['data'], b=b['data'], real=b'', extent=1.)
     if a['kind'] == 'points': shown |= _plane_of(c.real)
     return shown

@@ -8,7 +8,8 @@ import io, math
 import torch
 from PIL import Image
 from fastcore.basics import patch
-from ..data import as_bytes, plain_edge, with_margin
+from .beside import Beside
+from ..data import as_bytes, as_pictures, has_picture, plain_edge, scale_of, with_margin
 
 # %% auto #0
 __all__ = ['jpeg_grid', 'paper_of', 'fit_size', 'mode_shares', 'slopes', 'Pictures']
@@ -71,28 +72,49 @@ class Pictures:
     "Takes pictures of what G makes; call `take` between steps, on the training thread."
     def __init__(self, learn):
         self.learn, shape = learn, tuple(learn.source.shape)
-        self.kind, self.n, self.big = 'none', 256, False
-        if shape == (2,): self.kind = 'points'
-        if len(shape) == 3 and shape[0] in (1, 3):
-            self.kind, self.big = 'images', max(shape[1:]) > 64
-            self.n = 16 if self.big else 64
+        self.kind, self.n, self.big = 'images', 64, _is_large(shape)
+        if self.big: self.n = 16
+        if not has_picture(shape): self.kind, self.n = 'points' if shape == (2,) else 'none', 256
+        self.pairs = self.kind == 'images' and learn.starts_from_samples()
+        if self.pairs: self.n = 16
         self.real = self.extent = None       # held-out reals, as they are shown; half the side of the map
         self.x = self.paper = None           # the samples of the last picture; what the data is drawn on
-
-    def take(self,
-        z:str='fixed', # 'fixed', or 'fresh' latents every time
-        ema:bool=True, # of G's averaged weights, where a trick averages them
-    )->dict: # traits of `Samples`
-        "A picture, at this step."
-        learn = self.learn
-        x = self.x = learn.sample(self.n, self.latents(z), ema=None if ema else False)
-        averaged = any(hasattr(t, 'averaged') for t in learn.tricks.enabled)
-        same = dict(kind=self.kind, step=learn.step, averaged=averaged, **self.scores())
-        return {**same, **getattr(self, f'_{self.kind}')(x)}
+        self.scale = self.beside = None      # of samples that are no images; what stands beside each fake
+        self.y = self.only = None            # what came with the samples of the last picture; the class of all of them
 
     def _none(self, x):
-        return dict(note=f"A sample has the shape {tuple(x.shape[1:])}: no picture of it. "
-                         "D's scores below are of the last batch.")
+        return dict(note="A sample is one number: no picture of it. D's scores below are of the last batch.")
+
+def _is_large(shape)->bool: # of a sample: a large image, or a volume
+    return len(shape) == 4 or len(shape) == 3 and max(shape[1:]) > 64
+
+# %% ../../nbs/record/pictures.ipynb #4bd57c07
+@patch
+def take(self:Pictures,
+    z:str='fixed', # 'fixed', or 'fresh' latents every time
+    ema:bool=True, # of G's averaged weights, where a trick averages them
+    only:int=None, # the class of all samples, where G takes labels; None: a class per row
+)->dict: # traits of `Samples`
+    "A picture, at this step."
+    learn = self.learn
+    classes = self.classes()
+    self.only = only if classes else None
+    self.y = learn.given_y(self.only, self.n)
+    x = self.x = learn.sample(self.n, self.latents(z), ema=None if ema else False, y=self.only)
+    averaged = any(hasattr(t, 'averaged') for t in learn.tricks.enabled)
+    same = dict(kind=self.kind, step=learn.step, averaged=averaged, classes=classes, rows=self.rows(), **self.scores())
+    return {**same, **getattr(self, f'_{self.kind}')(x)}
+
+@patch
+def classes(self:Pictures)->int: # 0: classes do not matter to G
+    "From how many classes one may choose."
+    return self.learn.n_classes if self.learn.row_labels(1) else 0
+
+@patch
+def rows(self:Pictures)->list: # [] where all samples are of one class, or there are no rows
+    "The class of each row of the grid."
+    if self.kind != 'images' or self.only is not None: return []
+    return self.learn.row_labels(self.n, int(math.sqrt(self.n)))
 
 # %% ../../nbs/record/pictures.ipynb #82859c2a
 @patch
@@ -122,23 +144,43 @@ def scores(self:Pictures):
 
 # %% ../../nbs/record/pictures.ipynb #e138e791
 @patch
-def _draw_reals(self:Pictures, side:int): # in pixels
-    "A few real images, and the colour that is left around them."
+def fitted(self:Pictures,
+    x:torch.Tensor, # samples (n, ...) of any shape; images in [-1, 1]
+)->torch.Tensor: # images (n, C, H, W) in [-1, 1], on the CPU
+    "Samples as images, no larger than they are shown."
+    if x.ndim != 4 and self.scale is None and (real := self.reals()) is not None: self.scale = scale_of(real)
+    return fit_size(as_pictures(x, self.scale), 128 if self.big else 64)
+
+@patch
+def drawn(self:Pictures, x)->torch.Tensor: return self.fitted(self.learn.shown(x)) # the same, as the networks see them
+
+@patch
+def _draw_reals(self:Pictures):
+    "A few real samples, and the colour that is left around them."
     n, cols = (4, 1) if self.big else (16, 2)
     real = self.reals(n)
     if real is None: return
-    real = self.learn.shown(real)
+    real = self.drawn(real)
     self.paper = paper_of(real)
-    self.real = jpeg_grid(fit_size(real, side), cols, self.paper)
+    self.real = jpeg_grid(real, cols, self.paper)
 
 # %% ../../nbs/record/pictures.ipynb #fea24e5b
 @patch
 def _images(self:Pictures, x):
-    side, x = 128 if self.big else 64, self.learn.shown(x)
-    if self.real is None: self._draw_reals(side)
-    cols = int(math.sqrt(self.n))
-    out = dict(cols=cols, count=self.n, fake=jpeg_grid(fit_size(x, side), cols, self.paper))
+    x, cols = self.drawn(x), int(math.sqrt(self.n))
+    out = dict(cols=cols, count=self.n, names=[])
+    if self.pairs: return {**out, **self._among_others(x, cols)}
+    if self.real is None: self._draw_reals()
+    out['fake'] = jpeg_grid(x, cols, self.paper)
     return out if self.real is None else {**out, 'real': self.real}
+
+@patch
+def _among_others(self:Pictures, x, cols)->dict:
+    "Fakes, each with its source and target; reals beside them where there are no targets."
+    if self.beside is None: self.beside = Beside(self.learn, self.n, self.drawn)
+    if self.beside.target is None and self.real is None: self._draw_reals()
+    fake = jpeg_grid(self.beside.around(x), cols)
+    return dict(fake=fake, names=self.beside.names, real=self.real or b'')
 
 # %% ../../nbs/record/pictures.ipynb #8a5a5c81
 @patch

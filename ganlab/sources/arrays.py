@@ -18,6 +18,7 @@ from ..engine.rng import Streams
 from .checks import checked
 from .companions import as_companion
 from .drawing import Picture, draw_samples
+from .pictured import has_picture
 from .ranges import as_float, back_to, checked_range
 
 # %% ../../nbs/sources/arrays.ipynb #ecdbfeda
@@ -142,11 +143,11 @@ def one_batch(self:TensorDL): # float32, (bs, ...), or a pair
 # %% ../../nbs/sources/arrays.ipynb #7618d736
 @patch
 def show_batch(self:TensorDL,
-    max_n:int|None=None, # samples to show; None: 16 images, 2000 points
+    max_n:int|None=None, # samples to show; None: 16, or 2000 points
     **kwargs, # passed to `draw_samples`
 )->Picture: # a figure
     "Some samples of the first epoch."
-    n = max_n or (16 if len(self.shape) == 3 else 2000)
+    n = max_n or (16 if has_picture(self.shape) else 2000)
     xs = [self.batch(i, self.streams) for i in range(min(self._n, math.ceil(n/self.bs)))]
     return draw_samples(torch.cat(xs)[:n], **{'centers': self.centers, 'range': self.range, **kwargs})
 

@@ -16,7 +16,7 @@ from ..data import (avatar_pairs_dls, avatars_dls, digits_dls, fashion_dls, glyp
                          photos_dls, ring_dls, swissroll_dls)
 from ..engine.schedules import Schedule
 from ..losses import built_in
-from ..nets import dcgan, mlp, relu_mlp, resnet
+from ..nets import conv1d, conv3d, dcgan, mlp, relu_mlp, resnet
 from ..record.changes import own_functions
 from ..record.packing import RunError
 from ..record.run import Run
@@ -31,7 +31,7 @@ __all__ = ['own_maker', 'one_line']
 _makers = {what: {f.__name__: f for f in fs} for what, fs in dict(
     data=(ring_dls, grid_dls, swissroll_dls, digits_dls, photos_dls, avatars_dls, avatar_pairs_dls, glyphs_dls, fashion_dls,
           image_dls),
-    networks=(mlp, relu_mlp, dcgan, resnet)).items()}
+    networks=(mlp, relu_mlp, dcgan, resnet, conv1d, conv3d)).items()}
 
 # %% ../../nbs/travel/script.ipynb #0d1c7187
 def _added(what)->dict: # origin -> function
