@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from ..base.files import may_write, placed
 from ..engine.carried import copied
+from ..engine.lending import Told, has_labelled
 from ..engine.surgery import hosts
 from ..learner import GANLearner
 from .formats import own_tensors, writer_for, write_weights
@@ -28,10 +29,11 @@ def _places(net:nn.Module)->dict: # name -> tensor, of every parameter and buffe
 class Now:
     "What G holds and makes at this moment."
     tensors: dict       # name -> copy
-    z: torch.Tensor     # a few latents
+    z: object           # a few latents, with what comes with each where G takes that
     made: torch.Tensor  # samples
 
 def _look(learn, z)->Now:
+    z = learn.into_g(z, learn.given_y(None, len(z)))
     return Now({n: t.detach().clone() for n, t in _places(learn.G).items()}, z, learn.look(learn.G, z))
 
 # %% ../../nbs/travel/leaving.ipynb #3f45ffb1
@@ -118,8 +120,10 @@ def plain_G(self:GANLearner,
 )->nn.Module: # (n, *z_dim) -> samples
     """G by itself: the network that you built, with what it has learnt.
 
-    From any thread; no bit of the training changes. Where tricks have added layers, they came along, with the hooks that hold them."""
-    return self.between_steps(leave, self, ema, G).net.cpu()
+    From any thread; no bit of the training changes. Where tricks have added layers, they came along, with the hooks
+    that hold them; where these need labels, it takes labels last: net(z, y)."""
+    net = self.between_steps(leave, self, ema, G).net.cpu()
+    return Told(net) if has_labelled(net) else net
 
 # %% ../../nbs/travel/leaving.ipynb #2c62d3b9
 @patch
@@ -132,6 +136,7 @@ def export_G(self:GANLearner,
     "G for whoever has its code, or has not; from any thread, and no bit of the training changes."
     path, write = writer_for(path)
     may_write(path, force=force)
+    if write is not write_weights and self.takes_y('g'): raise ValueError(_latents_alone)
     left = self.between_steps(leave, self, ema, G)
     if write is write_weights and not left.fresh: raise ValueError(_more_than_weights(self, left.net))
     with placed(path) as (part,): write(left.net.cpu(), self.fixed_z(4).cpu(), part)
@@ -139,6 +144,10 @@ def export_G(self:GANLearner,
 
 # %% ../../nbs/travel/leaving.ipynb #7a197f4e
 _else = "take learn.plain_G(), or export '.pt' or '.onnx', which need no other G"
+_latents_alone = ("a program of G takes latents alone, and this G takes y, too: take learn.plain_G(), "
+                  "or export '.safetensors'")
+
+def _instead(learn)->str: return 'or take learn.plain_G()' if learn.takes_y('g') else _else # of a file of weights
 
 def _more_than_weights(learn, net)->str: # one sentence; net: what was left
     "Why a state dict would not do."
@@ -149,4 +158,4 @@ def _more_than_weights(learn, net)->str: # one sentence; net: what was left
                 f"such as a plain attribute or a buffer that is not saved; make that a buffer, {_else}")
     off, who = ', '.join(repr(t.name) for t in on), ' and '.join(inside(t.title) for t in on)
     return (f"a fresh G has not what {who} put into this one, and with its weights alone it makes other samples; "
-            f"turn that off first (learn.tricks.off: {off}), {_else}")
+            f"turn that off first (learn.tricks.off: {off}), {_instead(learn)}")
