@@ -226,6 +226,7 @@ class Faulty(Trick):
     def trip(self, slot, step, out=None):
         if slot == self.slot and step >= self.when: raise ZeroDivisionError('it was zero')
         return out
+    def labels(self, y, ctx): return self.trip('labels', ctx.step, y)
     def inputs(self, x, ctx): return self.trip('inputs', ctx.step, x)
     def fakes(self, xf, ctx): return self.trip('fakes', ctx.step, xf)
     def scores(self, l, ctx): return self.trip('scores', ctx.step, l)
