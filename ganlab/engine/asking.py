@@ -126,6 +126,7 @@ def open_update(self:Asking, k, phase, d=None):
         try: c.x, c.y = self.next_pair()
         except Cancelled: raise
         except Exception as e: raise DataError(f"{type(e).__name__} in the data, in batch {self.n_batches}: {e}") from e
+        self.under_way = c
         for t in self.tricks.slots['labels']: c.y = self.ask(t, 'labels', c.y, c)
         c.z = self.latents(self.bs, 'z', self.step, k)
         self.state.n_batches += 1
