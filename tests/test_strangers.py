@@ -3,7 +3,7 @@ import pytest, torch, warnings
 import torch.nn.functional as F
 from torch import nn
 from torch.autograd.function import once_differentiable
-from ganlab.data import tensor_dls
+from ganlab.data import Batch, tensor_dls
 from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
@@ -61,8 +61,8 @@ def test_in_the_order_that_it_was_given():
     class Looks(Views):
         def forward(self, x): seen.append(x.is_contiguous(memory_format=torch.channels_last)); return self.head(self.body(x).flatten(1))
     learn = colour(Looks())
-    batch = learn.source.batch
-    learn.source.batch = lambda i: batch(i).to(memory_format=torch.channels_last)
+    pair = learn.source.pair
+    learn.source.pair = lambda i: Batch(pair(i).x.to(memory_format=torch.channels_last))
     learn.tricks.on('diffaugment'); seen.clear(); go(learn, 1)
     assert seen == [True, False, False]        # the reals as they come, the fakes as G makes them
     D = Views(); insert(D.body[2], 'turned', Turned(), 'after')
