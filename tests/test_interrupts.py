@@ -433,7 +433,8 @@ def told_to(folder, steps)->int: # exit status
     sys.argv = ['ganlab', 'train', '--run', str(folder), '--data', 'ring', '--bs', '16', '--width', '8', '--steps', str(steps)]
     from ganlab.__main__ import main
     print('go')
-    status = main()
+    try: status = main()
+    except KeyboardInterrupt: sys.excepthook(*sys.exc_info())      # as at the end of a program
     ganlab.record.run._close_all()
     return status
 
