@@ -242,3 +242,10 @@ def test_reconstruction_where_there_is_no_right_answer():
     for game, why in dict(patches='of latents alone', unpaired='unpaired').items():
         with pytest.raises(Refused, match=why) as e: play(game).tricks.on('reconstruction')
         one_sentence(e.value)
+
+@pytest.mark.parametrize('game', ['upscaling', 'unpaired'])
+@pytest.mark.parametrize('name', ['style', 'path_length'])
+def test_what_needs_latents(name, game):
+    "A G that makes one thing of another has none"
+    with pytest.raises(Refused, match='this G takes no') as e: play(game).tricks.on(name)
+    one_sentence(e.value)

@@ -98,6 +98,8 @@ def no_latent(self:PathLength, learn)->str: # one sentence
 @patch
 def untrainable(self:PathLength, learn)->str|None: # one sentence, or None
     "Why G's path lengths cannot be trained, if they cannot."
+    if self.begins == 'z' and 'z' not in learn.takes['g']:
+        return "Path length: this G takes no latents; latent='...' names a layer of G where paths begin."
     if self.begins != 'z' and self.begins not in dict(learn.G.named_modules()): return self.no_latent(learn)
     moves, said = self.tried(learn)
     if said: return not_twice('Path length', "G's gradient", 'this G does', said)

@@ -46,6 +46,7 @@ class Style(Grafted):
         if not (self.mapping or self.in_layers):
             return 'Style: mapping, modulation, demodulation and noise are all off; turn one on.'
         if self.mixing and not self.modulation: return 'Style: mixing needs modulation; set mixing=0.'
+        if 'z' not in learn.takes['g']: return 'Style maps latents, and this G takes none.'
         if not sites(learn, 'g'): return 'Style: G has no layer that is used once, such as it could be put into.'
         if self.in_layers and not self.layers(learn): return self.no_layers(learn)
     def caution(self, learn):
