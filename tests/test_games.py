@@ -239,9 +239,19 @@ def test_the_game_may_wait():
     assert not all(torch.equal(a, b) for a, b in zip(d, learn.D.parameters()))
 
 def test_reconstruction_where_there_is_no_right_answer():
-    for game, why in dict(patches='of latents alone', unpaired='unpaired').items():
+    for game, why in dict(patches='of latents alone', unpaired='unpaired', labels='a label has many samples').items():
         with pytest.raises(Refused, match=why) as e: play(game).tricks.on('reconstruction')
         one_sentence(e.value)
+    learn = play('unpaired')
+    learn.tricks.on('batch_size', bs=5)      # which puts a source of its own before the data's
+    with pytest.raises(Refused, match='unpaired'): learn.tricks.on('reconstruction')
+
+def test_classes_are_counted_wherever_labels_stand():
+    "Also those that no batch has shown yet"
+    x, y = rand(60, 1, 16, 16), torch.arange(60) // 6      # ten classes, of which few are in a batch
+    for data, kw in ((tensor_dls(x, 4, y=y), {}), (DataLoader(TensorDataset(x, y), 4), {}), (DataLoader(TensorDataset(y, x), 4, shuffle=True), dict(x=1))):
+        n = GANLearner(data, plain_g(), patch_d(), **kw).n_classes
+        assert n == 10 if not kw else n > 1      # of a loader that has them first, those of a batch
 
 @pytest.mark.parametrize('game', ['upscaling', 'unpaired'])
 @pytest.mark.parametrize('name', ['style', 'path_length'])

@@ -78,7 +78,8 @@ def _labels_of(source)->list: # of tensors and lists, what comes with all sample
     data = getattr(train, 'dataset', None)
     tensors = getattr(data, 'tensors', None) or [None]
     everything = getattr(train, 'y', None), getattr(data, 'targets', None), tensors[-1]
-    own = next((as_companion(y) for y in everything if y is not None), None)
+    found = [as_companion(y) for y in everything if y is not None]
+    own = next((y for y in found if y is not None and not y.is_floating_point() and y.ndim == 1), None)
     if own is None: return [source.given(0), source.valid_y(512)]
     return [own]
 

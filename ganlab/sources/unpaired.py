@@ -17,7 +17,6 @@ from .companions import as_companion
 # %% ../../nbs/sources/unpaired.ipynb #95c3e119
 class UnpairedDL(TensorDL):
     "Batches of one set, and, as what comes with them, batches of another."
-    paired = False     # does what comes with a sample belong to it?
     def companions(self, y, n:int)->Tensor: return y # of another number than the samples
     def given(self, i:int, streams:Streams)->Tensor: # (bs, ...)
         "What comes with the `i`-th batch: the next ones of the other set, in an order of its own."
@@ -47,5 +46,5 @@ def is_paired(
     source, # what a learner reads
 )->bool:
     "Do samples belong to what comes with them?"
-    source = getattr(source, 'source', source)           # of one that is halved
+    while hasattr(source, 'source'): source = source.source      # of one that is halved, or in other batches
     return not isinstance(getattr(source, 'train', None), UnpairedDL)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 from ..data import standard
+from ..sources.unpaired import is_paired
 from ..trick import Choice, Int, Num, Trick
 
 # %% auto #0
@@ -41,8 +42,8 @@ class Reconstruction(Trick):
     def why_not(self, learn):
         if 'y' not in learn.takes['g']:
             return _compares + "this G makes samples of latents alone."
-        if not getattr(getattr(learn.source, 'train', None), 'paired', True):
-            return _compares + "these two sets are unpaired."
+        if learn.n_classes: return _compares + 'a label has many samples.'
+        if not is_paired(learn.source): return _compares + 'these two sets are unpaired.'
         shape = learn.source.shape
         if self.distance == 'ssim' and (len(shape) != 3 or min(shape[1:]) < 7):
             return f"Reconstruction: SSIM compares windows of 7 x 7 pixels, a sample is {tuple(shape)}; use l1 or l2."
