@@ -46,12 +46,15 @@ def drawn(self:Asking, n:int, rng:torch.Generator)->torch.Tensor: # (n, *z_dim)
 @patch
 def lends(self:Asking, key:str)->bool: # 'g' or 'd'
     "Has a trick put a part into G or D that needs the labels of the samples?"
-    what = f'lends/{key}'
-    if what not in self.found: self.found[what] = has_labelled(net_of(self, key))
-    return self.found[what]
+    found, what = self.known.found, f'lends/{key}'
+    if what not in found: found[what] = has_labelled(net_of(self, key))
+    return found[what]
 
 @patch
-def takes_y(self:Asking, key:str)->bool: return 'y' in self.takes[key] or self.lends(key) # 'g' or 'd'
+def takes_y(self:Asking, key:str)->bool: # does y go into it, too: is it for the network, or for a part within?
+    found, what = self.known.found, f'takes_y/{key}'
+    if what not in found: found[what] = 'y' in self.takes[key] or self.lends(key)
+    return found[what]
 
 @patch
 def into_g(self:Asking, z, y=None): # what goes into G: a tensor, or a tuple of them
@@ -112,10 +115,7 @@ def play(self:Asking)->Ctx: # of the D update whose fakes G's first update uses
 def next_pair(self:Asking, i:int=0)->tuple: # reals (B, ...), and what comes with them, or None
     "The batch that is next, or the one `i` after it, where the networks are."
     x, y = self.source.pair(self.n_batches + i)
-    return put((x, y), self.device)
-
-@patch
-def next_reals(self:Asking, i:int=0)->torch.Tensor: return self.next_pair(i)[0] # (B, ...)
+    return x.to(self.device), put(y, self.device)
 
 @patch
 def open_update(self:Asking, k, phase, d=None):
@@ -184,8 +184,7 @@ def d_scores(self:Asking, x, side, c,
     if given is None: given = x     # asked outside an update
     x = laid_like(x, given)         # a trick may ask about samples of its own
     if ins := self.tricks.slots['inputs']:
-        c.side = side
-        n, made = len(x), [*made]
+        c.side, n, made = side, len(x), [*made]
         for t in ins:
             made.append((t, x))
             x = self.ask(t, 'inputs', x, c)
@@ -196,7 +195,7 @@ def d_scores(self:Asking, x, side, c,
     except Exception as e:
         self._choked(x, y, made, c, e)
         raise
-    l, c.parts = as_scores(out, len(x))
+    l, c.parts = as_scores(out, x.shape[0])
     return l
 
 # %% ../../nbs/engine/asking.ipynb #6ba12886

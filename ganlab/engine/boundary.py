@@ -36,7 +36,7 @@ def _between(self:Boundary):
     edits = self.rates.edits()
     for name, edit in edits: self.log_rate(name, edit)
     if edits: self.put_in_force()
-    self.move_on()
+    if self.moves: self.move_on()
     changed = self.tricks.apply_due() or edits
     if self.known.looked_at: self.settle()
     else: self.renew()
@@ -80,7 +80,7 @@ def move_on(self:Boundary):
 @patch
 def settle(self:Boundary):
     "Find what is in force at this step."
-    if any(t.schedules for t in self.tricks.on_now): self.follow_schedules()
+    if self.moves: self.follow_schedules()
     self.put_in_force()
 
 # %% ../../nbs/engine/boundary.ipynb #733bb132

@@ -36,7 +36,7 @@ class GANRecorder(Recorder):
         self.lrs, self.iters, self.losses, self.values = [], [], [], []
         held = ['valid_loss', *self.learn.metrics.attrgot('name')] if self.learn.validates else []
         self.metric_names = L('epoch', 'd_loss', 'g_loss', *held, 'time')
-        self.smooth = self.weight = 0.
+        self.running = [0., 0.]     # changed within: to set an attribute, fastai asks the whole learner about its name
         _check_monitors(self.learn, self.metric_names[1:-1])
     def before_epoch(self):
         self.start_epoch, self.first, self.log = time.time(), self.learn.record.n, L(self.learn.epoch)
@@ -44,8 +44,9 @@ class GANRecorder(Recorder):
     def before_validate(self): self.held_out = True
     def after_batch(self):
         self.lrs.append(self.learn.opt.reference*self.learn.rates.mult)
-        self.smooth, self.weight = 0.98*self.smooth + 0.02*self.learn.last_loss, 0.98*self.weight + 0.02
-        self.losses.append(self.smooth/self.weight)
+        loss, weight = self.running
+        self.running[:] = 0.98*loss + 0.02*self.learn.last_loss, 0.98*weight + 0.02
+        self.losses.append(self.running[0]/self.running[1])
     def after_validate(self):
         if self.held_out: self.log += [self.learn.valid_loss, *self.learn.metric_values]
     def after_cancel_train(self): pass

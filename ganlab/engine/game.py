@@ -111,12 +111,15 @@ def as_scores(
     n:int,
 )->tuple: # float32 scores, (n,) or (n, P); and how many of the columns belong to each part
     "D's answer, laid out."
+    if _one_each(out, n): return out.flatten().float(), (1,)
     maps = score_maps(out)
     for m in maps or [out]:
         if not is_map(m) or len(m) != n: raise TypeError(_no_scores(m, n))
-    if len(maps) == 1 and maps[0].numel() == n: return maps[0].flatten().float(), (1,)
+    if len(maps) == 1 and _one_each(maps[0], n): return maps[0].flatten().float(), (1,)
     flat = [m.reshape(n, -1).float() for m in maps]
     return torch.cat(flat, 1), tuple(m.shape[1] for m in flat)
+
+def _one_each(t, n)->bool: return torch.is_tensor(t) and t.ndim > 0 and t.shape[0] == n == t.numel()
 
 def _no_scores(got, n)->str:
     gave = tuple(got.shape) if torch.is_tensor(got) else f'a {type(got).__name__}'
@@ -145,6 +148,7 @@ def over_parts(
     *scores, # (B,) or (B, P), or None
 )->Tensor: # scalar
     "What a loss makes of each part, on average."
+    if parts == (1,): return f(*scores)
     if len(parts) == 1: return f(*each(Tensor.flatten, scores))
     split = [each(methodcaller('split', parts, 1), l) or [None]*len(parts) for l in scores]
     return torch.stack([f(*each(Tensor.flatten, some)) for some in zip(*split)]).mean()

@@ -8,7 +8,7 @@ import math, time, warnings
 from functools import partial
 from fastcore.basics import patch
 import torch
-from .game import some_of
+from .game import per_sample, some_of
 from .meters import input_grad_norm
 from .rng import borrowed_rng
 
@@ -53,7 +53,7 @@ def _read(self:Rows)->tuple: # {column: number}, {'d' or 'g': gradient norms}
         values += ctx.terms.values()
         if key == 'd':
             names += ['d_real', 'd_fake']
-            values += [ctx.each_judged(l.detach()).mean() for l in (ctx.l_real, ctx.l_fake)]
+            values += [per_sample(l.detach(), ctx.parts).mean() for l in (ctx.l_real, ctx.l_fake)]
     flat = torch.stack(values).tolist()
     for key, (_, some) in self.row.items():
         norms[key] = flat[i:i + len(some)]

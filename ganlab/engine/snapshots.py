@@ -48,7 +48,8 @@ def _copy(t, old)->torch.Tensor: # old: a tensor to write over, or None
     return t.detach().clone()
 
 def _trick_state(t)->TrickState:
-    return TrickState(t.enabled, t.recorded(), t.since, t.leaving, deepcopy(numbers_of(t.state_dict())))
+    state = numbers_of(t.state_dict())
+    return TrickState(t.enabled, t.recorded(), t.since, t.leaving, deepcopy(state) if state else state)
 
 # %% ../../nbs/engine/snapshots.ipynb #69987295
 def take(

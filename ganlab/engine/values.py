@@ -106,7 +106,9 @@ def follow(self:Valued, learn):
 @patch
 def recorded(self:Valued)->dict:
     "What stands in records: values, but for those of parameters that came later and are at their default; schedules."
-    values = {k: v for k, v in self.params.items() if not (self.declared[k].later and v == self.declared[k].default)}
+    values = dict(self.params)
+    for k, p in self.declared.items():
+        if p.later and values[k] == p.default: del values[k]
     if self.schedules: values['schedules'] = {k: s.plain() for k, s in self.schedules.items()}
     return values
 

@@ -146,7 +146,7 @@ def reference(self:VirtualBatchNorm, learn, key:str)->torch.Tensor:
     "The batch that goes ahead: latents for G, reals for D."
     n = self.size(learn, key)
     if key == 'g': return learn.latents(n, f'{self.name}/reference', learn.step)
-    return learn.next_reals()[:n].clone()
+    return learn.next_pair()[0][:n].clone()
 
 @patch
 def blend(self:VirtualBatchNorm, learn, move): # move: what to do to each gate
