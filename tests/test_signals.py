@@ -1,10 +1,12 @@
 "What else G and D are told: a weight that is measured, what is to stay as it is, features of all layers, a game that begins later, pixels of two batches in one."
 import pytest, torch
 import torch.nn.functional as F
+from torch import nn
+from ganlab.data import unpaired_dls
 from ganlab.engine.change import Refused
 from ganlab.engine.schedules import stepwise
 from ganlab.learner import GANLearner
-from games import GAMES, networks, play
+from games import GAMES, networks, play, rand
 from strangers import go, groups_hold, one_sentence
 
 def plain_steps(game, **tricks):
@@ -73,6 +75,36 @@ def test_adaptive_weight_beside_others(others):
     if 'feature_matching' in others: assert (h['g_loss/adaptive_weight'] == 0).all()      # it replaces the critic's word
     else: assert (h.adaptive_weight_by > 0).all()
 
+# Identity
+
+@pytest.mark.parametrize('distance', ['l1', 'l2'])
+def test_identity(distance):
+    "G's gradient is that of the critic's word plus the mean by hand; its norms do not see the reals"
+    learn = plain_steps('unpaired', identity=dict(weight=4., distance=distance))
+    x, y = learn.next_pair()
+    far = learn.G(x) - x
+    want = gradients(F.softplus(-learn.D(learn.G(y))).mean() + 4*(far.abs() if distance == 'l1' else far**2).mean(), learn.G)
+    for a, b in zip(moved(learn), want): assert torch.allclose(a, b, rtol=1e-4, atol=1e-6)
+
+def normed_learner(*tricks):
+    G = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Dropout(.5), nn.Linear(8, 2))
+    return GANLearner(unpaired_dls(rand(40, 2), rand(40, 2, seed=3), 8), G, nn.Linear(2, 1), z_dim=0, opt='sgd', lr_g=0., lr_d=0., tricks=tricks)
+
+def test_identity_leaves_no_trace():
+    "A BatchNorm's statistics are those of G's own inputs, dropout's masks those of a run without it"
+    torch.manual_seed(0)
+    calm = normed_learner()
+    learn = normed_learner(('identity', dict(weight=1.)))
+    learn.model.load_state_dict(calm.model.state_dict())
+    go(calm, 3), go(learn, 3)
+    assert all(map(torch.equal, calm.G.buffers(), learn.G.buffers())) and (learn.history['g_loss/identity'] > 0).all()
+    assert torch.equal(torch.tensor(calm.history.d_fake), torch.tensor(learn.history.d_fake))
+
+def test_identity_where_input_and_sample_differ():
+    refused(play('patches'), 'identity', 'starts from latents alone')
+    refused(play('labels'), 'identity', 'starts from labels')
+    refused(play('upscaling'), 'identity', r'starts from what has the shape \(1, 8, 8\), and makes what has the shape \(1, 16, 16\)')
+
 # A game that begins at a given step
 
 @pytest.mark.parametrize('how', ['schedule', 'at'])
@@ -91,7 +123,8 @@ def test_a_game_that_begins_later(how):
 
 # All of them, in a game that they suit
 
-SUITS = dict(adaptive_weight=('upscaling', ('reconstruction',), {}))       # name -> (game, what has to be on before it, its values)
+SUITS = dict(     # name -> (game, what has to be on before it, its values)
+    adaptive_weight=('upscaling', ('reconstruction',), {}), identity=('unpaired', (), {}))
 
 @pytest.mark.parametrize('name', SUITS)
 def test_on_and_off_in_mid_training(name, tmp_path):
