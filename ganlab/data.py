@@ -11,7 +11,7 @@ __all__ = ['as_source', 'ring_dls', 'grid_dls', 'swissroll_dls', 'digits_dls', '
            'FileRows', 'find_images', 'load_image', 'lent_rngs', 'Source', 'Batch', 'TensorSource', 'LoaderSource',
            'Halved', 'halved', 'doubled', 'blend', 'faded', 'standard', 'back_to', 'checked_range', 'as_float',
            'as_bytes', 'add_data', 'Picture', 'as_pictures', 'scale_of', 'has_picture', 'is_paired', 'draw_samples',
-           'label_rows', 'smoothing', 'tile_images', 'plain_edge', 'with_margin']
+           'smoothing', 'label_rows', 'tile_images', 'plain_edge', 'with_margin']
 
 # %% ../nbs/data.ipynb #63621bdd
 import os
@@ -52,8 +52,8 @@ _all_ = ['ring_dls', 'grid_dls', 'swissroll_dls', 'digits_dls', 'photos_dls', 'i
          'TensorDL', 'UnpairedDL', 'IMAGE_SUFFIXES', 'FileRows', 'find_images', 'load_image', 'lent_rngs',
          'Source', 'Batch', 'TensorSource', 'LoaderSource', 'Halved', 'halved', 'doubled', 'blend', 'faded',
          'standard', 'back_to', 'checked_range', 'as_float', 'as_bytes',
-         'add_data', 'Picture', 'as_pictures', 'scale_of', 'has_picture', 'is_paired', 'draw_samples', 'label_rows', 'smoothing',
-         'tile_images', 'plain_edge', 'with_margin']
+         'add_data', 'Picture', 'as_pictures', 'scale_of', 'has_picture', 'is_paired', 'draw_samples', 'smoothing',
+         'label_rows', 'tile_images', 'plain_edge', 'with_margin']
 
 # %% ../nbs/data.ipynb #a59d4e15
 def _todo(o)->str|None:

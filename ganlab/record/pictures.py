@@ -47,7 +47,7 @@ class Pictures:
         if not has_picture(shape): self.kind, self.usual = 'points' if shape == (2,) else 'none', 256
         self.pairs = self.kind == 'images' and learn.starts_from_samples()
         if self.pairs: self.usual = 16 if is_paired(learn.source) else 32
-        self.n, self.cols, self.wide = self.usual, 8, None     # samples; in a row; times as wide as tall is each picture
+        self.n, self.cols, self.wide = self.usual, 8, None     # samples; in a row; width of each, by its height
         self.real = self.extent = None       # held-out reals, as they are shown; half the side of the map
         self.reals_shown = []                # how many, and how many in a row
         self.x = self.paper = None           # the samples of the last picture; what the data is drawn on
