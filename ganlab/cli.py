@@ -55,9 +55,10 @@ def _train_words(sub):
     c = _command(sub, train, 'data', 'nets', 'own', **how)
     c.add_argument('--run', required=True, help='the folder to record to; one that holds a run is gone on with')
     c.add_argument('--steps', type=int, required=True, help='up to which step')
-    c.add_argument('--preset', help=f"a recipe: {', '.join(presets)}, or MODULE:NAME of your own")
+    c.add_argument('--preset', metavar='NAME[:steps=N]', help=f"a recipe: {', '.join(presets)}, or MODULE:NAME of "
+                                                             "your own; with another length, where it has one")
     c.add_argument('--trick', action='append', metavar='NAME[:PARAM=VALUE,...]',
-                   help='turn a trick on; can be given again')
+                   help="turn a trick on; can be given again; a value may be a schedule, 'cosine(10,1,5000)'")
     for name, kind, what in _options:
         c.add_argument(f'--{name}', type=kind, help=f"{what} ({usual[name.replace('-', '_')]})")
     c.add_argument('--width', type=int, help='of the networks (32 for the DCGAN, 128 for points)')

@@ -292,10 +292,10 @@ def data(bs=6): return tensor_dls(labelled(), bs, y=labels(60))
 def test_samples_and_a_walk_of_a_class(tmp_path, capsys, monkeypatch):
     "What `learn.sample(y=...)` makes; a class that is not there, or a G that takes none, is refused, and no file is left"
     monkeypatch.chdir(tmp_path)
-    (tmp_path/'mine.py').write_text(LABELLED)
-    train = 'train', '--data', 'mine:data', '--width', 4, '--steps', 2
+    (tmp_path/'by_class.py').write_text(LABELLED)
+    train = 'train', '--data', 'by_class:data', '--width', 4, '--steps', 2
     assert said(capsys, *train, '--run', 'a', '--trick', 'class_norm')[0] == 0 and said(capsys, *train, '--run', 'b')[0] == 0
-    data = '--data', 'mine:data'
+    data = '--data', 'by_class:data'
     def sampled(*label):
         assert said(capsys, 'sample', 'a', *data, '-n', 3, '--force', *label)[0] == 0
         return [np.asarray(Image.open(f'samples/{i}.png')) for i in range(3)]
