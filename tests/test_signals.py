@@ -2,11 +2,14 @@
 import pytest, torch
 import torch.nn.functional as F
 from torch import nn
-from ganlab.data import unpaired_dls
+from ganlab.data import tensor_dls, unpaired_dls
+from ganlab.engine.asking import still
 from ganlab.engine.change import Refused
 from ganlab.engine.schedules import stepwise
 from ganlab.learner import GANLearner
-from games import GAMES, networks, play, rand
+from ganlab.trick import Ctx
+from ganlab.tricks.feature_matching import beyond_the_first, feature_gap
+from games import GAMES, TwoScales, networks, play, rand
 from strangers import go, groups_hold, one_sentence
 
 def plain_steps(game, **tricks):
@@ -105,6 +108,82 @@ def test_identity_where_input_and_sample_differ():
     refused(play('labels'), 'identity', 'starts from labels')
     refused(play('upscaling'), 'identity', r'starts from what has the shape \(1, 8, 8\), and makes what has the shape \(1, 16, 16\)')
 
+# Feature matching in all layers, and in pairs
+
+def translating(D, **tricks):
+    "A game of pairs with another D, G learning by plain steps from the matched features alone"
+    torch.manual_seed(0)
+    learn = GANLearner(GAMES['upscaling'][0](), networks('upscaling')[0], D, z_dim=0, seed=0, opt='sgd', lr_g=1., lr_d=0.)
+    learn.tricks.on('feature_matching', compare='pairs', **tricks)
+    return learn
+
+@pytest.mark.parametrize('wrap', [None, 'tuple', 'dict'])
+def test_features_as_in_pix2pixhd(wrap):
+    "A D that gives lists of its features: the loop of that code, over parts and layers"
+    class Told(nn.Module):
+        def __init__(self): super().__init__(); self.net = TwoScales()
+        def forward(self, x):
+            out = self.net(x)
+            scores, feats = [o[-1] for o in out], [o[:-1] for o in out]
+            return (scores, feats) if wrap == 'tuple' else dict(scores=scores, features=feats) if wrap else out
+    learn = translating(Told(), layer='all', weight=40.)
+    x, y = learn.next_pair()
+    pred_fake, pred_real = learn.D.net(learn.G(y)), learn.D.net(x)
+    loss, n_layers_D, num_D, lambda_feat = 0, 3, 2, 10.
+    for i in range(num_D):
+        for j in range(len(pred_fake[i]) - 1):
+            loss = loss + 1/num_D*4/(n_layers_D + 1)*F.l1_loss(pred_fake[i][j], pred_real[i][j].detach())*lambda_feat
+    want = gradients(loss, learn.G)
+    for a, b in zip(moved(learn), want): assert torch.allclose(a, b, rtol=1e-4, atol=1e-6)
+    assert learn.history['g_loss/feature_matching'].iloc[-1] == pytest.approx(loss.item(), rel=1e-5)
+
+@pytest.mark.parametrize('norm', ['L1', 'L2'])
+def test_features_of_all_layers_in_pairs(norm):
+    "A D that gives scores alone: what goes into its second and third layer, but not the samples that go into the first"
+    learn = translating(networks('upscaling')[1], layer='all', weight=3., norm=norm)
+    D, (x, y) = learn.D.body, learn.next_pair()
+    def feats(x):
+        h = torch.cat([x, F.interpolate(y, scale_factor=2)], 1)
+        return D[:2](h), D[:4](h)
+    def gap(a, b): return (a - b).abs().mean() if norm == 'L1' else (a - b).square().flatten(1).sum(1).mean()
+    loss = 3*sum(gap(a.detach(), b) for a, b in zip(feats(x), feats(learn.G(y))))/2
+    want = gradients(loss, learn.G)
+    for a, b in zip(moved(learn), want): assert torch.allclose(a, b, rtol=1e-4, atol=1e-6)
+
+def test_all_layers_by_their_means():
+    "Two networks: the first layer of each sees the samples; what is frozen counts, and D may be still"
+    learn = play('ensemble', tricks=[('feature_matching', dict(layer='all', mode='add'))])
+    first, second = learn.D
+    weigh = [m for m in second.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+    first[0].requires_grad_(False)
+    learn.found = {}
+    with still(list(learn.D.parameters())): assert beyond_the_first(learn) == [first[2], first[4], *weigh[1:]]
+    assert not first[0].weight.requires_grad and first[2].weight.requires_grad
+    c = Ctx(learn, 0, 0, 'g'); c.x, c.xf = rand(6, 1, 16, 16), rand(6, 1, 16, 16, seed=5)
+    real, fake = (first[:2](x).flatten(1).mean(0) for x in (c.x, c.xf))
+    t = learn.tricks['feature_matching']
+    assert torch.allclose(feature_gap(*(t.felt(c, x, s)[0][0] for x, s in ((c.x, 'real'), (c.xf, 'fake')))), (real - fake).abs().mean())
+
+def test_pairs_draw_alike():
+    "Augmentation and dropout are the same for both of a pair: equal samples have equal features"
+    D = nn.Sequential(nn.Conv2d(1, 4, 3, 1, 1), nn.Dropout(.5), nn.Conv2d(4, 1, 3, 1, 1))
+    learn = GANLearner(GAMES['upscaling'][0](), networks('upscaling')[0], D, z_dim=0, seed=0, tricks=[('feature_matching', dict(compare='pairs', layer='all')), 'diffaugment'])
+    c = Ctx(learn, 0, 0, 'g')
+    c.x = c.xf = rand(6, 1, 16, 16)
+    assert learn.tricks['feature_matching'].g_term(c) == 0
+    c.xf = c.x.flip(0)
+    assert learn.tricks['feature_matching'].g_term(c) > 0
+
+def test_pairs_and_layers_that_are_not_there():
+    for game, why in dict(patches='of latents alone', unpaired='unpaired', labels='a label has many samples').items():
+        refused(play(game), 'feature_matching', f'Feature matching compares.*{why}', compare='pairs')
+    x = rand(40, 2)
+    learn = GANLearner(tensor_dls(x, 8), nn.Linear(3, 2), nn.Sequential(nn.Linear(2, 1)), z_dim=3)
+    refused(learn, 'feature_matching', 'no layer that sees what another', layer='all')
+    learn.tricks.on('feature_matching')
+    with pytest.raises(Refused, match='of latents alone'): learn.tricks.set('feature_matching', compare='pairs')
+    assert 'compare' not in learn.tricks['feature_matching'].recorded()      # as in records of old
+
 # A game that begins at a given step
 
 @pytest.mark.parametrize('how', ['schedule', 'at'])
@@ -124,7 +203,8 @@ def test_a_game_that_begins_later(how):
 # All of them, in a game that they suit
 
 SUITS = dict(     # name -> (game, what has to be on before it, its values)
-    adaptive_weight=('upscaling', ('reconstruction',), {}), identity=('unpaired', (), {}))
+    adaptive_weight=('upscaling', ('reconstruction',), {}), identity=('unpaired', (), {}),
+    feature_matching=('upscaling', (), dict(compare='pairs', layer='all', mode='add')))
 
 @pytest.mark.parametrize('name', SUITS)
 def test_on_and_off_in_mid_training(name, tmp_path):
