@@ -11,8 +11,7 @@ from fastcore.basics import patch
 import ganlab.travel.lookback
 from ..data import as_float
 from .nearest import Reals, Search, small
-from ..record.grids import jpeg_grid
-from ..record.pictures import Pictures
+from ..record.pictures import Pictures, jpeg_grid
 
 _all_ = ['small', 'Search', 'Reals']
 

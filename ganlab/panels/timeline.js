@@ -207,7 +207,7 @@ function render({ model, el }) {
       n,
       at,
       kind: t('kind'),
-      grids: t('grids'),
+      cols: t('cols'),
       extent: t('extent'),
       pictures,
       filmSteps,

@@ -30,15 +30,13 @@ _halves = dict(points=('scores', 'fake', 'heat', 'arrows'))      # by kind, what
 
 _scores = ('scores',)                                            # of any other kind
 
-_of_the_present = 'real', 'reals', 'averaged', 'latents', 'class_names'     # and not of the picture: not stored
-
 # %% ../../nbs/record/thinning.ipynb #47822774
 def pack_frame(picture:dict)->tuple: # JSON, bytes
     "A picture, small."
     head, blob = {}, b''
     halves = _halves.get(picture['kind'], _scores)
     for k, v in picture.items():
-        if k in _of_the_present: continue
+        if k in ('real', 'averaged'): continue
         if not isinstance(v, bytes):
             head[k] = v
             continue
