@@ -14,6 +14,7 @@ __all__ = ['Grid']
 # %% ../../nbs/engine/grid.ipynb #946186ab
 class Grid:
     "What stands in the grid of samples that a learner shows."
+    classes = ()        # what classes are called, where the data says it
 
 @patch
 def fixed_z(self:Grid, n:int=64)->torch.Tensor: # (n, *z_dim)
@@ -53,6 +54,11 @@ def starts_from_samples(self:Grid)->bool:
 # %% ../../nbs/engine/grid.ipynb #752ca268
 @patch
 def row_labels(self:Grid, n:int, cols:int=8)->list: # [] where classes do not matter to G
-    "The class of each row of a grid of `n` samples of all classes."
+    "The class of each row of a grid of `n` samples of all classes: its name where the data says it, or its number."
     if not self.n_classes or not self.takes_y('g'): return []
-    return self.fixed_y(n)[::cols].tolist()
+    return [self.class_name(i) for i in self.fixed_y(n)[::cols].tolist()]
+
+@patch
+def class_name(self:Grid, i:int)->str|int: # i: its number
+    "What a class is called."
+    return self.classes[i] if i < len(self.classes) else i

@@ -7,8 +7,11 @@ export function rowNames() {
   el.tell = names => {
     el.hidden = !names.length;
     el.parentNode.classList.toggle('named', names.length > 0);
-    el.replaceChildren(...names.map(n => make('span', '', String(n))));
-    el.title = 'The class of each row';
+    el.parentNode.classList.toggle(
+      'in-words',
+      names.some(n => String(n).length > 2),
+    );
+    el.replaceChildren(...names.map(n => Object.assign(make('span', '', String(n)), { title: `Class ${n}` })));
   };
   return el;
 }

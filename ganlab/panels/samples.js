@@ -153,7 +153,9 @@ function render({ model, el }) {
     const n = t('classes');
     only.hidden = !n;
     if (n && only.length !== n + 1) {
-      only.replaceChildren(new Option('All', -1), ...Array.from({ length: n }, (_, i) => new Option(`Class ${i}`, i)));
+      const called = t('called');
+      const of = (_, i) => new Option(called[i] ?? `Class ${i}`, i);
+      only.replaceChildren(new Option('All', -1), ...Array.from({ length: n }, of));
     }
     only.value = t('only');
     el.dataset.rows = t('rows').join(' ');

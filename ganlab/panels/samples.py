@@ -17,7 +17,7 @@ class Samples(Part):
     _esm = script('panels/samples.js')
     _css = style('panels/kit.css', 'panels/samples.css')
     z = T.Enum(('fixed', 'fresh'), 'fixed').tag(sync=True)
-    classes = T.Int(0).tag(sync=True)        # to choose from; 0: none
+    classes, called = T.Int(0).tag(sync=True), T.List().tag(sync=True)    # to choose from, and their names
     only = T.Int(-1).tag(sync=True)          # the class that is looked at; -1: all
     rows, names = T.List().tag(sync=True), T.List().tag(sync=True)    # each row's class; images that make up each picture
     kind = T.Enum(('images', 'points', 'none'), 'none').tag(sync=True)

@@ -103,6 +103,7 @@ def take(self:Pictures,
     x = self.x = learn.sample(self.n, self.latents(z), ema=None if ema else False, y=self.only)
     averaged = any(hasattr(t, 'averaged') for t in learn.tricks.enabled)
     same = dict(kind=self.kind, step=learn.step, averaged=averaged, classes=classes, rows=self.rows(), **self.scores())
+    if classes and learn.classes: same['called'] = list(learn.classes)
     return {**same, **getattr(self, f'_{self.kind}')(x)}
 
 @patch
