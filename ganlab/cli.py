@@ -55,9 +55,10 @@ def _train_words(sub):
     c = _command(sub, train, 'data', 'nets', 'own', **how)
     c.add_argument('--run', required=True, help='the folder to record to; one that holds a run is gone on with')
     c.add_argument('--steps', type=int, required=True, help='up to which step')
-    c.add_argument('--preset', help=f"a recipe: {', '.join(presets)}, or MODULE:NAME of your own")
+    c.add_argument('--preset', metavar='NAME[:steps=N]', help=f"a recipe: {', '.join(presets)}, or MODULE:NAME of "
+                                                             "your own; with another length, where it has one")
     c.add_argument('--trick', action='append', metavar='NAME[:PARAM=VALUE,...]',
-                   help='turn a trick on; can be given again')
+                   help="turn a trick on; can be given again; a value may be a schedule, 'cosine(10,1,5000)'")
     for name, kind, what in _options:
         c.add_argument(f'--{name}', type=kind, help=f"{what} ({usual[name.replace('-', '_')]})")
     c.add_argument('--width', type=int, help='of the networks (32 for the DCGAN, 128 for points)')
@@ -86,6 +87,7 @@ def _sample_words(sub):
     c.add_argument('-n', type=int, default=64, help='how many (64)')
     c.add_argument('-o', '--out', default='samples', help='a folder (samples)')
     c.add_argument('--seed', type=int, default=0, help='of the latents (0)')
+    c.add_argument('--label', type=int, help='the class, of a G that takes labels (all of them)')
 
 # %% ../nbs/cli.ipynb #c6783610
 def _interpolate_words(sub):
@@ -96,6 +98,7 @@ def _interpolate_words(sub):
     c.add_argument('--frames', type=int, default=60, help='pictures of the whole walk (60)')
     c.add_argument('-o', '--out', default='walk.gif', help='a .gif or .mp4, or a .png for the strip (walk.gif)')
     c.add_argument('--seed', type=int, help="of the latents (those of the run's sample grid)")
+    c.add_argument('--label', type=int, help='the class, of a G that takes labels')
     c.add_argument('--space', choices=('z', 'w'), default='z', help="w: what style's mapping makes of them (z)")
 
 # %% ../nbs/cli.ipynb #f490e08a

@@ -11,7 +11,7 @@ __all__ = ['as_source', 'ring_dls', 'grid_dls', 'swissroll_dls', 'digits_dls', '
            'FileRows', 'find_images', 'load_image', 'lent_rngs', 'Source', 'Batch', 'TensorSource', 'LoaderSource',
            'Halved', 'halved', 'doubled', 'blend', 'faded', 'standard', 'back_to', 'checked_range', 'as_float',
            'as_bytes', 'add_data', 'Picture', 'as_pictures', 'scale_of', 'has_picture', 'is_paired', 'draw_samples',
-           'smoothing', 'tile_images', 'plain_edge', 'with_margin']
+           'smoothing', 'label_rows', 'tile_images', 'plain_edge', 'with_margin']
 
 # %% ../nbs/data.ipynb #63621bdd
 import os
@@ -28,7 +28,7 @@ from .sources.avatar_parts import avatar_values, avatars
 from .sources.avatar_reading import AvatarCoverage, avatar_coverage, avatar_factors_of, visible_factors
 from .sources.avatars import avatar_classes, avatar_factors, avatar_labels, avatars_dls
 from .sources.bundled import digits_dls, photos_dls
-from .sources.drawing import Picture, draw_samples, plain_edge, smoothing, tile_images, with_margin
+from .sources.drawing import Picture, draw_samples, label_rows, plain_edge, smoothing, tile_images, with_margin
 from .sources.fashion import fashion_classes, fashion_dls
 from .sources.folders import IMAGE_SUFFIXES, FileRows, find_images, image_dls
 from .sources.glyphs import glyph, glyph_faces, glyph_labels, glyphs, glyphs_dls
@@ -53,7 +53,7 @@ _all_ = ['ring_dls', 'grid_dls', 'swissroll_dls', 'digits_dls', 'photos_dls', 'i
          'Source', 'Batch', 'TensorSource', 'LoaderSource', 'Halved', 'halved', 'doubled', 'blend', 'faded',
          'standard', 'back_to', 'checked_range', 'as_float', 'as_bytes',
          'add_data', 'Picture', 'as_pictures', 'scale_of', 'has_picture', 'is_paired', 'draw_samples', 'smoothing',
-         'tile_images', 'plain_edge', 'with_margin']
+         'label_rows', 'tile_images', 'plain_edge', 'with_margin']
 
 # %% ../nbs/data.ipynb #a59d4e15
 def _todo(o)->str|None:

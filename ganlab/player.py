@@ -20,7 +20,8 @@ from .engine.recovery import StepError
 from .engine.change import Refused
 from .page.changes import raw_at, raw_from
 from .page.scene import first_loss, flags_of, picture_of, reals_of, scene_of
-from .page.story import Scene, Strand, curves_of, fit_page, page_path, write_page
+from .page.story import fit_page, page_path, write_page
+from .page.strands import Scene, Strand, curves_of
 from .panels.state import show, thou
 from .record.run import Run
 

@@ -8,7 +8,7 @@ import io
 import numpy as np, torch
 from matplotlib.figure import Figure
 from PIL import Image
-from .data import has_picture, scale_of, smoothing, tile_images
+from .data import has_picture, label_rows, scale_of, smoothing, tile_images
 from .engine.meters import minmax
 
 # %% auto #0
@@ -198,9 +198,7 @@ def _plot_points(fake, real, title)->Plot:
 def _pane(ax, x, title, range, scale=None, rows=()):
     images = tile_images(torch.as_tensor(x), 8, range=range, scale=scale)
     ax.imshow(images, cmap='gray', vmin=0, vmax=255, interpolation=smoothing(np.ndim(x)))
-    for i, label in enumerate(rows):
-        y = 1 - (i + .5)/len(rows)
-        ax.text(-.01, y, label, transform=ax.transAxes, fontsize=7, color='.35', ha='right', va='center')
+    label_rows(ax, rows)
     ax.set_title(title, fontsize=9)
     ax.axis('off')
 

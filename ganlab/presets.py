@@ -4,109 +4,19 @@
 
 # %% ../nbs/presets.ipynb #910eee7b
 from __future__ import annotations
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from fastcore.basics import patch
-from .data import as_source
-from .learner import GANLearner
-from .losses import loss_key, losses
+from .losses import losses
 from .nets import dcgan, mlp, relu_mlp, resnet
-from .engine.rng import Streams
 from .engine.schedules import cosine
-from .engine.standing import standing
 from .engine.switch import Tricks
+from .recipe import Plan, Preset
 from .trick import find_tricks, nearest
 
+_all_ = ['Plan', 'Preset']
+
 # %% auto #0
-__all__ = ['presets', 'Plan', 'Preset', 'add_preset', 'Switched']
-
-# %% ../nbs/presets.ipynb #637de0a6
-class Plan(list):
-    "What a recipe would switch: ('off', 'loss' or 'on', name, values), in this order."
-    def __repr__(self):
-        def line(kind, name, values):
-            return f"{kind:4} {name} {', '.join(f'{k}={v!r}' for k, v in values.items())}".rstrip()
-        return '\n'.join(line(*o) for o in self) or 'Everything is set so already.'
-
-# %% ../nbs/presets.ipynb #40701bfc
-@dataclass(frozen=True)
-class Preset:
-    "A recipe: a loss, the tricks that are on, and the networks it was made for."
-    name:str            # its key
-    title:str           # its label
-    short:str           # what it is, in one sentence
-    source:str          # where it stands
-    tricks:dict         # name -> values of the tricks that are on
-    loss:str|None=None  # None: one of the tricks sets it
-    images:Callable|None=None # (size, channels, seed, ...) -> (G, D), for images
-    points:Callable|None=None # (dim, seed, ...) -> (G, D), for vectors
-    of_images:tuple=()  # names of the tricks that it has only where samples are images
-    differs:str=''      # what of the source is left out, or is another here
-
-# %% ../nbs/presets.ipynb #396c9468
-@patch
-def values(self:Preset, learn, name:str)->dict: # all values of a trick: the recipe's, and defaults
-    return {k: p.default for k, p in learn.tricks[name].declared.items()} | self.tricks[name]
-
-@patch
-def names(self:Preset, learn)->list: # of the tricks that are on, for samples such as the learner's
-    images = len(learn.source.shape) == 3
-    return [n for n in self.tricks if images or n not in self.of_images]
-
-@patch
-def _too_many(self:Preset, learn, now)->list: # names of tricks that are on, and not of the recipe
-    tr, wanted = learn.tricks, self.names(learn)
-    there = now.on | {t.name for t in tr.enabled if t.leaving}
-    return [n for n in tr if n in there and n not in wanted and not tr[n].bystander]
-
-# %% ../nbs/presets.ipynb #e8b44e93
-@patch
-def _check_tricks(self:Preset, learn):
-    for n in self.tricks:
-        if n in learn.tricks: continue
-        raise ValueError(f"the recipe {self.name!r} has a trick {n!r}, which this learner has not."
-                         f"{nearest(n, learn.tricks)} One of your own comes first: learn.tricks.add(...)")
-
-# %% ../nbs/presets.ipynb #d3a0ec7c
-@patch
-def plan(self:Preset,
-    learn, # a `GANLearner`
-    at:int=None, # a later step; what waits until then is taken as made
-)->Plan:
-    "What it would switch now, or at that step; nothing is switched."
-    self._check_tricks(learn)
-    now = standing(learn, at)
-    wanted = self.names(learn)
-    wish = {n: self.values(learn, n) for n in learn.tricks if n in wanted}
-    off = [('off', n, {}) for n in self._too_many(learn, now)]
-    other_loss = self.loss is not None and loss_key(losses[self.loss]) != loss_key(now.loss)
-    loss = [('loss', self.loss, {})] if other_loss else []
-    on = [('on', n, v) for n, v in wish.items() if n not in now.on or now.values[n] != v]
-    return Plan(off + loss + on)
-
-# %% ../nbs/presets.ipynb #59aa1e8d
-@patch
-def networks(self:Preset, shape:tuple, seed=0, **sizes)->tuple: # (G, D)
-    "Fresh networks as the recipe has them, for samples of `shape`; `sizes` such as width=16 go to what makes them."
-    if len(shape) == 3 and self.images: return self.images(size=shape[1], channels=shape[0], seed=seed, **sizes)
-    if len(shape) == 1 and self.points: return self.points(dim=shape[0], seed=seed, **sizes)
-    kind = 'images' if self.images else 'vectors'
-    raise ValueError(f"the recipe {self.name!r} has networks for {kind}, and a sample has the shape {tuple(shape)}; "
-                     f"make a learner with your own, then learn.tricks.preset({self.name!r})")
-
-# %% ../nbs/presets.ipynb #cc71dd7c
-@patch
-def learner(self:Preset, dls, seed:int=0, sizes:dict={}, **kwargs)->GANLearner:
-    "A learner on fresh networks, all of it on from step 0; `sizes` goes to `networks`, the rest to `GANLearner`."
-    shape = tuple(as_source(dls, Streams(seed), x=kwargs.get('x', 0)).shape)
-    nets, loss = self.networks(shape, seed, **sizes), self.loss or 'non_saturating'
-    learn = GANLearner(dls, *nets, loss=loss, seed=seed, **kwargs)
-    try: learn.tricks.preset(self.name)
-    except BaseException:
-        learn.run.discard()
-        raise
-    return learn
+__all__ = ['presets', 'add_preset', 'Switched', 'Plan', 'Preset']
 
 # %% ../nbs/presets.ipynb #0afe20b8
 def _rates(d, g): return dict(lr_d=d, lr_g=g)
@@ -192,22 +102,29 @@ def _r3gan(
                 ada=dict(adapt=False, start=over(0, .3), cutout=True),
                 ema=dict(memory='half_life', half_life=over(0, 500), rampup=0))
 
+# %% ../nbs/presets.ipynb #ce560df7
+def _progressive(
+    steps:int=4000, # of a stage: half of them while it is faded in, half until the next
+)->dict: # name -> values
+    "Networks that grow, and what goes with them."
+    fade = max(1, steps//2)
+    return dict(progressive_growing=dict(fade=fade, hold=steps - fade), wgan_gp=dict(lam=10, n_critic=1, drift=.001),
+                minibatch_stddev={}, ema={}, ttur=_rates(1e-3, 1e-3), betas=_adam(0, .99))
+
 # %% ../nbs/presets.ipynb #290a12de
 _late = (
     Preset('r3gan', 'R3GAN',
            'The relativistic loss with R1 and R2; rates, β₂, γ, augmentation and the memory of an average of G '
            'each on a cosine over the first 20 million images.',
            'Huang 2024 (2501.05441) §3, §4; github.com/brownvc/R3GAN, FFHQ-64 in train.py',
-           _r3gan(), images=resnet, points=mlp, of_images=('ada',),
+           _r3gan(), images=resnet, points=mlp, of_images=('ada',), of_length=_r3gan,
            differs='steps are those of batches of 256; the augmentation has no hue and no small turns; '
                    'the ResNet has BatchNorm in G, the paper no normalisation'),
     Preset('progressive', 'Progressive growing',
            'Networks that grow with the images, WGAN-GP with one critic update and a drift of 0.001, '
            'minibatch deviation, an average of G, Adam at 1e-3 with β (0, 0.99).',
            'Karras 2018 (1710.10196) §2 to §4, appendix A',
-           dict(progressive_growing={}, wgan_gp=dict(lam=10, n_critic=1, drift=.001), minibatch_stddev={}, ema={},
-                ttur=_rates(1e-3, 1e-3), betas=_adam(0, .99)),
-           images=dcgan, differs='no equalised rates and no pixel norm'))
+           _progressive(), of_length=_progressive, images=dcgan, differs='no equalised rates and no pixel norm'))
 
 # %% ../nbs/presets.ipynb #72fbe545
 presets = {p.name: p for p in (*_critics, *_more_critics, *_residual, *_late)}
@@ -227,6 +144,7 @@ def add_preset(
 # %% ../nbs/presets.ipynb #1740eb24
 def _check_parts(preset):
     "Raise where a loss is not known, or a trick would not take its values."
+    if preset.of_length is not None: preset = preset.over(1000)
     name, loss, known = preset.name, preset.loss, {t.name: t for t in find_tricks()}
     if loss is not None and loss not in losses:
         raise ValueError(f"preset {name}: no loss called {loss!r}.{nearest(loss, losses)} It needs a name of `losses`")
@@ -245,15 +163,17 @@ Tricks.presets = property(lambda self: presets, doc="The recipes, by name.")
 def preset(self:Tricks,
     name:str, # one of `presets`
     at:int=None, # the step to wait for; what is to be switched there is settled now. None: the next boundary
+    steps:int=None, # how long it takes, where it has a length: r3gan's schedules, a stage of progressive; None: its own
 )->Switched:
     "Switch a whole recipe, or nothing of it: what it does not have goes off, then its loss comes, then its tricks."
     if name not in presets:
         raise ValueError(f"no preset called {name!r}.{nearest(name, presets)} learn.tricks.presets lists them all.")
     done, learn, at = Switched(), self.learn, self.step_of(at)
-    for kind, what, values in presets[name].plan(learn, at):
+    recipe = presets[name] if steps is None else presets[name].over(steps)
+    for kind, what, values in recipe.plan(learn, at):
         if kind == 'loss': done.append(learn.loss_change(what, at))
         else: done.append(self.change(kind, what, values, at, now=kind == 'off'))
-    for c in done: c.together, c.recipe, c.preset = tuple(done), presets[name].title, name
+    for c in done: c.together, c.recipe, c.preset = tuple(done), recipe.title, name
     self.ask_all(done)
     refused = [c.error for c in done if c.error]
     if refused and not learn.training_now: raise refused[0]

@@ -3,9 +3,12 @@ import importlib.util, os, sqlite3, sys
 import nbformat, numpy as np, pytest
 from PIL import Image
 from ganlab.cli import main
+from ganlab.data import as_bytes, tensor_dls
+from ganlab.nets import dcgan
 from ganlab.page.document import read_page
 from ganlab.record.store import pack
 from ganlab.record.run import Run
+from games import labelled, labels
 
 def said(capsys, *args):
     "Exit status, and what was printed to either side"
@@ -279,6 +282,33 @@ def test_interpolate(tmp_path, capsys, monkeypatch):
         status, _, err = said(capsys, *args)
         assert status == 2 and word in err and err.count('\n') == 1
     assert said(capsys, 'interpolate', 'a', '-o', 'walk.gif', '--force', '--frames', 8, '--seed', 1)[0] == 0 and {p.name for p in tmp_path.iterdir()} == {'a', 'walk.gif'}
+
+LABELLED = """
+from ganlab.data import tensor_dls
+from games import labelled, labels
+def data(bs=6): return tensor_dls(labelled(), bs, y=labels(60))
+"""
+
+def test_samples_and_a_walk_of_a_class(tmp_path, capsys, monkeypatch):
+    "What `learn.sample(y=...)` makes; a class that is not there, or a G that takes none, is refused, and no file is left"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path/'by_class.py').write_text(LABELLED)
+    train = 'train', '--data', 'by_class:data', '--width', 4, '--steps', 2
+    assert said(capsys, *train, '--run', 'a', '--trick', 'class_norm')[0] == 0 and said(capsys, *train, '--run', 'b')[0] == 0
+    data = '--data', 'by_class:data'
+    def sampled(*label):
+        assert said(capsys, 'sample', 'a', *data, '-n', 3, '--force', *label)[0] == 0
+        return [np.asarray(Image.open(f'samples/{i}.png')) for i in range(3)]
+    with Run.open('a') as run: learn = run.learner_at(data_again(), *dcgan(16, 1, width=4))
+    want = as_bytes(learn.sample(z=learn.latents(3, 'sample', 0), y=2))[:, 0].numpy()
+    assert np.array_equal(np.stack(sampled('--label', 2)), want) and not np.array_equal(np.stack(sampled()), want)
+    assert said(capsys, 'interpolate', 'a', *data, '-n', 2, '--frames', 4, '--label', 2)[0] == 0
+    for args, word in ((('interpolate', 'a'), 'give --label, from 0 to 4'), (('interpolate', 'a', '--label', 5), 'need a class from 0 to 4'), (('sample', 'a', '--label', -1), 'need a class from 0 to 4'),
+                       (('sample', 'b', '--label', 1), 'takes none: leave it out'), (('interpolate', 'b', '--label', 1), 'takes none: leave it out')):
+        status, _, err = said(capsys, *args, *data, '-o', 'no.gif')
+        assert status == 2 and word in err and err.count('\n') == 1 and not (tmp_path/'no.gif').exists()
+
+def data_again(): return tensor_dls(labelled(), 6, y=labels(60))
 
 def test_script(tmp_path, capsys, monkeypatch):
     "Printed, or written with its weights; what is written reaches the same hash"

@@ -205,17 +205,3 @@ def test_norms_of_all_kinds(norm):
     learn.tricks.on('class_norm')
     part, = learn.tricks['class_norm'].parts(learn)
     assert part.gain.weight.shape == (6, 4) and not part.last and torch.equal(learn.sample(6), was)
-
-def test_leaving_with_it(tmp_path):
-    "G by itself takes the labels last; a file of weights or a program is refused, or is the same"
-    learn = play('by_switch', tricks=['class_norm', 'projection'])
-    go(learn, 3)
-    net, y = learn.plain_G(), labels(6)
-    assert torch.allclose(net(learn.fixed_z(6), y), learn.sample(6, y=y), atol=1e-6) and lent() is None
-    for end, why in (('safetensors', "learn.tricks.off: 'class_norm'[)], or take learn.plain_G"), ('pt', 'this G takes y, too: take learn.plain_G')):
-        with pytest.raises(ValueError, match=why) as e: learn.export_G(tmp_path/f'g.{end}')
-        one_sentence(e.value)
-    learn.tricks.off('class_norm', now=True)
-    assert learn.plain_G()(learn.fixed_z(6)).shape == (6, 1, 16, 16)
-    own = play('labels')
-    assert torch.allclose(own.plain_G()(own.fixed_z(6), y), own.sample(6, y=y), atol=1e-6) and own.export_G(tmp_path/'own.safetensors').exists()

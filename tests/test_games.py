@@ -34,6 +34,14 @@ def test_every_trick(name, game):
     groups_hold(learn)
     assert learn.step == 5
 
+@pytest.mark.parametrize('game', ['scales', 'ensemble'])
+def test_attention_within_a_d_that_gives_a_list(game):
+    "Which block it goes behind is found without one tensor that D would give"
+    learn = play(game)
+    learn.tricks.on('self_attention', net='D')
+    go(learn, 2)
+    assert any('attention' in n for n, _ in learn.D.named_modules())
+
 def some_tricks(learn):
     "Of those that act at different places, all that go with the game"
     by_switch = ('class_norm', 'projection', 'auxiliary_classifier', 'label_dropout') if learn.n_classes and not learn.takes_y('d') else ()

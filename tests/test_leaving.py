@@ -8,8 +8,10 @@ from ganlab.engine.inside import forward_hooks
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan
 from ganlab.travel.formats import need_packages, write_torchscript
-from ganlab.travel.walk import slerp, walk
+from ganlab.travel.walk import slerp, strip, walk
 from ganlab.trick import find_tricks
+from ganlab.engine.lending import lent
+from games import LabelG, labels, networks, play
 from strangers import MAKERS, go, make_learner, nets, one_sentence
 
 # Weights
@@ -182,7 +184,7 @@ class Counts(nn.Module):
 def test_a_trace_of_one_size_is_refused(draws, tmp_path):
     net, state = Counts(), torch.get_rng_state()
     net.draws = draws
-    with pytest.raises(ValueError, match='batch of another size') as e: write_torchscript(net, torch.randn(4, 2, generator=torch.Generator()), tmp_path/'g.pt')
+    with pytest.raises(ValueError, match='batch of another size') as e: write_torchscript(net, dict(z=torch.randn(4, 2, generator=torch.Generator())), tmp_path/'g.pt')
     one_sentence(e.value)
     assert not list(tmp_path.iterdir()) and (draws or torch.equal(state, torch.get_rng_state()))
 
@@ -205,6 +207,69 @@ def test_packages_that_are_not_there(tmp_path, monkeypatch):
         with pytest.raises(ValueError, match=rf"pip install 'ganlab\[{extra}\]'") as e: write()
         one_sentence(e.value)
     assert not list(tmp_path.iterdir())
+
+# With what comes with each sample
+
+class OpenG(LabelG):
+    "It reads how many samples there are where a trace can see it"
+    def forward(self, z, y): return self.body(self.start(torch.cat([z, self.embed(y)], 1)).unflatten(1, (-1, 4, 4)))
+
+class LabelsFirst(OpenG):
+    def forward(self, label, z): return super().forward(z, label)
+
+def conditional(kind, **kw):
+    "A learner whose G takes labels: by its own code, by a trick, by both; and the latents and labels of four samples"
+    if kind == 'switch': learn = play('by_switch', tricks=['ema', 'class_norm', 'projection'], **kw)
+    else:
+        D, G = networks('labels')[1], (LabelsFirst if kind == 'labels first' else OpenG)()
+        tricks = ['ema', 'class_norm'] if kind == 'both' else ['ema']
+        takes = dict(g='yz', d='xy') if kind == 'labels first' else None
+        learn = GANLearner(play('labels').dls, G, D, seed=0, z_dim=4, takes=takes, tricks=tricks, **kw)
+    go(learn, 3)
+    alive(learn)
+    return learn, learn.fixed_z(4), torch.tensor([3, 0, 4, 3])
+
+LABELLED = 'own', 'labels first', 'switch', 'both'
+
+@pytest.mark.parametrize('kind', LABELLED)
+def test_labels_go_along(kind, tmp_path):
+    "The module and its program make the learner's samples of these labels; the weights do, too, or it is said why not"
+    learn, z, y = conditional(kind)
+    before, want, G = learn.state_hash(), learn.sample(z=z, y=y), learn.plain_G()
+    given = (y, z) if kind == 'labels first' else (z, y)
+    with torch.no_grad(): assert torch.equal(G(*given), want) and not torch.equal(G(*given[:-1], given[-1].flip(0)), want) and lent() is None
+    program = torch.jit.load(learn.export_G(tmp_path/'g.pt'))
+    for n in (1, 3, 4): assert torch.allclose(program(*(t[:n] for t in given)), want[:n], atol=1e-6)
+    if kind in ('own', 'labels first'):
+        fresh = type(learn.G)().eval()
+        fresh.load_state_dict(load_file(learn.export_G(tmp_path/'g.safetensors')))
+        with torch.no_grad(): assert torch.equal(fresh(*given), want)
+    else:
+        with pytest.raises(ValueError, match=r"learn.tricks.off: 'class_norm'\), take learn.plain_G") as e: learn.export_G(tmp_path/'g.safetensors')
+        assert "'.pt' or '.onnx'" in one_sentence(e.value) and [p.name for p in tmp_path.iterdir()] == ['g.pt']
+    assert learn.state_hash() == before
+
+@pytest.mark.skipif(not has('onnx', 'onnxscript'), reason="pip install 'ganlab[onnx]'")
+@pytest.mark.parametrize('kind', ['labels first', 'switch'])
+def test_labels_in_onnx(kind, tmp_path):
+    "They go in by name, for any number of samples"
+    from onnx.reference import ReferenceEvaluator
+    learn, z, y = conditional(kind)
+    made, = ReferenceEvaluator(str(learn.export_G(tmp_path/'g.onnx'))).run(None, dict(z=z[:3].numpy(), y=y[:3].numpy()))
+    assert np.allclose(made, learn.sample(z=z, y=y)[:3].numpy(), atol=1e-4)
+
+@pytest.mark.skipif(not has('onnx', 'onnxscript'), reason="pip install 'ganlab[onnx]'")
+def test_a_graph_of_one_size_is_refused(tmp_path):
+    with pytest.raises(ValueError, match='as ONNX G does not take a batch of another size') as e: play('labels').export_G(tmp_path/'g.onnx')
+    one_sentence(e.value)
+    assert not list(tmp_path.iterdir())
+
+def test_a_program_that_makes_images_of_images(tmp_path):
+    "With no latents: the small image goes in"
+    learn = play('upscaling')
+    y = learn.held_y(5)
+    program = torch.jit.load(learn.export_G(tmp_path/'g.pt'))
+    assert torch.allclose(program(y), learn.sample(5, y=y), atol=1e-6) and torch.equal(learn.plain_G()(y), learn.sample(5, y=y))
 
 # A walk
 
@@ -275,4 +340,18 @@ def test_walks_that_are_refused(how, word, tmp_path, monkeypatch):
 
 def test_points_are_not_drawn():
     with pytest.raises(ValueError, match='draws images') as e: make_learner('mlp').interpolate()
+    one_sentence(e.value)
+
+@pytest.mark.parametrize('kind', ['own', 'switch'])
+def test_a_walk_within_a_class(kind):
+    "All of one class, or from each stop to the next; a G that needs a class and has none says so, and so does one that takes none"
+    learn, z, _ = conditional(kind)
+    before, way = learn.state_hash(), walk(learn.fixed_z(2), 4)
+    def drawn(y): return np.asarray(strip(learn.shown(learn.sample(z=way, y=torch.tensor(y))), 2))
+    for y, each in ((3, [3]*4), ([3, 1], [3, 3, 1, 1])): assert np.array_equal(np.asarray(learn.interpolate(2, 4, y=y)), drawn(each))
+    assert not np.array_equal(drawn([3]*4), drawn([1]*4)) and learn.state_hash() == before
+    for y, word in ((None, 'a label from 0 to 4, or one for each of the 2'), ([1, 2, 3], '3 entries for 2 samples')):
+        with pytest.raises(ValueError, match=word) as e: learn.interpolate(2, 4, y=y)
+        one_sentence(e.value)
+    with pytest.raises(ValueError, match='turn class_norm on first') as e: make_learner('dcgan').interpolate(2, 4, y=3)
     one_sentence(e.value)

@@ -17,7 +17,8 @@ from ganlab.panels.state import trick_row
 from ganlab.panels.timeline import rows_at, thumbnail
 from ganlab.panels.tricks import TrickPanel
 from ganlab.panels.versus import advice, card, wish
-from ganlab.record.pictures import Pictures, jpeg_grid, paper_of
+from ganlab.record.grids import jpeg_grid, paper_of
+from ganlab.record.pictures import Pictures
 from ganlab.plots import plot_columns, plot_samples
 from ganlab.trick import effect_words, effects, find_tricks
 
@@ -120,7 +121,7 @@ def test_frames_of_old_and_new_records():
         frame = dict(kind='images', count=64, cols=8, fake=jpeg_grid(x, 8, paper))
         k = 0 if paper is None else 1
         for i in (0, 12, 37, 63): assert (crop(frame, i)[:, k:16 + k, k:16 + k] - x[i]).abs().mean() < .06
-        small = np.asarray(Image.open(io.BytesIO(thumbnail(frame))))
+        small = np.asarray(Image.open(io.BytesIO(thumbnail(frame)[0])))
         assert small.shape == (4*(16 + 2*k),)*2
         draw_frame(frame, 'shown.png')
         seen = np.asarray(Image.open('shown.png').convert('L')) > 250

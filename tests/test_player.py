@@ -12,7 +12,7 @@ from ganlab.record.store import RunError
 from ganlab.record.run import Run
 from ganlab.page.scene import flags_of
 from ganlab.page.small import coarser, smaller
-from ganlab.page.story import choose
+from ganlab.page.strands import choose
 from ganlab.trick import Trick
 from recorded import EVIL, digits, fit, hostile, ring
 
@@ -85,7 +85,7 @@ def test_what_is_in_it(told, tmp_path):
 def test_images_stay_as_they_are(images, tmp_path):
     s, blob = story(export_html(images, tmp_path/'a.html'))
     frames = images.run.frames()
-    assert (s['kind'], s['count'], s['cols'], s['real'][2:]) == ('images', 64, 8, [2, 8])
+    assert (s['kind'], s['grids'], s['real'][2:]) == ('images', [dict(cols=8, count=64, rows=[], names=[])], [2, 8])
     for f, was in zip(s['branches'][0]['frames'], frames): assert blob[f['fake'][0]:sum(f['fake'])] == was['fake']
 
 def test_a_learner_as_it_stands(tmp_path):

@@ -2,9 +2,12 @@
 import json, math, re, shutil
 from types import SimpleNamespace
 import numpy as np, pytest
+from safetensors import safe_open
+from safetensors.torch import save_file
 from ganlab.all import *
+from ganlab.cli import main
 from ganlab.engine.change import Refused
-from ganlab.engine.schedules import as_schedule
+from ganlab.engine.schedules import as_schedule, read_schedule
 from ganlab.commands.parts import own_of
 from ganlab.panels.state import make_state
 from ganlab.panels.timeline import rows_at
@@ -291,6 +294,84 @@ def test_r3gan_while_it_trains():
     seen = []
     for _ in range(14): go(learn, 1); look(learn)
     assert seen == list(range(1, 15))
+
+def test_presets_of_another_length(tmp_path):
+    "R3GAN's five schedules over the steps of one's own, from the switch on or in a learner of its own; what has no length says so"
+    p = presets['r3gan'].over(12).tricks
+    own = dict(ema=p['ema']['half_life'], aug=p['ada']['start'], lr=p['ttur']['lr_g'], gamma=p['relativistic_gp']['gamma'], beta2=p['betas']['beta2_d'])
+    for k, s in own.items(): assert np.allclose([s.at(n) for n in range(14)], authors(np.arange(14), *FFHQ_64[k], 12)/(1000 if k == 'ema' else 1), rtol=1e-6), k
+    a = make_learner('dcgan', bs=4); go(a, 1); a.tricks.preset('r3gan', steps=8); go(a, 4)
+    assert a.tricks['relativistic_gp'].gamma == pytest.approx(1.1) and a.opt_d.param_groups[0]['lr'] == pytest.approx(1.25e-4)
+    b = presets['r3gan'].learner(ring_dls(n=200, bs=8), sizes=dict(width=8, depth=1), steps=4); go(b, 2)
+    assert b.tricks['relativistic_gp'].gamma == pytest.approx(1.1)
+    assert presets['progressive'].over(7).tricks['progressive_growing'] == dict(fade=3, hold=4) and presets['progressive'].over(4000) == presets['progressive']
+    for n in presets:
+        if n in ('r3gan', 'progressive'): continue
+        with pytest.raises(ValueError, match='has no length') as e: a.tricks.preset(n, steps=9)
+        one_sentence(e.value)
+    for bad in (0, -3, 2.5):
+        with pytest.raises(ValueError, match='steps='): a.tricks.preset('r3gan', steps=bad)
+
+# On the command line, and in a file of weights
+
+@pytest.mark.parametrize('s', [constant(3), linear(10, 1, steps=7), cosine(0, .3, steps=78_125), stepwise(2, -8e-5, steps=7, stairs=3)], ids=repr)
+def test_read_back(s):
+    "What a schedule is spelled as is read as that schedule, with its steps by name or by place"
+    assert read_schedule(repr(s)) == s == read_schedule(f' {re.sub("[a-z]+=", "", repr(s))} ')
+
+@pytest.mark.parametrize('text', ['cosine(1)', 'cosine(1, 2, 3, 4)', 'linear(1, 2, step=3)', 'linear(a, 1, 3)', 'constant()', 'stepwise(1, 2, 3, 4, 5)', 'constant(open("x"))'])
+def test_not_read(text):
+    with pytest.raises(ValueError, match=re.escape(text) + '.*such as') as e: read_schedule(text)
+    one_sentence(e.value)
+
+def test_no_schedule_is_left_alone():
+    for text in ('0.5', 'cosine', 'cosine(1, 2, 3', 'sine(1, 2, 3)', 'eval(1)'): assert read_schedule(text) is text
+
+def test_on_the_command_line(tmp_path, capsys):
+    "As if given in Python; the same command again switches nothing; a recipe over so many steps is gone on with as such"
+    def said(*args): return main(list(map(str, args))), *capsys.readouterr()
+    train = 'train', '--data', 'ring', '--bs', 16, '--width', 8, '--run', tmp_path/'a', '--trick', 'gradient_penalty:gamma=cosine(10,1,8),every=2'
+    assert said(*train, '--steps', 4)[0] == 0 and said(*train, '--steps', 6)[0] == 0
+    with Run.open(tmp_path/'a') as run: assert [c.params for c in run.changes] == [dict(gamma=cosine(10, 1, steps=8), every=2)] and run.changes[0].params['gamma'].steps == 8
+    status, _, err = said(*train[:-1], 'gradient_penalty:gamma=cosine(10,1)', '--steps', 8)
+    assert status == 2 and 'need numbers, cosine(start, stop, steps)' in err
+    train = 'train', '--data', 'ring', '--bs', 16, '--width', 8, '--run', tmp_path/'b', '--preset'
+    for word, why in (('dcgan:steps=9', 'has no length'), ('r3gan:steps=x', 'a whole number'), ('r3gan:steps=0', 'steps=0')):
+        status, _, err = said(*train, word, '--steps', 2)
+        assert status == 2 and why in err and not (tmp_path/'b').exists()
+    assert said(*train, 'r3gan:steps=8', '--steps', 2)[0] == 0 and said(*train, 'r3gan:steps=8', '--steps', 3)[0] == 0
+    status, _, err = said(*train, 'r3gan', '--steps', 4)
+    assert status == 2 and '--preset r3gan:steps=8, not r3gan' in err
+    with Run.open(tmp_path/'b') as run: assert next(c for c in run.changes if c.name == 'relativistic_gp').params['gamma'] == cosine(2, .2, steps=8)
+
+def test_a_file_of_weights_keeps_a_schedule(tmp_path):
+    "Loaded at another step, it goes on where it stood, by resume and fork too; a file from before has the number alone"
+    name, k = 'residual', 'leave_over'
+    learn = make_learner(path=tmp_path, tricks=[(name, {k: linear(100, 20, steps=8)})]); go(learn, 3); learn.save('a')
+    assert learn.tricks[name].params[k] == 70
+    other = make_learner(path=tmp_path); go(other, 1); other.load('a')
+    assert other.step == 1 and other.tricks[name].schedules == learn.tricks[name].schedules and other.tricks[name].params[k] == 70
+    go(other, 2); assert other.tricks[name].params[k] == 50
+    fork = other.fork(); assert fork.state_hash() == other.state_hash()
+    go(other, 4), go(fork, 4); assert other.tricks[name].params[k] == 20 and fork.state_hash() == other.state_hash()
+
+def test_a_file_from_before_schedules_were_kept(tmp_path):
+    learn = make_learner(path=tmp_path, tricks=[('residual', dict(leave_over=linear(100, 20, steps=8)))]); go(learn, 3); file = learn.save('a')
+    with safe_open(file, 'pt') as f: tensors, about = {n: f.get_tensor(n) for n in f.keys()}, f.metadata()
+    params = json.loads(about['params']); del params['residual']['schedules']
+    save_file(tensors, file, metadata=about | dict(params=json.dumps(params)))
+    t = make_learner(path=tmp_path).load('a').tricks['residual']
+    assert t.leave_over == 70 and not t.schedules
+
+def test_a_file_with_a_function_of_ones_own(tmp_path):
+    "It has the name alone: where that is known it moves on, else the number stays, and it is said"
+    def falling(n): return 100 - 10*n
+    learn = make_learner(path=tmp_path, tricks=[('residual', dict(leave_over=falling))]); go(learn, 3); learn.save('a')
+    other = make_learner(path=tmp_path)
+    with pytest.warns(UserWarning, match=r"stays at 70; learn.tricks.set\('residual', leave_over=falling\)"): other.load('a')
+    assert other.tricks['residual'].leave_over == 70 and not other.tricks['residual'].schedules
+    known = make_learner(path=tmp_path); known.tricks.set('residual', leave_over=falling); known.load('a'); go(known, 1)
+    assert known.tricks['residual'].leave_over == 60
 
 # In the panel
 

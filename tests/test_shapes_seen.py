@@ -82,10 +82,10 @@ def test_a_picture(kind):
     go(learn, 3); go(alone, 3)
     closeup = Closeup(learn)
     picture = closeup.closer(closeup.take(), 5)
-    n = 16 if kind == 'volumes' else 64
-    assert (picture['kind'], picture['count'], picture['cols'] ** 2) == ('images', n, n) and picture['real']
+    n, cols = (16, 2) if kind == 'volumes' else (64, 8)      # three slices of a volume stand beside each other
+    assert (picture['kind'], picture['count'], picture['cols']) == ('images', n, cols) and picture['real']
     whole, one = (Image.open(io.BytesIO(picture[k])) for k in ('fake', 'near'))
-    assert one.size == (whole.width//picture['cols'], whole.height//picture['cols'])
+    assert one.size == (whole.width//picture['cols'], whole.height*picture['cols']//n)
     found, x = picture['card']['found'], learn.sample(n)[5]
     d = (learn.source.train.x - x).flatten(1).norm(dim=1)
     assert found['index'] == int(d.argmin()) and found['distance'] == pytest.approx(float(d.min()), rel=1e-3)
@@ -116,7 +116,7 @@ def test_the_player(kind):
     go(learn, 3)
     story = Pack(scene_of(learn.run, learn), 20, 64).story()
     assert story['kind'] == 'images' and story['real'] and all('fake' in f for f in story['branches'][0]['frames'])
-    assert story['cols'] == (4 if kind == 'volumes' else 8)
+    assert [g['cols'] for g in story['grids']] == [2 if kind == 'volumes' else 8] and {f['grid'] for f in story['branches'][0]['frames']} == {0}
 
 def test_single_numbers():
     "The one shape that has no picture: a sentence"
@@ -168,8 +168,8 @@ def test_a_row_per_class():
     "The number said beside a row is the class of what stands in it; one class alone fills the grid, and is not recorded"
     learn = conditional()
     p = Pictures(learn).take()
-    assert (p['classes'], p['rows']) == (5, [0, 1, 2, 3, 4, 0, 1, 2])
-    assert np.abs(levels(p) - np.array(p['rows'])[:, None]/4).max() < .02
+    assert (p['classes'], p['rows']) == (5, list('01234012'))
+    assert np.abs(levels(p) - np.array(p['rows'], float)[:, None]/4).max() < .02
     one = Pictures(learn).take(only=3)
     assert (one['classes'], one['rows']) == (5, []) and np.abs(levels(one) - .75).max() < .02
     assert Pictures(play('patches')).take(only=3)['classes'] == 0
@@ -189,22 +189,23 @@ def test_a_choice_of_class():
     one_sentence(seen['note'].split('. ')[0] + '.')
     assert not seen['steps'] and 'All' in seen['note'] and len(learn.run.frames()) == recorded and learn.state_hash() == was
     view.only = -1
-    assert taken.picture(view)['rows'][:2] == [0, 1] and taken.closeup(view, hurry=False)['card']['steps']
+    assert taken.picture(view)['rows'][:2] == ['0', '1'] and taken.closeup(view, hurry=False)['card']['steps']
 
 def test_classes_in_figures_and_players():
     learn = play('labels')
     go(learn, 1)
     said = [t.get_text() for t in learn.show_samples(24).axes[0].texts]
     assert said == ['0', '1', '2'] and not learn.show_samples(24).axes[1].texts
-    assert Pack(scene_of(learn.run, learn), 20, 64).story()['rows'] == [0, 1, 2, 3, 4, 0, 1, 2]
+    assert [g['rows'] for g in Pack(scene_of(learn.run, learn), 20, 64).story()['grids']] == [list('01234012')]
 
 # What G starts from
 
 def thirds(picture):
     "Of each cell its three parts, as bytes (n, H, W)"
     im, k = np.asarray(Image.open(io.BytesIO(picture['fake'])).convert('L')).astype(float), picture['cols']
-    h, w = im.shape[0]//k, im.shape[1]//k
-    cells = im.reshape(k, h, k, w).transpose(0, 2, 1, 3).reshape(k*k, h, w)
+    rows = picture['count']//k
+    h, w = im.shape[0]//rows, im.shape[1]//k
+    cells = im.reshape(rows, h, k, w).transpose(0, 2, 1, 3).reshape(rows*k, h, w)
     return [cells[:, :, i*(h + 1):i*(h + 1) + h] for i in range(3)]
 
 def test_source_fake_target():
@@ -212,7 +213,7 @@ def test_source_fake_target():
     learn = play('upscaling')
     go(learn, 2)
     p = Pictures(learn).take()
-    assert p['names'] == ['source', 'fake', 'target'] and p['count'] == 16 and p['real'] == b''
+    assert p['names'] == ['source', 'fake', 'target'] and (p['count'], p['cols']) == (16, 2) and p['real'] == b''
     n = 16
     y, x = learn.source.valid_y(n), learn.source.valid(n)
     over = torch.arange(n) % len(x)
@@ -228,7 +229,7 @@ def test_source_fake_target():
 def test_unpaired():
     "Of two sets nobody knows a target: source and fake, and reals beside them"
     p = Pictures(play('unpaired')).take()
-    assert p['names'] == ['source', 'fake'] and p['real'] and Image.open(io.BytesIO(p['fake'])).size == (4*97, 4*48)
+    assert p['names'] == ['source', 'fake'] and p['real'] and Image.open(io.BytesIO(p['fake'])).size == (4*97, 8*48)
 
 # Maps of scores
 
@@ -259,6 +260,29 @@ def test_rows_come_with_the_switch():
     assert closeup.take()['classes'] == 0
     learn.tricks.on('class_norm')
     seen = closeup.closer(closeup.take(), 9)
-    assert seen['classes'] == 3 and seen['rows'] == [0, 1, 2, 0, 1, 2, 0, 1] and 'trouble' not in seen['card']
+    assert seen['classes'] == 3 and seen['rows'] == list('01201201') and 'trouble' not in seen['card']
     learn.tricks.on('projection')
     assert 'trouble' not in closeup.closer(closeup.take(only=2), 9)['card']
+
+def test_each_frame_of_a_player_has_the_grid_that_it_was_taken_with():
+    "Before G knew classes there are no rows; ten classes are ten rows of eight, and no class is without one"
+    learn = GANLearner(tensor_dls(rand(60, 1, 16, 16), 6, y=torch.arange(60) % 10), *dcgan(16, 1, 4, 4, seed=0), seed=0)
+    go(learn, 1)
+    learn.tricks.on('class_norm')
+    go(learn, 1)
+    story = Pack(scene_of(learn.run, learn), 20, 64).story()
+    frames = story['branches'][0]['frames']
+    assert [(g['count'], g['rows']) for g in story['grids']] == [(64, []), (80, list('0123456789'))]
+    assert [f['step'] for f in frames if f['grid'] == 0] == [0, 1] and frames[-1] == dict(step=2, grid=1, fake=frames[-1]['fake'])
+
+def test_a_class_on_the_timeline():
+    "The filmstrip shows four samples of the class that is looked at, cut out of its row; of others it has the first sixteen"
+    from ganlab.panels.timeline import Film
+    learn = conditional()
+    go(learn, 1)
+    film = Film(learn.run)
+    assert film.take()['grids'][-1] == [4, 4]
+    shown = film.take(3)
+    small = np.asarray(Image.open(io.BytesIO(shown['film'][-1]))).astype(float)/255
+    assert shown['grids'][-1] == [2, 2] and small.shape == (32, 32) and abs(small - .75).max() < .03
+    assert film.take(-1)['grids'][-1] == [4, 4]

@@ -61,6 +61,17 @@ def _save_images(xs, files):
     for u, file in zip(as_bytes(xs).permute(0, 2, 3, 1).numpy(), files):
         Image.fromarray(u[..., 0] if u.shape[-1] == 1 else u).save(file)
 
+# %% ../../nbs/commands/again.ipynb #09fd257b
+def _takes_labels(learn)->bool: return bool(learn.n_classes) and learn.takes_y('g')
+
+def _label(learn, o)->int|None: # None: none is asked for
+    "The class of `--label`, of a G that takes one."
+    if o.label is None: return None
+    if not _takes_labels(learn):
+        raise ValueError(f"--label {o.label} is for a G that takes labels, and that of {o.run} takes none: leave it out")
+    if 0 <= o.label < learn.n_classes: return o.label
+    raise ValueError(f"--label {o.label}: need a class from 0 to {learn.n_classes - 1}")
+
 # %% ../../nbs/commands/again.ipynb #8862b97c
 def sample(o):
     "Samples of the last step, of G's averaged weights where there are any."
@@ -77,16 +88,25 @@ def _sample(run, out, n, o):
     files = _files(out, n, points)
     may_write(*files, force=o.force, todo='--force')
     learn = run.learner_at(*parts_of(run, o), **own_of(run, o))
-    xs = learn.shown(torch.cat([learn.sample(z=z) for z in learn.latents(n, 'sample', o.seed).split(256)]))
+    y, zs = _label(learn, o), learn.latents(n, 'sample', o.seed)
+    xs = learn.shown(torch.cat([learn.sample(z=z, y=y) for z in zs.split(256)]))
     if not points: xs = as_pictures(xs)
     with placed(*files) as parts: _save(xs, parts)
     print(f'{n:,} points in {files[0]}' if points else f'{n:,} images in {out}')
 
 # %% ../../nbs/commands/again.ipynb #e3016b3b
+def _class_of(learn, o)->int|None:
+    "The class that a walk keeps to."
+    y = _label(learn, o)
+    if y is not None or not _takes_labels(learn): return y
+    raise ValueError(f"the G of {o.run} makes samples of the class that is asked for: "
+                     f"give --label, from 0 to {learn.n_classes - 1}")
+
 def interpolate(o):
     "A walk through the latents of the last step, as a GIF, a film, or a strip of pictures."
     path, _ = checked_walk(o.out, o.force, '--force')
     with Run.open(o.run) as run:
         learn = run.learner_at(*parts_of(run, o), **own_of(run, o))
-        learn.interpolate(o.n, o.frames, path, seed=o.seed, space=o.space, force=True)
+        y = _class_of(learn, o)
+        learn.interpolate(o.n, o.frames, path, seed=o.seed, space=o.space, y=y, force=True)
     print(f'{path}: {o.frames} pictures on a way through {o.n} latents')

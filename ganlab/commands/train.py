@@ -4,6 +4,7 @@
 
 # %% ../../nbs/commands/train.ipynb #848b8d71
 from __future__ import annotations
+import re
 from pathlib import Path
 from ..base.checks import whole
 from ..base.interrupt import unbroken
@@ -12,6 +13,7 @@ from .parts import (data_word, make_data, of_one_size, own_of, parts_of, picture
                                    toys)
 from ..engine.recovery import StepError
 from ..data import as_source
+from ..engine.schedules import read_schedule
 from ..engine.rng import Streams
 from ..learner import GANLearner
 from ..nets import dcgan, mlp
@@ -33,11 +35,10 @@ def _must_be_pairs(word, name, pairs, has): # has: the values that the trick has
 def _wanted(word, known)->tuple: # name, values
     name, colon, values = word.partition(':')
     if name not in known: raise ValueError(f"--trick {word}: no trick called {name!r}.{nearest(name, known)}")
-    pairs = values.split(',') if colon else []
+    pairs = re.split(r',(?![^(]*\))', values) if colon else []      # a comma within a schedule's brackets is its own
     _must_be_pairs(word, name, pairs, known[name].declared)
     params = dict(p.split('=', 1) for p in pairs)
-    checked = known[name]().checked(params)
-    return name, {k: v for k, v in checked.items() if k in params}
+    return name, known[name]().accepted({k: read_schedule(v) for k, v in params.items()})
 
 # %% ../../nbs/commands/train.ipynb #57b9d407
 def wanted_tricks(
@@ -66,12 +67,21 @@ def _clash(o, has, words, why):
     found = [f"--{w.replace('_', '-')}" for w in words if getattr(o, w) is not None]
     if found: raise ValueError(f"{has} {why}: leave {' and '.join(found)} out")
 
+# %% ../../nbs/commands/train.ipynb #3adfc889
+_length = ':steps='
+
+def _parted(text:str)->tuple: # of --preset -> its name; over how many steps, or None
+    name, has_length, steps = text.partition(_length)
+    if not has_length: return name, None
+    if steps.isdecimal(): return name, int(steps)
+    raise ValueError(f"--preset {text}: need {name}{_length}N, a whole number")
+
 # %% ../../nbs/commands/train.ipynb #e6dcfb3f
 def _suits(preset, data):
     "Raise where a recipe has no networks for such data."
     kind = 'points' if data in toys else 'images'
     have = [n for n, p in presets.items() if getattr(p, kind)]
-    if preset in have: return
+    if _parted(preset)[0] in have: return
     raise ValueError(f"--preset {preset} has no networks for {kind}, and --data {data} is made of them: "
                      f"take one of {', '.join(have)}, or bring networks of your own: --nets module:function")
 
@@ -110,14 +120,17 @@ def _new(o)->GANLearner:
     _agrees(o, v['data'])
     dls, seed = _data(o, v), v['seed']
     sizes = {} if o.width is None else dict(width=o.width)
-    if o.preset and not o.nets: return presets[o.preset].learner(dls, seed=seed, sizes=sizes, run=o.run)
+    if o.preset and not o.nets:
+        name, steps = _parted(o.preset)
+        return presets[name].learner(dls, seed=seed, sizes=sizes, steps=steps, run=o.run)
     G, D = given_nets(o.nets) if o.nets else _usual_nets(dls, seed, sizes)
     return GANLearner(dls, G, D, loss=v['loss'], lr_g=v['lr_g'], lr_d=v['lr_d'], seed=seed, run=o.run)
 
 # %% ../../nbs/commands/train.ipynb #1fd2f3e8
-def _switch_preset(learn, name):
+def _switch_preset(learn, text):
     "Switch to a recipe, networks of one's own staying as they are."
-    changes = learn.tricks.preset(name)
+    name, steps = _parted(text)
+    changes = learn.tricks.preset(name, steps=steps)
     for c in changes: c.wait(0)
     print(changes)
 
@@ -214,9 +227,11 @@ def _learner(steps, wanted, o)->GANLearner: # of a new run, or of the one that i
     return _gone_on(run, steps, o)
 
 # %% ../../nbs/commands/train.ipynb #2e5255eb
-def _known_preset(text)->str: # its name
-    preset = given_preset(text)
-    if preset in presets: return preset
+def _known_preset(text)->str: # its name, with its length where one is given
+    word, steps = _parted(text)
+    preset = given_preset(word)
+    if steps is not None and preset in presets: presets[preset].over(steps)
+    if preset in presets: return preset if steps is None else f'{preset}{_length}{steps}'
     raise ValueError(f"--preset {preset}: need one of {', '.join(presets)}.{nearest(preset, presets)}")
 
 def train(o)->int: # exit status

@@ -14,6 +14,7 @@ from .lending import Lent, has_labelled
 from .sites import net_of
 from .still import held
 from .surgery import laid_like
+from ..sources.numbered import innermost
 from ..trick import Ctx
 
 # %% auto #0
@@ -67,13 +68,13 @@ def into_d(self:Asking, x, y=None): # what goes into D: a tensor, or a tuple of 
     return self._with_y('d', x, y) if self.takes_y('d') else x
 
 # %% ../../nbs/engine/asking.ipynb #6e072b81
-_without_y = ("{} takes y, which comes with each sample, and was given none: give y, a tensor with one entry per "
-              "sample (labels, attributes, or samples)")
+_without_y = "{} takes y, which comes with each sample, and was given none: {}"
+_give_y = "give y, a tensor with one entry per sample (labels, attributes, or samples)"
 
 @patch
 def _with_y(self:Asking, key:str, x, y)->tuple:
     "Both together, as the network takes them."
-    if y is None: raise ValueError(_without_y.format(key.upper()))
+    if y is None: raise ValueError(_without_y.format(key.upper(), innermost(self.source).lack or _give_y))
     given = [y if o == 'y' else x for o in self.takes[key]]
     return Lent([*given, y]) if self.lends(key) else tuple(given)
 

@@ -21,9 +21,12 @@ def fixed_z(self:Grid, n:int=64)->torch.Tensor: # (n, *z_dim)
     return self.latents(max(n, 64), 'fixed z')[:n]
 
 @patch
-def fixed_y(self:Grid, n:int=64)->torch.Tensor|None: # (n, ...); None: samples come alone
-    "What comes with the samples of the grid: one class per row of eight, or what comes with held-out samples."
-    if self.n_classes: return torch.arange(n, device=self.device)//8 % self.n_classes
+def fixed_y(self:Grid,
+    n:int=64, # samples
+    cols:int=8, # in a row
+)->torch.Tensor|None: # (n, ...); None: samples come alone
+    "What comes with the samples of the grid: one class per row, or what comes with held-out samples."
+    if self.n_classes: return torch.arange(n, device=self.device)//cols % self.n_classes
     return self.held_y(n)
 
 # %% ../../nbs/engine/grid.ipynb #9162b9a7
@@ -55,4 +58,14 @@ def starts_from_samples(self:Grid)->bool:
 def row_labels(self:Grid, n:int, cols:int=8)->list: # [] where classes do not matter to G
     "The class of each row of a grid of `n` samples of all classes."
     if not self.n_classes or not self.takes_y('g'): return []
-    return self.fixed_y(n)[::cols].tolist()
+    return self.fixed_y(n, cols)[::cols].tolist()
+
+@patch
+def class_name(self:Grid, i:int)->str: # its number, where nobody says what it is called
+    "What a class is called."
+    return self.classes[i] if i < len(self.classes) else str(i)
+
+@patch
+def row_names(self:Grid, n:int, cols:int=8)->list: # of strings; [] where classes do not matter to G
+    "What the classes of the rows of a grid are called."
+    return [self.class_name(i) for i in self.row_labels(n, cols)]

@@ -42,11 +42,15 @@ class Labelled(nn.Module):
         "The row of each sample that passes; that of no class is the last."
         y = lent()
         if y is None: raise RuntimeError(_nobody)
-        if not y.is_cuda: _need_known(y, self.n_classes)     # there, looking would wait for the device
+        if _may_look(y): _need_known(y, self.n_classes)
         y = torch.where(y < 0, self.n_classes, y).long()
-        return y if len(y) == len(x) else y.repeat_interleave(len(x)//len(y))     # other axes are folded into the batch
+        if y.shape[0] == x.shape[0]: return y      # in an exported program, len would be a constant
+        return y.repeat_interleave(len(x)//len(y))     # other axes are folded into the batch
 
 # %% ../../nbs/engine/lending.ipynb #f83625de
+def _may_look(y)->bool: # on a GPU it would wait for the device; a program that is being written has no labels yet
+    return not (y.is_cuda or torch.compiler.is_compiling() or torch.jit.is_tracing())
+
 def _need_known(y, n:int):
     "Refuse labels that no row is for."
     if not len(y) or y.max() < n: return
@@ -59,9 +63,12 @@ def has_labelled(net:nn.Module)->bool:
 
 # %% ../../nbs/engine/lending.ipynb #db3ce94f
 class Told(nn.Module):
-    "A network whose parts need labels, by itself: it takes them last, and lends them."
-    def __init__(self, net:nn.Module):
+    "A network whose parts need labels, by itself: it lends what it is given."
+    def __init__(self, net:nn.Module,
+        way:str='z', # what the network's own forward takes; without 'y' in it, labels come last
+    ):
         super().__init__()
-        self.net = net
-    def forward(self, *args): # the network's arguments, then labels (B,)
-        with lending(args[-1]): return self.net(*args[:-1])
+        self.net, self.at, self.own = net, way.find('y'), len(way)
+    def forward(self, first, second=None): # the network's arguments, and labels (B,) once
+        given = (first,) if second is None else (first, second)
+        with lending(given[self.at]): return self.net(*given[:self.own])

@@ -20,7 +20,7 @@ from .rng import borrowed_rng
 from .named_state import named_params
 from .state import Wiring
 from .enrolment import enrol
-from ..sources.companions import as_companion
+from ..sources.classes import classes_of
 from .still import held
 
 # %% auto #0
@@ -40,7 +40,7 @@ def meet(self:Meeting):
     self.bs, self.some_x, self.some_y = self.source.bs, x[:64].cpu(), some_of(y, 64)
     self.some_z, x = self.latents(n, 'probe', 0), x[:n]
     known.takes = self._agreed()
-    known.n_classes = _classes(self.source)
+    known.n_classes, known.classes, known.empty = classes_of(self.source)
     z, seen = self.into_g(self.some_z, self.some_y_of()), partial(self.into_d, y=self.some_y_of())
     with borrowed_rng(self.streams, 'probe', device=self.device), held(self.G, self.D):
         wired = self._wired()
@@ -59,37 +59,19 @@ def meet(self:Meeting):
 def _agreed(self:Meeting)->dict: # 'g', 'd' -> what goes in
     "What the networks take: as the user says, or as their forward does."
     takes = dict(g=way_of(self.G, 'g', self.z_shape != (0,)), d=way_of(self.D, 'd')) | (self.made['takes'] or {})
-    if self.some_y is None: _need_none(takes, self.z_shape)
+    if self.some_y is None: _need_none(takes, self.z_shape, self.source.lack)
     return takes
 
-def _need_none(takes, z_shape):
+def _need_none(takes, z_shape, lack): # lack: what stands there instead, or ''
     "Refuse networks that take what the data has not."
     lacking = [k.upper() for k, way in takes.items() if 'y' in way]
     if not lacking: return
     who = ' and '.join(lacking) + (' take' if lacking[1:] else ' takes')
     if z_shape == (0,): who = f"z_dim=0 says that G has no latents, and {who}"
+    if lack: raise ValueError(f"{who} y, which comes with each sample, and {lack}")
     raise ValueError(f"{who} y, which comes with each sample, and the data's batches are samples alone: give a "
                      "DataLoader of (x, y), such as tensor_dls(x, y=labels), or say where it stands: "
                      "GANLearner(..., y='label')")
-
-# %% ../../nbs/engine/meeting.ipynb #68006539
-def _labels_of(source)->list: # of tensors and lists, what comes with all samples, or with some of them
-    train = getattr(source, 'train', None)
-    data = getattr(train, 'dataset', None)
-    tensors = getattr(data, 'tensors', None) or [None]
-    everything = getattr(train, 'y', None), getattr(data, 'targets', None), tensors[-1]
-    found = [as_companion(y) for y in everything if y is not None]
-    own = next((y for y in found if y is not None and not y.is_floating_point() and y.ndim == 1), None)
-    if own is None: return [source.given(0), source.valid_y(512)]
-    return [own]
-
-def _classes(source)->int: # 0: no labels come with its samples
-    "How many classes there are: as the data says, or by the labels that can be seen."
-    y = source.given(0)
-    if y is None or y.is_floating_point() or y.ndim > 1: return 0
-    named = getattr(getattr(getattr(source, 'train', None), 'dataset', None), 'classes', None)
-    if isinstance(named, (list, tuple)): return len(named)
-    return 1 + max(int(labels.max()) for labels in _labels_of(source) if labels is not None and len(labels))
 
 # %% ../../nbs/engine/meeting.ipynb #259ed76c
 @patch
@@ -152,7 +134,7 @@ def averaged_down(self:Meeting)->str:
 def _declared_range(self:Meeting):
     "What the user says of black and white: to the learner, or to the data."
     source = getattr(self.source, 'source', self.source)
-    mine, its = self.made['range'], getattr(getattr(source, 'train', None), 'range', None)
+    mine, its = self.made['range'], source.range
     if mine and its and mine != its:
         raise ValueError(f"range={mine} was given to the learner, and range={its} to the data; give one")
     return mine or its

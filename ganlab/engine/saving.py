@@ -4,11 +4,12 @@
 
 # %% ../../nbs/engine/saving.ipynb #622129cb
 from __future__ import annotations
-import json, os
+import json, os, warnings
 from fastcore.basics import patch
 from ..base.files import may_write, placed
 from ..base.interrupt import unbroken
 from .rollback import all_or_nothing
+from .schedules import as_schedule
 from .snapshots import load_tensors
 from .named_state import named_state, numbers_of, opt_numbers
 
@@ -33,7 +34,7 @@ def _about(self:Saving, with_opt)->dict: # texts
     "What stands beside the tensors: the step, the tricks with their values and what they have counted, the optimisers."
     on = self.tricks.enabled
     facts = dict(tricks={t.name: numbers_of(t.state_dict()) for t in on},
-                 params={t.name: t.params for t in sorted(on, key=lambda t: t.since)},
+                 params={t.name: t.recorded() for t in sorted(on, key=lambda t: t.since)},
                  opts=self._optimizers() if with_opt else None, remembered=opt_numbers(self) if with_opt else {})
     return dict(format='ganlab 1', step=str(self.step)) | {k: json.dumps(v) for k, v in facts.items()}
 
@@ -148,6 +149,19 @@ def _misfits(self:Saving, ts)->list: # names
     differ = [n for n, t in nets.items() if n not in ts or ts[n].shape != t.shape]
     return differ + [n for n in ts if n[:2] in ('d/', 'g/') and n not in nets]
 
+# %% ../../nbs/engine/saving.ipynb #5c1386be
+@patch
+def _as_saved(self:Saving, name, schedules={}, **values)->tuple: # values and schedules; name -> the step it began at
+    "What a file says of a trick's values."
+    read = {k: as_schedule(v) for k, v in schedules.items()}
+    own = self.tricks.functions
+    known = {k: s.bound(own) for k, s in read.items() if s.kind != 'own' or s.name in own}
+    for k, s in read.items():
+        if k in known: continue
+        warnings.warn(f"{name}: {k} followed a schedule of your own, {s.name}, and no code is stored, so that it stays at "
+                      f"{values[k]}; learn.tricks.set({name!r}, {k}={s.name}) has it move again", stacklevel=2)
+    return values | known, {k: s.since for k, s in known.items()}
+
 # %% ../../nbs/engine/saving.ipynb #02eef30a
 @patch
 def _turn_on_for(self:Saving, ts, meta, made:list, undo):
@@ -162,9 +176,11 @@ def _turn_on_for(self:Saving, ts, meta, made:list, undo):
         if name not in self.tricks or self.tricks[name].enabled or self.tricks[name].plain: continue
         try:
             with all_or_nothing(self) as mine:
-                c = self.tricks.change('on', name, params[name])
+                values, begun = self._as_saved(name, **params[name])
+                c = self.tricks.change('on', name, values)
                 c.asked = self.step
                 self.tricks.make(c, mine)
+                self.tricks[name].go_on(self, begun, self.step - int(meta.get('step', 0)))
                 undo.push(mine.pop_all())
         except Exception: continue          # what does not fit is named by the caller
         made.append(c)

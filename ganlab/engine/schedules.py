@@ -6,13 +6,14 @@
 from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from numbers import Real
 from fastcore.basics import patch
 from ..base.checks import whole
 from ..base.spelled import is_name, literal
 
 # %% auto #0
-__all__ = ['Schedule', 'constant', 'linear', 'cosine', 'stepwise', 'as_schedule']
+__all__ = ['Schedule', 'constant', 'linear', 'cosine', 'stepwise', 'as_schedule', 'read_schedule']
 
 # %% ../../nbs/engine/schedules.ipynb #717f33a1
 @dataclass(frozen=True)
@@ -132,6 +133,36 @@ def __str__(self:Schedule): # in words
     if self.kind == 'constant': return f'{self.stop:g}, constant'
     way = _ways.get(self.kind, f'in {self.stairs} jumps')
     return f'{self.start:g} to {self.stop:g} {way} over {self.steps:,} steps'
+
+# %% ../../nbs/engine/schedules.ipynb #9df1d319
+_makers = dict(constant=constant, linear=linear, cosine=cosine, stepwise=stepwise)
+
+def _number(text:str)->int|float:
+    try: return int(text)
+    except ValueError: return float(text)
+
+def _arguments(inside:str)->tuple: # '10, 1, steps=5000' -> numbers by place, numbers by name
+    words = [w.strip().rpartition('=') for w in inside.split(',')]
+    named = {k.strip(): _number(v) for k, eq, v in words if eq}
+    return [_number(v) for _, eq, v in words if not eq], named
+
+# %% ../../nbs/engine/schedules.ipynb #9ba593ee
+def read_schedule(
+    text:str, # such as 'cosine(10, 1, 5000)'
+)->Schedule|str: # a text that spells none is given back
+    "The schedule that a text spells."
+    name, _, inside = text.strip().removesuffix(')').partition('(')
+    if name not in _makers or not text.strip().endswith(')'): return text
+    try:
+        by_place, by_name = _arguments(inside)
+        call = signature(_makers[name]).bind(*by_place, **by_name)
+    except (TypeError, ValueError):
+        needs = ', '.join(signature(_makers[name]).parameters)
+        raise ValueError(f"{text}: need numbers, {name}({needs}), such as {_such_as[name]}") from None
+    return _makers[name](*call.args, **call.kwargs)
+
+_such_as = dict(constant='constant(3)', linear='linear(1, 0, 5000)', cosine='cosine(10, 1, 5000)',
+                stepwise='stepwise(1, 0, 5000, stairs=4)')
 
 # %% ../../nbs/engine/schedules.ipynb #8b99eecb
 @patch(as_prop=True)

@@ -55,6 +55,8 @@ class Known:
     some_z: torch.Tensor = None     # a few latents
     some_y: torch.Tensor = None     # what comes with a few reals; None: they come alone
     n_classes: int = 0        # labels are below it; 0: what comes with samples is no label
+    classes: tuple = ()       # what classes, or attributes, are called, in order; empty: nobody says
+    empty: int = 0            # classes that no sample has, as far as labels can be seen
     takes: dict = field(default_factory=lambda: dict(g='z', d='x'))    # what goes into each network, in its order
     parts: tuple = (1,)       # how many scores each part of D's answer has
     range: tuple = None       # (black, white) of images

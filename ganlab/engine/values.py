@@ -102,6 +102,17 @@ def follow(self:Valued, learn):
     old, self.params = dict(self.params), self.checked(new)
     self.changed(learn, old)
 
+# %% ../../nbs/engine/values.ipynb #fc3ffe17
+@patch
+def go_on(self:Valued, learn,
+    begun:dict, # name -> the step at which its schedule began
+    later:int, # how many steps on that step is now
+):
+    "Have schedules stand where they stood in another training."
+    if not begun: return
+    self.schedules = self.schedules | {k: replace(self.schedules[k], since=n + later) for k, n in begun.items()}
+    self.follow(learn)
+
 # %% ../../nbs/engine/values.ipynb #d156dd43
 @patch
 def recorded(self:Valued)->dict:

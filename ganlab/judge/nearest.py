@@ -10,7 +10,7 @@ from functools import partial
 import torch
 from fastcore.basics import patch
 from ..data import Halved, TensorDL, as_float
-from ..record.pictures import fit_size
+from ..record.grids import fit_size
 
 # %% auto #0
 __all__ = ['small', 'Search', 'Reals']

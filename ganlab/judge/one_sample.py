@@ -11,7 +11,8 @@ from fastcore.basics import patch
 import ganlab.travel.lookback
 from ..data import as_float
 from .nearest import Reals, Search, small
-from ..record.pictures import Pictures, jpeg_grid
+from ..record.grids import jpeg_grid
+from ..record.pictures import Pictures
 
 _all_ = ['small', 'Search', 'Reals']
 

@@ -1,7 +1,8 @@
 import { button, icon, make, radios, thou } from '../panels/kit.js';
 import { story } from './story.js';
 import { flagSays, marked } from '../panels/canvas.js';
-import { rowNames } from '../panels/images.js';
+import { classTitle, rowNames } from '../panels/images.js';
+import { classShown, classes } from './pictures.js';
 import { ML, MR, PLOTS } from '../panels/series.js';
 
 export const PLAY = 'M2 1l9 5-9 5z';
@@ -98,7 +99,23 @@ export function switches(ui, act) {
   box.setAttribute('aria-label', 'Switches');
   return box;
 }
-export function samples(ui) {
+// which class is looked at, where there are classes
+function choice(act) {
+  if (!classes.length) return [];
+  const only = make(
+    'select',
+    'inp only',
+    new Option('All classes', ''),
+    ...classes.map((n, i) => new Option(classTitle(n), i)),
+  );
+  only.setAttribute('aria-label', 'Class');
+  only.onchange = () => {
+    classShown.name = only.value === '' ? null : classes[only.value];
+    act.draw();
+  };
+  return [only];
+}
+export function samples(ui, act) {
   const cv = name => {
     const c = make('canvas', name);
     c.setAttribute('role', 'img');
@@ -112,17 +129,17 @@ export function samples(ui) {
   ui.plane = cv('plane');
   ui.when = make('span', 'more');
   ui.missed = key('k-missed', 'mode missed');
-  const rows = rowNames();
+  ui.rows_shown = rowNames();
+  ui.caption = make('b', '', 'Fake');
+  ui.none = make('p', 'mut none', 'Before this class has a row: G makes samples of no class.');
+  ui.none.hidden = true;
   const body =
     story.kind === 'images'
       ? [
           make(
             'div',
             'grid' + (story.real ? '' : ' alone'),
-            box(
-              chip('chipF', make('b', '', story.names?.length ? story.names.join(' \u2192 ') : 'Fake'), ui.when),
-              make('div', 'box over', ui.fake, rows),
-            ),
+            box(chip('chipF', ui.caption, ui.when), make('div', 'box over', ui.fake, ui.rows_shown), ui.none),
             box(chip('chipR', make('b', '', 'Real')), box(ui.real)),
           ),
         ]
@@ -150,12 +167,11 @@ export function samples(ui) {
       ...(story.kind === 'points'
         ? [make('span', 'mut', 'z fixed'), ui.when]
         : story.kind === 'images'
-          ? [make('span', 'mut', 'the same z at every step')]
+          ? [make('span', 'mut', 'the same z at every step'), make('span', 'sp'), ...choice(act)]
           : []),
     ),
     ...body,
   );
-  if (rows.parentNode) rows.tell(story.rows ?? []);
   s.setAttribute('aria-label', 'Samples');
   return s;
 }

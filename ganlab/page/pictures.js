@@ -1,6 +1,6 @@
 import { enlarged } from './numbers.js';
 import { levels, part, places, story } from './story.js';
-import { sheet } from '../panels/canvas.js';
+import { inSquare } from '../panels/canvas.js';
 
 const decoded = new Map();
 // the newest 48 stay decoded
@@ -22,6 +22,17 @@ export const modesOf = f =>
 export const points = f =>
   (f.points ??= { fake: places(f.fake), heat: enlarged(levels(f.heat), 48), arrows: places(f.arrows) });
 export const real = story.kind === 'points' ? places(story.real) : null;
+// how the images of a frame lie: {cols, count, rows, names}
+export const gridOf = f => story.grids[f.grid ?? 0] ?? { cols: 1, count: 0, rows: [], names: [] };
+// the names of all classes that have a row in some frame
+export const classes = [...new Set((story.grids ?? []).flatMap(g => g.rows))];
+export const classShown = { name: null };
+// which images of a frame are of the chosen class; null: all are shown
+export function ofClass(f) {
+  const { cols, count, rows } = gridOf(f);
+  if (classShown.name === null || !rows.includes(classShown.name)) return null;
+  return [...Array(count).keys()].filter(i => rows[Math.floor(i / cols)] === classShown.name);
+}
 // a small picture of a frame, or nothing yet
 export function thumb(x, f, side, col) {
   x.fillStyle = col('--sunk');
@@ -31,24 +42,14 @@ export function thumb(x, f, side, col) {
       f.fake &&
       image(f.fake).then(b => {
         if (!b) return;
-        const { cols, count } = story;
+        const { cols, count } = gridOf(f);
         const rows = Math.ceil(count / cols);
-        const n = Math.min(cols, rows, 3);
-        const gap = 1;
-        sheet(
-          x,
-          b,
-          {
-            cols,
-            rows,
-            n: n * n,
-            want: n,
-            side: (side - gap * (n - 1)) / n,
-            gap,
-            which: i => Math.floor(i / n) * cols + (i % n),
-          },
-          col,
-        );
+        const some = ofClass(f)?.slice(0, 4);
+        const wide = b.width / cols / (b.height / rows);
+        const k = some ? 2 : Math.max(1, Math.min(cols, Math.round(3 / wide)));
+        const lines = some ? Math.ceil(some.length / 2) : Math.max(1, Math.min(rows, Math.round(k * wide)));
+        const which = i => (some ? some[i] : Math.floor(i / k) * cols + (i % k));
+        inSquare(x, b, { cols, rows, k, lines, which, th: side }, col);
       })
     );
   }

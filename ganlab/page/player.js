@@ -5,7 +5,7 @@ import { fmt, icon, make, mode, thou } from '../panels/kit.js';
 import { PAUSE, PLAY, log, plots, samples, switches, toolbar, track } from './parts.js';
 import { palette } from '../panels/canvas.js';
 import { caret, timeline } from './strip.js';
-import { image, modesOf, points, real } from './pictures.js';
+import { classShown, classes, gridOf, image, modesOf, ofClass, points, real } from './pictures.js';
 import { tiles } from '../panels/images.js';
 import { map } from '../panels/map.js';
 
@@ -169,10 +169,18 @@ async function look() {
 }
 function picture(f, b, col) {
   if (story.kind === 'images') {
-    const c = story.cols;
-    const rows = Math.ceil(story.count / c);
-    if (b) tiles(ui.fake, b, c, rows, c, col, story.count);
-    ui.fake.setAttribute('aria-label', `${story.count} samples of G at step ${f.step}`);
+    const g = gridOf(f);
+    const some = ofClass(f);
+    ui.caption.textContent = g.names.length ? g.names.join(' \u2192 ') : 'Fake';
+    ui.rows_shown.tell(some ? [] : g.rows, classes.length);
+    ui.none.hidden = classShown.name === null || !!some;
+    const c = g.cols;
+    const grid = ui.fake.closest('.grid');
+    grid.style.setProperty('--c', c * Math.max(1, g.names.length));
+    grid.style.setProperty('--rc', story.real?.[2] ?? 2);
+    if (b) tiles(ui.fake, b, c, Math.ceil(g.count / c), some ? Math.ceil(c / 2) : c, col, g.count, some);
+    const what = some ? `${some.length} samples of G of the class ${classShown.name}` : `${g.count} samples of G`;
+    ui.fake.setAttribute('aria-label', `${what} at step ${f.step}`);
   } else if (story.kind === 'points' && f.fake) {
     const q = points(f);
     const m = modesOf(f);
@@ -242,7 +250,7 @@ ui.said = make('div', 'said');
 ui.said.setAttribute('role', 'status');
 ui.said.setAttribute('aria-live', 'polite');
 const body = make('main', 'body' + (story.log.length ? ' has-log' : ''));
-body.append(samples(ui), track(ui, act), plots(ui, act), ...(story.log.length ? [log(ui, act)] : []));
+body.append(samples(ui, act), track(ui, act), plots(ui, act), ...(story.log.length ? [log(ui, act)] : []));
 root.append(
   toolbar(ui, act),
   ...(story.switches.length ? [switches(ui, act)] : []),

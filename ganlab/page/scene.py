@@ -9,7 +9,7 @@ from ..data import as_source, standard
 from ..engine.meters import Record
 from ..engine.rng import Streams
 from .changes import log_entry, log_flag, raw_at, raw_from
-from .story import Scene, Strand, curves_of
+from .strands import Scene, Strand, curves_of
 from ..panels.state import thou
 from ..record.pictures import Pictures
 from ..record.run import Run

@@ -60,6 +60,16 @@ export function sheet(x, im, o, col) {
     x.drawImage(im, (k % cols) * a, Math.floor(k / cols) * b, a, b, ...at(i), side, tall);
   }
 }
+// some of them in a square. o: {cols, rows, k, lines, which, left, th}; `k`: how many in a row, of so many `lines`
+export function inSquare(x, im, o, col) {
+  const { cols, rows, k, lines, which, left = 0, th } = o;
+  const gap = 1;
+  const shape = im.height / rows / (im.width / cols); // of one image: its height by its width
+  const side = Math.min((th - gap * (k - 1)) / k, (th - gap * (lines - 1)) / lines / shape);
+  const indent = (th - k * side - gap * (k - 1)) / 2;
+  const top = (th - lines * side * shape - gap * (lines - 1)) / 2;
+  sheet(x, im, { cols, rows, n: k * lines, want: k, side, gap, which, left: left + indent, top }, col);
+}
 export function paper(cv, w, h, col) {
   const r = Math.max(1, devicePixelRatio || 1);
   cv.style.height = h + 'px';

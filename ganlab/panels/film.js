@@ -1,4 +1,4 @@
-import { sheet } from './canvas.js';
+import { inSquare } from './canvas.js';
 
 export const star = (x, sx, sy, R) => {
   x.beginPath();
@@ -14,26 +14,8 @@ function frame(x, o, i, px, th, col) {
   if (o.kind === 'images') {
     const b = o.pictures[i];
     if (!b) return;
-    const n = o.cols;
-    const gap = 1;
-    const s = Math.min(1, b.width / b.height);
-    const side = (th * s - gap * (n - 1)) / n;
-    const tall = (side * b.height) / b.width;
-    sheet(
-      x,
-      b,
-      {
-        cols: n,
-        rows: n,
-        n: n * n,
-        want: n,
-        side,
-        gap,
-        left: px + (th * (1 - s)) / 2,
-        top: (th - n * tall - gap * (n - 1)) / 2,
-      },
-      col,
-    );
+    const [k, lines] = o.grids[i] ?? [1, 1];
+    inSquare(x, b, { cols: k, rows: lines, k, lines, left: px, th }, col);
     return;
   }
   const f = o.pictures[i];

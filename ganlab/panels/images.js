@@ -1,28 +1,36 @@
 import { paper, sheet } from './canvas.js';
 import { make } from './kit.js';
 
-// the class of each row of a grid, at its left
+// what classes are called: by the data, or by their numbers
+export const classNames = (n, names) => Array.from({ length: n }, (_, i) => classTitle(names[i] ?? i));
+export const classTitle = name => (/^\d+$/.test(name) ? `Class ${name}` : String(name));
+// the class of each row of a grid, at its left; `of`: how many classes there are
 export function rowNames() {
   const el = make('div', 'rows');
-  el.tell = names => {
+  el.tell = (rows, of = 0) => {
+    const names = rows.map(String);
+    const more = new Set(names).size < of ? `; ${of} classes there are, and the choice above shows any` : '';
     el.hidden = !names.length;
     el.parentNode.classList.toggle('named', names.length > 0);
-    el.replaceChildren(...names.map(n => make('span', '', String(n))));
-    el.title = 'The class of each row';
+    el.parentNode.style.setProperty('--names', `${Math.max(0, ...names.map(n => n.length))}ch`);
+    el.replaceChildren(...names.map(n => make('span', '', make('span', '', n))));
+    [...el.children].forEach((e, i) => {
+      e.title = `Class of this row: ${names[i]}${more}`;
+    });
   };
   return el;
 }
 
-// `want`: how many columns to show
-export function tiles(cv, im, cols, rows, want, col, most = cols * rows) {
+// `want`: how many columns to show; `which`: the images, null: the first ones, at `most` so many
+export function tiles(cv, im, cols, rows, want, col, most = cols * rows, which = null) {
   const w = cv.parentNode.clientWidth;
   const gap = 2;
   const side = (w - gap * (want - 1)) / want;
-  const n = Math.min(most, cols * rows);
+  const n = which ? which.length : Math.min(most, cols * rows);
   const lines = Math.ceil(n / want);
   const tall = (side * (im.height / rows)) / (im.width / cols);
   const x = paper(cv, w, tall * lines + gap * (lines - 1), col);
-  sheet(x, im, { cols, rows, n, want, side, gap }, col);
+  sheet(x, im, { cols, rows, n, want, side, gap, which: which && (i => which[i]) }, col);
 }
 // D's scores of the last batch, as two histograms on one axis
 export function strip(cv, l, split, raw, col, narrow) {

@@ -119,7 +119,7 @@ def numbers(self:Screen)->dict: # nothing more to show
 def curves(self:Screen)->dict: return dict(curves=self.taken.curves(), measures=self.taken.measures())
 
 @patch
-def strip(self:Screen)->dict: return dict(timeline=self.taken.timeline(self.family))
+def strip(self:Screen)->dict: return dict(timeline=self.taken.timeline(self.family, self.parts.samples.only))
 
 # %% ../../nbs/panels/refresh.ipynb #4df6e340
 @patch
@@ -204,7 +204,8 @@ def _ask_on(self:Screen, idle):
 # %% ../../nbs/panels/refresh.ipynb #dd0a4d51
 @patch
 def _draw_due(self:Screen, full, idle, look, answered):
-    asked = [*answered, *([self.parts.samples] if look else [])]      # views that somebody waits for
+    looked_at = [self.parts.samples, self.parts.timeline] if look else []
+    asked = [*answered, *looked_at]      # views that somebody waits for
     for name, part in self.drawn.items():
         if full or part.view in asked or idle and name == 'numbers' or part.due():
             with part.pace.spend(): self.show(**part.take())

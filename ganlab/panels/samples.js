@@ -2,7 +2,7 @@ import { button, decode, floats, fmt, make, mode, panel, radios, thou } from './
 import { marked, palette, watch } from './canvas.js';
 import { cells, picker } from './pick.js';
 import { alone, card, film, heat } from './card.js';
-import { rowNames, strip, tiles } from './images.js';
+import { classNames, rowNames, strip, tiles } from './images.js';
 import { map } from './map.js';
 
 function render({ model, el }) {
@@ -32,16 +32,14 @@ function render({ model, el }) {
   };
   const only = make('select', 'only');
   only.setAttribute('aria-label', 'Class');
-  only.title = 'All classes, a row each, or one of them: this changes only what is shown';
+  only.title = 'All classes, a row each, or one of them: this changes only what is shown, here and on the timeline';
   only.onchange = () => {
     model.set('only', +only.value);
     model.save_changes();
     model.send({ do: 'look' });
   };
-  root.append(
-    make('div', 'hd', make('h3', '', 'Samples'), make('span', 'sp'), only, make('span', 'lab', 'z'), z, ema),
-    body,
-  );
+  const zlab = make('span', 'lab', 'z');
+  root.append(make('div', 'hd', make('h3', '', 'Samples'), make('span', 'sp'), only, zlab, z, ema), body);
   const showing = make('span');
   const back = button('small', 'Back to live');
   const view = make('span', 'view', showing, back);
@@ -150,14 +148,16 @@ function render({ model, el }) {
       el.dataset.found = m.found;
       el.dataset.modes = m.centers.length;
     }
-    const n = t('classes');
-    only.hidden = !n;
-    if (n && only.length !== n + 1) {
-      only.replaceChildren(new Option('All', -1), ...Array.from({ length: n }, (_, i) => new Option(`Class ${i}`, i)));
+    zlab.hidden = z.hidden = !t('latents');
+    el.dataset.latents = t('latents');
+    const names = classNames(t('classes'), t('class_names'));
+    only.hidden = !names.length;
+    if ([...only.options].slice(1).some((o, i) => o.text !== names[i]) || only.length !== names.length + 1) {
+      only.replaceChildren(new Option('All classes', -1), ...names.map((name, i) => new Option(name, i)));
     }
     only.value = t('only');
     el.dataset.rows = t('rows').join(' ');
-    rows.tell(t('rows'));
+    rows.tell(t('rows'), names.length);
     fcap.querySelector('b').textContent = parts() > 1 ? t('names').join(' \u2192 ') : 'Fake';
     ema.hidden = !t('averaged');
     ema.setAttribute('aria-pressed', t('ema'));
@@ -202,10 +202,14 @@ function render({ model, el }) {
   const drawImages = (narrow, col) => {
     const c = t('cols');
     const rows = Math.ceil(t('count') / c);
-    const rc = c === 8 ? 2 : 1;
-    if (im.fake?.b) tiles(fake, im.fake.b, c, rows, c, col);
+    const [reals, rc] = t('reals').length ? t('reals') : [16, 2];
+    images.style.setProperty('--c', c * parts());
+    images.style.setProperty('--rc', rc);
+    if (im.fake?.b) tiles(fake, im.fake.b, c, rows, c, col, t('count'));
     images.classList.toggle('alone', !im.real?.b);
-    if (im.real?.b) tiles(real, im.real.b, rc, rows, narrow ? 4 * rc : rc, col, narrow ? 4 * rc : undefined);
+    const across = narrow ? 4 * rc : rc;
+    const most = narrow ? Math.min(across, reals) : reals;
+    if (im.real?.b) tiles(real, im.real.b, rc, Math.ceil(reals / rc), across, col, most);
     fake.setAttribute('aria-label', `${t('count')} samples of G at step ${t('step')}`);
     real.setAttribute('aria-label', 'Real images');
     if (!more.hidden) drawCard(c, rows, narrow ? 96 : 112, col);

@@ -17,25 +17,25 @@ class Samples(Part):
     _esm = script('panels/samples.js')
     _css = style('panels/kit.css', 'panels/samples.css')
     z = T.Enum(('fixed', 'fresh'), 'fixed').tag(sync=True)
+    latents = T.Bool(True).tag(sync=True)    # has G any?
     classes = T.Int(0).tag(sync=True)        # to choose from; 0: none
     only = T.Int(-1).tag(sync=True)          # the class that is looked at; -1: all
-    rows, names = T.List().tag(sync=True), T.List().tag(sync=True)    # each row's class; images that make up each picture
+    rows, class_names = T.List().tag(sync=True), T.List().tag(sync=True)    # the class of each row; of all classes
+    names, reals = T.List().tag(sync=True), T.List().tag(sync=True)  # parts of each picture; reals, and those in a row
     kind = T.Enum(('images', 'points', 'none'), 'none').tag(sync=True)
     step = T.Int(0).tag(sync=True)           # of the picture
     count, cols = T.Int(0).tag(sync=True), T.Int(0).tag(sync=True)   # samples, columns
     split = T.Int(0).tag(sync=True)          # reals among the scores
     fake, real = T.Bytes(b'').tag(sync=True), T.Bytes(b'').tag(sync=True)   # JPEG of images, float32 of points
     scores, heat, arrows = (T.Bytes(b'').tag(sync=True) for _ in range(3))  # float32
-    extent = T.Float(1.).tag(sync=True)      # half the side of the map
-    modes = T.Dict().tag(sync=True)          # centers, radius, shares, found
+    extent, modes = T.Float(1.).tag(sync=True), T.Dict().tag(sync=True)     # half the map's side; what is found
     ema = T.Bool(True).tag(sync=True)        # show averaged weights, where there are any
     averaged, raw = T.Bool(False).tag(sync=True), T.Bool(False).tag(sync=True)   # are there? scores are no logits
     note = T.Unicode('').tag(sync=True)
     pick = T.Int(-1).tag(sync=True)          # the sample that is looked at, from 0; -1: none
     card = T.Dict().tag(sync=True)           # of it: index, score, steps, found, path
     at = T.Int(-1).tag(sync=True)            # the step of the past that is looked at; -1: the present
-    near = T.Bytes(b'').tag(sync=True)       # its nearest real
-    strip = T.Bytes(b'').tag(sync=True)      # it through time, a square a step
+    near, strip = T.Bytes(b'').tag(sync=True), T.Bytes(b'').tag(sync=True)  # its nearest real; it through time
 
     def refresh(self, state:PanelState):
         "Show `state`."

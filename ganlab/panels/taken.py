@@ -27,9 +27,12 @@ class Taken:
     def curves(self)->bytes: return self.thin.take().tobytes() # as `Curves` takes them
     def measures(self)->list: return [measure_curve(self.learn, m) for m in self.learn.measures.values()] # likewise
 
-    def timeline(self, family)->dict: # traits of `Timeline`
+    def timeline(self,
+        family, # all runs
+        only:int=-1, # the class that is looked at; -1: all
+    )->dict: # traits of `Timeline`
         "What stands on the timeline; and all runs, as a tree in lines."
-        line = on_the_line(self.learn, self.film, family.forks_of(self.learn))
+        line = on_the_line(self.learn, self.film, family.forks_of(self.learn), only)
         return dict(**line, runs=family.tree(), here=family.index_of(self.learn))
 
 # %% ../../nbs/panels/taken.ipynb #1c12e81c

@@ -207,7 +207,7 @@ function render({ model, el }) {
       n,
       at,
       kind: t('kind'),
-      cols: t('cols'),
+      grids: t('grids'),
       extent: t('extent'),
       pictures,
       filmSteps,

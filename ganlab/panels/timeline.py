@@ -15,27 +15,54 @@ from .moving import numbers
 from .state import Part, PanelState, thou
 
 # %% auto #0
-__all__ = ['across', 'thumbnail', 'Thumb', 'Film', 'on_the_line', 'rows_at', 'Timeline']
+__all__ = ['across', 'down', 'cells_shown', 'thumbnail', 'Thumb', 'Film', 'on_the_line', 'rows_at', 'Timeline']
 
 # %% ../../nbs/panels/timeline.ipynb #60bc332f
 def across(cols:int)->int: return min(4, cols//2 or 1) # images in a row of a thumbnail, of a grid of so many columns
 
+def down(
+    k:int, # images in a row of a thumbnail
+    wide:float, # times as wide as tall each of them is
+    rows:int, # of the grid
+)->int: # rows of the thumbnail
+    "So many that it is a square, where there are so many."
+    return max(1, min(rows, round(k*wide)))
+
 # %% ../../nbs/panels/timeline.ipynb #a55ebdb0
+def cells_shown(
+    frame:dict, # of images, as `Run.frame_at` gives it
+    wide:float, # times as wide as tall each of them is
+    only:int=-1, # the class that is looked at; -1: all
+)->tuple: # which of the images, and how many in a row
+    "The first ones of the grid, or the first four of a class that has a row there."
+    cols, count = frame['cols'], frame['count']
+    if 0 <= only < len(frame.get('rows', [])): return [only*cols + i for i in range(min(4, cols))], 2
+    k = across(cols)
+    found = [r*cols + i for r in range(down(k, wide, -(-count//cols))) for i in range(k)]
+    return [i for i in found if i < count], k
+
+# %% ../../nbs/panels/timeline.ipynb #b750deb4
 def thumbnail(
     frame:dict, # as `Run.frame_at` gives it
     side:int=112, # pixels, of images
-)->bytes: # a JPEG of the first images; float32 of the first points; nothing where there is no picture
+    only:int=-1, # the class that is looked at; -1: all
+)->tuple: # a JPEG of some images, float32 of the first points, or nothing; and images in a row, and rows
     "A frame, small."
-    if frame['kind'] == 'points': return frame['fake'][:64*8]
-    if frame['kind'] != 'images': return b''
+    if frame['kind'] == 'points': return frame['fake'][:64*8], (1, 1)
+    if frame['kind'] != 'images': return b'', (1, 1)
     im = Image.open(io.BytesIO(frame['fake']))
-    rows = -(-frame['count']//frame['cols'])
-    w, h, k = im.width//frame['cols'], im.height//rows, across(frame['cols'])
-    im = im.crop((0, 0, k*w, k*h))
-    im.thumbnail((side, side))
-    out = io.BytesIO()
-    im.save(out, 'JPEG', quality=80)
-    return out.getvalue()
+    w, h = im.width//frame['cols'], im.height//-(-frame['count']//frame['cols'])
+    which, k = cells_shown(frame, w/h, only)
+    rows = -(-len(which)//k)
+    out, jpeg = Image.new(im.mode, (k*w, rows*h)), io.BytesIO()
+    for place, i in enumerate(which): out.paste(im.crop(_box(i, frame['cols'], w, h)), _box(place, k, w, h)[:2])
+    out.thumbnail((side, side))
+    out.save(jpeg, 'JPEG', quality=80)
+    return jpeg.getvalue(), (k, rows)
+
+def _box(i:int, cols:int, w:int, h:int)->tuple: # of image i in a grid: left, top, right, bottom
+    y, x = divmod(i, cols)
+    return x*w, y*h, x*w + w, y*h + h
 
 # %% ../../nbs/panels/timeline.ipynb #e067ea15
 class Thumb(NamedTuple):
@@ -43,7 +70,7 @@ class Thumb(NamedTuple):
     picture: bytes = b''   # as `thumbnail` gives it
     kind: str = 'none'     # 'images', 'points' or 'none'
     extent: float = 1.     # half the side of a map of points
-    cols: int = 1          # images in a row
+    grid: tuple = (1, 1)   # images in a row, and rows
 
 # %% ../../nbs/panels/timeline.ipynb #36733f14
 def _evenly(known:np.ndarray, most:int)->list: # of so many steps, those that lie nearest to even distances
@@ -56,37 +83,42 @@ class Film:
         run, # a `Run`
         most:int=24, # pictures at a time
     ):
-        self.run, self.most, self.line, self.made = run, most, run.line, {}
+        self.run, self.most, self.line, self.made, self.only = run, most, run.line, {}, -1
 
     def thumb(self, step:int)->Thumb: # None where the run has no frame of this step
         "The thumbnail of a frame."
         if step not in self.made and (f := self.run.frame_at(step)):
-            self.made[step] = Thumb(thumbnail(f), f['kind'], float(f.get('extent', 1)), across(f.get('cols', 1)))
+            picture, grid = thumbnail(f, only=self.only)
+            self.made[step] = Thumb(picture, f['kind'], float(f.get('extent', 1)), grid)
         return self.made.get(step)
 
     def rewound(self):
         "Keep the thumbnails of what the run has in common with the line that it was on."
         self.line, self.made = self.run.line, {s: v for s, v in self.made.items() if s <= self.run.step}
 
-    def take(self)->dict: # steps of all frames; and kind, extent, steps and thumbnails of those that are shown
+    def take(self,
+        only:int=-1, # the class that is looked at; -1: all
+    )->dict: # steps of all frames; and kind, extent, steps, thumbnails and their grids of those that are shown
         "What the strip shows."
+        if only != self.only: self.only, self.made = only, {}
         if self.line != self.run.line: self.rewound()
         known = np.array(self.run.frame_steps() or [0])
         shown = {s: thumb for s in _evenly(known, self.most) if (thumb := self.thumb(s))}
         last = next(reversed(shown.values()), Thumb())
         return dict(frames=known.tolist(), film_steps=list(shown), film=[t.picture for t in shown.values()],
-                    kind=last.kind, extent=last.extent, cols=last.cols)
+                    kind=last.kind, extent=last.extent, grids=[list(t.grid) for t in shown.values()])
 
 # %% ../../nbs/panels/timeline.ipynb #bb539715
 def on_the_line(
     learn, # the learner
     film:Film, # of its run
     forks=(), # (step, name, steps done, index) of the runs that were forked from it
+    only:int=-1, # the class that pictures are of; -1: all
 )->dict: # traits of `Timeline`
     "Pictures, snapshots and branches of a run."
     run, snaps = learn.run, learn.run.snapshots
     ghosts = [[b['from'], b['to'], f"rewound at {thou(b['to'])}"] for b in run.branches()]
-    return dict(**film.take(), snaps=[[s['step'], s['kept']] for s in snaps], best=_best(snaps), ghosts=ghosts[-6:],
+    return dict(**film.take(only), snaps=[[s['step'], s['kept']] for s in snaps], best=_best(snaps), ghosts=ghosts[-6:],
                 forks=[list(fork) for fork in forks], undo=_to_undo(run))
 
 # %% ../../nbs/panels/timeline.ipynb #7739856c
@@ -127,7 +159,7 @@ class Timeline(Part):
     undo, busy = T.Unicode('').tag(sync=True), T.Unicode('').tag(sync=True)   # the last change; what is being done
     extent = T.Float(1.).tag(sync=True)
     frames, film_steps, film, flags, snaps, ghosts, forks, runs = (T.List().tag(sync=True) for _ in range(8))
-    cols = T.Int(1).tag(sync=True)                      # images in a row of a picture
+    grids = T.List().tag(sync=True)                     # of each picture: images in a row, and rows
     here = T.Int(0).tag(sync=True)                      # which of the runs is shown
     best = T.Int(-1).tag(sync=True)                     # step of the best snapshot; -1: none
 

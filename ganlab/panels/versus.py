@@ -10,7 +10,7 @@ from ..compare import Comparison
 from ..base.views import script, style
 from .state import Part, PanelState, show, thou
 from ..data import as_pictures, has_picture, scale_of, standard
-from ..record.pictures import fit_size, jpeg_grid, paper_of
+from ..record.grids import fit_size, jpeg_grid, paper_of
 
 # %% auto #0
 __all__ = ['wish', 'advice', 'card', 'Versus']

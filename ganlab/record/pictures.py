@@ -4,44 +4,14 @@
 
 # %% ../../nbs/record/pictures.ipynb #8e047a40
 from __future__ import annotations
-import io, math
 import torch
-from PIL import Image
 from fastcore.basics import patch
+from ..data import as_pictures, has_picture, is_paired, scale_of
 from .beside import Beside
-from ..data import as_bytes, as_pictures, has_picture, plain_edge, scale_of, with_margin
+from .grids import columns_for, fit_size, jpeg_grid, paper_of
 
 # %% auto #0
-__all__ = ['jpeg_grid', 'paper_of', 'fit_size', 'mode_shares', 'slopes', 'Pictures']
-
-# %% ../../nbs/record/pictures.ipynb #121e9711
-def jpeg_grid(
-    x:torch.Tensor, # (n, C, H, W) in [-1, 1], on the CPU; a second or fourth channel is alpha, and not shown
-    cols:int, # images in a row
-    paper:torch.Tensor=None, # what the data is drawn on, from `paper_of`; each image gets a little more around it
-)->bytes: # one JPEG, without gaps; rows are filled up with black
-    "Images as one picture."
-    x = with_margin(as_bytes(x.nan_to_num(-1)), paper)
-    n, c, h, w = x.shape
-    rows = math.ceil(n/cols)
-    grid = torch.zeros((rows*cols, c, h, w), dtype=torch.uint8)
-    grid[:n] = x
-    u = grid.view(rows, cols, c, h, w).permute(0, 3, 1, 4, 2).reshape(rows*h, cols*w, c).numpy()
-    out = io.BytesIO()
-    Image.fromarray(u[..., 0] if c < 3 else u[..., :3]).save(out, 'JPEG', quality=85, subsampling=0)
-    return out.getvalue()
-
-# %% ../../nbs/record/pictures.ipynb #13e01a60
-def paper_of(
-    x:torch.Tensor, # real samples in [-1, 1]; None where there are none
-)->torch.Tensor: # (C,), uint8; None where the data is no image, or has no such colour
-    "The colour that images are drawn on, where it is one."
-    return plain_edge(as_bytes(x)) if x is not None and x.ndim == 4 and len(x) else None
-
-def fit_size(x, most=64): # images, and the largest side shown
-    "Images no larger than they are shown."
-    side = max(x.shape[-2:])
-    return torch.nn.functional.interpolate(x, scale_factor=most/side, mode='area') if side > most else x
+__all__ = ['mode_shares', 'slopes', 'Pictures']
 
 # %% ../../nbs/record/pictures.ipynb #aee1c3bd
 def mode_shares(
@@ -72,12 +42,14 @@ class Pictures:
     "Takes pictures of what G makes; call `take` between steps, on the training thread."
     def __init__(self, learn):
         self.learn, shape = learn, tuple(learn.source.shape)
-        self.kind, self.n, self.big = 'images', 64, _is_large(shape)
-        if self.big: self.n = 16
-        if not has_picture(shape): self.kind, self.n = 'points' if shape == (2,) else 'none', 256
+        self.kind, self.usual, self.big = 'images', 64, _is_large(shape)
+        if self.big: self.usual = 16
+        if not has_picture(shape): self.kind, self.usual = 'points' if shape == (2,) else 'none', 256
         self.pairs = self.kind == 'images' and learn.starts_from_samples()
-        if self.pairs: self.n = 16
+        if self.pairs: self.usual = 16 if is_paired(learn.source) else 32
+        self.n, self.cols, self.wide = self.usual, 8, None     # samples; in a row; width of each, by its height
         self.real = self.extent = None       # held-out reals, as they are shown; half the side of the map
+        self.reals_shown = []                # how many, and how many in a row
         self.x = self.paper = None           # the samples of the last picture; what the data is drawn on
         self.scale = self.beside = None      # of samples that are no images; what stands beside each fake
         self.y = self.only = None            # what came with the samples of the last picture; the class of all of them
@@ -88,6 +60,22 @@ class Pictures:
 def _is_large(shape)->bool: # of a sample: a large image, or a volume
     return len(shape) == 4 or len(shape) == 3 and max(shape[1:]) > 64
 
+# %% ../../nbs/record/pictures.ipynb #e1d4aeec
+@patch
+def lay_out(self:Pictures, classes:int): # that may be chosen from
+    "How many samples there are, and how many stand in a row; of up to twelve classes each has one."
+    self.n = self.usual
+    if self.kind != 'images': return
+    if self.wide is None: self.wide = self._times_as_wide()
+    if self.n == 64 and 8 < classes <= 12: self.n = 8*classes
+    self.cols = columns_for(self.n, self.wide)
+
+@patch
+def _times_as_wide(self:Pictures)->float:
+    images = [self.learn.some_x]
+    if self.pairs: images = [self.learn.some_y, *images, *(images if is_paired(self.learn.source) else [])]
+    return sum(x.shape[3]/x.shape[2] for x in (as_pictures(x[:1]) for x in images))
+
 # %% ../../nbs/record/pictures.ipynb #4bd57c07
 @patch
 def take(self:Pictures,
@@ -96,25 +84,32 @@ def take(self:Pictures,
     only:int=None, # the class of all samples, where G takes labels; None: a class per row
 )->dict: # traits of `Samples`
     "A picture, at this step."
-    learn = self.learn
-    classes = self.classes()
+    learn, classes = self.learn, self.classes()
+    self.lay_out(classes)
     self.only = only if classes else None
-    self.y = learn.given_y(self.only, self.n)
-    x = self.x = learn.sample(self.n, self.latents(z), ema=None if ema else False, y=self.only)
+    self.y = learn.given_y(self.wanted_y(classes), self.n)
+    x = self.x = learn.sample(self.n, self.latents(z), ema=None if ema else False, y=self.wanted_y(classes))
     averaged = any(hasattr(t, 'averaged') for t in learn.tricks.enabled)
-    same = dict(kind=self.kind, step=learn.step, averaged=averaged, classes=classes, rows=self.rows(), **self.scores())
-    return {**same, **getattr(self, f'_{self.kind}')(x)}
+    known = dict(kind=self.kind, step=learn.step, averaged=averaged, latents=learn.z_shape != (0,), **self.scores())
+    known |= dict(classes=classes, class_names=list(learn.classes[:classes]), rows=self.rows())
+    return {**known, **getattr(self, f'_{self.kind}')(x)}
 
+# %% ../../nbs/record/pictures.ipynb #2da6ff2f
 @patch
 def classes(self:Pictures)->int: # 0: classes do not matter to G
     "From how many classes one may choose."
     return self.learn.n_classes if self.learn.row_labels(1) else 0
 
 @patch
+def wanted_y(self:Pictures, classes:int): # as `sample` takes it
+    "The class that was chosen, or one per row."
+    return self.learn.fixed_y(self.n, self.cols) if classes and self.only is None else self.only
+
+@patch
 def rows(self:Pictures)->list: # [] where all samples are of one class, or there are no rows
-    "The class of each row of the grid."
+    "What the class of each row of the grid is called."
     if self.kind != 'images' or self.only is not None: return []
-    return self.learn.row_labels(self.n, int(math.sqrt(self.n)))
+    return self.learn.row_names(self.n, self.cols)
 
 # %% ../../nbs/record/pictures.ipynb #82859c2a
 @patch
@@ -157,30 +152,30 @@ def drawn(self:Pictures, x)->torch.Tensor: return self.fitted(self.learn.shown(x
 @patch
 def _draw_reals(self:Pictures):
     "A few real samples, and the colour that is left around them."
-    n, cols = (4, 1) if self.big else (16, 2)
-    real = self.reals(n)
+    cols = 1 if self.big else 2
+    real = self.reals(cols*min(8, -(-self.n//self.cols)))
     if real is None: return
     real = self.drawn(real)
     self.paper = paper_of(real)
-    self.real = jpeg_grid(real, cols, self.paper)
+    self.real, self.reals_shown = jpeg_grid(real, cols, self.paper), [len(real), cols]
 
 # %% ../../nbs/record/pictures.ipynb #fea24e5b
 @patch
 def _images(self:Pictures, x):
-    x, cols = self.drawn(x), int(math.sqrt(self.n))
-    out = dict(cols=cols, count=self.n, names=[])
-    if self.pairs: return {**out, **self._among_others(x, cols)}
+    x = self.drawn(x)
+    out = dict(cols=self.cols, count=self.n, names=[])
+    if self.pairs: return {**out, **self._among_others(x)}
     if self.real is None: self._draw_reals()
-    out['fake'] = jpeg_grid(x, cols, self.paper)
+    out |= dict(fake=jpeg_grid(x, self.cols, self.paper), reals=self.reals_shown)
     return out if self.real is None else {**out, 'real': self.real}
 
 @patch
-def _among_others(self:Pictures, x, cols)->dict:
+def _among_others(self:Pictures, x)->dict:
     "Fakes, each with its source and target; reals beside them where there are no targets."
     if self.beside is None: self.beside = Beside(self.learn, self.n, self.drawn)
     if self.beside.target is None and self.real is None: self._draw_reals()
-    fake = jpeg_grid(self.beside.around(x), cols)
-    return dict(fake=fake, names=self.beside.names, real=self.real or b'')
+    fake = jpeg_grid(self.beside.around(x), self.cols)
+    return dict(fake=fake, names=self.beside.names, real=self.real or b'', reals=self.reals_shown)
 
 # %% ../../nbs/record/pictures.ipynb #8a5a5c81
 @patch

@@ -30,6 +30,8 @@ _halves = dict(points=('scores', 'fake', 'heat', 'arrows'))      # by kind, what
 
 _scores = ('scores',)                                            # of any other kind
 
+_of_the_present = 'real', 'reals', 'averaged', 'latents', 'class_names'     # and not of the picture: not stored
+
 # %% ../../nbs/record/thinning.ipynb #47822774
 def pack_frame(picture:dict)->tuple: # JSON, bytes
     "A picture, small."

@@ -115,6 +115,7 @@ class LoaderSource(Source):
         self.kept, self.walk, self._next = KeptBatches(), Walk(train, streams, bs, x, y), 0
         first = self.batch(0)
         self.bs, self.shape, self.places = self.walk.bs, self.walk.shape, self.walk.places
+        self.y_at = self.walk.y_at
         check_range(first, 'the DataLoader')
         _warn_of_unused(train, n, self.bs)
 
@@ -149,6 +150,9 @@ def _go_to(self:LoaderSource, i):
     return Batch(*put((x, y), self.device))
 
 # %% ../../nbs/sources/loaders.ipynb #6b73d86d
+@patch(as_prop=True)
+def lack(self:LoaderSource)->str: return self.walk.lack # why samples come alone, as the end of a sentence; or ''
+
 @patch
 def distrust(self:LoaderSource):
     "Somebody else has read the loader: the next batch that is not kept begins its epoch anew."

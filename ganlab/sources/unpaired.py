@@ -13,6 +13,7 @@ from ..engine.rng import Streams
 from .arrays import TensorDL, split
 from .checks import checked
 from .companions import as_companion
+from .numbered import innermost
 
 # %% ../../nbs/sources/unpaired.ipynb #95c3e119
 class UnpairedDL(TensorDL):
@@ -46,5 +47,4 @@ def is_paired(
     source, # what a learner reads
 )->bool:
     "Do samples belong to what comes with them?"
-    while hasattr(source, 'source'): source = source.source      # of one that is halved, or in other batches
-    return not isinstance(getattr(source, 'train', None), UnpairedDL)
+    return not isinstance(getattr(innermost(source), 'train', None), UnpairedDL)

@@ -6,12 +6,14 @@
 __all__ = ['Walk']
 
 # %% ../../nbs/sources/walks.ipynb #5c80a8ec
+from weakref import finalize
+from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 from torch.utils.data.dataloader import _DatasetKind, _SingleProcessDataLoaderIter
 from fastcore.basics import patch
 from ..engine.game import some_of
 from ..engine.rng import Streams
-from .companions import Batch, companion_of
+from .companions import Batch, companion_of, place_of, why_none
 from .picking import image_of, usable
 from .randomness import lent_rngs, reseed
 
@@ -27,30 +29,47 @@ class Walk:
     ):
         self.loader, self.streams, self.bs, self.x, self.y = loader, streams, bs, x, y
         self.shape, self.places = (), {}       # of one sample; and the shapes of all that a batch has
+        self.y_at, self.lack, self._kind = None, '', None      # where companions are; why there are none; their kind
         self._short, self._read = {}, {}       # (epoch, pass) -> numbers of the short batches, and how far it was read
+        self._end = None                       # sends the workers home
         self.start(0)
 
-    def start(self,
-        epoch:int,
-        again:int=0, # passes of it that have ended
-    ):
-        "Begin an epoch."
-        self.epoch, self._pass, self._drawn, self._full, self._it = epoch, again, 0, 0, None
-        seed = self._seed()
-        reseed(self.loader, seed, epoch)
-        with lent_rngs(seed): self._it = _iterator(self.loader)
+# %% ../../nbs/sources/walks.ipynb #57c62329
+@patch
+def start(self:Walk,
+    epoch:int,
+    again:int=0, # passes of it that have ended
+):
+    "Begin an epoch."
+    self.epoch, self._pass, self._drawn, self._full, self._it = epoch, again, 0, 0, None
+    if self._end: self._end()
+    seed = self._seed()
+    reseed(self.loader, seed, epoch)
+    with lent_rngs(seed): self._it = _iterator(self.loader)
+    self._end = _end_of(self, self._it)
 
-    def distrust(self):
-        "What is left of the iterator is not used: the next epoch to be asked for is begun anew."
-        self.epoch = -1
+@patch
+def distrust(self:Walk):
+    "What is left of the iterator is not used: the next epoch to be asked for is begun anew."
+    self.epoch = -1
 
-    def _seed(self)->int: return self.streams.int('data', self.epoch, self._pass*1_000_000 + self._drawn)
+@patch
+def _seed(self:Walk)->int: return self.streams.int('data', self.epoch, self._pass*1_000_000 + self._drawn)
 
 # %% ../../nbs/sources/walks.ipynb #624de894
 def _iterator(loader):
     "A new iterator, whose workers are new, too."
     fresh = isinstance(loader, DataLoader) and loader.persistent_workers
     return loader._get_iterator() if fresh else iter(loader)
+
+# %% ../../nbs/sources/walks.ipynb #83bfb400
+def _end_of(walk:Walk, it)->finalize|None: # None: it has no workers
+    "What sends an iterator's workers home: called by whoever wants another one, or when the walk is gone."
+    send_home = getattr(it, '_shutdown_workers', None)
+    if send_home is None: return None
+    end = finalize(walk, send_home)
+    end.atexit = False       # PyTorch sees to that
+    return end
 
 # %% ../../nbs/sources/walks.ipynb #da3c3f28
 _ended = object()
@@ -91,10 +110,17 @@ def _full_one(self:Walk, b)->Batch|None: # None where its samples are too few
     if len(x) < self.bs:                               # the short one at the end
         self._short.setdefault(at, set()).add(self._drawn)
         return None
-    if not self.shape: self.shape, self.bs = tuple(x.shape[1:]), self.bs or len(x)
-    self._must_be_alike(tuple(x.shape[1:]))
     y = companion_of(b, self.y, len(x), self.x)
-    return Batch(*some_of((x, y), self.bs))
+    if not self.shape: self._first(b, x, y)
+    self._must_be_alike(tuple(x.shape[1:]))
+    return Batch(*some_of((x, self._if_alike(y)), self.bs))
+
+@patch
+def _first(self:Walk, b, x, y):
+    "What the first full batch says of all."
+    self.shape, self.bs = tuple(x.shape[1:]), self.bs or len(x)
+    self.y_at, self._kind = place_of(b, self.y, self.x), _kind_of(y)
+    if y is None: self.lack = why_none(b, self.y, len(x), self.x)
 
 # %% ../../nbs/sources/walks.ipynb #7877580b
 @patch
@@ -102,6 +128,19 @@ def _must_be_alike(self:Walk, shape:tuple): # of a sample
     if shape == self.shape: return
     raise ValueError(f"the DataLoader gave samples of shape {shape} after {self.shape}; "
                      "need one shape: resize and crop in the dataset")
+
+# %% ../../nbs/sources/walks.ipynb #da96ac4d
+def _kind_of(y)->str: # as a user reads it
+    if y is None: return 'nothing'
+    return f"{str(y.dtype).removeprefix('torch.')} of shape {tuple(y.shape[1:])}"
+
+@patch
+def _if_alike(self:Walk, y)->Tensor|None: # None where it is of another kind than that of the first batch
+    kind = _kind_of(y)
+    if kind == self._kind: return y
+    if self._kind != 'nothing':
+        self.lack = (f"with the samples of batch {self._drawn} of an epoch came {kind}, and with those before "
+                     f"{self._kind}: have the dataset give each sample one of the same kind")
 
 # %% ../../nbs/sources/walks.ipynb #7efed26c
 def _asks_by_index(it)->bool:

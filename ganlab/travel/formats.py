@@ -5,6 +5,7 @@
 # %% ../../nbs/travel/formats.ipynb #cc2df319
 from __future__ import annotations
 import importlib.util, warnings
+from functools import partial
 from pathlib import Path
 import torch
 from safetensors.torch import save_file
@@ -22,7 +23,7 @@ def own_tensors(net:nn.Module)->dict|None: # name -> tensor; None: its state dic
     if not all(map(torch.is_tensor, state.values())): return None
     return {n: t.detach().cpu().contiguous().clone() for n, t in state.items()}
 
-def write_weights(net:nn.Module, z, path): # z: not needed
+def write_weights(net:nn.Module, inputs, path): # inputs: not needed
     "Its state dict, as safetensors."
     save_file(own_tensors(net), path, metadata=dict(format='pt'))
 
@@ -32,17 +33,17 @@ def _quietly(f, *args, **how): # of what Python decides in a trace, which is tri
         warnings.simplefilter('ignore')
         return f(*args, **how)
 
-def _with_draws(net, z, seed:int): # what it draws is seeded, and leaves PyTorch's own generator alone
+def _with_draws(net, inputs, seed:int): # what it draws is seeded, and leaves PyTorch's own generator alone
     lent = begin(torch.Generator().manual_seed(seed))
-    try: return net(z)
+    try: return net(*inputs)
     finally: end(lent)
 
 # %% ../../nbs/travel/formats.ipynb #5563e844
-def _fits_other_batches(net, program, z)->bool:
-    "Does the program do the same with fewer samples? Of a network that draws, it is asked for the shape alone."
-    few = z[:max(1, len(z)//2)]
+def _fits_other_batches(net, program, inputs)->bool:
+    "Does the program do the same with the later half? Of a network that draws, it is asked for the shape alone."
+    few = [t[len(t)//2:] for t in inputs]
     one, other = (_with_draws(net, few, seed) for seed in (0, 1))
-    try: made = program(few)
+    try: made = program(*few)
     except Exception: return False
     return made.shape == one.shape and (not torch.equal(one, other) or torch.allclose(made, one, rtol=1e-4, atol=1e-5))
 
@@ -50,16 +51,20 @@ def _fits_other_batches(net, program, z)->bool:
 @torch.no_grad()
 def write_torchscript(
     net:nn.Module, # in eval mode, on the CPU
-    z:torch.Tensor, # two latents or more, (B, *z_dim)
-    path, # of the file; `torch.jit.load(path)(z)` makes samples
+    inputs:dict, # of its arguments in their order: name -> tensor (B, ...), for two samples or more
+    path, # of the file; `torch.jit.load(path)(z)` makes samples, of a G that takes labels (z, y)
 ):
     "A network as a TorchScript program."
-    try: program = _quietly(torch.jit.trace, net, z, check_trace=False)
+    given = tuple(inputs.values())
+    try: program = _quietly(torch.jit.trace, net, given, check_trace=False)
     except Exception as e: raise ValueError(_cannot('torch.jit.trace', e)) from e
-    if not _fits_other_batches(net, program, z):
-        raise ValueError("as TorchScript G does not take a batch of another size: its forward reads the size by "
-                         "len(z), which a trace makes a constant; write z.shape[0], or export '.safetensors'")
+    if not _fits_other_batches(net, program, given):
+        raise ValueError(_one_size('TorchScript'))
     _quietly(torch.jit.save, program, str(path))
+
+def _one_size(form)->str: # one sentence
+    return (f"as {form} G does not take a batch of another size: its forward reads the size by len(z), which is made "
+            "a constant; write z.shape[0], or export '.safetensors'")
 
 def _cannot(who, e)->str: # one sentence
     return f"{who} cannot take this G ({type(e).__name__}: {one_line(e)}); export '.safetensors'"
@@ -78,14 +83,17 @@ def need_packages(
 @torch.no_grad()
 def write_onnx(
     net:nn.Module, # in eval mode, on the CPU
-    z:torch.Tensor, # two latents or more, (B, *z_dim)
-    path, # of the file: 'z' goes in, 'samples' comes out
+    inputs:dict, # of its arguments in their order: name -> tensor (B, ...), for two samples or more
+    path, # of the file: what goes in has the same names, 'samples' comes out
 ):
     "A network as an ONNX graph, in one file."
     need_packages("'.onnx'", 'onnx', 'onnxscript', extra='onnx')
-    how = dict(input_names=['z'], output_names=['samples'], dynamic_shapes=({0: torch.export.Dim('n')},))
-    try: torch.onnx.export(net, (z,), str(path), dynamo=True, external_data=False, verbose=False, **how)
+    how = dict(input_names=list(inputs), output_names=['samples'],
+               dynamic_shapes=({0: torch.export.Dim('n')},)*len(inputs))
+    write = partial(_quietly, torch.onnx.export, dynamo=True, external_data=False, verbose=False, **how)
+    try: program = write(net, tuple(inputs.values()), str(path))
     except Exception as e: raise ValueError(_cannot("torch's ONNX exporter", e)) from e
+    if any(isinstance(v.shape[0], int) for v in program.model.graph.inputs): raise ValueError(_one_size('ONNX'))
 
 # %% ../../nbs/travel/formats.ipynb #0b0852b0
 writers = {'.safetensors': write_weights, '.pt': write_torchscript, '.onnx': write_onnx}

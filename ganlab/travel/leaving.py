@@ -6,12 +6,15 @@
 from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from fastcore.basics import patch
 import torch
 from torch import nn
 from ..base.files import may_write, placed
 from ..engine.carried import copied
+from ..engine.game import all_in, each, put
 from ..engine.lending import Told, has_labelled
 from ..engine.surgery import hosts
 from ..learner import GANLearner
@@ -29,11 +32,16 @@ def _places(net:nn.Module)->dict: # name -> tensor, of every parameter and buffe
 class Now:
     "What G holds and makes at this moment."
     tensors: dict       # name -> copy
-    z: object           # a few latents, with what comes with each where G takes that
+    z: object           # what goes into G for a few samples
     made: torch.Tensor  # samples
 
-def _look(learn, z)->Now:
-    z = learn.into_g(z, learn.given_y(None, len(z)))
+def _eight(learn): # a tensor, or a tuple of them
+    "What goes into G for a few samples, of different classes where it takes labels."
+    whole = learn.into_g(learn.fixed_z(64), learn.given_y(None, 64))
+    return each(itemgetter(slice(None, None, 9)), whole)
+
+def _look(learn)->Now:
+    z = _eight(learn)
     return Now({n: t.detach().clone() for n, t in _places(learn.G).items()}, z, learn.look(learn.G, z))
 
 # %% ../../nbs/travel/leaving.ipynb #3f45ffb1
@@ -44,7 +52,7 @@ def now(
     "What goes along."
     if ema and not learn.averagers():
         raise ValueError("ema=True needs a trick that averages G's weights: learn.tricks.on('ema')")
-    return learn.averaged(ema is not False, lambda: _look(learn, learn.fixed_z(8)))
+    return learn.averaged(ema is not False, partial(_look, learn))
 
 # %% ../../nbs/travel/leaving.ipynb #bad153d2
 @torch.no_grad()
@@ -80,12 +88,20 @@ def _same(learn, net, was:Now)->bool: # samples, but for rounding
 @dataclass
 class Left:
     "G by itself."
-    net: nn.Module      # in eval mode, on the device of the learner
+    net: nn.Module      # in eval mode, on the CPU; where a part within needs labels, it takes them
     fresh: bool         # is it the network that the user built, with nothing but other weights?
+    inputs: dict        # name -> tensor (8, ...), on the CPU: what goes into it, in the order of its arguments
 
 def _weights(learn, settled, tensors:dict)->dict: # the state dict of G, once tricks have let go of it
     if settled is not None: return own_tensors(settled) or {}
     return {n: tensors[n] for n in learn.G.state_dict() if n in tensors}
+
+# %% ../../nbs/travel/leaving.ipynb #91794e3d
+def _left(learn, net, fresh:bool, was:Now)->Left:
+    way, given = learn.takes['g'], put(all_in(was.z), 'cpu')
+    if not has_labelled(net): return Left(net.cpu(), fresh, dict(zip(way, given)))
+    names = way if 'y' in way else way + 'y'
+    return Left(Told(net.cpu(), way).eval(), fresh, dict(zip(names, given)))
 
 # %% ../../nbs/travel/leaving.ipynb #b9fc0e3b
 def leave(
@@ -100,8 +116,8 @@ def leave(
         raise ValueError("G could not be copied when the learner was made, nor can it be now "
                          "(PyTorch's old weight_norm is such a case); give a fresh one, built as that was: G=...")
     if fresh is not None and _loaded(fresh, _weights(learn, settled, was.tensors)) and _same(learn, fresh, was):
-        return Left(fresh, True)
-    return Left(_grown(learn, settled, was), False)
+        return _left(learn, fresh, True, was)
+    return _left(learn, _grown(learn, settled, was), False, was)
 
 # %% ../../nbs/travel/leaving.ipynb #c5138619
 def _grown(learn, settled, was:Now)->nn.Module:
@@ -117,18 +133,17 @@ def _grown(learn, settled, was:Now)->nn.Module:
 def plain_G(self:GANLearner,
     ema:bool=None, # G's averaged weights, or those that train; None: the averaged ones where there are any
     G=None, # a fresh G, built as it was given to the learner, to be filled; needed only where that could not be copied
-)->nn.Module: # (n, *z_dim) -> samples
+)->nn.Module: # (n, *z_dim) -> samples; where G takes what comes with each sample, that goes in, too
     """G by itself: the network that you built, with what it has learnt.
 
     From any thread; no bit of the training changes. Where tricks have added layers, they came along, with the hooks
-    that hold them; where these need labels, it takes labels last: net(z, y)."""
-    net = self.between_steps(leave, self, ema, G).net.cpu()
-    return Told(net) if has_labelled(net) else net
+    that hold them; where these need labels, it takes labels, too: net(z, y)."""
+    return self.between_steps(leave, self, ema, G).net
 
 # %% ../../nbs/travel/leaving.ipynb #2c62d3b9
 @patch
 def export_G(self:GANLearner,
-    path, # of the file: '.safetensors' (weights), '.pt' (TorchScript) or '.onnx'
+    path, # of the file: '.safetensors' (weights), '.pt' (TorchScript) or '.onnx', of what goes into G by name: z, y
     ema:bool=None, # G's averaged weights, or those that train; None: the averaged ones where there are any
     force:bool=False, # replace the file, where there is one
     G=None, # a fresh G, as for `plain_G`
@@ -136,19 +151,13 @@ def export_G(self:GANLearner,
     "G for whoever has its code, or has not; from any thread, and no bit of the training changes."
     path, write = writer_for(path)
     may_write(path, force=force)
-    if write is not write_weights and self.takes_y('g'): raise ValueError(_latents_alone)
     left = self.between_steps(leave, self, ema, G)
     if write is write_weights and not left.fresh: raise ValueError(_more_than_weights(self, left.net))
-    with placed(path) as (part,): write(left.net.cpu(), self.fixed_z(4).cpu(), part)
+    with placed(path) as (part,): write(left.net, left.inputs, part)
     return path
 
 # %% ../../nbs/travel/leaving.ipynb #7a197f4e
 _else = "take learn.plain_G(), or export '.pt' or '.onnx', which need no other G"
-_latents_alone = ("a program of G takes latents alone, and this G takes y, too: take learn.plain_G(), "
-                  "or export '.safetensors'")
-
-def _instead(learn)->str: return 'or take learn.plain_G()' if learn.takes_y('g') else _else # of a file of weights
-
 def _more_than_weights(learn, net)->str: # one sentence; net: what was left
     "Why a state dict would not do."
     on = [t for t in learn.tricks.enabled if 'G' in t.whose and not t.plain]
@@ -158,4 +167,4 @@ def _more_than_weights(learn, net)->str: # one sentence; net: what was left
                 f"such as a plain attribute or a buffer that is not saved; make that a buffer, {_else}")
     off, who = ', '.join(repr(t.name) for t in on), ' and '.join(inside(t.title) for t in on)
     return (f"a fresh G has not what {who} put into this one, and with its weights alone it makes other samples; "
-            f"turn that off first (learn.tricks.off: {off}), {_instead(learn)}")
+            f"turn that off first (learn.tricks.off: {off}), {_else}")

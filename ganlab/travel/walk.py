@@ -98,20 +98,29 @@ def _stops(learn, n:int, seed)->torch.Tensor: # latents
     return (learn.fixed_z(n) if seed is None else learn.latents(n, 'walk', seed)).cpu()
 
 # %% ../../nbs/travel/walk.ipynb #a5fd3c7f
-def _through_w(learn, stops, frames, ema)->torch.Tensor: # samples
+def _through_w(learn, stops, frames, **how)->torch.Tensor: # samples
     style = learn.tricks['style']
     if not style.enabled:
         raise ValueError("space='w' needs style, whose mapping makes w of z: learn.tricks.on('style')")
-    ws = learn.between_steps(learn.averaged, ema is not False, lambda: style.mapped(learn, stops))
-    return learn.sample(z=walk(stops, frames), w=walk(ws, frames, spherical=False), ema=ema)
+    ws = learn.between_steps(learn.averaged, how['ema'] is not False, lambda: style.mapped(learn, stops))
+    return learn.sample(z=walk(stops, frames), w=walk(ws, frames, spherical=False), **how)
 
-def _samples(learn, stops, frames, space, ema)->torch.Tensor: # (frames, C, H, W)
-    if space == 'w': return _through_w(learn, stops, frames, ema)
-    if space == 'z': return learn.sample(z=walk(stops, frames, spherical=is_normal(learn)), ema=ema)
+def _samples(learn, stops, frames, space, **how)->torch.Tensor: # (frames, C, H, W)
+    if space == 'w': return _through_w(learn, stops, frames, **how)
+    if space == 'z': return learn.sample(z=walk(stops, frames, spherical=is_normal(learn)), **how)
     raise ValueError(f"space={space!r}; need 'z', or 'w' for the latents that style maps to")
 
 def is_normal(learn)->bool: # are latents drawn from a normal distribution?
     return learn.made['latent'] == 'normal'
+
+# %% ../../nbs/travel/walk.ipynb #bf212ed0
+def _along(learn, y, n:int, frames:int): # -> what comes with each picture, or None
+    "What comes with the pictures of a walk: that of the stop that it came from last."
+    if y is None and learn.takes_y('g') and learn.n_classes:
+        raise ValueError(f"G makes samples of the class that is asked for: give y, a label from 0 to "
+                         f"{learn.n_classes - 1}, or one for each of the {n} latents that the walk comes through")
+    of_stops = learn.given_y(y, n)
+    return of_stops if of_stops is None else of_stops[torch.arange(frames)*n//frames]
 
 # %% ../../nbs/travel/walk.ipynb #1c047b76
 @patch
@@ -121,6 +130,7 @@ def interpolate(self:GANLearner,
     path=None,     # of a file: '.gif', '.mp4', or '.png' for the strip; None: the strip itself
     seed:int=None, # of the latents; None: the first of the sample grid's
     space:str='z', # or 'w', with style on
+    y=None,        # where G takes it: a label for all, or what comes with each of the latents, (n, ...)
     ema:bool=None, # of G's averaged weights, or of those that train; None: the averaged ones where there are any
     force:bool=False, # replace the file, where there is one
 ):  # -> the path; without one a PIL image, a row from each latent to the next
@@ -128,7 +138,8 @@ def interpolate(self:GANLearner,
     n, frames = whole(n, 'n', 2), whole(frames, 'frames', 2)
     if path is not None: path, draw = checked_walk(path, force)
     _must_draw(self)
-    xs = self.shown(_samples(self, _stops(self, n, seed), frames, space, ema))
+    how = dict(ema=ema, y=_along(self, y, n, frames))
+    xs = self.shown(_samples(self, _stops(self, n, seed), frames, space, **how))
     if path is None: return strip(xs, n)
     with placed(path) as (part,): draw(xs, n, part)
     return path

@@ -7,6 +7,7 @@ from __future__ import annotations
 import torch
 from fastcore.basics import patch
 from ..data import Batch, Source
+from ..engine.game import each
 from ..engine.inside import AnyBatchNorm
 from ..engine.layers import first_of
 from ..trick import Choice, Int, Trick
@@ -40,7 +41,8 @@ class Rebatched(Source):
         "Batch `i`, out of the batches that it is spread over."
         a, b = self.place(i), self.source.bs
         pairs = [self.source.pair(j) for j in range(a//b, (a + self.bs - 1)//b + 1)]
-        return Batch(*(ts[0] if ts[0] is None else torch.cat(ts)[a % b:a % b + self.bs] for ts in zip(*pairs)))
+        ys = None if any(p.y is None for p in pairs) else [p.y for p in pairs]
+        return each(lambda ts: torch.cat(ts)[a % b:a % b + self.bs], Batch([p.x for p in pairs], ys))
 
     def valid(self, n:int)->torch.Tensor|None: return self.source.valid(n)
     def valid_y(self, n:int)->torch.Tensor|None: return self.source.valid_y(n)

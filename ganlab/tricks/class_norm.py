@@ -29,7 +29,8 @@ class ClassGain(Labelled):
     def forward(self, h):
         y, gate = self.rows(h), self.gate.clone()
         gain, bias = 1 + gate*(self.gain(y) - 1), gate*self.bias(y)
-        shape = (len(y), *[1]*(h.ndim - 2), -1) if self.last else (len(y), -1, *[1]*(h.ndim - 2))
+        ones, c = [1]*(h.ndim - 2), gain.shape[1]
+        shape = (-1, *ones, c) if self.last else (-1, c, *ones)
         return h*gain.view(shape).to(h.dtype) + bias.view(shape).to(h.dtype)
 
 # %% ../../nbs/tricks/class_norm.ipynb #178f74aa

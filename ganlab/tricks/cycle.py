@@ -39,7 +39,7 @@ def source_game(
 # %% ../../nbs/tricks/cycle.ipynb #6932efc3
 class Cycle(Trick):
     "A way back from samples to what they were made of."
-    name, title, number, changes = 'cycle', 'Cycle', 66, 'grows'
+    name, title, number, changes = 'cycle', 'Cycle', 67, 'grows'
     short = 'A second network leads from what G makes back to what it was given, and both pay for what is lost.'
     source = 'Zhu 2017 (1703.10593) eqs. 1 to 3; pytorch-CycleGAN-and-pix2pix'
     acts = 'both losses, with a further G and D'

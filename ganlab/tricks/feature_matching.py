@@ -7,40 +7,66 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from fastcore.basics import patch
+from ..engine.game import Ensemble, fed, is_map, score_keys
 from ..losses import has_targets, loss_name, loss_title, scores_of
-from ..engine.sites import at, hooked, instead, layers, sites, taken
-from ..engine.still import held
+from ..engine.sites import at, hooked, instead, layers, sites, some_input, taken, trying
+from ..engine.still import held, swapped
 from ..trick import Choice, Int, Num, Text, Trick
+from .reconstruction import no_answer
 
 # %% auto #0
-__all__ = ['feature_gap', 'mean_features', 'OnlyD', 'FeatureMatching']
+__all__ = ['feature_gap', 'parts_of', 'listed', 'features', 'mean_features', 'OnlyD', 'FeatureMatching', 'beyond_the_first']
 
 # %% ../../nbs/tricks/feature_matching.ipynb #84e132d5
 def feature_gap(
-    real:Tensor, # mean features of reals (F,)
-    fake:Tensor, # mean features of fakes (F,)
+    real:Tensor, # mean features of reals (F,), or those of each (B, F)
+    fake:Tensor, # those of fakes
     norm:str='L1', # 'L1' or 'L2'
-)->Tensor: # scalar: the mean absolute difference, or the squared length of the difference
-    "How far apart two means are."
-    return (real - fake).abs().mean() if norm == 'L1' else (real - fake).square().sum()
+)->Tensor: # scalar: the mean absolute difference, or the squared length of the difference, of each its mean
+    "How far apart two means are, or the two of each pair."
+    if norm == 'L1': return (real - fake).abs().mean()
+    square = (real - fake).square()
+    return square.sum() if square.ndim == 1 else square.sum(1).mean()
+
+# %% ../../nbs/tricks/feature_matching.ipynb #59af2eb1
+def parts_of(D)->list: # networks
+    "Those whose answers D's is made of."
+    return list(D) if isinstance(D, Ensemble) else [D]
+
+def _lists(given)->list: # lists of features, however nested -> of lists of tensors
+    loose = [v for v in given if torch.is_tensor(v)]
+    return ([loose] if loose else []) + [fs for v in given if isinstance(v, (list, tuple)) for fs in _lists(v)]
+
+def listed(
+    out, # what D gives
+)->list: # of lists of tensors (B, ...), one list for each part that has features
+    "The features beside the scores in D's answer; none where it gives scores alone."
+    if isinstance(out, dict): return _lists([v for k, v in out.items() if k not in score_keys])
+    if isinstance(out, tuple) and not all(map(is_map, out)): return _lists(out[1:])
+    return _lists([o[:-1] for o in out if isinstance(o, (list, tuple))]) if isinstance(out, (list, tuple)) else []
 
 # %% ../../nbs/tricks/feature_matching.ipynb #dddcdd9a
-def mean_features(
+def features(
     ctx,         # of the update under way
     layers:list, # modules of D
     x:Tensor,    # reals or fakes (B, ...)
     side:str,    # 'real' or 'fake': whose way into D they go
-)->list: # of (F,), one a layer: what goes into it, averaged over the batch
-    "What D's layers see of `x`, on average; nothing that D keeps advances."
-    seen = {}
-    def note(m, args, kwargs):     # the mean at once: a later layer may work in place
-        seen[m] = taken(args, kwargs).flatten(1).float().mean(0)
-    with held(ctx.learn.D), ctx.drawing(f'feature_matching/{side}'), \
-         hooked([m.register_forward_pre_hook(note, with_kwargs=True) for m in layers]):
-        ctx.score(x, side)
+    kept,        # a function of the features of a batch (B, F): what is kept of them
+)->list: # of what is kept, one list for the layers, or one for each part of a D that gives its features
+    "What D's layers see of `x`; nothing that D keeps advances."
+    seen, given, D = {}, [], ctx.learn.D
+    def note(m, args, kwargs): seen[m] = kept(taken(args, kwargs).flatten(1).float()) # at once: one may work in place
+    hooks = [m.register_forward_pre_hook(note, with_kwargs=True) for m in layers]
+    if not layers: hooks = [net.register_forward_hook(lambda m, x, out: given.append(out)) for net in parts_of(D)]
+    with held(D), ctx.drawing(f'feature_matching/{side}'), hooked(hooks): ctx.score(x, side)
     if len(seen) < len(layers):
         raise ValueError("a layer whose features are to match did not run in this update; name one that always does")
-    return [seen[m] for m in layers]
+    if layers: return [[seen[m] for m in layers]]
+    return [[kept(f.flatten(1).float()) for f in fs] for out in given for fs in listed(out)]
+
+def mean_features(ctx, layers:list, x:Tensor, side:str)->list: # as for `features` -> of (F,), one a layer
+    "What D's layers see of `x`, averaged over the batch."
+    return features(ctx, layers, x, side, lambda f: f.mean(0))[0]
 
 # %% ../../nbs/tricks/feature_matching.ipynb #af576ee1
 class OnlyD:
@@ -63,14 +89,34 @@ class FeatureMatching(Trick):
     acts = "G's loss"
     purpose = 'Keep samples varied'
     within = 'D'
-    couples = True
+    couples = property(lambda self: self.compare == 'means')
     order = 100    # after those that set the loss: what they give G is left out
     mode = Choice('replace', ('replace', 'add'), "instead of G's loss, or in addition to it")
     weight = Num(1, 0, 100, 'weight of the difference', label='λ')
     norm = Choice('L1', ('L1', 'L2'), 'mean absolute difference, or squared length of the difference')
-    layer = Text('auto', "the layer of D whose input is matched: its name, or several with commas; "
-                         "auto takes the last one with weights")
+    layer = Text('auto', "the layer of D whose input is matched: its name, or several with commas, which are added up; "
+                         "auto takes the last one with weights, all the mean over all of them")
+    compare = Choice('means', ('means', 'pairs'), "a batch's mean features, or each fake's with those of the sample "
+                     "that it should have been", later=True)
     ramp = Int(0, 0, 100_000, 'steps over which the weight rises from 0', unit='steps')
+
+# %% ../../nbs/tricks/feature_matching.ipynb #b42f1529
+def beyond_the_first(learn)->list|None: # modules; None: D gives its features itself
+    "The layers of D that have a weight and see what D has made of a sample."
+    if 'features' not in learn.found: learn.found['features'] = _found_beyond(learn)
+    return learn.found['features']
+
+def _found_beyond(learn)->list|None:
+    made, given, D, found = set(), [], learn.D, [s.module for s in layers(learn, 'd')]
+    def note(m, args, kwargs):
+        if taken(args, kwargs).requires_grad: made.add(m)
+    hooks = [m.register_forward_pre_hook(note, with_kwargs=True) for m in found]
+    hooks += [net.register_forward_hook(lambda m, x, out: given.append(out)) for net in parts_of(D)]
+    watched = {n: p.detach().requires_grad_() for n, p in D.named_parameters()}
+    with trying(learn), swapped(D, watched), hooked(hooks):
+        x = some_input(learn, 'd')
+        with torch.enable_grad(): fed(D, x)
+    return None if any(map(listed, given)) else [m for m in found if m in made]
 
 # %% ../../nbs/tricks/feature_matching.ipynb #7ba8dcc2
 def _last_layer(learn)->list|str: # D's last module with a weight, alone in a list, or one sentence
@@ -79,10 +125,15 @@ def _last_layer(learn)->list|str: # D's last module with a weight, alone in a li
     todo = '; name one of its layers' if sites(learn, 'd') else ''
     return f"Feature matching: D has no linear or convolutional layer that is used once{instead(learn, 'd')}{todo}."
 
+def _all_layers(learn)->list|str: # as `layers`; none, where D gives its features itself
+    found = beyond_the_first(learn)
+    return [] if found is None else found or "Feature matching: D has no layer that sees what another one has made."
+
 # %% ../../nbs/tricks/feature_matching.ipynb #6bc44a9b
 @patch
 def layers(self:FeatureMatching, learn)->list|str: # modules, or one sentence saying that there are none
-    "The layers of D whose input is matched."
+    "The layers of D whose input is matched; none where D gives its features itself, and all are."
+    if self.layer == 'all': return _all_layers(learn)
     if self.layer == 'auto': return _last_layer(learn)
     found = [at(learn, 'd', n.strip()) for n in self.layer.split(',')]
     said = next((s for s in found if isinstance(s, str)), None)
@@ -92,7 +143,8 @@ def layers(self:FeatureMatching, learn)->list|str: # modules, or one sentence sa
 @patch
 def why_not(self:FeatureMatching, learn):
     layers = self.layers(learn)
-    return layers if isinstance(layers, str) else None
+    if isinstance(layers, str): return layers
+    if self.compare == 'pairs': return no_answer(learn, self.title)
 
 @patch
 def caution(self:FeatureMatching, learn):
@@ -106,8 +158,16 @@ def loss(self:FeatureMatching, base): return OnlyD(base) if self.mode == 'replac
 
 @patch
 def g_term(self:FeatureMatching, ctx):
-    layers = self.layers(ctx.learn)
-    with torch.no_grad(): real = mean_features(ctx, layers, ctx.x, 'real')
-    fake = mean_features(ctx, layers, ctx.xf, 'fake')
+    with torch.no_grad(): real = self.felt(ctx, ctx.x, 'real')
+    fake = self.felt(ctx, ctx.xf, 'fake')
+    gaps = [[feature_gap(r, f, self.norm) for r, f in zip(*pair)] for pair in zip(real, fake)]
     w = self.weight*self.risen(ctx.step)
-    return w*sum(feature_gap(r, f, self.norm) for r, f in zip(real, fake))
+    if self.layer != 'all': return w*sum(gaps[0])
+    return w*torch.stack([torch.stack(gs).mean() for gs in gaps]).mean()
+
+@patch
+def felt(self:FeatureMatching, ctx, x:Tensor, side:str)->list: # of lists: as `features`
+    "What is compared. In pairs both go the way of the fakes: what is drawn there is then the same for both."
+    layers = self.layers(ctx.learn)
+    if self.compare == 'means': return features(ctx, layers, x, side, lambda f: f.mean(0))
+    return features(ctx, layers, x, 'fake', torch.clone)

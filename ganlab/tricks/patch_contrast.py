@@ -51,7 +51,7 @@ def places_of(site)->int: # how many places a layer's output has, each with all 
 # %% ../../nbs/tricks/patch_contrast.ipynb #0b396234
 class PatchContrast(Grafted):
     "Patches of what G makes are to be known again as those of its input."
-    name, title, number = 'patch_contrast', 'Patch contrast', 67
+    name, title, number = 'patch_contrast', 'Patch contrast', 68
     short = 'Each patch of what G makes should be known again as the patch of its input that stood there.'
     source = 'Park 2020 (2007.15651) eqs. 3 to 5; contrastive-unpaired-translation'
     acts = "G's loss, with heads on G's layers"

@@ -11,7 +11,7 @@ from ..sources.unpaired import is_paired
 from ..trick import Choice, Int, Num, Trick
 
 # %% auto #0
-__all__ = ['ssim', 'Reconstruction']
+__all__ = ['ssim', 'no_answer', 'Reconstruction']
 
 # %% ../../nbs/tricks/reconstruction.ipynb #ffa24ede
 def ssim(
@@ -25,9 +25,18 @@ def ssim(
     c1, c2 = .01**2, .03**2
     return ((2*ma*mb + c1)*(2*cov + c2)/((ma*ma + mb*mb + c1)*(va + vb + c2))).mean()
 
-# %% ../../nbs/tricks/reconstruction.ipynb #c793d9ab
-_compares = 'Reconstruction compares what G makes with the sample that belongs to its input, and '
+# %% ../../nbs/tricks/reconstruction.ipynb #d5dc85b8
+def no_answer(
+    learn,     # the learner
+    title:str, # of what compares
+)->str|None: # one sentence, or None: to each input belongs a sample
+    "Why G's samples cannot be compared with what they should have been."
+    compares = f'{title} compares what G makes with the sample that belongs to its input, and '
+    if 'y' not in learn.takes['g']: return compares + 'this G makes samples of latents alone.'
+    if learn.n_classes: return compares + 'a label has many samples.'
+    if not is_paired(learn.source): return compares + 'these two sets are unpaired.'
 
+# %% ../../nbs/tricks/reconstruction.ipynb #c793d9ab
 class Reconstruction(Trick):
     "G pays for its distance from the sample that belongs to its input."
     name, title, number = 'reconstruction', 'Reconstruction', 60
@@ -40,10 +49,7 @@ class Reconstruction(Trick):
     ramp = Int(0, 0, 100_000, 'steps over which the weight rises from 0', unit='steps')
 
     def why_not(self, learn):
-        if 'y' not in learn.takes['g']:
-            return _compares + "this G makes samples of latents alone."
-        if learn.n_classes: return _compares + 'a label has many samples.'
-        if not is_paired(learn.source): return _compares + 'these two sets are unpaired.'
+        if why := no_answer(learn, self.title): return why
         shape = learn.source.shape
         if self.distance == 'ssim' and (len(shape) != 3 or min(shape[1:]) < 7):
             return f"Reconstruction: SSIM compares windows of 7 x 7 pixels, a sample is {tuple(shape)}; use l1 or l2."

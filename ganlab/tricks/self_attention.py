@@ -90,16 +90,14 @@ def is_map(shape:tuple)->bool: # is it (C, H, W) with two channels and 4x4 place
 
 def _area(site)->int: return site.y[1]*site.y[2] # places of a layer's map
 
-def _maps(key:str, found:dict)->list: # `blocks` of G or D -> those with a map that is not the sample itself
-    whole, _ = found['']
-    sample = whole.y if key == 'g' else whole.x
+def _maps(sample:tuple, found:dict)->list: # a sample's shape, `blocks` -> those with a map that is no sample
     return [(s, d) for n, (s, d) in found.items() if n and is_map(s.y) and s.y != sample]
 
 # %% ../../nbs/tricks/self_attention.ipynb #1391238e
 def auto_place(learn, key:str, most:int=32*32)->Site|str: # the site, or a sentence
     "The last block with the largest map of up to `most` places; where all are larger, with the smallest."
     found = blocks(learn, key)
-    maps = _maps(key, found)
+    maps = _maps(tuple(learn.source.shape), found)
     if not maps: return f"{key.upper()} has no feature map of at least 4x4 {_instead(found)}"
     fit = [(s, d) for s, d in maps if _area(s) <= most] or [min(maps, key=lambda o: _area(o[0]))]
     return max(_outermost(fit)[::-1], key=_area)     # of equals, the last

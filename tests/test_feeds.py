@@ -1,0 +1,205 @@
+"Data with companions as people have it: each label stays its image's, and training, resume and replay end in one hash."
+import gc
+import numpy as np, pytest, torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import nn
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, Subset, TensorDataset, random_split
+from fastai.data.block import CategoryBlock, DataBlock, MultiCategoryBlock, RegressionBlock
+from fastai.data.load import DataLoader as FastaiLoader
+from fastai.data.transforms import IndexSplitter, get_image_files
+from fastai.vision.core import PILImage
+from fastai.vision.data import ImageBlock, ImageDataLoaders
+from ganlab.data import tensor_dls
+from ganlab.engine.change import Refused
+from ganlab.engine.rng import Streams
+from ganlab.learner import GANLearner
+from ganlab.nets import mlp
+from ganlab.record.run import Run
+from ganlab.sources.walks import Walk
+from strangers import go, one_sentence
+
+KINDS = ['bird', 'cat', 'dog']
+N = 24
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    "A folder per class; the red of an image says its class, the green its number"
+    path = tmp_path_factory.mktemp('kinds')
+    for c, kind in enumerate(KINDS):
+        (path/kind).mkdir()
+        for i in range(8): Image.new('RGB', (8, 8), (60 + 60*c, 20*i, 0)).save(path/kind/f'{kind}_{i}.png')
+    return path
+
+def red(x): return ((x[:, 0].flatten(1).mean(1)*255 - 60)/60).round().long()      # of images in [0, 1]: the class of each
+def kind_of(file): return str(getattr(file, 'name', file)).split('_')[0]      # fastai gives a path, or its name
+def small(file): return PILImage.create(file).resize((4, 4))
+
+# Networks: each as plain as can be
+
+class G(nn.Module):
+    "(z, y) -> an image, or (y) where there are no latents; y is a label, a vector, or a small image"
+    def __init__(self, y, size=8):
+        super().__init__()
+        self.size = size
+        self.embed = nn.Embedding(3, 4) if y is int else nn.Linear(y, 4)
+        self.f = nn.Linear(8, 3*size*size)
+    def forward(self, z, y): return torch.sigmoid(self.f(torch.cat([z, self.embed(y)], 1))).view(-1, 3, self.size, self.size)
+
+class D(nn.Module):
+    def __init__(self, y, size=8):
+        super().__init__()
+        self.embed = nn.Embedding(3, 4) if y is int else nn.Linear(y, 4)
+        self.f = nn.Linear(3*size*size, 4)
+    def forward(self, x, y): return (self.f(x.flatten(1))*self.embed(y)).sum(1, keepdim=True)
+
+class Up(nn.Module):
+    def __init__(self): super().__init__(); self.f = nn.Conv2d(3, 3, 3, 1, 1)
+    def forward(self, y): return torch.sigmoid(self.f(F.interpolate(y, scale_factor=2)))
+
+class Pair(nn.Module):
+    def __init__(self): super().__init__(); self.f = nn.Conv2d(6, 1, 4, 4)
+    def forward(self, x, y): return self.f(torch.cat([x, F.interpolate(y, size=x.shape[2:])], 1))
+
+def nets(kind):
+    torch.manual_seed(3)
+    return (Up(), Pair()) if kind == 'image' else (G(kind), D(kind))
+
+# Data
+
+def fastai(**kw): return dict(valid_pct=.25, seed=1, bs=6, num_workers=0, **kw)
+def by_lists(f):
+    files = get_image_files(f)
+    return ImageDataLoaders.from_lists(f, files, [o.parent.name for o in files], **fastai())
+def several(f):
+    files = get_image_files(f)
+    return ImageDataLoaders.from_lists(f, files, [[kind_of(o), 'green' if int(o.stem[-1]) % 2 else 'red'] for o in files], y_block=MultiCategoryBlock, **fastai())
+def blocks(*of, **kw): return lambda f: DataBlock(of, get_items=get_image_files, splitter=IndexSplitter([0, 9, 17]), **kw).dataloaders(f, bs=6, num_workers=0)
+
+def images(): return torch.stack([torch.tensor([60. + 60*(i % 3), 10*i, 0])/255 for i in range(N)])[:, :, None, None].expand(N, 3, 8, 8).contiguous()
+X, Y = images(), torch.arange(N) % 3
+def tuples(y, **kw): return DataLoader(TensorDataset(X, y), 6, shuffle=True, **kw)
+
+class Rows(Dataset):
+    "What `datasets` gives with its torch format: a dict a sample, and columns that know their classes"
+    def __init__(self, **more): self.features = more
+    def __len__(self): return N
+    def __getitem__(self, i): return dict(image=X[i], label=Y[i])
+class ClassLabel:
+    def __init__(self, names): self.names, self.num_classes = names, len(names)
+
+class Stream(IterableDataset):
+    def __iter__(self): return iter((X[i], int(Y[i])) for i in range(N))
+
+def subset(_):
+    data = TensorDataset(X, Y)
+    return DataLoader(random_split(data, [18, 6], torch.Generator().manual_seed(0))[0], 6, shuffle=True)
+
+LABELS = dict(     # name -> the data, and what the learner is told
+    from_folder=(lambda f: ImageDataLoaders.from_folder(f, **fastai()), {}),
+    from_name_func=(lambda f: ImageDataLoaders.from_name_func(f, get_image_files(f), kind_of, **fastai()), {}),
+    from_lists=(by_lists, {}),
+    category_block=(blocks(ImageBlock, CategoryBlock, get_y=kind_of), {}),
+    fastai_loader=(lambda _: FastaiLoader(TensorDataset(X, Y), bs=6, shuffle=True), {}),
+    int64=(lambda _: tuples(Y), {}), int32=(lambda _: tuples(Y.int()), {}), uint8=(lambda _: tuples(Y.byte()), {}), column=(lambda _: tuples(Y[:, None]), {}),
+    python=(lambda _: DataLoader([*zip(X, Y.tolist())], 6, shuffle=True), {}),
+    swapped=(lambda _: DataLoader(TensorDataset(Y, X), 6, shuffle=True), dict(x=1)),
+    dicts=(lambda _: DataLoader(Rows(), 6, shuffle=True), dict(x='image')),
+    features=(lambda _: DataLoader(Rows(label=ClassLabel(KINDS)), 6, shuffle=True), dict(x='image', y='label')),
+    function=(lambda _: DataLoader(Rows(), 6, shuffle=True), dict(x='image', y=lambda b: b['label'])),
+    stream=(lambda _: DataLoader(Stream(), 6), {}),
+    subset=(subset, {}),
+    several=(lambda _: DataLoader(ConcatDataset([Subset(TensorDataset(X, Y), range(12)), TensorDataset(X, Y)]), 6, shuffle=True), {}),
+    names=(lambda _: tensor_dls(X, 6, y=[KINDS[i] for i in Y], range=(0, 1)), {}))
+
+def there_and_back(folder, path, make, kind, **kw):
+    "Trained and recorded; resumed; replayed: the states at the end are one; the learner"
+    torch.manual_seed(0)
+    dls = make(folder)
+    learn = GANLearner(dls, *nets(kind), z_dim=kw.pop('z_dim', 4), range=(0, 1), seed=0, run=path, **kw)
+    go(learn, 2)
+    learn.pin()
+    go(learn, 3)
+    learn.run.close()
+    own = {k: v for k, v in kw.items() if callable(v)}
+    torch.rand(5)
+    again = GANLearner.resume(path, make(folder), *nets(kind), step=2, progress=False, **own)
+    go(again, 3)
+    again.run.close()
+    replayed = Run.open(path).replay(make(folder), *nets(kind), progress=False, **own)
+    assert learn.state_hash() == again.state_hash() == replayed.state_hash()
+    return learn
+
+@pytest.mark.parametrize('name', LABELS)
+def test_labels(name, folder):
+    "Found, counted, and those of their images"
+    make, kw = LABELS[name]
+    learn = GANLearner(make(folder), *nets(int), z_dim=4, range=(0, 1), **kw)
+    assert learn.takes == dict(g='zy', d='xy') and learn.n_classes == 3
+    for i in range(6):
+        x, y = learn.source.pair(i)
+        assert type(x) is type(y) is torch.Tensor and y.dtype == torch.int64 and y.shape == (6,) and torch.equal(red(x), y)
+    x, y = learn.source.valid(4), learn.source.valid_y(4)
+    assert x is None or torch.equal(red(x), y)
+    go(learn, 2)
+
+@pytest.mark.filterwarnings('ignore:the data is a stream')
+@pytest.mark.parametrize('name', 'from_folder fastai_loader python swapped features function stream subset names'.split())
+def test_labels_there_and_back(name, folder, tmp_path):
+    make, kw = LABELS[name]
+    there_and_back(folder, tmp_path/'a', make, int, **kw)
+
+@pytest.mark.parametrize('name,want', [('from_folder', KINDS), ('from_name_func', KINDS), ('from_lists', KINDS), ('category_block', KINDS), ('features', KINDS), ('names', KINDS), ('dicts', []), ('int64', [])])
+def test_names_of_classes(name, want, folder):
+    make, kw = LABELS[name]
+    assert list(GANLearner(make(folder), *nets(int), z_dim=4, range=(0, 1), **kw).classes) == want
+
+# Vectors
+
+def one_hot(v): return DataLoader(TensorDataset(X, v), 6, shuffle=True)
+VECTORS = dict(     # name -> the data, how many numbers, what says the class
+    multi_category=(several, 5, None),
+    one_hot=(lambda _: one_hot(F.one_hot(Y, 3)), 3, lambda y: y.argmax(1)), one_hot_bool=(lambda _: one_hot(F.one_hot(Y, 3).bool()), 3, lambda y: y.argmax(1)),
+    floats=(lambda _: one_hot(torch.stack([Y/2., -Y/2.], 1).double()), 2, lambda y: (2*y[:, 0]).round().long()),
+    regression=(blocks(ImageBlock, RegressionBlock(n_out=2), get_y=lambda o: [KINDS.index(kind_of(o))/2, 1.]), 2, lambda y: (2*y[:, 0]).round().long()))
+
+@pytest.mark.parametrize('name', VECTORS)
+def test_vectors(name, folder, tmp_path):
+    make, n, class_of = VECTORS[name]
+    learn = there_and_back(folder, tmp_path/'a', make, n)
+    for i in range(4):
+        x, y = learn.source.pair(i)
+        assert y.dtype == torch.float32 and y.shape == (6, n) and learn.n_classes == 0
+        said = y[:, [list(learn.classes).index(k) for k in KINDS]].argmax(1) if class_of is None else class_of(y)
+        assert torch.equal(said, red(x))
+    assert learn.fixed_y(10).shape == (10, n)
+
+def test_names_of_attributes(folder):
+    assert GANLearner(several(folder), *nets(5), z_dim=4, range=(0, 1)).classes == ('bird', 'cat', 'dog', 'green', 'red')
+
+# Images of images: fastai has the input first, ganlab the target
+
+def enlarged(f): return blocks(ImageBlock, ImageBlock, get_x=small, get_y=lambda o: o)(f)
+
+def test_an_image_from_an_image(folder, tmp_path):
+    learn = there_and_back(folder, tmp_path/'a', enlarged, 'image', x=1, y=0, z_dim=0)
+    assert learn.takes == dict(g='y', d='xy')
+    for i in range(4):
+        x, y = learn.source.pair(i)
+        assert x.shape == (6, 3, 8, 8) and y.shape == (6, 3, 4, 4) and torch.equal(red(x), red(y)) and torch.allclose(F.avg_pool2d(x, 2), y, atol=1e-6)
+
+# Workers
+
+def test_labels_with_workers(tmp_path):
+    "That persist: they are made anew for each epoch"
+    learn = there_and_back(None, tmp_path/'a', lambda _: tuples(Y, num_workers=2, persistent_workers=True), int)
+    for i in (0, 5): assert torch.equal(red(learn.source.pair(i).x), learn.source.pair(i).y)
+
+def test_workers_go_home():
+    "Told to, and not stopped after some seconds, also where nobody but the garbage collector lets go of them"
+    walk = Walk(tuples(Y, num_workers=2, persistent_workers=True), Streams(0), 6)
+    walk.pull()
+    workers, walk.itself = walk._it._workers, walk
+    del walk
+    gc.collect()
+    assert [w.exitcode for w in workers] == [0, 0]
