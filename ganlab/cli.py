@@ -23,8 +23,8 @@ __all__ = ['going_on', 'parser', 'main']
 # %% ../nbs/cli.ipynb #976ed708
 going_on = textwrap.fill(
     "A folder that holds a run is gone on with, up to --steps, as it was made: an option that says otherwise is "
-    "refused, one that is left out is as it was. A trick of --trick is turned on at once, unless it is on already with the values given, "
-    "or no step is left to do: so the same command can be given again.", 100)
+    "refused, one that is left out is as it was. A trick of --trick is turned on at once, unless it is on already "
+    "with the values given, or no step is left to do: so the same command can be given again.", 100)
 
 # %% ../nbs/cli.ipynb #41caf2c4
 _data_words = f"{', '.join(toys | pictures)}, a folder of images, or MODULE:FUNCTION of your own"
@@ -46,7 +46,8 @@ def _may_force(c): c.add_argument('--force', action='store_true', help='replace 
 
 # %% ../nbs/cli.ipynb #7fe2b0cb
 _options = ( # of a new run: name, kind, what it is
-    ('loss', str, f"a loss: {', '.join(losses)}"), ('lr-g', float, "G's learning rate"), ('lr-d', float, "D's learning rate"),
+    ('loss', str, f"a loss: {', '.join(losses)}"),
+    ('lr-g', float, "G's learning rate"), ('lr-d', float, "D's learning rate"),
     ('bs', int, 'samples per batch'), ('size', int, 'of images, in pixels'), ('seed', int, 'of all randomness'))
 
 # %% ../nbs/cli.ipynb #610a7492

@@ -208,7 +208,7 @@ def plot_samples(
     real=None,       # as many reals, for comparison; None: not shown
     title:str='',    # above the plot
     range:tuple=None, # (black, white) of images; None: (-1, 1), or (0, 1) where none is negative
-    rows:list=(),    # the class of each row of eight fakes, to stand at its left
+    rows:list=(),    # what each row of eight fakes is called, to stand at its left
     source=None,     # what the fakes were made of, samples of any shape
 )->Plot:
     "Samples beside the data."

@@ -286,3 +286,39 @@ def test_a_class_on_the_timeline():
     small = np.asarray(Image.open(io.BytesIO(shown['film'][-1]))).astype(float)/255
     assert shown['grids'][-1] == [2, 2] and small.shape == (32, 32) and abs(small - .75).max() < .03
     assert film.take(-1)['grids'][-1] == [4, 4]
+
+# What classes are called
+
+def named(classes=('dark', 'dim', 'grey', 'pale', 'light')):
+    return GANLearner(tensor_dls(rand(60, 1, 16, 16), 6, y=torch.arange(60) % len(classes), classes=classes), *dcgan(16, 1, 4, 4, seed=0), seed=0)
+
+def test_classes_are_called_by_their_names():
+    "In the panel, figures, the record and the player; samples can be asked for by name"
+    learn = named()
+    learn.tricks.on('class_norm')
+    go(learn, 1)
+    p = Pictures(learn).take()
+    assert p['class_names'] == ['dark', 'dim', 'grey', 'pale', 'light'] and p['rows'][4:6] == ['light', 'dark']
+    assert [t.get_text() for t in learn.show_samples(24).axes[0].texts] == ['dark', 'dim', 'grey'] == learn.row_names(24)
+    assert torch.equal(learn.sample(4, y='grey'), learn.sample(4, y=2)) and torch.equal(learn.sample(3, y=['dim', 'pale', 'dim']), learn.sample(3, y=torch.tensor([1, 3, 1])))
+    frame = learn.run.frames()[-1]
+    assert frame['rows'][:2] == ['dark', 'dim'] and not {'class_names', 'reals', 'latents'} & set(frame)
+    assert Pack(scene_of(learn.run, learn), 20, 64).story()['grids'][-1]['rows'][:2] == ['dark', 'dim']
+    with pytest.raises(ValueError, match="no class of the data; it has: dark, dim, grey, pale, light. Did you mean 'grey'?"): learn.sample(4, y='gray')
+    with pytest.raises(ValueError, match='nobody says'): conditional().sample(4, y='grey')
+
+def test_ganlabs_own_data_says_what_its_classes_are_called():
+    from ganlab.data import avatars_dls, glyphs_dls
+    assert glyphs_dls(8, 16, 60, labels='char', chars='abc').train.classes == ('a', 'b', 'c')
+    dls = avatars_dls(8, 200, labels='glasses')
+    assert dls.train.classes[:2] == ('none', 'dark01') and len(dls.train.classes) > int(dls.train.y.max())
+    both = avatars_dls(8, 200, labels=['hat', 'glasses']).train
+    assert both.classes[0] == 'hat none' and len(both.classes) == both.y.shape[1]
+
+def test_no_latents_no_choice_of_them():
+    assert not Pictures(play('upscaling')).take()['latents'] and Pictures(play('labels')).take()['latents']
+
+def test_reals_are_as_many_as_there_are():
+    "Of few that are held out no more rows are drawn than they fill"
+    assert Pictures(play('labels')).take()['reals'] == [6, 2]
+    assert Pictures(play('volumes')).take()['reals'] == [6, 1] and Pictures(play('upscaling')).take()['reals'] == []

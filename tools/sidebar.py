@@ -16,7 +16,7 @@ ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in 
     'engine': ('Engine: a step and its switches', 'given meeting game lending asking wrapping rows boundary recovery switch change queue standing applying kinds rollback surgery conditional translating sites layers odd_layers branches enrolment folding norms carried level stages styling still inside tensors twice meters measuring optimizers handover fastai_loop fastai_events unsuited probe reach habits rng draws named_state snapshots parameters values schedules'),
     'record': ('Record: what a run keeps', 'run lines taking writing reading facts changes pictures grids beside thinning store chunks database folder schema packing remains'),
     'travel': ('Travel: resume, rewind, fork', 'resume again remade compared fork lookback script leaving formats walk'),
-    'judge': ('Judge: did it help', 'verdict sibling wishes arm evidence telling figure nearest one_sample'),
+    'judge': ('Judge: did it help', 'verdict sibling wishes arm evidence telling figure rejection nearest one_sample'),
     'commands': ('Commands: what `ganlab` can do', 'parts own train look again jupyter'),
     'panels': ('Panels', 'machine trainer refresh moving requests errands comparing family travels announcing own cards transport tricks samples curves timeline versus steer state taken pace speed reasons lifetime'),
     'page': ("Page: the player's file", 'scene strands story small changes document'),

@@ -6,7 +6,9 @@
 from __future__ import annotations
 from fastcore.basics import patch
 import torch
+from ..sources.labelled import are_names
 from ..sources.unpaired import is_paired
+from ..trick import nearest
 
 # %% auto #0
 __all__ = ['Grid']
@@ -69,3 +71,18 @@ def class_name(self:Grid, i:int)->str: # its number, where nobody says what it i
 def row_names(self:Grid, n:int, cols:int=8)->list: # of strings; [] where classes do not matter to G
     "What the classes of the rows of a grid are called."
     return [self.class_name(i) for i in self.row_labels(n, cols)]
+
+# %% ../../nbs/engine/grid.ipynb #3fad5790
+@patch
+def class_numbers(self:Grid, y): # a name, names, or anything else -> a number, a list of them, or what was given
+    "Names of classes as labels."
+    if isinstance(y, str): return self._number_of(y)
+    return [self._number_of(name) for name in y] if are_names(y) else y
+
+@patch
+def _number_of(self:Grid, name:str)->int:
+    have = self.classes
+    if name in have: return have.index(name)
+    if have: raise ValueError(f"y={name!r} is no class of the data; it has: {', '.join(have)}.{nearest(name, have)}")
+    raise ValueError(f"y={name!r}: nobody says what the classes of the data are called; give a number, or say it: "
+                     "tensor_dls(x, y=labels, classes=names)")

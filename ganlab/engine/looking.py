@@ -55,7 +55,7 @@ def sample(self:Looking,
     n:int=64,    # how many
     z=None,      # latents (n, *z_dim) instead; None: the fixed ones
     ema:bool=None, # of G's averaged weights, or of those that train; None: the averaged ones where there are any
-    y=None,      # what comes with each sample, (n, ...), or one label for all; None: as `fixed_y` has it
+    y=None,      # what comes with each sample, (n, ...), or one label or name for all; None: as `fixed_y` has it
     **how,       # what a trick that is on makes of it: truncation=0.7, mix=z2, layers=('8', '10') with style
 )->torch.Tensor: # samples on the CPU, float32
     "Samples of G, from any thread, at any time."
@@ -123,7 +123,7 @@ def given_y(self:Looking, y, n:int, key:str='g'): # (n, ...), one label for all,
     "What comes with `n` samples for G or D, as the user says it; None where no network takes it."
     if y is None: return self.fixed_y(n) if self.takes_y('g') or self.takes_y('d') else None
     if not self.takes_y(key): raise ValueError(_no_use[key])
-    y = torch.as_tensor(y, device=self.device)
+    y = torch.as_tensor(self.class_numbers(y), device=self.device)
     if not y.ndim: y = y.expand(n)
     if len(y) != n:
         raise ValueError(f"y has {len(y)} entries for {n} samples; need one per sample, or one label for all")
@@ -216,7 +216,7 @@ def plot_grad_norms(self:Looking):
 def show_samples(self:Looking, n:int=64):
     "Samples of the fixed latents beside as many reals; what they were made of, and should have been, where G has it."
     from ganlab.plots import plot_samples
-    shown = dict(title=f'step {self.step}', range=self.range, rows=self.row_labels(n))
+    shown = dict(title=f'step {self.step}', range=self.range, rows=self.row_names(n))
     if not self.starts_from_samples(): return plot_samples(self.sample(n), self.some_x[:n], **shown)
     return plot_samples(self.sample(n), self.held_x(n), source=self.held_y(n), **shown)
 

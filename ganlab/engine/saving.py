@@ -158,8 +158,8 @@ def _as_saved(self:Saving, name, schedules={}, **values)->tuple: # values and sc
     known = {k: s.bound(own) for k, s in read.items() if s.kind != 'own' or s.name in own}
     for k, s in read.items():
         if k in known: continue
-        warnings.warn(f"{name}: {k} followed a schedule of your own, {s.name}, and no code is stored, so that it stays at "
-                      f"{values[k]}; learn.tricks.set({name!r}, {k}={s.name}) has it move again", stacklevel=2)
+        warnings.warn(f"{name}: {k} followed a schedule of your own, {s.name}, and no code is stored, so that it "
+                      f"stays at {values[k]}; learn.tricks.set({name!r}, {k}={s.name}) has it move again", stacklevel=2)
     return values | known, {k: s.since for k, s in known.items()}
 
 # %% ../../nbs/engine/saving.ipynb #02eef30a

@@ -4,6 +4,13 @@ import { make } from './kit.js';
 // what classes are called: by the data, or by their numbers
 export const classNames = (n, names) => Array.from({ length: n }, (_, i) => classTitle(names[i] ?? i));
 export const classTitle = name => (/^\d+$/.test(name) ? `Class ${name}` : String(name));
+// a class that is called by a colour has a patch of it
+function rowName(name) {
+  const colour = /^#[0-9a-f]{6}$/i.test(name);
+  const e = make('span', colour ? 'swatch' : '', colour ? '' : name);
+  if (colour) e.style.background = name;
+  return e;
+}
 // the class of each row of a grid, at its left; `of`: how many classes there are
 export function rowNames() {
   const el = make('div', 'rows');
@@ -12,8 +19,8 @@ export function rowNames() {
     const more = new Set(names).size < of ? `; ${of} classes there are, and the choice above shows any` : '';
     el.hidden = !names.length;
     el.parentNode.classList.toggle('named', names.length > 0);
-    el.parentNode.style.setProperty('--names', `${Math.max(0, ...names.map(n => n.length))}ch`);
-    el.replaceChildren(...names.map(n => make('span', '', make('span', '', n))));
+    el.parentNode.style.setProperty('--names', `${Math.max(0, ...names.map(n => (n[0] === '#' ? 2 : n.length)))}ch`);
+    el.replaceChildren(...names.map(n => make('span', '', rowName(n))));
     [...el.children].forEach((e, i) => {
       e.title = `Class of this row: ${names[i]}${more}`;
     });

@@ -38,7 +38,7 @@ def pack_frame(picture:dict)->tuple: # JSON, bytes
     head, blob = {}, b''
     halves = _halves.get(picture['kind'], _scores)
     for k, v in picture.items():
-        if k in ('real', 'averaged'): continue
+        if k in _of_the_present: continue
         if not isinstance(v, bytes):
             head[k] = v
             continue

@@ -13,7 +13,7 @@ from ..base.checks import is_whole, whole
 from ..engine.rng import Streams
 from .arrays import noted, tensor_dls
 from .avatar_parts import avatar_values, avatars, chances, color_of
-from .labelled import check_labels, class_names, labels_of
+from .labelled import check_labels, class_names, labels_of, said_classes
 from .ranges import checked_range
 
 # %% ../../nbs/sources/avatars.ipynb #24c2dc70
@@ -93,6 +93,7 @@ def avatars_dls(
     "Faces of 16 by 16 pixels, and what is known of them."
     check_labels(labels, avatar_values)
     f, range = avatar_factors(whole(n, 'n', 10), seed, only), checked_range(range)
-    dls = tensor_dls(avatars(f, palette), bs, seed=seed, name='avatars', range=range, y=avatar_labels(f, labels))
+    known = dict(y=avatar_labels(f, labels), classes=said_classes(labels and avatar_classes(labels)))
+    dls = tensor_dls(avatars(f, palette), bs, seed=seed, name='avatars', range=range, **known)
     said = _said(labels=labels, only=only and _plain(only))
     return noted(dls, 'avatars_dls', bs=bs, n=n, seed=seed, **said, palette=palette, range=range)

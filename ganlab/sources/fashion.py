@@ -59,6 +59,7 @@ def fashion_dls(
     range = checked_range(range)
     train, held = (_sized(_part(path or fashion_folder, f'{o}-images-idx3'), size) for o in ('train', 't10k'))
     y, valid_y = (_part(path or fashion_folder, f'{o}-labels-idx1').long() for o in ('train', 't10k'))
-    dls = tensor_dls(train, bs, held, seed, 'fashion', range, y=y, valid_y=valid_y)
+    known = dict(y=y, valid_y=valid_y, classes=fashion_classes)
+    dls = tensor_dls(train, bs, held, seed, 'fashion', range, **known)
     where = {} if path is None else dict(path=str(path))
     return noted(dls, 'fashion_dls', bs=bs, size=size, seed=seed, **where, range=range)

@@ -17,7 +17,7 @@ from matplotlib.ft2font import FT2Font
 from ..base.checks import whole
 from ..engine.rng import Streams
 from .arrays import noted, tensor_dls
-from .labelled import check_labels, labels_of
+from .labelled import check_labels, class_names, labels_of, said_classes
 from .ranges import checked_range
 
 # %% ../../nbs/sources/glyphs.ipynb #d649b4dd
@@ -98,7 +98,9 @@ def glyph_labels(
     faces:list|None=None,
 )->Tensor|None: # of one: classes, int64 (N,); of both: zeros and ones, float32 (N, all their classes)
     "What is known of glyphs, as labels."
-    return labels_of(known, dict(char=tuple(chars), face=tuple(_known_faces(faces))), labels)
+    return labels_of(known, _names(chars, faces), labels)
+
+def _names(chars, faces)->dict: return dict(char=tuple(chars), face=tuple(_known_faces(faces)))
 
 # %% ../../nbs/sources/glyphs.ipynb #5c9c61ae
 def glyphs_dls(
@@ -116,6 +118,7 @@ def glyphs_dls(
     range = checked_range(range)
     x, known = glyphs(n, size, seed, chars, faces)
     y = glyph_labels(known, labels, chars, faces)
-    dls = tensor_dls(x, bs, seed=seed, name='glyphs', range=range, y=y)
+    classes = said_classes(labels and class_names(_names(chars, faces), labels))
+    dls = tensor_dls(x, bs, seed=seed, name='glyphs', range=range, y=y, classes=classes)
     said = {k: v for k, v in dict(labels=labels, faces=list(faces or ())).items() if v}
     return noted(dls, 'glyphs_dls', bs=bs, size=size, n=n, seed=seed, chars=chars, **said, range=range)
