@@ -1,5 +1,5 @@
 "Data with companions as people have it: each label stays its image's, and training, resume and replay end in one hash."
-import gc
+import gc, shutil
 import numpy as np, pytest, torch
 import torch.nn.functional as F
 from PIL import Image
@@ -10,7 +10,7 @@ from fastai.data.load import DataLoader as FastaiLoader
 from fastai.data.transforms import IndexSplitter, get_image_files
 from fastai.vision.core import PILImage
 from fastai.vision.data import ImageBlock, ImageDataLoaders
-from ganlab.data import tensor_dls
+from ganlab.data import image_dls, tensor_dls
 from ganlab.engine.change import Refused
 from ganlab.engine.rng import Streams
 from ganlab.learner import GANLearner
@@ -203,3 +203,58 @@ def test_workers_go_home():
     del walk
     gc.collect()
     assert [w.exitcode for w in workers] == [0, 0]
+
+# Folders
+
+def plain():
+    "Networks that take no labels"
+    torch.manual_seed(3)
+    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 192), nn.Sigmoid(), nn.Unflatten(1, (3, 8, 8))), nn.Sequential(nn.Flatten(), nn.Linear(192, 8), nn.ReLU(), nn.Linear(8, 1))
+
+@pytest.mark.parametrize('gb', [1, 0])
+def test_a_folder_per_class(gb, folder, tmp_path):
+    "In memory or streamed: found, named, made again by the script; the same weights as without, where nobody takes labels"
+    def make(_): return image_dls(folder, 8, 6, range=(0, 1), memory_gb=gb, labels='folder')
+    learn = there_and_back(folder, tmp_path/'a', make, int)
+    assert learn.classes == tuple(KINDS) and learn.n_classes == 3 and learn.row_names(24) == KINDS
+    for i in range(6): assert torch.equal(red(learn.source.pair(i).x), learn.source.pair(i).y)
+    assert torch.equal(red(learn.source.valid(2)), learn.source.valid_y(2))
+    assert "labels='folder'" in Run.open(tmp_path/'a').to_python(tmp_path/'a.py').read_text()
+    def without(**kw):
+        learn = GANLearner(image_dls(folder, 8, 6, range=(0, 1), memory_gb=gb, **kw), *plain(), seed=0, range=(0, 1))
+        go(learn, 2)
+        return learn.state_hash()
+    assert without() == without(labels='folder')
+
+def test_folders_of_parts(folder, tmp_path):
+    "train/ and valid/ are no classes, and what lies deeper belongs to the first folder; a function of the path says it otherwise"
+    for part in ('train', 'valid'): shutil.copytree(folder, tmp_path/part)
+    (tmp_path/'train'/'dog'/'young').mkdir()
+    Image.new('RGB', (8, 8), (180, 0, 0)).save(tmp_path/'train'/'dog'/'young'/'p.png')
+    dls = image_dls(tmp_path, 8, 6, range=(0, 1), labels='folder')
+    assert dls.train.classes == tuple(KINDS) and (dls.train.n, dls.valid.n) == (25, 24) and dls.train.y.bincount().tolist() == [8, 8, 9]
+    dls = image_dls(folder, 8, 6, labels=lambda f: int(f.stem[-1]) % 2)
+    assert torch.equal((dls.train.x[:, 1, 0, 0].long()//20) % 2, dls.train.y) and dls.train.classes == () and getattr(dls, 'made_by', None) is None
+
+@pytest.mark.filterwarnings('ignore:.* cannot be')
+def test_a_broken_file_of_a_class(folder, tmp_path):
+    "Left out with its label; one that breaks later is stood in for by another of its class"
+    path = shutil.copytree(folder, tmp_path/'a')
+    (path/'bird'/'bird_0.png').write_bytes(b'no')
+    dls = image_dls(path, 8, 6, range=(0, 1), labels='folder')
+    assert dls.train.n + dls.valid.n == 23 and torch.equal(red((dls.train.x/255.)), dls.train.y)
+    dls = image_dls(path, 8, 6, range=(0, 1), labels='folder', memory_gb=0)
+    for i in range(8): (path/'cat'/f'cat_{i}.png').write_bytes(b'no') if i != 3 else None
+    for i in range(6): assert torch.equal(red(dls.train.batch(i, Streams(0))), dls.train.given(i, Streams(0)))
+
+@pytest.mark.parametrize('labels,words', [('name', "labels='name'; need 'folder'"), (True, 'labels=True; need'), (lambda f: None, 'labels gives None for bird_'), (lambda f: 'a' if 'bird' in f.stem else 1, 'one of the two for all images')])
+def test_labels_of_files_that_are_none(labels, words, folder):
+    with pytest.raises(ValueError) as e: image_dls(folder, 8, 6, labels=labels)
+    assert words in one_sentence(e.value)
+
+def test_no_folder_per_class(folder, tmp_path):
+    with pytest.raises(ValueError, match=r'bird_\d.png lies in no folder below') as e: image_dls(folder/'bird', 8, 4, labels='folder')
+    one_sentence(e.value)
+    shutil.copytree(folder, tmp_path/'all'/'images')
+    with pytest.raises(ValueError, match="all images lie in 'images'") as e: image_dls(tmp_path/'all', 8, 4, labels='folder')
+    one_sentence(e.value)

@@ -13,7 +13,7 @@ function rowName(name) {
 }
 // the class of each row of a grid, at its left; `of`: how many classes there are
 export function rowNames() {
-  const el = make('div', 'rows');
+  const el = make('div', 'row-names');
   el.tell = (rows, of = 0) => {
     const names = rows.map(String);
     const more = new Set(names).size < of ? `; ${of} classes there are, and the choice above shows any` : '';

@@ -194,10 +194,11 @@ def loaders_of(
 def noted(
     dls:DataLoaders,
     fn:str, # name of the function that made it
-    **args, # its arguments; a range only where one was declared
+    **args, # its arguments; a range and labels only where somebody asked for them
 )->DataLoaders: # the same
     "Note what made it, for the script of a run."
-    if args.get('range', 0) is None: del args['range']
+    for k in ('range', 'labels'):
+        if args.get(k, 0) is None: del args[k]
     dls.made_by = fn, args
     return dls
 

@@ -83,7 +83,7 @@ def numbered(
     classes=(), # what the classes are called, in order; empty: all names, in the order of the alphabet
 )->tuple: # the labels, int64 (N,) of names; and what the classes are called
     "Names as whole numbers."
-    if not are_names(y): return y, tuple(classes)
+    if not are_names(y): return y, tuple(classes)        # None, too
     names = [str(o) for o in y]
     classes = tuple(map(str, classes)) or tuple(sorted(set(names)))
     at = {name: i for i, name in enumerate(classes)}
