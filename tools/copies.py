@@ -1,6 +1,6 @@
 """Makes again what is a copy of something else: `python tools/copies.py`.
 
-ganlab/quickstart.ipynb: the quickstart as `ganlab lab` hands it out, without outputs, directives, pictures and links into this project.
+ganlab/quickstart.ipynb: the quickstart as `ganlab lab` hands it out, without outputs, hidden cells, directives, pictures and links into this project.
 nbs/tutorials/players/*.html: the recorded data that is in them, on the player's page as it is now."""
 import json, re, sys
 from pathlib import Path
@@ -16,6 +16,7 @@ def standalone(md):
 
 def quickstart(nb):
     "The notebook for somebody who has only the package, as text"
+    nb['cells'] = [c for c in nb['cells'] if c['source'][:1] != ['#| hide\n']]
     for c in nb['cells']:
         text = ''.join(l for l in c['source'] if not l.startswith('#|'))
         c['source'] = (standalone(text) if c['cell_type'] == 'markdown' else text).splitlines(keepends=True)
