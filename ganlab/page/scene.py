@@ -10,13 +10,15 @@ from ..engine.meters import Record
 from ..engine.rng import Streams
 from .changes import log_entry, log_flag, raw_at, raw_from
 from .strands import Scene, Strand, curves_of
+from ..panels.moves import moves_of
 from ..panels.state import thou
+from ..trick import find_tricks
 from ..record.pictures import Pictures
 from ..record.run import Run
 from ..record.store import RunError
 
 # %% auto #0
-__all__ = ['about', 'first_loss', 'flags_of', 'picture_of', 'reals_of', 'scene_of']
+__all__ = ['about', 'first_loss', 'flags_of', 'picture_of', 'reals_of', 'moves_in', 'scene_of']
 
 # %% ../../nbs/page/scene.ipynb #1b8b2de0
 def about(run:Run, steps:int)->str:
@@ -76,6 +78,12 @@ def _must_fit(source, shape:tuple): # of a sample
     raise ValueError(f"dls gives samples of shape {tuple(source.shape)}, and the run was trained on {shape}; "
                      "give the data of this run, or none")
 
+# %% ../../nbs/page/scene.ipynb #5c798cdf
+def moves_in(changes, steps:int, learn=None)->list: # as `moves_of` gives them
+    "What followed a schedule, as far as this machine knows the tricks and functions."
+    if learn: return moves_of(changes, learn.tricks, steps, learn.tricks.knows)
+    return moves_of(changes, {t.name: t() for t in find_tricks()}, steps)
+
 # %% ../../nbs/page/scene.ipynb #53ceb870
 def _numbers(run, learn)->tuple: # what is measured at each step, and how many there are
     if learn: return learn.record, learn.step
@@ -97,6 +105,7 @@ def scene_of(
     real = _reals(run, learn, dls)
     title = title or _title(run)
     branch = Strand([], frames, curves_of(record), flags_of(changes, most), raw_at(raw), int(steps))
+    branch.moves = moves_in(changes, int(steps), learn)
     return Scene(title, about(run, steps), [branch],
                  log=[log_entry(c) for c in changes[-most:]], left_out=max(0, len(changes) - most),
                  ghosts=sorted((b['from'], b['to']) for b in run.branches())[-6:],

@@ -107,10 +107,12 @@ def plane(self:Pack)->dict:
 def branch(self:Pack, b:Strand)->dict:
     "A branch; without pictures it has steps only, to move along."
     out = dict(on=b.on, flags=b.flags, steps=b.steps, why=b.why, error=b.error)
-    out['curves'] = self.blob.put(b.curves(self.points))
+    out |= dict(curves=self.blob.put(b.curves(self.points)), moves=[_short_move(m) for m in b.moves])
     out['frames'] = [self.frame(f, b.raw) for f in self.some(b.frames, self.most)]
     if not out['frames']: out['frames'] = [dict(step=int(t)) for t in np.unique(np.linspace(0, b.steps, 101).round())]
     return out
+
+def _short_move(m)->dict: return m | dict(y=[short(v) for v in m['y']]) # of `moves_of`
 
 # %% ../../nbs/page/story.ipynb #0a31399f
 @patch

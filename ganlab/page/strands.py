@@ -54,6 +54,7 @@ class Strand:
     steps: int                     # that it has done
     why: str = ''                  # it could not begin
     error: str = ''                # it could not go on
+    moves: list = field(default_factory=list)      # as `moves_of` gives them
 
 # %% ../../nbs/page/strands.ipynb #98084b86
 @dataclass
