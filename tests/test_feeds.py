@@ -1,5 +1,5 @@
 "Data with companions as people have it: each label stays its image's, and training, resume and replay end in one hash."
-import gc, shutil
+import gc, shutil, warnings
 import numpy as np, pytest, torch
 import torch.nn.functional as F
 from PIL import Image
@@ -13,10 +13,12 @@ from fastai.vision.data import ImageBlock, ImageDataLoaders
 from ganlab.data import image_dls, tensor_dls
 from ganlab.engine.change import Refused
 from ganlab.engine.rng import Streams
+from ganlab.lab import Lab
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
 from ganlab.record.run import Run
 from ganlab.sources.walks import Walk
+from games import play
 from strangers import go, one_sentence
 
 KINDS = ['bird', 'cat', 'dog']
@@ -258,3 +260,41 @@ def test_no_folder_per_class(folder, tmp_path):
     shutil.copytree(folder, tmp_path/'all'/'images')
     with pytest.raises(ValueError, match="all images lie in 'images'") as e: image_dls(tmp_path/'all', 8, 4, labels='folder')
     one_sentence(e.value)
+
+# The game, in words
+
+def said(learn): return repr(learn.game).splitlines()
+
+def test_labels_that_nobody_uses(folder):
+    "One sentence in the game and in the panel's first announcement; no warning"
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        learn = GANLearner(image_dls(folder, 8, 6, range=(0, 1), labels='folder'), *plain(), seed=0, range=(0, 1))
+        lab = Lab(learn)
+    why = "The data's labels (3 classes) are not used: neither G nor D takes them; class_norm and projection would."
+    assert said(learn) == ['G takes latents (4,); it makes samples (3, 8, 8)', 'D takes samples; it gives one score', 'y, which comes with each sample: labels of 3 classes: bird, cat, dog', why]
+    assert lab.screen.said[1].endswith(f'flip a trick while it trains. {why}')
+    lab.close()
+    learn.tricks.on('class_norm')
+    assert said(learn)[0] == 'G takes latents (4,) and y, in a part within it; it makes samples (3, 8, 8)' and learn.game.unused == 'G takes the labels and D does not, so that nobody looks at them; projection or auxiliary_classifier would.'
+    learn.tricks.on('projection')
+    assert learn.game.lent == 'gd' and learn.game.unused == '' == Lab(learn).screen.said[0] and 'used' not in Lab(learn).screen.said[1]
+    learn.tricks.off('class_norm', now=True)
+    assert learn.game.unused == 'D takes the labels and G does not, so that it cannot make a class; class_norm would.'
+
+@pytest.mark.parametrize('game,lines', dict(
+    labels=['G takes latents (4,) and y; it makes samples (1, 16, 16)', 'D takes samples and y; it gives one score', 'y, which comes with each sample: labels of 5 classes'],
+    patches=['G takes latents (4,); it makes samples (1, 16, 16)', 'D takes samples; it gives a map of 64 scores'],
+    scales=['G takes latents (4,); it makes samples (1, 16, 16)', 'D takes samples; it gives 2 maps of 64 and 16 scores'],
+    upscaling=['G takes y; it makes samples (1, 16, 16)', 'D takes samples and y; it gives a map of 64 scores', 'y, which comes with each sample: samples (1, 8, 8)'],
+    unpaired=['G takes y; it makes samples (1, 16, 16)', 'D takes samples; it gives a map of 64 scores', 'y, which comes with each sample: samples (1, 16, 16), of a set of their own'],
+    volumes=['G takes latents (4,); it makes samples (1, 8, 8, 8)', 'D takes samples; it gives one score']).items())
+def test_games_in_words(game, lines): assert said(play(game)) == lines
+
+def test_companions_in_words(folder):
+    learn = GANLearner(several(folder), *plain(), range=(0, 1))
+    assert said(learn)[2:] == ['y, which comes with each sample: attributes (5,): bird, cat, dog, green, red', 'What comes with each sample (attributes (5,): bird, cat, dog, green, red) is not used: neither G nor D takes it; a G(z, y) or a D(x, y) would.']
+    assert GANLearner(tuples(Y/2), *plain(), range=(0, 1)).game.y == 'a number'
+    assert GANLearner(tuples(5*Y), *plain(), range=(0, 1)).game.y == 'labels of 11 classes (8 without a sample)'
+    assert GANLearner(tuples((Y > 5).long()), *plain(), range=(0, 1)).game.unused.startswith('What comes with each sample (labels of 1 class')
+    assert GANLearner(tuples(Y[:, None, None].expand(N, 8, 8)), *plain(), range=(0, 1)).game.y == 'maps (8, 8) of whole numbers'

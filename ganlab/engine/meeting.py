@@ -19,6 +19,7 @@ from .probe import halvings, probe
 from .rng import borrowed_rng
 from .named_state import named_params
 from .state import Wiring
+from .summary import Game, game_of
 from .enrolment import enrol
 from ..sources.classes import classes_of
 from .still import held
@@ -78,6 +79,11 @@ def _need_none(takes, z_shape, lack): # lack: what stands there instead, or ''
 def some_y_of(self:Meeting, n:int|None=None)->torch.Tensor|None: # (n, ...)
     "What comes with a few samples, for as many as there are latents at hand, or `n`."
     return some_of(self.some_y, len(self.some_z) if n is None else n)
+
+@patch(as_prop=True)
+def game(self:Meeting)->Game: # what goes into G and D now, what comes out, and what of the data nobody uses
+    "The game that was found."
+    return game_of(self)
 
 # %% ../../nbs/engine/meeting.ipynb #f193886c
 @patch
