@@ -149,6 +149,7 @@ def fitted(self:Pictures,
 @patch
 def drawn(self:Pictures, x)->torch.Tensor: return self.fitted(self.learn.shown(x)) # the same, as the networks see them
 
+# %% ../../nbs/record/pictures.ipynb #67045846
 @patch
 def _real_labels(self:Pictures, n:int, cols:int)->list: # of `n` reals, `cols` in a row; []: of any class
     if self.only is not None: return [self.only]*n
