@@ -15,7 +15,7 @@ from .document import make_page
 from .small import Blob, as_levels, as_places, coarser, short, smaller
 from .strands import Scene, Strand, choose
 from ..data import as_pictures, scale_of
-from ..record.grids import fit_size, jpeg_grid, paper_of
+from ..record.grids import fit_size, jpeg_grid, of_classes, paper_of
 from ..record.store import RunError
 
 # %% auto #0
@@ -86,10 +86,16 @@ def images(self:Pack)->dict:
     x, out = self.scene.real, dict(grids=self.grids)
     if x is None: return out
     n, size, across = (4, 128, 1) if int(self.last['count']) <= 16 else (16, 64, 2)      # few images are shown large
-    x = as_pictures(x, scale_of(x))
-    real = fit_size(x[:n], size)
+    real = fit_size(self.some_reals(as_pictures(x, scale_of(x)), n, across), size)
     out['real'] = [*self.picture(jpeg_grid(real, across, paper_of(x))), across, math.ceil(len(real)/across)]
     return out
+
+@patch
+def some_reals(self:Pack, x, n:int, across:int): # images (N, C, H, W) -> at most about n
+    "The first ones; beside rows of classes, `across` of each."
+    rows, y = self.last.get('rows', []), self.scene.real_y
+    if not rows or y is None or len(y) != len(x): return x[:n]
+    return of_classes(x, y, [r % int(self.last['classes']) for r in range(len(rows)) for _ in range(across)])
 
 # %% ../../nbs/page/story.ipynb #bbdec791
 @patch
