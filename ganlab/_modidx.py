@@ -115,6 +115,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                             'ganlab.cli._lab_words': ('cli.html#_lab_words', 'ganlab/cli.py'),
                             'ganlab.cli._may_force': ('cli.html#_may_force', 'ganlab/cli.py'),
                             'ganlab.cli._options_of': ('cli.html#_options_of', 'ganlab/cli.py'),
+                            'ganlab.cli._place': ('cli.html#_place', 'ganlab/cli.py'),
                             'ganlab.cli._replay_words': ('cli.html#_replay_words', 'ganlab/cli.py'),
                             'ganlab.cli._sample_words': ('cli.html#_sample_words', 'ganlab/cli.py'),
                             'ganlab.cli._script_words': ('cli.html#_script_words', 'ganlab/cli.py'),

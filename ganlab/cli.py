@@ -50,6 +50,10 @@ _options = ( # of a new run: name, kind, what it is
     ('lr-g', float, "G's learning rate"), ('lr-d', float, "D's learning rate"),
     ('bs', int, 'samples per batch'), ('size', int, 'of images, in pixels'), ('seed', int, 'of all randomness'))
 
+# %% ../nbs/cli.ipynb #8bec94d0
+def _place(text:str): # an index or a key
+    return int(text) if text.removeprefix('-').isdigit() else text
+
 # %% ../nbs/cli.ipynb #610a7492
 def _train_words(sub):
     how = dict(epilog=going_on, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -63,6 +67,10 @@ def _train_words(sub):
     for name, kind, what in _options:
         c.add_argument(f'--{name}', type=kind, help=f"{what} ({usual[name.replace('-', '_')]})")
     c.add_argument('--width', type=int, help='of the networks (32 for the DCGAN, 128 for points)')
+    c.add_argument('--labels', help="what comes with each sample: 'folder' (an image's class is the folder it lies in), "
+                                    "or a word such as char of --data glyphs")
+    for k, what in dict(x='samples', y='what comes with them').items():
+        c.add_argument(f'--{k}', type=_place, metavar='PLACE', help=f'where a batch has {what}: an index, or a key')
 
 # %% ../nbs/cli.ipynb #9248f56f
 def _show_words(sub):

@@ -187,7 +187,7 @@ def test_ctrl_c(tmp_path, capsys, monkeypatch):
         m.setattr(GANLearner, 'fit_steps', interrupted)
         status, out, err = said(capsys, *TOY, '--run', tmp_path/'a', '--steps', 9)
         assert status == 130 and '\nstopped at step 2;' in out and not err
-        m.setattr('ganlab.commands.train.make_data', lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+        m.setattr('ganlab.commands.train.make_data', lambda *args, **kw: (_ for _ in ()).throw(KeyboardInterrupt))
         status, _, err = said(capsys, *TOY, '--run', tmp_path/'b', '--steps', 9)
         assert status == 130 and err == '\nganlab: stopped\n'
     assert said(capsys, *TOY, '--run', tmp_path/'a', '--steps', 3)[0] == 0 and Run.open(tmp_path/'a').step == 3

@@ -10,6 +10,7 @@ from fastai.data.load import DataLoader as FastaiLoader
 from fastai.data.transforms import IndexSplitter, get_image_files
 from fastai.vision.core import PILImage
 from fastai.vision.data import ImageBlock, ImageDataLoaders
+from ganlab.cli import main
 from ganlab.data import as_source, image_dls, tensor_dls, unpaired_dls
 from ganlab.engine.change import Refused
 from ganlab.engine.recovery import StepError
@@ -494,3 +495,39 @@ def test_halved_samples_keep_what_comes_with_them():
         x, y = learn.source.pair(i)
         assert x.shape == (5, 3, 4, 4) and y.shape == (5, 3, 2, 2) and torch.equal(red(x), red(y)) and torch.allclose(F.avg_pool2d(x, 2), y, atol=1e-6)
     go(learn, 2)
+
+# On the command line
+
+MINE = '''import torch
+from torch import nn
+from torch.utils.data import DataLoader
+def rows(bs=6): return DataLoader([dict(picture=torch.full((1, 16, 16), (i % 3)/2), kind=i % 3) for i in range(24)], bs)
+class G(nn.Module):
+    def __init__(self, c=1): super().__init__(); self.z_dim, self.c, self.e, self.f = 4, c, nn.Embedding(3, 4), nn.Linear(4, 256*c)
+    def forward(self, z, y): return self.f(z + self.e(y)).sigmoid().view(-1, self.c, 16, 16)
+class D(nn.Module):
+    def __init__(self, c=1): super().__init__(); self.e, self.f = nn.Embedding(3, 4), nn.Linear(256*c, 4)
+    def forward(self, x, y): return (self.f(x.flatten(1))*self.e(y)).sum(1, keepdim=True)
+def nets(): return G(), D()
+def colour(): return G(3), D(3)
+'''
+
+@pytest.mark.filterwarnings('ignore:the data has values from')
+def test_command_line(folder, tmp_path, monkeypatch, capsys):
+    "Places in a batch, and classes by folders: trained, gone on with, replayed; in the script"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path/'feeds_of_mine.py').write_text(MINE)
+    def done(line): return main(line.split()), *capsys.readouterr()
+    assert done('train --data feeds_of_mine:rows --nets feeds_of_mine:nets --x picture --y kind --bs 6 --steps 3 --run a')[0] == 0
+    assert done('train --nets feeds_of_mine:nets --data feeds_of_mine:rows --steps 5 --run a')[0] == 0
+    assert done('replay a --nets feeds_of_mine:nets --data feeds_of_mine:rows')[0] == 0
+    assert "x='picture', y='kind'" in Run.open('a').to_python('a.py').read_text()
+    assert done(f'train --data {folder} --labels folder --nets feeds_of_mine:colour --size 16 --bs 6 --steps 3 --run b')[0] == 0
+    code, out, err = done(f'replay b --data {folder} --nets feeds_of_mine:colour')
+    assert code == 0 and 'bit for bit' in out, err
+    assert "labels='folder'" in Run.open('b').to_python('b.py').read_text()
+    code, _, err = done('train --data digits --labels folder --steps 1 --run c')
+    assert code == 2 and '--data digits takes no --labels: leave that out' in err
+    code, _, err = done('train --data digits --x image --steps 1 --run c')
+    assert code == 2 and 'leave --x out' in err

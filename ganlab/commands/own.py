@@ -158,6 +158,7 @@ def given_preset(
 
 # %% ../../nbs/commands/own.ipynb #ef321ffe
 own_kinds = dict(loss='a loss', opt='an optimiser', trick='a trick', x='a function that picks the samples of a batch',
+                 y='a function that picks what comes with them',
                  schedule='a function that a value follows')
 
 _several = dict(loss='loss', trick='tricks', schedule='schedules')      # kind -> how `GANLearner.resume` calls them

@@ -5,6 +5,7 @@
 # %% ../../nbs/commands/parts.ipynb #1650daf3
 from __future__ import annotations
 import shlex
+from inspect import signature
 from pathlib import Path
 from .own import data_again, data_maker, given_nets, given_own, own_kinds, taken
 from ..data import (avatars_dls, digits_dls, fashion_dls, glyphs_dls, grid_dls, image_dls, photos_dls, ring_dls,
@@ -33,12 +34,16 @@ def make_data(
     seed:int=0,
     channels:int=3, # of a folder's images
     range:tuple|None=None, # (black, white) of images; None: (-1, 1)
+    labels:str|None=None, # what comes with each sample: 'folder' of a folder of images; a word of data that has several
 ):
     "DataLoaders by the words of the command line."
-    if name in toys: return toys[name](bs=bs, seed=seed)
-    make = pictures.get(name)
-    if make: return make(**taken(make, dict(bs=bs, size=size, seed=seed, range=range)))
-    if Path(name).is_dir(): return image_dls(name, size=size, bs=bs, seed=seed, channels=channels, range=range)
+    make = (toys | pictures).get(name) or image_dls
+    if labels and 'labels' not in signature(make).parameters:
+        raise ValueError(f"--data {name} takes no --labels: leave that out")
+    if name in toys: return make(bs=bs, seed=seed)
+    said = dict(bs=bs, size=size, seed=seed, range=range, labels=labels)
+    if name in pictures: return make(**taken(make, said))
+    if Path(name).is_dir(): return image_dls(name, channels=channels, **said)
     raise ValueError(f"--data {name}: need {', '.join([*toys, *pictures])}, or a folder of images")
 
 # %% ../../nbs/commands/parts.ipynb #d4866bc9
@@ -86,7 +91,8 @@ def _named_again(facts, name):
     _, args = own_maker(facts['made_by'], 'data') or (None, {})
     shape, seed = facts['shape'], args.get('seed', 0)
     make = data_maker(name)
-    if make is None: return make_data(name, facts['bs'], side_of(shape), seed, shape[0], args.get('range'))
+    more = args.get('range'), args.get('labels')
+    if make is None: return make_data(name, facts['bs'], side_of(shape), seed, shape[0], *more)
     return data_again(name, make, facts, dict(bs=facts['bs'], size=side_of(shape), seed=seed))
 
 # %% ../../nbs/commands/parts.ipynb #fbd7abb9
@@ -130,6 +136,7 @@ def _missing(run, own:dict): # own: what is given -> kinds of `own_kinds`, each 
     if _own_loss(run) and not own['loss']: yield 'loss', ''
     for k in ('opt', 'x'):
         if made.get(k, 0) is None and k not in own: yield k, ''
+    if made.get('y') is False and 'y' not in own: yield 'y', ''
     yield from _not_given('trick', _own_tricks(run), [t.name for t in own['tricks']])
     yield from _not_given('schedule', own_functions(run.changes), [f.__name__ for f in own.get('schedules', [])])
 

@@ -89,6 +89,7 @@ def _suits(preset, data):
 def _agrees(o, data):
     "Raise where two options contradict each other."
     if o.preset: _clash(o, f'--preset {o.preset}', ('loss', 'lr_g', 'lr_d'), "has a loss and rates of its own")
+    if not o.nets: _clash(o, 'What ganlab brings', ('x', 'y'), "knows where its samples stand (else give --nets)")
     if o.nets: _clash(o, f'--nets {o.nets}', ('width',), "brings networks that are as wide as they are")
     if o.data in toys: _clash(o, f'--data {o.data}', ('size',), "has points, and no images")
     if side := of_one_size.get(o.data): _clash(o, f'--data {o.data}', ('size',), f"has images of {side} by {side} pixels")
@@ -109,8 +110,8 @@ def _with_usual(o)->dict: # the options of which something is usual, by name
 def _data(o, v): # options as given, and with what is usual
     "Data as the command line says."
     make = data_maker(v['data'])
-    if make is None: return make_data(v['data'], v['bs'], v['size'], v['seed'])
-    said = {k: getattr(o, k) for k in ('bs', 'size') if getattr(o, k) is not None}
+    if make is None: return make_data(v['data'], v['bs'], v['size'], v['seed'], labels=o.labels)
+    said = {k: getattr(o, k) for k in ('bs', 'size', 'labels') if getattr(o, k) is not None}
     return given_data(v['data'], make, said, v['seed'])
 
 # %% ../../nbs/commands/train.ipynb #a06d425b
@@ -124,7 +125,8 @@ def _new(o)->GANLearner:
         name, steps = _parted(o.preset)
         return presets[name].learner(dls, seed=seed, sizes=sizes, steps=steps, run=o.run)
     G, D = given_nets(o.nets) if o.nets else _usual_nets(dls, seed, sizes)
-    return GANLearner(dls, G, D, loss=v['loss'], lr_g=v['lr_g'], lr_d=v['lr_d'], seed=seed, run=o.run)
+    places = {k: getattr(o, k) for k in ('x', 'y') if getattr(o, k) is not None}
+    return GANLearner(dls, G, D, loss=v['loss'], lr_g=v['lr_g'], lr_d=v['lr_d'], seed=seed, run=o.run, **places)
 
 # %% ../../nbs/commands/train.ipynb #1fd2f3e8
 def _switch_preset(learn, text):
@@ -159,7 +161,8 @@ def made_with(
     net = own_maker(facts['nets']['G']['made_by'], 'networks')
     return dict(data=data_word(data['made_by']), preset=facts.get('preset'), loss=made['loss'] or 'of your own',
                 lr_g=made['lr_g'], lr_d=made['lr_d'], seed=made['seed'], bs=data['bs'], size=side_of(data['shape']),
-                width=net[1].get('width') if net else None)
+                width=net[1].get('width') if net else None, x=made.get('x'), y=made.get('y'),
+                labels=(own_maker(data['made_by'], 'data') or (0, {}))[1].get('labels'))
 
 # %% ../../nbs/commands/train.ipynb #ed6951d1
 def _may_have_moved(was, o)->bool: # the folder of images, or is it not known?
