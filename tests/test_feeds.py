@@ -1,5 +1,5 @@
 "Data with companions as people have it: each label stays its image's, and training, resume and replay end in one hash."
-import gc, shutil
+import gc, shutil, warnings
 import numpy as np, pytest, torch
 import torch.nn.functional as F
 from PIL import Image
@@ -10,13 +10,17 @@ from fastai.data.load import DataLoader as FastaiLoader
 from fastai.data.transforms import IndexSplitter, get_image_files
 from fastai.vision.core import PILImage
 from fastai.vision.data import ImageBlock, ImageDataLoaders
-from ganlab.data import image_dls, tensor_dls
+from ganlab.data import as_source, image_dls, tensor_dls, unpaired_dls
 from ganlab.engine.change import Refused
+from ganlab.engine.recovery import StepError
 from ganlab.engine.rng import Streams
+from ganlab.engine.schedules import linear
+from ganlab.lab import Lab
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
 from ganlab.record.run import Run
 from ganlab.sources.walks import Walk
+from games import play
 from strangers import go, one_sentence
 
 KINDS = ['bird', 'cat', 'dog']
@@ -258,3 +262,235 @@ def test_no_folder_per_class(folder, tmp_path):
     shutil.copytree(folder, tmp_path/'all'/'images')
     with pytest.raises(ValueError, match="all images lie in 'images'") as e: image_dls(tmp_path/'all', 8, 4, labels='folder')
     one_sentence(e.value)
+
+# The game, in words
+
+def said(learn): return repr(learn.game).splitlines()
+
+def test_labels_that_nobody_uses(folder):
+    "One sentence in the game and in the panel's first announcement; no warning"
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        learn = GANLearner(image_dls(folder, 8, 6, range=(0, 1), labels='folder'), *plain(), seed=0, range=(0, 1))
+        lab = Lab(learn)
+    why = "The data's labels (3 classes) are not used: neither G nor D takes them; class_norm and projection would."
+    assert said(learn) == ['G takes latents (4,); it makes samples (3, 8, 8)', 'D takes samples; it gives one score', 'y, which comes with each sample: labels of 3 classes: bird, cat, dog', why]
+    assert lab.screen.said[1].endswith(f'flip a trick while it trains. {why}')
+    lab.close()
+    learn.tricks.on('class_norm')
+    assert said(learn)[0] == 'G takes latents (4,) and y, in a part within it; it makes samples (3, 8, 8)' and learn.game.unused == 'G takes the labels and D does not, so that nobody looks at them; projection or auxiliary_classifier would.'
+    learn.tricks.on('projection')
+    assert learn.game.lent == 'gd' and learn.game.unused == '' == Lab(learn).screen.said[0] and 'used' not in Lab(learn).screen.said[1]
+    learn.tricks.off('class_norm', now=True)
+    assert learn.game.unused == 'D takes the labels and G does not, so that it cannot make a class; class_norm would.'
+
+@pytest.mark.parametrize('game,lines', dict(
+    labels=['G takes latents (4,) and y; it makes samples (1, 16, 16)', 'D takes samples and y; it gives one score', 'y, which comes with each sample: labels of 5 classes'],
+    patches=['G takes latents (4,); it makes samples (1, 16, 16)', 'D takes samples; it gives a map of 64 scores'],
+    scales=['G takes latents (4,); it makes samples (1, 16, 16)', 'D takes samples; it gives 2 maps of 64 and 16 scores'],
+    upscaling=['G takes y; it makes samples (1, 16, 16)', 'D takes samples and y; it gives a map of 64 scores', 'y, which comes with each sample: samples (1, 8, 8)'],
+    unpaired=['G takes y; it makes samples (1, 16, 16)', 'D takes samples; it gives a map of 64 scores', 'y, which comes with each sample: samples (1, 16, 16), of a set of their own'],
+    volumes=['G takes latents (4,); it makes samples (1, 8, 8, 8)', 'D takes samples; it gives one score']).items())
+def test_games_in_words(game, lines): assert said(play(game)) == lines
+
+def test_companions_in_words(folder):
+    learn = GANLearner(several(folder), *plain(), range=(0, 1))
+    assert said(learn)[2:] == ['y, which comes with each sample: attributes (5,): bird, cat, dog, green, red', 'What comes with each sample (attributes (5,): bird, cat, dog, green, red) is not used: neither G nor D takes it; a G(z, y) or a D(x, y) would.']
+    assert GANLearner(tuples(Y/2), *plain(), range=(0, 1)).game.y == 'a number'
+    assert GANLearner(tuples(5*Y), *plain(), range=(0, 1)).game.y == 'labels of 11 classes (8 without a sample)'
+    assert GANLearner(tuples((Y > 5).long()), *plain(), range=(0, 1)).game.unused.startswith('What comes with each sample (labels of 1 class')
+    assert GANLearner(tuples(Y[:, None, None].expand(N, 8, 8)), *plain(), range=(0, 1)).game.y == 'maps (8, 8) of whole numbers'
+
+# What is no companion, and what to do about it
+
+class Any(Dataset):
+    def __init__(self, ys): self.ys = ys
+    def __len__(self): return N
+    def __getitem__(self, i): return X[i], self.ys[i]
+def lists(ys): return DataLoader(Any(ys), 6, collate_fn=lambda b: (torch.stack([x for x, _ in b]), [y for _, y in b]))
+def in_memory(y, **kw): return tensor_dls(X, 6, y=y, range=(0, 1), **kw)
+NAMES = [KINDS[i] for i in Y]
+def gone(at, what): return [what if i == at else int(y) for i, y in enumerate(Y)]
+
+@pytest.mark.parametrize('y,words', [
+    ([1, 2, 3], 'y is 3 of them for 24 samples; need one entry per sample'), (['a', 1]*12, 'y is a list of int and str; need'), ([None]*N, 'y is a list of None; need'),
+    (np.array([None]*N, object), 'y is a list of None'), ([[1], [1, 2]]*12, 'y is a list of list'), ([float('nan')]*N, 'y holds 24 NaN'), (torch.ones(N, dtype=torch.complex64), 'torch.complex64'),
+    ([f'{i}.png' for i in range(N)], 'another name for each of 24 samples')])
+def test_no_companions_in_memory(y, words):
+    with pytest.raises(ValueError) as e: in_memory(y)
+    assert words in one_sentence(e.value)
+
+def test_companions_of_many_types():
+    import pandas as pd
+    for y in (NAMES, np.array(NAMES), np.array(NAMES, object), pd.Series(NAMES), pd.Series(NAMES).astype('category')):
+        dls = in_memory(y)
+        assert dls.train.classes == tuple(KINDS) and torch.equal(red(dls.train.x), dls.train.y)
+    for y in (Y.tolist(), Y.numpy(), np.array(Y.tolist(), object), pd.Series(Y.numpy()), Y.numpy().astype(np.uint8)): assert torch.equal(red(in_memory(y).train.x), in_memory(y).train.y)
+    dls = in_memory(NAMES, classes=['dog', 'cat', 'bird'], valid=X[:6], valid_y=NAMES[:6])
+    assert torch.equal(2 - red(dls.train.x), dls.train.y) and torch.equal(2 - red(dls.valid.x), dls.valid.y)
+    with pytest.raises(ValueError, match="classes has no 'wolf'"): in_memory(NAMES, valid=X[:6], valid_y=['wolf']*6)
+
+@pytest.mark.parametrize('make,kw,words', [
+    (lambda: DataLoader(Any(NAMES), 6), {}, 'at 1 a batch has names: number them, such as classes.index(name)'),
+    (lambda: DataLoader([dict(image=x, label=n) for x, n in zip(X, NAMES)], 6), dict(x='image'), "at 'label' a batch has names"),
+    (lambda: DataLoader([dict(image=x, label=n) for x, n in zip(X, NAMES)], 6), dict(x='image', y='label'), "y='label' finds names: number them"),
+    (lambda: lists([None]*N), {}, 'at 1 a batch has a list of None; need one entry per sample'),
+    (lambda: lists([object()]*N), dict(y=1), 'at 1 a batch has a list of object'),
+    (lambda: DataLoader(Any(Y), 6, collate_fn=lambda b: (torch.stack([x for x, _ in b]), torch.arange(2))), {}, 'at 1 a batch has 2 of them for 6 samples'),
+    (lambda: tuples(Y.float()), {}, 'What comes with each sample are floats: give y.long()'),
+    (lambda: tuples(Y + 1), {}, 'The labels go from 1 to 3: number them from 0, and have a row for each'),
+    (lambda: DataLoader(Rows(), 6), dict(x='image', y='kind'), "y='kind' is no place in a batch; it has: 'image', 'label'"),
+    (lambda: tuples(Y), dict(y=2), 'y=2 is no place in a batch; it has: 0, 1'), (lambda: tuples(Y), dict(y=True), 'y=True; need where'),
+    (lambda: DataLoader(TensorDataset(Y, X), 6), {}, 'at x=1: GANLearner(..., x=1)'),
+    (lambda: in_memory(Y), dict(y=None), 'samples alone'), (lambda: in_memory(Y), dict(y='label'), "y='label': data knows itself")])
+def test_networks_that_need_what_is_none(make, kw, words):
+    with pytest.raises(ValueError) as e: GANLearner(make(), *nets(int), z_dim=4, range=(0, 1), **kw)
+    assert words in str(e.value) and '\n' not in str(e.value) and 'z_dim' not in str(e.value)
+
+@pytest.mark.parametrize('make,words', [
+    (lambda: tuples(Y.float()), 'is no label, but float32 of shape (); if these are labels, give y.long()'), (lambda: tuples(F.one_hot(Y, 3)), 'if they are one hot, give y.argmax(1)'),
+    (lambda: tuples(50*Y), 'the labels go up to 100, and most numbers below'), (lambda: tuples(10**9*Y), 'the labels go up to 2,000,000,000'),
+    (lambda: DataLoader([*zip(X, (50*Y).tolist())], 6), 'the labels go up to 100'), (lambda: DataLoader(Any(NAMES), 6), 'at 1 a batch has names'),
+    (lambda: (tuples(Y), DataLoader(X[:12], 6)), 'the samples that are held out come alone')])
+@pytest.mark.parametrize('name', ['class_norm', 'projection'])
+def test_tricks_that_need_what_is_none(make, words, name):
+    learn = GANLearner(make(), *plain(), range=(0, 1))
+    was = learn.state_hash()
+    with pytest.raises(Refused) as e: learn.tricks.on(name)
+    assert words in one_sentence(e.value) and learn.state_hash() == was
+
+def test_labels_from_one():
+    "A row that no sample uses does no harm"
+    learn = GANLearner(tuples(Y + 1), *plain(), range=(0, 1), tricks=['class_norm', 'projection'])
+    go(learn, 2)
+    assert (learn.n_classes, learn.empty) == (4, 1)
+
+@pytest.mark.parametrize('what', [None, 'x', 1.5])
+def test_one_label_that_is_none(what):
+    "Whoever needs none trains on; whoever does stands at a whole step, is told which batch it was, and goes on when it is mended"
+    learn = GANLearner(lists(gone(15, what)), *plain(), range=(0, 1), seed=0)
+    go(learn, 6)
+    end, ys = learn.state_hash(), gone(15, what)
+    learn = GANLearner(lists(ys), *plain(), range=(0, 1), seed=0, tricks=['class_norm'])
+    with pytest.raises(StepError, match='G takes y.*with the samples of batch 3 of an epoch came') as e: go(learn, 6)
+    one_sentence(e.value)
+    assert learn.step == e.value.at == 2
+    ys[15] = 0
+    learn.source.kept = type(learn.source.kept)()
+    go(learn, 4)
+    assert learn.step == 6
+
+def test_held_out_samples_that_come_alone():
+    "Are not held out"
+    with pytest.warns(UserWarning, match='the held-out samples come alone'): learn = GANLearner((tuples(Y), DataLoader(X[:12], 6)), *nets(int), z_dim=4, range=(0, 1))
+    assert learn.source.valid(4) is None and not learn.has_valid
+    learn.fit(1)
+    assert learn.step == 4
+
+def test_batches_of_one():
+    learn = GANLearner(DataLoader(TensorDataset(X, Y), 1, shuffle=True), *nets(int), z_dim=4, range=(0, 1))
+    go(learn, 3)
+    for i in range(5): assert torch.equal(red(learn.source.pair(i).x), learn.source.pair(i).y)
+
+def test_fastai_has_the_input_first(folder):
+    "One warning where both are alike, and none where somebody has said which is which"
+    both = blocks(ImageBlock, ImageBlock, get_y=lambda o: o)
+    class Same(nn.Module):
+        def __init__(self): super().__init__(); self.f = nn.Conv2d(3, 3, 3, 1, 1)
+        def forward(self, y): return torch.sigmoid(self.f(y))
+    with pytest.warns(UserWarning, match='give GANLearner.*x=1, y=0') as w: GANLearner(both(folder), Same(), Pair(), z_dim=0, range=(0, 1))
+    assert len(w) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        GANLearner(both(folder), Same(), Pair(), z_dim=0, range=(0, 1), x=1, y=0)
+    with pytest.raises(ValueError, match='changed places: GANLearner.*x=1, y=0') as e: GANLearner(enlarged(folder), *nets('image'), z_dim=0, range=(0, 1))
+    one_sentence(e.value)
+
+def test_two_sets_of_unequal_sizes():
+    "The shorter one begins anew; each comes in an order of its own, all of it in its epoch"
+    x, y = X[:22], torch.stack([torch.full((3, 4, 4), i/40.) for i in range(8)])
+    source = as_source(unpaired_dls(x, y, 3, seed=1), Streams(0))
+    given = [source.pair(i) for i in range(12)]
+    assert {len(p.x) for p in given} == {len(p.y) for p in given} == {3} and len(torch.cat([p.y for p in given]).unique(dim=0)) == len(source.train.y)
+    with pytest.raises(ValueError, match='x has 24 samples, y 3; need at least bs=6 of each'): unpaired_dls(X, X[:3], 6)
+
+# Each label stays its image's, whatever is done to batches, and wherever a run is taken up
+
+class Paints(nn.Module):
+    "A G whose images have the colour of their label, so that a fake can be told by the same rule as a real"
+    def __init__(self, size=8): super().__init__(); self.size, self.w = size, nn.Parameter(torch.zeros(1))
+    def forward(self, z, y):
+        x = torch.stack([(60 + 60*y)/255, z[:, 0].sigmoid(), z[:, 1].sigmoid()], 1) + 0*self.w
+        return x[:, :, None, None].expand(-1, -1, self.size, self.size)
+
+class Notes(nn.Module):
+    "A D that notes which label came with which class of image"
+    def __init__(self, size=8): super().__init__(); self.f, self.seen = nn.Linear(3*size*size, 1), []
+    def forward(self, x, y):
+        if self.training: self.seen.append((red(x.detach()), y.clone(), x[0, 1, 0, 0].item()))
+        return self.f(x.flatten(1))
+
+def noting(dls, run=None, size=8, **kw): return GANLearner(dls, Paints(size), Notes(size), z_dim=4, range=(0, 1), seed=0, run=run, **kw)
+def agrees(learn, at_least):
+    seen = learn.D.seen
+    assert len(seen) >= at_least
+    for x, y, _ in seen: assert torch.equal(x, y)
+    assert len({tuple(y.tolist()) for _, y, _ in seen}) > 2
+
+CHANGES = dict(smaller=[('batch_size', dict(bs=5))], larger=[('batch_size', dict(bs=7))], scheduled=[('batch_size', dict(bs=linear(6, 3, 4)))], accumulated=[('grad_accumulation', dict(n=3))], several_d=[('n_critic', dict(n_d=3))],
+               replay=[('replay_buffer', {})], r1=[('gradient_penalty', dict(gamma=linear(1, 2, 4)))], unrolled=[('unrolled', dict(steps=2))], extragradient=[('extragradient', {})], packing=[('packing', {})], top_k=[('top_k', {})],
+               all=[('batch_size', dict(bs=5)), ('grad_accumulation', dict(n=2)), ('replay_buffer', {}), ('n_critic', dict(n_d=2)), ('ema', {})])
+
+@pytest.mark.filterwarnings('ignore:the data has values from')
+@pytest.mark.parametrize('name', CHANGES)
+def test_labels_through_tricks(name):
+    "Of loaders and of data in memory"
+    for dls in (tuples(Y), in_memory(Y)):
+        learn = noting(dls)
+        for trick, params in CHANGES[name]: learn.tricks.on(trick, **params)
+        learn.D.seen.clear()
+        go(learn, 6)
+        agrees(learn, 12)
+
+@pytest.mark.filterwarnings('ignore:the data has values from')
+@pytest.mark.parametrize('name', ['scheduled', 'all'])
+@pytest.mark.parametrize('make', [lambda: tuples(Y), lambda: in_memory(Y), lambda: DataLoader(Rows(), 6, shuffle=True)], ids=['tuples', 'memory', 'dicts'])
+def test_labels_wherever_a_run_is_taken_up(name, make, tmp_path):
+    "Resumed, rewound, forked and replayed: labels agree, and the states are one"
+    kw = dict(x='image') if isinstance(make().dataset, Rows) else {}
+    learn = noting(make(), tmp_path/'a', **kw)
+    for trick, params in CHANGES[name]: learn.tricks.on(trick, **params)
+    go(learn, 3)
+    learn.pin()
+    go(learn, 3)
+    end = learn.state_hash()
+    fork = learn.fork(3)
+    go(fork, 3)
+    learn.rewind(3)
+    go(learn, 3)
+    for o in (learn, fork): o.run.close()
+    more = GANLearner.resume(tmp_path/'a', make(), Paints(), Notes(), step=3, progress=False)
+    more.D.seen.clear()
+    go(more, 3)
+    more.run.close()
+    again = Run.open(tmp_path/'a').replay(make(), Paints(), Notes(), progress=False)
+    for o in (learn, fork, more, again):
+        agrees(o, 6)
+        assert o.state_hash() == end
+
+@pytest.mark.filterwarnings('ignore:the data has values from')
+def test_halved_samples_keep_what_comes_with_them():
+    "Labels, and images that are halved for nobody; also in batches that do not divide"
+    with pytest.warns(UserWarning, match='averaged down'): learn = noting(in_memory(Y), size=4)
+    learn.tricks.on('batch_size', bs=5), learn.tricks.on('grad_accumulation', n=2)
+    learn.D.seen.clear()
+    go(learn, 6)
+    agrees(learn, 12)
+    assert learn.source.shape == (3, 4, 4) and torch.equal(red(learn.source.valid(2)), learn.source.valid_y(2))
+    small = F.avg_pool2d(X, 4)
+    with pytest.warns(UserWarning, match='averaged down'): learn = GANLearner(in_memory(small), *nets('image'), z_dim=0, range=(0, 1))
+    learn.tricks.on('batch_size', bs=5)
+    for i in range(6):
+        x, y = learn.source.pair(i)
+        assert x.shape == (5, 3, 4, 4) and y.shape == (5, 3, 2, 2) and torch.equal(red(x), red(y)) and torch.allclose(F.avg_pool2d(x, 2), y, atol=1e-6)
+    go(learn, 2)

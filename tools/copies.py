@@ -23,8 +23,9 @@ def quickstart(nb):
         if c['cell_type'] == 'code': c['outputs'] = []
     return json.dumps(nb, indent=1, ensure_ascii=False, sort_keys=True) + '\n'
 
-def with_grids(story):
-    "The story of a player; of older ones all frames had one grid"
+def as_now(story):
+    "The story of a player; of older ones all frames had one grid, and no curves of schedules were kept"
+    for b in story['branches']: b.setdefault('moves', [])
     if story['kind'] == 'images' and 'grids' not in story: story['grids'] = [{k: story.pop(k, []) for k in ('cols', 'count', 'rows', 'names')}]
     return story
 
@@ -32,7 +33,7 @@ def player(text):
     "A player's file on the page as it is now, as text"
     from ganlab.page.document import make_page, read_page
     story, blob = read_page(text)
-    return make_page(with_grids(story), blob)
+    return make_page(as_now(story), blob)
 
 def copies():
     "Path -> what it should hold"

@@ -7,6 +7,7 @@ __all__ = ['TensorDL', 'split', 'loaders_of', 'noted', 'tensor_dls']
 
 # %% ../../nbs/sources/arrays.ipynb #bd40e10a
 import math
+from copy import copy
 from operator import itemgetter
 import numpy as np, torch
 from torch import Tensor
@@ -163,6 +164,13 @@ def new(self:TensorDL,
     "The same samples with another batch size."
     known = self.seed, self.name, self.centers, self.sigma, self.range, self.y, self.classes
     return type(self)(self.x, bs or self.bs, *known)
+
+@patch
+def alone(self:TensorDL)->TensorDL:
+    "The same samples, and nothing that comes with them."
+    dl = copy(self)
+    dl.y, dl.classes = None, ()
+    return dl
 
 # %% ../../nbs/sources/arrays.ipynb #b3eeeaa8
 def split(
