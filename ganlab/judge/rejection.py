@@ -94,6 +94,7 @@ def _must_tell(learn):
 def _label(learn, y): # the same
     "Refuse what is no label for all, and its absence where one is needed."
     if not (learn.takes_y('g') or learn.takes_y('d')): return y
+    y = learn.class_numbers(y)
     if isinstance(y, int) and not isinstance(y, bool): return y
     raise ValueError(f"y={y!r}; samples are chosen among those of one class: give a label, such as y=3")
 
@@ -106,7 +107,7 @@ def _checked_percentile(v): # the same
 def accepted(self:GANLearner,
     n:int=64, # how many
     percentile:float=80, # how strict: γ is this percentile of F over each batch, from 0 to 100; None: γ is 0
-    y:int=None, # the class, where G or D takes labels
+    y=None, # the class, or its name, where G or D takes labels
     seed:int=0, # of latents and decisions
     ema:bool=False, # propose samples of G's averaged weights, which D has not learnt about
     burn_in:int=10_000, # samples by which the largest logit is found
