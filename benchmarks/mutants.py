@@ -228,7 +228,7 @@ MUTANTS = [Mutant(*row) for row in (
 
     # the page
     ('what is absent is 0 on the page', 'page/small', 'q[np.isnan(y)] = -32768', 'q[np.isnan(y)] = 0', 'nb:page/small'),
-    ('the frame after a change is lost', 'page/story', "np.searchsorted(steps, c, 'right')", "np.searchsorted(steps, c, 'left')",
+    ('the frame after a change is lost', 'page/strands', "np.searchsorted(steps, c, 'right')", "np.searchsorted(steps, c, 'left')",
      'test_player::test_choose'),
     ('the oldest flags stay', 'page/scene', "'rates')][-most:]]", "'rates')][:most]]", 'test_player::test_the_newest_flags'),
 
@@ -266,14 +266,22 @@ MUTANTS = [Mutant(*row) for row in (
     ('the blur never fades', 'tricks/blur', 'max(0., 1 - (step - self.since)/self.fade)', '1.', 'nb:tricks/blur'),
     ('no moment is likelier than another', 'tricks/diffusion_noise', 'torch.arange(n + 1., device=g.device)',
      'torch.ones(n + 1, device=g.device)', 'nb:tricks/diffusion_noise'),
+    ('the louder of two losses leads', 'tricks/adaptive_weight', 'pull(rec)/(pull(adv) + 1e-4)', 'pull(adv)/(pull(rec) + 1e-4)',
+     'test_signals::test_adaptive_weight'),
+    ('what is given should stay as it is', 'tricks/identity', 'generate(ctx.z, ctx.x)', 'generate(ctx.z, ctx.y)',
+     'test_signals::test_identity'),
+    ('samples count as features', 'tricks/feature_matching', 'if taken(args, kwargs).requires_grad: made.add(m)', 'made.add(m)',
+     'test_signals::test_all_layers_by_their_means'),
+    ('maps are mixed the wrong way round', 'tricks/unet_consistency', 'm*real[i] - (1 - m)*fake[i]', 'm*fake[i] - (1 - m)*real[i]',
+     'test_signals::test_unet_consistency'),
     ('a weight rises from the second step on', 'trick', '(step - self.since + 1)/(self.ramp + 1)',
      '(step - self.since)/(self.ramp + 1)', 'test_penalties::test_ramp'),
     ('draws of a trick repeat within a step', 'trick', 'self.learn.streams.generator(name, self.step, self.k,',
      'self.learn.streams.generator(name, self.step, 0,', 'test_averages_and_batches::test_micro_batches_have_streams_of_their_own_and_the_same_fakes'),
 
     # recipes and the command
-    ('what is on is not turned off first', 'presets', 'Plan(off + loss + on)', 'Plan(loss + on + off)', 'test_presets::test_what_nobody_sees_stays_on'),
-    ('a preset takes what nobody sees off', 'presets', 'and not tr[n].bystander]', ']', 'test_presets::test_what_nobody_sees_stays_on'),
+    ('what is on is not turned off first', 'recipe', 'Plan(off + loss + on)', 'Plan(loss + on + off)', 'test_presets::test_what_nobody_sees_stays_on'),
+    ('a preset takes what nobody sees off', 'recipe', 'and not tr[n].bystander]', ']', 'test_presets::test_what_nobody_sees_stays_on'),
     ('another run is called the same', 'commands/again', 'return 0 if found == recorded else 1', 'return 0',
      'test_cli::test_a_run_that_was_changed_is_found_out'),
     ('going on does it all again', 'commands/train', 'learn.fit_steps(steps - learn.step)', 'learn.fit_steps(steps)',

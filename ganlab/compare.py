@@ -15,6 +15,7 @@ from .engine.snapshots import take
 from .judge.arm import Arm, Reader, decided_by_name, decided_by_own, measures_for, train_arm
 from .judge.evidence import Evidence
 from .judge.figure import evidence_figure
+from .judge.shown import Origins, origins_of
 from .judge.sibling import have_read, may_read, sibling
 from .judge.telling import seeds_in_words, survivors, tell
 from .judge.wishes import as_change
@@ -43,7 +44,7 @@ class Comparison(Evidence):
         names = (decided_by_own if own else decided_by_name)(measures_for(learn), metric, better)
         super().__init__(names, 'metric' if own else metric, steps)
         self.what, self.seeds, self.range = what, Streams(learn.streams.seed), learn.range
-        self.cancelled, self.real = False, None
+        self.cancelled, self.real, self.origins = False, None, Origins()
         self._learn, self._apply, self._nets = learn, apply, nets
         self._reader = Reader(learn, own)
         self._snap = learn.between_steps(take, learn)
@@ -78,7 +79,7 @@ def _try_metric(self:Comparison):
 def _arm(self:Comparison, k, changed, tick)->Arm:
     with self._sibling(k) as fork:
         if changed: self._apply(fork)
-        if self.real is None: self.real = real_samples(fork, 256)
+        if self.real is None: self.real, self.origins = real_samples(fork, 256), origins_of(fork, len(self._reader.z))
         return train_arm(fork, self.steps, self._reader, tick)
 
 @patch
@@ -145,7 +146,7 @@ def more(self:Comparison,
 @patch
 def plot(self:Comparison)->Plot:
     "The evidence in one figure."
-    return evidence_figure(self, self.what, self.step, self.real, self.range)
+    return evidence_figure(self, self.what, self.step, self.real, self.range, self.origins)
 
 @patch
 def _ipython_display_(self:Comparison):

@@ -100,5 +100,11 @@ def as_source(
     if held is not None: _check_loader(held)
     streams = streams or Streams(0)
     if not isinstance(train, TensorDL): return LoaderSource(train, held, streams, device, x, y)
+    return TensorSource(*_as_told(train, held, x, y), streams, device)
+
+def _as_told(train, held, x, y)->tuple: # two of ganlab's loaders, with what comes with their samples or without
     if x != 0: raise ValueError(f"x={x!r}: the batches of {train.name} are samples and nothing else; leave x out")
-    return TensorSource(train, held, streams, device)
+    if y is None: return train.alone(), held.alone() if isinstance(held, TensorDL) else held
+    if y == usual: return train, held
+    raise ValueError(f"y={y!r}: {train.name} knows itself what comes with its samples; leave y out, "
+                     "or give None: nothing")

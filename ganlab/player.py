@@ -19,7 +19,7 @@ from .engine.fastai_loop import StepLearner
 from .engine.recovery import StepError
 from .engine.change import Refused
 from .page.changes import raw_at, raw_from
-from .page.scene import first_loss, flags_of, picture_of, reals_of, scene_of
+from .page.scene import first_loss, flags_of, labels_of_reals, moves_in, picture_of, reals_of, scene_of
 from .page.story import fit_page, page_path, write_page
 from .page.strands import Scene, Strand, curves_of
 from .panels.state import show, thou
@@ -233,8 +233,8 @@ def scene(self:WhatIf, title=None)->Scene:
         raw = raw_from(changes, *first)
         prob = prob and not raw[-1][1]
         strands.append(Strand(list(on), b.frames, curves_of(b.learn.record), flags_of(changes, 400), raw_at(raw),
-                              b.learn.step, b.why, b.error))
+                              b.learn.step, b.why, b.error, moves_in(changes, b.learn.step, b.learn)))
     switches = [_switch_row(self.learn.tricks[n], params) for n, params in self.switches.items()]
     about = f'{len(strands)} branches of one run, {thou(self.steps)} steps each: the same networks, batches and latents'
     return Scene(title or 'What if', about, strands, past=self.past, switches=switches, start=self.start, prob=prob,
-                 real=reals_of(self.learn.source, self.learn.range))
+                 real=reals_of(self.learn.source, self.learn.range), real_y=labels_of_reals(self.learn.source))

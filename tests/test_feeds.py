@@ -1,5 +1,5 @@
 "Data with companions as people have it: each label stays its image's, and training, resume and replay end in one hash."
-import gc
+import gc, shutil, warnings
 import numpy as np, pytest, torch
 import torch.nn.functional as F
 from PIL import Image
@@ -10,13 +10,16 @@ from fastai.data.load import DataLoader as FastaiLoader
 from fastai.data.transforms import IndexSplitter, get_image_files
 from fastai.vision.core import PILImage
 from fastai.vision.data import ImageBlock, ImageDataLoaders
-from ganlab.data import tensor_dls
+from ganlab.data import as_source, image_dls, tensor_dls, unpaired_dls
 from ganlab.engine.change import Refused
+from ganlab.engine.recovery import StepError
 from ganlab.engine.rng import Streams
+from ganlab.lab import Lab
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
 from ganlab.record.run import Run
 from ganlab.sources.walks import Walk
+from games import play
 from strangers import go, one_sentence
 
 KINDS = ['bird', 'cat', 'dog']
@@ -203,3 +206,209 @@ def test_workers_go_home():
     del walk
     gc.collect()
     assert [w.exitcode for w in workers] == [0, 0]
+
+# Folders
+
+def plain():
+    "Networks that take no labels"
+    torch.manual_seed(3)
+    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 192), nn.Sigmoid(), nn.Unflatten(1, (3, 8, 8))), nn.Sequential(nn.Flatten(), nn.Linear(192, 8), nn.ReLU(), nn.Linear(8, 1))
+
+@pytest.mark.parametrize('gb', [1, 0])
+def test_a_folder_per_class(gb, folder, tmp_path):
+    "In memory or streamed: found, named, made again by the script; the same weights as without, where nobody takes labels"
+    def make(_): return image_dls(folder, 8, 6, range=(0, 1), memory_gb=gb, labels='folder')
+    learn = there_and_back(folder, tmp_path/'a', make, int)
+    assert learn.classes == tuple(KINDS) and learn.n_classes == 3 and learn.row_names(24) == KINDS
+    for i in range(6): assert torch.equal(red(learn.source.pair(i).x), learn.source.pair(i).y)
+    assert torch.equal(red(learn.source.valid(2)), learn.source.valid_y(2))
+    assert "labels='folder'" in Run.open(tmp_path/'a').to_python(tmp_path/'a.py').read_text()
+    def without(**kw):
+        learn = GANLearner(image_dls(folder, 8, 6, range=(0, 1), memory_gb=gb, **kw), *plain(), seed=0, range=(0, 1))
+        go(learn, 2)
+        return learn.state_hash()
+    assert without() == without(labels='folder')
+
+def test_folders_of_parts(folder, tmp_path):
+    "train/ and valid/ are no classes, and what lies deeper belongs to the first folder; a function of the path says it otherwise"
+    for part in ('train', 'valid'): shutil.copytree(folder, tmp_path/part)
+    (tmp_path/'train'/'dog'/'young').mkdir()
+    Image.new('RGB', (8, 8), (180, 0, 0)).save(tmp_path/'train'/'dog'/'young'/'p.png')
+    dls = image_dls(tmp_path, 8, 6, range=(0, 1), labels='folder')
+    assert dls.train.classes == tuple(KINDS) and (dls.train.n, dls.valid.n) == (25, 24) and dls.train.y.bincount().tolist() == [8, 8, 9]
+    dls = image_dls(folder, 8, 6, labels=lambda f: int(f.stem[-1]) % 2)
+    assert torch.equal((dls.train.x[:, 1, 0, 0].long()//20) % 2, dls.train.y) and dls.train.classes == () and getattr(dls, 'made_by', None) is None
+
+@pytest.mark.filterwarnings('ignore:.* cannot be')
+def test_a_broken_file_of_a_class(folder, tmp_path):
+    "Left out with its label; one that breaks later is stood in for by another of its class"
+    path = shutil.copytree(folder, tmp_path/'a')
+    (path/'bird'/'bird_0.png').write_bytes(b'no')
+    dls = image_dls(path, 8, 6, range=(0, 1), labels='folder')
+    assert dls.train.n + dls.valid.n == 23 and torch.equal(red((dls.train.x/255.)), dls.train.y)
+    dls = image_dls(path, 8, 6, range=(0, 1), labels='folder', memory_gb=0)
+    for i in range(8): (path/'cat'/f'cat_{i}.png').write_bytes(b'no') if i != 3 else None
+    for i in range(6): assert torch.equal(red(dls.train.batch(i, Streams(0))), dls.train.given(i, Streams(0)))
+
+@pytest.mark.parametrize('labels,words', [('name', "labels='name'; need 'folder'"), (True, 'labels=True; need'), (lambda f: None, 'labels gives None for bird_'), (lambda f: 'a' if 'bird' in f.stem else 1, 'one of the two for all images')])
+def test_labels_of_files_that_are_none(labels, words, folder):
+    with pytest.raises(ValueError) as e: image_dls(folder, 8, 6, labels=labels)
+    assert words in one_sentence(e.value)
+
+def test_no_folder_per_class(folder, tmp_path):
+    with pytest.raises(ValueError, match=r'bird_\d.png lies in no folder below') as e: image_dls(folder/'bird', 8, 4, labels='folder')
+    one_sentence(e.value)
+    shutil.copytree(folder, tmp_path/'all'/'images')
+    with pytest.raises(ValueError, match="all images lie in 'images'") as e: image_dls(tmp_path/'all', 8, 4, labels='folder')
+    one_sentence(e.value)
+
+# The game, in words
+
+def said(learn): return repr(learn.game).splitlines()
+
+def test_labels_that_nobody_uses(folder):
+    "One sentence in the game and in the panel's first announcement; no warning"
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        learn = GANLearner(image_dls(folder, 8, 6, range=(0, 1), labels='folder'), *plain(), seed=0, range=(0, 1))
+        lab = Lab(learn)
+    why = "The data's labels (3 classes) are not used: neither G nor D takes them; class_norm and projection would."
+    assert said(learn) == ['G takes latents (4,); it makes samples (3, 8, 8)', 'D takes samples; it gives one score', 'y, which comes with each sample: labels of 3 classes: bird, cat, dog', why]
+    assert lab.screen.said[1].endswith(f'flip a trick while it trains. {why}')
+    lab.close()
+    learn.tricks.on('class_norm')
+    assert said(learn)[0] == 'G takes latents (4,) and y, in a part within it; it makes samples (3, 8, 8)' and learn.game.unused == 'G takes the labels and D does not, so that nobody looks at them; projection or auxiliary_classifier would.'
+    learn.tricks.on('projection')
+    assert learn.game.lent == 'gd' and learn.game.unused == '' == Lab(learn).screen.said[0] and 'used' not in Lab(learn).screen.said[1]
+    learn.tricks.off('class_norm', now=True)
+    assert learn.game.unused == 'D takes the labels and G does not, so that it cannot make a class; class_norm would.'
+
+@pytest.mark.parametrize('game,lines', dict(
+    labels=['G takes latents (4,) and y; it makes samples (1, 16, 16)', 'D takes samples and y; it gives one score', 'y, which comes with each sample: labels of 5 classes'],
+    patches=['G takes latents (4,); it makes samples (1, 16, 16)', 'D takes samples; it gives a map of 64 scores'],
+    scales=['G takes latents (4,); it makes samples (1, 16, 16)', 'D takes samples; it gives 2 maps of 64 and 16 scores'],
+    upscaling=['G takes y; it makes samples (1, 16, 16)', 'D takes samples and y; it gives a map of 64 scores', 'y, which comes with each sample: samples (1, 8, 8)'],
+    unpaired=['G takes y; it makes samples (1, 16, 16)', 'D takes samples; it gives a map of 64 scores', 'y, which comes with each sample: samples (1, 16, 16), of a set of their own'],
+    volumes=['G takes latents (4,); it makes samples (1, 8, 8, 8)', 'D takes samples; it gives one score']).items())
+def test_games_in_words(game, lines): assert said(play(game)) == lines
+
+def test_companions_in_words(folder):
+    learn = GANLearner(several(folder), *plain(), range=(0, 1))
+    assert said(learn)[2:] == ['y, which comes with each sample: attributes (5,): bird, cat, dog, green, red', 'What comes with each sample (attributes (5,): bird, cat, dog, green, red) is not used: neither G nor D takes it; a G(z, y) or a D(x, y) would.']
+    assert GANLearner(tuples(Y/2), *plain(), range=(0, 1)).game.y == 'a number'
+    assert GANLearner(tuples(5*Y), *plain(), range=(0, 1)).game.y == 'labels of 11 classes (8 without a sample)'
+    assert GANLearner(tuples((Y > 5).long()), *plain(), range=(0, 1)).game.unused.startswith('What comes with each sample (labels of 1 class')
+    assert GANLearner(tuples(Y[:, None, None].expand(N, 8, 8)), *plain(), range=(0, 1)).game.y == 'maps (8, 8) of whole numbers'
+
+# What is no companion, and what to do about it
+
+class Any(Dataset):
+    def __init__(self, ys): self.ys = ys
+    def __len__(self): return N
+    def __getitem__(self, i): return X[i], self.ys[i]
+def lists(ys): return DataLoader(Any(ys), 6, collate_fn=lambda b: (torch.stack([x for x, _ in b]), [y for _, y in b]))
+def in_memory(y, **kw): return tensor_dls(X, 6, y=y, range=(0, 1), **kw)
+NAMES = [KINDS[i] for i in Y]
+def gone(at, what): return [what if i == at else int(y) for i, y in enumerate(Y)]
+
+@pytest.mark.parametrize('y,words', [
+    ([1, 2, 3], 'y is 3 of them for 24 samples; need one entry per sample'), (['a', 1]*12, 'y is a list of int and str; need'), ([None]*N, 'y is a list of None; need'),
+    (np.array([None]*N, object), 'y is a list of None'), ([[1], [1, 2]]*12, 'y is a list of list'), ([float('nan')]*N, 'y holds 24 NaN'), (torch.ones(N, dtype=torch.complex64), 'torch.complex64'),
+    ([f'{i}.png' for i in range(N)], 'another name for each of 24 samples')])
+def test_no_companions_in_memory(y, words):
+    with pytest.raises(ValueError) as e: in_memory(y)
+    assert words in one_sentence(e.value)
+
+def test_companions_of_many_types():
+    import pandas as pd
+    for y in (NAMES, np.array(NAMES), np.array(NAMES, object), pd.Series(NAMES), pd.Series(NAMES).astype('category')):
+        dls = in_memory(y)
+        assert dls.train.classes == tuple(KINDS) and torch.equal(red(dls.train.x), dls.train.y)
+    for y in (Y.tolist(), Y.numpy(), np.array(Y.tolist(), object), pd.Series(Y.numpy()), Y.numpy().astype(np.uint8)): assert torch.equal(red(in_memory(y).train.x), in_memory(y).train.y)
+    dls = in_memory(NAMES, classes=['dog', 'cat', 'bird'], valid=X[:6], valid_y=NAMES[:6])
+    assert torch.equal(2 - red(dls.train.x), dls.train.y) and torch.equal(2 - red(dls.valid.x), dls.valid.y)
+    with pytest.raises(ValueError, match="classes has no 'wolf'"): in_memory(NAMES, valid=X[:6], valid_y=['wolf']*6)
+
+@pytest.mark.parametrize('make,kw,words', [
+    (lambda: DataLoader(Any(NAMES), 6), {}, 'at 1 a batch has names: number them, such as classes.index(name)'),
+    (lambda: DataLoader([dict(image=x, label=n) for x, n in zip(X, NAMES)], 6), dict(x='image'), "at 'label' a batch has names"),
+    (lambda: DataLoader([dict(image=x, label=n) for x, n in zip(X, NAMES)], 6), dict(x='image', y='label'), "y='label' finds names: number them"),
+    (lambda: lists([None]*N), {}, 'at 1 a batch has a list of None; need one entry per sample'),
+    (lambda: lists([object()]*N), dict(y=1), 'at 1 a batch has a list of object'),
+    (lambda: DataLoader(Any(Y), 6, collate_fn=lambda b: (torch.stack([x for x, _ in b]), torch.arange(2))), {}, 'at 1 a batch has 2 of them for 6 samples'),
+    (lambda: tuples(Y.float()), {}, 'What comes with each sample are floats: give y.long()'),
+    (lambda: tuples(Y + 1), {}, 'The labels go from 1 to 3: number them from 0, and have a row for each'),
+    (lambda: DataLoader(Rows(), 6), dict(x='image', y='kind'), "y='kind' is no place in a batch; it has: 'image', 'label'"),
+    (lambda: tuples(Y), dict(y=2), 'y=2 is no place in a batch; it has: 0, 1'), (lambda: tuples(Y), dict(y=True), 'y=True; need where'),
+    (lambda: DataLoader(TensorDataset(Y, X), 6), {}, 'at x=1: GANLearner(..., x=1)'),
+    (lambda: in_memory(Y), dict(y=None), 'samples alone'), (lambda: in_memory(Y), dict(y='label'), "y='label': data knows itself")])
+def test_networks_that_need_what_is_none(make, kw, words):
+    with pytest.raises(ValueError) as e: GANLearner(make(), *nets(int), z_dim=4, range=(0, 1), **kw)
+    assert words in str(e.value) and '\n' not in str(e.value) and 'z_dim' not in str(e.value)
+
+@pytest.mark.parametrize('make,words', [
+    (lambda: tuples(Y.float()), 'is no label, but float32 of shape (); if these are labels, give y.long()'), (lambda: tuples(F.one_hot(Y, 3)), 'if they are one hot, give y.argmax(1)'),
+    (lambda: tuples(50*Y), 'the labels go up to 100, and most numbers below'), (lambda: tuples(10**9*Y), 'the labels go up to 2,000,000,000'),
+    (lambda: DataLoader([*zip(X, (50*Y).tolist())], 6), 'the labels go up to 100'), (lambda: DataLoader(Any(NAMES), 6), 'at 1 a batch has names'),
+    (lambda: (tuples(Y), DataLoader(X[:12], 6)), 'the samples that are held out come alone')])
+@pytest.mark.parametrize('name', ['class_norm', 'projection'])
+def test_tricks_that_need_what_is_none(make, words, name):
+    learn = GANLearner(make(), *plain(), range=(0, 1))
+    was = learn.state_hash()
+    with pytest.raises(Refused) as e: learn.tricks.on(name)
+    assert words in one_sentence(e.value) and learn.state_hash() == was
+
+def test_labels_from_one():
+    "A row that no sample uses does no harm"
+    learn = GANLearner(tuples(Y + 1), *plain(), range=(0, 1), tricks=['class_norm', 'projection'])
+    go(learn, 2)
+    assert (learn.n_classes, learn.empty) == (4, 1)
+
+@pytest.mark.parametrize('what', [None, 'x', 1.5])
+def test_one_label_that_is_none(what):
+    "Whoever needs none trains on; whoever does stands at a whole step, is told which batch it was, and goes on when it is mended"
+    learn = GANLearner(lists(gone(15, what)), *plain(), range=(0, 1), seed=0)
+    go(learn, 6)
+    end, ys = learn.state_hash(), gone(15, what)
+    learn = GANLearner(lists(ys), *plain(), range=(0, 1), seed=0, tricks=['class_norm'])
+    with pytest.raises(StepError, match='G takes y.*with the samples of batch 3 of an epoch came') as e: go(learn, 6)
+    one_sentence(e.value)
+    assert learn.step == e.value.at == 2
+    ys[15] = 0
+    learn.source.kept = type(learn.source.kept)()
+    go(learn, 4)
+    assert learn.step == 6
+
+def test_held_out_samples_that_come_alone():
+    "Are not held out"
+    with pytest.warns(UserWarning, match='the held-out samples come alone'): learn = GANLearner((tuples(Y), DataLoader(X[:12], 6)), *nets(int), z_dim=4, range=(0, 1))
+    assert learn.source.valid(4) is None and not learn.has_valid
+    learn.fit(1)
+    assert learn.step == 4
+
+def test_batches_of_one():
+    learn = GANLearner(DataLoader(TensorDataset(X, Y), 1, shuffle=True), *nets(int), z_dim=4, range=(0, 1))
+    go(learn, 3)
+    for i in range(5): assert torch.equal(red(learn.source.pair(i).x), learn.source.pair(i).y)
+
+def test_fastai_has_the_input_first(folder):
+    "One warning where both are alike, and none where somebody has said which is which"
+    both = blocks(ImageBlock, ImageBlock, get_y=lambda o: o)
+    class Same(nn.Module):
+        def __init__(self): super().__init__(); self.f = nn.Conv2d(3, 3, 3, 1, 1)
+        def forward(self, y): return torch.sigmoid(self.f(y))
+    with pytest.warns(UserWarning, match='give GANLearner.*x=1, y=0') as w: GANLearner(both(folder), Same(), Pair(), z_dim=0, range=(0, 1))
+    assert len(w) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        GANLearner(both(folder), Same(), Pair(), z_dim=0, range=(0, 1), x=1, y=0)
+    with pytest.raises(ValueError, match='changed places: GANLearner.*x=1, y=0') as e: GANLearner(enlarged(folder), *nets('image'), z_dim=0, range=(0, 1))
+    one_sentence(e.value)
+
+def test_two_sets_of_unequal_sizes():
+    "The shorter one begins anew; each comes in an order of its own, all of it in its epoch"
+    x, y = X[:22], torch.stack([torch.full((3, 4, 4), i/40.) for i in range(8)])
+    source = as_source(unpaired_dls(x, y, 3, seed=1), Streams(0))
+    given = [source.pair(i) for i in range(12)]
+    assert {len(p.x) for p in given} == {len(p.y) for p in given} == {3} and len(torch.cat([p.y for p in given]).unique(dim=0)) == len(source.train.y)
+    with pytest.raises(ValueError, match='x has 24 samples, y 3; need at least bs=6 of each'): unpaired_dls(X, X[:3], 6)

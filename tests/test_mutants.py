@@ -8,7 +8,7 @@ import mutants
 from mutants import MUTANTS, applies, mutated, node_id
 
 LAYERS = {'base', 'data', 'sources', 'engine', 'learner', 'losses', 'metrics', 'nets', 'record', 'travel', 'judge', 'compare', 'panels', 'page', 'tricks', 'trick',
-          'presets', 'commands', 'cli', 'player', 'lab', 'views'}
+          'recipe', 'commands', 'cli', 'player', 'lab', 'views'}
 
 def test_they_apply():
     "Each one's old text stands exactly once in the notebook's export cells and once in the module, and the new one is another"

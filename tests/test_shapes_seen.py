@@ -320,5 +320,23 @@ def test_no_latents_no_choice_of_them():
 
 def test_reals_are_as_many_as_there_are():
     "Of few that are held out no more rows are drawn than they fill"
-    assert Pictures(play('labels')).take()['reals'] == [6, 2]
+    assert Pictures(play('patches')).take()['reals'] == [6, 2] and Pictures(play('labels')).take()['reals'] == [16, 2]      # there over and over
     assert Pictures(play('volumes')).take()['reals'] == [6, 1] and Pictures(play('upscaling')).take()['reals'] == []
+
+def test_reals_stand_beside_fakes_of_their_class():
+    "Two of each row's class, in the panel and in the player; of one class all, where that is looked at"
+    x = torch.arange(60).float().view(-1, 1, 1, 1).expand(60, 1, 16, 16) % 5/2 - 1      # brightness is the class
+    learn = GANLearner(tensor_dls(x + .01*rand(60, 1, 16, 16), 6, valid=x[:20], y=torch.arange(60) % 5, valid_y=torch.arange(20) % 5), *dcgan(16, 1, 4, 4, seed=0), seed=0)
+    learn.tricks.on('class_norm')
+    go(learn, 1)
+    def brightness(jpeg, n, cols):
+        im = np.asarray(Image.open(io.BytesIO(jpeg))).astype(float)/255
+        return im.reshape(n//cols, im.shape[0]*cols//n, cols, -1).mean((1, 3)).round(1)
+    pictures = Pictures(learn)
+    p = pictures.take()
+    want = np.array([[c/4]*2 for c in (0, 1, 2, 3, 4, 0, 1, 2)])
+    assert p['reals'] == [16, 2] and np.abs(brightness(p['real'], 16, 2) - want).max() < .06
+    assert np.abs(brightness(pictures.take(only=3)['real'], 16, 2) - .75).max() < .06
+    pack = Pack(scene_of(learn.run, learn), 20, 64)
+    at, n, across, rows = pack.story()['real']
+    assert (across, rows) == (2, 8) and np.abs(brightness(pack.blob.tobytes()[at:at + n], 16, 2) - want).max() < .06

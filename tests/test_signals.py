@@ -9,7 +9,8 @@ from ganlab.engine.schedules import stepwise
 from ganlab.learner import GANLearner
 from ganlab.trick import Ctx
 from ganlab.tricks.feature_matching import beyond_the_first, feature_gap
-from games import GAMES, TwoScales, networks, play, rand
+from ganlab.tricks.unet_consistency import boxes
+from games import GAMES, TwoScales, networks, plain_g, play, rand
 from strangers import go, groups_hold, one_sentence
 
 def plain_steps(game, **tricks):
@@ -184,6 +185,101 @@ def test_pairs_and_layers_that_are_not_there():
     with pytest.raises(Refused, match='of latents alone'): learn.tricks.set('feature_matching', compare='pairs')
     assert 'compare' not in learn.tricks['feature_matching'].recorded()      # as in records of old
 
+# Consistency of a D that judges pixels
+
+class UNet(nn.Module):
+    "An image -> its score and a map of scores of its own size, or the map alone"
+    def __init__(self, c=1, whole=True, last=False):
+        super().__init__()
+        self.fine, self.coarse, self.each, self.last = nn.Conv2d(c, 4, 3, 1, 1), nn.Conv2d(4, 4, 4, 2, 1), nn.Conv2d(8, 1, 3, 1, 1), last
+        self.whole = nn.Linear(4, 1) if whole else None
+    def forward(self, x, y=None):
+        h = F.leaky_relu(self.fine(x), .2)
+        low = F.leaky_relu(self.coarse(h), .2)
+        pixels = self.each(torch.cat([h, F.interpolate(low, scale_factor=2)], 1))
+        if self.last: pixels = pixels.permute(0, 2, 3, 1)
+        return pixels if self.whole is None else [pixels, self.whole(low.mean((2, 3)))]
+
+class LabelledUNet(UNet):
+    def forward(self, x, y): return super().forward(x)
+
+def pixels(D=None, **kw):
+    torch.manual_seed(1)
+    return GANLearner(tensor_dls(rand(60, 1, 16, 16), 6), plain_g(), D or UNet(), seed=0, **kw)
+
+@pytest.mark.parametrize('beside', ['', 'instance_noise', 'diffaugment'])
+@pytest.mark.parametrize('whole,last', [(True, False), (False, True)])
+def test_unet_consistency(whole, last, beside):
+    "D's gradient is that of the code's losses, by hand, on what D sees: loss, consistency, CutMix's own"
+    learn = pixels(UNet(whole=whole, last=last), opt='sgd', lr_g=0., lr_d=1.)
+    if beside: learn.tricks.on(beside)
+    learn.tricks.on('unet_consistency', weight=3., cutmix=.7)
+    seen, D = [], learn.D
+    handle = D.register_forward_pre_hook(lambda m, args: seen.append(args[0].detach().clone()) if m.training else None)
+    was = weights(D)
+    go(learn, 1)
+    handle.remove()
+    x, xf, mixed = seen[:3]
+    got = [a - b for a, b in zip(was, weights(D))]
+    for p, w in zip(D.parameters(), was): p.data = w
+    mask = boxes(6, (16, 16), learn.streams.generator('unet_consistency/d', 0, 0, learn.device))
+    assert torch.equal(mixed, mask*x + (1 - mask)*xf) and 0 < mask.mean() < 1
+    def answers(x):
+        out = [D(x)] if not whole else D(x)
+        return out[0].reshape(6, 1, 16, 16), out[1] if whole else None
+    (px, wx), (pf, wf), (pm, wm) = map(answers, (x, xf, mixed))
+    bce = lambda l, target: F.binary_cross_entropy_with_logits(l, torch.full_like(l, target))
+    own, cut = [bce(px, 1.) + bce(pf, 0.)], [bce(pm[mask == 1], 1.) + bce(pm[mask == 0], 0.)]
+    if whole: own.append(bce(wx, 1.) + bce(wf, 0.)), cut.append(bce(wx, 1.) + bce(wm, 0.))
+    loss = sum(own)/len(own) + 3*F.mse_loss(pm, mask*px + (1 - mask)*pf) + .7*sum(cut)/len(cut)
+    for a, b in zip(got, gradients(loss, D)): assert torch.allclose(a, b, rtol=1e-3, atol=1e-5)
+
+def test_unet_consistency_leaves_g_alone():
+    "G's update is that of a learner with the same D; other terms that ask D do not take the place of what it saw"
+    learn, calm = pixels(lr_d=0.), pixels(lr_d=0.)
+    learn.tricks.on('unet_consistency')
+    for l in (learn, calm): l.tricks.on('consistency', lambda_d=0., lambda_g=0.)
+    go(learn, 2), go(calm, 2)
+    assert all(map(torch.equal, weights(learn.G), weights(calm.G)))
+    once = pixels(lr_d=0.)
+    once.tricks.on('unet_consistency')
+    go(once, 2)
+    assert torch.equal(*(torch.tensor(l.history['d_loss/unet_consistency']) for l in (learn, once)))
+
+def test_boxes_of_one_and_three_dimensions():
+    for shape in ((32,), (4, 5, 6), (1, 9)):
+        m = boxes(200, shape, torch.Generator().manual_seed(0))
+        assert m.shape == (200, 1, *shape) and set(m.unique().tolist()) == {0., 1.}
+        share = m.flatten(1).mean(1)
+        assert share.min() > 0 and share.max() < 1 and .4 < share.mean() < .6
+
+def test_series_with_a_score_each_moment():
+    D = nn.Sequential(nn.Conv1d(2, 4, 5, 1, 2), nn.LeakyReLU(.2), nn.Conv1d(4, 1, 5, 1, 2))
+    learn = GANLearner(GAMES['series'][0](), networks('series')[0], D, seed=0, tricks=['unet_consistency'])
+    go(learn, 2)
+    assert (learn.history['d_loss/unet_consistency'] > 0).all()
+
+def test_unet_consistency_is_refused():
+    for game in ('patches', 'scales', 'series', 'upscaling'): refused(play(game), 'unet_consistency', "no map of its samples' size")
+    x = rand(40, 2)
+    refused(GANLearner(tensor_dls(x, 8), nn.Linear(3, 2), nn.Linear(2, 1), z_dim=3), 'unet_consistency', '2 numbers, which are no pixels')
+    learn = pixels(loss='relativistic')
+    refused(learn, 'unet_consistency', 'the Relativistic loss pairs them')
+    learn.tricks.on('unet_consistency', cutmix=0.)
+    go(learn, 1)
+    with pytest.raises(Refused, match='pairs them'): learn.tricks.set('unet_consistency', cutmix=1.)
+    torch.manual_seed(0)
+    learn = GANLearner(GAMES['labels'][0](), networks('labels')[0], LabelledUNet(), z_dim=4, tricks=['unet_consistency'])
+    go(learn, 1)
+    with pytest.raises(Refused, match='Experience replay may give one of another. Turn U-Net consistency off first'): learn.tricks.on('replay_buffer')
+
+@pytest.mark.parametrize('others', [('unrolled', 'grad_accumulation'), ('consensus', 'gradient_penalty', 'lazy_reg'), ('extragradient', 'replay_buffer', 'spectral_norm'), ('packing', 'ada', 'lecam')])
+def test_unet_consistency_beside_others(others):
+    learn = pixels()
+    for name in (*others, 'unet_consistency'): learn.tricks.on(name)
+    go(learn, 3)
+    assert (learn.history['d_loss/unet_consistency'] > 0).all() and not learn.tricks['unet_consistency'].seen
+
 # A game that begins at a given step
 
 @pytest.mark.parametrize('how', ['schedule', 'at'])
@@ -204,13 +300,17 @@ def test_a_game_that_begins_later(how):
 
 SUITS = dict(     # name -> (game, what has to be on before it, its values)
     adaptive_weight=('upscaling', ('reconstruction',), {}), identity=('unpaired', (), {}),
-    feature_matching=('upscaling', (), dict(compare='pairs', layer='all', mode='add')))
+    feature_matching=('upscaling', (), dict(compare='pairs', layer='all', mode='add')), unet_consistency=('patches', (), {}))
 
 @pytest.mark.parametrize('name', SUITS)
 def test_on_and_off_in_mid_training(name, tmp_path):
     "Nothing else moves at the switch; off again, it is as if it were not there; a fork and a resumed run reach the same bits"
     game, before, params = SUITS[name]
-    learn, calm = play(game, run=tmp_path/'a'), play(game)
+    def given():
+        G, D = networks(game)
+        torch.manual_seed(2)
+        return GAMES[game][0](), G, UNet() if name == 'unet_consistency' else D
+    learn, calm = (GANLearner(*given(), seed=0, run=run, **GAMES[game][2]) for run in (tmp_path/'a', None))
     for l in (learn, calm):
         for other in before: l.tricks.on(other)
         go(l, 2)
@@ -231,6 +331,6 @@ def test_on_and_off_in_mid_training(name, tmp_path):
     go(fork, 1)
     assert fork.state_hash() == end
     fork.run.close(), learn.run.close()
-    more = GANLearner.resume(tmp_path/'a', GAMES[game][0](), *networks(game), progress=False)
+    more = GANLearner.resume(tmp_path/'a', *given(), progress=False)
     assert more.state_hash() == end
     more.run.close()

@@ -78,6 +78,10 @@ def test_copies(path):
     "The quickstart that the package brings is the one of the documentation, and its players are on the page as it is"
     assert path.read_text(encoding='utf-8') == copies.copies()[path], 'run `make export`'
 
+def test_the_quickstart_keeps_no_outputs():
+    "JupyterLab does not trust those of another machine, and would not show the panel again after a reload"
+    assert not any(c.get('outputs') for c in read('tutorials/quickstart.ipynb')['cells'])
+
 def unused(path):
     tree = ast.parse(path.read_text(encoding='utf-8'))
     imports = [n for n in ast.walk(tree) if isinstance(n, (ast.Import, ast.ImportFrom)) and getattr(n, 'module', '') != '__future__']

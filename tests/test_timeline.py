@@ -6,6 +6,7 @@ from ganlab.data import digits_dls, ring_dls
 from ganlab.lab import Lab
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
+from ganlab.panels.timeline import Film, on_the_line
 from ganlab.record.thinning import superfluous
 
 def ring(**kw): return GANLearner(ring_dls(n=2000, bs=16), *mlp(width=8, depth=2, seed=0), seed=0, **kw)
@@ -188,3 +189,41 @@ def test_what_one_leaves_with(tmp_path):
         for do in ('to-python', 'to-html', 'to-html'): lab.requests(dict(do=do)); done(lab); assert lab.announcement.say[0] == 'Saved', lab.announcement.say
     assert {p.name for p in tmp_path.iterdir()} >= {'run-step-30.py', 'run-step-30.safetensors', 'run-step-30.html', 'run-step-30-2.html'}
     compile((tmp_path/'run-step-30.py').read_text(), 'run.py', 'exec')
+
+# Numbers on their way along a schedule
+
+def test_a_schedule_is_a_curve_on_the_timeline():
+    "Each value by the schedule itself, from the step of the switch up to now or to the step at which it was left; of a resumed run and in a player, too"
+    from ganlab.engine.schedules import cosine, linear
+    from ganlab.panels.moves import moves_of
+    from ganlab.page.scene import scene_of
+    from ganlab.page.story import Pack
+    learn = GANLearner(ring_dls(n=200, bs=8), *mlp(width=4, depth=1, seed=0), seed=0)
+    learn.fit_steps(2, progress=False)
+    learn.tricks.on('gradient_penalty', gamma=cosine(10, 1, steps=6))
+    learn.tricks.on('ttur', lr_d=linear(1e-3, 1e-4, steps=100))
+    learn.fit_steps(5, progress=False)
+    gamma, rate = on_the_line(learn, Film(learn.run))['moves']
+    assert gamma['at'] == [2, 3, 4, 5, 6, 7] and gamma['y'] == pytest.approx([cosine(10, 1, steps=6).at(i) for i in range(6)])
+    assert gamma['label'] == 'Gradient penalty γ' and 'cosine' in gamma['said'] and rate['y'][-1] == pytest.approx(learn.tricks['ttur'].params['lr_d'], rel=.02)
+    learn.tricks.set('gradient_penalty', gamma=2.)
+    learn.fit_steps(2, progress=False)
+    learn.tricks.off('ttur')
+    learn.fit_steps(1, progress=False)
+    moves = on_the_line(learn, Film(learn.run))['moves']
+    assert {m['label']: (m['at'][0], m['at'][-1]) for m in moves} == {'Gradient penalty γ': (2, 7), 'TTUR lr D': (2, 9)}
+    assert [m['label'] for m in Pack(scene_of(learn.run), 20, 64).story()['branches'][0]['moves']] == [m['label'] for m in moves]
+    learn.rewind(4)
+    assert {m['at'][-1] for m in on_the_line(learn, Film(learn.run))['moves']} == {4}
+    assert moves_of(learn.run.changes, {}, 4) == []
+
+def test_a_schedule_of_ones_own_has_its_curve_where_it_is_known():
+    from dataclasses import replace
+    def half(n): return 1/(1 + n)
+    from ganlab.panels.moves import moves_of
+    learn = GANLearner(ring_dls(n=200, bs=8), *mlp(width=4, depth=1, seed=0), seed=0)
+    learn.tricks.on('gradient_penalty', gamma=half)
+    learn.fit_steps(200, progress=False)
+    curve, = on_the_line(learn, Film(learn.run))['moves']
+    assert len(curve['at']) == 65 and curve['y'] == pytest.approx([half(s) for s in curve['at']])
+    assert moves_of(learn.run.changes, learn.tricks, 200, knows=lambda s: replace(s, f=None)) == []

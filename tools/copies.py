@@ -1,6 +1,6 @@
 """Makes again what is a copy of something else: `python tools/copies.py`.
 
-ganlab/quickstart.ipynb: the quickstart as `ganlab lab` hands it out, without outputs, directives, pictures and links into this project.
+ganlab/quickstart.ipynb: the quickstart as `ganlab lab` hands it out, without outputs, hidden cells, directives, pictures and links into this project.
 nbs/tutorials/players/*.html: the recorded data that is in them, on the player's page as it is now."""
 import json, re, sys
 from pathlib import Path
@@ -16,14 +16,16 @@ def standalone(md):
 
 def quickstart(nb):
     "The notebook for somebody who has only the package, as text"
+    nb['cells'] = [c for c in nb['cells'] if c['source'][:1] != ['#| hide\n']]
     for c in nb['cells']:
         text = ''.join(l for l in c['source'] if not l.startswith('#|'))
         c['source'] = (standalone(text) if c['cell_type'] == 'markdown' else text).splitlines(keepends=True)
         if c['cell_type'] == 'code': c['outputs'] = []
     return json.dumps(nb, indent=1, ensure_ascii=False, sort_keys=True) + '\n'
 
-def with_grids(story):
-    "The story of a player; of older ones all frames had one grid"
+def as_now(story):
+    "The story of a player; of older ones all frames had one grid, and no curves of schedules were kept"
+    for b in story['branches']: b.setdefault('moves', [])
     if story['kind'] == 'images' and 'grids' not in story: story['grids'] = [{k: story.pop(k, []) for k in ('cols', 'count', 'rows', 'names')}]
     return story
 
@@ -31,7 +33,7 @@ def player(text):
     "A player's file on the page as it is now, as text"
     from ganlab.page.document import make_page, read_page
     story, blob = read_page(text)
-    return make_page(with_grids(story), blob)
+    return make_page(as_now(story), blob)
 
 def copies():
     "Path -> what it should hold"

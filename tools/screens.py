@@ -1,31 +1,43 @@
 """Takes the pictures of the panel in nbs/images: `python tools/screens.py`.
 
-A real JupyterLab in Chromium trains the digits of the quickstart; two switches are flipped on the way. Once the training has come far enough, the panel
+A real JupyterLab in Chromium trains the faces of the quickstart; two switches are flipped on the way. Once the training has come far enough, the panel
 is photographed while it trains, in JupyterLab's light theme and in its dark one."""
 import io, sys
 from pathlib import Path
+import numpy as np
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT/'nbs'/'images'
 THEMES = {'panel.png': 'JupyterLab Light', 'panel-dark.png': 'JupyterLab Dark'}
-STEPS, WHEN = 2000, 1300                    # how far it trains, and when the first picture is taken
-FLIPS = dict(instance_noise=350, spectral_norm=800)
+STEPS, WHEN = 3000, 1500                    # how far it trains, and when the first picture is taken
+FLIPS = dict(label_smoothing=350, gradient_penalty=900)
 WINDOW = 1284, 1800                         # pixels: the panel has its three columns, and all of it is in sight
 MOST = 120_000                              # bytes of a file
 
 TRAINING = '''from ganlab.all import *
-G, D = dcgan(size=32, channels=1, z_dim=64, width=16, seed=0)
-learn = GANLearner(digits_dls(bs=64, size=32), G, D, lr_g=1e-3, lr_d=1e-3, seed=0)
+G, D = dcgan(size=16, channels=3, width=32, seed=0)
+learn = GANLearner(avatars_dls(bs=64), G, D, lr_g=1e-3, lr_d=1e-3, seed=0)
 lab = Lab(learn)
 learn.tricks.on('ema', at=100)'''
+
+def palette(im, n):
+    "`n` colours of a picture: those of most pixels, which are the panel's own, and for the rest, the samples, a median cut"
+    pixels = np.asarray(im).reshape(-1, 3)
+    colors, numbers, counts = np.unique(pixels, axis=0, return_inverse=True, return_counts=True)
+    own = np.argsort(-counts)[:n//3]
+    rest = Image.fromarray(pixels[~np.isin(numbers.flatten(), own)][None])
+    cut = rest.quantize(n - len(own), method=Image.Quantize.MEDIANCUT).getpalette()[:3*(n - len(own))]
+    p = Image.new('P', (1, 1))
+    p.putpalette([*colors[own].flatten().tolist(), *cut])
+    return p
 
 def small(png):
     "The bytes of a PNG of few colours: as many as fit into `MOST` bytes"
     im = Image.open(io.BytesIO(png)).convert('RGB')
-    for n in (256, 192, 128, 96, 64):
+    for n in (256, 192, 128, 96, 80, 64, 48):
         f = io.BytesIO()
-        im.quantize(n, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(f, 'PNG', optimize=True)
+        im.quantize(palette=palette(im, n), dither=Image.Dither.NONE).save(f, 'PNG', optimize=True)
         if f.tell() <= MOST: return f.getvalue()
     raise SystemExit(f'with {n} colours it has {f.tell()} bytes; make WINDOW smaller')
 
@@ -38,6 +50,13 @@ def photograph(nb, theme):
 
 def reach(nb, step): nb.until(nb.step, lambda s: s and s >= step, timeout=900, what=f'step {step}')
 
+def flip(nb, trick):
+    "As somebody does who does not see the trick"
+    nb.one('.fnd').fill(trick.replace('_', ' '))
+    nb.flip(trick)
+    nb.one('.fnd').fill('')
+    nb.one('.fnd').blur()
+
 def screens():
     "Name of a file -> its bytes"
     from labdriver import Bench, chromium
@@ -46,7 +65,7 @@ def screens():
         nb.run_code(f'lab.start(steps={STEPS});')
         for trick, step in FLIPS.items():
             reach(nb, step)
-            nb.flip(trick)
+            flip(nb, trick)
         reach(nb, WHEN)
         return {name: small(photograph(nb, theme)) for name, theme in THEMES.items()}
 

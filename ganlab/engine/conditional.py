@@ -8,25 +8,44 @@ import math
 from torch import Tensor
 from .sites import Site, at, instead, layers
 from .surgery import Grafted
+from ..sources.numbered import innermost
 from ..trick import Text
 
 # %% auto #0
 __all__ = ['no_labels', 'Conditional', 'Features', 'AtLast']
 
 # %% ../../nbs/engine/conditional.ipynb #e5844baa
+_give = "give whole numbers from 0, one per sample, such as tensor_dls(x, y=labels) or a DataLoader of (x, y)."
+
 def no_labels(learn, title:str)->str|None: # one sentence, or None
     "Why a trick that needs the samples' labels cannot have them."
-    give = "give whole numbers from 0, one per sample, such as tensor_dls(x, y=labels) or a DataLoader of (x, y)."
-    if learn.some_y is None: return f"{title}: the data's batches are samples alone, with no labels; {give}"
-    if not learn.n_classes:
-        what = f"{learn.some_y.dtype} of shape {tuple(learn.some_y.shape[1:])}".replace('torch.', '')
-        return f"{title}: what comes with each sample of the data is no label, but {what}; {give}"
-    if learn.n_classes == 1: return f"{title}: all samples of the data have the label 0; {give}"
+    why = _no_labels(learn) or _no_classes(learn) or _none_held_out(learn)
+    if why: return f"{title}: {why}"
+
+def _no_labels(learn)->str|None:
+    y, lack = learn.some_y, innermost(learn.source).lack
+    if learn.n_classes: return None
+    if y is None: return lack and f"{lack}." or f"the data's batches are samples alone, with no labels; {_give}"
+    what = f"{y.dtype} of shape {tuple(y.shape[1:])}".replace('torch.', '')
+    todo = {1: "if these are labels, give y.long(); else ", 2: "if they are one hot, give y.argmax(1); else "}
+    return f"what comes with each sample of the data is no label, but {what}; {todo.get(y.ndim, '')}{_give}"
 
 class Conditional(Grafted):
     "A trick that gives G or D a part for each class."
     purpose = 'Sample by class'
     def why_not(self, learn): return no_labels(learn, self.title) or super().why_not(learn)
+
+# %% ../../nbs/engine/conditional.ipynb #829bda7d
+def _no_classes(learn)->str|None:
+    n, most = learn.n_classes, learn.source.n or 10**5
+    if n == 1: return f"all samples of the data have the label 0; {_give}"
+    if learn.classes or n <= most and 2*learn.empty < n: return None
+    return (f"the labels go up to {n - 1:,}, and most numbers below are no sample's: number the classes from 0, "
+            "such as names, y = torch.unique(y, return_inverse=True).")
+
+def _none_held_out(learn)->str|None:
+    if learn.source.valid_y(1) is not None or learn.source.valid(1) is None: return None
+    return "the samples that are held out come alone: give them labels, too, or hold none out."
 
 # %% ../../nbs/engine/conditional.ipynb #9c063259
 class Features:

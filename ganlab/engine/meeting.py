@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from copy import deepcopy
 from functools import partial
 from fastcore.basics import patch
+from fastai.data.core import TfmdDL
 import torch
 from ..data import Halved, standard
 from .draws import lent_here, may_draw, out_of_sight
@@ -19,6 +20,7 @@ from .probe import halvings, probe
 from .rng import borrowed_rng
 from .named_state import named_params
 from .state import Wiring
+from .summary import Game, game_of
 from .enrolment import enrol
 from ..sources.classes import classes_of
 from .still import held
@@ -60,6 +62,7 @@ def _agreed(self:Meeting)->dict: # 'g', 'd' -> what goes in
     "What the networks take: as the user says, or as their forward does."
     takes = dict(g=way_of(self.G, 'g', self.z_shape != (0,)), d=way_of(self.D, 'd')) | (self.made['takes'] or {})
     if self.some_y is None: _need_none(takes, self.z_shape, self.source.lack)
+    elif 'y' in takes['g'] + takes['d']: self._see_to_y(takes)
     return takes
 
 def _need_none(takes, z_shape, lack): # lack: what stands there instead, or ''
@@ -73,11 +76,31 @@ def _need_none(takes, z_shape, lack): # lack: what stands there instead, or ''
                      "DataLoader of (x, y), such as tensor_dls(x, y=labels), or say where it stands: "
                      "GANLearner(..., y='label')")
 
+# %% ../../nbs/engine/meeting.ipynb #08e66374
+@patch
+def _see_to_y(self:Meeting, takes):
+    "Say what is odd about what comes with the samples, where a network takes it."
+    if self.source.valid_y(1) is None and self.source.valid(1) is not None:
+        warnings.warn("the held-out samples come alone, and the networks take y, too: nothing is held out, and nothing "
+                      "validated; give them what comes with them, as the others have it", stacklevel=6)
+        self.source.let_go_of_held()
+    if 'y' in takes['g'] and _as_fastai_has_them(self.source, self.some_x, self.some_y):
+        warnings.warn("fastai's DataLoaders give (input, target), and as it stands G makes the first of the second: "
+                      "give GANLearner(..., x=1, y=0), and it makes the second of the first", stacklevel=6)
+
+def _as_fastai_has_them(source, x, y)->bool: # pairs of one shape, in fastai's order, and nobody said otherwise
+    return isinstance(getattr(source, 'train', None), TfmdDL) and (source.x, source.y) == (0, 1) and x.shape == y.shape
+
 # %% ../../nbs/engine/meeting.ipynb #259ed76c
 @patch
 def some_y_of(self:Meeting, n:int|None=None)->torch.Tensor|None: # (n, ...)
     "What comes with a few samples, for as many as there are latents at hand, or `n`."
     return some_of(self.some_y, len(self.some_z) if n is None else n)
+
+@patch(as_prop=True)
+def game(self:Meeting)->Game: # what goes into G and D now, what comes out, and what of the data nobody uses
+    "The game that was found."
+    return game_of(self)
 
 # %% ../../nbs/engine/meeting.ipynb #f193886c
 @patch

@@ -87,6 +87,23 @@ def _elsewhere(places, xf)->str:
     at = next((k for k, shape in places.items() if shape == _one(xf)), None)
     return '' if at is None else f"the DataLoader's batches have such samples at x={at!r}: GANLearner(..., x={at!r})"
 
+def _turned(z, x, xf)->str:
+    "Has G's input the shape that G would make of a sample: is the source taken for the target?"
+    for y in all_in(z):
+        if _one(y) != _one(x) and y.ndim == x.ndim and all(a*c == b*b for a, b, c in zip(_one(xf), _one(y), _one(x))):
+            return "source and target may have changed places: GANLearner(..., x=1, y=0) has the second of a pair made"
+    return ''
+
+# %% ../../nbs/engine/probe.ipynb #a74b194d
+def _of_labels(x, e:Exception)->str: # what goes into a network, and how it failed: what to do, or ''
+    "Labels that a table has no row for, or that are no whole numbers."
+    y = next((t for t in all_in(x) if t.ndim == 1), None)
+    if y is None: return ''
+    if y.is_floating_point() and 'Long' in str(e): return "What comes with each sample are floats: give y.long()."
+    if not isinstance(e, IndexError): return ''
+    return (f"The labels go from {int(y.min())} to {int(y.max())}: number them from 0, and have a row for each, "
+            f"nn.Embedding({int(y.max()) + 1}, ...) or more.")
+
 # %% ../../nbs/engine/probe.ipynb #0a4c9029
 def _shapes(x)->str: return ' and '.join(str(tuple(t.shape)) for t in all_in(x))
 def _ones(x)->str: return ' and '.join(str(_one(t)) for t in all_in(x)) # shapes of what goes in for one sample
@@ -96,7 +113,7 @@ def _run(net, x, what, shapes):
     try: return fed(net, copied(x))
     except Exception as e:
         raise ValueError(f"{what} does not run on {_shapes(x)}: {type(e).__name__}: {str(e).rstrip('. ')}. "
-                         f"{shapes}") from e
+                         f"{_of_labels(x, e) or shapes}") from e
 
 def _tensor_of(G, z, shapes):
     "What G gives; where that is no tensor, it is refused."
@@ -111,7 +128,7 @@ def _meet(G, D, x, z, places, seen)->tuple: # how many scores each part of D's a
     data = f"One sample of the data is {_one(x)}, what goes into G {_ones(z)}"
     with torch.no_grad(), eval_mode(G, D):
         xf = _tensor_of(G, z, data + '; check z_dim.')
-        todo = _elsewhere(places, xf) or "change G's output or the data's size and channels"
+        todo = _elsewhere(places, xf) or _turned(z, x, xf) or "change G's output or the data's size and channels"
         if xf.shape != x.shape: raise ValueError(f"G makes samples of shape {_one(xf)} from {_ones(z)}, "
                                                  f"the data has {_one(x)}, and D must take both; {todo}")
         out = _run(D, seen(x), 'D', data + f", and G(z) {_one(xf)}; change D's input or the data.")

@@ -115,6 +115,7 @@ class Arm:
     samples:torch.Tensor # of the latents that are the same for all arms, at the end
     hash:str            # of its state at the end
     failed:str=''       # why it ended early
+    rows:tuple=()       # what the class of each eight samples is called; empty: classes do not matter
 
 # %% ../../nbs/judge/arm.ipynb #74fe9f61
 def checks(
@@ -172,4 +173,5 @@ def train_arm(
     curves = _curves(seen)
     values = {k: _of_curve(v, steps, k in reader.logs) for k, v in curves.items()}
     values |= {k: _of_record(fork, k, start) for k in ('g_grad_norm', 'ms')}
-    return Arm(curves, values, fork.sample(z=reader.z), fork.state_hash(), failed)
+    return Arm(curves, values, fork.sample(z=reader.z), fork.state_hash(), failed,
+               tuple(fork.row_names(len(reader.z))))

@@ -7,9 +7,10 @@ from __future__ import annotations
 import textwrap
 import numpy as np
 from scipy.stats import t as student
-from ..data import has_picture, scale_of, smoothing, tile_images
+from ..data import has_picture, label_rows, smoothing, tile_images
 from .arm import checks
 from .evidence import Evidence
+from .shown import Origins, laid_out
 from ..plots import Plot, colors
 
 # %% auto #0
@@ -23,14 +24,17 @@ def _points(ax, x, real):
     ax.set(aspect='equal', xlim=(-e, e), ylim=(-e, e), xticks=[], yticks=[])
 
 # %% ../../nbs/judge/figure.ipynb #7c527650
-def _pane(ax, x, real, title, range):
+def _pane(ax, arm, title, real, range, **shown):
     "The samples of an arm; of points, on the reals."
     ax.set_title(title, fontsize=9)
+    x = arm.samples
     if x.shape[1:] == (2,): return _points(ax, x, real)
     ax.axis('off')
     if not has_picture(x.shape[1:]): return ax.text(.5, .5, 'samples of one number', ha='center', fontsize=8)
-    images = tile_images(x[:25], 5, range=range, scale=scale_of(real))
+    laid = laid_out(x, real, range, rows=arm.rows, **shown)
+    images = tile_images(laid.images, laid.cols, range=(-1, 1))
     ax.imshow(images, cmap='gray', vmin=0, vmax=255, interpolation=smoothing(x.ndim))
+    label_rows(ax, laid.rows)
 
 # %% ../../nbs/judge/figure.ipynb #5ca61389
 def _curves(e)->tuple: # A's and B's at the checks, (seeds, checks), in the logarithm where that is compared
@@ -104,6 +108,7 @@ def evidence_figure(
     start:int,  # the step from which the arms went on
     real,       # reals, (n, ...), to lie under points
     range:tuple=None, # (black, white) of images
+    origins:Origins=Origins(), # what samples were made of
 )->Plot:
     "Samples, the difference over time, and a row for each measure."
     rows = e.rows
@@ -114,7 +119,8 @@ def evidence_figure(
     axes = top.subplots(1, 3, width_ratios=(1, 1, 1.7))
     changed = textwrap.fill(f'B: {textwrap.shorten(what, 76)}', 38)
     shown = (e.whole_pairs or e.pairs)[0]
-    for ax, arm, title in zip(axes, shown, ('A: as it was', changed)): _pane(ax, arm.samples, real, title, range)
+    for ax, arm, other, title in zip(axes, shown, shown[::-1], ('A: as it was', changed)):
+        _pane(ax, arm, title, real, range, origins=origins, beside=other.rows)
     if not e.whole_pairs: axes[2].axis('off')
     else:
         _over_time(axes[2], e, start)

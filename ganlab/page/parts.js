@@ -3,6 +3,7 @@ import { story } from './story.js';
 import { flagSays, marked } from '../panels/canvas.js';
 import { classTitle, rowNames } from '../panels/images.js';
 import { classShown, classes } from './pictures.js';
+import { LANE, moveSays } from '../panels/moves.js';
 import { ML, MR, PLOTS } from '../panels/series.js';
 
 export const PLAY = 'M2 1l9 5-9 5z';
@@ -177,8 +178,9 @@ export function samples(ui, act) {
 }
 const tip = (box, marks) =>
   box.addEventListener('pointermove', e => {
-    const mx = e.clientX - box.getBoundingClientRect().left;
-    box.title = marks()
+    const b = box.getBoundingClientRect();
+    const mx = e.clientX - b.left;
+    box.title = marks(mx, e.clientY - b.top)
       .filter(([px]) => Math.abs(px - mx) < 7)
       .map(m => m[1])
       .join('\n');
@@ -252,8 +254,10 @@ export function track(ui, act) {
   t.setAttribute('aria-label', 'Step');
   t.setAttribute('aria-valuemin', 0);
   act.drag(t, e => ui.line.place?.at(e.clientX - t.getBoundingClientRect().left));
-  tip(t, () => {
+  tip(t, (mx, my) => {
     const g = ui.line.place;
+    const move = g?.moves[Math.floor((my - g.low) / LANE)];
+    if (move) return [[mx, moveSays(move, Math.round(g.at(mx)))]];
     return g
       ? [
           ...act.flags().map(f => [g.X(f[0]), flagSays(f)]),

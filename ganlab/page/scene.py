@@ -10,13 +10,15 @@ from ..engine.meters import Record
 from ..engine.rng import Streams
 from .changes import log_entry, log_flag, raw_at, raw_from
 from .strands import Scene, Strand, curves_of
+from ..panels.moves import moves_of
 from ..panels.state import thou
+from ..trick import find_tricks
 from ..record.pictures import Pictures
 from ..record.run import Run
 from ..record.store import RunError
 
 # %% auto #0
-__all__ = ['about', 'first_loss', 'flags_of', 'picture_of', 'reals_of', 'scene_of']
+__all__ = ['about', 'first_loss', 'flags_of', 'picture_of', 'reals_of', 'labels_of_reals', 'moves_in', 'scene_of']
 
 # %% ../../nbs/page/scene.ipynb #1b8b2de0
 def about(run:Run, steps:int)->str:
@@ -60,14 +62,22 @@ def reals_of(source, range=(-1., 1.))->torch.Tensor|None: # images in [-1, 1]
     x = source and source.valid(400)
     return None if x is None else standard(x.detach().float().cpu(), range)
 
+def labels_of_reals(source)->torch.Tensor|None: # (n,), of those that `reals_of` gives
+    "Their classes, where they have some."
+    y = source and source.valid_y(400)
+    if y is not None and y.ndim == 1 and not y.is_floating_point(): return y.cpu()
+
 # %% ../../nbs/page/scene.ipynb #2b802463
-def _reals(run, learn, dls):
-    "Of the learner's data, or of what is given for a run on disk."
-    if learn: return reals_of(learn.source, learn.range)
+def _source(run, learn, dls): # None: there is none
+    "The learner's data, or what is given for a run on disk."
+    if learn: return learn.source
     if dls is None: return None
     source = as_source(dls, Streams(0), x=run.facts['made'].get('x') or 0)
     _must_fit(source, tuple(run.facts['data']['shape']))
-    return reals_of(source, run.facts['data'].get('range', (-1., 1.)))
+    return source
+
+def _range(run, learn)->tuple: # (black, white) of its samples
+    return learn.range if learn else run.facts['data'].get('range', (-1., 1.))
 
 # %% ../../nbs/page/scene.ipynb #b12a9a79
 def _must_fit(source, shape:tuple): # of a sample
@@ -75,6 +85,12 @@ def _must_fit(source, shape:tuple): # of a sample
     if source is None or tuple(source.shape) == shape: return
     raise ValueError(f"dls gives samples of shape {tuple(source.shape)}, and the run was trained on {shape}; "
                      "give the data of this run, or none")
+
+# %% ../../nbs/page/scene.ipynb #5c798cdf
+def moves_in(changes, steps:int, learn=None)->list: # as `moves_of` gives them
+    "What followed a schedule, as far as this machine knows the tricks and functions."
+    if learn: return moves_of(changes, learn.tricks, steps, learn.tricks.knows)
+    return moves_of(changes, {t.name: t() for t in find_tricks()}, steps)
 
 # %% ../../nbs/page/scene.ipynb #53ceb870
 def _numbers(run, learn)->tuple: # what is measured at each step, and how many there are
@@ -94,10 +110,12 @@ def scene_of(
     changes, frames = run.changes, _frames(run, learn)
     record, steps = _numbers(run, learn)
     raw = raw_from(changes, *first_loss(run))
-    real = _reals(run, learn, dls)
+    source = _source(run, learn, dls)
+    real = dict(real=reals_of(source, _range(run, learn)), real_y=labels_of_reals(source))
     title = title or _title(run)
     branch = Strand([], frames, curves_of(record), flags_of(changes, most), raw_at(raw), int(steps))
+    branch.moves = moves_in(changes, int(steps), learn)
     return Scene(title, about(run, steps), [branch],
                  log=[log_entry(c) for c in changes[-most:]], left_out=max(0, len(changes) - most),
                  ghosts=sorted((b['from'], b['to']) for b in run.branches())[-6:],
-                 snapshots=sorted({int(s['step']) for s in run.snapshots}), prob=not raw[-1][1], real=real)
+                 snapshots=sorted({int(s['step']) for s in run.snapshots}), prob=not raw[-1][1], **real)

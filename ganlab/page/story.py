@@ -15,7 +15,7 @@ from .document import make_page
 from .small import Blob, as_levels, as_places, coarser, short, smaller
 from .strands import Scene, Strand, choose
 from ..data import as_pictures, scale_of
-from ..record.grids import fit_size, jpeg_grid, paper_of
+from ..record.grids import fit_size, jpeg_grid, of_classes, paper_of
 from ..record.store import RunError
 
 # %% auto #0
@@ -86,10 +86,16 @@ def images(self:Pack)->dict:
     x, out = self.scene.real, dict(grids=self.grids)
     if x is None: return out
     n, size, across = (4, 128, 1) if int(self.last['count']) <= 16 else (16, 64, 2)      # few images are shown large
-    x = as_pictures(x, scale_of(x))
-    real = fit_size(x[:n], size)
+    real = fit_size(self.some_reals(as_pictures(x, scale_of(x)), n, across), size)
     out['real'] = [*self.picture(jpeg_grid(real, across, paper_of(x))), across, math.ceil(len(real)/across)]
     return out
+
+@patch
+def some_reals(self:Pack, x, n:int, across:int): # images (N, C, H, W) -> at most about n
+    "The first ones; beside rows of classes, `across` of each."
+    rows, y = self.last.get('rows', []), self.scene.real_y
+    if not rows or y is None or len(y) != len(x): return x[:n]
+    return of_classes(x, y, [r % int(self.last['classes']) for r in range(len(rows)) for _ in range(across)])
 
 # %% ../../nbs/page/story.ipynb #bbdec791
 @patch
@@ -107,10 +113,12 @@ def plane(self:Pack)->dict:
 def branch(self:Pack, b:Strand)->dict:
     "A branch; without pictures it has steps only, to move along."
     out = dict(on=b.on, flags=b.flags, steps=b.steps, why=b.why, error=b.error)
-    out['curves'] = self.blob.put(b.curves(self.points))
+    out |= dict(curves=self.blob.put(b.curves(self.points)), moves=[_short_move(m) for m in b.moves])
     out['frames'] = [self.frame(f, b.raw) for f in self.some(b.frames, self.most)]
     if not out['frames']: out['frames'] = [dict(step=int(t)) for t in np.unique(np.linspace(0, b.steps, 101).round())]
     return out
+
+def _short_move(m)->dict: return m | dict(y=[short(v) for v in m['y']]) # of `moves_of`
 
 # %% ../../nbs/page/story.ipynb #0a31399f
 @patch

@@ -54,6 +54,7 @@ class Strand:
     steps: int                     # that it has done
     why: str = ''                  # it could not begin
     error: str = ''                # it could not go on
+    moves: list = field(default_factory=list)      # as `moves_of` gives them
 
 # %% ../../nbs/page/strands.ipynb #98084b86
 @dataclass
@@ -71,6 +72,7 @@ class Scene:
     snapshots: list = field(default_factory=list)  # steps
     prob: bool = True              # are D's scores logits?
     real: object = None            # points, or images in [-1, 1]
+    real_y: object = None          # their labels, where they have some
 
     @property
     def frames(self)->list: return self.past + [f for b in self.branches for f in b.frames]

@@ -3,6 +3,7 @@ import { paper } from '../panels/canvas.js';
 import { nearest } from '../panels/series.js';
 import { thumb } from './pictures.js';
 import { thou } from '../panels/kit.js';
+import { LANE, moves, movesAt } from '../panels/moves.js';
 import { pennant } from '../panels/flags.js';
 import { nice } from '../panels/axes.js';
 
@@ -15,7 +16,8 @@ export function timeline(cv, b, frames, o) {
   const pics = frames.some(f => f.fake);
   const rows = Math.min(3, story.ghosts.length);
   const y = (pics ? side : 0) + 22;
-  const H = y + 12 + rows * 14 + 16;
+  const low = y + 12 + rows * 14; // where curves of schedules begin
+  const H = low + LANE * b.moves.length + 16;
   const x = paper(cv, w, H, col);
   const end = Math.max(o.total, 1);
   const x1 = Math.max(end, ...story.ghosts.map(g => g[1]));
@@ -94,11 +96,13 @@ export function timeline(cv, b, frames, o) {
     x.textAlign = 'center';
     x.fillText(thou(t), X(t), H - 3);
   }
-  return { X, y, w, H, at: px => ((px - pad) / (w - 2 * pad)) * x1, done: Promise.all(jobs) };
+  moves(x, b.moves, X, low, col);
+  return { X, y, w, H, low, moves: b.moves, at: px => ((px - pad) / (w - 2 * pad)) * x1, done: Promise.all(jobs) };
 }
 export function caret(cv, place, step, col) {
   const { X, y, w, H } = place;
   const x = paper(cv, w, H, col);
+  movesAt(x, place.moves, X, place.low, step, w, col);
   const cx = Math.round(X(step)) + 0.5;
   x.strokeStyle = col('--ink');
   x.lineWidth = 1;

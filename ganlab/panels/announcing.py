@@ -15,9 +15,9 @@ def ready(learn)->tuple:
     "The first announcement: what there is to train."
     n, (g, d) = learn.source.n, [sum(p.numel() for p in net.parameters()) for net in (learn.G, learn.D)]
     samples = '' if n is None else f'{thou(n)} samples to train on; '
-    lent = learn.lent and f' {learn.lent}.'
+    more = [o for o in (learn.game.unused, learn.lent and f'{learn.lent}.') if o]
     return '', (f'Ready: {samples}G has {thou(g)} weights, D {thou(d)}. '
-                f'Press Run, then flip a trick while it trains.{lent}')
+                f'{" ".join(["Press Run, then flip a trick while it trains.", *more])}')
 
 def _waiting(learn)->str:
     "What waits for a later step, behind another sentence."

@@ -1,8 +1,9 @@
 import { marked, paper } from './canvas.js';
 import { button, fmt, make, thou } from './kit.js';
 
-// one sample through time, its steps below; `now`: the grid, and the square of it that it is
-export function film(cv, im, past, now, step, col) {
+// one sample through time, its steps below; `now`: the grid, and the square of it that it is; `part`: which image of
+// each picture, and of how many
+export function film(cv, im, past, now, step, col, [part, of] = [0, 1]) {
   const steps = past[past.length - 1] < step ? [...past, step] : past;
   const k = steps.length;
   const n = past.length;
@@ -10,12 +11,13 @@ export function film(cv, im, past, now, step, col) {
   const gap = 2;
   const s = Math.min(64, (w - gap * (k - 1)) / k);
   const a = im.width / n;
-  const tall = (s * im.height) / a;
+  const own = ([b, left, top, wide, high]) => [b, left + (part * wide) / of, top, wide / of, high];
+  const tall = (s * im.height * of) / a;
   const x = paper(cv, w, tall + 16, col);
   let end = -9;
   x.fillStyle = col('--gap');
   x.fillRect(0, 0, k * (s + gap) - gap, tall);
-  x.imageSmoothingEnabled = (s * devicePixelRatio) / a < 3;
+  x.imageSmoothingEnabled = (s * devicePixelRatio * of) / a < 3;
   x.imageSmoothingQuality = 'high';
   x.textAlign = 'center';
   x.fillStyle = col('--ink2');
@@ -26,7 +28,7 @@ export function film(cv, im, past, now, step, col) {
     );
   const last = k - 1;
   for (let i = 0; i < k; i++) {
-    x.drawImage(...(i < n ? [im, i * a, 0, a, im.height] : now), i * (s + gap), 0, s, tall);
+    x.drawImage(...own(i < n ? [im, i * a, 0, a, im.height] : now), i * (s + gap), 0, s, tall);
     const half = x.measureText(thou(steps[i])).width / 2;
     const room = i === last || at(i) + half + 6 < at(last) - x.measureText(thou(steps[last])).width / 2; // a step that does not fit is left out
     if (at(i) - half > end && room) {
@@ -45,18 +47,21 @@ export function alone(cv, im, i, cols, rows, side, col) {
   x.imageSmoothingQuality = 'high';
   x.drawImage(im, (i % cols) * a, Math.floor(i / cols) * b, a, b, 0, 0, side, (side * b) / a);
 }
-// D's scores of the parts of an image, over it: blue where it looks real to D, orange where it looks fake.
+// D's scores of the parts of an image, over it, itself in grey: blue where it looks real to D, orange where it looks fake.
 // `at`: where the image begins in the canvas, and how wide and tall it is
 export function heat(cv, m, at, col) {
   const [left, w, h] = at;
   const rows = m.rows;
   const cols = m.values.length / rows;
   const x = cv.getContext('2d');
-  const mean = m.values.reduce((p, v) => p + (v ?? 0), 0) / m.values.length;
-  const most = Math.max(1e-9, ...m.values.map(v => Math.abs((v ?? mean) - mean)));
+  const { mean, most } = spreadOf(m);
+  x.globalCompositeOperation = 'saturation';
+  x.fillStyle = 'gray';
+  x.fillRect(left, 0, w, h);
+  x.globalCompositeOperation = 'source-over';
   m.values.forEach((v, i) => {
     if (v == null) return;
-    x.globalAlpha = (0.6 * Math.abs(v - mean)) / most;
+    x.globalAlpha = (0.75 * Math.abs(v - mean)) / most;
     x.fillStyle = col(v > mean ? '--d' : '--g');
     x.fillRect(left + ((i % cols) * w) / cols, (Math.floor(i / cols) * h) / rows, w / cols, h / rows);
   });
@@ -69,10 +74,34 @@ export function heat(cv, m, at, col) {
     cv.title = inside ? `D's score of this part: ${orDash(m.values[j * cols + i])}` : '';
   };
 }
-const range = m => {
+// how far scores lie from their mean; what is no number does not count
+export function spreadOf(m) {
   const v = m.values.filter(v => v != null);
-  return `${m.rows} × ${m.values.length / m.rows} scores, from ${orDash(Math.min(...v))} (orange) to ${orDash(Math.max(...v))} (blue)`;
-};
+  const mean = v.reduce((p, q) => p + q, 0) / Math.max(1, v.length);
+  return {
+    mean,
+    most: Math.max(1e-9, ...v.map(q => Math.abs(q - mean))),
+    least: Math.min(...v),
+    greatest: Math.max(...v),
+  };
+}
+// what the colours of a map mean: the button that lays it over the sample, and a scale
+function legendOf(over) {
+  const lo = make('span', 'num lo');
+  const hi = make('span', 'num hi');
+  const el = make('div', 'scale', over, lo, make('i'), hi);
+  el.tell = m => {
+    el.hidden = !m;
+    if (!m) return;
+    const { mean, least, greatest } = spreadOf(m);
+    lo.textContent = `fake ${orDash(least)}`;
+    hi.textContent = `${orDash(greatest)} real`;
+    el.title =
+      `D's scores of ${m.rows} × ${m.values.length / m.rows} parts of the sample, whose mean is ${orDash(mean)}. ` +
+      'Orange parts look more fake to D than the rest, blue ones more real.';
+  };
+  return el;
+}
 const whose = f =>
   ({
     training: thou(f.among) + ' reals',
@@ -106,6 +135,8 @@ const noteOf = own => {
   const dots = own.steps.slice(1).map(thou).join(', ');
   return `Its path on the map: from step ${thou(own.steps[0])} (hollow), a dot at ${dots}.`;
 };
+const captionOf = names => (names?.length ? names.join(' \u2192 ') : 'fake');
+const probabilityOf = score => `probability ${(1 / (1 + Math.exp(-score))).toFixed(2)}`;
 // empty in place of what is not known
 const filled = o => Object.fromEntries(Object.entries(o).map(([k, v]) => [k, v ?? '']));
 export function card(close, redraw = () => {}) {
@@ -126,13 +157,14 @@ export function card(close, redraw = () => {}) {
   const dist = make('b');
   const of = make('span', 'mut');
   const among = make('span');
-  const spread = make('p', 'mut note map');
-  const over = button('small q', 'Map');
+  const over = button('small q', 'Score map');
+  const scale = legendOf(over);
   over.title = "D's scores of the parts of the sample, over it";
   over.setAttribute('aria-pressed', true);
   const note = make('p', 'mut note');
   const fig = (c, cls, text) => make('div', 'fig', c, marked('cap', make('i', cls), text));
-  const one = fig(big, 'chipF', 'fake');
+  const said = make('span');
+  const one = fig(big, 'chipF', said);
   const two = fig(real, 'chipR', 'nearest real');
   const fact = (cls, name, ...kids) =>
     make('div', '', make('dt', 'cap', make('i', cls), name), make('dd', '', ...kids));
@@ -140,9 +172,9 @@ export function card(close, redraw = () => {}) {
   const el = make(
     'div',
     'card',
-    make('div', 'hd', title, when, make('span', 'sp'), over, x),
+    make('div', 'hd', title, when, make('span', 'sp'), x),
     make('div', 'pair', one, two, facts),
-    spread,
+    scale,
     make('div', 'past', past),
     note,
   );
@@ -154,14 +186,14 @@ export function card(close, redraw = () => {}) {
     }
   };
   el.tell = (c, o) => {
-    // c: the numbers, perhaps of another sample still; o: {i, n, raw, images}
+    // c: the numbers, perhaps of another sample still; o: {i, n, raw, images, names}
     const own = knownOf(c, o);
     const f = own.found; // looking back, or not
     title.textContent = `Sample ${o.i + 1} of ${o.n}`;
     el.setAttribute('aria-label', title.textContent + ', closer');
     when.textContent = placeOf(own);
     score.textContent = orDash(own.score);
-    prob.textContent = own.score == null || o.raw ? '' : `probability ${(1 / (1 + Math.exp(-own.score))).toFixed(2)}`;
+    prob.textContent = own.score == null || o.raw ? '' : probabilityOf(own.score);
     dist.textContent = f ? orDash(o.images ? f.ratio : f.distance) : '–';
     among.textContent = f ? 'Nearest of ' + whose(f) : 'Nearest real';
     of.textContent = f ? farAs(f, own, o) : searching(own);
@@ -170,6 +202,7 @@ export function card(close, redraw = () => {}) {
     note.textContent = noteOf(own);
     note.hidden = !note.textContent;
     one.hidden = !o.images;
+    said.textContent = captionOf(o.names);
     two.hidden = !o.images;
     real.parentNode.classList.toggle('none', !f);
     past.parentNode.hidden = !o.images || !own.steps?.length;
@@ -182,8 +215,7 @@ export function card(close, redraw = () => {}) {
     });
   };
   const tellMap = m => {
-    over.hidden = spread.hidden = !m;
-    spread.textContent = m ? `Map: ${range(m)}.` : '';
+    scale.tell(m);
     el.map = m && over.getAttribute('aria-pressed') === 'true' ? m : null;
     if (el.map) return;
     big.title = '';

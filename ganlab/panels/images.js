@@ -13,13 +13,14 @@ function rowName(name) {
 }
 // the class of each row of a grid, at its left; `of`: how many classes there are
 export function rowNames() {
-  const el = make('div', 'rows');
+  const el = make('div', 'row-names');
   el.tell = (rows, of = 0) => {
     const names = rows.map(String);
     const more = new Set(names).size < of ? `; ${of} classes there are, and the choice above shows any` : '';
     el.hidden = !names.length;
     el.parentNode.classList.toggle('named', names.length > 0);
-    el.parentNode.style.setProperty('--names', `${Math.max(0, ...names.map(n => (n[0] === '#' ? 2 : n.length)))}ch`);
+    const grid = el.closest('.grid') ?? el.parentNode; // its columns make room for the names
+    grid.style.setProperty('--names', `${Math.max(0, ...names.map(n => (n[0] === '#' ? 2 : n.length)))}ch`);
     el.replaceChildren(...names.map(n => make('span', '', rowName(n))));
     [...el.children].forEach((e, i) => {
       e.title = `Class of this row: ${names[i]}${more}`;

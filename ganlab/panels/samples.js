@@ -112,6 +112,7 @@ function render({ model, el }) {
   let was = '';
   const im = {};
   const parts = () => t('names').length || 1; // images that make up one picture
+  const fakeAt = () => Math.max(0, t('names').indexOf('fake')); // and which of them is the fake
   const layout = () => {
     const k = t('kind');
     if (k === was) return;
@@ -133,7 +134,7 @@ function render({ model, el }) {
     el.dataset.pick = more.hidden ? -1 : i;
     if (images) grid.tell(n, t('cols'), i, t('at') < 0 ? c.each : null);
     else spots.tell(n, i, c.index === i && t('at') < 0 ? c.score : null);
-    if (!more.hidden) more.tell(c, { i, n, raw: t('raw'), images, at: t('at') });
+    if (!more.hidden) more.tell(c, { i, n, raw: t('raw'), images, at: t('at'), names: t('names') });
   };
   const read = () => {
     layout();
@@ -185,14 +186,14 @@ function render({ model, el }) {
     const a = f.width / c;
     const b = f.height / rows;
     const i = t('pick');
-    film(more.film, im.strip.b, s, [f, (i % c) * a, Math.floor(i / c) * b, a, b], t('step'), col);
+    film(more.film, im.strip.b, s, [f, (i % c) * a, Math.floor(i / c) * b, a, b], t('step'), col, [fakeAt(), parts()]);
     more.film.setAttribute('aria-label', `The sample at ${s.length} steps, from ${s[0]} to ${s[s.length - 1]}`);
   };
   const drawCard = (c, rows, side, col) => {
     const own = t('card').index === t('pick');
     if (im.fake?.b) {
       alone(more.big, im.fake.b, t('pick'), c, rows, side * parts(), col);
-      if (more.map) heat(more.big, more.map, [parts() > 1 ? side : 0, side, more.big.clientHeight], col);
+      if (more.map) heat(more.big, more.map, [fakeAt() * side, side, more.big.clientHeight], col);
     }
     more.big.setAttribute('aria-label', 'The sample, enlarged');
     if (own && t('at') < 0 && im.near?.b) alone(more.real, im.near.b, 0, 1, 1, side, col);
@@ -212,7 +213,8 @@ function render({ model, el }) {
     if (im.real?.b) tiles(real, im.real.b, rc, Math.ceil(reals / rc), across, col, most);
     fake.setAttribute('aria-label', `${t('count')} samples of G at step ${t('step')}`);
     real.setAttribute('aria-label', 'Real images');
-    if (!more.hidden) drawCard(c, rows, narrow ? 96 : 112, col);
+    const side = Math.min(narrow ? 96 : 112, Math.floor(body.clientWidth / parts()));
+    if (!more.hidden) drawCard(c, rows, side, col);
   };
   // the point that is looked at closer, and its path up to here
   const picked = f => {

@@ -1,7 +1,8 @@
-import { button, decode, floats, make, mode, panel, thou } from './kit.js';
+import { button, decode, floats, fmt, make, mode, panel, thou } from './kit.js';
 import { flagSays, palette, paper, watch } from './canvas.js';
 import { strip } from './film.js';
 import { axis, knob, line } from './line.js';
+import { LANE, moveSays, moves, movesAt, valueAt } from './moves.js';
 
 function render({ model, el }) {
   const root = panel(el, 'timeline', 'Timeline');
@@ -83,6 +84,9 @@ function render({ model, el }) {
       ([s, up]) =>
         Math.abs(geo.L + geo.per * s - mx) < 8 && (up < 0 ? my > geo.y + 10 : Math.abs(geo.y - up / 2 - my) < 14),
     );
+    const move = t('moves')[Math.floor((my - geo.low) / LANE)];
+    const step = Math.round((mx - geo.L) / geo.per);
+    if (my > geo.low && move && moveSays(move, step)) return moveSays(move, step);
     const film = my < geo.th ? geo.drawn.find(([px]) => px <= mx && mx <= px + geo.th) : null;
     const n = t('step');
     const knob = Math.abs(geo.L + geo.per * (t('at') < 0 ? n : t('at')) - mx) < 8 && my > geo.th;
@@ -125,6 +129,10 @@ function render({ model, el }) {
       go(to >= n && e.key !== 'Home' ? -1 : to);
     }
   };
+  const movesNow = step =>
+    t('moves')
+      .filter(m => valueAt(m, step) !== null)
+      .map(m => `${m.label} ${fmt(valueAt(m, step))}`);
   const read = () => {
     const at = t('at');
     const n = t('step');
@@ -161,7 +169,8 @@ function render({ model, el }) {
     cv.setAttribute('aria-valuenow', then ? at : n);
     const here = marks()
       .filter(m => m[0] === (then ? at : n) && m[1] >= 0)
-      .map(m => m[2].slice(m[2].indexOf(':') + 2));
+      .map(m => m[2].slice(m[2].indexOf(':') + 2))
+      .concat(movesNow(then ? at : n));
     cv.setAttribute('aria-valuetext', [then ? `step ${at}` : `step ${n}, the latest`, ...here].join(', '));
     Object.assign(el.dataset, {
       step: n,
@@ -193,14 +202,15 @@ function render({ model, el }) {
     const twigs = t('ghosts').length + t('forks').length;
     const two = twigs > 1;
     const w = cv.parentNode.clientWidth;
-    const H = th + (n ? 52 + (twigs ? 18 : 0) + (two ? 16 : 0) : 42);
+    const low = th + 36 + (twigs ? 18 : 0) + (two ? 16 : 0); // where curves of schedules begin
+    const H = n ? low + 16 + LANE * t('moves').length : th + 42;
     const x = paper(cv, w, H, col);
     const L = (th || 20) / 2;
     const far = Math.max(n, 100, ...t('ghosts').map(g => g[1]), ...t('forks').map(f => f[2]));
     const per = (w - 2 * L) / far;
     const X = s => L + s * per;
     const y = th + 22;
-    geo = { L, per, y, th };
+    geo = { L, per, y, th, low };
     const at = t('at');
     const filmSteps = t('film_steps');
     const o = {
@@ -224,6 +234,10 @@ function render({ model, el }) {
     if (some) strip(x, o, X, w, th, col);
     x.font = col.font();
     line(x, o, X, y, w, L, col);
+    if (n) {
+      moves(x, t('moves'), X, low, col);
+      movesAt(x, t('moves'), X, low, at < 0 ? n : at, w, col);
+    }
     if (n) axis(x, o, X, w, H, col);
     else {
       x.fillStyle = col('--ink2');

@@ -11,6 +11,7 @@ from PIL import Image
 import ganlab.travel.lookback, ganlab.travel.fork
 from ..base.views import script, style
 from ..engine.schedules import Schedule
+from .moves import moves_of
 from .moving import numbers
 from .state import Part, PanelState, thou
 
@@ -119,7 +120,8 @@ def on_the_line(
     run, snaps = learn.run, learn.run.snapshots
     ghosts = [[b['from'], b['to'], f"rewound at {thou(b['to'])}"] for b in run.branches()]
     return dict(**film.take(only), snaps=[[s['step'], s['kept']] for s in snaps], best=_best(snaps), ghosts=ghosts[-6:],
-                forks=[list(fork) for fork in forks], undo=_to_undo(run))
+                forks=[list(fork) for fork in forks], undo=_to_undo(run),
+                moves=moves_of(run.changes, learn.tricks, learn.step, learn.tricks.knows))
 
 # %% ../../nbs/panels/timeline.ipynb #7739856c
 def _best(snaps)->int: # the step of the snapshot with the best score; -1 where none has one
@@ -159,6 +161,7 @@ class Timeline(Part):
     undo, busy = T.Unicode('').tag(sync=True), T.Unicode('').tag(sync=True)   # the last change; what is being done
     extent = T.Float(1.).tag(sync=True)
     frames, film_steps, film, flags, snaps, ghosts, forks, runs = (T.List().tag(sync=True) for _ in range(8))
+    moves = T.List().tag(sync=True)                     # as `moves_of` gives them
     grids = T.List().tag(sync=True)                     # of each picture: images in a row, and rows
     here = T.Int(0).tag(sync=True)                      # which of the runs is shown
     best = T.Int(-1).tag(sync=True)                     # step of the best snapshot; -1: none

@@ -5,7 +5,7 @@ import { paper } from './canvas.js';
 export async function picture(cv, o, data, col) {
   if (o.kind === 'images') {
     const im = await decode(data);
-    tiles(cv, im, 5, Math.ceil(o.count / 5), 5, col, o.count);
+    tiles(cv, im, o.cols, Math.ceil(o.count / o.cols), o.cols, col, o.count);
     im.close();
     return;
   }

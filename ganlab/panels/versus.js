@@ -1,5 +1,6 @@
 import { button, fmt, make, panel } from './kit.js';
 import { palette, watch } from './canvas.js';
+import { rowNames } from './images.js';
 import { dots, picture } from './verdict.js';
 
 function render({ model, el }) {
@@ -59,11 +60,13 @@ function render({ model, el }) {
   const ca = make('canvas');
   const cb = make('canvas');
   const table = make('table');
+  const rows = [rowNames(), rowNames()];
+  const parts = [make('span', 'mut'), make('span', 'mut')];
   const both = make(
     'div',
     'both',
-    make('div', 'smp', make('div', 'cap', make('b', '', 'A'), ' as it was'), make('div', 'sq', ca)),
-    make('div', 'smp', make('div', 'cap', make('b', '', 'B'), ' ', changed), make('div', 'sq', cb)),
+    make('div', 'smp', make('div', 'cap', make('b', '', 'A'), ' as it was', parts[0]), make('div', 'sq', ca, rows[0])),
+    make('div', 'smp', make('div', 'cap', make('b', '', 'B'), ' ', changed, parts[1]), make('div', 'sq', cb, rows[1])),
     make('div', 'tab', table),
   );
   root.append(make('div', 'top', head, note), verdict, reason, cost, form, run, both, acts);
@@ -167,11 +170,14 @@ function render({ model, el }) {
     read();
     if (t('phase') !== 'done') return;
     const col = palette(root);
-    const o = { kind: t('kind'), count: t('count'), extent: t('extent'), real: t('real') };
+    const o = { kind: t('kind'), count: t('count'), cols: t('cols'), extent: t('extent'), real: t('real') };
     cells.forEach(([cv, r]) => {
       if (cv.offsetParent) dots(cv, r, col);
     });
     if (o.kind !== 'none') {
+      rows[0].tell(t('a_rows'));
+      rows[1].tell(t('b_rows'));
+      for (const e of parts) e.textContent = t('names').length ? `: ${t('names').join(' \u2192 ')}` : '';
       await picture(ca, o, t('a'), col);
       await picture(cb, o, t('b'), col);
       ca.setAttribute('aria-label', 'Samples of A, as it was');

@@ -9,7 +9,8 @@ import traitlets as T
 from ..compare import Comparison
 from ..base.views import script, style
 from .state import Part, PanelState, show, thou
-from ..data import as_pictures, has_picture, scale_of, standard
+from ..data import has_picture
+from ..judge.shown import laid_out
 from ..record.grids import fit_size, jpeg_grid, paper_of
 
 # %% auto #0
@@ -37,32 +38,37 @@ def advice(
     return _speaks_for.get(c.outcome, 'close') if c.pairs else 'close'
 
 # %% ../../nbs/panels/versus.ipynb #ecb8b983
-def _drawn(x, c): # samples of a comparison -> images of the first 25 in [-1, 1], or all points
-    x = standard(x, c.range)
-    if not has_picture(x.shape[1:]): return x
-    real = x if c.real is None else standard(c.real, c.range)
-    return as_pictures(x[:25], scale_of(real))
-
-def _picture(x, paper=None)->dict:
-    if x.ndim == 4: return dict(kind='images', data=jpeg_grid(fit_size(x, 48), 5, paper), count=len(x))
-    if x.shape[1] == 2: return dict(kind='points', data=_points(x))
-    return dict(kind='none', data=b'')
-
 def _points(x)->bytes: return x[:256].contiguous().numpy().tobytes()
+
+def _plane_of(real)->dict: # points, or None; what there is of `_pictures` for them
+    return {} if real is None else dict(real=_points(real), extent=1.3*float(real.abs().max()))
+
+def _paper(c): # what the data is drawn on
+    return None if c.real is None else paper_of(laid_out(c.real, c.real, c.range).images)
+
+def _grid(arm, other, c, paper)->dict: # of samples that can be drawn: the picture, names of rows, and how they lie
+    laid = laid_out(arm.samples, c.real, c.range, c.origins, arm.rows, other.rows)
+    if c.origins.source is not None: paper = None
+    picture = jpeg_grid(fit_size(laid.images, max(48, 49*len(c.origins.names))), laid.cols, paper)
+    return dict(picture=picture, rows=laid.rows, count=len(laid.images), cols=laid.cols)
 
 # %% ../../nbs/panels/versus.ipynb #9c74c8ed
 def _pictures(c)->dict: # kind, count, a, b; and of points the reals, and half the side of the map
     pair = (c.whole_pairs or c.pairs or [None])[0]
-    if pair is None: return dict(kind='none', count=0, a=b'', b=b'', real=b'', extent=1.)
-    paper = paper_of(None if c.real is None else _drawn(c.real, c))
-    a, b = [_picture(_drawn(arm.samples, c), paper) for arm in pair]
-    shown = dict(kind=a['kind'], count=a.get('count', 0), a=a['data'], b=b['data'], real=b'', extent=1.)
-    if a['kind'] == 'points': shown |= _plane_of(c.real)
-    return shown
+    shown = dict(kind='none', count=0, a=b'', b=b'', real=b'', extent=1., cols=5, a_rows=[], b_rows=[], names=[])
+    if pair is None: return shown
+    shape = tuple(pair[0].samples.shape[1:])
+    if shape == (2,): return shown | dict(kind='points', **_plane_of(c.real), **_two(map(_points_of, pair)))
+    return shown | (_images(c, *pair) if has_picture(shape) else {})
 
-# %% ../../nbs/panels/versus.ipynb #1b95f141
-def _plane_of(real)->dict: # points, or None; what there is of `_pictures` for them
-    return {} if real is None else dict(real=_points(real), extent=1.3*float(real.abs().max()))
+def _two(both)->dict: return dict(zip('ab', both))
+def _points_of(arm)->bytes: return _points(arm.samples)
+
+def _images(c, a, b)->dict:
+    paper = _paper(c)
+    one, two = _grid(a, b, c, paper), _grid(b, a, c, paper)
+    same = dict(kind='images', count=one['count'], cols=one['cols'], names=c.origins.names)
+    return dict(**same, **_two((one['picture'], two['picture'])), a_rows=one['rows'], b_rows=two['rows'])
 
 # %% ../../nbs/panels/versus.ipynb #2e149d4d
 def _number(v)->str:
@@ -104,7 +110,8 @@ class Versus(Part):
     note, verdict, cost, outcome, left, kind = (T.Unicode('').tag(sync=True) for _ in range(6))
     changed = T.Unicode('').tag(sync=True)     # what B is, as a name
     advice = T.Enum(('apply', 'more', 'close'), 'close').tag(sync=True)    # the button that the verdict speaks for
-    count = T.Int(0).tag(sync=True)            # images of each arm
+    count, cols = T.Int(0).tag(sync=True), T.Int(5).tag(sync=True)        # images of each arm, and in a row
+    names, a_rows, b_rows = (T.List().tag(sync=True) for _ in range(3))   # parts of each; what rows are called
     steps, seeds = T.Int(500).tag(sync=True), T.Int(3).tag(sync=True)     # what is asked for; belong to whoever looks
     each = T.Float(0.).tag(sync=True)          # seconds that a step takes
     progress = T.Float(0.).tag(sync=True)      # from 0 to 1

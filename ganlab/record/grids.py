@@ -10,7 +10,7 @@ from PIL import Image
 from ..data import as_bytes, plain_edge, with_margin
 
 # %% auto #0
-__all__ = ['jpeg_grid', 'paper_of', 'fit_size', 'columns_for']
+__all__ = ['jpeg_grid', 'paper_of', 'fit_size', 'columns_for', 'of_classes']
 
 # %% ../../nbs/record/grids.ipynb #121e9711
 def jpeg_grid(
@@ -48,3 +48,18 @@ def columns_for(
 )->int: # in a row: 8, 4 or 2
     "So many that the grid is about as wide as tall; of more than 32, eight."
     return 8 if n > 32 else min((8, 4, 2), key=lambda cols: abs(math.log(cols*cols*wide/n)))
+
+# %% ../../nbs/record/grids.ipynb #9dcd1aeb
+def of_classes(
+    x:torch.Tensor, # samples (n, ...)
+    y:torch.Tensor, # their labels (n,)
+    labels:list, # what is wanted
+    blank:float=1., # what stands where there is no such sample
+)->torch.Tensor: # (len(labels), ...)
+    "A sample of each label, another one each time that it comes again."
+    found = {c: (y == c).nonzero().flatten().tolist() for c in set(labels)}
+    out, turn = x.new_full((len(labels), *x.shape[1:]), blank), dict.fromkeys(found, 0)
+    for i, c in enumerate(labels):
+        if found[c]: out[i] = x[found[c][turn[c] % len(found[c])]]
+        turn[c] += 1
+    return out

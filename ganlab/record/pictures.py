@@ -8,7 +8,7 @@ import torch
 from fastcore.basics import patch
 from ..data import as_pictures, has_picture, is_paired, scale_of
 from .beside import Beside
-from .grids import columns_for, fit_size, jpeg_grid, paper_of
+from .grids import columns_for, fit_size, jpeg_grid, of_classes, paper_of
 
 # %% auto #0
 __all__ = ['mode_shares', 'slopes', 'Pictures']
@@ -49,7 +49,7 @@ class Pictures:
         if self.pairs: self.usual = 16 if is_paired(learn.source) else 32
         self.n, self.cols, self.wide = self.usual, 8, None     # samples; in a row; width of each, by its height
         self.real = self.extent = None       # held-out reals, as they are shown; half the side of the map
-        self.reals_shown = []                # how many, and how many in a row
+        self.reals_shown, self.real_labels = [], []   # how many, and how many in a row; their classes
         self.x = self.paper = None           # the samples of the last picture; what the data is drawn on
         self.scale = self.beside = None      # of samples that are no images; what stands beside each fake
         self.y = self.only = None            # what came with the samples of the last picture; the class of all of them
@@ -149,14 +149,30 @@ def fitted(self:Pictures,
 @patch
 def drawn(self:Pictures, x)->torch.Tensor: return self.fitted(self.learn.shown(x)) # the same, as the networks see them
 
+# %% ../../nbs/record/pictures.ipynb #67045846
+@patch
+def _real_labels(self:Pictures, n:int, cols:int)->list: # of `n` reals, `cols` in a row; []: of any class
+    if self.only is not None: return [self.only]*n
+    return [c for c in self.learn.row_labels(self.n, self.cols) for _ in range(cols)]
+
+@patch
+def _some_reals(self:Pictures, n:int, labels:list)->torch.Tensor|None:
+    "Reals of these classes, where held-out ones have labels; or else any."
+    real, y = self.reals(), self.learn.source.valid_y(400) if labels else None
+    if real is None or y is None or len(y) != len(real): return self.reals(n)
+    return of_classes(real, y.cpu(), labels, float(self.learn.range[1]))
+
 @patch
 def _draw_reals(self:Pictures):
     "A few real samples, and the colour that is left around them."
     cols = 1 if self.big else 2
-    real = self.reals(cols*min(8, -(-self.n//self.cols)))
+    n = cols*-(-self.n//self.cols)
+    labels = self._real_labels(n, cols)
+    if self.real is not None and labels == self.real_labels: return
+    real, self.real_labels = self._some_reals(n, labels), labels
     if real is None: return
     real = self.drawn(real)
-    self.paper = paper_of(real)
+    self.paper = paper_of(self.drawn(self.reals(16)))
     self.real, self.reals_shown = jpeg_grid(real, cols, self.paper), [len(real), cols]
 
 # %% ../../nbs/record/pictures.ipynb #fea24e5b
@@ -165,7 +181,7 @@ def _images(self:Pictures, x):
     x = self.drawn(x)
     out = dict(cols=self.cols, count=self.n, names=[])
     if self.pairs: return {**out, **self._among_others(x)}
-    if self.real is None: self._draw_reals()
+    self._draw_reals()
     out |= dict(fake=jpeg_grid(x, self.cols, self.paper), reals=self.reals_shown)
     return out if self.real is None else {**out, 'real': self.real}
 

@@ -7,6 +7,7 @@ __all__ = ['TensorDL', 'split', 'loaders_of', 'noted', 'tensor_dls']
 
 # %% ../../nbs/sources/arrays.ipynb #bd40e10a
 import math
+from copy import copy
 from operator import itemgetter
 import numpy as np, torch
 from torch import Tensor
@@ -164,6 +165,13 @@ def new(self:TensorDL,
     known = self.seed, self.name, self.centers, self.sigma, self.range, self.y, self.classes
     return type(self)(self.x, bs or self.bs, *known)
 
+@patch
+def alone(self:TensorDL)->TensorDL:
+    "The same samples, and nothing that comes with them."
+    dl = copy(self)
+    dl.y, dl.classes = None, ()
+    return dl
+
 # %% ../../nbs/sources/arrays.ipynb #b3eeeaa8
 def split(
     n:int, # samples
@@ -194,10 +202,11 @@ def loaders_of(
 def noted(
     dls:DataLoaders,
     fn:str, # name of the function that made it
-    **args, # its arguments; a range only where one was declared
+    **args, # its arguments; a range and labels only where somebody asked for them
 )->DataLoaders: # the same
     "Note what made it, for the script of a run."
-    if args.get('range', 0) is None: del args['range']
+    for k in ('range', 'labels'):
+        if args.get(k, 0) is None: del args[k]
     dls.made_by = fn, args
     return dls
 

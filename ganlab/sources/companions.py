@@ -19,16 +19,17 @@ class Batch(NamedTuple):
     y: Tensor|None = None # (B, ...), or None where they come alone
 
 # %% ../../nbs/sources/companions.ipynb #339d6ede
-def _from_list(v)->Tensor|None: # of numbers, or None
+def _from_list(v)->Tensor|None: # of numbers, or of as many numbers each; or None
     try: v = np.array(v)
     except ValueError: return None
     return torch.from_numpy(v) if v.dtype.kind in 'fiub' else None
 
 def _as_tensor(v)->Tensor|None: # None: it is none, and cannot be made one
     if isinstance(v, Tensor): return v.as_subclass(Tensor)
-    v = getattr(v, 'values', v) if hasattr(v, 'iloc') else v            # a column of pandas
+    if hasattr(v, 'iloc'): v = np.array(v)                              # a column of pandas
     if isinstance(v, np.ndarray): return torch.from_numpy(v) if v.dtype.kind in 'fiub' else _from_list(v.tolist())
-    if isinstance(v, (list, tuple)) and v and all(isinstance(o, (int, float)) for o in v): return torch.tensor(v)
+    plain = isinstance(v, (list, tuple)) and len(v) and all(isinstance(o, (int, float, list, tuple)) for o in v)
+    if plain: return _from_list(v)
 
 # %% ../../nbs/sources/companions.ipynb #5435bf26
 def as_companion(
@@ -112,10 +113,12 @@ def told(
     each = v.ravel().tolist() if isinstance(v, np.ndarray) else v
     if not isinstance(each, (list, tuple)) or not len(each): return f"{_kind(v)}; {_need}"
     if all(isinstance(o, str) for o in each): return _names_first
-    return f"a {type(v).__name__} of {_kinds(each)}; {_need}"
+    return f"a list of {_kinds(each)}; {_need}"
 
-def _kind(v)->str: return 'nothing' if v is None else f'a {type(v).__name__}'
-def _kinds(each)->str: return ' and '.join(sorted({type(o).__name__ for o in each}))
+def _kind(v)->str:
+    if v is None: return 'nothing'
+    return f"numbers of the type {v.dtype}" if isinstance(v, Tensor) else f"a {type(v).__name__}"
+def _kinds(each)->str: return ' and '.join(sorted({'None' if o is None else type(o).__name__ for o in each}))
 
 # %% ../../nbs/sources/companions.ipynb #435b1f32
 def why_none(
@@ -137,5 +140,6 @@ def companions(
     "What comes with `n` samples, checked."
     if y is None: return None
     t = as_companion(y)
-    if t is not None and len(t) == n: return t
-    raise ValueError(f"{name} is {told(y, n)}")
+    if t is None or len(t) != n: raise ValueError(f"{name} is {told(y, n)}")
+    if t.isfinite().all(): return t
+    raise ValueError(f"{name} holds {int((~t.isfinite()).sum())} NaN or infinite numbers; leave these samples out")

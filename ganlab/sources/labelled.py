@@ -83,9 +83,12 @@ def numbered(
     classes=(), # what the classes are called, in order; empty: all names, in the order of the alphabet
 )->tuple: # the labels, int64 (N,) of names; and what the classes are called
     "Names as whole numbers."
-    if not are_names(y): return y, tuple(classes)
+    if not are_names(y): return y, tuple(classes)        # None, too
     names = [str(o) for o in y]
     classes = tuple(map(str, classes)) or tuple(sorted(set(names)))
+    if len(classes) == len(names) > 20:
+        raise ValueError(f"y has another name for each of {len(names)} samples, such as {names[0]!r}: these are no "
+                         "classes; give each sample the name of its class")
     at = {name: i for i, name in enumerate(classes)}
     if missing := sorted(set(names) - set(at)):
         raise ValueError(f"classes has no {missing[0]!r}, which is a label of the data; name all of them, in order")

@@ -85,6 +85,12 @@ def _held_out(self:Source, n)->Batch:
     if self.held is not None and n > self._wanted: self._valid, self._wanted = self._read_held(n), n
     return Batch(*some_of(self._valid, n))
 
+# %% ../../nbs/sources/numbered.ipynb #527ca8a9
+@patch
+def let_go_of_held(self:Source):
+    "Hold nothing out any more."
+    self.held, self._valid, self._wanted = None, Batch(None), 0
+
 # %% ../../nbs/sources/numbered.ipynb #93a929e4
 @patch
 def _read_held(self:Source, n)->Batch:

@@ -15,7 +15,7 @@ from ..record.run import Run
 from ..record.thinning import unpack_frame
 
 # %% auto #0
-__all__ = []
+__all__ = ['switched']
 
 # %% ../../nbs/travel/lookback.ipynb #3a1e1812
 @patch
@@ -51,14 +51,19 @@ def switches_at(self:Run,
     on, values, loss = {}, {}, None
     for c in [c for c in self.changes if c.step <= step]:
         if c.kind == 'loss': loss = c.name
-        else: _switch(c, on, values)
+        else: switched(c, on, values)
     return dict(tricks={n: (s, values[n]) for n, s in on.items()}, loss=loss)
 
 # %% ../../nbs/travel/lookback.ipynb #b9007b0e
 def _begun(values:dict, step:int)->dict: # schedules begin there
     return {k: replace(v, since=step) if isinstance(v, Schedule) else v for k, v in values.items()}
 
-def _switch(c, on:dict, values:dict): # a change; names -> since when they are on; names -> values that were set
+def switched(
+    c, # a change
+    on:dict, # names of tricks -> since when they are on
+    values:dict, # names of tricks -> values that were set
+):
+    "Note in `on` and `values` what a change did."
     if c.kind == 'off': on.pop(c.name, None)
     if c.kind not in ('on', 'set'): return
     before = values.get(c.name, {})

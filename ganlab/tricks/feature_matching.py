@@ -85,7 +85,7 @@ class FeatureMatching(Trick):
     "G matches D's mean features."
     name, title, number = 'feature_matching', 'Feature matching', 8
     short = 'G makes fakes whose mean features inside D are those of the reals, rather than fakes that fool D.'
-    source = 'Salimans 2016 (1606.03498) §3.1'
+    source = 'Salimans 2016 (1606.03498) §3.1; in pairs: Wang 2018, pix2pixHD (1711.11585) eq. 4'
     acts = "G's loss"
     purpose = 'Keep samples varied'
     within = 'D'

@@ -4,8 +4,8 @@ import pytest
 from project import NBS, markdown, notebooks, read, words
 from rendered import render, text_of
 
-PAGES = ['index', 'catalogue', 'learner', 'record/run', 'metrics', 'tutorials/quickstart', 'tutorials/toggle_story', 'tutorials/dirac', 'tutorials/fork_and_compare',
-         'tricks/spectral_norm', 'tricks/gradient_penalty', 'tricks/ada', 'panels/tricks']
+PAGES = ['index', 'catalogue', 'learner', 'record/run', 'metrics', 'tutorials/quickstart', 'tutorials/one_face', 'tutorials/toggle_story',
+         'tutorials/dirac', 'tutorials/fork_and_compare', 'tricks/spectral_norm', 'tricks/gradient_penalty', 'tricks/ada', 'panels/tricks']
 each_page = pytest.mark.parametrize('name', PAGES)
 pytestmark = pytest.mark.browser
 
