@@ -129,14 +129,14 @@ def test_questions_after_a_flip(monkeypatch):
     own = lab.tricks.reasons._ask
     lab.tricks.reasons._ask = lambda name: asked.append((learn.step, name)) or own(name)
     calls = []
-    for t in learn.tricks.values(): monkeypatch.setattr(t, 'why_not', lambda learn, t=t, own=t.why_not: calls.append(t.name) or own(learn))
+    for t in learn.tricks.values(): monkeypatch.setattr(t, 'why_not', lambda learn, t=t, own=t.why_not: calls.append((learn.step, t.name)) or own(learn))
     with lab:
         learn.tricks.on('ttur', at=50)
         trained(lab, 49)                                       # and where it ends, all are asked
         asked.clear(), calls.clear()
         lab.start(200)
         assert lab.wait(300)
-        asked, calls = [a for a in asked if a[0] < learn.step], calls[:-len(learn.tricks) + 1]
+        asked, calls = ([o for o in some if o[0] < learn.step] for some in (asked, calls))
         assert [n for _, n in asked] == sight and asked[0][0] == 50
         assert min(b - a for (a, _), (b, _) in zip(asked, asked[1:])) >= 20     # 30 ms at a hundredth of the time: 3 s, of 100 ms a step
         assert len(calls) == len(sight) + 2                    # and the switch itself asks twice: before it, and whether it stands

@@ -6,6 +6,8 @@ from ganlab.compare import ab
 from ganlab.data import tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.engine.meters import Record
+from ganlab.engine.schedules import linear
+from ganlab.judge.one_sample import Closeup
 from ganlab.nets import dcgan
 from ganlab.panels.curves import Curves, Thinned, measure_curve, series
 from ganlab.panels.samples import Samples
@@ -213,3 +215,81 @@ def test_metrics_of_ones_own(shown):
     page.evaluate('m => { model.t.measures.forEach((o, i) => o.failed = m[i]); model.set("mark", -1) }', [m['failed'] for m in failed])
     page.wait_for_function('JSON.parse(document.getElementById("view").dataset.measures).ramp === 14')
     assert page.locator('.pl.sub .ph').nth(2).text_content().startswith('Ramp, kgthe metric flat failed')
+
+def classes(only=None, names=('ankle boot', 'bag', 'coat')):
+    "The panel's samples of a game with classes that have names, with a map of scores over one of them"
+    learn = GANLearner(tensor_dls(torch.rand(60, 1, 16, 16)*2 - 1, 6, y=torch.arange(60) % len(names), classes=names), dcgan(16, 1, z_dim=4, width=2, seed=0)[0],
+                       torch.nn.Sequential(torch.nn.Conv2d(1, 2, 4, 2, 1), torch.nn.LeakyReLU(.2), torch.nn.Conv2d(2, 1, 4, 2, 1)), seed=0)
+    learn.tricks.on('class_norm')
+    learn.fit_steps(1, progress=False)
+    closeup, part = Closeup(learn), Samples()
+    part.only = -1 if only is None else only
+    part.pick = 9
+    picture = closeup.take(only=only)
+    seen = closeup.closer(picture, 9)
+    part.refresh(PanelState(1, picture=picture, closeup={k: seen[k] for k in ('card', 'near', 'strip')}, loss='hinge'))
+    return part
+
+def test_rows_bear_names_and_a_class_is_chosen_by_its_name(shown):
+    "Each name stands beside its row, whatever the width; the choice has all of them, and sends what was chosen"
+    for width in (1400, 400):
+        page = shown(classes(), width)
+        rows = page.locator('.row-names > span')
+        assert [rows.nth(i).text_content() for i in range(4)] == ['ankle boot', 'bag', 'coat', 'ankle boot'] and rows.nth(1).get_attribute('title') == 'Class of this row: bag'
+        top = page.locator('canvas.fake').bounding_box()
+        for i in range(8):
+            box = rows.nth(i).bounding_box()
+            assert abs(box['y'] + box['height']/2 - top['y'] - (i + .5)*top['height']/8) < 3 and box['x'] + box['width'] <= top['x'] and box['x'] >= 0
+        assert page.locator('select.only option').all_text_contents() == ['All classes', 'ankle boot', 'bag', 'coat']
+        page.locator('select.only').select_option('bag')
+        assert page.evaluate('[model.get("only"), model.sent.at(-1).do]') == [1, 'look']
+    page = shown(classes(only=2), 700)
+    assert not page.locator('.row-names').is_visible() and page.locator('select.only').input_value() == '2'
+
+def test_where_g_has_no_latents_there_is_no_choice_of_them(shown):
+    part = classes()
+    assert shown(part).locator('[aria-label=Latents]').is_visible()
+    part.latents = False
+    assert not shown(part).locator('[aria-label=Latents]').is_visible()
+
+@pytest.mark.parametrize('light', [True, False])
+def test_a_map_of_scores_over_the_sample(shown, light):
+    "Orange where D's score is least, blue where it is greatest, over the sample in grey, in both themes; a scale says what the colours mean, and each part its score"
+    part = classes()
+    page = shown(part)
+    page.evaluate('light => { document.body.dataset.jpThemeLight = light }', str(light).lower())
+    page.wait_for_timeout(300)
+    m = part.card['map']
+    values, cols = m['values'], len(m['values'])//m['rows']
+    pixel = '''k => { const c = document.querySelector('canvas.big'), x = c.getContext('2d'), [cols, rows] = [%d, %d];
+        return [...x.getImageData((k %% cols + .5)*c.width/cols, (Math.floor(k/cols) + .5)*c.height/rows, 1, 1).data].slice(0, 3) }''' % (cols, m['rows'])
+    mean = sum(values)/len(values)
+    for k in (values.index(min(values)), values.index(max(values))):
+        red, _, blue = page.evaluate(pixel, k)
+        if abs(values[k] - mean) > .5*max(abs(v - mean) for v in values): assert (red > blue + 20) == (values[k] < mean) and (blue > red + 20) == (values[k] > mean), (red, blue)
+    scale = page.locator('.scale')
+    assert scale.locator('.lo').text_content().startswith('fake') and scale.locator('.hi').text_content().endswith('real') and '4 × 4 parts' in scale.get_attribute('title')
+    box = page.locator('canvas.big').bounding_box()
+    page.mouse.move(box['x'] + box['width']/8, box['y'] + box['height']/8)
+    assert float(page.locator('canvas.big').get_attribute('title').split(': ')[1].replace('−', '-')) == pytest.approx(values[0], abs=6e-3)
+    before = page.evaluate(pixel, values.index(min(values)))
+    scale.locator('button').click()
+    page.wait_for_timeout(200)
+    red, green, blue = page.evaluate(pixel, values.index(min(values)))
+    assert red == green == blue and [red, green, blue] != before          # the sample itself, which is grey
+
+def test_a_schedule_on_the_timeline(shown):
+    "Its name and its value stand on it; the tooltip has the value at the step under the pointer"
+    learn = GANLearner(tensor_dls(torch.rand(40, 1, 16, 16)*2 - 1, 8), *dcgan(16, 1, z_dim=4, width=2, seed=0), seed=0)
+    learn.tricks.on('gradient_penalty', gamma=linear(10, 0, steps=10))
+    learn.fit_steps(5, progress=False)
+    part = Timeline()
+    part.refresh(make_state(learn, timeline=on_the_line(learn, Film(learn.run))))
+    page = shown(part)
+    said = page.evaluate('said')
+    name = next(s for s in said if s[0] == 'Gradient penalty γ 5.00')
+    box = page.locator('canvas').bounding_box()
+    far = (box['width'] - 2*24)/100          # pixels of a step: the line is a hundred steps long at least
+    page.mouse.move(box['x'] + 24 + 2*far, box['y'] + name[2])
+    assert page.locator('canvas').get_attribute('title').startswith('Gradient penalty γ at step 2: 8.00')
+    assert 'Gradient penalty γ 5.00' in page.locator('canvas').get_attribute('aria-valuetext')
