@@ -285,7 +285,7 @@ def test_held_out_samples_without_labels():
     x, y = rand(60, 1, 16, 16), torch.arange(60) % 5
     learn = GANLearner(tensor_dls(x, 6, y=y, valid=x[:12]), LabelG(), LabelD(), z_dim=4)
     go(learn, 1)
-    with pytest.raises(ValueError, match='G and D take y: give valid_y=') as e: learn.validate_now()
+    with pytest.raises(ValueError, match='without y, which goes into G and D: give valid_y=') as e: learn.validate_now()
     one_sentence(e.value)
     whole = GANLearner(tensor_dls(x, 6, y=y, valid=x[:12], valid_y=y[:12]), LabelG(), LabelD(), z_dim=4)
     assert whole.validate_now() > 0

@@ -85,7 +85,7 @@ def test_spectral_norm_leaves_what_freeze_d_holds():
     "It says so at the switch; taken in when both are switched anew"
     learn = make_learner('mlp'); learn.tricks.on('freeze_d', layers=1); held = learn.tricks['freeze_d'].frozen
     c = learn.tricks.on('spectral_norm')
-    assert 'FreezeD holds D.' in one_sentence(c.caution) and 'off and on again' in c.caution
+    assert 'FreezeD holds of D: ' in one_sentence(c.caution) and 'off and on again' in c.caution
     def normed(): return [n for n, m in learn.D.named_modules() if hasattr(m, 'parametrizations')]
     before = normed(); learn.tricks.off('freeze_d'); go(learn, 1); assert normed() == before and held[0].removesuffix('.weight') not in before
     learn.tricks.off('spectral_norm'); c = learn.tricks.on('spectral_norm'); assert len(normed()) == len(before) + 1 and 'FreezeD' not in (c.caution or '')

@@ -70,7 +70,8 @@ def _label(learn, o)->int|None: # None: none is asked for
     if not _takes_labels(learn):
         raise ValueError(f"--label {o.label} is for a G that takes labels, and that of {o.run} takes none: "
                          "leave it out")
-    y = learn.class_numbers(int(o.label) if o.label.removeprefix('-').isdecimal() else o.label)
+    try: y = int(o.label)
+    except ValueError: y = learn.class_numbers(o.label)
     if 0 <= y < learn.n_classes: return y
     raise ValueError(f"--label {o.label}: need a class from 0 to {learn.n_classes - 1}, or its name")
 

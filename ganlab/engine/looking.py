@@ -166,14 +166,14 @@ def validate_now(self:Looking):
     with unbroken(): return self._held_out_loss()
 
 # %% ../../nbs/engine/looking.ipynb #cf9598ab
-_without_valid_y = ("the held-out samples come without what comes with each, and {} y: give valid_y=... to tensor_dls, "
+_without_valid_y = ("the held-out samples come without y, which goes into {}: give valid_y=... to tensor_dls, "
                     "or a validation set of (x, y)")
 
 @patch
 def _held_out_y(self:Looking, n:int): # (n, ...), or None where no network takes it
     y = self.source.valid_y(n)
     lacking = [k.upper() for k in 'gd' if y is None and self.takes_y(k)]
-    if lacking: raise ValueError(_without_valid_y.format(' and '.join(lacking) + (' take' if lacking[1:] else ' takes')))
+    if lacking: raise ValueError(_without_valid_y.format(' and '.join(lacking)))
     return y
 
 # %% ../../nbs/engine/looking.ipynb #c3170c9f

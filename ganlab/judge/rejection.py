@@ -41,12 +41,14 @@ class Accepted:
 
 class _Proposals:
     "Samples of G with D's logits, a batch at a time."
-    def __init__(self, learn, seed:int, y, ema): self.learn, self.seed, self.y, self.ema = learn, seed, y, ema
+    def __init__(self, learn, seed:int, y, ema):
+        self.learn, self.seed, self.ema = learn, seed, ema
+        self.y = {key: y for key in 'gd' if learn.takes_y(key)}
     def batch(self, name:str, k:int, n:int=256)->tuple: # samples (n, ...), latents, logits (n,), on the CPU
-        learn, y = self.learn, self.y
+        learn = self.learn
         z = learn.latents(n, f'rejection/{name}', self.seed, k)
-        x = learn.sample(z=z, y=y if learn.takes_y('g') else None, ema=self.ema)
-        l = learn.score(x, y if learn.takes_y('d') else None)
+        x = learn.sample(z=z, y=self.y.get('g'), ema=self.ema)
+        l = learn.score(x, self.y.get('d'))
         if scores_of(learn.tricks.loss()) == 'probabilities': l = l.clamp(1e-6, 1 - 1e-6).logit()
         return x, z.cpu(), l
 

@@ -9,37 +9,20 @@ from torch import nn
 from fastcore.basics import patch
 from torch.nn.utils import parametrize
 from ..engine.inside import own_parameters
-from ..engine.layers import is_layer, is_usual, raw_weight
+from ..engine.layers import as_matrix, is_layer, is_usual, out_axis, raw_weight
 from ..engine.optimizers import scale_moments
 from ..engine.sites import added, instead, reals_and_fakes, some_input
 from ..engine.still import swapped
 from ..trick import Choice, Int, Num, Trick
 
 # %% auto #0
-__all__ = ['normable', 'out_axis', 'as_matrix', 'SpectralScale', 'normed', 'foreign', 'SpectralNorm', 'kept_size',
-           'frozen_by_a_trick', 'decayed']
+__all__ = ['normable', 'SpectralScale', 'normed', 'foreign', 'SpectralNorm', 'kept_size', 'frozen_by_a_trick', 'decayed']
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #ca1eac40
-_transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-
 def normable(net:nn.Module)->dict: # name -> module
     "The layers whose weight is a matrix or a kernel; not those frozen, or added by tricks (zeros, at first)."
     def own(m): return is_layer(m) and (w := own_parameters(m).get('weight')) is not None and w.requires_grad
     return {n: m for n, m in net.named_modules() if not added(n) and (normed(m) or own(m))}
-
-def out_axis(m)->int:
-    "Which axis of a layer's weight counts what comes out."
-    w = own_parameters(m)['weight']
-    modulated = w.ndim == 5 and len(w) == 1 and not isinstance(m, nn.Conv3d)     # (1, out, in, h, w)
-    return int(isinstance(m, _transposed) or modulated)
-
-# %% ../../nbs/tricks/spectral_norm.ipynb #320347ef
-def as_matrix(
-    w:torch.Tensor, # a weight
-    dim:int,        # the axis that counts what comes out: 0, or 1
-)->torch.Tensor:    # (out, rest)
-    "A weight as the matrix whose singular values are meant."
-    return (w if dim == 0 else w.transpose(0, 1)).flatten(1)
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #f6416880
 class SpectralScale(nn.Module):
@@ -161,8 +144,7 @@ def frozen_by_a_trick(learn, which:str)->str|None:
     "Which layers are left as they are because FreezeD holds them."
     held = [n.removesuffix('.weight') for n in learn.tricks['freeze_d'].frozen if which == 'D' and n.endswith('.weight')]
     if not held: return None
-    more = f' and {len(held) - 1} more' if held[1:] else ''
-    return (f"FreezeD holds D.{held[0]}{more}, so that spectral norm leaves it as it is, and when FreezeD goes, too; "
+    return (f"FreezeD holds of D: {', '.join(held)}, so that spectral norm leaves that as it is, and when FreezeD goes, too; "
             "turn spectral norm off and on again then.")
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #adb73030
