@@ -769,8 +769,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'ganlab.engine.looking': { 'ganlab.engine.looking.Looking': ('engine/looking.html#looking', 'ganlab/engine/looking.py'),
                                        'ganlab.engine.looking.Looking._held_out_loss': ( 'engine/looking.html#looking._held_out_loss',
                                                                                          'ganlab/engine/looking.py'),
-                                       'ganlab.engine.looking.Looking._held_out_y': ( 'engine/looking.html#looking._held_out_y',
-                                                                                      'ganlab/engine/looking.py'),
                                        'ganlab.engine.looking.Looking._laid_out': ( 'engine/looking.html#looking._laid_out',
                                                                                     'ganlab/engine/looking.py'),
                                        'ganlab.engine.looking.Looking._looked': ( 'engine/looking.html#looking._looked',

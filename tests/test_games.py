@@ -279,13 +279,3 @@ def test_no_steps_of_a_latent_that_is_not_there():
     go(learn, 1)
     with pytest.raises(Exception, match='set lambda_d and lambda_g to 0'): learn.tricks.set('consistency', lambda_d=1)
     go(learn, 1)
-
-def test_held_out_samples_without_labels():
-    "A validation set without what the networks take is named, and what to give"
-    x, y = rand(60, 1, 16, 16), torch.arange(60) % 5
-    learn = GANLearner(tensor_dls(x, 6, y=y, valid=x[:12]), LabelG(), LabelD(), z_dim=4)
-    go(learn, 1)
-    with pytest.raises(ValueError, match='without y, which goes into G and D: give valid_y=') as e: learn.validate_now()
-    one_sentence(e.value)
-    whole = GANLearner(tensor_dls(x, 6, y=y, valid=x[:12], valid_y=y[:12]), LabelG(), LabelD(), z_dim=4)
-    assert whole.validate_now() > 0

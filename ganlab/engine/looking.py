@@ -165,23 +165,12 @@ def validate_now(self:Looking):
     "D's loss on held-out reals and as many fakes; fastai's `valid_loss`."
     with unbroken(): return self._held_out_loss()
 
-# %% ../../nbs/engine/looking.ipynb #cf9598ab
-_without_valid_y = ("the held-out samples come without y, which goes into {}: give valid_y=... to tensor_dls, "
-                    "or a validation set of (x, y)")
-
-@patch
-def _held_out_y(self:Looking, n:int): # (n, ...), or None where no network takes it
-    y = self.source.valid_y(n)
-    lacking = [k.upper() for k in 'gd' if y is None and self.takes_y(k)]
-    if lacking: raise ValueError(_without_valid_y.format(' and '.join(lacking)))
-    return y
-
 # %% ../../nbs/engine/looking.ipynb #c3170c9f
 @patch
 def _held_out_loss(self:Looking):
     x = self.source.valid(512)
     z = self.latents(len(x), 'valid')
-    y = self._held_out_y(len(x))
+    y = self.source.valid_y(len(x))
     make = partial(self.look, self.G, self.into_g(z, y))
     xf = make()
     (l_real, parts), (l_fake, _) = self.scored(x, y), self.scored(xf, y)
