@@ -14,6 +14,7 @@ from ganlab.data import as_source, image_dls, tensor_dls, unpaired_dls
 from ganlab.engine.change import Refused
 from ganlab.engine.recovery import StepError
 from ganlab.engine.rng import Streams
+from ganlab.engine.schedules import linear
 from ganlab.lab import Lab
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
@@ -412,3 +413,84 @@ def test_two_sets_of_unequal_sizes():
     given = [source.pair(i) for i in range(12)]
     assert {len(p.x) for p in given} == {len(p.y) for p in given} == {3} and len(torch.cat([p.y for p in given]).unique(dim=0)) == len(source.train.y)
     with pytest.raises(ValueError, match='x has 24 samples, y 3; need at least bs=6 of each'): unpaired_dls(X, X[:3], 6)
+
+# Each label stays its image's, whatever is done to batches, and wherever a run is taken up
+
+class Paints(nn.Module):
+    "A G whose images have the colour of their label, so that a fake can be told by the same rule as a real"
+    def __init__(self, size=8): super().__init__(); self.size, self.w = size, nn.Parameter(torch.zeros(1))
+    def forward(self, z, y):
+        x = torch.stack([(60 + 60*y)/255, z[:, 0].sigmoid(), z[:, 1].sigmoid()], 1) + 0*self.w
+        return x[:, :, None, None].expand(-1, -1, self.size, self.size)
+
+class Notes(nn.Module):
+    "A D that notes which label came with which class of image"
+    def __init__(self, size=8): super().__init__(); self.f, self.seen = nn.Linear(3*size*size, 1), []
+    def forward(self, x, y):
+        if self.training: self.seen.append((red(x.detach()), y.clone(), x[0, 1, 0, 0].item()))
+        return self.f(x.flatten(1))
+
+def noting(dls, run=None, size=8, **kw): return GANLearner(dls, Paints(size), Notes(size), z_dim=4, range=(0, 1), seed=0, run=run, **kw)
+def agrees(learn, at_least):
+    seen = learn.D.seen
+    assert len(seen) >= at_least
+    for x, y, _ in seen: assert torch.equal(x, y)
+    assert len({tuple(y.tolist()) for _, y, _ in seen}) > 2
+
+CHANGES = dict(smaller=[('batch_size', dict(bs=5))], larger=[('batch_size', dict(bs=7))], scheduled=[('batch_size', dict(bs=linear(6, 3, 4)))], accumulated=[('grad_accumulation', dict(n=3))], several_d=[('n_critic', dict(n_d=3))],
+               replay=[('replay_buffer', {})], r1=[('gradient_penalty', dict(gamma=linear(1, 2, 4)))], unrolled=[('unrolled', dict(steps=2))], extragradient=[('extragradient', {})], packing=[('packing', {})], top_k=[('top_k', {})],
+               all=[('batch_size', dict(bs=5)), ('grad_accumulation', dict(n=2)), ('replay_buffer', {}), ('n_critic', dict(n_d=2)), ('ema', {})])
+
+@pytest.mark.filterwarnings('ignore:the data has values from')
+@pytest.mark.parametrize('name', CHANGES)
+def test_labels_through_tricks(name):
+    "Of loaders and of data in memory"
+    for dls in (tuples(Y), in_memory(Y)):
+        learn = noting(dls)
+        for trick, params in CHANGES[name]: learn.tricks.on(trick, **params)
+        learn.D.seen.clear()
+        go(learn, 6)
+        agrees(learn, 12)
+
+@pytest.mark.filterwarnings('ignore:the data has values from')
+@pytest.mark.parametrize('name', ['scheduled', 'all'])
+@pytest.mark.parametrize('make', [lambda: tuples(Y), lambda: in_memory(Y), lambda: DataLoader(Rows(), 6, shuffle=True)], ids=['tuples', 'memory', 'dicts'])
+def test_labels_wherever_a_run_is_taken_up(name, make, tmp_path):
+    "Resumed, rewound, forked and replayed: labels agree, and the states are one"
+    kw = dict(x='image') if isinstance(make().dataset, Rows) else {}
+    learn = noting(make(), tmp_path/'a', **kw)
+    for trick, params in CHANGES[name]: learn.tricks.on(trick, **params)
+    go(learn, 3)
+    learn.pin()
+    go(learn, 3)
+    end = learn.state_hash()
+    fork = learn.fork(3)
+    go(fork, 3)
+    learn.rewind(3)
+    go(learn, 3)
+    for o in (learn, fork): o.run.close()
+    more = GANLearner.resume(tmp_path/'a', make(), Paints(), Notes(), step=3, progress=False)
+    more.D.seen.clear()
+    go(more, 3)
+    more.run.close()
+    again = Run.open(tmp_path/'a').replay(make(), Paints(), Notes(), progress=False)
+    for o in (learn, fork, more, again):
+        agrees(o, 6)
+        assert o.state_hash() == end
+
+@pytest.mark.filterwarnings('ignore:the data has values from')
+def test_halved_samples_keep_what_comes_with_them():
+    "Labels, and images that are halved for nobody; also in batches that do not divide"
+    with pytest.warns(UserWarning, match='averaged down'): learn = noting(in_memory(Y), size=4)
+    learn.tricks.on('batch_size', bs=5), learn.tricks.on('grad_accumulation', n=2)
+    learn.D.seen.clear()
+    go(learn, 6)
+    agrees(learn, 12)
+    assert learn.source.shape == (3, 4, 4) and torch.equal(red(learn.source.valid(2)), learn.source.valid_y(2))
+    small = F.avg_pool2d(X, 4)
+    with pytest.warns(UserWarning, match='averaged down'): learn = GANLearner(in_memory(small), *nets('image'), z_dim=0, range=(0, 1))
+    learn.tricks.on('batch_size', bs=5)
+    for i in range(6):
+        x, y = learn.source.pair(i)
+        assert x.shape == (5, 3, 4, 4) and y.shape == (5, 3, 2, 2) and torch.equal(red(x), red(y)) and torch.allclose(F.avg_pool2d(x, 2), y, atol=1e-6)
+    go(learn, 2)

@@ -4,11 +4,13 @@ import numpy as np, pytest, torch
 from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
+from ganlab.data import avatars_dls
 from ganlab.engine.inside import forward_hooks
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan
 from ganlab.travel.formats import need_packages, write_torchscript
-from ganlab.travel.walk import slerp, strip, walk
+from ganlab.sources.ranges import as_float
+from ganlab.travel.walk import forms, slerp, strip, walk
 from ganlab.trick import find_tricks
 from ganlab.engine.lending import lent
 from games import LabelG, labels, networks, play
@@ -312,10 +314,26 @@ def test_strip_and_gif(tmp_path):
     a, b, c = (np.asarray(learn.interpolate(2, 4, seed=s)) for s in (1, 1, 2))
     assert np.array_equal(a, b) and not np.array_equal(a, c) and learn.state_hash() == before
 
+def in_colour():
+    return GANLearner(avatars_dls(bs=8, n=40), *dcgan(16, channels=3, z_dim=8, width=4, seed=0), seed=0)
+
+def test_gif_in_colour(tmp_path):
+    "As large as in grey, and in the colours of the samples, of which a face has few"
+    film = Image.open(in_colour().interpolate(2, 6, tmp_path/'a.gif'))
+    assert (film.n_frames, film.size) == (6, (128, 128))
+    faces = avatars_dls(bs=4, n=40).valid.x[:4]
+    forms['.gif'](as_float(faces), 2, tmp_path/'b.gif')
+    film = Image.open(tmp_path/'b.gif')
+    for i in range(4):
+        film.seek(i)
+        seen = np.asarray(film.convert('RGB').resize((16, 16), Image.Resampling.NEAREST), dtype=float)
+        assert np.abs(seen - faces[i].permute(1, 2, 0).numpy()).max() <= 1
+
 @pytest.mark.skipif(not has('imageio', 'imageio_ffmpeg'), reason="pip install 'ganlab[video]'")
-def test_mp4(tmp_path):
+@pytest.mark.parametrize('make', [lambda: make_learner('dcgan'), in_colour], ids=['grey', 'colour'])
+def test_mp4(tmp_path, make):
     from imageio import v3
-    assert v3.imread(make_learner('dcgan').interpolate(2, 6, tmp_path/'a.mp4'), plugin='FFMPEG').shape == (6, 128, 128, 3)
+    assert v3.imread(make().interpolate(2, 6, tmp_path/'a.mp4'), plugin='FFMPEG').shape == (6, 128, 128, 3)
 
 def test_through_w():
     "With style on: a mapped latent makes what its z makes, and the way between two is straight"

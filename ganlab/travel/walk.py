@@ -52,7 +52,7 @@ def _enlarged(xs, side:int): # images (N, C, H, W) in [-1, 1] -> uint8, grey or 
     return u.repeat_interleave(k, 2).repeat_interleave(k, 3)
 
 def _pictures(xs)->list: # arrays (H, W) or (H, W, 3)
-    return [u.squeeze(-1) for u in _enlarged(xs, 128).permute(0, 2, 3, 1).numpy()]
+    return list(_enlarged(xs, 128).permute(0, 2, 3, 1).squeeze(-1).numpy())
 
 # %% ../../nbs/travel/walk.ipynb #95a382f8
 def strip(xs, rows:int): # images (N, C, H, W) in [-1, 1] -> a PIL image
