@@ -2001,6 +2001,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'ganlab.page.document': { 'ganlab.page.document._hash': ('page/document.html#_hash', 'ganlab/page/document.py'),
                                       'ganlab.page.document._policy': ('page/document.html#_policy', 'ganlab/page/document.py'),
                                       'ganlab.page.document.as_json': ('page/document.html#as_json', 'ganlab/page/document.py'),
+                                      'ganlab.page.document.lean': ('page/document.html#lean', 'ganlab/page/document.py'),
                                       'ganlab.page.document.make_page': ('page/document.html#make_page', 'ganlab/page/document.py'),
                                       'ganlab.page.document.read_page': ('page/document.html#read_page', 'ganlab/page/document.py')},
             'ganlab.page.scene': { 'ganlab.page.scene._frames': ('page/scene.html#_frames', 'ganlab/page/scene.py'),
