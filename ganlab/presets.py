@@ -169,7 +169,8 @@ def preset(self:Tricks,
     if name not in presets:
         raise ValueError(f"no preset called {name!r}.{nearest(name, presets)} learn.tricks.presets lists them all.")
     done, learn, at = Switched(), self.learn, self.step_of(at)
-    recipe = presets[name] if steps is None else presets[name].over(steps)
+    recipe = presets[name]
+    if steps is not None: recipe = recipe.over(steps)
     for kind, what, values in recipe.plan(learn, at):
         if kind == 'loss': done.append(learn.loss_change(what, at))
         else: done.append(self.change(kind, what, values, at, now=kind == 'off'))

@@ -8,6 +8,9 @@ from ganlab.losses import losses
 from ganlab.engine.change import Refused
 from ganlab.trick import Ctx
 from ganlab.tricks.diffaugment import augment, shifted
+from ganlab.engine.game import over_parts
+from ganlab.tricks.label_flip import lies
+from games import play
 from strangers import conv_d, copies, data, go, make_learner, net_state, unequal
 
 IMAGES = ['dcgan', 'resnet', 'dropout', 'inplace', 'named']
@@ -167,6 +170,21 @@ def test_dirac_replay(f, size, h=.05, bs=32):
     assert rate > 0 and abs(measured - rate) < .1*rate, (measured, rate)
 
 # Labels
+
+@pytest.mark.parametrize('game', ['scales', 'ensemble', 'patches'])
+def test_flipping_all_the_targets_of_many_scores(game):
+    "A step with p = 1 is one with the targets exchanged, with a D of several parts; with p between, only some are"
+    other = losses['non_saturating'].with_targets(real=0., fake=1.)
+    flipped, exchanged, half = play(game, tricks=[('label_flip', dict(p=1))]), play(game, loss=other), play(game, tricks=[('label_flip', dict(p=.5))])
+    for l in (flipped, exchanged, half): go(l, 1)
+    for a, b in zip(flipped.D.parameters(), exchanged.D.parameters()): assert (a - b).abs().max() < 1e-5
+    assert any((a - b).abs().max() > 1e-5 for a, b in zip(flipped.D.parameters(), half.D.parameters()))
+    l_real, l_fake = torch.randn(3, 7), torch.randn(3, 7)
+    flips = torch.rand(3, 7) < .5, torch.rand(3, 7) < .5
+    parts, loss = (4, 3), losses['non_saturating']
+    by_hand = sum((torch.nn.functional.binary_cross_entropy_with_logits(l[:, a], 1.*((t == 1) ^ f[:, a])) - torch.nn.functional.binary_cross_entropy_with_logits(l[:, a], torch.full_like(l[:, a], t)))/2
+                  for a in (slice(4), slice(4, 7)) for l, f, t in ((l_real, flips[0], 1.), (l_fake, flips[1], 0.)))
+    assert torch.allclose(over_parts(lambda *o: lies(loss, *o), parts, l_real, l_fake, *flips), by_hand, atol=1e-6)
 
 @pytest.mark.parametrize('kind', ['mlp', 'dcgan', 'tied'])
 @pytest.mark.parametrize('loss', ['non_saturating', 'minimax', 'lsgan'])

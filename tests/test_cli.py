@@ -286,7 +286,7 @@ def test_interpolate(tmp_path, capsys, monkeypatch):
 LABELLED = """
 from ganlab.data import tensor_dls
 from games import labelled, labels
-def data(bs=6): return tensor_dls(labelled(), bs, y=labels(60))
+def data(bs=6): return tensor_dls(labelled(), bs, y=labels(60), classes=list('abcde'))
 """
 
 def test_samples_and_a_walk_of_a_class(tmp_path, capsys, monkeypatch):
@@ -301,9 +301,9 @@ def test_samples_and_a_walk_of_a_class(tmp_path, capsys, monkeypatch):
         return [np.asarray(Image.open(f'samples/{i}.png')) for i in range(3)]
     with Run.open('a') as run: learn = run.learner_at(data_again(), *dcgan(16, 1, width=4))
     want = as_bytes(learn.sample(z=learn.latents(3, 'sample', 0), y=2))[:, 0].numpy()
-    assert np.array_equal(np.stack(sampled('--label', 2)), want) and not np.array_equal(np.stack(sampled()), want)
+    assert np.array_equal(np.stack(sampled('--label', 2)), want) and np.array_equal(np.stack(sampled('--label', 'c')), want) and not np.array_equal(np.stack(sampled()), want)
     assert said(capsys, 'interpolate', 'a', *data, '-n', 2, '--frames', 4, '--label', 2)[0] == 0
-    for args, word in ((('interpolate', 'a'), 'give --label, from 0 to 4'), (('interpolate', 'a', '--label', 5), 'need a class from 0 to 4'), (('sample', 'a', '--label', -1), 'need a class from 0 to 4'),
+    for args, word in ((('interpolate', 'a'), 'give --label, from 0 to 4'), (('interpolate', 'a', '--label', 5), 'need a class from 0 to 4'), (('sample', 'a', '--label', -1), 'need a class from 0 to 4'), (('sample', 'a', '--label', 'x'), 'it has: a, b, c, d, e'),
                        (('sample', 'b', '--label', 1), 'takes none: leave it out'), (('interpolate', 'b', '--label', 1), 'takes none: leave it out')):
         status, _, err = said(capsys, *args, *data, '-o', 'no.gif')
         assert status == 2 and word in err and err.count('\n') == 1 and not (tmp_path/'no.gif').exists()

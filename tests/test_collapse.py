@@ -55,4 +55,15 @@ def test_faces_come_back(faces, seed):
     assert len(alone) == 4 and all(s['shirts'] <= 3 and s['commonest'] > .5 for s in alone), alone
     assert all(seen['switched', step]['shirts'] >= 8 for step in (1100, 1300)), seen
 
+@pytest.mark.slow
+@pytest.mark.parametrize('seed', [0, 1, 2])
+def test_a_milder_collapse_passes(faces, seed):
+    "With D's rate at a tenth of G's most samples are alike at first, and without a switch no longer later"
+    learn = faces['too_fast'](seed, lr_d=4e-4)
+    seen = []
+    for step in (200, 1600):
+        learn.fit_steps(step - learn.step, progress=False)
+        seen.append(faces['shown'](learn.sample(256)))
+    assert seen[0]['commonest'] > .5 and seen[1]['commonest'] < .4 and seen[1]['shirts'] >= 8, seen
+
 def test_page_of_faces_is_complete(faces): assert {'too_fast', 'shown', 'follow', 'side_by_side'} <= set(faces)

@@ -267,3 +267,15 @@ def test_what_needs_latents(name, game):
     "A G that makes one thing of another has none"
     with pytest.raises(Refused, match='this G takes no') as e: play(game).tricks.on(name)
     one_sentence(e.value)
+
+# What is said
+
+def test_no_steps_of_a_latent_that_is_not_there():
+    "Consistency between neighbouring latents needs latents; the rest of it does not"
+    learn = play('unpaired')
+    with pytest.raises(Refused, match='set lambda_d and lambda_g to 0') as e: learn.tricks.on('consistency')
+    one_sentence(e.value)
+    learn.tricks.on('consistency', lambda_d=0, lambda_g=0)
+    go(learn, 1)
+    with pytest.raises(Exception, match='set lambda_d and lambda_g to 0'): learn.tricks.set('consistency', lambda_d=1)
+    go(learn, 1)

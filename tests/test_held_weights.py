@@ -78,3 +78,30 @@ def test_decay_of_each_network():
     for p in ps: p.grad = torch.zeros(3)
     a.tricks['weight_decay'].shrink(torch.optim.SGD([dict(params=ps[:1]), dict(params=ps[1:], lr=.5)], lr=.1), 1.)
     assert torch.allclose(ps[0], torch.tensor(.9)) and torch.allclose(ps[1], torch.tensor(.5))
+
+# What is said of those that stand beside each other
+
+def test_spectral_norm_leaves_what_freeze_d_holds():
+    "It says so at the switch; taken in when both are switched anew"
+    learn = make_learner('mlp'); learn.tricks.on('freeze_d', layers=1); held = learn.tricks['freeze_d'].frozen
+    c = learn.tricks.on('spectral_norm')
+    assert 'FreezeD holds of D: ' in one_sentence(c.caution) and 'off and on again' in c.caution
+    def normed(): return [n for n, m in learn.D.named_modules() if hasattr(m, 'parametrizations')]
+    before = normed(); learn.tricks.off('freeze_d'); go(learn, 1); assert normed() == before and held[0].removesuffix('.weight') not in before
+    learn.tricks.off('spectral_norm'); c = learn.tricks.on('spectral_norm'); assert len(normed()) == len(before) + 1 and 'FreezeD' not in (c.caution or '')
+
+def test_freeze_d_while_spectral_norm_is_on_its_way():
+    "What frozen layers compute moves with κ, and is still when it is there: both are said"
+    learn = make_learner('mlp'); learn.tricks.on('spectral_norm', soft_start=3); go(learn, 1)
+    c = learn.tricks.on('freeze_d', layers=1); assert 'Spectral norm is on its way' in one_sentence(c.caution)
+    layer = next(m for m in learn.D.modules() if hasattr(m, 'parametrizations'))
+    def computes(): return layer.weight.detach().clone()
+    was = computes(); go(learn, 1); assert not torch.allclose(computes(), was, rtol=1e-4)
+    go(learn, 3); was = computes(); go(learn, 2); assert torch.allclose(computes(), was, rtol=1e-4)
+    learn.tricks.off('freeze_d'); assert 'Spectral' not in (learn.tricks.on('freeze_d').caution or '')
+
+def test_spectral_norm_knows_weight_decay():
+    "The trick's as well as the optimiser's, of the network that it acts on"
+    for on, net, said in ((dict(decay_d=.01, decay_g=0), 'D', True), (dict(decay_d=0, decay_g=.01), 'D', False), (dict(decay_d=0, decay_g=.01), 'G', True)):
+        learn = make_learner('mlp', tricks=[('weight_decay', on)])
+        assert ("Weight decay shrinks " + net in (learn.tricks.on('spectral_norm', net=net).caution or '')) == said

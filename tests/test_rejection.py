@@ -103,6 +103,8 @@ def test_classes():
     with pytest.raises(ValueError, match='give a label, such as y=3') as e: learn.accepted(4)
     one_sentence(e.value)
     found = learn.accepted(4, y=3, burn_in=20)
+    for bad in ([1, 2, 3, 4], True, 'three'):
+        with pytest.raises(ValueError, match='y='): learn.accepted(4, y=bad)
     assert torch.allclose(found.x, learn.sample(z=found.z, y=3), atol=1e-6)
     with pytest.raises(ValueError, match='one sample of each input') as e: play('upscaling').accepted(4)
     one_sentence(e.value)

@@ -140,6 +140,23 @@ def test_replay_resume_and_script(told, tmp_path):
     exec(compile(src, str(script), 'exec'), names := dict(__file__=str(script), data=again()[0]))
     assert names['learn'].state_hash() == was
 
+MOVERS = dict(schedule=[('ttur', dict(lr_g=linear(2e-4, 1e-4, steps=30)))], decay=[('lr_decay', dict(steps=20))], value=[('gradient_penalty', dict(gamma=cosine(10, 1, steps=12)))],
+              both=['spectral_norm', ('lr_decay', dict(steps=9)), ('ttur', dict(lr_d=linear(1e-4, 4e-4, steps=9)))])
+
+@said_nothing
+@pytest.mark.parametrize('kind', MOVERS)
+def test_snapshots_in_the_midst_of_a_training(kind, tmp_path):
+    "What is left of a run that is killed: each has the hash of a replay that ends there, though rates and values move from step to step; and taking them changes no bit"
+    learn, calm = make_learner(run=tmp_path/'a', tricks=MOVERS[kind]), make_learner(tricks=MOVERS[kind])
+    learn.run.snap_every = 3
+    go(learn, 11), go(calm, 11); assert learn.state_hash() == calm.state_hash()
+    learn.run.sync()
+    with Run.open(tmp_path/'a') as run:
+        taken = [s for s in run.snapshots if s['step']]
+        assert len(taken) >= 3
+        for s in taken[:3]: assert run.replay(*again(), step=s['step'], progress=False).state_hash() == s['hash']
+    learn.run.close()
+
 @said_nothing
 def test_rewind_undo_and_a_failed_step():
     "Back and forward again; the change undone; and a step that fails is taken back, with the values that it had"

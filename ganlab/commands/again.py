@@ -70,8 +70,10 @@ def _label(learn, o)->int|None: # None: none is asked for
     if not _takes_labels(learn):
         raise ValueError(f"--label {o.label} is for a G that takes labels, and that of {o.run} takes none: "
                          "leave it out")
-    if 0 <= o.label < learn.n_classes: return o.label
-    raise ValueError(f"--label {o.label}: need a class from 0 to {learn.n_classes - 1}")
+    try: y = int(o.label)
+    except ValueError: y = learn.class_numbers(o.label)
+    if 0 <= y < learn.n_classes: return y
+    raise ValueError(f"--label {o.label}: need a class from 0 to {learn.n_classes - 1}, or its name")
 
 # %% ../../nbs/commands/again.ipynb #8862b97c
 def sample(o):
@@ -101,7 +103,7 @@ def _class_of(learn, o)->int|None:
     y = _label(learn, o)
     if y is not None or not _takes_labels(learn): return y
     raise ValueError(f"the G of {o.run} makes samples of the class that is asked for: "
-                     f"give --label, from 0 to {learn.n_classes - 1}")
+                     f"give --label, from 0 to {learn.n_classes - 1}, or its name")
 
 def interpolate(o):
     "A walk through the latents of the last step, as a GIF, a film, or a strip of pictures."

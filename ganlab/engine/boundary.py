@@ -92,6 +92,15 @@ def renew(self:Boundary):
     self.settle()
     self.known.looked_at = True
 
+# %% ../../nbs/engine/boundary.ipynb #e1a57579
+@patch
+def settle_early(self:Boundary):
+    "Have numbers that move by themselves stand as the next step will find them; what fails is told at the boundary."
+    slots = self.tricks.slots
+    if not (self.moves or slots['sets'] or slots['factors']): return
+    if not self.known.looked_at or self.rates.foreign: return      # the boundary has more to do first
+    with suppress(StepError, ValueError): self.settle()
+
 # %% ../../nbs/engine/boundary.ipynb #d19cb253
 def _other_scores(learn, loss)->str:
     title = loss_title(loss)

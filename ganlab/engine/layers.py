@@ -10,7 +10,8 @@ from torch.nn.utils.parametrize import is_parametrized
 from .inside import AnyConv, AnyNorm, called_as, own_parameters
 
 # %% auto #0
-__all__ = ['usual', 'no_layers', 'convs', 'raw_weight', 'is_layer', 'is_usual', 'channels_last', 'form', 'sealed', 'first_of']
+__all__ = ['usual', 'no_layers', 'convs', 'raw_weight', 'is_layer', 'is_usual', 'channels_last', 'out_axis', 'as_matrix', 'form',
+           'sealed', 'first_of']
 
 # %% ../../nbs/engine/layers.ipynb #0c8b277a
 usual = (nn.Linear, AnyConv)        # layers whose formula is known
@@ -44,6 +45,22 @@ def channels_last(
     if isinstance(m, usual): return isinstance(m, nn.Linear)
     w = raw_weight(m)
     return len(x) == len(y) and w.ndim == 2 and y[-1] == len(w) and (len(y) == 1 or y[0] != len(w))
+
+# %% ../../nbs/engine/layers.ipynb #2198287e
+_transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+def out_axis(m)->int:
+    "Which axis of a layer's weight counts what comes out."
+    w = own_parameters(m)['weight']
+    modulated = w.ndim == 5 and len(w) == 1 and not isinstance(m, nn.Conv3d)     # (1, out, in, h, w)
+    return int(isinstance(m, _transposed) or modulated)
+
+def as_matrix(
+    w:torch.Tensor, # a weight
+    dim:int,        # the axis that counts what comes out: 0, or 1
+)->torch.Tensor:    # (out, rest)
+    "A weight as the matrix whose singular values are meant."
+    return (w if dim == 0 else w.transpose(0, 1)).flatten(1)
 
 # %% ../../nbs/engine/layers.ipynb #d91718ad
 convs = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d} # by the axes of their pixels

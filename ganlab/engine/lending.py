@@ -70,5 +70,5 @@ class Told(nn.Module):
         super().__init__()
         self.net, self.at, self.own = net, way.find('y'), len(way)
     def forward(self, first, second=None): # the network's arguments, and labels (B,) once
-        given = (first,) if second is None else (first, second)
+        given = [t for t in (first, second) if t is not None]
         with lending(given[self.at]): return self.net(*given[:self.own])

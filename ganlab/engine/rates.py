@@ -113,6 +113,13 @@ def edits(self:Rates)->list: # (name, net, group, key and value) of each number 
                 found.append((f'{k}_{n}', dict(net=n, group=i, key=k, value=g[k])))
     return found
 
+# %% ../../nbs/engine/rates.ipynb #697ebb47
+@patch(as_prop=True)
+def foreign(self:Rates)->bool: # is there an edit that `edits` would find?
+    "Has someone else written a number?"
+    pairs = [(g, w) for n, opt in self.opts.items() for g, w in zip(opt.param_groups, self.written[n])]
+    return any(g[k] != v for g, w in pairs for k, v in w.items())
+
 # %% ../../nbs/engine/rates.ipynb #690066f1
 @patch
 def edit(self:Rates, net, group, key, value): # what one of `edits` says

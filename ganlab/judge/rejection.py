@@ -41,12 +41,14 @@ class Accepted:
 
 class _Proposals:
     "Samples of G with D's logits, a batch at a time."
-    def __init__(self, learn, seed:int, y, ema): self.learn, self.seed, self.y, self.ema = learn, seed, y, ema
+    def __init__(self, learn, seed:int, y, ema):
+        self.learn, self.seed, self.ema = learn, seed, ema
+        self.y = {key: y for key in 'gd' if learn.takes_y(key)}
     def batch(self, name:str, k:int, n:int=256)->tuple: # samples (n, ...), latents, logits (n,), on the CPU
-        learn, y = self.learn, self.y
+        learn = self.learn
         z = learn.latents(n, f'rejection/{name}', self.seed, k)
-        x = learn.sample(z=z, y=y if learn.takes_y('g') else None, ema=self.ema)
-        l = learn.score(x, y if learn.takes_y('d') else None)
+        x = learn.sample(z=z, y=self.y.get('g'), ema=self.ema)
+        l = learn.score(x, self.y.get('d'))
         if scores_of(learn.tricks.loss()) == 'probabilities': l = l.clamp(1e-6, 1 - 1e-6).logit()
         return x, z.cpu(), l
 
@@ -94,6 +96,7 @@ def _must_tell(learn):
 def _label(learn, y): # the same
     "Refuse what is no label for all, and its absence where one is needed."
     if not (learn.takes_y('g') or learn.takes_y('d')): return y
+    y = learn.class_numbers(y)
     if isinstance(y, int) and not isinstance(y, bool): return y
     raise ValueError(f"y={y!r}; samples are chosen among those of one class: give a label, such as y=3")
 
@@ -106,7 +109,7 @@ def _checked_percentile(v): # the same
 def accepted(self:GANLearner,
     n:int=64, # how many
     percentile:float=80, # how strict: γ is this percentile of F over each batch, from 0 to 100; None: γ is 0
-    y:int=None, # the class, where G or D takes labels
+    y=None, # the class, or its name, where G or D takes labels
     seed:int=0, # of latents and decisions
     ema:bool=False, # propose samples of G's averaged weights, which D has not learnt about
     burn_in:int=10_000, # samples by which the largest logit is found

@@ -8,13 +8,21 @@ import base64, hashlib, html, json, re
 from ..base.views import script, style
 
 # %% auto #0
-__all__ = ['JS_PAGE', 'CSS_PAGE', 'as_json', 'make_page', 'read_page']
+__all__ = ['JS_PAGE', 'CSS_PAGE', 'lean', 'as_json', 'make_page', 'read_page']
 
 # %% ../../nbs/page/document.ipynb #370cb369
-JS_PAGE = "'use strict';\n(() => {\n" + script('page/player.js') + '})();'
+def lean(
+    text:str, # a script or a style sheet, in which no literal goes over several lines
+)->str:
+    "The same without indentation, empty lines and lines of comment: a file that is sent needs none of them."
+    lines = (line.strip() for line in text.splitlines())
+    return '\n'.join(line for line in lines if line and not line.startswith('//'))
+
+JS_PAGE = "'use strict';\n(() => {\n" + lean(script('page/player.js')) + '\n})();'
 
 # %% ../../nbs/page/document.ipynb #bae71fab
-CSS_PAGE = style('panels/kit.css', 'panels/samples.css', 'panels/curves.css', 'panels/tricks.css', 'page/player.css')
+_styles = 'panels/kit.css', 'panels/samples.css', 'panels/curves.css', 'panels/tricks.css', 'page/player.css'
+CSS_PAGE = lean(style(*_styles))
 
 # %% ../../nbs/page/document.ipynb #d3275189
 def as_json(o)->str:

@@ -100,7 +100,7 @@ def _weights(learn, settled, tensors:dict)->dict: # the state dict of G, once tr
 def _left(learn, net, fresh:bool, was:Now)->Left:
     way, given = learn.takes['g'], put(all_in(was.z), 'cpu')
     if not has_labelled(net): return Left(net.cpu(), fresh, dict(zip(way, given)))
-    names = way if 'y' in way else way + 'y'
+    names = dict.fromkeys([*way, 'y'])
     return Left(Told(net.cpu(), way).eval(), fresh, dict(zip(names, given)))
 
 # %% ../../nbs/travel/leaving.ipynb #b9fc0e3b

@@ -51,10 +51,17 @@ class Consistency(Trick):
     ramp = Int(0, 0, 100_000, 'steps over which the weights rise from 0', unit='steps')
     std = 1.    # the data's
 
-    def why_not(self, learn): return beside_others(learn, self.title)
+    def why_not(self, learn): return beside_others(learn, self.title) or self.no_steps(learn)
     def attach(self, learn, undo): self.std = learn.source.batch(learn.n_batches).std().item()
     def state_dict(self): return dict(std=self.std)
     def load_state_dict(self, s): self.std = s['std']
+
+# %% ../../nbs/tricks/consistency.ipynb #8dc580bf
+@patch
+def no_steps(self:Consistency, learn)->str|None: # one sentence, or None
+    "Why there are no steps of a latent."
+    if 0 in learn.z_shape and (self.lambda_d or self.lambda_g):
+        return "Consistency: G takes no latents, and there are no steps of one; set lambda_d and lambda_g to 0."
 
 # %% ../../nbs/tricks/consistency.ipynb #af6f38be
 def alike(

@@ -50,6 +50,11 @@ class FreezeD(Trick):
         if why := self.too_many(learn): raise ValueError(why)
         self.hold(first_layers(learn, self.layers))
     def why_not(self, learn): return self.too_many(learn) if self.learn is None else self.copied(learn)
+    def caution(self, learn):
+        norm = learn.tricks['spectral_norm']
+        if norm.net != 'G' and norm.arriving:
+            return ("Spectral norm is on its way to its target, and takes D's frozen layers along: "
+                    "what they compute stands still when it is there.")
     def state_dict(self): return dict(frozen=list(self.frozen))
 
 # %% ../../nbs/tricks/freeze_d.ipynb #bd32e825

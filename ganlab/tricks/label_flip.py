@@ -4,12 +4,28 @@
 
 # %% ../../nbs/tricks/label_flip.ipynb #a8f9135d
 from __future__ import annotations
+from functools import partial
 import torch
+from torch import Tensor
+from ..engine.game import over_parts
 from ..trick import Num, Trick
 from .label_smoothing import needs_targets
 
 # %% auto #0
-__all__ = ['LabelFlip']
+__all__ = ['lies', 'LabelFlip']
+
+# %% ../../nbs/tricks/label_flip.ipynb #29e0b622
+def lies(
+    loss, # with targets `real` and `fake`
+    l_real:Tensor, l_fake:Tensor, # scores, of any shape
+    flip_real:Tensor, flip_fake:Tensor, # of the same shapes: which targets are exchanged
+)->Tensor: # scalar
+    "What D's loss is more, or less, for some exchanged targets."
+    def flipped(flip, own, other):
+        own, other = (torch.as_tensor(t, dtype=l_real.dtype, device=l_real.device) for t in (own, other))
+        return torch.where(flip, other, own)
+    real, fake = flipped(flip_real, loss.real, loss.fake), flipped(flip_fake, loss.fake, loss.real)
+    return loss.with_targets(real=real, fake=fake).d_loss(l_real, l_fake) - loss.d_loss(l_real, l_fake)
 
 # %% ../../nbs/tricks/label_flip.ipynb #7ab51cf1
 class LabelFlip(Trick):
@@ -26,14 +42,9 @@ class LabelFlip(Trick):
         loss = learn.tricks.loss()
         if not (hasattr(loss, 'real') and hasattr(loss, 'fake')):
             return "Label flipping exchanges the loss's targets .real and .fake, and this loss does not show them."
-        if len(learn.parts) > 1:
-            return f"Label flipping has one target per score, and D's answer has {len(learn.parts)} parts."
     def d_term(self, ctx):
-        loss, l_real, l_fake = ctx.learn.loss_now, ctx.l_real.flatten(), ctx.l_fake.flatten()
-        if not self.p: return l_real.new_zeros(())
+        if not self.p: return ctx.l_real.new_zeros(())
         g = ctx.rng()
-        def flipped(l, own, other):
-            own, other = (torch.as_tensor(t, dtype=l_real.dtype, device=l_real.device) for t in (own, other))
-            return torch.where(torch.rand(l.shape, generator=g, device=l.device) < self.p, other, own)
-        lied = loss.with_targets(real=flipped(l_real, loss.real, loss.fake), fake=flipped(l_fake, loss.fake, loss.real))
-        return lied.d_loss(l_real, l_fake) - loss.d_loss(l_real, l_fake)
+        def chosen(l): return torch.rand(l.shape, generator=g, device=l.device) < self.p
+        reals, fakes = ctx.l_real, ctx.l_fake
+        return over_parts(partial(lies, ctx.learn.loss_now), ctx.parts, reals, fakes, chosen(reals), chosen(fakes))

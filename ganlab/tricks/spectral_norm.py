@@ -9,36 +9,20 @@ from torch import nn
 from fastcore.basics import patch
 from torch.nn.utils import parametrize
 from ..engine.inside import own_parameters
-from ..engine.layers import is_layer, is_usual, raw_weight
+from ..engine.layers import as_matrix, is_layer, is_usual, out_axis, raw_weight
 from ..engine.optimizers import scale_moments
 from ..engine.sites import added, instead, reals_and_fakes, some_input
 from ..engine.still import swapped
 from ..trick import Choice, Int, Num, Trick
 
 # %% auto #0
-__all__ = ['normable', 'out_axis', 'as_matrix', 'SpectralScale', 'normed', 'foreign', 'SpectralNorm', 'kept_size', 'decayed']
+__all__ = ['normable', 'SpectralScale', 'normed', 'foreign', 'SpectralNorm', 'kept_size', 'frozen_by_a_trick', 'decayed']
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #ca1eac40
-_transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-
 def normable(net:nn.Module)->dict: # name -> module
     "The layers whose weight is a matrix or a kernel; not those frozen, or added by tricks (zeros, at first)."
     def own(m): return is_layer(m) and (w := own_parameters(m).get('weight')) is not None and w.requires_grad
     return {n: m for n, m in net.named_modules() if not added(n) and (normed(m) or own(m))}
-
-def out_axis(m)->int:
-    "Which axis of a layer's weight counts what comes out."
-    w = own_parameters(m)['weight']
-    modulated = w.ndim == 5 and len(w) == 1 and not isinstance(m, nn.Conv3d)     # (1, out, in, h, w)
-    return int(isinstance(m, _transposed) or modulated)
-
-# %% ../../nbs/tricks/spectral_norm.ipynb #320347ef
-def as_matrix(
-    w:torch.Tensor, # a weight
-    dim:int,        # the axis that counts what comes out: 0, or 1
-)->torch.Tensor:    # (out, rest)
-    "A weight as the matrix whose singular values are meant."
-    return (w if dim == 0 else w.transpose(0, 1)).flatten(1)
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #f6416880
 class SpectralScale(nn.Module):
@@ -107,6 +91,8 @@ class SpectralNorm(Trick):
         return [m.parametrizations.weight[-1] for net in (learn.D, learn.G) for m in net.modules() if normed(m)]
     def state_dict(self): return dict(done=getattr(self, 'done', 0))
     def load_state_dict(self, s): self.done = s['done']
+    @property
+    def arriving(self)->bool: return self.enabled and self.done < self.soft_start # is κ still on its way to the target?
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #7fc00820
 @patch
@@ -131,7 +117,8 @@ def warned(self:SpectralNorm, learn, which:str, net)->str|None:
     "What to know before one network is normalised: the first that holds."
     layers = normable(net)
     fresh = {n: m for n, m in layers.items() if not normed(m)}
-    return _degenerate(which, fresh) or self.measured(learn, net) or kept_size(which, net, layers) or decayed(learn, which)
+    return (_degenerate(which, fresh) or self.measured(learn, net) or frozen_by_a_trick(learn, which)
+            or kept_size(which, net, layers) or decayed(learn, which))
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #1cf503a1
 def _degenerate(which:str, fresh:dict)->str|None: # fresh: layers by name, not normalised yet
@@ -152,9 +139,20 @@ def kept_size(which:str, net, layers:dict)->str|None: # layers: those that are n
     if left:
         return (f"{which}.{left[0]}{more} keep their size: spectral norm takes what a layer owns by the name "
                 "of weight, but for what is frozen or what tricks have added.")
+
+def frozen_by_a_trick(learn, which:str)->str|None:
+    "Which layers are left as they are because FreezeD holds them."
+    held = [n.removesuffix('.weight') for n in learn.tricks['freeze_d'].frozen if which == 'D' and n.endswith('.weight')]
+    if not held: return None
+    return (f"FreezeD holds of D: {', '.join(held)}, so that spectral norm leaves that as it is, and when FreezeD goes, too; "
+            "turn spectral norm off and on again then.")
+
+# %% ../../nbs/tricks/spectral_norm.ipynb #adb73030
 def decayed(learn, which:str)->str|None:
     "Does weight decay act on what has no scale of its own any more?"
-    if any(g.get('weight_decay') for g in learn.rates.opts[which.lower()].param_groups):
+    t, key = learn.tricks['weight_decay'], which.lower()
+    by_itself = any(g.get('weight_decay') for g in learn.rates.opts[key].param_groups)
+    if by_itself or t.enabled and t.params[f'decay_{key}']:
         return f"Weight decay shrinks {which}'s raw weights, whose scale means nothing now."
 
 # %% ../../nbs/tricks/spectral_norm.ipynb #d1ed3496

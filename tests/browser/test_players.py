@@ -211,3 +211,21 @@ def test_policy(files, opened):
     assert broken == ['connect-src', 'frame-src', 'img-src', 'script-src-elem'] and page.evaluate('window.hit') is None
     assert all('Content Security Policy' in s or 'asked' not in s for s in opened.said)
     opened.said.clear()
+
+def test_a_class_is_looked_at(tmp_path, opened):
+    "All classes in rows with their names, or one of them, larger; before the switch that brought classes there are no rows, and it says so"
+    from test_views import named_classes
+    learn = named_classes()
+    learn.fit_steps(1, progress=False)
+    learn.tricks.on('class_norm')
+    learn.fit_steps(2, progress=False)
+    page = opened(export_html(learn, tmp_path/'classes.html'))
+    rows, none, tall = page.locator('.row-names > span'), page.locator('.none'), lambda: page.locator('canvas.fake').bounding_box()['height']
+    assert rows.first.text_content() == 'ankle boot' and rows.count() == 8 and not none.is_visible()
+    whole = tall()
+    page.locator('select.only').select_option('bag')
+    until(page, '() => !document.querySelector(".row-names").offsetParent')
+    assert page.locator('canvas.fake').get_attribute('aria-label') == '24 samples of G of the class bag at step 3' and tall() > .6*whole and not none.is_visible()
+    page.keyboard.press('Home')
+    until(page, '() => document.body.dataset.step === "0"')
+    assert none.is_visible() and page.locator('canvas.fake').get_attribute('aria-label') == '64 samples of G at step 0'

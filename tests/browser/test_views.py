@@ -216,10 +216,14 @@ def test_metrics_of_ones_own(shown):
     page.wait_for_function('JSON.parse(document.getElementById("view").dataset.measures).ramp === 14')
     assert page.locator('.pl.sub .ph').nth(2).text_content().startswith('Ramp, kgthe metric flat failed')
 
+def named_classes(names=('ankle boot', 'bag', 'coat')):
+    "A game with labels that have names, and a D that gives a map of scores"
+    return GANLearner(tensor_dls(torch.rand(60, 1, 16, 16)*2 - 1, 6, y=torch.arange(60) % len(names), classes=names), dcgan(16, 1, z_dim=4, width=2, seed=0)[0],
+                       torch.nn.Sequential(torch.nn.Conv2d(1, 2, 4, 2, 1), torch.nn.LeakyReLU(.2), torch.nn.Conv2d(2, 1, 4, 2, 1)), seed=0)
+
 def classes(only=None, names=('ankle boot', 'bag', 'coat')):
     "The panel's samples of a game with classes that have names, with a map of scores over one of them"
-    learn = GANLearner(tensor_dls(torch.rand(60, 1, 16, 16)*2 - 1, 6, y=torch.arange(60) % len(names), classes=names), dcgan(16, 1, z_dim=4, width=2, seed=0)[0],
-                       torch.nn.Sequential(torch.nn.Conv2d(1, 2, 4, 2, 1), torch.nn.LeakyReLU(.2), torch.nn.Conv2d(2, 1, 4, 2, 1)), seed=0)
+    learn = named_classes(names)
     learn.tricks.on('class_norm')
     learn.fit_steps(1, progress=False)
     closeup, part = Closeup(learn), Samples()
