@@ -96,7 +96,7 @@ def _sample_words(sub):
     c.add_argument('-n', type=int, default=64, help='how many (64)')
     c.add_argument('-o', '--out', default='samples', help='a folder (samples)')
     c.add_argument('--seed', type=int, default=0, help='of the latents (0)')
-    c.add_argument('--label', type=int, help='the class, of a G that takes labels (all of them)')
+    c.add_argument('--label', help='the class or its name, of a G that takes labels (all of them)')
 
 # %% ../nbs/cli.ipynb #c6783610
 def _interpolate_words(sub):
@@ -107,7 +107,7 @@ def _interpolate_words(sub):
     c.add_argument('--frames', type=int, default=60, help='pictures of the whole walk (60)')
     c.add_argument('-o', '--out', default='walk.gif', help='a .gif or .mp4, or a .png for the strip (walk.gif)')
     c.add_argument('--seed', type=int, help="of the latents (those of the run's sample grid)")
-    c.add_argument('--label', type=int, help='the class, of a G that takes labels')
+    c.add_argument('--label', help='the class or its name, of a G that takes labels')
     c.add_argument('--space', choices=('z', 'w'), default='z', help="w: what style's mapping makes of them (z)")
 
 # %% ../nbs/cli.ipynb #f490e08a

@@ -233,8 +233,8 @@ def _learner(steps, wanted, o)->GANLearner: # of a new run, or of the one that i
 def _known_preset(text)->str: # its name, with its length where one is given
     word, steps = _parted(text)
     preset = given_preset(word)
-    if steps is not None and preset in presets: presets[preset].over(steps)
-    if preset in presets: return preset if steps is None else f'{preset}{_length}{steps}'
+    if preset in presets and steps is None: return preset
+    if preset in presets: return f'{presets[preset].over(steps).name}{_length}{steps}'
     raise ValueError(f"--preset {preset}: need one of {', '.join(presets)}.{nearest(preset, presets)}")
 
 def train(o)->int: # exit status
