@@ -38,13 +38,16 @@ def make_data(
 ):
     "DataLoaders by the words of the command line."
     make = (toys | pictures).get(name) or image_dls
-    if labels and 'labels' not in signature(make).parameters:
-        raise ValueError(f"--data {name} takes no --labels: leave that out")
+    if labels: _need_labels(make, name)
     if name in toys: return make(bs=bs, seed=seed)
     said = dict(bs=bs, size=size, seed=seed, range=range, labels=labels)
     if name in pictures: return make(**taken(make, said))
     if Path(name).is_dir(): return image_dls(name, channels=channels, **said)
     raise ValueError(f"--data {name}: need {', '.join([*toys, *pictures])}, or a folder of images")
+
+def _need_labels(make, name):
+    if 'labels' not in signature(make).parameters:
+        raise ValueError(f"--data {name} takes no --labels: leave that out")
 
 # %% ../../nbs/commands/parts.ipynb #d4866bc9
 def side_of(

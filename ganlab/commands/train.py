@@ -125,8 +125,10 @@ def _new(o)->GANLearner:
         name, steps = _parted(o.preset)
         return presets[name].learner(dls, seed=seed, sizes=sizes, steps=steps, run=o.run)
     G, D = given_nets(o.nets) if o.nets else _usual_nets(dls, seed, sizes)
-    places = {k: getattr(o, k) for k in ('x', 'y') if getattr(o, k) is not None}
-    return GANLearner(dls, G, D, loss=v['loss'], lr_g=v['lr_g'], lr_d=v['lr_d'], seed=seed, run=o.run, **places)
+    return GANLearner(dls, G, D, loss=v['loss'], lr_g=v['lr_g'], lr_d=v['lr_d'], seed=seed, run=o.run,
+                      **_places(o))
+
+def _places(o)->dict: return {k: getattr(o, k) for k in ('x', 'y') if getattr(o, k) is not None}
 
 # %% ../../nbs/commands/train.ipynb #1fd2f3e8
 def _switch_preset(learn, text):
@@ -162,7 +164,9 @@ def made_with(
     return dict(data=data_word(data['made_by']), preset=facts.get('preset'), loss=made['loss'] or 'of your own',
                 lr_g=made['lr_g'], lr_d=made['lr_d'], seed=made['seed'], bs=data['bs'], size=side_of(data['shape']),
                 width=net[1].get('width') if net else None, x=made.get('x'), y=made.get('y'),
-                labels=(own_maker(data['made_by'], 'data') or (0, {}))[1].get('labels'))
+                labels=_labels(data['made_by']))
+
+def _labels(made_by)->str|None: return (own_maker(made_by, 'data') or (None, {}))[1].get('labels')
 
 # %% ../../nbs/commands/train.ipynb #ed6951d1
 def _may_have_moved(was, o)->bool: # the folder of images, or is it not known?
