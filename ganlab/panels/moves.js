@@ -45,19 +45,22 @@ export function movesAt(x, list, X, top, step, w, col) {
   });
   x.lineWidth = 1;
 }
-// beside the curve where there is room, else on it
+// beside the curve, by a short name where there is no room for the whole one; else on it
 function named(x, m, X, y0, v, w, col) {
-  const text = v === null ? m.label : `${m.label} ${fmt(v)}`;
   const [a, b] = [X(m.at[0]), X(m.at[m.at.length - 1])];
-  const wide = x.measureText(text).width;
-  const right = b + 8 + wide < w;
-  const left = !right && a - 8 - wide > 0;
-  const at = right ? b + 8 : left ? a - 8 - wide : Math.max(2, Math.min((a + b - wide) / 2, w - wide - 2));
+  const beside = name => {
+    const text = v === null ? name : `${name} ${fmt(v)}`;
+    const wide = x.measureText(text).width;
+    if (b + 8 + wide < w) return { text, wide, at: b + 8 };
+    return { text, wide, at: a - 8 - wide > 0 ? a - 8 - wide : null };
+  };
+  const whole = beside(m.label);
+  const { text, wide, at } = whole.at === null ? beside(m.short) : whole;
+  const left = at ?? Math.max(2, Math.min((a + b - wide) / 2, w - wide - 2));
+  x.fillStyle = col('--bg');
+  if (at === null) x.fillRect(left - 4, y0 + 2, wide + 8, LANE - 4);
   x.textAlign = 'left';
   x.textBaseline = 'middle';
-  x.lineWidth = 3;
-  x.strokeStyle = col('--bg');
-  x.strokeText(text, at, y0 + LANE / 2);
   x.fillStyle = col('--ink2');
-  x.fillText(text, at, y0 + LANE / 2);
+  x.fillText(text, left, y0 + LANE / 2);
 }

@@ -32,8 +32,8 @@ points = 64     # of a curve, at most
 def _move(t, k:str, s:Schedule, last:int)->dict: # of a trick's parameter, up to a step
     n = max(0, last - s.since)
     at = sorted({round(i*n/points) for i in range(points + 1)})
-    y = [float(t.as_number(k, s.at(i))) for i in at]
-    return dict(label=f'{t.title} {t.declared[k].label}', said=str(s), at=[s.since + i for i in at], y=y)
+    y, short = [float(t.as_number(k, s.at(i))) for i in at], t.declared[k].label
+    return dict(label=f'{t.title} {short}', short=short, said=str(s), at=[s.since + i for i in at], y=y)
 
 def moves_of(
     changes, # of a run, in order
@@ -41,7 +41,7 @@ def moves_of(
     step:int, # steps done
     knows=lambda s: s, # a schedule -> the same, with its function where it is one of the user's own
     most:int=3, # the newest
-)->list: # dicts: label, said: the schedule in words; at: steps; y: the values there
+)->list: # dicts: label, and a short one; said: the schedule in words; at: steps; y: the values there
     "The curves of what followed a schedule; where that is a function that is not known here, there is none."
     out = []
     for name, k, s, last in spans(changes):
