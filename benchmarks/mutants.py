@@ -253,7 +253,7 @@ MUTANTS = [Mutant(*row) for row in (
     ('means forget at once', 'tricks/lecam', 'b.lerp(a, self.decay)', 'a.lerp(b, self.decay)', 'nb:tricks/lecam'),
     ('a factor that is a rate', 'tricks/ttur', 'getattr(self, k)/base[k]', 'getattr(self, k)',
      'test_rates::test_any_order'),
-    ('a truth called a lie', 'tricks/label_flip', '< self.p, other, own)', '< self.p, own, other)',
+    ('a truth called a lie', 'tricks/label_flip', 'torch.where(flip, other, own)', 'torch.where(flip, own, other)',
      'test_augmentation::test_flipping_all_is_exchanging_the_targets'),
     ('one update of the critic', 'tricks/wgan_gp', 'dict(n_d=self.n_critic)', 'dict(n_d=1)', 'test_penalties::test_n_critic'),
     ('noise begins to fall anew', 'tricks/instance_noise', "start=getattr(self, 'start', 0)", 'start=0',
