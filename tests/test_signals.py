@@ -334,3 +334,15 @@ def test_on_and_off_in_mid_training(name, tmp_path):
     more = GANLearner.resume(tmp_path/'a', *given(), progress=False)
     assert more.state_hash() == end
     more.run.close()
+
+@pytest.mark.parametrize('name', ['adaptive_weight', 'adversarial_weight'])
+def test_nothing_to_weigh(name):
+    "Feature matching replaces the critic's word: said on either side"
+    learn = play('upscaling')
+    for o in ('reconstruction', 'feature_matching'): learn.tricks.on(o)
+    assert 'no word of the critic' in learn.tricks[name].caution(learn)
+    learn.tricks.on(name)
+    assert 'has nothing to act on' in learn.tricks['feature_matching'].caution(learn)
+    learn.tricks.set('feature_matching', mode='add')
+    go(learn, 1)
+    assert not learn.tricks[name].caution(learn)

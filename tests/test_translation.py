@@ -166,3 +166,22 @@ def test_nothing_is_left_of_norms():
     assert counted('patch_contrast', dict(identity=False, width=4)) == 3
     assert counted('identity', dict(of='sources')) == 3
     assert counted('cycle', {}) == [6, 6]
+
+def test_the_way_back_has_its_critic_where_g_has_lost_its_own():
+    "Feature matching replaces G's half of the loss, and not that of who leads back"
+    learn = play('unpaired')
+    learn.tricks.on('cycle', weight=0), learn.tricks.on('feature_matching')
+    go(learn, 1)
+    back = learn.tricks['cycle'].way_back(learn)
+    was = [p.detach().clone() for p in back.parameters()]
+    go(learn, 1)
+    assert not all(map(torch.equal, was, back.parameters()))
+
+def test_a_bound_on_d_is_none_on_the_critic_of_sources():
+    "What wgan_gp needs is said; a clip holds both"
+    learn = play('unpaired')
+    learn.tricks.on('wgan_gp')
+    cycle = learn.tricks['cycle']
+    assert 'has no bound: WGAN-GP acts on D alone' in cycle.caution(learn)
+    learn.tricks.off('wgan_gp'), learn.tricks.on('weight_clipping')
+    assert cycle.caution(learn) is None

@@ -14,18 +14,18 @@ __all__ = ['Others', 'carrier', 'copied']
 
 # %% ../../nbs/engine/carried.ipynb #ac4d9277
 class Others(nn.Module):
-    "Further discriminators; of the layer that carries them they change nothing."
+    "Further networks; of the layer that carries them they change nothing."
     def __init__(self, nets):
         super().__init__()
         self.nets = nn.ModuleList(nets)
     def forward(self, y): return y
 
 # %% ../../nbs/engine/carried.ipynb #a7c27630
-def carrier(D)->nn.Module:
-    "A layer of D that holds no other and is called as one."
+def carrier(net:nn.Module)->nn.Module|None: # None: it has none
+    "A layer of G or D that holds no other and is called as one."
     lists = nn.Sequential, nn.ModuleList, nn.ModuleDict
     def holds_others(m): return any(not added(n) for n, _ in m.named_children())
-    own = (m for n, m in D.named_modules() if not added(n))
+    own = (m for n, m in net.named_modules() if not added(n))
     return next((m for m in own if not holds_others(m) and not isinstance(m, lists)), None)
 
 # %% ../../nbs/engine/carried.ipynb #4db648cd

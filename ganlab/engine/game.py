@@ -116,8 +116,9 @@ def as_scores(
     for m in maps or [out]:
         if not is_map(m) or len(m) != n: raise TypeError(_no_scores(m, n))
     if len(maps) == 1 and _one_each(maps[0], n): return maps[0].flatten().float(), (1,)
-    flat = [m.reshape(n, -1).float() for m in maps]
-    return torch.cat(flat, 1), tuple(m.shape[1] for m in flat)
+    return _side_by_side([m.reshape(n, -1).float() for m in maps])
+
+def _side_by_side(flat:list)->tuple: return torch.cat(flat, 1), tuple(m.shape[1] for m in flat)
 
 def _one_each(t, n)->bool: return torch.is_tensor(t) and t.ndim > 0 and t.shape[0] == n == t.numel()
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from ..engine.layers import raw_weight
 from ..engine.sites import instead, layers
 from ..trick import Num, Trick
+from .feature_matching import nothing_to_weigh
 
 # %% auto #0
 __all__ = ['last_weight', 'as_loud', 'AdaptiveWeight', 'share']
@@ -48,6 +49,7 @@ class AdaptiveWeight(Trick):
             return f"{self.title} makes the critic as loud as the reconstruction, so reconstruction has to be on."
         if last_weight(learn) is None:
             return f"{self.title}: no layer of G that is used once has a weight that is trained{instead(learn, 'g')}."
+    def caution(self, learn): return nothing_to_weigh(learn)
     def g_term(self, ctx):
         learn, adv = ctx.learn, ctx.learn.lost(ctx.learn.loss_now, ctx)
         told = share(learn)

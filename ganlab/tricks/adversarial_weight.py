@@ -5,6 +5,7 @@
 # %% ../../nbs/tricks/adversarial_weight.ipynb #6e0b6d36
 from __future__ import annotations
 from ..trick import Flag, Num, Trick
+from .feature_matching import nothing_to_weigh
 
 # %% auto #0
 __all__ = ['AdversarialWeight']
@@ -22,6 +23,7 @@ class AdversarialWeight(Trick):
     owns = property(lambda self: ('n_d',) if self.rest else ())
 
     def caution(self, learn):
+        if why := nothing_to_weigh(learn): return why
         others = [t for t in learn.tricks.slots['g_term'] if t is not self]
         if not self.weight and not others: return "With weight 0 and no other term in its loss, G learns nothing."
     def sets(self, step, base): return dict(n_d=0) if self.rest and not self.weight else {}

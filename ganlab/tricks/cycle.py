@@ -28,7 +28,8 @@ def source_game(
     made:Tensor, # sources that the way back made (B, ...)
 )->Tensor: # scalar
     "The loss of the critic of the sources, or of who makes them, as the learner's own game has it."
-    learn, n, loss = ctx.learn, len(made), ctx.learn.loss_now
+    learn, n = ctx.learn, len(made)
+    loss = learn.loss_now if getattr(learn.loss_now, 'tells_g', True) else learn.loss_now.base
     l_made, parts = as_scores(critic(made.clone()), n)
     if ctx.phase == 'd': return over_parts(loss.d_loss, parts, as_scores(critic(ctx.y.clone()), n)[0], l_made)
     l_given = None
@@ -100,7 +101,7 @@ def nets(self:Cycle, learn)->tuple: # fresh ones, to be tried or to be trained: 
     return back.to(learn.device), critic.to(learn.device)
 
 # %% ../../nbs/tricks/cycle.ipynb #f5aec7c7
-_bring = "bring your own: learn.tricks.add(Cycle(back=my_F, critic=my_D))"
+_bring = "bring your own: learn.tricks.add(Cycle(back=my_F, critic=my_D)), of ganlab.tricks.cycle"
 
 def _wrong(e:Exception)->str: return f"fails ({type(e).__name__}: {str(e).splitlines()[0][:120]})"
 
@@ -131,6 +132,15 @@ def no_judge(self:Cycle, learn, critic, y)->str|None: # one sentence, or None; a
     except Exception as e: return f"{self.title}: given sources {tuple(y.shape)}, {who} {_wrong(e)}; {_bring}."
 
 # %% ../../nbs/tricks/cycle.ipynb #66d69d69
+def _bounds(learn)->list: # titles of what bounds D's slope; a clip finds the other critic, too
+    return [t.title for t in learn.tricks.enabled if t.lipschitz and t.name != 'weight_clipping']
+
+@patch
+def caution(self:Cycle, learn):
+    alone = ' and '.join(_bounds(learn))
+    if not self.two_sided or not alone: return None
+    return f"The slope of the sources' critic has no bound: {alone} acts on D alone, weight clipping on both."
+
 @patch
 def attach(self:Cycle, learn, undo):
     back, critic = self.nets(learn)

@@ -88,7 +88,9 @@ def _cut(x, whole, a, b): # a hole of a x b pixels; its centre is anywhere, the 
 def images_only(title:str, learn)->str|None: # one sentence, or None
     "Why a trick about images does not apply."
     shape = learn.source.shape
-    if len(shape) != 3: return f"{title} changes images, and these samples are vectors of {shape[0]} numbers."
+    if len(shape) != 3:
+        what = f'vectors of {shape[0]} numbers' if len(shape) == 1 else f"of shape ({', '.join(map(str, shape))})"
+        return f"{title} changes images, and these samples are {what}."
     return beside_others(learn, title)
 
 # %% ../../nbs/tricks/diffaugment.ipynb #3c092659

@@ -15,7 +15,8 @@ from ..trick import Choice, Int, Num, Text, Trick
 from .reconstruction import no_answer
 
 # %% auto #0
-__all__ = ['feature_gap', 'parts_of', 'listed', 'features', 'mean_features', 'OnlyD', 'FeatureMatching', 'beyond_the_first']
+__all__ = ['feature_gap', 'parts_of', 'listed', 'features', 'mean_features', 'OnlyD', 'FeatureMatching', 'beyond_the_first',
+           'nothing_to_weigh']
 
 # %% ../../nbs/tricks/feature_matching.ipynb #84e132d5
 def feature_gap(
@@ -72,6 +73,7 @@ def mean_features(ctx, layers:list, x:Tensor, side:str)->list: # as for `feature
 class OnlyD:
     "A loss that keeps D's half and has nothing for G."
     g_uses_real = False
+    tells_g = False     # of D's scores
     def __init__(self, base):
         self.base, self.name, self.title, self.scores = base, loss_name(base), loss_title(base), scores_of(base)
         for k in ('floor', 'level', 'real', 'fake'):
@@ -148,13 +150,19 @@ def why_not(self:FeatureMatching, learn):
 
 @patch
 def caution(self:FeatureMatching, learn):
-    deaf = learn.tricks.slots['scores']
+    by_scores = 'adversarial_weight', 'adaptive_weight'
+    deaf = [*learn.tricks.slots['scores'], *(t for t in learn.tricks.enabled if t.name in by_scores)]
     if self.mode == 'replace' and deaf:
         return f"Feature matching replaces G's loss, so that {deaf[0].title} has nothing to act on."
 
 # %% ../../nbs/tricks/feature_matching.ipynb #eab15eb5
 @patch
 def loss(self:FeatureMatching, base): return OnlyD(base) if self.mode == 'replace' else base
+
+def nothing_to_weigh(learn)->str|None: # one sentence, or None
+    "Why D's scores are no part of G's loss."
+    if getattr(learn.tricks.loss(), 'tells_g', True): return None
+    return "Feature matching has replaced G's loss, and no word of the critic's is left to weigh; mode='add' keeps it."
 
 @patch
 def g_term(self:FeatureMatching, ctx):

@@ -55,7 +55,7 @@ class Packing(Grafted):
 
     def caution(self, learn):
         across = [t.title for t in learn.tricks.enabled if {'d_term', 'around_step', 'around_d'} & set(t.slots)]
-        return f"Scores are those of packs now{', as is what ' + ' and '.join(across) + ' measures' if across else ''}."
+        return f"Scores are those of packs now{', as are those within ' + ' and '.join(across) if across else ''}."
 
 # %% ../../nbs/tricks/packing.ipynb #34dd7a1f
 @patch

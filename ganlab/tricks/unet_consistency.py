@@ -54,7 +54,7 @@ def pairs_scores(loss)->bool:
 # %% ../../nbs/tricks/unet_consistency.ipynb #e92764b1
 class UnetConsistency(Trick):
     "D's word on a pixel does not depend on what is pasted beside it."
-    name, title, number = 'unet_consistency', 'U-Net consistency', 67
+    name, title, number = 'unet_consistency', 'U-Net consistency', 69
     short = "A D that judges each pixel is shown cut and pasted reals and fakes, and pays where that changes its mind."
     source = 'Schönfeld 2020 (2002.12655) §3.2 and its code; Yun 2019 (1905.04899)'
     acts = "D's loss"
