@@ -51,12 +51,19 @@ def test_freeze_refuses_with_a_sentence(kind):
     assert learn.state_hash() == was and not learn.tricks['freeze_d'].enabled
     if 'or less' in said: learn.tricks.on('freeze_d', layers=int(said.split('set layers to ')[1].split()[0])); go(learn, 2)
 
-def test_no_copy_of_frozen_layers():
-    "A second D that is a copy of a frozen one would never learn"
-    learn = make_learner('mlp'); learn.tricks.on('freeze_d')
-    with pytest.raises(Refused, match='FreezeD'): learn.tricks.on('dual_discriminator')
-    learn.tricks.off('freeze_d'); learn.tricks.on('dual_discriminator'); learn.tricks.on('freeze_d'); go(learn, 2)
-    learn.tricks.off('freeze_d'); assert all(p.requires_grad for p in learn.D.parameters())
+def test_a_copy_of_a_frozen_d_learns():
+    "A second D that is made while the first one's layers are held is not held, in whatever order the two come on, and a fork has it so"
+    learn = make_learner('mlp')
+    learn.tricks.on('freeze_d'), learn.tricks.on('dual_discriminator')
+    go(learn, 1)
+    second = learn.tricks['dual_discriminator'].others(learn)
+    was = net_state(second)
+    assert all(p.requires_grad for p in second.parameters()) and sum(not p.requires_grad for p in learn.D.parameters()) == 4
+    other = learn.fork()
+    go(learn, 1), go(other, 1)
+    assert all(unequal({n: t}, {n: net_state(second)[n]}) for n, t in was.items() if n.endswith(('weight', 'bias'))) and learn.state_hash() == other.state_hash()
+    learn.tricks.off('dual_discriminator'), learn.tricks.on('dual_discriminator'), learn.tricks.off('freeze_d')
+    assert all(p.requires_grad for p in learn.D.parameters())
 
 @pytest.mark.parametrize('beside', [None, 'extragradient', 'optimistic', 'grad_accumulation', 'ttur'])
 def test_decay_is_adamw(beside):

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.functional import avg_pool2d, softplus
 from ..losses import loss_name
 from ..engine.change import Refused
+from ..engine.named_state import named_params
 from ..engine.carried import Others, carrier, copied
 from ..engine.rng import borrowed_rng
 from ..engine.still import eval_mode
@@ -201,11 +202,19 @@ def own(self:DualDiscriminator, learn)->Signed: # the user's
     return Signed(self.second)
 
 # %% ../../nbs/tricks/dual_discriminator.ipynb #a93cd30e
+def _free_copy(learn)->nn.Module:
+    "D, with no layer of it held by a trick, as FreezeD holds some."
+    net = copied(learn.D)
+    held = {name for t in learn.tricks.values() for name in getattr(t, 'frozen', ())}
+    for name, p in named_params(net).items():
+        if name in held: p.requires_grad_(True)
+    return net
+
 @patch
 def copies(self:DualDiscriminator, learn)->list: # of `Signed`
     sign = -1 if self.mode == 'd2gan' else 1
     n = self.n_scales - 1 if self.mode == 'multi_scale' else 1
-    try: return [Signed(copied(learn.D), sign) for _ in range(n)]
+    try: return [Signed(_free_copy(learn), sign) for _ in range(n)]
     except Exception as e:
         yours = "give a second D of your own: DualDiscriminator(second=my_D)"
         raise Refused(f"D cannot be copied ({_said(e)}); {yours}") from e

@@ -49,7 +49,7 @@ class FreezeD(Trick):
         self.hold([])
         if why := self.too_many(learn): raise ValueError(why)
         self.hold(first_layers(learn, self.layers))
-    def why_not(self, learn): return self.too_many(learn) if self.learn is None else self.copied(learn)
+    def why_not(self, learn): return self.too_many(learn) if self.learn is None else None
     def caution(self, learn):
         norm = learn.tricks['spectral_norm']
         if norm.net != 'G' and norm.arriving:
@@ -82,14 +82,6 @@ def too_many(self:FreezeD, learn)->str|None: # one sentence, or None
     if not names: return f"FreezeD: D's first {self.layers} layers are frozen already; set layers to more."
     if not any(p.requires_grad and name not in names for name, p in named_params(learn.D).items()):
         return "FreezeD: nothing else of D is trained; set layers to less."
-
-# %% ../../nbs/tricks/freeze_d.ipynb #ef52f863
-@patch
-def copied(self:FreezeD, learn)->str|None: # one sentence, or None
-    "Has a trick put a copy of frozen layers into D?"
-    still = (name for name, p in named_params(learn.D).items() if not p.requires_grad and name not in self.frozen)
-    if any(name.endswith(f'.{held}') for name in still for held in self.frozen if _by_a_trick(name)):
-        return "FreezeD: a copy of D's frozen layers would never learn."
 
 # %% ../../nbs/tricks/freeze_d.ipynb #377bc231
 @patch
