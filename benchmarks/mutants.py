@@ -89,7 +89,7 @@ MUTANTS = [Mutant(*row) for row in (
     ("D's loss reaches G", 'learner', 'c.xf.detach(), c.y, []', 'c.xf, c.y, []', 'test_learner::test_equals_the_loop_by_hand'),
     ('the same latents in each update', 'engine/asking', "'z', self.step, k)", "'z', self.step, 0)",
      'test_learner::test_equals_the_loop_by_hand'),
-    ('a term is taken off the loss', 'engine/asking', 'loss = loss + term', 'loss = loss - term',
+    ('a term is taken off the loss', 'engine/asking', '= loss + term, term', '= loss - term, term',
      'test_learner::test_terms_are_summed_and_logged'),
     ('a half step for ever', 'engine/rows', 'self.state.step, self.state.half = self.step + 1, None', 'self.state.step = self.step + 1',
      'test_learner::test_half_steps'),

@@ -123,7 +123,7 @@ def inside(title:str)->str: # 'spectral norm', 'TTUR', "Adam's betas"
 class Ctx:
     "What a trick sees of the update under way."
     __slots__ = ('learn', 'step', 'k', 'phase', 'side', 'x', 'y', 'xf', 'yf', 'z', 'l_real', 'l_fake', 'parts', 'who',
-                 'terms')
+                 'terms', 'saw')
     def __init__(self, learn, step, k, phase):
         self.learn, self.step, self.k, self.phase = learn, step, k, phase   # phase: 'd' or 'g'
         self.side = None                                                   # 'real' or 'fake', while inputs() is asked
@@ -131,6 +131,7 @@ class Ctx:
         self.y = self.yf = None     # what comes with each sample; and with the fakes that D's loss sees
         self.parts = (1,)           # of D's P scores of a sample: how many belong to each part
         self.who, self.terms = '', {}                                      # the trick being called; terms by name
+        self.saw = None                                                    # the loss that has seen this context
     def rng(self, tag=''): # a torch.Generator on the learner's device
         "The stream of the trick being called, for this update; `tag` tells several draws apart."
         name = f'{self.who}/{self.phase}{self.side or ""}{tag}'

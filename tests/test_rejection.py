@@ -119,3 +119,11 @@ def test_a_map_of_scores():
 def test_refused(how, word):
     with pytest.raises(ValueError, match=word) as e: make_learner('mlp').accepted(**dict(burn_in=20) | how)
     one_sentence(e.value)
+
+def test_logits_that_are_not_quite_the_ratio():
+    "Smoothed labels and a D that looks at several samples at once are named, once, and samples still come"
+    learn = make_learner('mlp')
+    learn.tricks.on('label_smoothing'), learn.tricks.on('minibatch_stddev')
+    with pytest.warns(UserWarning) as told: learn.accepted(4, burn_in=256)
+    said = ' '.join(str(w.message) for w in told)
+    assert 'labels are smoothed' in said and 'Minibatch standard deviation is on: D\'s score' in said

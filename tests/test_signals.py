@@ -7,6 +7,7 @@ from ganlab.engine.asking import still
 from ganlab.engine.change import Refused
 from ganlab.engine.schedules import stepwise
 from ganlab.learner import GANLearner
+from ganlab.losses import Hinge
 from ganlab.trick import Ctx
 from ganlab.tricks.feature_matching import beyond_the_first, feature_gap
 from ganlab.tricks.unet_consistency import boxes
@@ -346,3 +347,14 @@ def test_nothing_to_weigh(name):
     learn.tricks.set('feature_matching', mode='add')
     go(learn, 1)
     assert not learn.tricks[name].caution(learn)
+
+def test_a_loss_sees_an_update_once():
+    "However many tricks weigh it"
+    seen = []
+    class Seeing(Hinge):
+        name, title = 'seeing', 'Seeing'
+        def see(self, ctx): seen.append(ctx.phase)
+    learn = play('upscaling', loss=Seeing())
+    for name in ('reconstruction', 'adversarial_weight', 'adaptive_weight'): learn.tricks.on(name)
+    go(learn, 3)
+    assert seen.count('g') == seen.count('d') == 3

@@ -228,7 +228,8 @@ def chosen(self:Asking, t, l:torch.Tensor, c:Ctx)->torch.Tensor: # scores (n, ..
 @patch
 def lost(self:Asking, loss, c:Ctx)->torch.Tensor: # scalar
     "What a loss makes of the scores of an update: the mean over the parts of D's answer."
-    if see := getattr(loss, 'see', None): see(c)
+    if (see := getattr(loss, 'see', None)) and c.saw is not loss: see(c)
+    c.saw = loss        # tricks that weigh it ask again
     if c.phase == 'd': return over_parts(loss.d_loss, c.parts, c.l_real, c.l_fake)
     return over_parts(loss.g_loss, c.parts, c.l_fake, c.l_real)
 
@@ -246,7 +247,6 @@ def summed(self:Asking, loss, c):
         term = self.ask(t, f'{key}_term', c) if w else loss.new_zeros(())
         need_result(t, f'{key}_term', c, torch.is_tensor(term) and term.numel() == 1, term, _one_number)
         term = term.reshape(()) if w == 1 else w*term.reshape(())
-        c.terms[f'{key}_loss/{t.name}'] = term.detach()
-        loss = loss + term
+        loss, c.terms[f'{key}_loss/{t.name}'] = loss + term, term.detach()
     c.terms[f'{key}_loss'] = loss.detach()
     return loss

@@ -130,7 +130,11 @@ def _rebuild(learn, snap):
         learn.rebuild(mine.built)
         put_back(learn, mine)
     if cause is not None and not isinstance(cause, Exception): raise cause      # an interrupt
-    raise ValueError(f"the snapshot is of other networks: {', '.join(wrong[:3])} differ") from cause
+    raise ValueError(f"the snapshot is of other networks: {', '.join(wrong[:3])} differ{_by_data(wrong)}") from cause
+
+def _by_data(wrong)->str: # names of what differs; the rest of a sentence
+    if not any('.ganlab_' in name for name in wrong): return ''
+    return ", of what a trick puts into them: are the data's labels, and the shape of its samples, those of the run?"
 
 # %% ../../nbs/engine/snapshots.ipynb #15c785c5
 def _switch_plain(learn, snap):

@@ -91,6 +91,16 @@ def _must_tell(learn):
     if sum(learn.parts) > 1:
         learn.say(f"D gives {sum(learn.parts)} scores for a sample: their mean stands for its logit, which tells "
                   "better samples from worse, but does not promise the distribution of the data")
+    for said in _otherwise(learn): learn.say(said)
+
+def _otherwise(learn): # sentences
+    "Why logits are not quite those of the paper."
+    for t in learn.tricks.enabled:
+        if t.name not in ('packing', 'minibatch_stddev'): continue
+        yield f"{t.title} is on: D's score of a proposal depends on its neighbours among the proposals, too"
+    loss = learn.tricks.loss()
+    if (getattr(loss, 'real', 1), getattr(loss, 'fake', 0)) != (1, 0):
+        yield "D's labels are smoothed, so that its logits understate how much likelier a sample is among the data"
 
 # %% ../../nbs/judge/rejection.ipynb #43b7d913
 def _label(learn, y): # the same
