@@ -55,7 +55,7 @@ def test_most_can_and_few_cannot():
     assert {k: v for k, v in cannot.items() if v} == dict(
         spectral_norm={'soft_start', 'scale'}, minibatch_stddev={'channels'}, virtual_batch_norm={'n'}, dual_discriminator={'n_scales'}, progressive_growing={'stages', 'fade', 'hold', 'width'},
         self_attention={'divisor'}, style={'depth', 'width', 'lr_mult'}, optimizer={'momentum', 'smoothing', 'decay'}, ema={'shown'}, reinit={'keep', 'std', 'slope'}, batch_norm={'batches'},
-        leaky_relu={'slope', 'over'}, weight_clipping={'c', 'soft_start'}, residual={'width'}, packing={'m'})
+        leaky_relu={'slope', 'over'}, weight_clipping={'c', 'soft_start'}, residual={'width'}, packing={'m'}, patch_contrast={'width'})
 
 @pytest.mark.parametrize('cls', find_tricks(), ids=lambda c: c.name)
 def test_as_if_set_by_hand(cls):
@@ -408,3 +408,12 @@ def test_in_the_panel():
         assert rows_at(learn, 1)[list(learn.tricks).index('gradient_penalty')]['values']['gamma'] == 8      # of the record, 10 to 2
         learn.tricks.set('gradient_penalty', gamma=linear(1, 3, steps=4), at=5)
         assert 'γ 1 to 3 on a line over 4 steps' in make_state(learn).rows[list(learn.tricks).index('gradient_penalty')]['waits']
+
+def test_rates_between_steps_are_those_of_the_last_one(tmp_path):
+    "Whether a snapshot was taken then or not"
+    learn, seen = make_learner(run=tmp_path/'a', tricks=[('lr_decay', dict(shape='linear', end=0, steps=20))]), []
+    learn.run.snap_every = 3
+    learn.fit_steps(11, gate=lambda l: seen.append(l.opt_g.param_groups[0]['lr']), progress=False)
+    rate = learn.rates.lr('g')
+    assert seen[1:] == pytest.approx([rate*(1 - k/20) for k in range(11)])
+    learn.run.close()

@@ -5,7 +5,7 @@
 # %% ../../nbs/engine/boundary.ipynb #0483cda1
 from __future__ import annotations
 import math, traceback
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from numbers import Real
 from fastcore.basics import patch
 from ..base.interrupt import unbroken
@@ -94,12 +94,21 @@ def renew(self:Boundary):
 
 # %% ../../nbs/engine/boundary.ipynb #e1a57579
 @patch
-def settle_early(self:Boundary):
-    "Have numbers that move by themselves stand as the next step will find them; what fails is told at the boundary."
-    slots = self.tricks.slots
-    if not (self.moves or slots['sets'] or slots['factors']): return
-    if not self.known.looked_at or self.rates.foreign: return      # the boundary has more to do first
-    with suppress(StepError, ValueError): self.settle()
+@contextmanager
+def settled_early(self:Boundary):
+    "Within the block, numbers that move by themselves stand as the next step will find them; then, as they stood."
+    rates = self.rates.state() if _moves_by_itself(self) else None
+    try:
+        if rates:
+            with suppress(StepError, ValueError): self.settle()      # what fails is told at the boundary
+        yield
+    finally:
+        if rates: self.rates.put_back(rates)
+
+def _moves_by_itself(learn)->bool: # and is there nothing that the boundary has to do first?
+    slots = learn.tricks.slots
+    moving = learn.moves or slots['sets'] or slots['factors']
+    return bool(moving) and learn.known.looked_at and not learn.rates.foreign
 
 # %% ../../nbs/engine/boundary.ipynb #d19cb253
 def _other_scores(learn, loss)->str:

@@ -154,6 +154,13 @@ def load(self:Rates, s:dict): # of `state`
     "Have it as it was."
     self.mult, self.base, self.written = s['mult'], _copied(s['base']), _copied(s['written'])
 
+@patch
+def put_back(self:Rates, s:dict): # of `state`, of the same groups
+    "Have it as it was, and the optimisers, too."
+    self.load(s)
+    for n, opt in self.opts.items():
+        for g, w in zip(opt.param_groups, self.written[n]): g.update(w)
+
 # %% ../../nbs/engine/rates.ipynb #ad3f8c95
 class Hyper(dict):
     "The numbers of the optimisers as fastai reads them; one that it writes here counts, as through `set_hyper`."

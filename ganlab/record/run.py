@@ -117,8 +117,7 @@ late(Run, {'travel.lookback': 'frame_steps frame_at switches_at branches last_he
 def _keep_due(self:Run, learn):
     "Take the snapshot that is due, but for the first, which is there; and say when the next one is."
     if self.marks.snap_due:
-        learn.settle_early()
-        self.keep(learn)
+        with learn.settled_early(): self.keep(learn)
     self.marks.snap_due = learn.step + (self.snap_every or pace(self._snap_cost, step_time(learn), least=50))
 
 # %% ../../nbs/record/run.ipynb #a12d2443
