@@ -55,8 +55,8 @@ def elsewhere(tmp_path, monkeypatch):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
-    "Two more than there are cores: the one with the browser waits for it half of the time, and others for commands, disks and Ctrl-C"
-    return (os.cpu_count() or 1) + 2
+    "One more than there are cores: the one with the browser waits for it half of the time"
+    return (os.cpu_count() or 1) + 1
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
