@@ -76,8 +76,8 @@ def soak(kind, changes, seed, most=None):
     repeat(learn.tricks.log, again, learn.step)
     assert again.state_hash() == learn.state_hash()
 
-@pytest.mark.parametrize('kind, changes', [('mlp', 120), ('dcgan', 40), ('skip', 60)])
-def test_soak(kind, changes): soak(kind, changes, 1)
+@pytest.mark.parametrize('kind, changes, most', [('mlp', 120, None), ('dcgan', 80, 6), ('skip', 80, 6)])
+def test_soak(kind, changes, most): soak(kind, changes, 1, most)
 
 # Without a bound most of them come on and stay, and hardly one is ever the first or the last
 @pytest.mark.slow
