@@ -81,8 +81,8 @@ def test_soak(kind, changes, most): soak(kind, changes, 1, most)
 
 # Without a bound most of them come on and stay, and hardly one is ever the first or the last
 @pytest.mark.slow
-@pytest.mark.parametrize('kind, most', [('mlp', None), ('mlp', 3), ('dcgan', 6), ('dropout', 6), ('loop', 6)])
-def test_soak_whole(kind, most): soak(kind, 2000, 2, most)
+@pytest.mark.parametrize('kind, changes, most', [('mlp', 500, None), ('mlp', 2000, 3), ('dcgan', 2000, 6), ('dropout', 2000, 6), ('loop', 2000, 6)])
+def test_soak_whole(kind, changes, most): soak(kind, changes, 2, most)
 
 # A refusal leaves nothing behind: everything is looked at before each change, and after each that was refused
 
