@@ -39,6 +39,8 @@ from .engine.asking import Cancelled, DataError
 from .engine.recovery import StepError
 from .engine.fastai_loop import *
 from .learner import *
+
+# %% ../nbs/all.ipynb #873d2229
 from .presets import *
 from .record.run import *
 from .travel.remade import *

@@ -12,6 +12,11 @@ from .base.checks import whole
 from .engine.fastai_loop import StepLearner
 from .losses import loss_name
 from .page.changes import raw_at, raw_from
+
+# %% auto #0
+__all__ = ['Lab', 'as_it_was']
+
+# %% ../nbs/lab.ipynb #c345bfb8
 from .panels.announcing import ready
 from .panels.cards import Card, own_box
 from .panels.comparing import Comparing
@@ -35,9 +40,6 @@ from .panels.tricks import TrickPanel
 from .panels.versus import Versus
 from .player import export_html
 import ganlab.travel.script
-
-# %% auto #0
-__all__ = ['Lab', 'as_it_was']
 
 # %% ../nbs/lab.ipynb #0b356546
 _labs = weakref.WeakSet()   # all labs that are open
