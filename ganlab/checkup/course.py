@@ -15,12 +15,14 @@ __all__ = ['of_norms', 'of_layers', 'of_terms', 'course']
 def _early(y, n=20)->float:
     y = np.asarray(y, float)
     y = y[np.isfinite(y)][:n]
-    return float(np.median(y)) if len(y) else math.nan
+    if not len(y): return math.nan
+    return float(np.median(y))
 
 def _swing(y)->float: # how far it goes up and down of late, beside its level
     y = np.asarray(y, float)
     y = y[np.isfinite(y)][-100:]
-    return float(np.std(np.diff(y))/(np.abs(y).mean() + 1e-9)) if len(y) > 3 else math.nan
+    if len(y) < 4: return math.nan
+    return float(np.std(np.diff(y))/(np.abs(y).mean() + 1e-9))
 
 def of_norms(record, key:str)->dict: # 'g' or 'd'
     "A network's gradient norm: at first, of late, and at most."

@@ -21,10 +21,10 @@ def of_repeats(b:Batches, learn)->dict:
     pairs = list(zip(sets, sets[1:]))
     seen, half = set().union(*sets), set().union(*sets[:(len(sets) + 1)//2])
     fed, n = sum(map(len, b.feed)), learn.source.n
-    return dict(batch_repeats=sum(map(repeats, b.feed))/len(b.feed),
-                stale=sum(p == q for p, q in pairs)/len(pairs) if pairs else math.nan,
-                distinct=len(seen), fed=fed, n_data=math.nan if n is None else n, bs=learn.bs,
-                growth=len(seen)/len(half) if pairs else math.nan)
+    out = dict(batch_repeats=sum(map(repeats, b.feed))/len(b.feed), distinct=len(seen), fed=fed, bs=learn.bs)
+    if n is not None: out['n_data'] = n
+    if not pairs: return out
+    return out | dict(stale=sum(p == q for p, q in pairs)/len(pairs), growth=len(seen)/len(half))
 
 # %% ../../nbs/checkup/feed.ipynb #a8ff7afd
 def _moments(x, name:str)->dict:

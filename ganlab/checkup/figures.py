@@ -68,7 +68,8 @@ def ratio(
 )->float: # NaN where both are 0
     "a/b, with 0 below the line as infinity."
     if b: return a/b
-    return math.inf if a else math.nan
+    if a: return math.inf
+    return math.nan
 
 def late(
     y, # a column of the record
@@ -77,4 +78,5 @@ def late(
     "The median of the last numbers."
     y = np.asarray(y, float)
     y = y[np.isfinite(y)][-n:]
-    return float(np.median(y)) if len(y) else math.nan
+    if not len(y): return math.nan
+    return float(np.median(y))

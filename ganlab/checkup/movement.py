@@ -6,6 +6,7 @@
 from __future__ import annotations
 import math
 import torch
+from .batches import companions
 from .figures import ratio, spread
 from ..engine.named_state import named_params
 from ..engine.still import swapped
@@ -19,17 +20,21 @@ def _pairs(net, first:dict)->list: # of (then, now), flat, of the parameters tha
     return [(first[n].detach().cpu().double().flatten(), p.detach().cpu().double().flatten())
             for n, p in now.items() if n in first and first[n].shape == p.shape]
 
+def _then_and_now(net, first)->tuple: # two lists; those that began at 0 are left out
+    pairs = [(a, b) for a, b in _pairs(net, first) if a.any()]
+    return [a for a, _ in pairs], [b for _, b in pairs]
+
 def _length(ts)->float: return math.sqrt(sum(float(t.square().sum()) for t in ts))
 
 def moved(net, first:dict)->dict: # first: canonical name -> tensor
     "How far it has moved since it had these weights, and the share of its weights that has not moved at all."
-    pairs = [(a, b) for a, b in _pairs(net, first) if a.any()]
-    still = sum(len(a) for a, b in pairs if torch.equal(a, b))
-    n = sum(len(a) for a, _ in pairs)
-    far = [ratio(_length([b - a]), _length([a])) for a, b in pairs if len(a) > 1]
-    return dict(moved=ratio(_length([b - a for a, b in pairs]), _length([a for a, _ in pairs])),
-                still=still/max(1, n), moved_least=min(far, default=math.nan), moved_most=max(far, default=math.nan),
-                grown=ratio(_length([b for _, b in pairs]), _length([a for a, _ in pairs])))
+    then, now = _then_and_now(net, first)
+    way = [b - a for a, b in zip(then, now)]
+    still, n = sum(len(d) for d in way if not d.any()), sum(map(len, way))
+    far = [ratio(_length([d]), _length([a])) for d, a in zip(way, then) if len(a) > 1]
+    begun = _length(then)
+    return dict(moved=ratio(_length(way), begun), still=still/max(1, n), moved_least=min(far, default=math.nan),
+                moved_most=max(far, default=math.nan), grown=ratio(_length(now), begun))
 
 # %% ../../nbs/checkup/movement.ipynb #fe5b6d72
 def _snaps(learn)->list: return [s for s in list(learn.ring.snaps) if s.step < learn.step]
@@ -41,7 +46,7 @@ def speed(learn, net, key:str)->float: # of its length per step; NaN where no sn
     "How far a network has moved in a step, of late."
     snaps = _snaps(learn)
     if not snaps: return math.nan
-    last = snaps[-1] if learn.step - snaps[-1].step >= 10 or len(snaps) < 2 else snaps[-2]
+    last = next((s for s in snaps[::-1] if learn.step - s.step >= 10), snaps[0])
     return moved(net, _of(last, key))['moved']/(learn.step - last.step)
 
 # %% ../../nbs/checkup/movement.ipynb #93253c5d
@@ -54,7 +59,7 @@ def _at(learn, snap, into)->torch.Tensor: # samples of G as it stood
 def of_centre(learn, real)->dict:
     "The way that the mean of the fakes has gone over the last snapshots, in deviations of the data."
     z = learn.drawn(256, learn.streams.generator('checkup/centre', device=learn.device))
-    into = learn.into_g(z, learn.held_y(256) if learn.takes_y('g') else None)
+    into = learn.into_g(z, companions(learn, 256, 'g'))
     made = [_at(learn, s, into) for s in _snaps(learn)] + [learn.look(learn.G, into)]
     cs = [x.flatten(1).double().mean(0) for x in made if x is not None]
     unit = max(spread(real), 1e-12)*math.sqrt(real[0].numel())

@@ -20,16 +20,14 @@ def away(a, b)->float: # NaN where one is empty, or holds no numbers
     return sliced_wasserstein(a[:1024], b[:1024], 48)
 
 def of_distance(b:Batches)->dict:
-    "How far the fakes are from the data, in deviations of the data, now and at the start; and where EMA or modes matter."
-    real, unit = b.real, max(spread(b.real)*_root_of(b), 1e-12)
+    "How far fakes are from the data, in deviations of the data: now, at the start, averaged, and in train mode."
+    real, unit = b.real, max(spread(b.real), 1e-12)
     half = len(real)//2
     out = dict(sw=away(b.shown, real)/unit, sw_raw=away(b.fake, real)/unit, sw_train=away(b.fake_train, real)/unit,
                sw_start=away(b.fake_start, real)/unit, sw_none=away(real[:half], real[half:])/unit)
     if len(b.fake_ema): out['sw_ema'] = away(b.fake_ema, real)/unit
     out['mode_gap'] = float((b.fake - b.fake_train).double().square().mean().sqrt())/max(spread(b.real), 1e-12)
     return out | dict(better=ratio(out['sw'], out['sw_start']))
-
-def _root_of(b)->float: return 1.     # a direction of length 1 sees the deviation of one number
 
 # %% ../../nbs/checkup/samples.ipynb #22e4cdfd
 def of_variety(b:Batches)->dict:
@@ -43,16 +41,15 @@ def of_variety(b:Batches)->dict:
 # %% ../../nbs/checkup/samples.ipynb #8df3b596
 def of_neighbours(b:Batches, k:int=5)->dict:
     "Precision, recall and coverage on samples as they are, and how near the fakes come to what was trained on."
-    n = 512
+    n = 512 if b.real[0].numel() < 64 else 256
     fake, real = (x[:n].flatten(1) for x in (b.shown, b.real))
     if min(len(fake), len(real)) <= k or not fake.isfinite().all(): return {}
     p = prdc(real, fake, k)
     m = min(len(b.held), len(b.train), n)
     out = dict(precision=p.precision, recall=p.recall, coverage=p.coverage, density=p.density)
     if m < 30: return out
-    near, usual = nearest(b.shown[:n], b.train[:m]), nearest(b.held[:m], b.train)
-    return out | dict(copying=ratio(nearest(b.shown[:n], b.train), nearest(b.shown[:n], b.held)),
-                      usual=ratio(nearest(b.train[:m], b.held[:m]), max(usual, 1e-12)), near=near)
+    near, usual = nearest(fake, b.train), nearest(b.held[:m], b.train)
+    return out | dict(copying=ratio(near, nearest(fake, b.held)), near=ratio(near, usual))
 
 # %% ../../nbs/checkup/samples.ipynb #934e5b15
 def of_scores(b:Batches)->dict:
@@ -60,9 +57,9 @@ def of_scores(b:Batches)->dict:
     s = b.scores
     gap = float(s['train'].mean() - s['fake'].mean())
     inner = float((s['train'].var() + s['fake'].var()).div(2).sqrt())
-    return dict(wins=above(s['train'], s['fake']), wins_held=above(s['held'], s['fake']), knows=above(s['train'], s['held']),
-                gap=gap, gap_rel=ratio(gap, inner), score_real=float(s['train'].mean()),
-                score_fake=float(s['fake'].mean()), score_dev=inner)
+    return dict(wins=above(s['train'], s['fake']), wins_held=above(s['held'], s['fake']),
+                knows=above(s['train'], s['held']), gap=gap, gap_rel=ratio(gap, inner),
+                score_real=float(s['train'].mean()), score_fake=float(s['fake'].mean()), score_dev=inner)
 
 # %% ../../nbs/checkup/samples.ipynb #e3f1a13c
 def samples(b:Batches, learn)->dict:

@@ -27,11 +27,11 @@ scores_squashed label_smoothing_wrong ema_stale noise_never_fades capacity_too_s
 class Remedy:
     "One thing to try."
     title: str          # in words
-    change: object = None # a trick's name, (name, params), or a function of the learner; None: your code or data changes
+    change: object = None # a trick's name, (name, params), or a function of the learner; None: code or data
     rewind: bool = False # to where the trouble began, first?
     onset: int = 0      # the step at which it began
 
-    def __repr__(self): return f"{'Rewind, then: ' if self.rewind else ''}{self.title}"
+    def __repr__(self): return 'Rewind, then: '*self.rewind + self.title
 
 # %% ../../nbs/symptoms/finding.ipynb #26bb3cab
 @dataclass(frozen=True)

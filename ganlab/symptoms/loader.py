@@ -15,13 +15,12 @@ def _few(f)->bool: # is the whole set so small?
     return f.distinct <= 200 and f.fed >= 2.5*f.distinct and f.growth <= 1.15
 
 @rule('data_stale', 'Every batch is the same', 'data',
-      'Of the last batches {stale:.0%} held the very samples of the one before: {distinct:.0f} distinct ones of {fed:.0f}.',
-      remedies=[tell('Make the iterator once, before the loop, and draw the next batch from it; look for a dataset that '
-                     'ignores its index.')], source='a loader that is begun anew gives its first batch', rank=1)
+      'Of the last batches {stale:.0%} held the samples of the one before: {distinct:.0f} distinct ones of {fed:.0f}.',
+      remedies=[tell('Make the iterator once, before the loop, and draw the next batch from it; look for a '
+                     'dataset that ignores its index.')], source='a loader that is begun anew gives its first batch', rank=1)
 def data_stale(f):
     "The same batch, again and again, although there is more data."
     if f.stale >= .5 and not f.n_data <= 1.5*f.bs: return 'certain'
-    return ''
 
 # %% ../../nbs/symptoms/loader.ipynb #4763d840
 @rule('batch_duplicated', 'Samples come several times in a batch', 'data',
@@ -41,11 +40,11 @@ def batch_duplicated(f):
       source='Karras 2020 (2006.06676): D overfits on little data', rank=3)
 def memorisation(f):
     "A set so small that it comes round in a few batches."
-    return 'certain' if _few(f) and f.stale < .5 or f.n_data <= 100 else ''
+    if f.n_data <= 100 or _few(f) and f.stale < .5: return 'certain'
 
 # %% ../../nbs/symptoms/loader.ipynb #bbd2d412
 @rule('batch_too_small', 'The batch is too small', 'data', 'A batch has {bs:.0f} samples.',
-      remedies=[turn('Batches of 64', 'batch_size', bs=64)], source='BigGAN (1809.11096) §3; BatchNorm needs a batch', rank=4)
+      remedies=[turn('Batches of 64', 'batch_size', bs=64)], source='BigGAN (1809.11096) §3', rank=4)
 def batch_too_small(f):
     "So few samples that a gradient is mostly noise."
-    return 'certain' if f.bs <= 4 else ''
+    if f.bs <= 4: return 'certain'

@@ -18,17 +18,22 @@ def _beyond(f)->float: # how far the images go beyond what G makes
     return max(abs(f.train_low), abs(f.train_high))
 
 @rule('data_range_wrong', "The data's range is not G's", 'data',
-      'Reals lie between {train_low:.3g} and {train_high:.3g}, and G makes numbers between {g_low:.3g} and {g_high:.3g}.',
+      'Reals lie between {train_low:.3g} and {train_high:.3g}, and G can make {g_low:.3g} to {g_high:.3g}.',
       remedies=[tell('Give images in [-1, 1] (x*2 - 1), or end G in a Sigmoid.')],
       source='DCGAN (1511.06434): images are scaled to the range of Tanh', rank=5)
 def data_range_wrong(f):
     "Images in [0, 1] for a G that makes [-1, 1], or the other way round."
     if f.vector: return ''
     bound = f.g_high - f.g_low < 1e3
-    other = f.held_low < -.5 and f.train_low >= -.02 and f.held_n >= 30
-    if bound and f.g_low < -.9 and _unit(f) or other: return 'certain'
-    if bound and f.g_low > -.1 and f.train_low < -.5: return 'certain'
-    return 'certain' if 1.1 < _beyond(f) <= 4 and bound else ''
+    if bound and _not_made(f) or _not_held(f): return 'certain'
+
+# %% ../../nbs/symptoms/pixels.ipynb #541881fe
+def _not_made(f)->bool: # by a G that is bound to a range
+    below = f.g_low > -.1 and f.train_low < -.5
+    return below or f.g_low < -.9 and _unit(f) or 1.1 < _beyond(f) <= 4
+
+def _not_held(f)->bool: # in the range of what is held out
+    return f.held_n >= 30 and f.held_low < -.5 and f.train_low >= -.02
 
 # %% ../../nbs/symptoms/pixels.ipynb #412f60fb
 @rule('reals_unnormalised', 'The reals are not normalised', 'data',
@@ -37,19 +42,18 @@ def data_range_wrong(f):
       source='networks are made for numbers of about 1 (LeCun 1998, Efficient BackProp §4.3)', rank=6)
 def reals_unnormalised(f):
     "Numbers far from 1."
-    if not f.vector: return 'certain' if _beyond(f) > 4 else ''
-    if f.train_std > 6 or f.train_std < .02: return 'certain'
-    return 'certain' if f.offset > 4 else ''
+    if f.vector: far = not .02 <= f.train_std <= 6 or f.offset > 4
+    else: far = _beyond(f) > 4
+    if far: return 'certain'
 
-# %% ../../nbs/symptoms/pixels.ipynb #8de0c8b9
+# %% ../../nbs/symptoms/pixels.ipynb #3ea1f3cb
 @rule('data_shuffled_pixels', 'The pixels are out of order', 'data',
-      'Neighbouring pixels of reals differ as much as {train_rough:.2f} of white noise; held-out ones {held_rough:.2f}.',
+      'Neighbouring pixels differ {train_rough:.2f} times as much as in white noise; held-out ones {held_rough:.2f}.',
       remedies=[tell('Look where images are flattened and shaped again: reshape, view and permute in another order.')],
       source='roughness of 1 is white noise; photographs have .02 to .3', rank=7)
 def data_shuffled_pixels(f):
     "Pictures without any likeness between neighbours."
-    if f.train_rough > .6: return 'certain'
-    return 'certain' if f.drift_rough > 2.5 and f.train_rough > .35 and f.drift > 1.5 else ''
+    if f.train_rough > .6 or f.drift_rough > 2.5 and f.train_rough > .35 and f.drift > 1.5: return 'certain'
 
 # %% ../../nbs/symptoms/pixels.ipynb #39809bae
 @rule('channel_swapped', 'The channels are in another order', 'data',
@@ -58,8 +62,7 @@ def data_shuffled_pixels(f):
       source='OpenCV reads BGR, Pillow RGB', rank=8)
 def channel_swapped(f):
     "What is fed has its colours in another order than what is held out."
-    if not f.held_n >= 30: return ''
-    return 'certain' if f.channel_gain > 3 and f.channel_off > .05 else ''
+    if f.held_n >= 30 and f.channel_gain > 3 and f.channel_off > .05: return 'certain'
 
 # %% ../../nbs/symptoms/pixels.ipynb #f20105df
 def _other_fault(f)->bool: return any(r(f) for r in (data_range_wrong, data_shuffled_pixels, channel_swapped))
@@ -71,5 +74,5 @@ def _other_fault(f)->bool: return any(r(f) for r in (data_range_wrong, data_shuf
       source='Zhao 2020 (2006.10738) §3: augmenting reals only is learnt by G', rank=9)
 def augmentation_leak(f):
     "Reals are turned, cut or noised, and held-out ones are not."
-    if not f.held_n >= 50 or _other_fault(f) or f.stale >= .5 or f.distinct <= 200: return ''
-    return 'certain' if f.drift > 2.5 else ''
+    enough = f.held_n >= 50 and f.distinct > 200 and not f.stale >= .5
+    if enough and f.drift > 2.5 and not _other_fault(f): return 'certain'

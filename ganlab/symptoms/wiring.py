@@ -19,7 +19,7 @@ __all__ = ['dead_units', 'wrong_sign', 'z_constant', 'z_too_small', 'g_detached'
       source='Maas 2013 (leaky ReLU); He 2015 (1502.01852)', rank=10)
 def dead_units(f):
     "A layer most of whose units give one number, whatever comes in."
-    return 'certain' if max(f.start_g_silent, f.start_d_silent) >= .75 else ''
+    if max(f.start_g_silent, f.start_d_silent) >= .75: return 'certain'
 
 def _dead(f)->bool: return bool(dead_units(f))
 
@@ -27,11 +27,11 @@ def _dead(f)->bool: return bool(dead_units(f))
 @rule('wrong_sign', 'A sign is turned round', 'data',
       "The loss pulls scores of reals by {pull_real:.2g}, of fakes by {pull_fake:.2g}, and G's by {pull_gen:.2g}: "
       'it should be less, more and less than 0.',
-      remedies=[tell('Look at the minus signs of the loss, at the labels of real and fake, and at maximize= of the optimiser.')],
+      remedies=[tell('Look at the minus signs of the loss, at the labels of real and fake, and at maximize= of Adam.')],
       source='each network descends its own loss', rank=11)
 def wrong_sign(f):
     "D is paid for taking fakes for real, or G for being found out."
-    return 'certain' if f.pull_real > 0 or f.pull_fake < 0 or f.pull_gen > 0 or f.up_g or f.up_d else ''
+    if f.pull_real > 0 or f.pull_fake < 0 or f.pull_gen > 0 or f.up_g or f.up_d: return 'certain'
 
 # %% ../../nbs/symptoms/wiring.ipynb #171cc292
 @rule('z_constant', "G's latents make no difference", 'data',
@@ -41,33 +41,30 @@ def wrong_sign(f):
 def z_constant(f):
     "One latent for all, or a G that does not listen."
     if not f.z_dims or _dead(f): return ''
-    return 'certain' if f.z_std < 1e-4 or f.z_moves == 0 and not f.start_g_lively > 1e-6 else ''
+    if f.z_std < 1e-4 or f.z_moves == 0 and not f.start_g_lively > 1e-6: return 'certain'
 
 # %% ../../nbs/symptoms/wiring.ipynb #d913996e
 @rule('z_too_small', 'Too little comes in', 'data',
-      'Latents have {z_felt:.0f} numbers that G answers to, and vary by {z_std:.2g}; a sample has {numbers:.0f} numbers.',
-      remedies=[tell('Give G latents of 32 to 128 numbers for images, at least as many as a point has, of deviation 1.')],
-      source='the samples of a G lie on a surface of as many dimensions as its latents (Arjovsky 2017, 1701.04862)', rank=13)
+      'Latents have {z_felt:.0f} numbers that G answers to, and vary by {z_std:.2g}; a sample has {numbers:.0f}.',
+      remedies=[tell('Latents of 32 to 128 numbers for images, as many as a point has for points, of deviation 1.')],
+      source='samples lie on a surface of as many dimensions as latents have (Arjovsky 2017, 1701.04862)', rank=13)
 def z_too_small(f):
     "Fewer numbers, or smaller ones, than the data needs."
     if not f.z_dims or z_constant(f) or _dead(f): return ''
     few = f.z_felt < 2 or not f.vector and f.z_felt < 4
-    return 'certain' if few or f.z_std < .15 else ''
+    if few or f.z_std < .15: return 'certain'
 
-# %% ../../nbs/symptoms/wiring.ipynb #bf419312
-def _cut(f)->float: # the share of G's weights that no gradient reaches
-    return max(f.start_g_cut, f.g_layers_cut) if f.known('g_layers_cut') else f.start_g_cut
-
+# %% ../../nbs/symptoms/wiring.ipynb #6b9fb957
 @rule('g_detached', "G is cut off from its loss", 'data',
       "No gradient reaches {start_g_cut:.0%} of G's weights ({g_layers_cut:.0%} of its tensors in training), "
       'and {g_still:.0%} of them have not moved.',
-      remedies=[tell('Look for detach(), .data, no_grad() or numpy between G and its loss, within G or at the start of D, '
-                     'and at requires_grad of its parameters.')],
+      remedies=[tell('Look for detach(), .data, no_grad() or numpy within G or at the start of D, and at '
+                     'requires_grad of its parameters.')],
       source='a weight without a gradient is not trained', rank=14)
 def g_detached(f):
     "A detach within G, or between G and D."
     if _dead(f): return ''
-    return 'certain' if f.start_g_cut > .05 or f.g_norm_zero > .9 or f.g_frozen > .3 else ''
+    if f.start_g_cut > .05 or f.g_norm_zero > .9 or f.g_frozen > .3: return 'certain'
 
 # %% ../../nbs/symptoms/wiring.ipynb #a8947bb9
 @rule('d_frozen', 'D does not move', 'data', "Of D's weights {d_still:.0%} stand exactly where they began; "
@@ -77,7 +74,7 @@ def g_detached(f):
 def d_frozen(f):
     "Most of D stands exactly where it stood."
     if _dead(f) or f.step < 5: return ''
-    return 'certain' if f.d_still > .3 or f.d_frozen > .3 or f.lr_d == 0 else ''
+    if f.d_still > .3 or f.d_frozen > .3 or f.lr_d == 0: return 'certain'
 
 # %% ../../nbs/symptoms/wiring.ipynb #3dce660f
 @rule('scores_squashed', "D's scores are squashed", 'data',
@@ -86,7 +83,7 @@ def d_frozen(f):
       source="ganlab's losses take raw scores; a bounded score has no gradient where D is sure", rank=16)
 def scores_squashed(f):
     "D ends in a function that bounds it."
-    return 'certain' if f.start_d_reach < 12 and not f.start_legit else ''
+    if f.start_d_reach < 12 and not f.start_legit: return 'certain'
 
 # %% ../../nbs/symptoms/wiring.ipynb #e037b54a
 @rule('vanishing_gradient', 'The signal fades on its way', 'data',
@@ -98,7 +95,7 @@ def vanishing_gradient(f):
     "Deep sigmoids, or weights that begin too small."
     if _dead(f) or f.start_g_cut or z_constant(f) or z_too_small(f): return ''
     faded = f.start_g_fading < 1e-3 or f.start_d_fading < 1e-3
-    return 'certain' if faded or f.start_d_spread < 1e-5 or f.start_spread < 1e-5 else ''
+    if faded or f.start_d_spread < 1e-5 or f.start_spread < 1e-5: return 'certain'
 
 @rule('exploding_gradient', 'The signal explodes on its way', 'data',
       "As given, D's scores vary by {start_d_spread:.3g}, and layers of G grow by {start_g_swell:.3g}.",
@@ -106,4 +103,4 @@ def vanishing_gradient(f):
       source='He 2015 (1502.01852)', rank=18)
 def exploding_gradient(f):
     "Weights that begin too large."
-    return 'certain' if f.start_d_spread > 30 or f.start_g_swell > 50 and not f.bn_g else ''
+    if f.start_d_spread > 30 or f.start_g_swell > 50 and not f.bn_g: return 'certain'
