@@ -12,7 +12,7 @@ from .base.progress import progress_bar
 from .engine.measuring import measured
 from .engine.rng import Streams
 from .engine.snapshots import take
-from .judge.arm import Arm, Reader, decided_by_name, decided_by_own, measures_for, train_arm
+from .judge.arm import Arm, Reader, by_name, decided_by_name, decided_by_own, measures_for, train_arm
 from .judge.evidence import Evidence
 from .judge.figure import evidence_figure
 from .judge.shown import Origins, origins_of
@@ -40,6 +40,7 @@ class Comparison(Evidence):
         better:str|None, # of a metric: 'less' or 'more'; None: what is usual
         nets,      # a function that builds (G, D) as they were given; None: they are copied
     ):
+        metric = by_name(learn, metric)
         own = metric if callable(metric) else None
         names = (decided_by_own if own else decided_by_name)(measures_for(learn), metric, better)
         super().__init__(names, 'metric' if own else metric, steps)
@@ -167,7 +168,7 @@ def ab(
     *,
     steps:int=500,  # of each arm
     seeds:int=3,    # pairs of arms
-    metric='sliced_wasserstein', # decides: a name of `measures`, 'g_grad_norm', one of `learn.add_metric`, or a function: learner -> number
+    metric='sliced_wasserstein', # decides: a metric's name, 'g_grad_norm', or a function: learner -> number
     better:str=None, # of a metric of your own or 'g_grad_norm': 'less' or 'more'; None: 'less' of your own
     nets=None,      # a function that builds (G, D) as they were given, where those could not be copied
     progress:bool=True, # show a bar
