@@ -17,7 +17,7 @@ ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in 
     'record': ('Record: what a run keeps', 'run lines taking writing reading facts changes pictures grids beside thinning store chunks database folder schema packing remains'),
     'travel': ('Travel: resume, rewind, fork', 'resume again remade compared fork lookback script leaving formats walk'),
     'judge': ('Judge: did it help', 'verdict sibling wishes arm evidence telling figure shown rejection nearest one_sample'),
-    'quality': ('Quality: metrics by name', 'named samples points clouds attributes copies features small_nets large_nets intervals'),
+    'quality': ('Quality: metrics by name', 'named samples points clouds features small_nets large_nets'),
     'commands': ('Commands: what `ganlab` can do', 'parts own train look again jupyter'),
     'panels': ('Panels', 'machine trainer refresh moving moves requests errands comparing family travels announcing own cards transport tricks samples curves timeline versus steer state taken pace speed reasons lifetime'),
     'page': ("Page: the player's file", 'scene strands story small changes document'),
