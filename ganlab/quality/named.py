@@ -38,11 +38,13 @@ class Named:
     def options(self)->dict: # name -> usual value
         return {k: p.default for k, p in list(signature(self.of).parameters.items())[1:]}
 
-    def heading(self, facts:About, options:dict)->str:
-        "The title, with the name of the features."
-        said = self.says(facts, **options) if self.says else ''
-        title = self.title.format(features=said).strip()
-        return title if said else title[:1].upper() + title[1:]
+# %% ../../nbs/quality/named.ipynb #9d001316
+@patch
+def heading(self:Named, facts:About, options:dict)->str:
+    "The title, with the name of the features."
+    said = self.says(facts, **options) if self.says else ''
+    title = self.title.format(features=said).strip()
+    return title if said else title[:1].upper() + title[1:]
 
 # %% ../../nbs/quality/named.ipynb #401b3f32
 named = {}        # name -> `Named`
