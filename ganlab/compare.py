@@ -40,7 +40,6 @@ class Comparison(Evidence):
         better:str|None, # of a metric: 'less' or 'more'; None: what is usual
         nets,      # a function that builds (G, D) as they were given; None: they are copied
     ):
-        metric = by_name(learn, metric)
         own = metric if callable(metric) else None
         names = (decided_by_own if own else decided_by_name)(measures_for(learn), metric, better)
         super().__init__(names, 'metric' if own else metric, steps)
@@ -178,4 +177,4 @@ def ab(
     what, apply = as_change(learn, on, off, set, loss, change)
     seeds, steps = whole(seeds, 'seeds'), whole(steps, 'steps', 2)
     may_read(learn)
-    return Comparison(learn, what, apply, steps, metric, better, nets).more(seeds, progress, callback)
+    return Comparison(learn, what, apply, steps, by_name(learn, metric), better, nets).more(seeds, progress, callback)
