@@ -12,7 +12,7 @@ from fastcore.basics import patch
 from ..base.checks import whole
 from ..engine.parameters import nearest
 from ..engine.measuring import Metric
-from .samples import About, Samples, about, samples_of, usual_n
+from .samples import About, about, samples_of, usual_n
 
 # %% auto #0
 __all__ = ['named', 'Named', 'as_metric', 'all_named', 'get_named', 'NamedMetric', 'named_metric']

@@ -6,7 +6,6 @@
 from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
-import torch
 from torch import Tensor
 from fastcore.basics import patch
 from ..base.checks import whole
