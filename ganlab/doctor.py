@@ -5,7 +5,7 @@
 # %% ../nbs/doctor.ipynb #c045dd31
 from __future__ import annotations
 from fastcore.basics import patch
-from .checkup.facts import Facts, facts
+from .checkup.facts import facts
 from .learner import GANLearner
 from .symptoms.finding import Finding, Remedy, causes
 from .symptoms.rule import finding, weigh

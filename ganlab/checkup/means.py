@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import torch
 from torch import nn
-from .figures import late, ratio
+from .figures import ratio
 from ..engine.inside import AnyBatchNorm
 
 # %% auto #0
@@ -46,9 +46,9 @@ def _asked(f, *at)->list:
     try: return _slopes(f, *at)
     except Exception: return [math.nan]*len(at)
 
-def _zero(f, grid=torch.linspace(-12, 12, 97).tolist())->float: # where a derivative changes its sign; inf: nowhere
+def _zero(f, nowhere, grid=torch.linspace(-12, 12, 97).tolist())->float: # where a derivative changes its sign
     signs = [(v, f(v)) for v in grid]
-    return next((v for (v, a), (_, b) in zip(signs, signs[1:]) if a < 0 <= b or a > 0 >= b and a != b), math.inf)
+    return next((v for (v, a), (_, b) in zip(signs, signs[1:]) if a < 0 <= b or a > 0 >= b and a != b), nowhere)
 
 # %% ../../nbs/checkup/means.ipynb #d2c923ab
 def of_loss(learn)->dict:
@@ -58,19 +58,16 @@ def of_loss(learn)->dict:
     real, fake = _asked(loss.d_loss, at, at)
     gen, _ = _asked(loss.g_loss, at, at)
     far = [_asked(loss.d_loss, v, -v)[0] for v in (-50., 0., 50.)]
-    return dict(pull_real=real, pull_fake=fake, pull_gen=gen, endless=float(max(far) - min(far) < 1e-6 and far[0] < 0))
+    return dict(pull_real=real, pull_fake=fake, pull_gen=gen, endless=float(max(far) - min(far) < 1e-6 and far[0] < 0),
+                logistic=float(max(map(abs, far)) <= 1.001 and far[0] < far[2]))
 
 def of_targets(learn)->dict:
-    "The score at which D's loss lets go of reals and of fakes, as probabilities: those of plain labels are 1 and 0."
-    loss = learn.loss_now
+    "The scores at which D's loss lets go of reals and of fakes, and G's of its own; ±12: never, as with plain labels."
     if learn.probabilities: return {}
-    def aim(f):
-        v = _zero(f)
-        if math.isinf(v): return math.nan
-        return 1/(1 + math.exp(-v))
-    return dict(aim_real=aim(lambda v: _asked(loss.d_loss, v, 0.)[0]),
-                aim_fake=aim(lambda v: _asked(loss.d_loss, 0., v)[1]),
-                aim_gen=aim(lambda v: _asked(loss.g_loss, v, 0.)[0]))
+    loss = learn.loss_now
+    return dict(aim_real=_zero(lambda v: _asked(loss.d_loss, v, 0.)[0], 12.),
+                aim_fake=_zero(lambda v: _asked(loss.d_loss, 0., v)[1], -12.),
+                aim_gen=_zero(lambda v: _asked(loss.g_loss, v, 0.)[0], 12.))
 
 # %% ../../nbs/checkup/means.ipynb #eb2351de
 def of_saturation(learn, scores)->dict: # scores: D's, of fakes

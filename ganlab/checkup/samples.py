@@ -5,7 +5,6 @@
 # %% ../../nbs/checkup/samples.ipynb #41f7c44a
 from __future__ import annotations
 import math
-import torch
 from .batches import Batches
 from .figures import above, apart, nearest, ratio, repeats, spread
 from ..metrics import prdc, sliced_wasserstein
@@ -22,9 +21,8 @@ def away(a, b)->float: # NaN where one is empty, or holds no numbers
 def of_distance(b:Batches)->dict:
     "How far fakes are from the data, in deviations of the data: now, at the start, averaged, and in train mode."
     real, unit = b.real, max(spread(b.real), 1e-12)
-    half = len(real)//2
     out = dict(sw=away(b.shown, real)/unit, sw_raw=away(b.fake, real)/unit, sw_train=away(b.fake_train, real)/unit,
-               sw_start=away(b.fake_start, real)/unit, sw_none=away(real[:half], real[half:])/unit)
+               sw_start=away(b.fake_start, real)/unit, sw_none=away(real[::2], real[1::2])/unit)
     if len(b.fake_ema): out['sw_ema'] = away(b.fake_ema, real)/unit
     out['mode_gap'] = float((b.fake - b.fake_train).double().square().mean().sqrt())/max(spread(b.real), 1e-12)
     return out | dict(better=ratio(out['sw'], out['sw_start']))

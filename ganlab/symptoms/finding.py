@@ -6,7 +6,6 @@
 from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from fastcore.basics import patch
-from ..trick import inside
 
 # %% auto #0
 __all__ = ['tiers', 'certainties', 'causes', 'Remedy', 'Finding', 'snapshot_before', 'switch_on', 'tell', 'turn', 'without', 'do',

@@ -17,7 +17,8 @@ def _few(f)->bool: # is the whole set so small?
 @rule('data_stale', 'Every batch is the same', 'data',
       'Of the last batches {stale:.0%} held the samples of the one before: {distinct:.0f} distinct ones of {fed:.0f}.',
       remedies=[tell('Make the iterator once, before the loop, and draw the next batch from it; look for a '
-                     'dataset that ignores its index.')], source='a loader that is begun anew gives its first batch', rank=1)
+                     'dataset that ignores its index.')],
+      source='a loader that is begun anew gives its first batch', rank=1)
 def data_stale(f):
     "The same batch, again and again, although there is more data."
     if f.stale >= .5 and not f.n_data <= 1.5*f.bs: return 'certain'

@@ -5,7 +5,7 @@
 # %% ../../nbs/symptoms/rule.ipynb #cbdb72de
 from __future__ import annotations
 from functools import cache
-import importlib, math, pkgutil
+import importlib, pkgutil
 from ..checkup.facts import Facts
 from .finding import Finding, begun, causes, certainties, tiers
 
