@@ -20,7 +20,7 @@ ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in 
     'checkup': ('Checkup: facts about a training', 'facts signals batches figures feed wiring movement means samples course'),
     'symptoms': ('Symptoms: what is wrong, and what helps', 'rule finding sick loader pixels wiring set rates balance collapse'),
     'quality': ('Quality: metrics by name', 'named samples points clouds features small_nets large_nets'),
-    'commands': ('Commands: what `ganlab` can do', 'parts own train look again jupyter'),
+    'commands': ('Commands: what `ganlab` can do', 'parts own train look check again jupyter'),
     'panels': ('Panels', 'machine trainer refresh moving moves requests errands comparing family travels announcing own cards transport tricks samples curves timeline versus steer state taken pace speed reasons lifetime'),
     'page': ("Page: the player's file", 'scene strands story small changes document'),
     'base': ('Base: small tools', 'checks files views interrupt late progress decoding spelled')}

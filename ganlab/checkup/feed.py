@@ -7,7 +7,7 @@ from __future__ import annotations
 from itertools import permutations
 import torch
 from .batches import Batches
-from .figures import keys, ratio, repeats, roughness, spread
+from .figures import flat, keys, nearest, ratio, repeats, roughness, spread
 from ..metrics import sliced_wasserstein
 
 # %% auto #0
@@ -70,8 +70,10 @@ def of_drift(b:Batches)->dict:
     sets = _chunks(b.train, k, 5)
     usual = max(sliced_wasserstein(p, q, 48) for p, q in zip(sets, sets[1:]))
     held = b.held[:k]
-    return dict(drift=min(ratio(sliced_wasserstein(p, held, 48), usual) for p in sets[:3]),
-                drift_rough=ratio(roughness(b.train), roughness(b.held)), held_n=len(b.held))
+    near = ratio(nearest(sets[0], held), nearest(sets[0], sets[1]))
+    return dict(drift=min(ratio(sliced_wasserstein(p, held, 48), usual) for p in sets[:3]), drift_near=near,
+                drift_rough=ratio(roughness(b.train), roughness(b.held)), held_n=len(b.held), flat=flat(b.train),
+                flat_held=flat(b.held))
 
 # %% ../../nbs/checkup/feed.ipynb #7aaf870d
 def feed(b:Batches, learn)->dict: # name -> number

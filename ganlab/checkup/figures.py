@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 # %% auto #0
-__all__ = ['above', 'roughness', 'keys', 'repeats', 'spread', 'apart', 'nearest', 'ratio', 'late']
+__all__ = ['above', 'roughness', 'flat', 'keys', 'repeats', 'spread', 'apart', 'nearest', 'ratio', 'late']
 
 # %% ../../nbs/checkup/figures.ipynb #5d6d0d29
 def above(
@@ -32,6 +32,12 @@ def roughness(
     var = x.var((0, 2, 3), correction=0).mean()
     diff = (x.diff(dim=2).square().mean() + x.diff(dim=3).square().mean())/2
     return float(diff/(2*var).clamp(min=1e-12))
+
+# %% ../../nbs/checkup/figures.ipynb #9118e686
+def flat(x:Tensor)->float: # from 0 to 1; NaN where they are no images
+    "The share of neighbouring pixels that are exactly alike, as where something was cut out."
+    if x.ndim != 4 or not len(x): return math.nan
+    return float(torch.cat([x.diff(dim=2).flatten(), x.diff(dim=3).flatten()]).eq(0).double().mean())
 
 # %% ../../nbs/checkup/figures.ipynb #fb627415
 def keys(x:Tensor)->list: # bytes of each sample

@@ -6,9 +6,8 @@
 from __future__ import annotations
 import math
 import torch
-from torch import nn
 from .figures import ratio
-from ..engine.inside import AnyBatchNorm
+from ..engine.inside import AnyBatchNorm, AnyDropout
 
 # %% auto #0
 __all__ = ['of_optimizers', 'of_updates', 'of_loss', 'of_targets', 'of_saturation', 'of_tricks', 'of_norms', 'means']
@@ -96,7 +95,7 @@ def of_tricks(learn)->dict:
     if 'instance_noise' in on: out |= _of_noise(on['instance_noise'], learn.step)
     return out
 
-def _bounds(t)->bool: return bool(t.lipschitz) or t.name in ('gradient_penalty', 'weight_clipping', 'wgan_gp', 'lecam')
+def _bounds(t)->bool: return bool(t.lipschitz) or t.name in ('gradient_penalty', 'weight_clipping', 'wgan_gp', 'lecam', 'approximate_r1', 'relativistic_gp')
 def _of_noise(t, step)->dict: # σ now, as a share of the data's, of all samples; and whether some is to stay
     return dict(noise=t.sigma_at(step)/max(t.std, 1e-12)*t.share, noise_stays=float(t.schedule == 'constant'))
 
@@ -110,7 +109,7 @@ def of_norms(learn)->dict:
     paces = [m.momentum for m in g if m.momentum is not None]
     kept = any(m.track_running_stats for m in g)
     return dict(bn_g=float(len(g)), bn_d=float(len(d)), bn_pace=min(paces, default=math.nan),
-                bn_kept=float(kept), relus=float(any(isinstance(m, nn.ReLU) for m in learn.D.modules())))
+                bn_kept=float(kept), dropouts=float(any(isinstance(m, AnyDropout) for m in learn.D.modules())))
 
 # %% ../../nbs/checkup/means.ipynb #b90108c7
 def means(b, learn)->dict: # b: the samples of the step

@@ -21,9 +21,8 @@ from ..engine.still import eval_mode, held
 __all__ = ['Heard', 'heard', 'of_layers', 'of_latents', 'of_reach', 'of_making', 'of_gradients', 'of_nets', 'of_noise', 'wiring',
            'count', 'narrowest']
 
-# %% ../../nbs/checkup/wiring.ipynb #23e5ef52
-_activations = (nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Softplus, nn.ReLU6,
-                nn.Hardtanh, nn.Hardswish)
+# %% ../../nbs/checkup/wiring.ipynb #aaf9222c
+_cutting = nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Hardswish, nn.Threshold      # they can give exactly the same, always
 
 def _units(y:Tensor)->Tensor: # (n, ...) -> (samples, units)
     if y.ndim < 3: return y
@@ -31,7 +30,7 @@ def _units(y:Tensor)->Tensor: # (n, ...) -> (samples, units)
 
 def _silent(y)->float: # from 0 to 1
     u = _units(y.detach().double())
-    return float((u.std(0, correction=0) <= 1e-7*(1 + u.abs().mean())).double().mean())
+    return float((u.amax(0) == u.amin(0)).double().mean())
 
 def _liveliness(y)->float: # spread over samples, beside the size of what a layer gives
     y = y.detach().double().flatten(1)
@@ -45,7 +44,7 @@ class Heard:
         "A hook behind the module of that name."
         if not torch.is_tensor(y) or y.ndim < 2 or len(y) < 2: return
         self.lively[name], self.size[name] = _liveliness(y), float(y.detach().double().square().mean().sqrt())
-        if isinstance(m, _activations) and _liveliness(args[0]) > 1e-9: self.silent[name] = _silent(y)
+        if isinstance(m, _cutting) and _liveliness(args[0]) > 1e-9: self.silent[name] = _silent(y)
 
 def heard(
     net:nn.Module, # in eval mode, as it stands
@@ -66,6 +65,7 @@ def of_layers(net, x, key:str)->dict: # key: 'g' or 'd'
     if not lively: return {}
     silent = list(h.silent.values())
     return {f'{key}_silent': max(silent, default=math.nan), f'{key}_lively': min(lively), f'{key}_last': lively[-1],
+            f'{key}_lost': float(lively[-1] < 1e-12 < max(lively)),
             f'{key}_swell': max(size)/max(size[0], 1e-30), f'{key}_size': size[-1], f'{key}_peak': max(size)}
 
 # %% ../../nbs/checkup/wiring.ipynb #35fcce9b

@@ -92,7 +92,7 @@ def _idle(f)->bool: # does D say about the same of everything, in its own loss's
 @rule('penalty_too_large', 'The penalty leaves D no slope', 'settings',
       "The penalty weighs {penalty:.3g}; D's scores of reals and fakes are {gap:.2g} apart, its slope is {slope:.2g}.",
       remedies=[do('A penalty of the usual weight', lambda learn: usual_penalty(learn))],
-      source='Mescheder 2018 (1801.04406): γ = 10; Gulrajani 2017: λ = 10', rank=6)
+      source='Mescheder 2018 (1801.04406): γ = 10; Gulrajani 2017: λ = 10', rank=0)
 def penalty_too_large(f):
     "A large penalty, a D that tells nothing apart, and poor samples."
     if sick(f) and f.penalty >= 30 and _idle(f): return 'certain' if f.penalty >= 90 else 'likely'

@@ -19,7 +19,7 @@ def scattered(f)->bool:
 
 def far(f)->bool:
     "Are they far from the data, in its own deviations?"
-    return f.sw > max(.55, 1.5*f.sw_none)
+    return f.sw > max(.5, 1.5*f.sw_none) and f.better > .42
 
 def lost(f)->bool:
     "Are there no numbers to look at any more?"

@@ -19,7 +19,7 @@ __all__ = ['dead_units', 'wrong_sign', 'z_constant', 'z_too_small', 'g_detached'
       source='Maas 2013 (leaky ReLU); He 2015 (1502.01852)', rank=10)
 def dead_units(f):
     "A layer most of whose units give one number, whatever comes in."
-    if max(f.start_g_silent, f.start_d_silent) >= .75: return 'certain'
+    if max(f.start_g_silent, f.start_d_silent) >= .75 or f.start_g_lost or f.start_d_lost: return 'certain'
 
 def _dead(f)->bool: return bool(dead_units(f))
 
@@ -41,7 +41,7 @@ def wrong_sign(f):
 def z_constant(f):
     "One latent for all, or a G that does not listen."
     if not f.z_dims or _dead(f): return ''
-    if f.z_std < 1e-4 or f.z_moves == 0 and not f.start_g_lively > 1e-6: return 'certain'
+    if f.z_std < 1e-4 or f.z_moves == 0 and not f.start_g_last > 1e-6: return 'certain'
 
 # %% ../../nbs/symptoms/wiring.ipynb #d913996e
 @rule('z_too_small', 'Too little comes in', 'data',
