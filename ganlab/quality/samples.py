@@ -148,5 +148,5 @@ def _samples(learn, n)->Samples:
     fake = fake_samples(learn, n)
     wrong = int((~fake.flatten(1).isfinite().all(1)).sum())
     if wrong: raise ValueError(f"{wrong} of {n} fakes are not finite; look at the samples, and rewind")
-    asked = learn.held_y(n) if learn.takes_y('g') else None
-    return Samples(Side(fake), _reals(learn, n), about(learn), asked if asked is None else asked.cpu(), trained_on(learn))
+    asked = learn.held_y(n).cpu() if learn.takes_y('g') else None
+    return Samples(Side(fake), _reals(learn, n), about(learn), asked, trained_on(learn))
