@@ -130,6 +130,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                'ganlab/cases/broken_data.py'),
                                           'ganlab.cases.broken_data.misread': ( 'cases/broken_data.html#misread',
                                                                                 'ganlab/cases/broken_data.py'),
+                                          'ganlab.cases.broken_data.rolled': ( 'cases/broken_data.html#rolled',
+                                                                               'ganlab/cases/broken_data.py'),
                                           'ganlab.cases.broken_data.scaled': ( 'cases/broken_data.html#scaled',
                                                                                'ganlab/cases/broken_data.py'),
                                           'ganlab.cases.broken_data.shuffled': ( 'cases/broken_data.html#shuffled',

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from .base.progress import progress_bar
 from .cases.case import Case, trained
-from .cases.roster import all_cases, chosen
-from .cases.scoring import Result, confusions, early_causes, figures, figures_table, patients_table
+from .cases.roster import chosen
+from .cases.scoring import Result, confusions, early_causes, figures_table, patients_table
 
 # %% auto #0
 __all__ = ['diagnosed', 'first', 'treated', 'examine', 'clinic', 'report', 'arguments', 'checked', 'main']

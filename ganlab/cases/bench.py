@@ -47,8 +47,8 @@ def _avatars(seed): return avatars_dls(bs=16, n=3000, seed=seed)
 
 # %% ../../nbs/cases/bench.ipynb #9f820cb6
 benches = {b.name: b for b in (
-    Bench('ring', _ring, _points, sound(3e-3, .1), 300, dict(distance=.35, modes=7)),
-    Bench('grid', _grid, _points, sound(3e-3, .1), 300, dict(distance=.4, modes=7)),
-    Bench('digits', _digits, _grey, sound(2e-3, 2.), 200, dict(distance=.5)),
-    Bench('photos', _photos, _colour, sound(2e-3, 2.), 400, dict(distance=.5)),
+    Bench('ring', _ring, _points, sound(3e-3, .1), 300, dict(distance=.32, modes=7)),
+    Bench('grid', _grid, _points, sound(3e-3, .1), 300, dict(distance=.35, modes=7)),
+    Bench('digits', _digits, _grey, sound(2e-3, 2.), 300, dict(distance=.45)),
+    Bench('photos', _photos, _colour, sound(2e-3, 2.), 400, dict(distance=.45)),
     Bench('avatars', _avatars, _colour, sound(2e-3, 2.), 300, dict(distance=.6)))}

@@ -10,8 +10,8 @@ from ..data import TensorDL, tensor_dls
 from ..sources.arrays import loaders_of
 
 # %% auto #0
-__all__ = ['changed', 'change', 'scaled', 'swapped', 'shuffled', 'misread', 'turned', 'holed', 'inverted', 'Stale', 'Repeated',
-           'loaded', 'few', 'in_batches']
+__all__ = ['changed', 'change', 'scaled', 'swapped', 'rolled', 'shuffled', 'misread', 'turned', 'holed', 'inverted', 'Stale',
+           'Repeated', 'loaded', 'few', 'in_batches']
 
 # %% ../../nbs/cases/broken_data.ipynb #c9e23e1b
 def _both(dls): return [dl.floats(dl.x) for dl in (dls.train, dls.valid)]
@@ -35,6 +35,7 @@ def change(f, held:bool=False): # -> a function of (dls, seed)
 # %% ../../nbs/cases/broken_data.ipynb #1ac9adff
 def scaled(x, g, by=1., plus=0.): return x*by + plus # another range
 def swapped(x, g): return x.flip(1)                  # red where blue is
+def rolled(x, g): return x.roll(1, 1)                # each channel where the next is
 
 def shuffled(x, g): # one order for all images, as a wrong reshape makes it
     "Pixels in another order."

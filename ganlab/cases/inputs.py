@@ -6,7 +6,7 @@
 from __future__ import annotations
 from functools import partial
 from .broken_data import (Repeated, Stale, change, few, holed, in_batches, inverted, loaded, misread,
-                                      scaled, shuffled, swapped, turned)
+                                      rolled, scaled, shuffled, swapped, turned)
 from .bench import benches
 from .broken_nets import hands_out
 from .networks import bug
@@ -22,19 +22,19 @@ values = [
     bug('reals in [-3, 3]', 'photos', 'data_range_wrong', **scored, data=change(partial(scaled, by=3.), held=True)),
     bug('pale reals', 'avatars', 'data_range_wrong', **scored, data=change(partial(scaled, by=.1))),
     bug('a ring of radius 100', 'ring', 'reals_unnormalised', **calibration,
-        data=change(partial(scaled, by=100.), held=True), as_meant=True, line=dict(distance=.35)),
+        data=change(partial(scaled, by=100.), held=True), as_meant=True, line=dict(distance=.32)),
     bug('a grid far from the middle', 'grid', 'reals_unnormalised', **scored,
-        data=change(partial(scaled, by=20., plus=300.), held=True), as_meant=True, line=dict(distance=.4))]
+        data=change(partial(scaled, by=20., plus=300.), held=True), as_meant=True, line=dict(distance=.35))]
 
 # %% ../../nbs/cases/inputs.ipynb #2772c7fe
 places = [
     bug('pixels shuffled', 'digits', 'data_shuffled_pixels', **calibration, data=change(shuffled)),
     bug('channels last, read as first', 'avatars', 'data_shuffled_pixels', **scored, data=change(misread)),
     bug('BGR for RGB', 'avatars', 'channel_swapped', **calibration, data=change(swapped)),
-    bug('BGR photographs', 'photos', 'channel_swapped', **scored, data=change(swapped)),
+    bug('GBR for RGB', 'avatars', 'channel_swapped', **scored, data=change(rolled)),
     bug('turned by a right angle', 'digits', 'augmentation_leak', **calibration, data=change(turned)),
     bug('negatives', 'avatars', 'augmentation_leak', **scored, data=change(inverted)),
-    bug('holes in the reals', 'photos', 'augmentation_leak', **scored, data=change(holed))]
+    bug('holes in the reals', 'avatars', 'augmentation_leak', **scored, data=change(holed))]
 
 # %% ../../nbs/cases/inputs.ipynb #f483909f
 def one_of_eight(dls, seed): # eight points a batch, and the first batch for ever

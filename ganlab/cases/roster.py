@@ -4,7 +4,6 @@
 
 # %% ../../nbs/cases/roster.ipynb #a912ffa0
 from __future__ import annotations
-from .case import Case
 from .inputs import input_cases
 from .networks import network_cases
 from .settings import setting_cases

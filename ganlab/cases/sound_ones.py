@@ -10,7 +10,7 @@ from torch import nn
 from .broken_data import change, scaled
 from .broken_nets import small
 from .case import Case
-from .settings import betas, calibration, r1, rates, scored
+from .settings import betas, calibration, r1, scored
 from ..data import tensor_dls
 
 # %% auto #0
@@ -101,7 +101,7 @@ def labelled(dls, seed): # which mode each point of a ring is of
 odd_makes = [
     Case('BatchNorm in D', 'digits', **calibration, nets=normed_d, how=dict(tricks=[], **betas(.5, .99), lr_d=5e-4)),
     Case('a large ring', 'ring', **calibration, nets=wide, data=change(partial(scaled, by=20.), held=True),
-         how=dict(tricks=r1(40.)), as_meant=True, line=dict(distance=.35)),
+         how=dict(tricks=r1(40.)), as_meant=True, line=dict(distance=.32)),
     Case('waves', 'ring', **scored, nets=with_waves),
     Case('a game with labels', 'ring', **scored, nets=told, data=labelled),
     Case('few units, and enough', 'ring', **scored, nets=partial(small, g=32, d=32))]
