@@ -25,6 +25,7 @@ def began(learn, tier:str)->int: # a step
     if tier == 'data': return 0
     return max((c.step for c in learn.tricks.log if c.step is not None), default=0)
 
+# %% ../nbs/doctor.ipynb #587f813c
 @patch
 def diagnose(self:GANLearner,
     n:int=1024,   # samples of each kind that are looked at
@@ -75,6 +76,7 @@ def look(self:Watcher)->list: # of `Finding`
     self.spent += time.perf_counter() - t0
     return self.findings
 
+# %% ../nbs/doctor.ipynb #22bd0969
 @patch
 def watch(self:GANLearner,
     every:int=50,  # steps between two looks, at the least

@@ -48,6 +48,7 @@ def fed(
     numbers = [i for i in range(last, last - wanted, -1) if i == last or _at_hand(learn.source, i)]
     return [each(_on_cpu, learn.source.pair(i)) for i in numbers]
 
+# %% ../../nbs/checkup/batches.ipynb #c86eaeda
 def _at_hand(source, i)->bool: # is batch `i` there without reading a loader again?
     inner = innermost(source)
     kept = getattr(inner, 'kept', None)
@@ -65,6 +66,7 @@ def _joined(pairs)->tuple: # samples, and what comes with them
     if any(y is None for y in ys): ys = None
     return each(torch.cat, ([x.float() for x in xs], ys))
 
+# %% ../../nbs/checkup/batches.ipynb #ccac6234
 def _held_out(learn, n, like)->tuple:
     x = learn.source.valid(n)
     if x is None: return like[:0], None
@@ -76,6 +78,7 @@ def minds_mode(net:nn.Module)->bool:
     plain = nn.Linear, AnyConv, nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Sequential, nn.Flatten, nn.Unflatten
     return not all(isinstance(m, plain) for m in net.modules())
 
+# %% ../../nbs/checkup/batches.ipynb #8c4b2ab7
 @torch.no_grad()
 def in_train_mode(learn, z, y)->Tensor:
     "G's samples as D saw them in training."

@@ -18,12 +18,14 @@ def _early(y, n=20)->float:
     if not len(y): return math.nan
     return float(np.median(y))
 
+# %% ../../nbs/checkup/course.ipynb #cf407a5d
 def _swing(y)->float: # how far it goes up and down of late, beside its level
     y = np.asarray(y, float)
     y = y[np.isfinite(y)][-100:]
     if len(y) < 4: return math.nan
     return float(np.std(np.diff(y))/(np.abs(y).mean() + 1e-9))
 
+# %% ../../nbs/checkup/course.ipynb #1ce591e3
 def of_norms(record, key:str)->dict: # 'g' or 'd'
     "A network's gradient norm: at first, of late, and at most."
     y = record.array(f'{key}_grad_norm')
@@ -52,6 +54,7 @@ def of_terms(record)->dict:
     base = abs(late(record.array('d_loss')))
     return dict(term=max(terms.values(), default=0.), term_share=ratio(max(terms.values(), default=0.), base + 1e-9))
 
+# %% ../../nbs/checkup/course.ipynb #ef46a530
 def course(b, learn)->dict: # b: the samples of the step
     "All facts about the curves."
     r = learn.record

@@ -35,6 +35,7 @@ def _asked(probe, b, learn, failed)->dict:
         failed[probe.__name__] = f'{type(e).__name__}: {e}'
         return {}
 
+# %% ../../nbs/checkup/facts.ipynb #ca7ebf38
 def facts(
     learn,       # a `GANLearner`
     n:int=1024,  # samples of each kind

@@ -33,6 +33,7 @@ def _moments(x, name:str)->dict:
     return {f'{name}_low': lo, f'{name}_high': hi, f'{name}_mean': mean, f'{name}_std': spread(x),
             f'{name}_rough': roughness(x)}
 
+# %% ../../nbs/checkup/feed.ipynb #405d828d
 def of_range(b:Batches)->dict:
     "Range, mean, deviation and roughness of what is fed, held out and made."
     out = _moments(b.train, 'train') | _moments(b.held, 'held') | _moments(b.shown, 'fake')
@@ -51,6 +52,7 @@ def _off(a, b, order)->float:
     scale = ca.diagonal().mean().clamp(min=1e-9)
     return float(((ma[p] - mb).square().mean() + (ca[p][:, p] - cb).square().mean().sqrt())/scale)
 
+# %% ../../nbs/checkup/feed.ipynb #7060934d
 def of_channels(b:Batches)->dict:
     "How much better the channels fit in another order than in their own."
     if b.train.ndim != 4 or b.train.shape[1] != 3 or len(b.held) < 30: return {}
@@ -63,6 +65,7 @@ def of_channels(b:Batches)->dict:
 def _chunks(x, k, n): # n sets of k samples, as far as there are so many
     return [c for c in x.split(k) if len(c) == k][:n]
 
+# %% ../../nbs/checkup/feed.ipynb #e2587718
 def of_drift(b:Batches)->dict:
     "The distance between reals fed and held out, over that between two sets of reals fed."
     k = min(len(b.held), len(b.train)//2)

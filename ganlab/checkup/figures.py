@@ -60,6 +60,7 @@ def apart(x:Tensor, most:int=256)->float:
     n = len(x)
     return float(torch.cdist(x, x).sum()/max(1, n*(n - 1)))
 
+# %% ../../nbs/checkup/figures.ipynb #c5b2f610
 def nearest(
     x:Tensor, # (n, ...)
     to:Tensor, # (m, ...)
@@ -77,6 +78,7 @@ def ratio(
     if a: return math.inf
     return math.nan
 
+# %% ../../nbs/checkup/figures.ipynb #223e6f91
 def late(
     y, # a column of the record
     n:int=50, # rows

@@ -8,6 +8,7 @@ import math
 import torch
 from .figures import ratio
 from ..engine.inside import AnyBatchNorm, AnyDropout
+from ..trick import Ctx
 
 # %% auto #0
 __all__ = ['of_optimizers', 'of_updates', 'of_loss', 'of_targets', 'of_saturation', 'of_tricks', 'of_norms', 'means']
@@ -21,13 +22,13 @@ def _of_group(g)->dict:
     return dict(lr=g.get('lr', math.nan), beta1=betas[0], beta2=betas[1], up=float(bool(g.get('maximize'))),
                 decay=g.get('weight_decay', 0.))
 
+# %% ../../nbs/checkup/means.ipynb #b241ec1a
 def of_optimizers(learn)->dict:
     "What the optimisers are told, as it is in force."
     out = {}
     for key, opt in dict(g=learn.opt_g, d=learn.opt_d).items():
-        kind = type(opt).__name__.lower()
         out |= {f'{k}_{key}': float(v) for k, v in _of_group(_main(opt)).items()}
-        out[f'plain_{key}'] = float('adam' not in kind and 'rms' not in kind)
+        out[f'plain_{key}'] = float(not {'betas', 'alpha'} & _main(opt).keys())
     return out | dict(lr_ratio=ratio(out['lr_g'], out['lr_d']))
 
 # %% ../../nbs/checkup/means.ipynb #f37310ca
@@ -45,6 +46,7 @@ def _asked(f, *at)->list:
     try: return _slopes(f, *at)
     except Exception: return [math.nan]*len(at)
 
+# %% ../../nbs/checkup/means.ipynb #7e663a7f
 def _zero(f, nowhere, grid=torch.linspace(-12, 12, 97).tolist())->float: # where a derivative changes its sign
     signs = [(v, f(v)) for v in grid]
     return next((v for (v, a), (_, b) in zip(signs, signs[1:]) if a < 0 <= b or a > 0 >= b and a != b), nowhere)
@@ -60,6 +62,7 @@ def of_loss(learn)->dict:
     return dict(pull_real=real, pull_fake=fake, pull_gen=gen, endless=float(max(far) - min(far) < 1e-6 and far[0] < 0),
                 logistic=float(max(map(abs, far)) <= 1.001 and far[0] < far[2]))
 
+# %% ../../nbs/checkup/means.ipynb #bd59fd1c
 def of_targets(learn)->dict:
     "The scores at which D's loss lets go of reals and of fakes, and G's of its own; ±12: never, as with plain labels."
     if learn.probabilities: return {}
@@ -85,6 +88,7 @@ def _value(t, name, default=math.nan):
     if isinstance(v, (int, float)): return float(v)
     return default
 
+# %% ../../nbs/checkup/means.ipynb #73a8e6ca
 def of_tricks(learn)->dict:
     "What is on, in numbers."
     on = {t.name: t for t in learn.tricks.enabled}
@@ -92,17 +96,29 @@ def of_tricks(learn)->dict:
     bound = any(map(_bounds, on.values())) or _normed(learn.D)
     out = dict(bound=float(bound), penalty=max(weights, default=0.)) | {f'on_{name}': 1. for name in on}
     out |= {f'{name}_{value}': _value(on[name], value) for name, value in _values if name in on}
-    if 'instance_noise' in on: out |= _of_noise(on['instance_noise'], learn.step)
-    return out
+    return out | _of_noise(learn)
 
-def _bounds(t)->bool: return bool(t.lipschitz) or t.name in ('gradient_penalty', 'weight_clipping', 'wgan_gp', 'lecam', 'approximate_r1', 'relativistic_gp')
-def _of_noise(t, step)->dict: # σ now, as a share of the data's, of all samples; and whether some is to stay
-    return dict(noise=t.sigma_at(step)/max(t.std, 1e-12)*t.share, noise_stays=float(t.schedule == 'constant'))
+# %% ../../nbs/checkup/means.ipynb #f45a8fc3
+_bounding = 'gradient_penalty', 'weight_clipping', 'wgan_gp', 'lecam', 'approximate_r1', 'relativistic_gp'
+
+def _bounds(t)->bool: return bool(t.lipschitz) or t.name in _bounding # D's slope
+
+def _fades(t)->bool: return t.params.get('schedule', 'constant') != 'constant' or bool(t.params.get('adapt'))
+
+# %% ../../nbs/checkup/means.ipynb #a5c37ed0
+def _of_noise(learn)->dict: # its deviation beside the data's, and whether it is to stay
+    x, noisy = learn.some_x.to(learn.device), [t for t in learn.tricks.slots['inputs'] if 'noise' in t.name]
+    if not noisy: return {}
+    c = Ctx(learn, learn.step, 0, 'd')
+    c.side, c.who, c.x = 'real', noisy[0].name, x
+    seen = noisy[0].inputs(x.clone(), c)
+    return dict(noise=float((seen - x).std()/x.std()), noise_stays=float(not _fades(noisy[0])))
 
 # %% ../../nbs/checkup/means.ipynb #67971da9
 def _normed(net)->bool: # does something divide its weights by their size?
     return any('spectral' in type(m).__name__.lower() for m in net.modules())
 
+# %% ../../nbs/checkup/means.ipynb #6b2786e0
 def of_norms(learn)->dict:
     "What the networks have of BatchNorm."
     g, d = ([m for m in net.modules() if isinstance(m, AnyBatchNorm)] for net in (learn.G, learn.D))

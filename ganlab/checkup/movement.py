@@ -24,8 +24,10 @@ def _then_and_now(net, first)->tuple: # two lists; those that began at 0 are lef
     pairs = [(a, b) for a, b in _pairs(net, first) if a.any()]
     return [a for a, _ in pairs], [b for _, b in pairs]
 
+# %% ../../nbs/checkup/movement.ipynb #564685f1
 def _length(ts)->float: return math.sqrt(sum(float(t.square().sum()) for t in ts))
 
+# %% ../../nbs/checkup/movement.ipynb #e2b39e66
 def moved(net, first:dict)->dict: # first: canonical name -> tensor
     "How far it has moved since it had these weights, and the share of its weights that has not moved at all."
     then, now = _then_and_now(net, first)
@@ -42,6 +44,7 @@ def _snaps(learn)->list: return [s for s in list(learn.ring.snaps) if s.step < l
 def _of(snap, key)->dict: # canonical name -> tensor
     return {n[2:]: t for n, t in snap.tensors.items() if n.startswith(f'{key}/')}
 
+# %% ../../nbs/checkup/movement.ipynb #3ff81dca
 def speed(learn, net, key:str)->float: # of its length per step; NaN where no snapshot is there
     "How far a network has moved in a step, of late."
     snaps = _snaps(learn)
@@ -56,6 +59,7 @@ def _at(learn, snap, into)->torch.Tensor: # samples of G as it stood
     tensors = {n: its[n] for n, p in learn.G.named_parameters() if n in its}
     with swapped(learn.G, tensors): return learn.look(learn.G, into)
 
+# %% ../../nbs/checkup/movement.ipynb #2b065c31
 def of_centre(learn, real)->dict:
     "The way that the mean of the fakes has gone over the last snapshots, in deviations of the data."
     z = learn.drawn(256, learn.streams.generator('checkup/centre', device=learn.device))
@@ -81,6 +85,7 @@ def movement(b, learn)->dict: # b: the samples of the step
         out[f'{key}_frozen'] = _frozen(net)
     return out | of_centre(learn, b.real)
 
+# %% ../../nbs/checkup/movement.ipynb #3469516b
 def _frozen(net)->float: # the share of its weights that takes no gradient
     ps = list(net.parameters())
     return sum(p.numel() for p in ps if not p.requires_grad)/max(1, sum(p.numel() for p in ps))

@@ -18,6 +18,7 @@ def away(a, b)->float: # NaN where one is empty, or holds no numbers
     if len(a) < 2 or len(b) < 2 or not a.isfinite().all(): return math.nan
     return sliced_wasserstein(a[:1024], b[:1024], 48)
 
+# %% ../../nbs/checkup/samples.ipynb #6bbe17bf
 def of_distance(b:Batches)->dict:
     "How far fakes are from the data, in deviations of the data: now, at the start, averaged, and in train mode."
     real, unit = b.real, max(spread(b.real), 1e-12)

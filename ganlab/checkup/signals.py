@@ -68,6 +68,7 @@ def _of_course(learn)->dict:
         out[f'{key}_speed'] = speed(learn, net, key), {}
     return out
 
+# %% ../../nbs/checkup/signals.ipynb #1b2da480
 def _loudest(learn, key)->dict: # the layer with the largest gradient in the last step
     names, rows = learn.layers[key].columns, learn.layers[key]
     if not rows.n or not names: return {}
@@ -87,6 +88,7 @@ def _of_units(learn, b)->dict:
         out[f'{key}_silent'] = silent.get(layer, math.nan), dict(layer=layer)
     return out
 
+# %% ../../nbs/checkup/signals.ipynb #7c247933
 def _of_feed(learn, b)->dict:
     f = of_repeats(b, learn)
     return dict(repeats=(f['batch_repeats'], {}), stale=(f.get('stale', math.nan), dict(distinct=f['distinct'])))
@@ -97,6 +99,7 @@ def _signal(name, value, evidence, own)->Signal:
     low, high = own.get(name, (low, high))
     return Signal(float(value), low, high, title, evidence)
 
+# %% ../../nbs/checkup/signals.ipynb #d584fdf6
 def signals(
     learn,              # a `GANLearner`
     n:int=256,          # samples of each kind

@@ -14,12 +14,13 @@ from .figures import ratio, spread
 from ..engine.game import fed, numbers, put
 from ..engine.inside import AnyConv
 from ..engine.reach import extremes, reach
+from ..engine.layers import is_layer
 from ..engine.sites import hooked
 from ..engine.still import eval_mode, held
 
 # %% auto #0
-__all__ = ['Heard', 'heard', 'of_layers', 'of_latents', 'of_reach', 'of_making', 'of_gradients', 'of_nets', 'of_noise', 'wiring',
-           'count', 'narrowest']
+__all__ = ['Heard', 'heard', 'of_layers', 'of_latents', 'of_reach', 'of_making', 'at_end', 'of_gradients', 'of_nets', 'of_noise',
+           'wiring', 'count', 'narrowest']
 
 # %% ../../nbs/checkup/wiring.ipynb #aaf9222c
 _cutting = nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Hardswish, nn.Threshold      # they can give exactly the same, always
@@ -32,6 +33,7 @@ def _silent(y)->float: # from 0 to 1
     u = _units(y.detach().double())
     return float((u.amax(0) == u.amin(0)).double().mean())
 
+# %% ../../nbs/checkup/wiring.ipynb #da0bfee3
 def _liveliness(y)->float: # spread over samples, beside the size of what a layer gives
     y = y.detach().double().flatten(1)
     return float(y.std(0, correction=0).mean()/y.square().mean().sqrt().clamp(min=1e-30))
@@ -39,13 +41,15 @@ def _liveliness(y)->float: # spread over samples, beside the size of what a laye
 # %% ../../nbs/checkup/wiring.ipynb #e9a20e85
 class Heard:
     "What the layers of a network gave in a forward pass."
-    def __init__(self): self.silent, self.lively, self.size = {}, {}, {}
+    def __init__(self): self.silent, self.lively, self.size, self.weighed = {}, {}, {}, []
     def note(self, name, m, args, y):
         "A hook behind the module of that name."
         if not torch.is_tensor(y) or y.ndim < 2 or len(y) < 2: return
         self.lively[name], self.size[name] = _liveliness(y), float(y.detach().double().square().mean().sqrt())
+        if is_layer(m): self.weighed.append(name)
         if isinstance(m, _cutting) and _liveliness(args[0]) > 1e-9: self.silent[name] = _silent(y)
 
+# %% ../../nbs/checkup/wiring.ipynb #e478770c
 def heard(
     net:nn.Module, # in eval mode, as it stands
     x, # what goes into it
@@ -65,6 +69,7 @@ def of_layers(net, x, key:str)->dict: # key: 'g' or 'd'
     if not lively: return {}
     silent = list(h.silent.values())
     return {f'{key}_silent': max(silent, default=math.nan), f'{key}_lively': min(lively), f'{key}_last': lively[-1],
+            f'{key}_first': h.lively[h.weighed[0]] if h.weighed else math.nan,
             f'{key}_lost': float(lively[-1] < 1e-12 < max(lively)),
             f'{key}_swell': max(size)/max(size[0], 1e-30), f'{key}_size': size[-1], f'{key}_peak': max(size)}
 
@@ -75,6 +80,7 @@ def _moved_by(learn, G, z, y, i, base)->float:
     out = learn.look(G, learn.into_g(other.view_as(z), y))
     return float((out - base).abs().mean())
 
+# %% ../../nbs/checkup/wiring.ipynb #36ae742a
 def of_latents(learn, G)->dict:
     "How far latents vary, how many numbers they have, and how many of these G answers to."
     z = learn.drawn(64, learn.streams.generator('checkup/z', device=learn.device))
@@ -104,6 +110,13 @@ def of_making(learn, G)->dict:
     with torch.no_grad(), eval_mode(G), held(G): low, high = reach(G, learn.into_g(z, y))
     return dict(g_low=low, g_high=high)
 
+# %% ../../nbs/checkup/wiring.ipynb #7d6e34bd
+def at_end(x, low, high)->float: # from 0 to 1; NaN where there is no end
+    "The share of numbers that stand at an end of what G can make."
+    if not high - low < 1e3 or not len(x): return math.nan
+    edge = .01*(high - low)
+    return float(((x < low + edge) | (x > high - edge)).double().mean())
+
 # %% ../../nbs/checkup/wiring.ipynb #f824ea96
 def _grads(out, tensors)->list: # their norms
     gs = torch.autograd.grad(out, tensors, allow_unused=True, retain_graph=True)
@@ -124,6 +137,7 @@ def _fading(norms, params)->float: # first layers' gradient over the last ones',
     if len(rel) < 2 or not rel[-1]: return math.nan
     return rel[0]/rel[-1]
 
+# %% ../../nbs/checkup/wiring.ipynb #6b6d9588
 def _cut(norms, params)->float: # the share of weights that no gradient reaches
     return sum(p.numel() for p, n in zip(params, norms) if not n)/max(1, sum(p.numel() for p in params))
 
@@ -143,6 +157,7 @@ def of_gradients(learn, G, D)->dict:
 # %% ../../nbs/checkup/wiring.ipynb #e3a824d5
 def _renamed(d, head): return {f'{head}_{k}': v for k, v in d.items()}
 
+# %% ../../nbs/checkup/wiring.ipynb #fc05518f
 def of_nets(learn, b:Batches, G, D)->dict:
     "All of this, of two networks."
     n = 128
@@ -171,7 +186,9 @@ def wiring(b:Batches, learn)->dict: # name -> number
     G, D = (deepcopy(m).to(learn.device) for m in first)
     out = _renamed(of_nets(learn, b, G, D), 'start') | now | of_latents(learn, G) | of_making(learn, G)
     out |= of_noise(learn, b)
-    return out | dict(start_spread=ratio(spread(b.fake_start), spread(b.real)), sizes_g=float(count(learn.G)),
+    ends = {f'{k}_at_end': at_end(x, out['g_low'], out['g_high']) for k, x in
+            dict(train=b.train, fake=b.fake, start=b.fake_start).items()}
+    return out | ends | dict(start_spread=ratio(spread(b.fake_start), spread(b.real)), sizes_g=float(count(learn.G)),
                       sizes_d=float(count(learn.D)), width_g=narrowest(learn.G), width_d=narrowest(learn.D))
 
 # %% ../../nbs/checkup/wiring.ipynb #2372b3e1

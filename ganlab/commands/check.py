@@ -19,6 +19,7 @@ def _tell(found):
     print(f"{found.symptom} ({found.cause}, {found.certainty}): {found.said}")
     for r in found.remedies: print(f'  try: {r!r}')
 
+# %% ../../nbs/commands/check.ipynb #522edd43
 def _at_its_end(run, o): # a learner that knows how its networks began
     "The run's last step in memory."
     own = own_of(run, o)
@@ -27,6 +28,7 @@ def _at_its_end(run, o): # a learner that knows how its networks began
     first.run.close()
     return learn
 
+# %% ../../nbs/commands/check.ipynb #c468cd7d
 def doctor(o):
     "What is wrong with a run, how one knows, and what to try."
     with Run.open(o.run) as run:

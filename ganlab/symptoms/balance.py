@@ -21,6 +21,7 @@ def balanced(learn):
         (learn.tricks.set if t.enabled else learn.tricks.on)('n_critic', n_d=1, n_g=1)
     steadied(learn)
 
+# %% ../../nbs/symptoms/balance.ipynb #fb169ed5
 def let_go(learn):
     "The non-saturating loss, one update of each network, the usual rates, R1 on D."
     learn.set_loss('non_saturating')
@@ -41,6 +42,7 @@ def _pulled(f)->bool: return not f.g_pull < .12
 def _favoured(f)->bool: # is D given more steps, or longer ones?
     return f.n_d >= 4*max(1, f.n_g) or f.lr_d >= 4*f.lr_g and f.lr_g > 0
 
+# %% ../../nbs/symptoms/balance.ipynb #b418508e
 @rule('d_too_strong', 'D is too strong', 'settings',
       "D is right in {wins:.0%} of pairs, {wins_held:.0%} of held-out ones; it has {n_d:.0f} updates "
       'a step at {lr_d:.1g}, G {n_g:.0f} at {lr_g:.1g}.',
@@ -48,12 +50,13 @@ def _favoured(f)->bool: # is D given more steps, or longer ones?
       source='Arjovsky & Bottou 2017 (1701.04862)', rank=16)
 def d_too_strong(f):
     "D is given more, tells everything apart, and G does not come nearer."
-    if sick(f) and f.wins > .95 and _pulled(f) and _favoured(f): return 'certain'
+    if sick(f) and f.wins > .85 and _pulled(f) and _favoured(f): return 'certain'
 
 # %% ../../nbs/symptoms/balance.ipynb #28b2d4b9
 def _starved(f)->bool: # is D given fewer steps, or shorter ones?
     return f.n_g >= 3*max(1, f.n_d) or f.lr_g >= 15*f.lr_d or 0 < f.d_moved < .05 and f.g_moved > 2*f.d_moved
 
+# %% ../../nbs/symptoms/balance.ipynb #f56c7a22
 @rule('d_too_weak', 'D is too weak', 'settings',
       "D is right in {wins:.0%} of pairs; it has moved by {d_moved:.1%} of its size and G by {g_moved:.1%}; D has "
       '{n_d:.0f} updates a step at {lr_d:.1g}, G {n_g:.0f} at {lr_g:.1g}.',
@@ -73,6 +76,7 @@ def capacity_too_small_g(f):
     if f.width_g <= 4 and sick(f): return 'certain'
     if f.sizes_g*20 < f.sizes_d and f.width_g <= 10 and sick(f): return 'likely'
 
+# %% ../../nbs/symptoms/balance.ipynb #66f6dd18
 @rule('capacity_too_small_d', 'D is too small', 'settings',
       "D's narrowest layer has {width_d:.0f} units ({sizes_d:.0f} weights in all), G's {width_g:.0f} ({sizes_g:.0f}).",
       remedies=[tell('Give D more width: as much as G at the least.')],
@@ -91,6 +95,7 @@ def d_wins(f):
     "D is right nearly always, and G stays behind."
     if sick(f) and f.wins > .99 and _pulled(f) and f.gap_rel > 3: return 'likely'
 
+# %% ../../nbs/symptoms/balance.ipynb #544d9d35
 @rule('d_too_weak', 'D is too weak', 'behaviour',
       'D is right in {wins:.0%} of pairs, by {gap_rel:.2g} deviations, and samples are {sw:.2g} from the data.',
       remedies=[do('One update each, the usual rates, and R1', balanced)],

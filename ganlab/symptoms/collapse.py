@@ -32,6 +32,7 @@ def in_turns(learn):
     learn.state.update = 'alternating'
     steadied(learn)
 
+# %% ../../nbs/symptoms/collapse.ipynb #96a8583b
 @rule('oscillation', 'The networks circle each other', 'settings',
       "Both networks move at once or without Adam, nothing bounds D, and the samples' centre moves by {centre_hop:.2g} "
       'deviations of the data within fifty steps.',
@@ -40,8 +41,9 @@ def circling(f):
     "Simultaneous updates, or plain gradient descent, without a penalty."
     if sick(f) and f.centre_hop > .4 and not f.bound and (f.together or f.plain_g and f.plain_d): return 'likely'
 
+# %% ../../nbs/symptoms/collapse.ipynb #91352851
 @rule('oscillation', 'The networks circle each other', 'behaviour',
-      "The samples' centre moves by {centre_hop:.2g} deviations within fifty steps, and they are {sw:.2g} from the data.",
+      "The samples' centre moves by {centre_hop:.2g} deviations in fifty steps, and they are {sw:.2g} from the data.",
       remedies=_unsteady, source='Mescheder 2018 (1801.04406); Daskalakis 2018 (1711.00141)', rank=1)
 def oscillation(f):
     "The centre of the samples goes round."

@@ -58,12 +58,14 @@ def snapshot_before(learn, step:int)->int: # 0 where none is known
     known = [s['step'] for s in learn.run.snapshots]
     return max((s for s in known if s <= step), default=0)
 
+# %% ../../nbs/symptoms/finding.ipynb #481bcd8d
 def switch_on(learn, name:str, params:dict):
     "Turn a trick on with these values, or give it these where it is on."
     t = learn.tricks[name]
     if t.enabled and params: learn.tricks.set(name, **params)
     elif not t.enabled: learn.tricks.on(name, **params)
 
+# %% ../../nbs/symptoms/finding.ipynb #5f47ca9a
 @patch
 def apply(self:Remedy, learn): # a `GANLearner` -> the one that goes on: itself
     "Do it."
@@ -81,6 +83,7 @@ def turn(title:str, name:str, rewind:bool=True, **params)->Remedy: # a trick, wi
     "Turn a trick on, or set its values."
     return Remedy(title, (name, params), rewind)
 
+# %% ../../nbs/symptoms/finding.ipynb #fdb37933
 def without(name:str, title:str='', rewind:bool=True)->Remedy:
     "Turn a trick off."
     def off(learn):
@@ -91,5 +94,6 @@ def do(title:str, change, rewind:bool=True)->Remedy: # change: a function of the
     "Anything else."
     return Remedy(title, change, rewind)
 
+# %% ../../nbs/symptoms/finding.ipynb #71dcbf63
 def begun(remedies, onset:int)->list: # the same remedies, with the step at which the trouble began
     return [replace(r, onset=onset) for r in remedies]

@@ -14,6 +14,7 @@ __all__ = ['data_stale', 'batch_duplicated', 'memorisation', 'batch_too_small']
 def _few(f)->bool: # is the whole set so small?
     return f.distinct <= 200 and f.fed >= 2.5*f.distinct and f.growth <= 1.15
 
+# %% ../../nbs/symptoms/loader.ipynb #a10de0f6
 @rule('data_stale', 'Every batch is the same', 'data',
       'Of the last batches {stale:.0%} held the samples of the one before: {distinct:.0f} distinct ones of {fed:.0f}.',
       remedies=[tell('Make the iterator once, before the loop, and draw the next batch from it; look for a '

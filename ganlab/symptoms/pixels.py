@@ -17,6 +17,7 @@ def _unit(f)->bool: # do the images stay in [0, 1]?
 def _beyond(f)->float: # how far the images go beyond what G makes
     return max(abs(f.train_low), abs(f.train_high))
 
+# %% ../../nbs/symptoms/pixels.ipynb #ed6f4fca
 @rule('data_range_wrong', "The data's range is not G's", 'data',
       'Reals lie between {train_low:.3g} and {train_high:.3g}, and G can make {g_low:.3g} to {g_high:.3g}.',
       remedies=[tell('Give images in [-1, 1] (x*2 - 1), or end G in a Sigmoid.')],
@@ -67,6 +68,7 @@ def channel_swapped(f):
 # %% ../../nbs/symptoms/pixels.ipynb #f20105df
 def _other_fault(f)->bool: return any(r(f) for r in (data_range_wrong, data_shuffled_pixels, channel_swapped))
 
+# %% ../../nbs/symptoms/pixels.ipynb #60b04690
 @rule('augmentation_leak', 'What is fed is not of one kind with what is held out', 'data',
       'Reals lie {drift:.1f} times as far from the held-out ones as two halves of them from each other.',
       remedies=[tell('Augment reals and fakes alike, as DiffAugment does, and not the data set alone.'),

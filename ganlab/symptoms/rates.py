@@ -17,6 +17,7 @@ def usual_rates(learn):
     if not learn.tricks['ttur'].enabled: learn.tricks.on('ttur', lr_g=5e-4, lr_d=5e-4)
     else: learn.tricks.set('ttur', lr_g=5e-4, lr_d=5e-4)
 
+# %% ../../nbs/symptoms/rates.ipynb #50238f95
 def steadied(learn):
     "The usual rates, and R1 on D."
     usual_rates(learn)
@@ -30,11 +31,13 @@ def _high(f, key)->bool: # by its number, under an optimiser that divides by the
     return f[f'lr_{key}'] >= 6e-3 and not f[f'plain_{key}']
 
 def _wild(f, key)->bool: # by what it does
-    return f[f'{key}_moved'] > 4 or f[f'{key}_speed'] > .012 or f[f'{key}_grown'] > 4
+    far = f[f'{key}_moved'] > (2.5 if f.vector else 8)
+    return far or f[f'{key}_speed'] > .015
 
 def _ahead(f)->bool: # is G's rate the higher one?
     return f.lr_g >= f.lr_d or f.g_moved > f.d_moved and not f.known('lr_g', 'lr_d')
 
+# %% ../../nbs/symptoms/rates.ipynb #965f79fc
 @rule('lr_too_high_g', "G's rate is too high", 'settings',
       "G's rate is {lr_g:.2g}; its weights have moved {g_moved:.2g} times their size, and by {g_speed:.1%} in a step.",
       remedies=_usual, source='Heusel 2017 (1706.08500); Radford 2015 (1511.06434) §4', rank=11)
@@ -58,6 +61,7 @@ def lr_too_high_d(f):
 def _slow(f, key)->bool: # but it does move
     return 0 < f[f'{key}_moved'] < .05 and f.step >= 40
 
+# %% ../../nbs/symptoms/rates.ipynb #9ba6904a
 @rule('lr_too_low', 'Both rates are too low', 'settings',
       'In {step:.0f} steps G moved by {g_moved:.2%} of its size and D by {d_moved:.2%}, at {lr_g:.1g} and {lr_d:.1g}.',
       remedies=[do('The usual rates (5e-4), and R1', steadied, False)],
@@ -66,6 +70,7 @@ def lr_too_low(f):
     "Neither network has left its place."
     if sick(f) and _slow(f, 'g') and _slow(f, 'd'): return 'certain'
 
+# %% ../../nbs/symptoms/rates.ipynb #43bc2e0a
 @rule('lr_too_low_g', "G's rate is too low", 'settings',
       'In {step:.0f} steps G moved by {g_moved:.2%} of its size and D by {d_moved:.2%}, at {lr_g:.1g} and {lr_d:.1g}.',
       remedies=_usual, source='below 3 to 5 % of movement nothing has been learnt', rank=14)

@@ -30,6 +30,7 @@ class Rule:
     def __call__(self, f:Facts)->str: return self.when(f) or '' # how certain; '': it is not there
     def __repr__(self): return f'Rule({self.cause}, {self.tier})'
 
+# %% ../../nbs/symptoms/rule.ipynb #825b010c
 def rule(cause:str, symptom:str, tier:str, said:str, **more): # a decorator: as `Rule`
     "Make a rule of a function of facts that says 'certain', 'likely', 'maybe', or nothing."
     return lambda when: Rule(when, cause, symptom, tier, said, **more)
@@ -42,12 +43,14 @@ class _Noted(dict):
         self.used[name] = self.f[name]
         return self.f[name]
 
+# %% ../../nbs/symptoms/rule.ipynb #a626a00d
 def evidence(said:str, f:Facts)->dict: # name -> number, and 'said'
     "The sentence with its figures, and the figures."
     noted = _Noted(f)
     words = said.format_map(noted)
     return {**noted.used, 'said': words}
 
+# %% ../../nbs/symptoms/rule.ipynb #1743773a
 def finding(r:Rule, f:Facts, certainty:str, onset:int|None)->Finding:
     "What a rule has found."
     todo = r.remedies(f) if callable(r.remedies) else r.remedies
@@ -61,6 +64,7 @@ def find_rules()->tuple: # of `Rule`
     mods = [importlib.import_module(f'{room.__name__}.{m.name}') for m in pkgutil.iter_modules(room.__path__)]
     return tuple(dict.fromkeys(o for m in mods for o in vars(m).values() if isinstance(o, Rule)))
 
+# %% ../../nbs/symptoms/rule.ipynb #4bd2a516
 def _of_tier(f, tier, excluded, rules)->list: # of (certainty, rule), the most certain first
     spoken = [(r(f), r) for r in rules if r.tier == tier and r.cause not in excluded]
     spoken = [(c, r) for c, r in spoken if c]

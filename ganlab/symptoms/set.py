@@ -22,10 +22,12 @@ def plain_loss(learn):
 def _gap(f)->float: # between the scores that D's loss wants of reals and of fakes, under a logistic loss
     return f.aim_real - f.aim_fake
 
+# %% ../../nbs/symptoms/set.ipynb #c0a7efc3
 def _blurred(f)->bool: # are D's targets too near to each other, or those of fakes far from 0?
     if f.logistic: return _gap(f) < 2.5 or f.aim_fake > -1.2
     return _gap(f) < .6
 
+# %% ../../nbs/symptoms/set.ipynb #4bd0a628
 @rule('label_smoothing_wrong', 'The labels are smoothed away', 'settings',
       "D's loss lets go at a score of {aim_real:.2g} for reals and {aim_fake:.2g} for fakes.",
       remedies=[do('Plain labels', plain_loss)], source='Salimans 2016 (1606.03498) §3.4: reals alone, to .9', rank=1)
@@ -44,7 +46,7 @@ def label_smoothing_wrong(f):
       source='Sønderby 2016 (1610.04490): the noise is annealed', rank=2)
 def noise_never_fades(f):
     "So much noise that G need not make what is finer than it."
-    told = f.noise > .3 and f.noise_stays
+    told = f.noise > .25 and f.noise_stays
     if told: return 'certain' if sick(f) else 'likely'
     if f.d_noise > .35 and not f.on_dropout and not f.dropouts: return 'likely'
 
@@ -57,6 +59,7 @@ def ema_stale(f):
     "The samples of the average are worse than those of the weights."
     if f.sw_ema > 1.6*f.sw_raw and f.sw_ema > .4: return 'certain'
 
+# %% ../../nbs/symptoms/set.ipynb #86f6da4c
 @rule('bn_mismatch', 'BatchNorm knows other numbers than it used', 'settings',
       'The same latents give samples {mode_gap:.2g} deviations apart in train and in eval mode, {sw_train:.2g} and '
       '{sw_raw:.2g} from the data.',
@@ -89,13 +92,14 @@ def critic_unconstrained(f):
 def _idle(f)->bool: # does D say about the same of everything, in its own loss's terms?
     return abs(f.gap) < .3 or f.slope*f.train_std < .05
 
+# %% ../../nbs/symptoms/set.ipynb #b5347845
 @rule('penalty_too_large', 'The penalty leaves D no slope', 'settings',
       "The penalty weighs {penalty:.3g}; D's scores of reals and fakes are {gap:.2g} apart, its slope is {slope:.2g}.",
       remedies=[do('A penalty of the usual weight', lambda learn: usual_penalty(learn))],
       source='Mescheder 2018 (1801.04406): γ = 10; Gulrajani 2017: λ = 10', rank=0)
 def penalty_too_large(f):
     "A large penalty, a D that tells nothing apart, and poor samples."
-    if sick(f) and f.penalty >= 30 and _idle(f): return 'certain' if f.penalty >= 90 else 'likely'
+    if sick(f) and (f.penalty >= 60 or f.penalty >= 30 and _idle(f)): return 'certain'
     if sick(f) and f.term_share > 3 and _idle(f): return 'likely'
 
 # %% ../../nbs/symptoms/set.ipynb #d29fa159
@@ -117,4 +121,3 @@ def momentum_too_high(f):
     "Each network runs after where the other was."
     most = max(f.beta1_g, f.beta1_d)
     if sick(f) and most >= .94: return 'certain'
-    if sick(f) and most >= .89: return 'maybe'

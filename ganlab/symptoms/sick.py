@@ -17,6 +17,7 @@ def scattered(f)->bool:
     "Do they vary much more?"
     return f.spread > 1.8
 
+# %% ../../nbs/symptoms/sick.ipynb #38b1061e
 def far(f)->bool:
     "Are they far from the data, in its own deviations?"
     return f.sw > max(.5, 1.5*f.sw_none) and f.better > .42

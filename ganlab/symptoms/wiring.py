@@ -8,7 +8,7 @@ from .finding import tell
 from .rule import rule
 
 # %% auto #0
-__all__ = ['dead_units', 'wrong_sign', 'z_constant', 'z_too_small', 'g_detached', 'd_frozen', 'scores_squashed',
+__all__ = ['dead_units', 'wrong_sign', 'z_constant', 'z_too_small', 'g_detached', 'd_frozen', 'scores_squashed', 'ends_saturated',
            'vanishing_gradient', 'exploding_gradient']
 
 # %% ../../nbs/symptoms/wiring.ipynb #9237a4b1
@@ -21,6 +21,7 @@ def dead_units(f):
     "A layer most of whose units give one number, whatever comes in."
     if max(f.start_g_silent, f.start_d_silent) >= .75 or f.start_g_lost or f.start_d_lost: return 'certain'
 
+# %% ../../nbs/symptoms/wiring.ipynb #0bb9ada5
 def _dead(f)->bool: return bool(dead_units(f))
 
 # %% ../../nbs/symptoms/wiring.ipynb #87b50e32
@@ -52,7 +53,7 @@ def z_too_small(f):
     "Fewer numbers, or smaller ones, than the data needs."
     if not f.z_dims or z_constant(f) or _dead(f): return ''
     few = f.z_felt < 2 or not f.vector and f.z_felt < 4
-    if few or f.z_std < .15: return 'certain'
+    if few or f.z_std < .15 or f.start_g_first < .1: return 'certain'
 
 # %% ../../nbs/symptoms/wiring.ipynb #6b9fb957
 @rule('g_detached', "G is cut off from its loss", 'data',
@@ -85,6 +86,16 @@ def scores_squashed(f):
     "D ends in a function that bounds it."
     if f.start_d_reach < 12 and not f.start_legit: return 'certain'
 
+# %% ../../nbs/symptoms/wiring.ipynb #f74a89fe
+@rule('g_saturated', "G's end is saturated", 'data',
+      'Of the numbers that G makes {start_at_end:.0%} stood at an end of its range at first, {fake_at_end:.0%} do now; '
+      'of reals {train_at_end:.0%}.',
+      remedies=[tell('Begin with smaller weights in the last layer of G: a Tanh has no slope at its ends.')],
+      source='Glorot 2010: saturated units', rank=17)
+def ends_saturated(f):
+    "Tanh at its ends from the first step on."
+    if f.start_at_end > .4: return 'certain'
+
 # %% ../../nbs/symptoms/wiring.ipynb #e037b54a
 @rule('vanishing_gradient', 'The signal fades on its way', 'data',
       "As given, the first layer's gradient is {start_g_fading:.1g} of the last one's in G, {start_d_fading:.1g} in D; "
@@ -97,6 +108,7 @@ def vanishing_gradient(f):
     faded = f.start_g_fading < 1e-3 or f.start_d_fading < 1e-3
     if faded or f.start_d_spread < 1e-5 or f.start_spread < 1e-5: return 'certain'
 
+# %% ../../nbs/symptoms/wiring.ipynb #84f610c3
 @rule('exploding_gradient', 'The signal explodes on its way', 'data',
       "As given, D's scores vary by {start_d_spread:.3g}, and layers of G grow by {start_g_swell:.3g}.",
       remedies=[tell('Smaller weights to begin with (He, DCGAN), or a norm between layers.')],
