@@ -227,7 +227,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'ganlab.cases.hiding._my_optimizer': ('cases/hiding.html#_my_optimizer', 'ganlab/cases/hiding.py'),
                                      'ganlab.cases.hiding._needs_targets': ('cases/hiding.html#_needs_targets', 'ganlab/cases/hiding.py'),
                                      'ganlab.cases.hiding.hidden': ('cases/hiding.html#hidden', 'ganlab/cases/hiding.py')},
-            'ganlab.cases.inputs': {'ganlab.cases.inputs.one_of_eight': ('cases/inputs.html#one_of_eight', 'ganlab/cases/inputs.py')},
             'ganlab.cases.recovery': { 'ganlab.cases.recovery.copies': ('cases/recovery.html#copies', 'ganlab/cases/recovery.py'),
                                        'ganlab.cases.recovery.distance': ('cases/recovery.html#distance', 'ganlab/cases/recovery.py'),
                                        'ganlab.cases.recovery.measured': ('cases/recovery.html#measured', 'ganlab/cases/recovery.py'),
