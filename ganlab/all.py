@@ -49,6 +49,7 @@ from .travel.fork import *
 from .travel.lookback import *
 from .metrics import *
 from .compare import *
+from .sweep import sweep
 from .travel.script import *
 from .travel.walk import walk
 from .panels.own import PanelPart
