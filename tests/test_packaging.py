@@ -120,6 +120,8 @@ LAYERS = [o.split() for o in (        # what may import what: a module imports f
     'symptoms',
     'doctor',
     'cases clinic',
+    'search',
+    'sweep study',
     'panels',
     'page.document page.small page.changes page.strands page.story page.scene',
     'player lab',

@@ -42,7 +42,7 @@ def wrong_sign(f):
 def z_constant(f):
     "One latent for all, or a G that does not listen."
     if not f.z_dims or _dead(f): return ''
-    if f.z_std < 1e-4 or f.z_moves == 0 and not f.start_g_last > 1e-6: return 'certain'
+    if f.z_std < 1e-4 or f.start_g_first < 1e-6: return 'certain'
 
 # %% ../../nbs/symptoms/wiring.ipynb #d913996e
 @rule('z_too_small', 'Too little comes in', 'data',
