@@ -12,6 +12,7 @@ from ..engine.game import each, per_sample, put, some_of
 from ..engine.inside import AnyConv
 from ..engine.rng import borrowed_rng
 from ..engine.still import held, left_alone
+from ..sources.arrays import TensorDL
 from ..sources.numbered import innermost
 
 # %% auto #0
@@ -29,6 +30,7 @@ class Batches:
     fake_train: Tensor # the same latents in train mode, batch by batch, (n, ...)
     fake_ema: Tensor   # with averaged weights; (0, ...) where there are none
     fake_start: Tensor # of G as it was given; (0, ...) where it could not be copied
+    known: Tensor      # what G could have copied: the training set where it is in memory, at most 4,096; else `train`
     scores: dict       # 'train', 'held', 'fake' -> D's scores, (m,), (k,), (n,)
 
     @property
@@ -97,7 +99,14 @@ def _scored(learn, x, y):
     if not len(x): return x.new_zeros(0)
     return per_sample(*learn.scored(x, put(y, learn.device))).float()
 
-# %% ../../nbs/checkup/batches.ipynb #2ea76949
+# %% ../../nbs/checkup/batches.ipynb #80202f11
+def _known(learn, train)->Tensor: # train: what was fed
+    source = learn.source
+    inside = getattr(source, 'train', None)
+    if not isinstance(inside, TensorDL): return train
+    return inside.head(4096).detach().float().cpu()
+
+# %% ../../nbs/checkup/batches.ipynb #789a3390
 def _made(learn, n:int)->Batches:
     pairs = fed(learn, n)
     train, y = _joined(pairs)
@@ -113,7 +122,8 @@ def _made(learn, n:int)->Batches:
     moody = fake
     if minds_mode(learn.G): moody = in_train_mode(learn, z, yz)
     start = _of_start(learn, z, yz, fake)
-    return Batches(learn.step, tuple(x for x, _ in pairs), train, there, fake, moody, ema, start, scores)
+    return Batches(learn.step, tuple(x for x, _ in pairs), train, there, fake, moody, ema, start,
+                   _known(learn, train), scores)
 
 # %% ../../nbs/checkup/batches.ipynb #fa935735
 def untouched(

@@ -47,8 +47,8 @@ def of_neighbours(b:Batches, k:int=5)->dict:
     m = min(len(b.held), len(b.train), n)
     out = dict(precision=p.precision, recall=p.recall, coverage=p.coverage, density=p.density)
     if m < 30: return out
-    near, usual = nearest(fake, b.train), nearest(b.held[:m], b.train)
-    return out | dict(copying=ratio(near, nearest(fake, b.held)), near=ratio(near, usual))
+    near, usual = nearest(fake, b.known), nearest(b.held[:m], b.known)
+    return out | dict(copying=ratio(nearest(fake, b.train), nearest(fake, b.held)), near=ratio(near, usual))
 
 # %% ../../nbs/checkup/samples.ipynb #934e5b15
 def of_scores(b:Batches)->dict:

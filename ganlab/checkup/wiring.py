@@ -71,6 +71,7 @@ def of_layers(net, x, key:str)->dict: # key: 'g' or 'd'
     return {f'{key}_silent': max(silent, default=math.nan), f'{key}_lively': min(lively), f'{key}_last': lively[-1],
             f'{key}_first': h.lively[h.weighed[0]] if h.weighed else math.nan,
             f'{key}_lost': float(lively[-1] < 1e-12 < max(lively)),
+            f'{key}_faint': float(sum(0 < v < 1e-3 for v in lively)),
             f'{key}_swell': max(size)/max(size[0], 1e-30), f'{key}_size': size[-1], f'{key}_peak': max(size)}
 
 # %% ../../nbs/checkup/wiring.ipynb #35fcce9b

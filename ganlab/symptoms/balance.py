@@ -7,7 +7,7 @@ from __future__ import annotations
 from .finding import do, tell
 from .rates import steadied
 from .rule import rule
-from .sick import sick
+from .sick import poor, sick
 
 # %% auto #0
 __all__ = ['balanced', 'let_go', 'g_saturated', 'd_too_strong', 'd_too_weak', 'capacity_too_small_g', 'capacity_too_small_d',
@@ -38,11 +38,12 @@ def g_saturated(f):
 
 def _pulled(f)->bool: return not f.g_pull < .12
 
-# %% ../../nbs/symptoms/balance.ipynb #2992faa0
+# %% ../../nbs/symptoms/balance.ipynb #cd6f2bf2
 def _favoured(f)->bool: # is D given more steps, or longer ones?
-    return f.n_d >= 4*max(1, f.n_g) or f.lr_d >= 4*f.lr_g and f.lr_g > 0
+    told = f.n_d >= 4*max(1, f.n_g) or f.lr_d >= 4*f.lr_g > 0
+    return told or f.d_moved > 8*f.g_moved > .2
 
-# %% ../../nbs/symptoms/balance.ipynb #b418508e
+# %% ../../nbs/symptoms/balance.ipynb #859da85e
 @rule('d_too_strong', 'D is too strong', 'settings',
       "D is right in {wins:.0%} of pairs, {wins_held:.0%} of held-out ones; it has {n_d:.0f} updates "
       'a step at {lr_d:.1g}, G {n_g:.0f} at {lr_g:.1g}.',
@@ -73,7 +74,7 @@ def d_too_weak(f):
       source='a G that cannot make the data does not', rank=9)
 def capacity_too_small_g(f):
     "G has a few units."
-    if f.width_g <= 4 and sick(f): return 'certain'
+    if f.width_g <= 4 and poor(f): return 'certain'
     if f.sizes_g*20 < f.sizes_d and f.width_g <= 10 and sick(f): return 'likely'
 
 # %% ../../nbs/symptoms/balance.ipynb #66f6dd18
@@ -83,7 +84,7 @@ def capacity_too_small_g(f):
       source='what D cannot see, G need not make', rank=9)
 def capacity_too_small_d(f):
     "D has a few units."
-    if f.width_d <= 4 and sick(f): return 'certain'
+    if f.width_d <= 4 and poor(f): return 'certain'
     if f.sizes_d*20 < f.sizes_g and f.width_d <= 10 and sick(f): return 'likely'
 
 # %% ../../nbs/symptoms/balance.ipynb #9a41e587

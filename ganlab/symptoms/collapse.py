@@ -4,13 +4,13 @@
 
 # %% ../../nbs/symptoms/collapse.ipynb #89a570f5
 from __future__ import annotations
-from .finding import do, turn
+from .finding import do, tell, turn
 from .rates import steadied
 from .rule import rule
 from .sick import collapsed, lost, sick, untrained
 
 # %% auto #0
-__all__ = ['mode_collapse', 'in_turns', 'circling', 'oscillation', 'by_heart']
+__all__ = ['mode_collapse', 'in_turns', 'circling', 'oscillation', 'by_heart', 'copies']
 
 # %% ../../nbs/symptoms/collapse.ipynb #ce6f6ef1
 @rule('mode_collapse', 'The samples have collapsed', 'behaviour',
@@ -58,3 +58,12 @@ def oscillation(f):
 def by_heart(f):
     "D tells what it has seen from what it has not."
     if f.knows > .8 and f.copying < .9: return 'likely'
+
+# %% ../../nbs/symptoms/collapse.ipynb #a73ddf90
+@rule('memorisation', 'G hands out its training set', 'data',
+      'Samples lie {near:.2g} times as far from the training set as held-out reals do.',
+      remedies=[tell('Give G noise and no samples; with few data, augment reals and fakes alike (DiffAugment).')],
+      source='Karras 2020 (2006.06676)', rank=19)
+def copies(f):
+    "Samples that are those of the training set."
+    if not f.vector and f.near < .35 and f.spread > .5: return 'certain'

@@ -34,10 +34,12 @@ def _wild(f, key)->bool: # by what it does
     far = f[f'{key}_moved'] > (2.5 if f.vector else 8)
     return far or f[f'{key}_speed'] > .015
 
-def _ahead(f)->bool: # is G's rate the higher one?
-    return f.lr_g >= f.lr_d or f.g_moved > f.d_moved and not f.known('lr_g', 'lr_d')
-
 # %% ../../nbs/symptoms/rates.ipynb #965f79fc
+def _ahead(f)->bool: # is G's rate the higher one?
+    if .8 < f.lr_ratio < 1.25: return f.g_moved > f.d_moved
+    return f.lr_g > f.lr_d
+
+# %% ../../nbs/symptoms/rates.ipynb #84d9a194
 @rule('lr_too_high_g', "G's rate is too high", 'settings',
       "G's rate is {lr_g:.2g}; its weights have moved {g_moved:.2g} times their size, and by {g_speed:.1%} in a step.",
       remedies=_usual, source='Heusel 2017 (1706.08500); Radford 2015 (1511.06434) §4', rank=11)
@@ -53,7 +55,7 @@ def lr_too_high_g(f):
       remedies=_usual, source='Heusel 2017 (1706.08500); Radford 2015 (1511.06434) §4', rank=12)
 def lr_too_high_d(f):
     "D leaps, and what it taught G is forgotten."
-    if not sick(f) or _ahead(f) and not f.lr_d > f.lr_g: return ''
+    if not sick(f) or _ahead(f): return ''
     if _high(f, 'd'): return 'certain'
     if _wild(f, 'd') and not _wild(f, 'g'): return 'likely'
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 # %% auto #0
-__all__ = ['collapsed', 'scattered', 'far', 'lost', 'sick', 'untrained']
+__all__ = ['collapsed', 'scattered', 'far', 'lost', 'poor', 'sick', 'untrained']
 
 # %% ../../nbs/symptoms/sick.ipynb #e5376316
 def collapsed(f)->bool:
@@ -26,12 +26,17 @@ def lost(f)->bool:
     "Are there no numbers to look at any more?"
     return not f.known('sw', 'spread')
 
-# %% ../../nbs/symptoms/sick.ipynb #416f665f
+# %% ../../nbs/symptoms/sick.ipynb #3dbf0492
+def poor(f)->bool:
+    "Are the samples not quite what they should be?"
+    return sick(f) or f.step >= 100 and f.sw > max(.3, 2*f.sw_none)
+
 def sick(f)->bool:
     "Is something wrong with the samples? Within the first hundred steps nobody can tell."
     if f.step < 100: return False
     return lost(f) or far(f) or collapsed(f) or scattered(f)
 
+# %% ../../nbs/symptoms/sick.ipynb #d2624ddf
 def untrained(f)->bool:
     "Is G still about where it began?"
     return f.better > .8 and f.g_moved < .08
