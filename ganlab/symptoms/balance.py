@@ -41,7 +41,7 @@ def _pulled(f)->bool: return not f.g_pull < .12
 # %% ../../nbs/symptoms/balance.ipynb #cd6f2bf2
 def _favoured(f)->bool: # is D given more steps, or longer ones?
     told = f.n_d >= 4*max(1, f.n_g) or f.lr_d >= 4*f.lr_g > 0
-    return told or f.d_moved > 8*f.g_moved > .2
+    return told or f.d_moved > 8*f.g_moved > .2 and f.d_speed < .015
 
 # %% ../../nbs/symptoms/balance.ipynb #859da85e
 @rule('d_too_strong', 'D is too strong', 'settings',

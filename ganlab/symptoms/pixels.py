@@ -6,6 +6,7 @@
 from __future__ import annotations
 from .finding import tell, turn
 from .rule import rule
+from .sick import poor
 
 # %% auto #0
 __all__ = ['data_range_wrong', 'reals_unnormalised', 'data_shuffled_pixels', 'channel_swapped', 'augmentation_leak']
@@ -45,7 +46,7 @@ def reals_unnormalised(f):
     "Numbers far from 1."
     if f.vector: far = not .02 <= f.train_std <= 6 or f.offset > 4
     else: far = _beyond(f) > 4
-    if far: return 'certain'
+    if far and (f.step < 100 or poor(f)): return 'certain'
 
 # %% ../../nbs/symptoms/pixels.ipynb #3ea1f3cb
 @rule('data_shuffled_pixels', 'The pixels are out of order', 'data',

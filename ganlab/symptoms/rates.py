@@ -47,7 +47,7 @@ def lr_too_high_g(f):
     "G leaps, and its samples leap with it."
     if not sick(f) or not _ahead(f): return ''
     if _high(f, 'g'): return 'certain'
-    if _wild(f, 'g') and not f.exploded: return 'likely'
+    if _wild(f, 'g'): return 'likely'
 
 # %% ../../nbs/symptoms/rates.ipynb #c3da9022
 @rule('lr_too_high_d', "D's rate is too high", 'settings',

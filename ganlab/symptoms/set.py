@@ -48,7 +48,7 @@ def noise_never_fades(f):
     "So much noise that G need not make what is finer than it."
     told = f.noise > .25 and f.noise_stays
     if told: return 'certain' if sick(f) else 'likely'
-    if f.d_noise > .35 and not f.on_dropout and not f.dropouts: return 'likely'
+    if f.d_noise > .35 and f.dropouts == 0: return 'likely'
 
 # %% ../../nbs/symptoms/set.ipynb #7b35b985
 @rule('ema_stale', 'The average is stale', 'settings',

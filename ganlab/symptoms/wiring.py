@@ -37,7 +37,7 @@ def _dead(f)->bool: return bool(dead_units(f))
       source='each network descends its own loss', rank=11)
 def wrong_sign(f):
     "D is paid for taking fakes for real, or G for being found out."
-    if f.pull_real > 0 or f.pull_fake < 0 or f.pull_gen > 0 or f.up_g or f.up_d: return 'certain'
+    if f.pull_real > 0 or f.pull_fake < 0 or f.pull_gen > 0 or f.up_g > 0 or f.up_d > 0: return 'certain'
 
 # %% ../../nbs/symptoms/wiring.ipynb #171cc292
 @rule('z_constant', "G's latents make no difference", 'data',
@@ -57,7 +57,7 @@ def z_constant(f):
 def z_too_small(f):
     "Fewer numbers, or smaller ones, than the data needs."
     if not f.z_dims or z_constant(f) or _dead(f): return ''
-    few = f.z_felt < 2 or not f.vector and f.z_felt < 4
+    few = 0 < f.z_felt < 2 or not f.vector and 0 < f.z_felt < 4
     if few or f.z_std < .15 or f.start_g_first < .1: return 'certain'
 
 # %% ../../nbs/symptoms/wiring.ipynb #6b9fb957
