@@ -150,6 +150,36 @@ def test_weights_that_cannot_be_had():
     with pytest.raises(ValueError, match='the weights of Inception cannot be had .OSError: no route to host.; let this machine reach there once') as e: _had(offline, 'Inception', 'there')
     one_sentence(e.value)
 
+def planted(tmp_path, content):
+    "A stand-in for torch-fidelity, whose weights lie in a file of this content, named by its hash as the library's is"
+    import hashlib, types
+    path = tmp_path/'w.pth'
+    torch.save(content, path)
+    named_file = path.rename(tmp_path/f'w-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.pth')
+    module = types.SimpleNamespace(URL_INCEPTION_V3=named_file.as_uri(), load_state_dict_from_url=None)
+    class Net(torch.nn.Module):
+        def __init__(self, name, features):
+            super().__init__()
+            self.w = module.load_state_dict_from_url(module.URL_INCEPTION_V3, progress=False)['w']
+        def forward(self, x):
+            assert x.dtype == torch.uint8 and x.shape[1] == 3
+            return (x.float().flatten(1)[:, :4]*self.w,)
+    module.FeatureExtractorInceptionV3 = Net
+    return types.SimpleNamespace(feature_extractor_inceptionv3=module)
+
+class Poison:
+    def __reduce__(self): return print, ('code was run',)
+
+def test_weights_are_tensors_and_nothing_else(tmp_path, monkeypatch, capsys):
+    "The library's own network, our loading: a file that would run code is refused, in a sentence"
+    from ganlab.quality import large_nets
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path/'hub'))
+    monkeypatch.setattr(large_nets, 'fidelity', lambda: planted(tmp_path, dict(w=torch.full((4,), 2.))))
+    assert large_nets.inception.__wrapped__()(torch.ones(3, 1, 2, 2)).tolist() == [[510.]*4]*3
+    monkeypatch.setattr(large_nets, 'fidelity', lambda: planted(tmp_path, dict(w=Poison())))
+    with pytest.raises(ValueError, match='the weights of Inception cannot be had .UnpicklingError'): large_nets.inception.__wrapped__()
+    assert 'code was run' not in capsys.readouterr().out
+
 # On a learner
 
 def test_everywhere(tmp_path):
