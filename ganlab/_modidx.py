@@ -121,7 +121,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                'ganlab/cases/broken_data.py'),
                                           'ganlab.cases.broken_data.changed': ( 'cases/broken_data.html#changed',
                                                                                 'ganlab/cases/broken_data.py'),
-                                          'ganlab.cases.broken_data.few': ('cases/broken_data.html#few', 'ganlab/cases/broken_data.py'),
                                           'ganlab.cases.broken_data.holed': ('cases/broken_data.html#holed', 'ganlab/cases/broken_data.py'),
                                           'ganlab.cases.broken_data.in_batches': ( 'cases/broken_data.html#in_batches',
                                                                                    'ganlab/cases/broken_data.py'),
