@@ -22,7 +22,7 @@ SPACE = {'gradient_penalty': {'gamma': (.1, 10.)}, 'ema': True, 'rates': {'lr': 
 
 # The space
 
-@pytest.mark.parametrize('n', [6, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize('n', [3, pytest.param(200, marks=pytest.mark.slow)])
 def test_nothing_is_on_together_that_excludes_each_other(n):
     "Random trials of the catalogue's own space: no switch is refused, and no two tricks are on that the catalogue keeps apart"
     space = as_space(None, make, 8)
@@ -39,7 +39,7 @@ def test_nothing_is_on_together_that_excludes_each_other(n):
             named = [v for k, v in trial.params.items() if k.startswith(f'{d.title}: ')]
             assert len(named) == 1 and learn.tricks[named[0]].enabled      # what its parameters say is what was on
         learn.run.close()
-    assert len(seen) > 5
+    assert len(seen) > 3
 
 def test_only_what_applies_is_offered():
     "Nothing for images on points, nothing without a class; recipes with networks for points alone"
@@ -118,7 +118,7 @@ def test_a_metric_of_ones_own(tmp_path):
     "The greatest wins where more is better; trials that lie behind are given up, and the sampler learns where the best is"
     def rate(learn): return math.log(learn.rates.lr('g'))
     def space(trial, learn): learn.opt_g.param_groups[0]['lr'] = trial.suggest_float('lr', 1e-5, 1e-2, log=True)
-    study = sweep(make, space, rate, n_trials=9, folder=tmp_path/'a', better='more', **SMALL)
+    study = sweep(make, space, rate, n_trials=7, folder=tmp_path/'a', better='more', **SMALL)
     assert study.direction.name == 'MAXIMIZE' and study.best_value == max(t.value for t in study.trials if t.state.name == 'COMPLETE')
     assert 'given up' in set(study.table.state) and study.table.why.str.startswith('behind the others').any()
 
