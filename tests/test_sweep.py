@@ -106,6 +106,20 @@ def test_shown(found):
     html = found[0]._repr_html_()
     assert '4 of 4 trials' in html and 'data:image/png' in html
 
+def test_live(tmp_path, monkeypatch):
+    "In a notebook one output is drawn anew at each budget, and has samples of the best once a trial is done"
+    drawn = []
+    class Handle:
+        def update(self, html): drawn.append(html.data)
+    def display(html, display_id):
+        drawn.append(html.data)
+        return Handle()
+    monkeypatch.setattr('ganlab.search.shown.IN_NOTEBOOK', True)
+    monkeypatch.setattr('IPython.display.display', display)
+    sweep(make, SPACE, n_trials=2, folder=tmp_path/'a', **{**SMALL, 'progress': True})
+    assert len(drawn) == 2*(4 + 1) and '0 of 2 trials' in drawn[0] and '2 of 2 trials' in drawn[-1]
+    assert 'data:image/png' not in drawn[3] and 'data:image/png' in drawn[4] and '<script' not in drawn[-1]
+
 def test_a_function_without_arguments(tmp_path):
     "The learner is made once more after its pattern, and recorded"
     def plain(): return GANLearner(ring_dls(n=300, bs=16), *mlp(width=8, depth=1, seed=0), seed=0, tricks=['ema'], loss='hinge')
