@@ -18,7 +18,7 @@ ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in 
     'travel': ('Travel: resume, rewind, fork', 'resume again remade compared fork lookback script leaving formats walk'),
     'judge': ('Judge: did it help', 'verdict sibling wishes arm evidence telling figure shown rejection nearest one_sample'),
     'commands': ('Commands: what `ganlab` can do', 'parts own train look again jupyter'),
-    'panels': ('Panels', 'machine trainer refresh moving moves requests errands comparing family travels announcing own cards transport tricks samples curves timeline versus steer state taken pace speed reasons lifetime'),
+    'panels': ('Panels', 'machine trainer refresh moving moves requests errands comparing family travels announcing health chips advice checks worst own cards transport tricks samples curves timeline versus steer state taken pace speed reasons lifetime'),
     'page': ("Page: the player's file", 'scene strands story small changes document'),
     'base': ('Base: small tools', 'checks files views interrupt late progress decoding spelled')}
 

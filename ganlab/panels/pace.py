@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fastcore.basics import patch
 
 # %% auto #0
-__all__ = ['Clock', 'Budget', 'Pace']
+__all__ = ['Clock', 'Budget', 'Pace', 'Calm']
 
 # %% ../../nbs/panels/pace.ipynb #2ef370a3
 class Clock:
@@ -28,6 +28,7 @@ class Budget:
 # %% ../../nbs/panels/pace.ipynb #f5c48d76
 class Pace:
     "When one part of the panel is due, by what it cost so far."
+    hurries = True  # is it drawn at once where there is news, or all is drawn anew?
     most = .1       # a share of the time that it does not exceed even then
     gaps = .5, .1   # seconds since the last drawing, where news is owed once more, and twice
 
@@ -85,3 +86,15 @@ def due(self:Pace,
     if self.owed: return True
     rested = self.clock.cpu() >= self.free and (looked is None or looked())
     return rested or now >= self.last + self.latest
+
+# %% ../../nbs/panels/pace.ipynb #28858a1e
+class Calm(Pace):
+    "Of what can wait: it keeps to its share, whatever happens."
+    hurries, last = False, -math.inf
+
+    def begin(self):
+        "A thread begins to draw: its CPU clock is another, and that is all."
+        self.free = -math.inf
+        if self.last == -math.inf: self.last = self.clock.wall()
+
+    def news(self): "Nothing that it has to hear of."

@@ -10,8 +10,9 @@ from functools import partial
 from typing import NamedTuple
 from fastcore.basics import patch
 from .curves import Curves
+from .health import Health
 from .machine import Machine, Orders
-from .pace import Budget, Clock, Pace
+from .pace import Budget, Calm, Clock, Pace
 from .samples import Samples
 from .speed import Speed
 from .state import make_state, words
@@ -28,10 +29,10 @@ def budgets(
     refresh:float, # seconds between two drawings
     share:float, # of the training thread's CPU time that pictures aim at
 )->dict: # name -> `Budget`
-    "What each part of a panel may cost: two and a half times the share, together."
+    "What each part of a panel may cost: three and a half times the share, together."
     small = Budget(refresh, share/4)
     return dict(numbers=small, curves=small, strip=small, picture=Budget(refresh, share, oldest=.8), closeup=small,
-                reasons=Budget(0, share/2))
+                reasons=Budget(0, share/2), health=Budget(2., share, oldest=math.inf))
 
 # %% ../../nbs/panels/refresh.ipynb #caaefe1e
 class Parts(NamedTuple):
@@ -41,6 +42,7 @@ class Parts(NamedTuple):
     samples: Samples
     curves: Curves
     timeline: Timeline
+    health: Health
     announcement: Status
 
 # %% ../../nbs/panels/refresh.ipynb #c1da0e3a
@@ -50,6 +52,11 @@ class Drawn(NamedTuple):
     take: object         # -> what `make_state` is given of it
     view: object = None  # the part that shows it: while nobody looks there, it is drawn less often
     def due(self)->bool: return self.pace.due(self.view and self.view.ready)
+
+    def wanted(self, full:bool, idle:bool)->bool: # full: is all drawn? idle: does nothing train?
+        "Is it drawn now, though nobody waits for it?"
+        if not self.pace.hurries: return not idle and self.due()
+        return full or self.due()
 
 def news_of(learn)->tuple: # changes applied, and changes refused
     "Two of them are equal where nothing happened in between."
@@ -73,12 +80,14 @@ class Screen:
         self.said = '', ''              # the announcement: its subject, and the rest of the sentence
         self.past = None                # fields of a state that are a past step's, while that is looked at
         self.look_now = False           # was a drawing asked for that only the training thread may make?
+        self.check_now = False          # and a checkup?
         self.drawing, self.showing = threading.RLock(), threading.RLock()
         self.speed, self.next = Speed(clock), 0.          # next: on the wall, when the first part is due
         self.turn(learn)
         views = dict(curves=parts.curves, strip=parts.timeline, picture=parts.samples, closeup=parts.samples)
         self.drawn = {k: Drawn(Pace(costs[k], clock), getattr(self, k), views.get(k))
                       for k in ('numbers', 'curves', 'strip', 'picture', 'closeup')}
+        self.drawn['health'] = Drawn(Calm(costs['health'], clock), self.health, parts.health)
         for i, card in enumerate(self.own):
             self.drawn[f'own {i}'] = Drawn(Pace(costs['curves'], clock), partial(self.own_part, card), card)
 
@@ -141,6 +150,19 @@ def closeup(self:Screen)->dict:
     if not self.taken.fresh: return {}
     return dict(**drawn, closeup=self.taken.closeup(view, hurry=self.machine.state == 'running'))
 
+# %% ../../nbs/panels/refresh.ipynb #78affaa4
+@patch
+def check(self:Screen):
+    "Have a checkup made as soon as it can be."
+    self.check_now = True
+    self.parts.health.waiting = True
+
+@patch
+def health(self:Screen)->dict:
+    "The signals of this step."
+    asked, self.check_now = self.check_now, False
+    return dict(health=self.taken.checks.take(thorough=asked)) if asked or self.past is None else {}
+
 # %% ../../nbs/panels/refresh.ipynb #00d253bf
 @patch
 def own_part(self:Screen, card)->dict: # nothing more to show
@@ -149,10 +171,10 @@ def own_part(self:Screen, card)->dict: # nothing more to show
     return {}
 
 @patch
-def _answer(self:Screen)->list: # the parts of the user's own that were asked for something, and have answered
+def _answer(self:Screen)->list: # the parts that were asked for something; the user's own have answered
     asked = [card for card in self.own if card.asked]
     for card in asked: card.answer(self.learn)
-    return asked
+    return [*asked, self.parts.health] if self.check_now else asked
 
 # %% ../../nbs/panels/refresh.ipynb #fd68749a
 @patch
@@ -207,7 +229,7 @@ def _draw_due(self:Screen, full, idle, look, answered):
     looked_at = [self.parts.samples, self.parts.timeline] if look else []
     asked = [*answered, *looked_at]      # views that somebody waits for
     for name, part in self.drawn.items():
-        if full or part.view in asked or idle and name == 'numbers' or part.due():
+        if part.view in asked or idle and name == 'numbers' or part.wanted(full, idle):
             with part.pace.spend(): self.show(**part.take())
     self.next = min(part.pace.next for part in self.drawn.values())
 
@@ -244,5 +266,5 @@ def redraw(self:Screen, full:bool=False):
 def rest(self:Screen, learn):
     "In a pause, on the thread that trains `learn`: draw what was asked for, and ask on why tricks do not apply."
     if self.look_now: self.draw(learn, full=True)
-    elif any(card.asked for card in self.own): self.draw(learn)
+    elif self.check_now or any(card.asked for card in self.own): self.draw(learn)
     if self.reasons.go(.05): self.show()

@@ -5,6 +5,7 @@
 # %% ../../nbs/panels/requests.ipynb #44109691
 from __future__ import annotations
 from fastcore.basics import patch
+from .advice import way_of
 from .state import thou, words
 
 # %% auto #0
@@ -84,6 +85,18 @@ def ab_apply(self:Requests, msg): self.lab.comparing.take_over()
 @patch
 def ab_fork(self:Requests, msg): self.lab.errands.begin('Forking', self.lab.comparing.take_over, True)
 
+# %% ../../nbs/panels/requests.ipynb #251282cd
+@patch
+def check(self:Requests, msg): self.lab.screen.check()
+
+@patch
+def advice_try(self:Requests, msg):
+    "What the doctor's card suggests: as an A/B, or after going back to before it began."
+    finding = self.lab.health.advice.find(msg['cause'])
+    remedy = finding.remedies[msg['remedy']]
+    if way_of(remedy) == 'ab': return self.lab.comparing.ask_remedy(remedy)
+    self.lab.errands.begin('Rewinding', self.lab.try_out, remedy)
+
 # %% ../../nbs/panels/requests.ipynb #004da2b5
 @patch
 def remedy(self:Requests, msg):
@@ -98,7 +111,8 @@ def remedy(self:Requests, msg):
 # %% ../../nbs/panels/requests.ipynb #1ea601ac
 answers = {
     'start': Requests.start, 'pause': Requests.pause, 'stop': Requests.stop, 'step': Requests.step,
-    'look': Requests.look, 'live': Requests.live, 'remedy': Requests.remedy,
+    'look': Requests.look, 'live': Requests.live, 'remedy': Requests.remedy, 'check': Requests.check,
+    'advice-try': Requests.advice_try,
     'pin': Requests.pin, 'undo': Requests.undo, 'rewind': Requests.rewind, 'fork': Requests.fork, 'open': Requests.open,
     'to-python': Requests.to_python, 'to-html': Requests.to_html,
     'ab-start': Requests.ab_start, 'ab-more': Requests.ab_more, 'ab-cancel': Requests.ab_cancel,

@@ -44,6 +44,19 @@ def _back(self:Travels, go):
                               'stays as a dashed branch. Press Run to go on from here.')
     screen.redraw(full=True)
 
+# %% ../../nbs/panels/travels.ipynb #14b7c535
+@patch
+def try_out(self:Travels,
+    remedy, # of the doctor: has title, and apply(learn)
+):
+    "Hold the training, go back to before the trouble began, and do there what is suggested; go on, if it was going on."
+    going, until = self.orders.going, self.orders.until
+    self._back(remedy.apply)
+    self.screen.said = 'Rewound', (f'to step {thou(self.learn.step)}, for this: {remedy.title}. What came after it stays as a '
+                                   'dashed branch.')
+    if going: self.trainer.order(self.learn, 'run', until=until)
+    self.screen.redraw()
+
 # %% ../../nbs/panels/travels.ipynb #d75b97ec
 @patch
 def pin(self:Travels):
