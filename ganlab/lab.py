@@ -27,9 +27,9 @@ from .panels.health import Health
 from .panels.lifetime import Tenant
 from .panels.machine import Machine, Orders
 from .panels.own import as_parts
-from .panels.pace import Clock
+from .panels.pace import Clock, budgets
 from .panels.reasons import Reasons
-from .panels.refresh import Parts, Screen, budgets
+from .panels.refresh import Parts, Screen
 from .panels.requests import Requests
 from .panels.samples import Samples
 from .panels.state import thou

@@ -14,7 +14,7 @@ def make(**kw): return GANLearner(ring_dls(n=500, bs=16), *mlp(width=8, depth=1,
 
 def signal(value, low=None, high=None, **evidence):
     state = 'low' if low is not None and value < low else 'ok'
-    return SimpleNamespace(value=value, low=low, high=high, state=state, title='Diversity', evidence=evidence)
+    return SimpleNamespace(value=value, low=low, high=high, state=state, title='Distance between two samples', evidence=evidence)
 
 def remedy(title='R1', change='gradient_penalty', rewind=False, apply=None): return SimpleNamespace(title=title, change=change, rewind=rewind, apply=apply)
 
@@ -25,7 +25,7 @@ def finding(cause, *remedies, onset=None):
 @pytest.fixture
 def sick(monkeypatch):
     "What a checkup finds, to be changed; and the steps at which it was asked for"
-    found = SimpleNamespace(signals=lambda learn: dict(apart=signal(.1, .5, said='Alike.', layer0=.2)), findings=[], steps=[], asked=[])
+    found = SimpleNamespace(signals=lambda learn: dict(likeness=signal(.1, .5, layer='conv1', norm=.2)), findings=[], steps=[], asked=[])
     def signals_of(learn):
         found.steps.append(learn.step)
         return found.signals(learn)
@@ -55,7 +55,7 @@ def test_check_now(sick):
         assert (lab.health.step, lab.health.chips, sick.steps) == (-1, [], [])
         row = checked(lab)
         chip, = row.chips
-        assert (row.step, chip['state'], chip['text'], chip['said'], chip['rows'], chip['way']) == (0, 'low', '0.1', 'Alike.', [['layer0', '0.2', 1.]], 'alike')
+        assert (row.step, chip['state'], chip['text'], chip['short'], chip['rows'], chip['way']) == (0, 'low', '0.1', 'Diversity', [['layer', 'conv1', 0.], ['norm', '0.2', 1.]], 'alike')
         lab.step(3); lab.wait(60)
         assert checked(lab).step == 3 and row.now == 3
         lab.start()
@@ -71,19 +71,19 @@ def test_a_rewind_shortens_the_curve(sick):
         lab.rewind(5)
         lab.stop()
         checked(lab)
-        assert sick.steps == [4, 8, 5] and list(lab.health.report.curves['apart']) == [4, 5]
+        assert sick.steps == [4, 8, 5] and list(lab.health.report.curves['likeness']) == [4, 5]
 
 def test_thresholds(sick):
     "Seen, changed, put back; what is no band is refused with a sentence, and nothing changes"
     with Lab(make()) as lab:
-        with pytest.raises(ValueError, match='no signal'): lab.health.set_band('apart', 0)
+        with pytest.raises(ValueError, match='no signal'): lab.health.set_band('likeness', 0)
         row = checked(lab)
-        row.heard(dict(do='band', name='apart', low=.05, high=None))
+        row.heard(dict(do='band', name='likeness', low=.05, high=None))
         assert (row.chips[0]['state'], row.chips[0]['usual'], row.chips[0]['own']) == ('ok', [.5, None], True)
         assert checked(lab).chips[0]['state'] == 'ok', 'it holds for the next checkup, too'
-        row.heard(dict(do='band', name='apart', low=2., high=1.))
+        row.heard(dict(do='band', name='likeness', low=2., high=1.))
         assert row.problem == 'low=2 lies above high=1' and row.chips[0]['low'] == .05
-        row.heard(dict(do='usual-band', name='apart'))
+        row.heard(dict(do='usual-band', name='likeness'))
         assert (row.chips[0]['state'], row.problem) == ('low', '')
 
 def test_one_finding_at_a_time(sick):
@@ -180,7 +180,7 @@ def test_its_share_of_the_time(sick, cost):
     at = []
     def signals(learn):
         now.takes(cost); at.append(now.at)
-        return dict(apart=signal(.9, .5))
+        return dict(likeness=signal(.9, .5))
     sick.signals = signals
     with Lab(learn, clock=now) as lab:
         lab.health.observe(lambda c: c.owner.heard(dict(seen=c.new)), 'frame')
@@ -195,6 +195,6 @@ def test_alone():
     from ganlab.panels.checks import Report
     from ganlab.panels.state import PanelState
     row = Health()
-    row.refresh(PanelState(20, health=Report(20, dict(apart=signal(.7, .5)), {'apart': {10: .6, 20: .7}}, [finding('z_too_small')], 20)))
+    row.refresh(PanelState(20, health=Report(20, dict(likeness=signal(.7, .5)), {'likeness': {10: .6, 20: .7}}, [finding('z_too_small')], 20)))
     assert (row.step, row.chips[0]['state'], row.finding['cause']) == (20, 'ok', 'z_too_small')
     row.close()

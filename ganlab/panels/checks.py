@@ -10,7 +10,7 @@ from .transport import in_words
 from .worst import worst
 
 # %% auto #0
-__all__ = ['Report', 'Checks', 'signals_of', 'worst_of']
+__all__ = ['looks_at', 'Report', 'signals_of', 'worst_of', 'Checks']
 
 # %% ../../nbs/panels/checks.ipynb #ee60b57b
 class Report(NamedTuple):
@@ -22,6 +22,20 @@ class Report(NamedTuple):
     asked: int            # the step at which the doctor was asked last
     worst: dict = {}      # way -> samples, as `worst` gives them
     problem: str = ''     # what went wrong, in a sentence
+
+# %% ../../nbs/panels/checks.ipynb #ff51267c
+looks_at = 256        # samples of each kind
+
+def signals_of(learn)->dict: # name -> `Signal`
+    "The signals of a learner as it stands."
+    from ganlab.checkup.signals import signals
+    return signals(learn, looks_at)
+
+def worst_of(learn)->dict: # way -> plain values
+    "Its worst samples, of those that the signals were read from."
+    from ganlab.checkup.batches import batches
+    b = batches(learn, looks_at)
+    return worst(b.fake, b.real, b.scores['fake'], learn.range)
 
 # %% ../../nbs/panels/checks.ipynb #d41f0866
 class Checks:
@@ -41,18 +55,8 @@ class Checks:
         "Make one, at this step; what goes wrong is said in it."
         try: return self._made(thorough)
         except Exception as e:
-            return Report(self.learn.step, {}, {}, self.findings, self.asked, problem=f'The checkup failed: {in_words(e)}')
-
-def signals_of(learn)->dict: # name -> `Signal`
-    "The signals of a learner as it stands."
-    from ganlab.checkup.signals import signals
-    return signals(learn)
-
-def worst_of(learn)->dict: # way -> plain values
-    "Its worst samples, of those that the signals were read from."
-    from ganlab.checkup.batches import batches
-    b = batches(learn)
-    return worst(b.shown, b.real, learn.range)
+            said = f'The checkup failed: {in_words(e)}'
+            return Report(self.learn.step, {}, {}, self.findings, self.asked, problem=said)
 
 # %% ../../nbs/panels/checks.ipynb #c870fa7b
 @patch
@@ -60,10 +64,11 @@ def _made(self:Checks, thorough)->Report:
     learn, found = self.learn, self.signals(self.learn)
     self.seen = {s: v for s, v in self.seen.items() if s < learn.step}      # a rewind leaves the rest
     self.seen[learn.step] = {name: s.value for name, s in found.items()}
+    worst = self.worst(learn)       # of the samples that the signals have just made
     if thorough or self._doubtful(found): self.findings, self.asked = learn.diagnose(), learn.step
     self.count += 1
     curves = {name: {s: v[name] for s, v in self.seen.items() if name in v} for name in found}
-    return Report(learn.step, found, curves, self.findings, self.asked, self.worst(learn))
+    return Report(learn.step, found, curves, self.findings, self.asked, worst)
 
 @patch
 def _doubtful(self:Checks, found)->bool: # is it time to ask the doctor?

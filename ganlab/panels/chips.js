@@ -4,7 +4,7 @@ import { button, make } from './kit.js';
 export const WORDS = { low: '▼ low', high: '▲ high' };
 
 // Where a value and its healthy band lie on a track, as shares of its width: {from, to, at}; `at` is null where there is no
-// value. A band has a third of the track on both sides of it; one that is open at one end begins or ends there. Over more
+// value. A band has a third of the track on both sides of it; one that is open at one end ends in the middle. Over more
 // than a decade distances are ratios.
 export function place({ value, low, high }) {
   const log = low > 0 && high / low > 10 && !(value <= 0);
@@ -22,8 +22,9 @@ export function place({ value, low, high }) {
 // the values at the ends of the track
 function ends(a, b) {
   if (a != null && b != null) return [a - (b - a || 1), b + (b - a || 1)];
-  const wide = Math.abs(a ?? b ?? 0) || 1;
-  return a == null ? [(b ?? 0) - 1.5 * wide, (b ?? 0) + wide] : [a - wide, a + 1.5 * wide];
+  const bound = a ?? b ?? 0;
+  const wide = Math.abs(bound) || 1;
+  return [bound - wide, bound + wide];
 }
 // 'healthy from 0.2 to 0.8'
 export function bandSays({ low, high }) {
@@ -31,10 +32,11 @@ export function bandSays({ low, high }) {
   if (low == null) return `healthy up to ${plain(high)}`;
   return high == null ? `healthy from ${plain(low)}` : `healthy from ${plain(low)} to ${plain(high)}`;
 }
-// Which chips there is room for: those outside of their band first, in their own order.
+// Which chips are shown where there is room for `n`: first those outside of their band, last those of which nothing is known;
+// all in their own order.
 export function firstFew(chips, n) {
-  const bad = chips.filter(c => c.state in WORDS);
-  const kept = new Set([...bad, ...chips.filter(c => !(c.state in WORDS))].slice(0, n));
+  const rank = c => (c.state in WORDS ? 0 : c.state === 'ok' ? 1 : 2);
+  const kept = new Set(chips.toSorted((a, b) => rank(a) - rank(b)).slice(0, n));
   return chips.map(c => kept.has(c));
 }
 
@@ -52,7 +54,7 @@ export function chipView(name, choose) {
   el.onclick = () => choose(name);
   el.tell = (c, open) => {
     const { from, to, at } = place(c);
-    title.textContent = c.title;
+    title.textContent = c.short;
     word.textContent = WORDS[c.state] ?? '';
     value.textContent = c.text;
     el.dataset.state = c.state;
@@ -63,7 +65,7 @@ export function chipView(name, choose) {
     mark.hidden = at == null;
     mark.style.left = 100 * (at ?? 0) + '%';
     el.setAttribute('aria-expanded', open);
-    el.title = [`${c.title}: ${c.text}; ${bandSays(c)}.`, c.said].filter(Boolean).join('\n');
+    el.title = [`${c.title}: ${c.text}; ${bandSays(c)}.`, c.about].filter(Boolean).join('\n');
   };
   return el;
 }

@@ -39,15 +39,15 @@ function render({ model, el }) {
     now.forEach((c, i) => views[i].tell(c, t('unfolded') === c.name));
     fold(now);
   };
-  // In a narrow panel four of them, unless all are asked for.
+  // As many as fit into a row, or four in two rows, unless all are asked for.
   const fold = now => {
-    const narrow = mode(root) === 'narrow' && now.length > 4;
-    const kept = firstFew(now, narrow && !all ? 4 : now.length);
+    const n = room(root.clientWidth, mode(root));
+    const kept = firstFew(now, all ? now.length : n);
     views.forEach((v, i) => {
       v.hidden = !kept[i];
     });
-    more.hidden = !narrow;
-    more.textContent = all ? 'Fewer' : `${now.length - 4} more`;
+    more.hidden = now.length <= n;
+    more.textContent = all ? 'Fewer' : `${now.length - n} more`;
     more.setAttribute('aria-expanded', all);
   };
   const read = () => {
@@ -77,6 +77,8 @@ function render({ model, el }) {
   const w = watch(root, model, names, draw, read);
   return () => w.stop();
 }
+// how many chips there is room for, beside what stands at their right
+export const room = (width, how) => (how === 'narrow' ? 4 : Math.max(4, Math.floor((width - 290) / 130)));
 const FINE = 'Nothing wrong';
 // what the last checkup comes to, in a few words
 export function stands(step, now, bad, finding, waiting) {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fastcore.basics import patch
 
 # %% auto #0
-__all__ = ['Clock', 'Budget', 'Pace', 'Calm']
+__all__ = ['Clock', 'Budget', 'Pace', 'Calm', 'budgets']
 
 # %% ../../nbs/panels/pace.ipynb #2ef370a3
 class Clock:
@@ -28,7 +28,6 @@ class Budget:
 # %% ../../nbs/panels/pace.ipynb #f5c48d76
 class Pace:
     "When one part of the panel is due, by what it cost so far."
-    hurries = True  # is it drawn at once where there is news, or all is drawn anew?
     most = .1       # a share of the time that it does not exceed even then
     gaps = .5, .1   # seconds since the last drawing, where news is owed once more, and twice
 
@@ -87,10 +86,15 @@ def due(self:Pace,
     rested = self.clock.cpu() >= self.free and (looked is None or looked())
     return rested or now >= self.last + self.latest
 
+@patch
+def wanted(self:Pace, full:bool, idle:bool, looked=None)->bool: # is all drawn? does nothing train?
+    "Is it drawn now, though nobody waits for it?"
+    return full or self.due(looked)
+
 # %% ../../nbs/panels/pace.ipynb #28858a1e
 class Calm(Pace):
     "Of what can wait: it keeps to its share, whatever happens."
-    hurries, last = False, -math.inf
+    last = -math.inf
 
     def begin(self):
         "A thread begins to draw: its CPU clock is another, and that is all."
@@ -98,3 +102,14 @@ class Calm(Pace):
         if self.last == -math.inf: self.last = self.clock.wall()
 
     def news(self): "Nothing that it has to hear of."
+    def wanted(self, full, idle, looked=None)->bool: return not idle and self.due(looked)
+
+# %% ../../nbs/panels/pace.ipynb #ca76866b
+def budgets(
+    refresh:float, # seconds between two drawings
+    share:float, # of the training thread's CPU time that pictures aim at
+)->dict: # name -> `Budget`
+    "What each part of a panel may cost: three and a half times the share, together."
+    small = Budget(refresh, share/4)
+    return dict(numbers=small, curves=small, strip=small, picture=Budget(refresh, share, oldest=.8), closeup=small,
+                reasons=Budget(0, share/2), health=Budget(2., share, oldest=math.inf))

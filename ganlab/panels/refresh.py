@@ -12,7 +12,7 @@ from fastcore.basics import patch
 from .curves import Curves
 from .health import Health
 from .machine import Machine, Orders
-from .pace import Budget, Calm, Clock, Pace
+from .pace import Calm, Clock, Pace
 from .samples import Samples
 from .speed import Speed
 from .state import make_state, words
@@ -22,17 +22,7 @@ from .transport import Status, Transport, error_card
 from .tricks import TrickPanel, tell_controls
 
 # %% auto #0
-__all__ = ['budgets', 'Parts', 'Drawn', 'news_of', 'Screen']
-
-# %% ../../nbs/panels/refresh.ipynb #a52044d7
-def budgets(
-    refresh:float, # seconds between two drawings
-    share:float, # of the training thread's CPU time that pictures aim at
-)->dict: # name -> `Budget`
-    "What each part of a panel may cost: three and a half times the share, together."
-    small = Budget(refresh, share/4)
-    return dict(numbers=small, curves=small, strip=small, picture=Budget(refresh, share, oldest=.8), closeup=small,
-                reasons=Budget(0, share/2), health=Budget(2., share, oldest=math.inf))
+__all__ = ['Parts', 'Drawn', 'news_of', 'Screen']
 
 # %% ../../nbs/panels/refresh.ipynb #caaefe1e
 class Parts(NamedTuple):
@@ -51,12 +41,9 @@ class Drawn(NamedTuple):
     pace: Pace           # when
     take: object         # -> what `make_state` is given of it
     view: object = None  # the part that shows it: while nobody looks there, it is drawn less often
-    def due(self)->bool: return self.pace.due(self.view and self.view.ready)
+    def wanted(self, full:bool, idle:bool)->bool: # is all drawn? does nothing train?
+        return self.pace.wanted(full, idle, self.view and self.view.ready)
 
-    def wanted(self, full:bool, idle:bool)->bool: # full: is all drawn? idle: does nothing train?
-        "Is it drawn now, though nobody waits for it?"
-        if not self.pace.hurries: return not idle and self.due()
-        return full or self.due()
 
 def news_of(learn)->tuple: # changes applied, and changes refused
     "Two of them are equal where nothing happened in between."
@@ -84,17 +71,19 @@ class Screen:
         self.drawing, self.showing = threading.RLock(), threading.RLock()
         self.speed, self.next = Speed(clock), 0.          # next: on the wall, when the first part is due
         self.turn(learn)
-        views = dict(curves=parts.curves, strip=parts.timeline, picture=parts.samples, closeup=parts.samples)
-        self.drawn = {k: Drawn(Pace(costs[k], clock), getattr(self, k), views.get(k))
-                      for k in ('numbers', 'curves', 'strip', 'picture', 'closeup')}
-        self.drawn['health'] = Drawn(Calm(costs['health'], clock), self.health, parts.health)
+        views = dict(curves=parts.curves, strip=parts.timeline, picture=parts.samples, closeup=parts.samples,
+                     health=parts.health)
+        def drawn(k, pace=Pace): return Drawn(pace(costs[k], clock), getattr(self, k), views.get(k))
+        self.drawn = {k: drawn(k) for k in ('numbers', 'curves', 'strip', 'picture', 'closeup')}
+        self.drawn['health'] = drawn('health', Calm)
         for i, card in enumerate(self.own):
             self.drawn[f'own {i}'] = Drawn(Pace(costs['curves'], clock), partial(self.own_part, card), card)
 
-    @property
-    def reasons(self): return self.parts.tricks.reasons # why tricks do not apply
-    @property
-    def paces(self)->list: return [*(part.pace for part in self.drawn.values()), self.reasons.pace]
+# %% ../../nbs/panels/refresh.ipynb #dbe79b18
+@patch(as_prop=True)
+def reasons(self:Screen): return self.parts.tricks.reasons # why tricks do not apply
+@patch(as_prop=True)
+def paces(self:Screen)->list: return [*(part.pace for part in self.drawn.values()), self.reasons.pace]
 
 # %% ../../nbs/panels/refresh.ipynb #b91e91ce
 @patch

@@ -12,7 +12,7 @@ export function signalView(ask, close) {
   const shut = button('q small', 'Close');
   const wrong = make('span', 'no');
   const cv = make('canvas');
-  const said = make('p');
+  const about = make('p');
   const rows = make('dl');
   const worst = worstView();
   let c = null;
@@ -50,7 +50,7 @@ export function signalView(ask, close) {
       shut,
     ),
     wrong,
-    make('div', 'cols', make('div', 'curve', cv), make('div', 'ev', said, rows), worst),
+    make('div', 'cols', make('div', 'curve', cv), make('div', 'ev', about, rows), worst),
   );
   el.setAttribute('role', 'region');
   el.tell = chip => {
@@ -69,7 +69,7 @@ export function signalView(ask, close) {
     if (other) wrong.textContent = '';
     reset.hidden = !c.own;
     reset.title = `Judge it by the usual thresholds: ${bandSays({ low: c.usual[0], high: c.usual[1] })}`;
-    said.textContent = c.said;
+    about.textContent = c.about;
     rows.hidden = !c.rows.length;
     rows.replaceChildren(...c.rows.flatMap(evidence));
     cv.setAttribute('aria-label', `${c.title} at each checkup: ${c.text} at the last; ${bandSays(c)}`);
@@ -103,5 +103,5 @@ export const number = text => {
 const evidence = ([name, value, share]) => {
   const bar = make('i');
   bar.style.width = 100 * share + '%';
-  return [make('dt', '', name), make('dd', '', make('span', 'bar', bar), make('span', '', value))];
+  return [make('dt', '', name), make('dd', '', ...(share ? [make('span', 'bar', bar)] : []), make('span', '', value))];
 };

@@ -78,8 +78,7 @@ def words(change, learn)->tuple: # the subject, in bold, and the rest of the sen
     if c.recipe: return _of_recipe(c)
     if c.error: return '', str(c.error)
     if c.moot: return who, 'was off, or on its way.'
-    values = values_of(c, learn)
-    if values: values = f': {values}'
+    if values := values_of(c, learn): values = f': {values}'
     if c.step is None: return who, f'asked at {thou(c.asked)}, {what} {_when(c)}{values}.'
     return who, ' '.join([f'{what} at step {thou(c.step)}{values}.', *_asides(c)])
 

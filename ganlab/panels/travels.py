@@ -51,9 +51,9 @@ def try_out(self:Travels,
 ):
     "Hold the training, go back to before the trouble began, and do there what is suggested; go on, if it was going on."
     going, until = self.orders.going, self.orders.until
-    self._back(remedy.apply)
-    self.screen.said = 'Rewound', (f'to step {thou(self.learn.step)}, for this: {remedy.title}. What came after it stays as a '
-                                   'dashed branch.')
+    self._back(lambda learn: learn.between_steps(remedy.apply, learn))
+    self.screen.said = 'Rewound', (f'to step {thou(self.learn.step)}, for this: {remedy.title}. '
+                                   'What came after it stays as a dashed branch.')
     if going: self.trainer.order(self.learn, 'run', until=until)
     self.screen.redraw()
 

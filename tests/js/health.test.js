@@ -1,7 +1,7 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { bandSays, firstFew, place } from '../../ganlab/panels/chips.js';
-import { stands } from '../../ganlab/panels/health.js';
+import { room, stands } from '../../ganlab/panels/health.js';
 import { inSight, number } from '../../ganlab/panels/signal.js';
 
 const near = (a, b) => assert.ok(Math.abs(a - b) < 1e-9, `${a} is not ${b}`);
@@ -43,7 +43,14 @@ test('a band in words', () => {
 test('where there is little room, chips outside of their band come first, all in their own order', () => {
   const chips = ['ok', 'ok', 'unknown', 'low', 'ok', 'high'].map(state => ({ state }));
   assert.deepEqual(firstFew(chips, 4), [true, true, false, true, false, true]);
+  assert.deepEqual(firstFew(chips, 5), [true, true, false, true, true, true]);
   assert.deepEqual(firstFew(chips, 6), Array(6).fill(true));
+});
+
+test('as many chips as fit into a row, and four at least', () => {
+  assert.equal(room(1230, 'wide'), 7);
+  assert.equal(room(700, 'mid'), 4);
+  assert.equal(room(290, 'narrow'), 4);
 });
 
 test('a threshold as it is typed', () => {
