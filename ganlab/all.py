@@ -48,6 +48,7 @@ from .travel.resume import *
 from .travel.fork import *
 from .travel.lookback import *
 from .metrics import *
+from .quality.named import as_metric
 from .compare import *
 from .travel.script import *
 from .travel.walk import walk

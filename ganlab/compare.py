@@ -12,7 +12,7 @@ from .base.progress import progress_bar
 from .engine.measuring import measured
 from .engine.rng import Streams
 from .engine.snapshots import take
-from .judge.arm import Arm, Reader, decided_by_name, decided_by_own, measures_for, train_arm
+from .judge.arm import Arm, Reader, by_name, decided_by_name, decided_by_own, measures_for, train_arm
 from .judge.evidence import Evidence
 from .judge.figure import evidence_figure
 from .judge.shown import Origins, origins_of
@@ -167,7 +167,7 @@ def ab(
     *,
     steps:int=500,  # of each arm
     seeds:int=3,    # pairs of arms
-    metric='sliced_wasserstein', # decides: a name of `measures`, 'g_grad_norm', one of `learn.add_metric`, or a function: learner -> number
+    metric='sliced_wasserstein', # decides: a metric's name, 'g_grad_norm', or a function: learner -> number
     better:str=None, # of a metric of your own or 'g_grad_norm': 'less' or 'more'; None: 'less' of your own
     nets=None,      # a function that builds (G, D) as they were given, where those could not be copied
     progress:bool=True, # show a bar
@@ -177,4 +177,4 @@ def ab(
     what, apply = as_change(learn, on, off, set, loss, change)
     seeds, steps = whole(seeds, 'seeds'), whole(steps, 'steps', 2)
     may_read(learn)
-    return Comparison(learn, what, apply, steps, metric, better, nets).more(seeds, progress, callback)
+    return Comparison(learn, what, apply, steps, by_name(learn, metric), better, nets).more(seeds, progress, callback)

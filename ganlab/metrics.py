@@ -14,7 +14,7 @@ from .base.checks import whole
 
 # %% auto #0
 __all__ = ['measures', 'Coverage', 'mode_coverage', 'frechet_distance', 'kernel_distance', 'PRDC', 'prdc', 'sliced_wasserstein',
-           'real_samples', 'quality']
+           'real_samples', 'fake_samples', 'quality']
 
 # %% ../nbs/metrics.ipynb #ac3fa362
 def _rows(x, name, least=1)->Tensor: # float64, (N, d), on the CPU
@@ -96,9 +96,15 @@ def kernel_distance(
 )->float: # around 0 for equal distributions, squared units
     "Squared MMD with the cubic kernel, unbiased."
     a, b = _pair(a, b, 2)
-    def k(x, y): return (x @ y.T/x.shape[1] + 1)**3
-    def within(x): return (k(x, x).sum() - k(x, x).diagonal().sum())/(len(x)*(len(x) - 1))
-    return float(within(a) + within(b) - 2*k(a, b).mean())
+    return float(_within(a) + _within(b) - 2*_kernel(a, b).mean())
+
+def _kernel(x, y):
+    k = x @ y.T/x.shape[1] + 1
+    return k*k*k
+
+def _within(x):
+    k = _kernel(x, x)
+    return (k.sum() - k.diagonal().sum())/(len(x)*(len(x) - 1))
 
 # %% ../nbs/metrics.ipynb #fa23448b
 class PRDC(NamedTuple):
@@ -181,6 +187,15 @@ def _trained_on(learn, n):
     x = train.head(n)
     return x if inner is source else source.sized(x)     # data that the networks see at half its size
 
+# %% ../nbs/metrics.ipynb #a04f0128
+def fake_samples(
+    learn,  # a `GANLearner`
+    n:int,
+)->Tensor: # (n, ...), on the CPU
+    "Samples of G at latents that are always the same, with what comes with held-out samples where G takes it."
+    z = learn.drawn(n, learn.streams.generator('quality', device=learn.device))
+    return learn.sample(z=z, y=learn.held_y(n) if learn.takes_y('g') else None)
+
 # %% ../nbs/metrics.ipynb #01cb6168
 def quality(
     learn,        # a `GANLearner`
@@ -193,10 +208,7 @@ def quality(
 
 # %% ../nbs/metrics.ipynb #3307dff6
 def _quality(learn, n, projections):
-    stream = learn.streams.generator('quality', device=learn.device)
-    z = learn.drawn(n, stream)
-    y = learn.held_y(n) if learn.takes_y('g') else None
-    fake, real, source = learn.sample(z=z, y=y), real_samples(learn, n), learn.source
+    fake, real, source = fake_samples(learn, n), real_samples(learn, n), learn.source
     names = ['sliced_wasserstein']
     if source.centers is not None and source.sigma: names += ['modes', 'hq']
     if not fake.isfinite().all(): return dict.fromkeys(names, math.nan)

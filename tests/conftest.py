@@ -60,13 +60,14 @@ def pytest_xdist_auto_num_workers(config):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    "One worker, with one JupyterLab, for all tests in a browser; any other test where there is room"
+    "One worker, with one JupyterLab, for all tests in a file of tests/browser; any other test where there is room"
     from xdist.scheduler import LoadScopeScheduling
     class Scheduler(LoadScopeScheduling):
-        def _split_scope(self, nodeid): return 'browser' if nodeid.startswith('tests/browser/') else nodeid
+        def _split_scope(self, nodeid): return nodeid.split('::')[0] if nodeid.startswith('tests/browser/') else nodeid
     return Scheduler(config, log)
 
-LONG = 'test_soak test_refusals test_kill test_all_together test_hundreds_of_switches test_run_again'.split()
+LONG = ('test_soak test_refusals test_kill test_all_together test_hundreds_of_switches test_run_again test_form '
+        'test_ctrl_c_at_any_place test_closed test_ctrl_c_twice_at_the_command test_words test_every_trick').split()
 
 def pytest_collection_modifyitems(items):
     # What takes long goes first: at the end, the other workers would wait for it

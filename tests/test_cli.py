@@ -1,6 +1,6 @@
 "The command `ganlab`: what a person types, and what comes of it."
 import importlib.util, os, sqlite3, sys
-import nbformat, numpy as np, pytest
+import numpy as np, pytest
 from PIL import Image
 from ganlab.cli import main
 from ganlab.data import as_bytes, tensor_dls
@@ -111,6 +111,7 @@ def test_lab_overwrites_nothing(tmp_path, capsys, monkeypatch, execd):
     monkeypatch.chdir(tmp_path)
     assert said(capsys, 'lab')[0] == 0
     mine = tmp_path/'quickstart.ipynb'
+    import nbformat      # here, since it takes two seconds
     assert nbformat.reads(mine.read_text(), 4).cells[0].source.startswith('# Quickstart')
     mine.write_text('mine')
     assert said(capsys, 'lab')[0] == 0 and mine.read_text() == 'mine' and len(list(tmp_path.iterdir())) == 1

@@ -35,7 +35,8 @@ class GANRecorder(Recorder):
     def before_fit(self):
         self.lrs, self.iters, self.losses, self.values = [], [], [], []
         held = ['valid_loss', *self.learn.metrics.attrgot('name')] if self.learn.validates else []
-        self.metric_names = L('epoch', 'd_loss', 'g_loss', *held, 'time')
+        self.added = list(self.learn.measures)      # by `add_metric`
+        self.metric_names = L('epoch', 'd_loss', 'g_loss', *held, *self.added, 'time')
         self.running = [0., 0.]     # changed within: to set an attribute, fastai asks the whole learner about its name
         _check_monitors(self.learn, self.metric_names[1:-1])
     def before_epoch(self):
@@ -60,12 +61,20 @@ def _mean(v:np.ndarray)->float: # of those that are numbers: a half step has one
 def after_train(self:GANRecorder):
     for c in ('d_loss', 'g_loss'): self.log.append(_mean(self.learn.record.array(c, self.first)))
 
+# %% ../../nbs/engine/callbacks.ipynb #0c641e68
+def _latest(record, name)->float: # NaN where it was never measured
+    "The last value of a column that is measured now and then."
+    v = record.array(name)
+    v = v[~np.isnan(v)]
+    return float(v[-1]) if len(v) else math.nan
+
 # %% ../../nbs/engine/callbacks.ipynb #0692aab9
 @patch
 def after_epoch(self:GANRecorder):
     if len(self.log) == 1: self.after_train()                                   # the epoch was cut short
     # and there is nothing to say of what is held out
-    self.log += [math.nan]*(len(self.metric_names) - 1 - len(self.log))
+    self.log += [math.nan]*(len(self.metric_names) - 1 - len(self.added) - len(self.log))
+    self.log += [_latest(self.learn.record, c) for c in self.added]
     self.learn.final_record = self.log[1:].copy()
     self.values.append(self.learn.final_record)
     secs = int(time.time() - self.start_epoch)

@@ -5,6 +5,7 @@
 # %% ../../nbs/engine/measuring.ipynb #9da612ba
 from __future__ import annotations
 import re, time, warnings
+from contextlib import contextmanager
 from fastcore.basics import patch
 from ..base.checks import whole
 from .rng import borrowed_rng
@@ -44,6 +45,8 @@ class Metric:
         self.log, self.every = bool(log), every if every is None else whole(every, 'every')
         self._check()
 
+    usual = False # does it stand for a number that every comparison measures, under the same name?
+
     def __call__(self, learn):
         with eval_mode(learn.G, learn.D): return self.of(learn)
     def __repr__(self): return f'Metric({self.name!r}, better={self.better!r}, every={self.every})'
@@ -64,6 +67,7 @@ class Measures(dict):
     "The metrics of a learner by name; when each is due, and why one is not measured any more."
     def __init__(self):
         self.due, self.failed = {}, {}     # name -> step from which on it is measured; name -> a sentence
+        self.made = None                   # what is made for several of them at once; None: for each anew
 
     def now(self, step:int)->list: # of `Metric`
         "Those that are to be measured after this step."
@@ -71,25 +75,55 @@ class Measures(dict):
 
     def _is_due(self, m, step): return step % m.every == 0 if m.every else step >= self.due.get(m.name, 0)
 
+    @property
+    def share(self)->float: # of the time, for each of those that are measured as time allows; 2 % for all
+        return .02/max(1, sum(not m.every for m in self.values()))
+
+# %% ../../nbs/engine/measuring.ipynb #6cad969c
+@patch
+@contextmanager
+def together(self:Measures):
+    "Within the block, what several metrics need is made once, as `shared` is asked for it."
+    self.made = {}
+    try: yield
+    finally: self.made = None
+
+@patch
+def shared(self:Measures,
+    key, # of what is made
+    make, # a function of nothing that makes it
+):
+    "What `make` makes; made once where metrics are measured together."
+    if self.made is None: return make()
+    if key not in self.made: self.made[key] = make()
+    return self.made[key]
+
 # %% ../../nbs/engine/measuring.ipynb #0526525d
 class Measuring:
     "What a learner does for metrics of the user's own."
 
 @patch
 def add_metric(self:Measuring,
-    metric, # a `Metric`, or a function of a learner that gives a number
+    metric, # a name of `ganlab.quality`, such as 'fd'; a `Metric`; or a function of a learner that gives a number
     best:bool=None, # is the best snapshot the one that is best by it? None: where it says which direction is better
-    **how, # of a function: name, title, unit, better, log, every, as `Metric` takes them
+    **how, # options of a named one, such as features=; name, title, unit, better, log, every of any
 )->Metric:
     "Measure it from here on: a curve in the panel, a column of the record, a measure of `ab`."
-    m = metric if isinstance(metric, Metric) and not how else Metric(getattr(metric, 'of', metric), **how)
-    if m.name in _taken():
+    m = _as_metric(self, metric, how)
+    if m.name in _taken() and not m.usual:
         raise ValueError(f"there is a number called {m.name!r} already; give another name: name='...'")
     self.measures.pop(m.name, None)
     self.measures[m.name] = m
     for known in (self.measures.due, self.measures.failed): known.pop(m.name, None)
     if best or best is None and m.better: self.run.judge_by(m)
     return m
+
+# %% ../../nbs/engine/measuring.ipynb #340aff63
+def _as_metric(learn, metric, how)->Metric:
+    if isinstance(metric, Metric) and not how: return metric
+    if not isinstance(metric, str): return Metric(getattr(metric, 'of', metric), **how)
+    from ganlab.quality.named import named_metric
+    return named_metric(metric, learn, **how)
 
 # %% ../../nbs/engine/measuring.ipynb #02555ac7
 def _taken()->set: # names
@@ -102,17 +136,25 @@ def _taken()->set: # names
 @patch
 def measure_due(self:Measuring):
     "After a step: put what is due into its row."
-    for m in self.measures.now(self.step):
-        t0 = time.perf_counter()
-        try: self.record.put(m.name, measured(m, self))
-        except Exception as e: self._drop(m, e)
-        if not m.every: self.measures.due[m.name] = self.step + self._gap(time.perf_counter() - t0)
+    due = self.measures.now(self.step)
+    if not due: return
+    with self.measures.together():
+        for m in due: self._measure_one(m)
+
+@patch
+def _measure_one(self:Measuring, m):
+    t0 = time.perf_counter()
+    try: self.record.put(m.name, measured(m, self))
+    except Exception as e: self._drop(m, e)
+    if m.every: return
+    gap = self._gap(time.perf_counter() - t0)
+    self.measures.due[m.name] = (self.step//gap + 1)*gap      # with the others, as far as that goes
 
 @patch
 def _gap(self:Measuring, cost:float)->int: # of seconds; steps
     from ganlab.record.taking import step_time
     from ganlab.record.thinning import pace
-    return pace(cost, step_time(self), share=.02)
+    return pace(cost, step_time(self), share=self.measures.share)
 
 # %% ../../nbs/engine/measuring.ipynb #add73f67
 @patch

@@ -15,7 +15,8 @@ from ..engine.recovery import StepError
 from ..metrics import measures, quality
 
 # %% auto #0
-__all__ = ['compared', 'Measure', 'measures_for', 'decided_by_own', 'decided_by_name', 'Reader', 'Arm', 'checks', 'train_arm']
+__all__ = ['compared', 'Measure', 'measures_for', 'decided_by_own', 'by_name', 'decided_by_name', 'Reader', 'Arm', 'checks',
+           'train_arm']
 
 # %% ../../nbs/judge/arm.ipynb #ea77439c
 class Measure(NamedTuple):
@@ -54,6 +55,15 @@ def decided_by_own(
     return {**names, 'metric': Measure(getattr(metric, 'heading', title), better or usual, False)}
 
 # %% ../../nbs/judge/arm.ipynb #71cf4c4c
+def by_name(
+    learn, # a `GANLearner`
+    metric, # as `ab` takes it
+): # -> the same, or the metric that is known by that name and is not measured yet
+    "What decides a comparison, looked up among the metrics with a name."
+    if not isinstance(metric, str) or metric in measures_for(learn): return metric
+    from ganlab.quality.named import all_named, named_metric
+    return named_metric(metric, learn) if metric in all_named() else metric
+
 def _must_agree(metric, usual, better): # which side is better: usually, and as it was given
     if not better or usual in ('', better): return
     raise ValueError(f"better={better!r}: of metric={metric!r}, {usual} is better, and nothing else; "
@@ -92,8 +102,8 @@ class Reader:
 
     def __call__(self, fork)->dict: # name -> number
         own = {} if self.own is None else dict(metric=self.own_number(fork))
-        own |= {m.name: self.number(m, fork) for m in self.metrics}
-        return own | quality(fork, 1024 if self.points else 512)
+        with fork.measures.together(): own |= {m.name: self.number(m, fork) for m in self.metrics}
+        return quality(fork, 1024 if self.points else 512) | own
 
 # %% ../../nbs/judge/arm.ipynb #3a6699fb
 @patch
