@@ -59,8 +59,8 @@ about = dict(            # signal -> what it means
     distance='How far the samples lie from held-out data, in its deviations; 0 is the data itself.',
     variety='How far the samples spread; 1: as far as the data. Low: parts of the data are not made.',
     likeness='How much two samples differ; 1: as much as two of the data. Low: they look alike, G collapses.',
-    wins='How often D scores a real above a fake. 0.5: it cannot tell them apart; 1: it always can, and G may learn nothing.',
-    overfit='How often D scores a real of the training above a held-out one. 0.5 is right; 1: it knows its data by heart.',
+    wins='How often D scores a real above a fake. 0.5: it cannot tell; 1: it always can, and G may learn nothing.',
+    overfit='How often D scores a real it was trained on above a held-out one. 0.5 is right; 1: it learnt by heart.',
     g_gradient=_gradient, d_gradient=_gradient, g_speed=_moves, d_speed=_moves, g_silent=_silent, d_silent=_silent,
     repeats='Samples that are in a batch more than once.', stale='Batches that came before.')
 
