@@ -61,7 +61,7 @@ def test_check_now(sick):
         lab.start()
         assert checked(lab).step >= 3
         lab.stop()
-    assert sick.asked == sick.steps, 'who asks for a checkup asks the doctor'
+    assert sick.asked[:2] == [0, 3] and set(sick.asked) <= set(sick.steps), 'who asks for a checkup asks the doctor'
 
 def test_a_rewind_shortens_the_curve(sick):
     with Lab(make()) as lab:
@@ -172,29 +172,40 @@ def test_a_checkup_that_fails(sick):
         sick.signals = lambda learn: {}
         assert checked(lab).problem == ''
 
-@pytest.mark.parametrize('cost', [.01, .4])
+@pytest.mark.parametrize('cost', [.01, .2])
 def test_its_share_of_the_time(sick, cost):
-    "2 % at most, whatever a checkup takes and however often something is switched; none in the first two seconds"
-    now, learn = Now(), make()
+    "2 % at most with the doctor, who takes ten times as long, however often something is switched; none in the first two seconds"
+    now, learn, at = Now(), make(), []
     learn.add_cb(Tick(now, .4))
-    at = []
     def signals(learn):
         now.takes(cost); at.append(now.at)
-        return dict(likeness=signal(.9, .5))
+        return dict(likeness=signal(.1, .5))
     sick.signals = signals
+    learn.diagnose = lambda: now.takes(10*cost) or sick.asked.append(now.at) or []
     with Lab(learn, clock=now) as lab:
         lab.health.observe(lambda c: c.owner.heard(dict(seen=c.new)), 'frame')
         for step in range(20, 180, 20): learn.tricks.on('instance_noise', sigma=step/1000, at=step)
         lab.start(180)
         assert lab.wait(100) and not lab.error
-    assert at[0] >= 2 and len(at) > 2 and min(ages([(t, 0) for t in at])) >= min(2., 50*cost) and cost*len(at) <= .02*now.at + cost
-    assert len(sick.asked) <= math.ceil(len(at)/4), 'where all is well, the doctor is asked now and then'
+        spent = sum(lab.screen.drawn[k].pace.spent for k in ('health', 'doctor'))
+    assert at[0] >= 2 and len(at) > 2 and sick.asked and min(b - a for a, b in zip(at, at[1:])) >= max(2., 100*cost)
+    assert spent <= .02*now.at + 11*cost
+
+def test_the_doctor_is_asked_where_there_is_a_reason(sick):
+    "A signal outside of its band, or something found before; else at every fourth turn"
+    learn = make()
+    sick.signals = lambda learn: dict(likeness=signal(.1 if 5 <= learn.step < 8 else .9, .5))
+    row = checks.Checks(learn)
+    for learn.step in range(12):
+        sick.findings = [finding('mode_collapse')] if learn.step == 7 else []
+        row.take(); row.consult(always=False)
+    assert sick.asked == [0, 4, 5, 6, 7, 8]
 
 def test_alone():
     "A part of the kit: without a lab it shows what it is given"
     from ganlab.panels.checks import Report
     from ganlab.panels.state import PanelState
     row = Health()
-    row.refresh(PanelState(20, health=Report(20, dict(likeness=signal(.7, .5)), {'likeness': {10: .6, 20: .7}}, [finding('z_too_small')], 20)))
+    row.refresh(PanelState(20, health=Report(20, dict(likeness=signal(.7, .5)), {'likeness': {10: .6, 20: .7}}, {}, [finding('z_too_small')], 20)))
     assert (row.step, row.chips[0]['state'], row.finding['cause']) == (20, 'ok', 'z_too_small')
     row.close()

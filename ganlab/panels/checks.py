@@ -14,13 +14,13 @@ __all__ = ['looks_at', 'Report', 'signals_of', 'worst_of', 'Checks']
 
 # %% ../../nbs/panels/checks.ipynb #ee60b57b
 class Report(NamedTuple):
-    "What a checkup found."
-    step: int             # at which it was made
-    signals: dict         # name -> `Signal`
-    curves: dict          # name -> {step: value}
-    findings: list        # of the doctor, worst first; as of `asked`
-    asked: int            # the step at which the doctor was asked last
+    "What checkups found so far."
+    step: int = -1        # at which the signals were read; -1: never
+    signals: dict = {}    # name -> `Signal`
+    curves: dict = {}     # name -> {step: value}
     worst: dict = {}      # way -> samples, as `worst` gives them
+    findings: tuple = ()  # of the doctor, worst first
+    asked: int = -1       # the step at which the doctor was asked
     problem: str = ''     # what went wrong, in a sentence
 
 # %% ../../nbs/panels/checks.ipynb #ff51267c
@@ -40,37 +40,48 @@ def worst_of(learn)->dict: # way -> plain values
 # %% ../../nbs/panels/checks.ipynb #d41f0866
 class Checks:
     "The checkups of one learner."
-    every = 4             # checkups, after which the doctor is asked although all is well
+    every = 4             # turns, after which the doctor is asked although all is well
     def __init__(self,
         learn, # the learner
         signals=None, # a function of it: name -> `Signal`; None: ganlab's
         worst=None, # a function of it, as `worst_of`; None: that
     ):
         self.learn, self.signals, self.worst = learn, signals or signals_of, worst or worst_of
-        self.seen, self.findings, self.count, self.asked = {}, [], 0, -1     # seen: step -> {name: value}
+        self.seen, self.turns = {}, 0                # seen: step -> {name: value}
+        self.failed, self.report = {}, Report()      # failed: who -> a sentence
 
-    def take(self,
-        thorough:bool=False, # is the doctor asked in any case?
+    def take(self)->Report: return self._noted('The checkup', self._read) # read the signals
+
+    def consult(self,
+        always:bool=True, # even where there is no reason?
     )->Report:
-        "Make one, at this step; what goes wrong is said in it."
-        try: return self._made(thorough)
-        except Exception as e:
-            said = f'The checkup failed: {in_words(e)}'
-            return Report(self.learn.step, {}, {}, self.findings, self.asked, problem=said)
+        "Ask the doctor."
+        self.turns += 1
+        if not always and not self._doubtful(): return self.report
+        return self._noted('The doctor', self._asked)
 
 # %% ../../nbs/panels/checks.ipynb #c870fa7b
 @patch
-def _made(self:Checks, thorough)->Report:
-    learn, found = self.learn, self.signals(self.learn)
-    self.seen = {s: v for s, v in self.seen.items() if s < learn.step}      # a rewind leaves the rest
-    self.seen[learn.step] = {name: s.value for name, s in found.items()}
-    worst = self.worst(learn)       # of the samples that the signals have just made
-    if thorough or self._doubtful(found): self.findings, self.asked = learn.diagnose(), learn.step
-    self.count += 1
-    curves = {name: {s: v[name] for s, v in self.seen.items() if name in v} for name in found}
-    return Report(learn.step, found, curves, self.findings, self.asked, worst)
+def _noted(self:Checks, who:str, look)->Report:
+    "What `look` finds; where it fails, that it does."
+    found, self.failed[who] = {}, ''
+    try: found = look(self.learn)
+    except Exception as e: self.failed[who] = f'{who} failed: {in_words(e)}'
+    self.report = self.report._replace(**found, problem=' '.join(filter(None, self.failed.values())))
+    return self.report
 
 @patch
-def _doubtful(self:Checks, found)->bool: # is it time to ask the doctor?
-    ill = any(s.state in ('low', 'high') for s in found.values())
-    return ill or bool(self.findings) or self.count % self.every == 0
+def _read(self:Checks, learn)->dict: # fields of a `Report`
+    found = self.signals(learn)
+    self.seen = {s: v for s, v in self.seen.items() if s < learn.step}      # a rewind leaves the rest
+    self.seen[learn.step] = {name: s.value for name, s in found.items()}
+    curves = {name: {s: v[name] for s, v in self.seen.items() if name in v} for name in found}
+    return dict(step=learn.step, signals=found, curves=curves, worst=self.worst(learn))
+
+@patch
+def _asked(self:Checks, learn)->dict: return dict(findings=tuple(learn.diagnose()), asked=learn.step)
+
+@patch
+def _doubtful(self:Checks)->bool: # is there a reason to ask the doctor?
+    ill = any(s.state in ('low', 'high') for s in self.report.signals.values())
+    return ill or bool(self.report.findings) or self.turns % self.every == 1

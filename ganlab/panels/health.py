@@ -30,24 +30,24 @@ class Health(Part):
     waiting = T.Bool(False).tag(sync=True)          # was one asked for that is not made yet?
     unfolded = T.Unicode('').tag(sync=True)             # the chip that is unfolded
     flags = T.List().tag(sync=True)                 # [step, kind, label, name]
-    status, busy = T.Unicode('').tag(sync=True), T.Unicode('').tag(sync=True)
+    busy = T.Unicode('').tag(sync=True)
 
     def __init__(self, ask=None):
-        self.advice, self.bands, self.report = Advice(), {}, None      # bands: name -> (low, high), of the user's own
+        self.advice, self.bands, self.report = Advice(), {}, Report()      # bands: name -> (low, high), of the user's own
         super().__init__(ask)
 
 # %% ../../nbs/panels/health.ipynb #548648c0
 @patch
 def refresh(self:Health, state:PanelState):
     "Show `state`."
-    same = dict(now=state.step, flags=list(state.flags), status=state.status, busy=state.busy)
+    same = dict(now=state.step, flags=list(state.flags), busy=state.busy)
     if state.health is None: return self.put(**same)
-    self.report, self.advice.findings = state.health, state.health.findings
-    self.draw(**same, waiting=False, **self._told())
+    self.report, self.advice.findings = state.health, list(state.health.findings)
+    self.draw(**same, **self._told())
 
 @patch
 def _told(self:Health)->dict: # traits, of the last report
-    r = self.report or Report(-1, {}, {}, [], -1)
+    r = self.report
     chips = [chip(name, s, r.curves.get(name, {}), self.bands.get(name)) for name, s in r.signals.items()]
     return dict(chips=chips, step=r.step, problem=r.problem, worst=r.worst, finding=self.advice.card(),
                 dismissed=list(self.advice.dismissed.values()))
@@ -59,7 +59,7 @@ def set_band(self:Health,
     low:float=None, high:float=None, # where it is healthy; None: there is no bound
 ):
     "Judge a signal by other thresholds than its own."
-    there = self.report.signals if self.report else {}
+    there = self.report.signals
     if name not in there: raise ValueError(f"no signal is called {name!r}; there are: {', '.join(there) or 'none yet'}")
     low, high = finite(low), finite(high)
     if low is not None and high is not None and low > high: raise ValueError(f"low={low:g} lies above high={high:g}")

@@ -72,10 +72,10 @@ class Screen:
         self.speed, self.next = Speed(clock), 0.          # next: on the wall, when the first part is due
         self.turn(learn)
         views = dict(curves=parts.curves, strip=parts.timeline, picture=parts.samples, closeup=parts.samples,
-                     health=parts.health)
+                     health=parts.health, doctor=parts.health)
         def drawn(k, pace=Pace): return Drawn(pace(costs[k], clock), getattr(self, k), views.get(k))
         self.drawn = {k: drawn(k) for k in ('numbers', 'curves', 'strip', 'picture', 'closeup')}
-        self.drawn['health'] = drawn('health', Calm)
+        self.drawn |= {k: drawn(k, Calm) for k in ('health', 'doctor')}
         for i, card in enumerate(self.own):
             self.drawn[f'own {i}'] = Drawn(Pace(costs['curves'], clock), partial(self.own_part, card), card)
 
@@ -143,14 +143,18 @@ def closeup(self:Screen)->dict:
 @patch
 def check(self:Screen):
     "Have a checkup made as soon as it can be."
-    self.check_now = True
-    self.parts.health.waiting = True
+    self.check_now = self.parts.health.waiting = True
 
 @patch
 def health(self:Screen)->dict:
     "The signals of this step."
-    asked, self.check_now = self.check_now, False
-    return dict(health=self.taken.checks.take(thorough=asked)) if asked or self.past is None else {}
+    return dict(health=self.taken.checks.take()) if self.past is None or self.check_now else {}
+
+@patch
+def doctor(self:Screen)->dict:
+    "What the doctor finds, where there is a reason to ask; in any case, where a checkup was asked for."
+    asked, self.check_now, self.parts.health.waiting = self.check_now, False, False
+    return dict(health=self.taken.checks.consult(asked)) if self.past is None or asked else {}
 
 # %% ../../nbs/panels/refresh.ipynb #00d253bf
 @patch
