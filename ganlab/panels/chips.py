@@ -28,8 +28,9 @@ def state_of(
 
 # %% ../../nbs/panels/chips.ipynb #15d1d256
 def written(v)->str: # '–' where it is no number
-    "A number as a chip shows it: three figures."
-    return '–' if v is None else show(float(f'{v:.3g}'))
+    "A number as a chip shows it: three figures, two of a small one."
+    if v is None: return '–'
+    return show(float(f'{v:.3g}' if abs(v) >= .01 else f'{v:.2g}'))
 
 def _row(name, v, most)->list:
     if isinstance(v, str): return [name, v, 0.]

@@ -29,7 +29,8 @@ function render({ model, el }) {
     all = !all;
     read();
   };
-  root.append(make('div', 'hl', row, make('div', 'side', state, more, back, check), advice), detail);
+  const side = make('div', 'side', state, more, back, check);
+  root.append(make('div', 'hl', row, side, advice), detail);
   const chips = () => {
     const now = t('chips');
     if (now.map(c => c.name).join() !== views.map(v => v.dataset.signal).join()) {
@@ -37,11 +38,10 @@ function render({ model, el }) {
       row.replaceChildren(...views);
     }
     now.forEach((c, i) => views[i].tell(c, t('unfolded') === c.name));
-    fold(now);
   };
   // As many as fit into a row, or four in two rows, unless all are asked for.
   const fold = now => {
-    const n = room(root.clientWidth, mode(root));
+    const n = room(root.clientWidth - side.offsetWidth, mode(root));
     const kept = firstFew(now, all ? now.length : n);
     views.forEach((v, i) => {
       v.hidden = !kept[i];
@@ -60,6 +60,7 @@ function render({ model, el }) {
     back.hidden = !t('dismissed').length;
     back.textContent = `${t('dismissed').length} dismissed`;
     back.title = `Show again: ${t('dismissed').join(', ')}`;
+    fold(t('chips'));
     advice.tell(t('finding'), !!t('busy'));
     detail.tell(t('chips').find(c => c.name === t('unfolded')));
     el.dataset.step = t('step');
@@ -78,7 +79,7 @@ function render({ model, el }) {
   return () => w.stop();
 }
 // how many chips there is room for, beside what stands at their right
-export const room = (width, how) => (how === 'narrow' ? 4 : Math.max(4, Math.floor((width - 290) / 130)));
+export const room = (width, how) => (how === 'narrow' ? 4 : Math.max(4, Math.floor((width - 44) / 130)));
 const FINE = 'Nothing wrong';
 // what the last checkup comes to, in a few words
 export function stands(step, now, bad, finding, waiting) {

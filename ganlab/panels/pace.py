@@ -112,4 +112,4 @@ def budgets(
     "What each part of a panel may cost: three and a half times the share, together."
     small = Budget(refresh, share/4)
     return dict(numbers=small, curves=small, strip=small, picture=Budget(refresh, share, oldest=.8), closeup=small,
-                reasons=Budget(0, share/2), health=Budget(2., share/2, math.inf), doctor=Budget(5., share/2, math.inf))
+                reasons=Budget(0, share/2), health=Budget(2., share/2, math.inf), doctor=Budget(10., share/2, math.inf))

@@ -58,7 +58,8 @@ export function signalView(ask, close) {
     if (!chip) return;
     const other = c?.name !== chip.name;
     c = chip;
-    title.textContent = c.title;
+    title.textContent = c.short;
+    title.title = c.title;
     says.textContent = `${c.text}; ${bandSays(c)}`;
     el.setAttribute('aria-label', c.title);
     for (const i of sides) {
