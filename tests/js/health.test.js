@@ -49,7 +49,7 @@ test('where there is little room, chips outside of their band come first, all in
 
 test('as many chips as fit into a row, and four at least', () => {
   assert.equal(room(870, 'wide'), 6);
-  assert.equal(room(700, 'mid'), 4);
+  assert.equal(room(600, 'mid'), 4);
   assert.equal(room(290, 'narrow'), 4);
 });
 
