@@ -127,7 +127,7 @@ def test_health(ring):
     assert nb.one('.gl-health .curve canvas').is_visible() and nb.one('.gl-health .worst').is_visible()
     nb.click('.gl-health [data-way=ab]')
     nb.until(lambda: nb.data('.gl-versus', 'phase'), lambda p: p == 'asking', what='the card')
-    nb.page.locator('.gl-health button', has_text='Dismiss').click()
+    nb.page.locator('.gl-health .tip button', has_text='Dismiss').click()
     nb.until(lambda: nb.data('.gl-health', 'cause'), lambda c: not c, what='the advice to go')
     nb.run_code('lab')                                       # another view
     nb.until(lambda: nb.page.locator('.gl-health').count(), lambda n: n == 2, what='the other view')
