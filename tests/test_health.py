@@ -94,7 +94,7 @@ def test_one_finding_at_a_time(sick):
         card = row.finding
         assert (card['title'], card['when'], card['said'], card['at'], card['of']) == ('MODE_COLLAPSE', 'likely, since step 2', '0.1 of 0.5.', 1, 2)
         row.heard(dict(do='advice-next'))
-        assert row.finding['remedies'] == [dict(title='Remove .detach()', way='')], 'code is changed by people'
+        assert row.finding['remedies'] == [dict(title='Remove .detach()', ways=[])], 'code is changed by people'
         row.heard(dict(do='advice-dismiss', cause='mode_collapse'))
         lab.step(2); lab.wait(60)
         seen = checked(lab).get_state()          # what a page that is loaded again is given
@@ -123,7 +123,7 @@ def test_try_as_ab(sick):
         lab.step(2); lab.wait(60); lab.stop()
         checked(lab)
         def try_(i):
-            lab.requests(dict(do='advice-try', cause='lr_too_high_g', remedy=i))
+            lab.requests(dict(do='advice-try', cause='lr_too_high_g', remedy=i, way='ab'))
             assert lab.versus.phase == 'asking' and lab.learn.step == 2
             lab.versus.put(steps=2, seeds=1)
             lab.requests(dict(do='ab-start')); done(lab)
@@ -147,20 +147,31 @@ def test_rewind_and_try(sick):
     with Lab(make()) as lab:
         lab.step(9); lab.wait(60)
         checked(lab)
-        lab.requests(dict(do='advice-try', cause='mode_collapse', remedy=0)); done(lab)
+        lab.requests(dict(do='advice-try', cause='mode_collapse', remedy=0, way='rewind')); done(lab)
         assert lab.learn.step == 4 and lab.state == 'paused', 'it was paused, and stays so'
         assert lab.announcement.say[1] == 'to step 4, for this: R1 from step 4. What came after it stays as a dashed branch.'
         lab.step(5); lab.wait(60)
         assert lab.learn.tricks['gradient_penalty'].since == 4 and lab.timeline.ghosts == [[4, 9, 'rewound at 9']]
+        assert lab.health.step == -1, 'of what was left'
         lab.start()
         checked(lab)
-        lab.requests(dict(do='advice-try', cause='mode_collapse', remedy=0)); done(lab)
+        lab.requests(dict(do='advice-try', cause='mode_collapse', remedy=0, way='rewind')); done(lab)
         until(lambda: lab.state == 'running')
         lab.stop()
 
+def test_an_ab_of_what_needs_a_rewind(sick):
+    "In a fork at the step at which it began; the run itself stands where it stood"
+    sick.findings = [finding('mode_collapse', remedy('R1', rewind=True), onset=3)]
+    with Lab(make()) as lab:
+        lab.step(6); lab.wait(60); lab.stop()
+        checked(lab)
+        learn = lab.learn
+        lab.requests(dict(do='advice-try', cause='mode_collapse', remedy=0, way='ab')); done(lab)
+        assert (lab.versus.phase, lab.learn is learn, lab.learn.step, learn.step, lab.health.step) == ('asking', False, 3, 6, -1)
+
 def test_advice_that_is_gone(sick):
     with Lab(make()) as lab:
-        lab.requests(dict(do='advice-try', cause='mode_collapse', remedy=0))
+        lab.requests(dict(do='advice-try', cause='mode_collapse', remedy=0, way='rewind'))
         assert lab.announcement.say == ('', 'that advice does not stand any more; look at the card again')
 
 def test_a_checkup_that_fails(sick):

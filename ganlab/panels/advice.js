@@ -8,6 +8,8 @@ const WAYS = {
   ],
 };
 
+const IN_A_FORK = '; in a fork at the step at which it began';
+
 // One finding: what is wrong, how sure that is, what to try. Nothing happens unless one of its buttons is clicked.
 export function adviceView(ask) {
   const title = make('b');
@@ -33,17 +35,17 @@ export function adviceView(ask) {
   const el = make('div', 'tip', text, make('div', 'btns', next, shut), make('div', 'ways', list, others), source);
   el.setAttribute('role', 'group');
   el.setAttribute('aria-label', 'Advice');
-  const remedy = ({ title: what, way }, i) => {
-    const item = make('li', '', make('span', '', what));
-    if (!way) return item;
-    const [label, about] = WAYS[way];
-    const b = button('small', label);
-    b.title = about;
-    b.dataset.way = way;
-    b.setAttribute('aria-label', `${label}: ${what}`);
-    b.onclick = () => ask({ do: 'advice-try', cause: f.cause, remedy: i });
-    item.prepend(b);
-    return item;
+  const remedy = ({ title: what, ways }, i) => {
+    const buttons = ways.map(way => {
+      const [label, about] = WAYS[way];
+      const b = button('small', label);
+      b.title = way === 'ab' && ways.length > 1 ? about + IN_A_FORK : about;
+      b.dataset.way = way;
+      b.setAttribute('aria-label', `${label}: ${what}`);
+      b.onclick = () => ask({ do: 'advice-try', cause: f.cause, remedy: i, way });
+      return b;
+    });
+    return make('li', '', make('span', '', what), ...buttons);
   };
   // the first remedy alone, or all of them with where that is known from
   const fold = () => {

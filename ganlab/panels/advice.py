@@ -8,26 +8,27 @@ from fastcore.basics import patch
 from .state import thou
 
 # %% auto #0
-__all__ = ['way_of', 'when', 'told', 'Advice']
+__all__ = ['ways_of', 'when', 'told', 'Advice']
 
 # %% ../../nbs/panels/advice.ipynb #75da2dac
-def way_of(
+def ways_of(
     remedy, # of a finding: has title, change, rewind
-)->str: # 'ab', 'rewind', or '' where a person must change code or data
+)->list: # of 'rewind' and 'ab'; empty where a person must change code or data
     "How the panel can carry it out."
-    if remedy.change is None: return ''
-    return 'rewind' if remedy.rewind else 'ab'
+    if remedy.change is None: return []
+    return ['rewind', 'ab'] if remedy.rewind else ['ab']
 
 def when(finding)->str: # 'likely, since step 600'
     "How sure it is, and since when."
     if finding.onset is None: return finding.certainty
-    return f'{finding.certainty}, since step {thou(finding.onset)}'
+    since = f'since step {thou(finding.onset)}' if finding.onset else 'from the start'
+    return f'{finding.certainty}, {since}'
 
 def told(
     finding, # has cause, symptom, onset, evidence, remedies, certainty, source
 )->dict: # plain values
     "A finding, as the card shows it."
-    remedies = [dict(title=r.title, way=way_of(r)) for r in finding.remedies]
+    remedies = [dict(title=r.title, ways=ways_of(r)) for r in finding.remedies]
     return dict(cause=finding.cause, title=finding.symptom, when=when(finding), said=finding.evidence.get('said', ''),
                 remedies=remedies, source=finding.source)
 

@@ -50,6 +50,11 @@ class Checks:
         self.seen, self.turns = {}, 0                # seen: step -> {name: value}
         self.failed, self.report = {}, Report()      # failed: who -> a sentence
 
+    @property
+    def current(self)->Report: # after a rewind, nothing is known
+        if self.report.step > self.learn.step: self.report = Report()
+        return self.report
+
     def take(self)->Report: return self._noted('The checkup', self._read) # read the signals
 
     def consult(self,

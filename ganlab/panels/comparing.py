@@ -49,6 +49,7 @@ class Comparing:
 
     def ask(self, name:str):
         "The button beside a trick: open the card."
+        self.lab.machine.check_free()
         self._open(*wish(self.lab.learn, name))
 
     def ask_remedy(self, remedy): # has title and change
@@ -63,7 +64,6 @@ class Comparing:
 @patch
 def _open(self:Comparing, args, what, here): # as `wish` gives them
     lab = self.lab
-    lab.machine.check_free()
     self.args, self.known = args, None
     ms, each = lab.learn.record.array('ms')[-50:], 0.
     if len(ms): each = float(np.nanmedian(ms))/1e3

@@ -41,7 +41,7 @@ class Health(Part):
 def refresh(self:Health, state:PanelState):
     "Show `state`."
     same = dict(now=state.step, flags=list(state.flags), busy=state.busy)
-    if state.health is None: return self.put(**same)
+    if state.health is None or state.health is self.report: return self.put(**same)
     self.report, self.advice.findings = state.health, list(state.health.findings)
     self.draw(**same, **self._told())
 

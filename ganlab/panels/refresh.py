@@ -147,14 +147,16 @@ def check(self:Screen):
 
 @patch
 def health(self:Screen)->dict:
-    "The signals of this step."
-    return dict(health=self.taken.checks.take()) if self.past is None or self.check_now else {}
+    "Read the signals of this step."
+    if self.past is None or self.check_now: self.taken.checks.take()
+    return {}
 
 @patch
 def doctor(self:Screen)->dict:
-    "What the doctor finds, where there is a reason to ask; in any case, where a checkup was asked for."
+    "Ask the doctor, where there is a reason; in any case, where a checkup was asked for."
     asked, self.check_now, self.parts.health.waiting = self.check_now, False, False
-    return dict(health=self.taken.checks.consult(asked)) if self.past is None or asked else {}
+    if self.past is None or asked: self.taken.checks.consult(asked)
+    return {}
 
 # %% ../../nbs/panels/refresh.ipynb #00d253bf
 @patch
@@ -195,7 +197,8 @@ def _state(self:Screen, drawn:dict):
     if status == 'running': rate = speed.rate
     if error is not None: card = error_card(error, self.learn, self.learn.run.last_healthy(self.learn.step))
     return make_state(self.learn, self.before, self.reasons.known, status=status, total=self.orders.until, rate=rate,
-                      cost=speed.cost, say=self.said, busy=machine.busy, error=card, **drawn)
+                      cost=speed.cost, say=self.said, busy=machine.busy, error=card,
+                      health=self.taken.checks.current, **drawn)
 
 # %% ../../nbs/panels/refresh.ipynb #2c2011bc
 @patch

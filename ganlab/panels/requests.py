@@ -5,7 +5,6 @@
 # %% ../../nbs/panels/requests.ipynb #44109691
 from __future__ import annotations
 from fastcore.basics import patch
-from .advice import way_of
 from .state import thou, words
 
 # %% auto #0
@@ -91,11 +90,13 @@ def check(self:Requests, msg): self.lab.screen.check()
 
 @patch
 def advice_try(self:Requests, msg):
-    "What the doctor's card suggests: as an A/B, or after going back to before it began."
-    finding = self.lab.health.advice.find(msg['cause'])
-    remedy = finding.remedies[msg['remedy']]
-    if way_of(remedy) == 'ab': return self.lab.comparing.ask_remedy(remedy)
-    self.lab.errands.begin('Rewinding', self.lab.try_out, remedy)
+    "What the doctor's card suggests: after going back to before it began, or as an A/B, in a fork at that step."
+    lab, finding = self.lab, self.lab.health.advice.find(msg['cause'])
+    remedy, onset = finding.remedies[msg['remedy']], finding.onset or 0
+    if msg['way'] == 'rewind': return lab.errands.begin('Rewinding', lab.try_out, remedy)
+    if remedy.rewind: return lab.errands.begin('Forking', lab.compare_before, remedy, onset)
+    lab.machine.check_free()
+    lab.comparing.ask_remedy(remedy)
 
 # %% ../../nbs/panels/requests.ipynb #004da2b5
 @patch

@@ -188,7 +188,7 @@ class PanelState:
     picture: dict|None = None    # samples and scores, or None: as they were
     closeup: dict|None = None    # what is shown of one sample, or None: as it was
     timeline: dict|None = None   # what stands on the timeline, or None: as it was
-    health: tuple|None = None    # the last checkup's `Report`, or None: as it was
+    health: tuple|None = None    # what checkups found, a `Report`, or None: as it was
     busy: str = ''               # what is being done while the training is held, such as 'Rewinding'
     at: int = -1                 # the step of the past that is looked at; -1: the present
     key: tuple = field(default=(), repr=False)  # what rows and flags were made from

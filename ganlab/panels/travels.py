@@ -81,6 +81,16 @@ def fork(self:Travels,
                                   'and the list beside Live leads back.')
     self.screen.redraw()
 
+# %% ../../nbs/panels/travels.ipynb #37e61798
+@patch
+def compare_before(self:Travels,
+    remedy, # of the doctor: has title and change
+    onset:int, # the step at which the trouble began
+):
+    "Fork there, and open the card that compares a run with the remedy and one without."
+    self.fork(min(onset, self.learn.step))
+    self.comparing.ask_remedy(remedy)
+
 # %% ../../nbs/panels/travels.ipynb #acf9d591
 @patch
 def show_run(self:Travels,
