@@ -45,7 +45,7 @@ export function adviceView(ask) {
       b.onclick = () => ask({ do: 'advice-try', cause: f.cause, remedy: i, way });
       return b;
     });
-    return make('li', '', make('span', '', what), ...buttons);
+    return make('li', '', make('span', '', make('b', '', ways.length ? 'To try: ' : 'To do: '), what), ...buttons);
   };
   // the first remedy alone, or all of them with where that is known from
   const fold = () => {
