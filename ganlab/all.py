@@ -49,6 +49,8 @@ from .travel.fork import *
 from .travel.lookback import *
 from .metrics import *
 from .quality.named import as_metric
+from .quality.intervals import metric_interval
+from .quality.copies import find_copies
 from .compare import *
 from .travel.script import *
 from .travel.walk import walk

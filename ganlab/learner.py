@@ -159,7 +159,8 @@ def opt_g(self:GANLearner)->torch.optim.Optimizer:
 # as every method of a learner, wherever it stands
 late(GANLearner, {'travel.resume': 'resume', 'travel.fork': 'rewind undo fork', 'travel.lookback': 'pin unpin',
                   'travel.leaving': 'export_G plain_G', 'travel.walk': 'interpolate',
-                  'judge.rejection': 'accepted'})
+                  'judge.rejection': 'accepted',
+                  'stopping': 'advise'})
 
 # %% ../nbs/learner.ipynb #02a75077
 @patch

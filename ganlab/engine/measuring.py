@@ -68,6 +68,7 @@ class Measures(dict):
     def __init__(self):
         self.due, self.failed = {}, {}     # name -> step from which on it is measured; name -> a sentence
         self.made = None                   # what is made for several of them at once; None: for each anew
+        self.kept = {}                     # what is made once for all steps, such as what is seen in held-out samples
 
     def now(self, step:int)->list: # of `Metric`
         "Those that are to be measured after this step."

@@ -33,7 +33,7 @@ def fd(s:Samples,
     "The Fréchet distance."
     return frechet_distance(*seen(s, features))
 
-@as_metric('{features} KD', most=1024, **_by_features)
+@as_metric('{features} KD', most=1024, range=(-math.inf, math.inf), **_by_features)
 def kd(s:Samples,
     features=None, # as for `fd`
 )->float: # about 0 for equal distributions
@@ -43,14 +43,15 @@ def kd(s:Samples,
 # %% ../../nbs/quality/clouds.ipynb #aa996a7e
 def _prdc(s, features, k)->PRDC: return s.once(('prdc', features, k), lambda: prdc(*seen(s, features), k))
 
-_of_neighbours = dict(least=8, most=1024, **_by_features)
+_of_neighbours = dict(least=8, most=1024, interval='neighbours', **_by_features)
+_shares = dict(range=(0., 1.), **_of_neighbours)
 
-@as_metric('{features} precision', 'more', **_of_neighbours)
+@as_metric('{features} precision', 'more', **_shares)
 def precision(s:Samples, features=None, k=5)->float: # from 0 to 1
     "The share of fakes that lie among the reals."
     return _prdc(s, features, k).precision
 
-@as_metric('{features} recall', 'more', **_of_neighbours)
+@as_metric('{features} recall', 'more', **_shares)
 def recall(s:Samples, features=None, k=5)->float: # from 0 to 1
     "The share of reals that lie among the fakes."
     return _prdc(s, features, k).recall
@@ -61,7 +62,7 @@ def density(s:Samples, features=None, k=5)->float: # from 0; about 1 for equal d
     "How thickly the reals lie where the fakes are."
     return _prdc(s, features, k).density
 
-@as_metric('{features} coverage', 'more', **_of_neighbours)
+@as_metric('{features} coverage', 'more', **_shares)
 def coverage(s:Samples, features=None, k=5)->float: # from 0 to 1
     "The share of reals with a fake in their neighbourhood."
     return _prdc(s, features, k).coverage

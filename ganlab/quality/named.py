@@ -4,6 +4,7 @@
 
 # %% ../../nbs/quality/named.ipynb #8900f216
 from __future__ import annotations
+import math
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import signature
@@ -30,7 +31,8 @@ class Named:
     says: object = None # (`About`, **options) -> what stands for {features} in the title
     most: int = 2048  # fakes, where nobody says how many; of images it is at most 512
     least: int = 2    # samples of each side that it needs
-    interval: str = 'jackknife' # how `metric_interval` finds one
+    interval: str = 'jackknife' # how `metric_interval` finds one: or 'neighbours', 'share', 'square', 'count'
+    range: tuple = (0., math.inf) # what it can be
 
     @property
     def name(self)->str: return self.of.__name__

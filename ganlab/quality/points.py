@@ -25,7 +25,7 @@ def modes(s:Samples)->int: # from 0 to as many as there are
     "Modes with at least one sample within three sigma."
     return _found(s).modes
 
-@as_metric('Samples within 3σ', 'more', why_not=_no_modes, interval='share')
+@as_metric('Samples within 3σ', 'more', why_not=_no_modes, interval='share', range=(0., 1.))
 def hq(s:Samples)->float: # from 0 to 1
     "The share of samples within three sigma of a mode."
     return _found(s).hq

@@ -6,14 +6,16 @@
 from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
+import torch
 from torch import Tensor
 from fastcore.basics import patch
 from ..base.checks import whole
+from ..data import TensorDL
 from ..metrics import fake_samples, real_samples
 from ..sources.ranges import standard
 
 # %% auto #0
-__all__ = ['Side', 'About', 'about', 'Samples', 'usual_n', 'samples_of']
+__all__ = ['Side', 'About', 'about', 'Samples', 'usual_n', 'samples_of', 'trained_on']
 
 # %% ../../nbs/quality/samples.ipynb #1deadbcc
 @dataclass
@@ -46,6 +48,7 @@ class About(NamedTuple):
     range: tuple = None       # (black, white) of images
     classes: tuple = ()       # what its labels are called
     held: bool = False        # are the reals held out from the training?
+    made: tuple = ('', {})    # the function that made the data, and its arguments
 
     @property
     def is_image(self)->bool: return len(self.shape) == 3 and self.shape[0] in (1, 3) # may one look at it?
@@ -58,7 +61,9 @@ def about(
 )->About:
     "The facts about its data."
     s = learn.source
-    return About(s.name, tuple(s.shape), s.centers, s.sigma, learn.range, tuple(learn.known.classes), learn.has_valid)
+    made = getattr(learn.dls, 'made_by', None) or ('', {})
+    classes = tuple(learn.known.classes)
+    return About(s.name, tuple(s.shape), s.centers, s.sigma, learn.range, classes, learn.has_valid, made)
 
 # %% ../../nbs/quality/samples.ipynb #165c8959
 @dataclass
@@ -68,6 +73,7 @@ class Samples:
     real: Side
     about: About
     asked: Tensor|None = None # what each fake was asked to be, (n, ...)
+    train: object = None      # gives the samples that are trained on, in parts; None: they are not at hand
     made: dict = field(default_factory=dict)      # what was found out about both, by which question
 
     def part(self,
@@ -75,7 +81,7 @@ class Samples:
     )->Samples:
         "Some of the samples of each side."
         asked = None if self.asked is None else self.asked[fakes]
-        return Samples(self.fake.part(fakes), self.real.part(reals), self.about, asked)
+        return Samples(self.fake.part(fakes), self.real.part(reals), self.about, asked, self.train)
 
     def standard(self, x:Tensor)->Tensor: # images -> in [-1, 1]
         return standard(x, self.about.range or (-1, 1))
@@ -114,11 +120,33 @@ def samples_of(
     n = whole(usual_n(about(learn)) if n is None else n, 'n', 2)
     return learn.measures.shared(('samples', n), lambda: learn.between_steps(_samples, learn, n))
 
+# %% ../../nbs/quality/samples.ipynb #c47a139f
+def trained_on(
+    learn, # a `GANLearner`
+):
+    "A function that gives the samples that are trained on, in parts; None where they are not in memory."
+    source = learn.source
+    inner = getattr(source, 'source', source)
+    train = getattr(inner, 'train', None)
+    if not isinstance(train, TensorDL) or not torch.is_tensor(train.x): return None
+    def parts(size=2048): # float32, (size, ...), on the CPU
+        for x in train.x.split(size):
+            x = train.floats(x)
+            yield (x if inner is source else source.sized(x)).float().cpu()
+    return parts
+
+# %% ../../nbs/quality/samples.ipynb #0858141f
+def _reals(learn, n)->Side:
+    "Held-out samples are the same at every step, and what was seen in them is kept."
+    key, kept = ('reals', n), learn.measures.kept
+    if not learn.has_valid: return Side(real_samples(learn, n))
+    if key not in kept or kept[key][0] is not learn.source: kept[key] = learn.source, Side(real_samples(learn, n))
+    return kept[key][1]
+
 # %% ../../nbs/quality/samples.ipynb #7ed4849f
 def _samples(learn, n)->Samples:
-    fake, real = fake_samples(learn, n), real_samples(learn, n)
-    for x, what in ((fake, 'fakes'), (real, 'reals')):
-        wrong = int((~x.flatten(1).isfinite().all(1)).sum())
-        if wrong: raise ValueError(f"{wrong} of {n} {what} are not finite; look at the samples, and rewind")
-    asked = learn.held_y(n) if learn.takes_y('g') else None
-    return Samples(Side(fake), Side(real), about(learn), asked if asked is None else asked.cpu())
+    fake = fake_samples(learn, n)
+    wrong = int((~fake.flatten(1).isfinite().all(1)).sum())
+    if wrong: raise ValueError(f"{wrong} of {n} fakes are not finite; look at the samples, and rewind")
+    asked = learn.held_y(n).cpu() if learn.takes_y('g') else None
+    return Samples(Side(fake), _reals(learn, n), about(learn), asked, trained_on(learn))
