@@ -9,6 +9,7 @@ from .commands.again import interpolate, replay, sample, script
 from .commands.jupyter import lab
 from .commands.look import export, show
 from .commands.parts import pictures, toys
+from .commands.search import sweep
 from .commands.train import train, usual
 from .engine.recovery import StepError
 from .engine.change import Refused
@@ -120,6 +121,22 @@ def _export_words(sub):
     c.add_argument('--title')
     _may_force(c)
 
+# %% ../nbs/cli.ipynb #07fc6281
+def _sweep_words(sub):
+    c = _command(sub, sweep)
+    c.add_argument('folder', help='of the search: its database, and a run for each trial')
+    c.add_argument('--make', required=True, metavar='MODULE:FUNCTION', help='a function that makes a GANLearner')
+    c.add_argument('--trials', type=int, default=30, help='in all, by all workers (30)')
+    c.add_argument('--steps', type=int, default=500, help='of each training (500)')
+    c.add_argument('--trick', action='append', help="a trick to search, and no others; can be given again (the catalogue's)")
+    c.add_argument('--metric', default='sliced_wasserstein', help='what it goes by (sliced_wasserstein)')
+    c.add_argument('--storage', metavar='URL', help='of a database, for several machines (SQLite in the folder)')
+    c.add_argument('--name', default='sweep', help='of the study in its database (sweep)')
+    c.add_argument('--seed', type=int, default=0, help='of what is drawn (0)')
+    c.add_argument('--heartbeat', type=int, default=30, help='seconds between two signs of life of a worker (30)')
+    c.add_argument('--script', metavar='PATH', help='where a script goes that reproduces the best trial')
+    _may_force(c)
+
 # %% ../nbs/cli.ipynb #518e41ae
 def _lab_words(sub):
     c = _command(sub, lab)
@@ -131,7 +148,7 @@ def parser()->argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog='ganlab', description='Train GANs, keep what happened, and look at it again.')
     sub = p.add_subparsers(dest='command', required=True)
     for add in (_train_words, _show_words, _replay_words, _script_words, _sample_words, _interpolate_words,
-                _export_words, _lab_words): add(sub)
+                _export_words, _sweep_words, _lab_words): add(sub)
     return p
 
 # %% ../nbs/cli.ipynb #43070219

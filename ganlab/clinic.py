@@ -8,6 +8,7 @@ import argparse
 import json
 import sys
 import time
+import warnings
 from pathlib import Path
 import torch
 from .base.progress import progress_bar
@@ -16,7 +17,8 @@ from .cases.roster import chosen
 from .cases.scoring import Result, confusions, early_causes, figures_table, patients_table
 
 # %% auto #0
-__all__ = ['diagnosed', 'first', 'treated', 'examine', 'clinic', 'report', 'arguments', 'checked', 'main']
+__all__ = ['diagnosed', 'first', 'careful', 'treated', 'examine', 'clinic', 'write', 'read', 'report', 'arguments', 'checked',
+           'main']
 
 # %% ../nbs/clinic.ipynb #2e8986ac
 def diagnosed(learn): # a `GANLearner` -> list of findings, worst first
@@ -26,6 +28,15 @@ def diagnosed(learn): # a `GANLearner` -> list of findings, worst first
 def first(findings)->str|None:
     "The cause of the first finding; None: there is none."
     return findings[0].cause if findings else None
+
+# %% ../nbs/clinic.ipynb #47dd8213
+def careful(doctor): # a function of a learner -> one that never fails
+    "A doctor who says nothing where he would have raised, and is warned about."
+    def ask(learn):
+        try: return list(doctor(learn))
+        except Exception as e: warnings.warn(f"the doctor failed: {type(e).__name__}: {e}")
+        return []
+    return ask
 
 # %% ../nbs/clinic.ipynb #3001e6b2
 def treated(
@@ -51,9 +62,9 @@ def examine(
     cure:bool=True,      # and try the remedy
 )->Result:
     "Train one case, have it diagnosed, and try the remedy."
-    start, sick = time.process_time(), case.cause is not None
+    start, sick, doctor = time.process_time(), case.cause is not None, careful(doctor)
     learn = trained(case.learner(seed), case.budget)
-    findings = list(doctor(learn))
+    findings = doctor(learn)
     r = Result(case.name, case.half, seed, case.cause, first(findings))
     if findings: r = r._replace(certainty=findings[0].certainty, title=_title(findings[0]))
     if early and case.cause in early_causes: r = r._replace(early=first(doctor(trained(case.learner(seed), 50))))
@@ -69,12 +80,26 @@ def clinic(
     cases=None,       # cases; None: the scored half
     seeds:int=1,      # trainings of each
     doctor=diagnosed, # a function of a learner that gives findings, worst first
+    keep:str|None=None, # a file to which all results are written, after each patient
     **how,            # early, hidden, cure: what of `examine` is to be left out
 )->list: # of `Result`
     "Try a doctor on many patients, with a progress bar."
     todo = [(c, c.seed + k) for c in (chosen(half='scored') if cases is None else cases) for k in range(seeds)]
     torch.set_num_threads(1)
-    return [examine(c, s, doctor, **how) for c, s in progress_bar(todo)]
+    results = []
+    for c, s in progress_bar(todo):
+        results.append(examine(c, s, doctor, **how))
+        if keep: write(results, keep)
+    return results
+
+# %% ../nbs/clinic.ipynb #ed8c5fc6
+def write(results, path):
+    "Results as JSON."
+    Path(path).write_text(json.dumps([r._asdict() for r in results], indent=1), encoding='utf-8')
+
+def read(path)->list: # of `Result`
+    "Results that were written."
+    return [Result(**r) for r in json.loads(Path(path).read_text(encoding='utf-8'))]
 
 # %% ../nbs/clinic.ipynb #06041325
 def report(results)->str: # Markdown
@@ -110,17 +135,13 @@ def main(argv=None)->int: # exit status
     cases = chosen(None if o.half == 'both' else o.half, o.only)
     if o.list: print(*(f'{c.half:12} {c.name:24} {c.cause or "healthy"}' for c in cases), sep='\n')
     elif o.check: return _tell_checked(cases, o.seeds)
-    else: _tell(clinic(cases, o.seeds, **dict.fromkeys(('early', 'hidden', 'cure'), not o.fast)), o.json)
+    else: print(report(clinic(cases, o.seeds, keep=o.json, **dict.fromkeys(('early', 'hidden', 'cure'), not o.fast))))
     return 0
 
 def _tell_checked(cases, seeds):
     wrong = checked(cases, seeds)
     print(*wrong, f'{len(cases)*seeds - len(wrong)} of {len(cases)*seeds} are cases', sep='\n')
     return int(bool(wrong))
-
-def _tell(results, path):
-    print(report(results))
-    if path: Path(path).write_text(json.dumps([r._asdict() for r in results], indent=1), encoding='utf-8')
 
 # %% ../nbs/clinic.ipynb #168ceddb
 if __name__ == '__main__' and Path(sys.argv[0]).stem == 'clinic': sys.exit(main())

@@ -1,5 +1,4 @@
 "The clinic: cases are what they are said to be, hiding hides and changes nothing, and a doctor gets the figures that he earned."
-import json
 from types import SimpleNamespace
 import pytest, torch
 import ganlab.clinic as clinic
@@ -33,10 +32,9 @@ def test_who_is_in_it():
     assert sum(len(h) == 2 for h in halves.values()) >= 30 and {c.half for c in all_cases()} == {'calibration', 'scored'}
     assert not {c.seed for c in chosen('scored')} & {c.seed for c in chosen('calibration')}
 
-@pytest.mark.parametrize('case', all_cases(), ids=lambda c: c.name.replace(' ', '-'))
+@pytest.mark.parametrize('case', [c for c in all_cases() if c.on in ('ring', 'grid')], ids=lambda c: c.name.replace(' ', '-'))
 def test_it_begins(case):
-    "Whatever is broken about it, a learner can be made of it, with its settings in sight and out of it"
-    if case.on not in ('ring', 'grid'): pytest.skip('its bench is tried with a few of them')
+    "Whatever is broken about it, a learner can be made of it, with its settings in sight and out of it (of images: slow, below)"
     for veiled in (False, True): assert case.learner(veiled=veiled).step == 0
 
 @pytest.mark.parametrize('loss', ['non_saturating', 'hinge', 'wasserstein'])
@@ -92,6 +90,12 @@ def test_a_cure_is_measured(monkeypatch):
         assert clinic.treated(SMALL, SMALL.learner(), [remedy], 1) is healed
     assert clinic.treated(Case('w', 'ring'), None, [], 1) is None
 
+def test_a_doctor_who_fails():
+    "He has said nothing, and it is told"
+    with pytest.warns(UserWarning, match='the doctor failed: ZeroDivisionError'):
+        r = clinic.examine(SMALL, 1, doctor=lambda learn: 1/0, hidden=False)
+    assert (r.said, r.healed) == (None, False)
+
 def test_the_early_look_is_at_another_training():
     "The doctor at the end has seen nothing before"
     seen = []
@@ -102,9 +106,10 @@ def test_the_command(capsys, tmp_path, monkeypatch):
     assert clinic.main(['--list', '--half', 'both', '--only', 'mode_collapse']) == 0
     assert capsys.readouterr().out.count('mode_collapse') == sum(c.cause == 'mode_collapse' for c in SICK)
     with pytest.raises(ValueError, match='no case is called'): chosen(only=['nonsense'])
-    monkeypatch.setattr(clinic, 'clinic', lambda cases, seeds, **how: [Result(c.name, c.half, 1, c.cause, c.cause) for c in cases])
+    monkeypatch.setattr(clinic, 'examine', lambda c, seed, doctor, **how: Result(c.name, c.half, seed, c.cause, c.cause))
     assert clinic.main(['--json', str(tmp_path/'r.json')]) == 0
-    assert '| recall | 1.00' in capsys.readouterr().out and len(json.loads((tmp_path/'r.json').read_text())) == len(chosen('scored'))
+    results = clinic.read(tmp_path/'r.json')
+    assert '| recall | 1.00' in capsys.readouterr().out and len(results) == len(chosen('scored')) and results[0].seed == 101
 
 def test_nobody_imports_it():
     "It costs nothing until it is asked for"

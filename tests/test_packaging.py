@@ -117,6 +117,8 @@ LAYERS = [o.split() for o in (        # what may import what: a module imports f
     'learner',
     'travel.compared travel.again travel.remade travel.resume travel.lookback travel.fork travel.script travel.formats travel.leaving travel.walk judge.rejection judge.one_sample judge.nearest judge.sibling judge.wishes judge.arm judge.shown judge.evidence judge.telling judge.figure compare recipe presets catalogue run stopping',
     'cases clinic',
+    'search',
+    'sweep study',
     'panels',
     'page.document page.small page.changes page.strands page.story page.scene',
     'player lab',

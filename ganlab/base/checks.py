@@ -4,10 +4,11 @@
 
 # %% ../../nbs/base/checks.ipynb #6f5c95af
 from __future__ import annotations
+from inspect import Parameter, signature
 from numbers import Integral
 
 # %% auto #0
-__all__ = ['is_whole', 'whole']
+__all__ = ['is_whole', 'whole', 'taken']
 
 # %% ../../nbs/base/checks.ipynb #0d86967f
 def is_whole(n)->bool: # is it a whole number? A bool is none
@@ -25,3 +26,13 @@ def whole(
     if is_whole(n) and n >= lo and (hi is None or n <= hi): return int(n)
     allowed = f'>= {lo}' if hi is None else f'from {lo} to {hi}'
     raise ValueError(f"{what}={n!r}; need a whole number {allowed}{todo}")
+
+# %% ../../nbs/base/checks.ipynb #076fa01c
+def taken(
+    make, # a function
+    said:dict, # arguments by name
+)->dict:
+    "Of what was said, what the function takes."
+    params = signature(make).parameters
+    if any(p.kind is Parameter.VAR_KEYWORD for p in params.values()): return said
+    return {k: v for k, v in said.items() if k in params}

@@ -118,7 +118,7 @@ class Memory(nn.Module):
         self.keys = nn.Parameter(torch.randn(len(x), z_dim))
         self.stored = nn.Parameter(x.clone())
     def forward(self, z):
-        chosen = (4*z @ self.keys.T).softmax(1)
+        chosen = (20*z @ self.keys.T).softmax(1)
         return (chosen @ self.stored.flatten(1)).view(-1, *self.stored.shape[1:])
 
 # %% ../../nbs/cases/broken_nets.ipynb #ff0ad1a3

@@ -13,7 +13,7 @@ from .networks import bug
 from .settings import calibration, scored
 
 # %% auto #0
-__all__ = ['values', 'places', 'batches', 'input_cases', 'one_of_eight']
+__all__ = ['values', 'places', 'batches', 'input_cases']
 
 # %% ../../nbs/cases/inputs.ipynb #d32288c4
 values = [
@@ -36,18 +36,13 @@ places = [
     bug('negatives', 'avatars', 'augmentation_leak', **scored, data=change(inverted)),
     bug('holes in the reals', 'avatars', 'augmentation_leak', **scored, data=change(holed))]
 
-# %% ../../nbs/cases/inputs.ipynb #f483909f
-def one_of_eight(dls, seed): # eight points a batch, and the first batch for ever
-    "A loader that was asked once."
-    return loaded(in_batches(dls, seed, 8), seed, Stale)
-
+# %% ../../nbs/cases/inputs.ipynb #0c504809
 batches = [
     bug('two points, many times', 'ring', 'batch_duplicated', **calibration, data=partial(loaded, kind=Repeated)),
     bug('two digits, many times', 'digits', 'batch_duplicated', **scored, data=partial(loaded, kind=Repeated)),
-    bug('one batch for ever', 'ring', 'data_stale', **calibration,
-        data=one_of_eight, twin_data=partial(in_batches, bs=8)),
-    bug('one batch of a grid', 'grid', 'data_stale', **scored,
-        data=one_of_eight, twin_data=partial(in_batches, bs=8)),
+    bug('one batch for ever', 'ring', 'data_stale', **calibration, data=partial(loaded, kind=Stale)),
+    bug('one batch of a grid', 'grid', 'data_stale', **scored, data=partial(loaded, kind=Stale)),
+    bug('one batch of digits', 'digits', 'data_stale', **scored, data=partial(loaded, kind=Stale)),
     bug('batches of two', 'ring', 'batch_too_small', **calibration, data=partial(in_batches, bs=2)),
     bug('two digits a batch', 'digits', 'batch_too_small', **scored, data=partial(in_batches, bs=2)),
     bug('a G that hands out digits', 'digits', 'memorisation', **calibration,

@@ -5,16 +5,16 @@
 # %% ../../nbs/commands/own.ipynb #8fd7ae45
 from __future__ import annotations
 import importlib, os, sys, traceback
-from inspect import Parameter, signature
 from pathlib import Path
 import torch
+from ..base.checks import taken
 from ..presets import Preset, add_preset, presets
 from ..sources.named import noting, origin, own_data
 from ..travel.script import one_line
 from ..trick import Trick, nearest
 
 # %% auto #0
-__all__ = ['own_kinds', 'named', 'given_nets', 'data_maker', 'taken', 'given_data', 'data_again', 'given_preset', 'given_own']
+__all__ = ['own_kinds', 'named', 'given_nets', 'data_maker', 'given_data', 'data_again', 'given_preset', 'given_own']
 
 # %% ../../nbs/commands/own.ipynb #adfcf4ea
 def _is_own(at)->bool: # a place in the user's code?
@@ -108,16 +108,6 @@ def data_maker(
     if ':' not in text: return None
     _, make = _function('--data', text, 'DataLoaders')
     return make if make in own_data.values() else noting(make)
-
-# %% ../../nbs/commands/own.ipynb #02d45f25
-def taken(
-    make, # a function
-    said:dict, # arguments by name
-)->dict:
-    "Of what was said, what the function takes."
-    params = signature(make).parameters
-    if any(p.kind is Parameter.VAR_KEYWORD for p in params.values()): return said
-    return {k: v for k, v in said.items() if k in params}
 
 # %% ../../nbs/commands/own.ipynb #9c1d25d6
 _how = 'with bs, size and seed, as far as it takes them, and is to return DataLoaders'

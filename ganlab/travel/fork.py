@@ -16,7 +16,7 @@ from ..record.run import Run
 import ganlab.travel.resume
 
 # %% auto #0
-__all__ = []
+__all__ = ['own_parts']
 
 # %% ../../nbs/travel/fork.ipynb #8c14a369
 @patch
@@ -123,7 +123,10 @@ def _networks(learn, G, D)->tuple:
     return deepcopy(learn.pristine)
 
 # %% ../../nbs/travel/fork.ipynb #c23fb833
-def _own(learn)->dict: # what of it is the user's own, as `GANLearner.resume` takes it
+def own_parts(
+    learn, # a `GANLearner`
+)->dict: # as `GANLearner.resume` takes it
+    "What of a learner is the user's own: loss, optimiser, tricks, schedules, where a batch has its samples."
     opt = learn.made['opt']
     return dict(loss=list(learn.known_losses.values()), opt=None if isinstance(opt, str) else opt,
                 **{k: learn.made[k] for k in ('x', 'y', 'latent')},
@@ -133,7 +136,7 @@ def _own(learn)->dict: # what of it is the user's own, as `GANLearner.resume` ta
 def _fork(learn, step, name, G, D, progress):
     _written_down(learn)
     store, step = _copied(learn, step, name)
-    own = _own(learn)
+    own = own_parts(learn)
     try: fork = GANLearner.resume(store, learn.dls, G, D, step=step, **own, device=learn.device, progress=progress)
     except BaseException:
         store.close()
