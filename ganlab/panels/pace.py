@@ -7,10 +7,11 @@ from __future__ import annotations
 import math, time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 from fastcore.basics import patch
 
 # %% auto #0
-__all__ = ['Clock', 'Budget', 'Pace', 'Calm', 'budgets']
+__all__ = ['Clock', 'Budget', 'Pace', 'Calm', 'Drawn', 'budgets']
 
 # %% ../../nbs/panels/pace.ipynb #2ef370a3
 class Clock:
@@ -103,6 +104,15 @@ class Calm(Pace):
 
     def news(self): "Nothing that it has to hear of."
     def wanted(self, full, idle, looked=None)->bool: return not idle and self.due(looked)
+
+# %% ../../nbs/panels/pace.ipynb #8868ab6a
+class Drawn(NamedTuple):
+    "What is drawn as one."
+    pace: Pace           # when
+    take: object         # -> what `make_state` is given of it
+    view: object = None  # the part that shows it: while nobody looks there, it is drawn less often
+    def wanted(self, full:bool, idle:bool)->bool: # is all drawn? does nothing train?
+        return self.pace.wanted(full, idle, self.view and self.view.ready)
 
 # %% ../../nbs/panels/pace.ipynb #ca76866b
 def budgets(

@@ -12,7 +12,7 @@ from fastcore.basics import patch
 from .curves import Curves
 from .health import Health
 from .machine import Machine, Orders
-from .pace import Calm, Clock, Pace
+from .pace import Calm, Clock, Drawn, Pace
 from .samples import Samples
 from .speed import Speed
 from .state import make_state, words
@@ -22,7 +22,7 @@ from .transport import Status, Transport, error_card
 from .tricks import TrickPanel, tell_controls
 
 # %% auto #0
-__all__ = ['Parts', 'Drawn', 'news_of', 'Screen']
+__all__ = ['Parts', 'news_of', 'Screen']
 
 # %% ../../nbs/panels/refresh.ipynb #caaefe1e
 class Parts(NamedTuple):
@@ -36,15 +36,6 @@ class Parts(NamedTuple):
     announcement: Status
 
 # %% ../../nbs/panels/refresh.ipynb #c1da0e3a
-class Drawn(NamedTuple):
-    "What is drawn as one."
-    pace: Pace           # when
-    take: object         # -> what `make_state` is given of it
-    view: object = None  # the part that shows it: while nobody looks there, it is drawn less often
-    def wanted(self, full:bool, idle:bool)->bool: # is all drawn? does nothing train?
-        return self.pace.wanted(full, idle, self.view and self.view.ready)
-
-
 def news_of(learn)->tuple: # changes applied, and changes refused
     "Two of them are equal where nothing happened in between."
     return len(learn.tricks.log), tuple(learn.tricks.refused.values())
