@@ -56,7 +56,7 @@ def digits(seed, bs=64, width=16, bn_d=False, size=16, of=None, **kw):
     nets = dcgan(of or size, 1, width=width, bn_d=bn_d, seed=seed)
     return GANLearner(digits_dls(bs=bs, size=size, seed=seed), *nets, seed=seed, **(rates(RATE, RATE) | kw))
 
-STEPS = dict(ring=800, avatars=250, digits=250)
+STEPS = dict(ring=500, avatars=200, digits=200)
 
 def wgan_gp(lam=10, n_critic=1): return ('wgan_gp', dict(lam=lam, n_critic=n_critic)),
 

@@ -118,7 +118,7 @@ def published_page(rows):
 # ---------------------------------------------------------------- beliefs
 
 FAMILIES = {        # section -> its title, and who says so
-    'rates': ('G needs a higher rate than D', "2e-4 for D and 4e-4 for G stands in many blog posts. Heusel et al. 2017 and SAGAN say the opposite: D at 4e-4, G at 1e-4. "
+    'rates': ('G needs a higher rate than D', "2e-4 for D and 4e-4 for G stands in many blog posts. Heusel et al. 2017 give D the higher one, and so does SAGAN (4e-4, and 1e-4 for G). "
               'A ratio of two is tried both ways, at five times these rates, since runs are short.'),
     'batch': ('A batch of 64 is best', 'It is the batch size of many codes. Both runs see equally many samples, so the one with smaller batches makes more steps.'),
     'odd_batch': ('Odd and prime batch sizes upset BatchNorm', 'A belief about hardware that became one about training. 61 is prime, 7 too.'),
