@@ -52,6 +52,7 @@ from .quality.named import as_metric
 from .quality.intervals import metric_interval
 from .quality.copies import find_copies
 from .compare import *
+from .doctor import *
 from .sweep import sweep
 from .travel.script import *
 from .travel.walk import walk

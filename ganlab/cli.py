@@ -6,6 +6,7 @@
 from __future__ import annotations
 import argparse, os, sys, textwrap
 from .commands.again import interpolate, replay, sample, script
+from .commands.check import doctor
 from .commands.jupyter import lab
 from .commands.look import export, show
 from .commands.parts import pictures, toys
@@ -81,6 +82,8 @@ def _show_words(sub):
                                  "named after the run and the step); '' for none")
     _may_force(c)
 
+def _doctor_words(sub): _command(sub, doctor, 'data', 'nets', 'own').add_argument('run')
+
 def _replay_words(sub): _command(sub, replay, 'data', 'nets', 'own').add_argument('run')
 
 def _script_words(sub):
@@ -147,8 +150,8 @@ def parser()->argparse.ArgumentParser:
     "All commands and their options."
     p = argparse.ArgumentParser(prog='ganlab', description='Train GANs, keep what happened, and look at it again.')
     sub = p.add_subparsers(dest='command', required=True)
-    for add in (_train_words, _show_words, _replay_words, _script_words, _sample_words, _interpolate_words,
-                _export_words, _sweep_words, _lab_words): add(sub)
+    for add in (_train_words, _show_words, _doctor_words, _replay_words, _script_words, _sample_words,
+                _interpolate_words, _export_words, _sweep_words, _lab_words): add(sub)
     return p
 
 # %% ../nbs/cli.ipynb #43070219
