@@ -220,3 +220,15 @@ def test_alone():
     row.refresh(PanelState(20, health=Report(20, dict(likeness=signal(.7, .5)), {'likeness': {10: .6, 20: .7}}, {}, [finding('z_too_small')], 20)))
     assert (row.step, row.chips[0]['state'], row.finding['cause']) == (20, 'ok', 'z_too_small')
     row.close()
+
+def test_moves_no_bit():
+    "Signals, worst samples and the doctor's word as they are, every two steps"
+    plain, seen = make(tricks=['spectral_norm']), make(tricks=['spectral_norm'])
+    plain.fit_steps(6, progress=False)
+    with Lab(seen) as lab:
+        for _ in range(3):
+            lab.step(2); lab.wait(60)
+            row = checked(lab)
+            assert row.problem == '' and len(row.chips) > 10 and set(row.worst) == {'alike', 'unlike', 'missed', 'obvious'}
+        lab.stop()
+    assert seen.state_hash() == plain.state_hash()
