@@ -23,12 +23,13 @@ from .panels.comparing import Comparing
 from .panels.curves import Curves
 from .panels.errands import Errands
 from .panels.family import Family
+from .panels.health import Health
 from .panels.lifetime import Tenant
 from .panels.machine import Machine, Orders
 from .panels.own import as_parts
-from .panels.pace import Clock
+from .panels.pace import Clock, budgets
 from .panels.reasons import Reasons
-from .panels.refresh import Parts, Screen, budgets
+from .panels.refresh import Parts, Screen
 from .panels.requests import Requests
 from .panels.samples import Samples
 from .panels.state import thou
@@ -71,7 +72,7 @@ class Lab(Travels, Tenant, W.VBox):
         machine = Machine()
         self._compose(learn, machine, refresh, share, clock, own)
         self.body = W.Box([self.samples, self.curves, self.tricks, self.timeline]).add_class('gl-body')
-        super().__init__([self.transport, self.versus, self.body, *own_box(self.own), self.announcement])
+        super().__init__([self.transport, self.health, self.versus, self.body, *own_box(self.own), self.announcement])
         self.add_class('gl').add_class('gl-lab')
         self.machine = machine
         _labs.add(self)
@@ -91,9 +92,9 @@ def _compose(self:Lab, learn, machine, refresh, share, clock, own):
     self.family, self.orders, self.requests, self.comparing = Family(learn), Orders(), Requests(self), Comparing(self)
     ask = self.requests
     self.transport, self.samples, self.curves, self.timeline = Transport(ask), Samples(ask), Curves(), Timeline(ask)
-    self.versus, self.announcement = Versus(ask), Status(ask, saves=True)
+    self.health, self.versus, self.announcement = Health(ask), Versus(ask), Status(ask, saves=True)
     self.tricks = TrickPanel(learn, ask.asked, self.comparing.ask, Reasons(learn, costs['reasons'], clock))
-    parts = Parts(self.transport, self.tricks, self.samples, self.curves, self.timeline, self.announcement)
+    parts = Parts(self.transport, self.tricks, self.samples, self.curves, self.timeline, self.health, self.announcement)
     self.own = [Card(part, lambda: self.screen.redraw()) for part in own]
     self.screen = Screen(learn, self.family, parts, machine, self.orders, costs, clock, self.own)
     self.screen.said = ready(learn)

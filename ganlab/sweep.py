@@ -10,7 +10,7 @@ from fastcore.basics import patch
 import pandas as pd
 from .base.checks import whole
 from .engine.rng import Streams
-from .search.best import Best
+from .search.best import BestTrial
 from .search.made import made
 from .search.score import Score
 from .search.shown import Live, as_html, best_of, importances_of, table_of
@@ -34,7 +34,7 @@ class Swept:
         return f'Sweep({len(self.table)} of {self.n_trials} trials; {came})'
 
     @property
-    def best(self)->Best: return Best(self.best_trial, self.task) # the best trial
+    def best(self)->BestTrial: return BestTrial(self.best_trial, self.task) # the best trial
     @property
     def best_learner(self): return self.best.learner # a learner in memory that stands where the best trial ended
     @property

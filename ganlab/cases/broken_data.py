@@ -6,12 +6,12 @@
 from __future__ import annotations
 from functools import partial
 import torch
-from ..data import TensorDL, tensor_dls
+from ..data import TensorDL
 from ..sources.arrays import loaders_of
 
 # %% auto #0
 __all__ = ['changed', 'change', 'scaled', 'swapped', 'rolled', 'shuffled', 'misread', 'turned', 'holed', 'inverted', 'Stale',
-           'Repeated', 'loaded', 'few', 'in_batches']
+           'Repeated', 'loaded', 'in_batches']
 
 # %% ../../nbs/cases/broken_data.ipynb #c9e23e1b
 def _both(dls): return [dl.floats(dl.x) for dl in (dls.train, dls.valid)]
@@ -86,12 +86,6 @@ def loaded(dls, seed, kind, distinct=2): # kind: one of the classes above
     dl = kind(t.floats(t.x), t.bs, seed, t.name, t.centers, t.sigma)
     dl.distinct = distinct
     return type(dls)(dl, dls.valid)
-
-def few(dls, seed, n=24, bs=None): # how many are left to train on
-    "Hardly any data."
-    train, valid = _both(dls)
-    dl = dls.train
-    return tensor_dls(train[:n], bs or min(n, dl.bs), valid=valid, centers=dl.centers, sigma=dl.sigma, name=dl.name)
 
 def in_batches(dls, seed, bs): # samples per batch
     "The same data in other batches."

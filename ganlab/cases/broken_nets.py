@@ -118,10 +118,10 @@ class Memory(nn.Module):
         self.keys = nn.Parameter(torch.randn(len(x), z_dim))
         self.stored = nn.Parameter(x.clone())
     def forward(self, z):
-        chosen = (20*z @ self.keys.T).softmax(1)
+        chosen = (60*z @ self.keys.T).softmax(1)
         return (chosen @ self.stored.flatten(1)).view(-1, *self.stored.shape[1:])
 
-# %% ../../nbs/cases/broken_nets.ipynb #ff0ad1a3
-def hands_out(G, D, of): # of: a function of a seed that gives DataLoaders
+# %% ../../nbs/cases/broken_nets.ipynb #1cffcf23
+def hands_out(G, D, of, n=256): # of: a function of a seed that gives DataLoaders; how many are stored
     "G of images, with a memory in its place."
-    return Memory(of(1).train.head(256)), D
+    return Memory(of(1).train.head(n)), D

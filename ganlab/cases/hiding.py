@@ -20,11 +20,12 @@ class MyLoss:
 
 # %% ../../nbs/cases/hiding.ipynb #aa4df364
 shown = .001             # the rate that everybody sees, of G; D's is 1.0001 times that
+usual = dict(lr_g=2e-4, lr_d=2e-4, betas_g=(.5, .999), betas_d=(.5, .999), loss='non_saturating')
 
 class MyOptimizer(torch.optim.Adam):
     "Adam with a rate and betas that its groups do not show."
     def __init__(self, params, lr, true_lr, true_betas):
-        super().__init__(params, lr=lr)
+        super().__init__(params, lr=lr, betas=usual['betas_g'])
         self.factor, self.true_betas = true_lr/lr, true_betas
 
     @torch.no_grad()
@@ -43,9 +44,7 @@ def _needs_targets(how)->bool: # a trick that changes targets refuses a loss tha
 def _my_optimizer(params, lr, true):       # true: of G, of D: (rate, betas)
     return MyOptimizer(params, lr, *true['d' if lr > shown else 'g'])
 
-# %% ../../nbs/cases/hiding.ipynb #693583ae
-usual = dict(lr_g=2e-4, lr_d=2e-4, betas_g=(.5, .999), betas_d=(.5, .999), loss='non_saturating')
-
+# %% ../../nbs/cases/hiding.ipynb #9dd39561
 def hidden(
     how:dict, # settings of a `GANLearner`
 )->dict: # other settings, with which it does the same

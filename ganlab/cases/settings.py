@@ -92,8 +92,8 @@ signals = [
          how=dict(tricks=r1(2., ('ema', dict(memory='half_life', half_life=1000., rampup=0.))))),
     Case('noise that stays', 'digits', 'noise_never_fades', **calibration,
          how=dict(tricks=r1(2., ('diffusion_noise', dict(start=1., adapt=False, sigma=10.))))),
-    Case('noise that stays on digits', 'digits', 'noise_never_fades', **scored,
-         how=dict(tricks=r1(2., ('instance_noise', dict(sigma=1., share=1.)))))]
+    Case('noise that stays on faces', 'avatars', 'noise_never_fades', **scored,
+         how=dict(tricks=r1(2., ('diffusion_noise', dict(start=1., adapt=False, sigma=8.)))))]
 
 # %% ../../nbs/cases/settings.ipynb #eb8e6b2f
 labels = [

@@ -69,16 +69,34 @@ class Measures(dict):
         self.due, self.failed = {}, {}     # name -> step from which on it is measured; name -> a sentence
         self.made = None                   # what is made for several of them at once; None: for each anew
         self.kept = {}                     # what is made once for all steps, such as what is seen in held-out samples
+        self.spent, self.since, self.rest, self.last = 0., 0, 0, 0     # seconds; steps, as `account` has them
 
     def now(self, step:int)->list: # of `Metric`
         "Those that are to be measured after this step."
+        if step < self.last: self.due, self.rest, self.last = {}, 0, step       # somebody went back
         return [m for m in self.values() if m.name not in self.failed and self._is_due(m, step)]
 
-    def _is_due(self, m, step): return step % m.every == 0 if m.every else step >= self.due.get(m.name, 0)
+    def _is_due(self, m, step):
+        if m.every: return step % m.every == 0
+        return m.name not in self.due or step >= max(self.due[m.name], self.rest)
 
     @property
     def share(self)->float: # of the time, for each of those that are measured as time allows; 2 % for all
         return .02/max(1, sum(not m.every for m in self.values()))
+
+# %% ../../nbs/engine/measuring.ipynb #d32319fb
+@patch
+def account(self:Measures,
+    step:int, # where metrics were measured
+    cost:float, # of those that had been measured before, in seconds
+    a_step:float, # what a step costs, in seconds
+):
+    "Rest until all that was spent is two percent of the time; the first look at each metric is free."
+    self.last = step
+    if not cost: return
+    if not self.spent: self.since = step
+    self.spent += cost
+    self.rest = self.since + int(self.spent/(.02*max(a_step, 1e-9)))
 
 # %% ../../nbs/engine/measuring.ipynb #6cad969c
 @patch
@@ -137,25 +155,32 @@ def _taken()->set: # names
 @patch
 def measure_due(self:Measuring):
     "After a step: put what is due into its row."
-    due = self.measures.now(self.step)
+    due, cost = self.measures.now(self.step), 0.
     if not due: return
     with self.measures.together():
-        for m in due: self._measure_one(m)
+        for m in due: cost += self._measure_one(m)
+    self.measures.account(self.step, cost, self._step_time())
 
 @patch
-def _measure_one(self:Measuring, m):
-    t0 = time.perf_counter()
+def _measure_one(self:Measuring, m)->float: # seconds, that count
+    t0, again = time.perf_counter(), m.name in self.measures.due
     try: self.record.put(m.name, measured(m, self))
     except Exception as e: self._drop(m, e)
-    if m.every: return
-    gap = self._gap(time.perf_counter() - t0)
+    if m.every: return 0.
+    took = time.perf_counter() - t0
+    gap = self._gap(took)
     self.measures.due[m.name] = (self.step//gap + 1)*gap      # with the others, as far as that goes
+    return took if again else 0.
+
+@patch
+def _step_time(self:Measuring)->float: # seconds
+    from ganlab.record.taking import step_time
+    return step_time(self)
 
 @patch
 def _gap(self:Measuring, cost:float)->int: # of seconds; steps
-    from ganlab.record.taking import step_time
     from ganlab.record.thinning import pace
-    return pace(cost, step_time(self), share=self.measures.share)
+    return pace(cost, self._step_time(), share=self.measures.share)
 
 # %% ../../nbs/engine/measuring.ipynb #add73f67
 @patch

@@ -114,7 +114,10 @@ export function watch(root, model, names, draw, note = () => {}) {
     if (shown) ask();
   });
   view.observe(root);
-  const theme = new MutationObserver(ask);
+  const theme = new MutationObserver(() => {
+    ask();
+    setTimeout(ask, 600); // the theme's style sheet may come later than its name
+  });
   theme.observe(document.body, { attributes: true, attributeFilter: ['data-jp-theme-light', 'data-jp-theme-name'] });
   names.forEach(n => model.on('change:' + n, news));
   document.fonts?.ready.then(ask);

@@ -10,10 +10,10 @@ from fastcore.basics import patch
 from ..compare import ab
 from .state import thou
 from .transport import in_words
-from .versus import card, wish
+from .versus import card, wish, wish_of
 
 # %% auto #0
-__all__ = ['Progress', 'Comparing']
+__all__ = ['Progress', 'Comparing', 'switch']
 
 # %% ../../nbs/panels/comparing.ipynb #1a5a5d4a
 class Progress:
@@ -49,17 +49,25 @@ class Comparing:
 
     def ask(self, name:str):
         "The button beside a trick: open the card."
-        lab = self.lab
-        lab.machine.check_free()
-        self.args, what, here = wish(lab.learn, name)
-        self.known = None
-        ms, each = lab.learn.record.array('ms')[-50:], 0.
-        if len(ms): each = float(np.nanmedian(ms))/1e3
-        lab.versus.put(phase='asking', what=what, here=here, rows=[], each=each)
+        self.lab.machine.check_free()
+        self._open(*wish(self.lab.learn, name))
+
+    def ask_remedy(self, remedy): # has title and change
+        "The button of the doctor's card."
+        self._open(*wish_of(remedy))
 
     def close(self):
         "Let go of what was compared."
         self.cancelled, self.args, self.known = True, None, None
+
+# %% ../../nbs/panels/comparing.ipynb #8f089a47
+@patch
+def _open(self:Comparing, args, what, here): # as `wish` gives them
+    lab = self.lab
+    self.args, self.known = args, None
+    ms, each = lab.learn.record.array('ms')[-50:], 0.
+    if len(ms): each = float(np.nanmedian(ms))/1e3
+    lab.versus.put(phase='asking', what=what, here=here, rows=[], each=each)
 
 # %% ../../nbs/panels/comparing.ipynb #badceea8
 @patch
@@ -100,6 +108,17 @@ def _tell(self:Comparing, took:float): # seconds
     what = 'A/B cancelled' if c.cancelled else 'A/B finished'
     lab.screen.said = what, f'in {thou(round(took))} s: {lab.versus.what}.'
 
+# %% ../../nbs/panels/comparing.ipynb #ca03a11c
+def switch(
+    learn, # the learner
+    args:dict, # of `ab`: 'on' or 'off' with tricks, or 'change' with a function
+): # -> the last `Change`, or None
+    "Do what was compared."
+    (kind, what), tr = next(iter(args.items())), learn.tricks
+    if kind == 'change': return learn.between_steps(what, learn) and None
+    if kind == 'off': return tr.off(what)
+    return [tr.on(n, **values) for n, values in what.items()][-1]
+
 # %% ../../nbs/panels/comparing.ipynb #b28ef372
 @patch
 def take_over(self:Comparing,
@@ -108,8 +127,5 @@ def take_over(self:Comparing,
     "Switch here what was compared."
     lab = self.lab
     if fork: lab.fork(self.known.step)
-    tr, (kind, names) = lab.learn.tricks, next(iter(self.args.items()))
-    if kind == 'off': change = tr.off(names)
-    else: change = [tr.on(n, **values) for n, values in names.items()][-1]
-    lab.requests.asked(change)
+    lab.requests.asked(switch(lab.learn, self.args))
     lab.versus.phase = 'closed'

@@ -47,6 +47,17 @@ export function grid(x, p, at, prob, col) {
   }
 }
 
+// The band in which a value is healthy; null: there is no bound on that side.
+export function healthy(x, [low, high], at, col) {
+  if (low == null && high == null) return;
+  const top = high == null ? at.top : at.Y(high);
+  const end = low == null ? at.H - at.bot : at.Y(low);
+  x.globalAlpha = 0.16;
+  x.fillStyle = col('--ok');
+  x.fillRect(ML, top, at.w - ML - MR, Math.max(1, end - top));
+  x.globalAlpha = 1;
+}
+
 // 2 to 9 of each decade, as short marks.
 function between(x, at, col) {
   x.strokeStyle = col('--hair');

@@ -7,10 +7,11 @@ from __future__ import annotations
 import math, time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 from fastcore.basics import patch
 
 # %% auto #0
-__all__ = ['Clock', 'Budget', 'Pace']
+__all__ = ['Clock', 'Budget', 'Pace', 'Calm', 'Drawn', 'budgets']
 
 # %% ../../nbs/panels/pace.ipynb #2ef370a3
 class Clock:
@@ -85,3 +86,40 @@ def due(self:Pace,
     if self.owed: return True
     rested = self.clock.cpu() >= self.free and (looked is None or looked())
     return rested or now >= self.last + self.latest
+
+@patch
+def wanted(self:Pace, full:bool, idle:bool, looked=None)->bool: # is all drawn? does nothing train?
+    "Is it drawn now, though nobody waits for it?"
+    return full or self.due(looked)
+
+# %% ../../nbs/panels/pace.ipynb #28858a1e
+class Calm(Pace):
+    "Of what can wait: it keeps to its share, whatever happens."
+    last = -math.inf
+
+    def begin(self):
+        "A thread begins to draw: its CPU clock is another, and that is all."
+        self.free = -math.inf
+        if self.last == -math.inf: self.last = self.clock.wall()
+
+    def news(self): "Nothing that it has to hear of."
+    def wanted(self, full, idle, looked=None)->bool: return not idle and self.due(looked)
+
+# %% ../../nbs/panels/pace.ipynb #8868ab6a
+class Drawn(NamedTuple):
+    "What is drawn as one."
+    pace: Pace           # when
+    take: object         # -> what `make_state` is given of it
+    view: object = None  # the part that shows it: while nobody looks there, it is drawn less often
+    def wanted(self, full:bool, idle:bool)->bool: # is all drawn? does nothing train?
+        return self.pace.wanted(full, idle, self.view and self.view.ready)
+
+# %% ../../nbs/panels/pace.ipynb #ca76866b
+def budgets(
+    refresh:float, # seconds between two drawings
+    share:float, # of the training thread's CPU time that pictures aim at
+)->dict: # name -> `Budget`
+    "What each part of a panel may cost: three and a half times the share, together."
+    small = Budget(refresh, share/4)
+    return dict(numbers=small, curves=small, strip=small, picture=Budget(refresh, share, oldest=.8), closeup=small,
+                reasons=Budget(0, share/2), health=Budget(2., share/2, math.inf), doctor=Budget(10., share/2, math.inf))

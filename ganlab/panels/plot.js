@@ -1,7 +1,7 @@
 import { range } from './axes.js';
 import { paper, stroke } from './canvas.js';
 import { flagsOf } from './flags.js';
-import { beyond, frame, grid, labels, mark, trace, words } from './frame.js';
+import { beyond, frame, grid, healthy, labels, mark, trace, words } from './frame.js';
 import { ML, MR, lastOf } from './series.js';
 
 // One plot of the panel. o: {mode, flags, at, ghost, keep, prob, smooth, col}; `at` is the index of the step that is read off.
@@ -13,6 +13,7 @@ export function plot(cv, p, d, o) {
   const steps = [d.first, Math.max(d.n, o.ghost?.n ?? 0, d.first + 100)];
   const at = frame(p, o.mode, w, steps, range(p, lines, o.keep, o.prob, was));
   const x = paper(cv, w, at.H, col);
+  if (p.band) healthy(x, p.band, at, col);
   grid(x, p, at, o.prob, col);
   if (!d.n) {
     if (p.top) words(x, at, 'Gradient norms appear after the first step.', col);

@@ -10,8 +10,9 @@ from functools import partial
 from typing import NamedTuple
 from fastcore.basics import patch
 from .curves import Curves
+from .health import Health
 from .machine import Machine, Orders
-from .pace import Budget, Clock, Pace
+from .pace import Calm, Clock, Drawn, Pace
 from .samples import Samples
 from .speed import Speed
 from .state import make_state, words
@@ -21,17 +22,7 @@ from .transport import Status, Transport, error_card
 from .tricks import TrickPanel, tell_controls
 
 # %% auto #0
-__all__ = ['budgets', 'Parts', 'Drawn', 'news_of', 'Screen']
-
-# %% ../../nbs/panels/refresh.ipynb #a52044d7
-def budgets(
-    refresh:float, # seconds between two drawings
-    share:float, # of the training thread's CPU time that pictures aim at
-)->dict: # name -> `Budget`
-    "What each part of a panel may cost: two and a half times the share, together."
-    small = Budget(refresh, share/4)
-    return dict(numbers=small, curves=small, strip=small, picture=Budget(refresh, share, oldest=.8), closeup=small,
-                reasons=Budget(0, share/2))
+__all__ = ['Parts', 'news_of', 'Screen']
 
 # %% ../../nbs/panels/refresh.ipynb #caaefe1e
 class Parts(NamedTuple):
@@ -41,16 +32,10 @@ class Parts(NamedTuple):
     samples: Samples
     curves: Curves
     timeline: Timeline
+    health: Health
     announcement: Status
 
 # %% ../../nbs/panels/refresh.ipynb #c1da0e3a
-class Drawn(NamedTuple):
-    "What is drawn as one."
-    pace: Pace           # when
-    take: object         # -> what `make_state` is given of it
-    view: object = None  # the part that shows it: while nobody looks there, it is drawn less often
-    def due(self)->bool: return self.pace.due(self.view and self.view.ready)
-
 def news_of(learn)->tuple: # changes applied, and changes refused
     "Two of them are equal where nothing happened in between."
     return len(learn.tricks.log), tuple(learn.tricks.refused.values())
@@ -73,19 +58,23 @@ class Screen:
         self.said = '', ''              # the announcement: its subject, and the rest of the sentence
         self.past = None                # fields of a state that are a past step's, while that is looked at
         self.look_now = False           # was a drawing asked for that only the training thread may make?
+        self.check_now = False          # and a checkup?
         self.drawing, self.showing = threading.RLock(), threading.RLock()
         self.speed, self.next = Speed(clock), 0.          # next: on the wall, when the first part is due
         self.turn(learn)
-        views = dict(curves=parts.curves, strip=parts.timeline, picture=parts.samples, closeup=parts.samples)
-        self.drawn = {k: Drawn(Pace(costs[k], clock), getattr(self, k), views.get(k))
-                      for k in ('numbers', 'curves', 'strip', 'picture', 'closeup')}
+        views = dict(curves=parts.curves, strip=parts.timeline, picture=parts.samples, closeup=parts.samples,
+                     health=parts.health, doctor=parts.health)
+        def drawn(k, pace=Pace): return Drawn(pace(costs[k], clock), getattr(self, k), views.get(k))
+        self.drawn = {k: drawn(k) for k in ('numbers', 'curves', 'strip', 'picture', 'closeup')}
+        self.drawn |= {k: drawn(k, Calm) for k in ('health', 'doctor')}
         for i, card in enumerate(self.own):
             self.drawn[f'own {i}'] = Drawn(Pace(costs['curves'], clock), partial(self.own_part, card), card)
 
-    @property
-    def reasons(self): return self.parts.tricks.reasons # why tricks do not apply
-    @property
-    def paces(self)->list: return [*(part.pace for part in self.drawn.values()), self.reasons.pace]
+# %% ../../nbs/panels/refresh.ipynb #dbe79b18
+@patch(as_prop=True)
+def reasons(self:Screen): return self.parts.tricks.reasons # why tricks do not apply
+@patch(as_prop=True)
+def paces(self:Screen)->list: return [*(part.pace for part in self.drawn.values()), self.reasons.pace]
 
 # %% ../../nbs/panels/refresh.ipynb #b91e91ce
 @patch
@@ -141,6 +130,25 @@ def closeup(self:Screen)->dict:
     if not self.taken.fresh: return {}
     return dict(**drawn, closeup=self.taken.closeup(view, hurry=self.machine.state == 'running'))
 
+# %% ../../nbs/panels/refresh.ipynb #78affaa4
+@patch
+def check(self:Screen):
+    "Have a checkup made as soon as it can be."
+    self.check_now = self.parts.health.waiting = True
+
+@patch
+def health(self:Screen)->dict:
+    "Read the signals of this step."
+    if self.past is None or self.check_now: self.taken.checks.take()
+    return {}
+
+@patch
+def doctor(self:Screen)->dict:
+    "Ask the doctor, where there is a reason; in any case, where a checkup was asked for."
+    asked, self.check_now, self.parts.health.waiting = self.check_now, False, False
+    if self.past is None or asked: self.taken.checks.consult(asked)
+    return {}
+
 # %% ../../nbs/panels/refresh.ipynb #00d253bf
 @patch
 def own_part(self:Screen, card)->dict: # nothing more to show
@@ -149,10 +157,10 @@ def own_part(self:Screen, card)->dict: # nothing more to show
     return {}
 
 @patch
-def _answer(self:Screen)->list: # the parts of the user's own that were asked for something, and have answered
+def _answer(self:Screen)->list: # the parts that were asked for something; the user's own have answered
     asked = [card for card in self.own if card.asked]
     for card in asked: card.answer(self.learn)
-    return asked
+    return [*asked, self.parts.health] if self.check_now else asked
 
 # %% ../../nbs/panels/refresh.ipynb #fd68749a
 @patch
@@ -180,7 +188,8 @@ def _state(self:Screen, drawn:dict):
     if status == 'running': rate = speed.rate
     if error is not None: card = error_card(error, self.learn, self.learn.run.last_healthy(self.learn.step))
     return make_state(self.learn, self.before, self.reasons.known, status=status, total=self.orders.until, rate=rate,
-                      cost=speed.cost, say=self.said, busy=machine.busy, error=card, **drawn)
+                      cost=speed.cost, say=self.said, busy=machine.busy, error=card,
+                      health=self.taken.checks.current, **drawn)
 
 # %% ../../nbs/panels/refresh.ipynb #2c2011bc
 @patch
@@ -207,7 +216,7 @@ def _draw_due(self:Screen, full, idle, look, answered):
     looked_at = [self.parts.samples, self.parts.timeline] if look else []
     asked = [*answered, *looked_at]      # views that somebody waits for
     for name, part in self.drawn.items():
-        if full or part.view in asked or idle and name == 'numbers' or part.due():
+        if part.view in asked or idle and name == 'numbers' or part.wanted(full, idle):
             with part.pace.spend(): self.show(**part.take())
     self.next = min(part.pace.next for part in self.drawn.values())
 
@@ -244,5 +253,5 @@ def redraw(self:Screen, full:bool=False):
 def rest(self:Screen, learn):
     "In a pause, on the thread that trains `learn`: draw what was asked for, and ask on why tricks do not apply."
     if self.look_now: self.draw(learn, full=True)
-    elif any(card.asked for card in self.own): self.draw(learn)
+    elif self.check_now or any(card.asked for card in self.own): self.draw(learn)
     if self.reasons.go(.05): self.show()

@@ -84,6 +84,20 @@ def ab_apply(self:Requests, msg): self.lab.comparing.take_over()
 @patch
 def ab_fork(self:Requests, msg): self.lab.errands.begin('Forking', self.lab.comparing.take_over, True)
 
+# %% ../../nbs/panels/requests.ipynb #251282cd
+@patch
+def check(self:Requests, msg): self.lab.screen.check()
+
+@patch
+def advice_try(self:Requests, msg):
+    "What the doctor's card suggests: after going back to before it began, or as an A/B, in a fork at that step."
+    lab, finding = self.lab, self.lab.health.advice.find(msg['cause'])
+    remedy, onset = finding.remedies[msg['remedy']], finding.onset or 0
+    if msg['way'] == 'rewind': return lab.errands.begin('Rewinding', lab.try_out, remedy)
+    if remedy.rewind: return lab.errands.begin('Forking', lab.compare_before, remedy, onset)
+    lab.machine.check_free()
+    lab.comparing.ask_remedy(remedy)
+
 # %% ../../nbs/panels/requests.ipynb #004da2b5
 @patch
 def remedy(self:Requests, msg):
@@ -98,7 +112,8 @@ def remedy(self:Requests, msg):
 # %% ../../nbs/panels/requests.ipynb #1ea601ac
 answers = {
     'start': Requests.start, 'pause': Requests.pause, 'stop': Requests.stop, 'step': Requests.step,
-    'look': Requests.look, 'live': Requests.live, 'remedy': Requests.remedy,
+    'look': Requests.look, 'live': Requests.live, 'remedy': Requests.remedy, 'check': Requests.check,
+    'advice-try': Requests.advice_try,
     'pin': Requests.pin, 'undo': Requests.undo, 'rewind': Requests.rewind, 'fork': Requests.fork, 'open': Requests.open,
     'to-python': Requests.to_python, 'to-html': Requests.to_html,
     'ab-start': Requests.ab_start, 'ab-more': Requests.ab_more, 'ab-cancel': Requests.ab_cancel,

@@ -78,8 +78,7 @@ def words(change, learn)->tuple: # the subject, in bold, and the rest of the sen
     if c.recipe: return _of_recipe(c)
     if c.error: return '', str(c.error)
     if c.moot: return who, 'was off, or on its way.'
-    values = values_of(c, learn)
-    if values: values = f': {values}'
+    if values := values_of(c, learn): values = f': {values}'
     if c.step is None: return who, f'asked at {thou(c.asked)}, {what} {_when(c)}{values}.'
     return who, ' '.join([f'{what} at step {thou(c.step)}{values}.', *_asides(c)])
 
@@ -189,6 +188,7 @@ class PanelState:
     picture: dict|None = None    # samples and scores, or None: as they were
     closeup: dict|None = None    # what is shown of one sample, or None: as it was
     timeline: dict|None = None   # what stands on the timeline, or None: as it was
+    health: tuple|None = None    # what checkups found, a `Report`, or None: as it was
     busy: str = ''               # what is being done while the training is held, such as 'Rewinding'
     at: int = -1                 # the step of the past that is looked at; -1: the present
     key: tuple = field(default=(), repr=False)  # what rows and flags were made from
@@ -199,7 +199,7 @@ def make_state(
     before:PanelState=None, # the former state: rows and flags are taken from it where nothing changed
     whys:dict={}, # why tricks do not apply, by name, as far as it is known
     max_flags:int=400, # the newest flags are kept
-    **now, # status, total, rate, cost, say, error, curves, measures, picture, closeup, timeline, busy, at
+    **now, # status, total, rate, cost, say, error, curves, measures, picture, closeup, timeline, health, busy, at
 )->PanelState:
     "The state of the panels at this step."
     now = dict(rates=learn.rates.spread, raw=scores_of(learn.loss_now) != 'logits') | now

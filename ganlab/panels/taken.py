@@ -6,6 +6,7 @@
 from __future__ import annotations
 from fastcore.basics import patch
 from ..judge.one_sample import Closeup
+from .checks import Checks
 from .curves import Thinned, measure_curve
 from .timeline import Film, on_the_line
 
@@ -18,6 +19,7 @@ class Taken:
     def __init__(self, learn): # the learner
         self.learn = learn
         self.thin, self.film, self.pictures = Thinned(learn.record), Film(learn.run), Closeup(learn)
+        self.checks = Checks(learn)
         self.shot = None        # the last picture
 
     @property

@@ -44,6 +44,19 @@ def _back(self:Travels, go):
                               'stays as a dashed branch. Press Run to go on from here.')
     screen.redraw(full=True)
 
+# %% ../../nbs/panels/travels.ipynb #14b7c535
+@patch
+def try_out(self:Travels,
+    remedy, # of the doctor: has title, and apply(learn)
+):
+    "Hold the training, go back to before the trouble began, and do there what is suggested; go on, if it was going on."
+    going, until = self.orders.going, self.orders.until
+    self._back(lambda learn: learn.between_steps(remedy.apply, learn))
+    self.screen.said = 'Rewound', (f'to step {thou(self.learn.step)}, for this: {remedy.title}. '
+                                   'What came after it stays as a dashed branch.')
+    if going: self.trainer.order(self.learn, 'run', until=until)
+    self.screen.redraw()
+
 # %% ../../nbs/panels/travels.ipynb #d75b97ec
 @patch
 def pin(self:Travels):
@@ -67,6 +80,16 @@ def fork(self:Travels,
     self.screen.said = 'Forked', (f'from step {thou(at)}: the panel shows the fork, '
                                   'and the list beside Live leads back.')
     self.screen.redraw()
+
+# %% ../../nbs/panels/travels.ipynb #37e61798
+@patch
+def compare_before(self:Travels,
+    remedy, # of the doctor: has title and change
+    onset:int, # the step at which the trouble began
+):
+    "Fork there, and open the card that compares a run with the remedy and one without."
+    self.fork(min(onset, self.learn.step))
+    self.comparing.ask_remedy(remedy)
 
 # %% ../../nbs/panels/travels.ipynb #acf9d591
 @patch

@@ -14,7 +14,7 @@ from ..judge.shown import laid_out
 from ..record.grids import fit_size, jpeg_grid, paper_of
 
 # %% auto #0
-__all__ = ['wish', 'advice', 'card', 'Versus']
+__all__ = ['wish', 'wish_of', 'advice', 'card', 'Versus']
 
 # %% ../../nbs/panels/versus.ipynb #16a8044e
 def wish(
@@ -27,6 +27,16 @@ def wish(
     if t.enabled and not t.leaving: return dict(off=name), f'{t.title} off', f'Turn {t.title} off here'
     what = f'{t.title}, {values}' if values else t.title
     return dict(on={name: t.settings}), what, f'Turn {t.title} on here'
+
+# %% ../../nbs/panels/versus.ipynb #8856c2d9
+def wish_of(
+    remedy, # of the doctor: has title and change
+)->tuple: # as `wish` gives it
+    "What the button of the doctor's card compares."
+    change = remedy.change
+    if callable(change): return dict(change=change), remedy.title, 'Do that here'
+    name, values = (change, {}) if isinstance(change, str) else change
+    return dict(on={name: dict(values)}), remedy.title, 'Turn that on here'
 
 # %% ../../nbs/panels/versus.ipynb #7eb7ad02
 _speaks_for = {'better': 'apply', 'holds': 'apply', 'undecided': 'more', 'too few': 'more'}

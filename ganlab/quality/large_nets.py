@@ -5,6 +5,7 @@
 # %% ../../nbs/quality/large_nets.ipynb #73be9f78
 from __future__ import annotations
 from functools import cache, partial
+from pickle import UnpicklingError
 from unittest.mock import patch as replaced
 import torch
 from torch import Tensor
@@ -26,7 +27,7 @@ def fidelity(): # the module
 # %% ../../nbs/quality/large_nets.ipynb #d722b9b8
 def _had(make, what, where): # a network; weights that cannot be had are one sentence
     try: return make()
-    except (OSError, RuntimeError) as e:
+    except (OSError, RuntimeError, UnpicklingError) as e:
         raise ValueError(f"the weights of {what} cannot be had ({type(e).__name__}: {e}); let this machine reach "
                          f"{where} once, or copy {torch.hub.get_dir()} from one that did") from None
 
@@ -42,18 +43,22 @@ class LargeNet:
         with torch.no_grad(): return torch.cat([self.net(p)[0] for p in x.split(32)])
 
 # %% ../../nbs/quality/large_nets.ipynb #26851332
+def _tensors_only(module): # within the block it loads weights, and nothing else, from the hub
+    load = partial(torch.hub.load_state_dict_from_url, map_location='cpu', check_hash=True, weights_only=True)
+    def tensors(url, progress=True, **_): return load(url, progress=progress)
+    return replaced.object(module, 'load_state_dict_from_url', tensors)
+
 @cache
 def inception()->LargeNet: # 2,048 features
     "Inception, with the weights that FID is defined by."
     module = fidelity().feature_extractor_inceptionv3
-    tensors_only = partial(torch.hub.load_state_dict_from_url, map_location='cpu', check_hash=True, weights_only=True)
     def make(): return module.FeatureExtractorInceptionV3('inception-v3-compat', ['2048'])
-    with replaced.object(module, 'load_state_dict_from_url', tensors_only):
-        return LargeNet(_had(make, 'Inception', module.URL_INCEPTION_V3))
+    with _tensors_only(module): return LargeNet(_had(make, 'Inception', module.URL_INCEPTION_V3))
 
 # %% ../../nbs/quality/large_nets.ipynb #c59d04ec
 @cache
 def dinov2()->LargeNet: # 384 features
     "The small DINOv2."
     net = fidelity().FeatureExtractorDinoV2
-    return LargeNet(_had(lambda: net('dinov2-vit-s-14', ['dinov2']), 'DINOv2', 'github.com and dl.fbaipublicfiles.com'))
+    def make(): return net('dinov2-vit-s-14', ['dinov2'])
+    with _tensors_only(torch.hub): return LargeNet(_had(make, 'DINOv2', 'github.com and dl.fbaipublicfiles.com'))

@@ -15,10 +15,10 @@ from ..travel.fork import own_parts
 import ganlab.travel.script
 
 # %% auto #0
-__all__ = ['Best']
+__all__ = ['BestTrial']
 
 # %% ../../nbs/search/best.ipynb #552bb53f
-class Best:
+class BestTrial:
     "The best trial of a search."
     def __init__(self,
         trial, # a finished one, of Optuna
@@ -40,7 +40,7 @@ class Best:
 
 # %% ../../nbs/search/best.ipynb #dbf87d5b
 @patch(as_prop=True)
-def folder(self:Best)->Path: # of its run
+def folder(self:BestTrial)->Path: # of its run
     "Where its run lies."
     there = [self.task.folder_of(self.number), Path(self.trial.user_attrs.get('run', 'nowhere'))]
     found = next((p for p in there if (p/'run.sqlite').exists()), None)
@@ -51,20 +51,20 @@ def folder(self:Best)->Path: # of its run
 
 # %% ../../nbs/search/best.ipynb #2fa04da1
 @patch(as_prop=True)
-def run(self:Best)->Run:
+def run(self:BestTrial)->Run:
     "Its run, open for reading."
     return Run.open(self.folder)
 
 # %% ../../nbs/search/best.ipynb #d175279f
 @patch(as_prop=True)
-def learner(self:Best)->GANLearner:
+def learner(self:BestTrial)->GANLearner:
     "A learner in memory that stands where the trial ended."
     fresh = made(self.task.make)
     with self.run as run: return run.learner_at(fresh.dls, *deepcopy(fresh.pristine), **own_parts(fresh))
 
 # %% ../../nbs/search/best.ipynb #19178846
 @patch
-def to_python(self:Best,
+def to_python(self:BestTrial,
     path, # of the script, such as 'best.py'; its weights go beside it
     force:bool=False, # replace the files, where there are such
 )->Path:

@@ -10,7 +10,7 @@ from ..engine.schedules import Schedule
 
 # %% auto #0
 __all__ = ['own', 'clash', 'drawn', 'turn_on', 'usual_ranges', 'TrickDial', 'Group', 'Recipe', 'switch_recipe', 'Loss',
-           'standing_rates', 'within', 'Rates', 'Momentum']
+           'standing_rates', 'within', 'RateDial', 'Momentum']
 
 # %% ../../nbs/search/dials.ipynb #048bf90b
 def _both_set(t, learn)->str: # one sentence, or ''
@@ -168,7 +168,7 @@ def within(learn, k:str, rate:float)->float: # a rate that TTUR takes
 
 # %% ../../nbs/search/dials.ipynb #c72a1e88
 @dataclass(frozen=True)
-class Rates:
+class RateDial:
     "Both learning rates, as factors of those that stand."
     lr:tuple = (1/8, 8.)    # of both
     ratio:tuple = (1/4, 4.) # of D's over G's
@@ -176,7 +176,7 @@ class Rates:
 
 # %% ../../nbs/search/dials.ipynb #6767089b
 @patch
-def turn(self:Rates, trial, learn): # trial: of Optuna
+def turn(self:RateDial, trial, learn): # trial: of Optuna
     now = standing_rates(learn)
     if now is None: return
     lr, ratio = (trial.suggest_float(k, *getattr(self, k), log=True) for k in ('lr', 'ratio'))

@@ -12,7 +12,7 @@ from ..engine.change import Refused
 from ..learner import GANLearner
 from ..losses import losses
 from ..presets import presets
-from .dials import Group, Loss, Momentum, Rates, Recipe, TrickDial, clash, switch_recipe, usual_ranges
+from .dials import Group, Loss, Momentum, RateDial, Recipe, TrickDial, clash, switch_recipe, usual_ranges
 from .made import made
 from ..trick import nearest
 
@@ -80,7 +80,7 @@ def default_space(
     "What a search turns where nobody says it."
     learn = made(make)
     recipes, others = offered_recipes(make, learn, steps), offered_losses(make, learn)
-    return [Recipe(recipes, steps), Loss(others), *groups(learn), Rates(), Momentum()]
+    return [Recipe(recipes, steps), Loss(others), *groups(learn), RateDial(), Momentum()]
 
 # %% ../../nbs/search/space.ipynb #5e38fed3
 def _values(how)->list: # of a range, all that are named
@@ -114,7 +114,7 @@ def _loss(names, steps): return Loss(tuple(names))
 def _beta1(values, steps): return Momentum(tuple(values))
 
 # %% ../../nbs/search/space.ipynb #df090578
-def _rates(ranges, steps): return Rates(**{'lr': (1., 1.), 'ratio': (1., 1.), **ranges})
+def _rates(ranges, steps): return RateDial(**{'lr': (1., 1.), 'ratio': (1., 1.), **ranges})
 
 _words = dict(recipe=_recipe, loss=_loss, beta1=_beta1, rates=_rates)      # of a space that is a dict -> a dial
 

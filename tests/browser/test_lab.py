@@ -107,6 +107,35 @@ def test_half_steps(ring):
     ring.click('.gl-run')
     running(ring)
 
+FOUND = """from ganlab.doctor import Finding, Remedy
+learn.diagnose = lambda: [Finding('mode_collapse', 'Samples alike', 2, dict(said='0.1 of 1.'), [Remedy('R1', 'gradient_penalty')])]"""
+
+def test_health(ring):
+    "Check now: a chip is unfolded, its threshold is changed; advice opens an A/B, is dismissed, and is dismissed in another view too"
+    nb = ring
+    nb.click('.gl-run')
+    nb.wait_text('.gl-state', 'Paused')
+    assert not nb.run_code(FOUND)['errors']
+    nb.page.locator('.gl-health button', has_text='Check now').click()
+    nb.until(lambda: nb.data('.gl-health', 'cause'), lambda c: c == 'mode_collapse', what='the finding')
+    assert nb.text('.gl-health .tip p').startswith('Samples alike (likely, since step 2). 0.1 of 1.')
+    chip = '.gl-health [data-signal="distance"]'
+    nb.click(chip)
+    nb.one('.gl-health .detail input[data-side=high]').fill('1e-9')
+    nb.page.keyboard.press('Tab')
+    nb.until(lambda: nb.data(chip, 'state'), lambda s: s == 'high', what='the threshold')
+    assert nb.one('.gl-health .curve canvas').is_visible() and nb.one('.gl-health .worst').is_visible()
+    nb.click('.gl-health [data-way=ab]')
+    nb.until(lambda: nb.data('.gl-versus', 'phase'), lambda p: p == 'asking', what='the card')
+    nb.page.locator('.gl-health .tip button', has_text='Dismiss').click()
+    nb.until(lambda: nb.data('.gl-health', 'cause'), lambda c: not c, what='the advice to go')
+    nb.run_code('lab')                                       # another view
+    nb.until(lambda: nb.page.locator('.gl-health').count(), lambda n: n == 2, what='the other view')
+    other = nb.page.locator('.gl-health').nth(1)
+    other.locator('button', has_text='1 dismissed').wait_for()
+    assert not other.locator('.tip').is_visible() and ask(nb, 'print(len(learn.run.changes))') == '0'
+    nb.delete_cell(-2)
+
 def test_one_trainer(ring):
     "The cell that made the lab, run again, stops the former lab; deleting it stops nothing"
     assert ask(ring, TRAINERS) == '1'
