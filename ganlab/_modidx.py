@@ -4300,6 +4300,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                       'ganlab/symptoms/finding.py'),
                                          'ganlab.symptoms.finding.Remedy.apply': ( 'symptoms/finding.html#remedy.apply',
                                                                                    'ganlab/symptoms/finding.py'),
+                                         'ganlab.symptoms.finding.back_to': ('symptoms/finding.html#back_to', 'ganlab/symptoms/finding.py'),
                                          'ganlab.symptoms.finding.begun': ('symptoms/finding.html#begun', 'ganlab/symptoms/finding.py'),
                                          'ganlab.symptoms.finding.do': ('symptoms/finding.html#do', 'ganlab/symptoms/finding.py'),
                                          'ganlab.symptoms.finding.snapshot_before': ( 'symptoms/finding.html#snapshot_before',

@@ -66,4 +66,4 @@ def by_heart(f):
       source='Karras 2020 (2006.06676)', rank=19)
 def copies(f):
     "Samples that are those of the training set."
-    if not f.vector and f.near < .35 and f.spread > .5: return 'certain'
+    if not f.vector and f.near < .7 and f.spread > .5: return 'certain'

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from fastcore.basics import patch
 
 # %% auto #0
-__all__ = ['tiers', 'certainties', 'causes', 'Remedy', 'Finding', 'snapshot_before', 'switch_on', 'tell', 'turn', 'without', 'do',
-           'begun']
+__all__ = ['tiers', 'certainties', 'causes', 'Remedy', 'Finding', 'snapshot_before', 'switch_on', 'back_to', 'tell', 'turn',
+           'without', 'do', 'begun']
 
 # %% ../../nbs/symptoms/finding.ipynb #89ccd7da
 tiers = 'data', 'settings', 'behaviour'         # facts of data and wiring, then what was set, then how it behaves
@@ -66,11 +66,18 @@ def switch_on(learn, name:str, params:dict):
     elif not t.enabled: learn.tricks.on(name, **params)
 
 # %% ../../nbs/symptoms/finding.ipynb #5f47ca9a
+def back_to(learn, step:int):
+    "Rewind to a step, and make the switches of that step again: those of the constructor, at step 0."
+    made = [c for c in learn.tricks.log if c.step == step and c.kind in ('on', 'off', 'set')]
+    learn.rewind(step)
+    for c in made: getattr(learn.tricks, c.kind)(c.name, **c.params)
+
+# %% ../../nbs/symptoms/finding.ipynb #1488d046
 @patch
 def apply(self:Remedy, learn): # a `GANLearner` -> the one that goes on: itself
     "Do it."
     if self.change is None: raise ValueError(f"this remedy is a change of your code or data: {self.title}")
-    if self.rewind: learn.rewind(snapshot_before(learn, min(self.onset, learn.step)))
+    if self.rewind: back_to(learn, snapshot_before(learn, min(self.onset, learn.step)))
     if callable(self.change): self.change(learn)
     elif isinstance(self.change, str): switch_on(learn, self.change, {})
     else: switch_on(learn, self.change[0], dict(self.change[1]))

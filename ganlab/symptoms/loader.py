@@ -31,8 +31,7 @@ def data_stale(f):
       source='a batch of repeats is a small batch', rank=2)
 def batch_duplicated(f):
     "Copies within a batch, of samples that change from batch to batch."
-    if f.batch_repeats < .1 or _few(f): return ''
-    return 'certain'
+    if f.batch_repeats >= .1 and not _few(f): return 'certain'
 
 # %% ../../nbs/symptoms/loader.ipynb #0667b7a7
 @rule('memorisation', 'There are too few samples', 'data',

@@ -44,8 +44,8 @@ def _not_held(f)->bool: # in the range of what is held out
       source='networks are made for numbers of about 1 (LeCun 1998, Efficient BackProp §4.3)', rank=6)
 def reals_unnormalised(f):
     "Numbers far from 1."
-    if f.vector: far = not .02 <= f.train_std <= 6 or f.offset > 4
-    else: far = _beyond(f) > 4
+    far = _beyond(f) > 4
+    if f.vector: far = f.train_std > 6 or f.train_std < .02 or f.offset > 4
     if far and (f.step < 100 or poor(f)): return 'certain'
 
 # %% ../../nbs/symptoms/pixels.ipynb #3ea1f3cb

@@ -11,11 +11,12 @@ from .rule import rule
 __all__ = ['dead_units', 'wrong_sign', 'z_constant', 'z_too_small', 'g_detached', 'd_frozen', 'scores_squashed', 'ends_saturated',
            'vanishing_gradient', 'exploding_gradient']
 
-# %% ../../nbs/symptoms/wiring.ipynb #ee07433b
-def _lost(f, key)->bool: # does the signal end at once, and not by fading?
-    return f[f'start_{key}_lost'] > 0 and not f[f'start_{key}_faint']
+# %% ../../nbs/symptoms/wiring.ipynb #68cac237
+def _lost(f, key)->bool: # does the signal end, at once and not by fading, and not for want of units?
+    ends = f[f'start_{key}_lost'] > 0 and f[f'start_{key}_faint'] == 0
+    return f[f'width_{key}'] > 4 and (ends or f[f'start_{key}_silent'] >= .75)
 
-# %% ../../nbs/symptoms/wiring.ipynb #2f7fd1a1
+# %% ../../nbs/symptoms/wiring.ipynb #0f49918f
 @rule('dead_units', 'Units that never answer', 'data',
       'As given, {start_g_silent:.0%} of a layer of G and {start_d_silent:.0%} of one of D answered to nothing; '
       'now {g_silent:.0%} and {d_silent:.0%}.',
@@ -23,10 +24,9 @@ def _lost(f, key)->bool: # does the signal end at once, and not by fading?
       source='Maas 2013 (leaky ReLU); He 2015 (1502.01852)', rank=10)
 def dead_units(f):
     "A layer most of whose units give one number, whatever comes in."
-    silent = max(f.start_g_silent, f.start_d_silent) >= .75
-    if silent or _lost(f, 'g') or _lost(f, 'd'): return 'certain'
+    if _lost(f, 'g') or _lost(f, 'd'): return 'certain'
 
-# %% ../../nbs/symptoms/wiring.ipynb #aa5f194e
+# %% ../../nbs/symptoms/wiring.ipynb #beb2419d
 def _dead(f)->bool: return bool(dead_units(f))
 
 # %% ../../nbs/symptoms/wiring.ipynb #87b50e32
@@ -69,7 +69,7 @@ def z_too_small(f):
       source='a weight without a gradient is not trained', rank=14)
 def g_detached(f):
     "A detach within G, or between G and D."
-    if _dead(f): return ''
+    if _dead(f) or z_constant(f): return ''
     if f.start_g_cut > .05 or f.g_norm_zero > .9 or f.g_frozen > .3: return 'certain'
 
 # %% ../../nbs/symptoms/wiring.ipynb #a8947bb9
@@ -110,7 +110,7 @@ def ends_saturated(f):
       source='Glorot 2010; He 2015 (1502.01852)', rank=17)
 def vanishing_gradient(f):
     "Deep sigmoids, or weights that begin too small."
-    if _dead(f) or f.start_g_cut or z_constant(f) or z_too_small(f): return ''
+    if _dead(f) or f.start_g_cut or z_constant(f) or z_too_small(f) or min(f.width_g, f.width_d) <= 4: return ''
     faded = f.start_g_fading < 1e-3 or f.start_d_fading < 1e-3
     if faded or f.start_d_spread < 1e-5 or f.start_spread < 1e-5: return 'certain'
 

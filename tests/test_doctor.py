@@ -1,0 +1,114 @@
+"What the doctor says of trainings with one known fault, and that it leaves them alone."
+import logging
+import pytest, torch
+from torch import nn
+from torch.utils.data import DataLoader
+from ganlab.checkup.facts import Facts, facts
+from ganlab.checkup.signals import limits, signals
+from ganlab.cli import main
+from ganlab.data import ring_dls, tensor_dls
+from ganlab.doctor import Remedy, causes
+from ganlab.learner import GANLearner
+from ganlab.nets import dcgan, mlp
+from ganlab.symptoms.rule import find_rules, weigh
+from games import rand
+
+class Cut(nn.Module):
+    def forward(self, x): return x.detach()
+
+def ring(**kw): return ring_dls(n=2000, bs=32, **kw)
+def nets(width=16): return mlp(width=width, depth=2, seed=0)
+def images(x, **kw): return GANLearner(tensor_dls(x, bs=32, **kw), *dcgan(16, 1, 8, width=2, seed=0), seed=0)
+def cut_g():
+    G, D = nets()
+    H = nn.Sequential(*list(G)[:-1], Cut(), G[-1])
+    H.z_dim = 2
+    return H, D
+def frozen_d():
+    G, D = nets()
+    for p in list(D.parameters())[:-1]: p.requires_grad_(False)
+    return G, D
+def squashed():
+    G, D = nets()
+    return G, nn.Sequential(D, nn.Tanh())
+def repeated(b): return torch.stack(b)[:2].repeat(16, 1)
+def smooth(n): return rand(n, 1, 4, 4).repeat_interleave(4, 2).repeat_interleave(4, 3)      # images whose neighbours are alike
+
+class Turned:
+    "A loss with G's sign turned round."
+    def d_loss(self, l_real, l_fake): return nn.functional.softplus(-l_real).mean() + nn.functional.softplus(l_fake).mean()
+    def g_loss(self, l_fake, l_real=None): return nn.functional.softplus(l_fake).mean()
+
+FAULTS = dict(
+    z_constant=lambda: GANLearner(ring(), *nets(), seed=0, latent=lambda n, rng: torch.zeros(n, 2)),
+    z_too_small=lambda: GANLearner(ring(), *nets(), seed=0, latent=lambda n, rng: .01*torch.randn(n, 2, generator=rng)),
+    g_detached=lambda: GANLearner(ring(), *cut_g(), seed=0),
+    d_frozen=lambda: GANLearner(ring(), *frozen_d(), seed=0),
+    scores_squashed=lambda: GANLearner(ring(), *squashed(), seed=0),
+    wrong_sign=lambda: GANLearner(ring(), *nets(), Turned(), seed=0),
+    batch_too_small=lambda: GANLearner(ring_dls(n=2000, bs=2), *nets(), seed=0),
+    batch_duplicated=lambda: GANLearner(DataLoader(rand(2000, 2), batch_size=32, shuffle=True, collate_fn=repeated), *nets(), seed=0),
+    memorisation=lambda: GANLearner(tensor_dls(rand(60, 2), bs=16), *nets(), seed=0),
+    reals_unnormalised=lambda: GANLearner(tensor_dls(50*rand(600, 2), bs=32), *nets(), seed=0),
+    data_shuffled_pixels=lambda: images(rand(300, 1, 16, 16)),
+    augmentation_leak=lambda: images(smooth(400), valid=smooth(200).clamp(min=0)))
+
+@pytest.mark.parametrize('cause', FAULTS)
+def test_known_faults(cause):
+    "Each fault is named first, within a few steps, with figures and something to do; no bit of the training moves"
+    learn = FAULTS[cause]()
+    learn.fit_steps(12, progress=False)
+    was = learn.state_hash()
+    found = learn.diagnose(400)
+    assert [f.cause for f in found][:1] == [cause]
+    assert found[0].tier == 'data' and found[0].onset == 0 and found[0].remedies and '{' not in found[0].said
+    assert learn.state_hash() == was and facts(learn, 400).failed == {}
+
+def test_a_sound_start_is_left_in_peace():
+    "Nothing is said of a training that has only begun, and looking at it changes nothing that follows"
+    one, two = (GANLearner(ring(), *nets(), seed=0) for _ in range(2))
+    for l in (one, two):
+        l.fit_steps(10, progress=False)
+        if l is one: assert l.diagnose(300) == [] and set(signals(l)) == set(limits)
+        l.fit_steps(10, progress=False)
+    assert one.state_hash() == two.state_hash()
+
+def test_tiers():
+    "A lower tier is silent where a higher one spoke, an excluded cause is not named, and numbers that are not known name nothing"
+    assert weigh(Facts()) == [] and {r.cause for r in find_rules()} == set(causes)
+    sick = dict(step=300., sw=2., sw_none=.1, better=1., spread=.1, apart=.1, fake_repeats=0., g_moved=.5, d_moved=.5)
+    assert [r.cause for _, r in weigh(Facts(sick))][:1] == ['mode_collapse']
+    both = Facts(sick | dict(penalty=100.))
+    assert [r.cause for _, r in weigh(both)] == ['penalty_too_large']
+    assert [r.cause for _, r in weigh(both, ['penalty_too_large'])][:1] == ['mode_collapse']
+    with pytest.raises(ValueError, match="there is no cause 'luck'"): GANLearner(ring(), *nets(4), seed=0).diagnose(excluded=['luck'])
+
+def test_remedies_act():
+    "A remedy rewinds and switches; one of code says so"
+    learn = GANLearner(ring(), *nets(8), seed=0, tricks=[('gradient_penalty', dict(gamma=100))])
+    learn.fit_steps(5, progress=False)
+    sick = Facts(step=300., sw=2., sw_none=.1, better=1., spread=.8, penalty=100.)
+    rule = weigh(sick)[0][1]
+    assert rule.remedies[0].apply(learn) is learn and learn.step == 0 and learn.tricks['gradient_penalty'].gamma == 1
+    with pytest.raises(ValueError, match='a change of your code or data'): Remedy('Mend it.').apply(learn)
+
+def test_every_switch_of_a_remedy_exists():
+    "What remedies turn on, with the values that they give"
+    learn = GANLearner(ring(), *nets(8), seed=0)
+    for r in (r for rule in find_rules() for r in rule.remedies if isinstance(r.change, tuple)): learn.tricks.change('on', r.change[0], dict(r.change[1]))
+
+def test_watch_tells_once(caplog):
+    "A cause is told once, through the logger; the training goes as it would have gone"
+    one, two = (FAULTS['z_constant']() for _ in range(2))
+    one.watch(every=5)
+    assert one.watch(every=5) is one.watcher
+    with caplog.at_level(logging.WARNING, 'ganlab.doctor'):
+        for l in (one, two): l.fit_steps(15, progress=False)
+    assert [r.message.count('z_constant') for r in caplog.records] == [1] and one.state_hash() == two.state_hash()
+
+def test_command(tmp_path, capsys):
+    "`ganlab doctor RUN` looks at the last step of a run, and leaves the folder as it is"
+    run = str(tmp_path/'a')
+    assert main(f'train --run {run} --steps 6 --data ring --bs 4 --width 8'.split()) == 0
+    assert main(['doctor', run]) == 0
+    assert 'batch_too_small, certain' in capsys.readouterr().out
