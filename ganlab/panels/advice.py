@@ -8,7 +8,7 @@ from fastcore.basics import patch
 from .state import thou
 
 # %% auto #0
-__all__ = ['ways_of', 'when', 'told', 'Advice']
+__all__ = ['ways_of', 'when', 'told', 'Counsel']
 
 # %% ../../nbs/panels/advice.ipynb #75da2dac
 def ways_of(
@@ -33,7 +33,7 @@ def told(
                 remedies=remedies, source=finding.source)
 
 # %% ../../nbs/panels/advice.ipynb #24eb6fbf
-class Advice:
+class Counsel:
     "What was found, what of it was dismissed, and which one is shown."
     def __init__(self):
         self.findings, self.dismissed = [], {}      # dismissed: cause -> what it is called
@@ -56,23 +56,23 @@ class Advice:
 
 # %% ../../nbs/panels/advice.ipynb #481c7128
 @patch
-def next(self:Advice, msg=None):
+def next(self:Counsel, msg=None):
     "Show the one after it; after the last, the first."
     standing = self.standing
     if self.shown: self.cause = standing[(standing.index(self.shown) + 1) % len(standing)].cause
 
 @patch
-def dismiss(self:Advice, msg): # cause: of what is dismissed
+def dismiss(self:Counsel, msg): # cause: of what is dismissed
     "Do not show it again."
     self.dismissed[msg['cause']] = self.find(msg['cause']).symptom
 
 @patch
-def restore(self:Advice, msg=None):
+def restore(self:Counsel, msg=None):
     "Show again what was dismissed."
     self.dismissed = {}
 
 @patch
-def card(self:Advice)->dict: # empty where nothing stands
+def card(self:Counsel)->dict: # empty where nothing stands
     "What is shown; its place among those that stand."
     if self.shown is None: return {}
     return dict(**told(self.shown), at=self.standing.index(self.shown) + 1, of=len(self.standing))

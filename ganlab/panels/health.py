@@ -7,7 +7,7 @@ from __future__ import annotations
 import traitlets as T
 from fastcore.basics import patch
 from ..base.views import script, style
-from .advice import Advice
+from .advice import Counsel
 from .checks import Report
 from .chips import chip, finite
 from .state import Part, PanelState
@@ -23,7 +23,7 @@ class Health(Part):
     chips = T.List().tag(sync=True)                 # as `chip` gives them
     step = T.Int(-1).tag(sync=True)                 # of the last checkup; -1: there was none
     now = T.Int(0).tag(sync=True)                   # the step at which the training stands
-    finding = T.Dict().tag(sync=True)               # as `Advice.card` gives it
+    finding = T.Dict().tag(sync=True)               # as `Counsel.card` gives it
     dismissed = T.List().tag(sync=True)             # what they are called
     worst = T.Dict().tag(sync=True)                 # way -> samples, as `worst` gives them
     problem = T.Unicode('').tag(sync=True)          # why there was no checkup
@@ -33,7 +33,7 @@ class Health(Part):
     busy = T.Unicode('').tag(sync=True)
 
     def __init__(self, ask=None):
-        self.advice, self.bands, self.report = Advice(), {}, Report()      # bands: name -> (low, high), of the user's own
+        self.advice, self.bands, self.report = Counsel(), {}, Report()      # bands: name -> (low, high), of the user's own
         super().__init__(ask)
 
 # %% ../../nbs/panels/health.ipynb #548648c0

@@ -16,13 +16,13 @@ from ..sources.avatars import avatar_classes, avatar_labels
 from ..sources.glyphs import glyph_faces, glyph_labels, glyphs, letters_and_digits
 
 # %% auto #0
-__all__ = ['gate', 'Reader', 'reader_of', 'shown', 'attributes', 'residual', 'consistency']
+__all__ = ['gate', 'FactorReader', 'reader_of', 'shown', 'attributes', 'residual', 'consistency']
 
 # %% ../../nbs/quality/attributes.ipynb #2f90c102
 gate = 25.        # of 255: a sample whose residual is below it is of the data's kind
 
 @dataclass(frozen=True)
-class Reader:
+class FactorReader:
     "Reads factors off images."
     names: tuple      # of the factors, in order
     read: object      # images (n, c, h, w) in [-1, 1] -> (n, factors + 1): values, and the residual
@@ -30,12 +30,12 @@ class Reader:
     may_lack: tuple = () # factors that a sample may be without
 
 # %% ../../nbs/quality/attributes.ipynb #0f6d2f3f
-def _avatar_reader(palette)->Reader:
+def _avatar_reader(palette)->FactorReader:
     def read(x):
         f, residual = avatar_factors_of(x, palette)
         return torch.stack([*(f[k].float() for k in avatar_values), residual], 1)
     may = tuple(k for k in avatar_values if avatar_classes([k])[k][0] == 'none')
-    return Reader(tuple(avatar_values), read, avatar_labels, may)
+    return FactorReader(tuple(avatar_values), read, avatar_labels, may)
 
 # %% ../../nbs/quality/attributes.ipynb #1ab90b5c
 @cache
@@ -43,18 +43,18 @@ def _all_glyphs(size)->tuple: # (n, size*size), float32, from 0 to 255; their fa
     x, known = glyphs(10**6, size)
     return x.flatten(1).float(), torch.stack([known['char'], known['face']], 1).float()
 
-def _glyph_reader(chars, faces)->Reader:
+def _glyph_reader(chars, faces)->FactorReader:
     def read(x):
         drawn, known = _all_glyphs(x.shape[-1])
         d = torch.cdist(x.flatten(1).add(1).mul(127.5), drawn)
         off, which = d.min(1)
         return torch.cat([known[which], off[:, None]/x.shape[-1]], 1)
-    return Reader(('char', 'face'), read, lambda known, labels: glyph_labels(known, labels, chars, faces))
+    return FactorReader(('char', 'face'), read, lambda known, labels: glyph_labels(known, labels, chars, faces))
 
 # %% ../../nbs/quality/attributes.ipynb #9132fd08
 def reader_of(
     facts:About,
-)->Reader|None: # None: nobody can read such samples
+)->FactorReader|None: # None: nobody can read such samples
     "The reader for some data."
     fn, made = facts.made
     if fn == 'avatars_dls' and facts.shape == (3, 16, 16): return _avatar_reader(made.get('palette', 'day'))
@@ -68,7 +68,7 @@ def _cannot_read(facts:About, **_)->str|None: # a sentence
 
 # %% ../../nbs/quality/attributes.ipynb #7afa51ee
 def shown(
-    rows:Tensor, # of a `Reader`
+    rows:Tensor, # of a `FactorReader`
 )->set: # of (factor's number, value), that are seen behind the gate
     "The values that some samples show."
     good = rows[rows[:, -1] < gate, :-1]
