@@ -10,7 +10,7 @@ from .rule import rule
 from .sick import collapsed, lost, sick, untrained
 
 # %% auto #0
-__all__ = ['mode_collapse', 'in_turns', 'circling', 'oscillation', 'by_heart', 'copies']
+__all__ = ['mode_collapse', 'with_adam', 'circling', 'oscillation', 'by_heart', 'copies']
 
 # %% ../../nbs/symptoms/collapse.ipynb #ce6f6ef1
 @rule('mode_collapse', 'The samples have collapsed', 'behaviour',
@@ -24,12 +24,12 @@ def mode_collapse(f):
     return 'likely' if f.spread < .4 or f.apart < .35 else 'maybe'
 
 # %% ../../nbs/symptoms/collapse.ipynb #00bb1bfc
-_unsteady = [do('Adam at 5e-4 in turns, and R1', lambda learn: in_turns(learn)), turn('Optimistic Adam', 'optimistic')]
+_unsteady = [do('Adam at 5e-4, and R1', lambda learn: with_adam(learn)), turn('Optimistic Adam', 'optimistic'),
+             tell("Update one network after the other: GANLearner(..., update='alternating').")]
 
-def in_turns(learn):
-    "Adam at the usual rates, one network after the other, R1 on D."
+def with_adam(learn):
+    "Adam at the usual rates, R1 on D."
     if not learn.tricks['optimizer'].why_not(learn): learn.tricks.on('optimizer', kind='adam')
-    learn.state.update = 'alternating'
     steadied(learn)
 
 # %% ../../nbs/symptoms/collapse.ipynb #96a8583b
