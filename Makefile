@@ -12,11 +12,10 @@ START  := nbs/tutorials/quickstart.ipynb
 
 # A stamp per extra: a second `make` installs nothing unless the metadata changed.
 # torch comes first and alone, so that a CPU build that pip is told of wins over the default one.
-# What is never imported need not be compiled: --no-compile takes half a minute off.
 $(VENV)/.lab $(VENV)/.dev: $(VENV)/.%: $(META) | $(BIN)/python
 	@echo 'installing ganlab[$*] into $(VENV): minutes the first time, nothing after that'
-	$(PIP) install -q --no-compile torch -c constraints.txt
-	$(PIP) install -q --no-compile -e '.[$*]' -c constraints.txt
+	$(PIP) install -q torch -c constraints.txt
+	$(PIP) install -q -e '.[$*]' -c constraints.txt
 	@touch $@
 
 # Some systems ship venv without pip; the second line puts it in from outside.
