@@ -274,11 +274,11 @@ def test_two_machines(postgres, tmp_path):
 
 def test_the_command(tmp_path, capsys, monkeypatch):
     from ganlab.cli import main
-    (tmp_path/'mine.py').write_text('from ganlab.all import *\ndef make(run=None, seed=0): return GANLearner(ring_dls(n=300, bs=16), *mlp(width=8, depth=1, seed=seed), seed=seed, run=run)\nnothing = 3\n')
+    (tmp_path/'searched_for.py').write_text('from ganlab.all import *\ndef make(run=None, seed=0): return GANLearner(ring_dls(n=300, bs=16), *mlp(width=8, depth=1, seed=seed), seed=seed, run=run)\nnothing = 3\n')
     monkeypatch.chdir(tmp_path)
-    words = ['sweep', 'a', '--make', 'mine:make', '--steps', '4', '--trick', 'ema']
+    words = ['sweep', 'a', '--make', 'searched_for:make', '--steps', '4', '--trick', 'ema']
     assert main([*words, '--trials', '2']) == 0
     assert main([*words, '--trials', '3', '--script', 'best.py']) == 0
     out = capsys.readouterr().out
     assert 'trial 0: ' in out and '3 of 3 trials' in out and 'its run: a/trials/' in out and Path('best.py').exists()
-    assert main([*words[:2], '--make', 'mine:nothing']) == 2 and 'need a function' in capsys.readouterr().err
+    assert main([*words[:2], '--make', 'searched_for:nothing']) == 2 and 'need a function' in capsys.readouterr().err
