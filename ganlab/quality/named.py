@@ -117,10 +117,11 @@ def named_metric(
     known_as:str, # its name
     learn, # a `GANLearner`
     /,
-    **how, # as `Named.made` takes them: n, options of the metric, and name, title, unit, better, log, every
+    n:int=None, # fakes, and at most as many reals; None: as many as is usual
+    **how, # options of the metric, and name, title, unit, better, log, every
 )->NamedMetric:
     "A metric by its name, or an error that says why there is none."
-    return get_named(known_as).made(learn, **how)
+    return get_named(known_as).made(learn, n, **how)
 
 # %% ../../nbs/quality/named.ipynb #2de8b2bd
 def _check_options(known, given):
