@@ -21,7 +21,6 @@ __all__ = ['Cancelled', 'DataError', 'Asking', 'need_result', 'still']
 
 # %% ../../nbs/engine/asking.ipynb #8862a542
 _one_number = "a tensor with one number: take its mean"
-
 Cancelled = (CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException)
 
 class DataError(RuntimeError):
