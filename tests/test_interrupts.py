@@ -472,11 +472,12 @@ def stands(folder): # the last step that is recorded; 0 where there is no run ye
     try: return Run.open(folder).step
     except (ValueError, RuntimeError): return 0
 
-def test_ctrl_c_twice_at_the_command(tmp_path):
+@pytest.mark.parametrize('gaps', [(.003,), pytest.param((0, .003), marks=pytest.mark.slow)])
+def test_ctrl_c_twice_at_the_command(gaps, tmp_path):
     "Whenever the two come: the step that is named is the one that a resume finds, and it is whole"
     folder, env = tmp_path/'r', {**os.environ, 'PYTHONUNBUFFERED': '1'}
     command = [sys.executable, '-m', 'ganlab', 'train', '--run', str(folder), '--data', 'ring', '--bs', '16', '--width', '8', '--steps', '1000000']
-    for gap in (0, .003):
+    for gap in gaps:
         before = stands(folder)
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, preexec_fn=deaf_no_more)
         try:
