@@ -4464,6 +4464,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'ganlab.symptoms.set.ema_stale': ('symptoms/set.html#ema_stale', 'ganlab/symptoms/set.py'),
                                      'ganlab.symptoms.set.label_smoothing_wrong': ( 'symptoms/set.html#label_smoothing_wrong',
                                                                                     'ganlab/symptoms/set.py'),
+                                     'ganlab.symptoms.set.less_of_it': ('symptoms/set.html#less_of_it', 'ganlab/symptoms/set.py'),
                                      'ganlab.symptoms.set.lighter': ('symptoms/set.html#lighter', 'ganlab/symptoms/set.py'),
                                      'ganlab.symptoms.set.momentum_too_high': ( 'symptoms/set.html#momentum_too_high',
                                                                                 'ganlab/symptoms/set.py'),

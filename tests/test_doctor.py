@@ -92,7 +92,7 @@ def test_remedies_act():
     learn.fit_steps(5, progress=False)
     sick = Facts(step=300., sw=2., sw_none=.1, better=1., spread=.8, penalty=100., vector=1.)
     found = finding(weigh(sick)[0][1], sick, 'certain', 0)
-    assert found.remedies[0].apply(learn) is learn and learn.step == 0 and learn.tricks['gradient_penalty'].gamma == .1
+    assert found.remedies[0].apply(learn) is learn and learn.step == 0 and learn.tricks['gradient_penalty'].gamma == 1
     with pytest.raises(ValueError, match='a change of your code or data'): Remedy('Mend it.').apply(learn)
 
 def test_a_rewind_to_the_start_keeps_what_was_set_there():
@@ -130,7 +130,7 @@ def test_to_begin_again_is_the_same_from_everywhere(how):
     learn.fit_steps(3, progress=False)
     begin_again(Facts(vector=1.)).apply(learn)
     new = GANLearner(ring(), *nets(8), seed=0, lr_g=.002, lr_d=.002, betas_g=(0., .99), betas_d=(0., .99),
-                     tricks=[('gradient_penalty', dict(gamma=.1))])
+                     tricks=[('gradient_penalty', dict(gamma=1.))])
     for l in (learn, new): l.fit_steps(3, progress=False)
     made = [torch.cat([p.detach().flatten() for p in l.model.parameters()]) for l in (learn, new)]
     if how != 'sgd': torch.testing.assert_close(*made)      # there, both networks move at once
@@ -145,12 +145,12 @@ def test_remedies_of_settings():
         return finding(rule, f, c, 0).remedies[0].title
     rates = dict(lr_g=.1, lr_d=.003, lr_ratio=33., bound=1., endless=0.)
     assert first(**rates) == 'A rate of 0.003 for G and 0.003 for D'
-    assert first(**rates | dict(bound=0.)) == 'A rate of 0.003 for G and 0.003 for D, and R1 with γ of 0.1'
+    assert first(**rates | dict(bound=0.)) == 'A rate of 0.003 for G and 0.003 for D, and R1 with γ of 1'
     assert first(**rates | dict(lr_d=.05)).startswith('The settings of StyleGAN2: Adam at 0.002 with β of 0 and 0.99')
     assert first(beta1_g=.99, beta1_d=.5) == 'β of 0.0 and 0.99 in both networks'
     assert first(label_flip_p=.5, on_label_flip=1.) == 'Plain labels: the tricks that smooth or flip them off'
     assert first(noise=1., noise_stays=1., on_diffusion_noise=1.) == 'No noise on what D sees'
-    assert first(penalty=100.) == 'Weights as usual: R1 with γ of 0.1, WGAN-GP with λ of 10, others by default'
+    assert first(penalty=100.) == 'Weights as usual: R1 with γ of 1, WGAN-GP with λ of 10, others by default'
 
 def test_every_penalty_comes_down():
     "Historical averaging and WGAN-GP too; a weight below the usual one stays"

@@ -11,7 +11,7 @@ from .sound import begin_again, betas, set_betas, set_logistic, usual_gamma
 
 # %% auto #0
 __all__ = ['plain_labels', 'label_smoothing_wrong', 'noise_never_fades', 'clear_sight', 'ema_stale', 'bn_mismatch', 'quick_norms',
-           'critic_unconstrained', 'penalty_too_large', 'lighter', 'usual_weights', 'momentum_too_high']
+           'critic_unconstrained', 'penalty_too_large', 'less_of_it', 'lighter', 'usual_weights', 'momentum_too_high']
 
 # %% ../../nbs/symptoms/set.ipynb #c723a68f
 _labels = 'label_smoothing', 'one_sided_label_smoothing', 'label_flip'
@@ -108,12 +108,18 @@ def _idle(f)->bool: # does D say about the same of everything, in its own loss's
 # %% ../../nbs/symptoms/set.ipynb #b5347845
 @rule('penalty_too_large', 'The penalty leaves D no slope', 'settings',
       "The penalty weighs {penalty:.3g}; D's scores of reals and fakes are {gap:.2g} apart, its slope is {slope:.2g}.",
-      remedies=lambda f: [lighter(f), begin_again(f)],
+      remedies=lambda f: less_of_it(f),
       source='Mescheder 2018 (1801.04406): γ = 10; Gulrajani 2017: λ = 10', rank=0)
 def penalty_too_large(f):
     "A large penalty, a D that tells nothing apart, and poor samples."
     if sick(f) and (f.penalty >= 60 or f.penalty >= 30 and _idle(f)): return 'certain'
     if sick(f) and f.term_share > 3 and _idle(f): return 'likely'
+
+# %% ../../nbs/symptoms/set.ipynb #7b4ad9b6
+def less_of_it(f)->list: # of `Remedy`
+    "Lighter; a critic that is held by WGAN-GP begins again, as it needs many more steps than others."
+    if f.on_wgan_gp == 1: return [begin_again(f), lighter(f)]
+    return [lighter(f), begin_again(f)]
 
 # %% ../../nbs/symptoms/set.ipynb #d29fa159
 def lighter(f): # -> `Remedy`

@@ -17,7 +17,7 @@ rate, betas = .002, (0., .99)   # of both networks, under Adam: StyleGAN2 (1912.
 
 def usual_gamma(f)->float: # f: `Facts`
     "R1's weight, for points and for small images."
-    return .1 if f.vector else 2.
+    return 1. if f.vector else 2.
 
 # %% ../../nbs/symptoms/sound.ipynb #5bc28d05
 def set_rates(learn, g:float, d:float): # of G, of D
