@@ -9,12 +9,13 @@ from typing import NamedTuple
 import numpy as np, torch
 from torch import Tensor
 from .data import TensorDL
+from .engine.register import Measure, register
 from .engine.rng import Streams
 from .base.checks import whole
 
 # %% auto #0
-__all__ = ['measures', 'Coverage', 'mode_coverage', 'frechet_distance', 'kernel_distance', 'PRDC', 'prdc', 'sliced_wasserstein',
-           'real_samples', 'fake_samples', 'quality']
+__all__ = ['measures', 'unheld', 'Coverage', 'mode_coverage', 'frechet_distance', 'kernel_distance', 'PRDC', 'prdc',
+           'sliced_wasserstein', 'real_samples', 'fake_samples', 'quality']
 
 # %% ../nbs/metrics.ipynb #ac3fa362
 def _rows(x, name, least=1)->Tensor: # float64, (N, d), on the CPU
@@ -166,6 +167,7 @@ measures = dict( # name -> title, what is better, and whether it is compared by 
     sliced_wasserstein=('Sliced Wasserstein distance', 'less', True),
     modes=('Modes found', 'more', False),
     hq=('Samples within 3σ', 'more', False))
+register.compared.update({name: Measure(*m) for name, m in measures.items()})
 
 # %% ../nbs/metrics.ipynb #0abdec10
 def real_samples(
@@ -176,6 +178,8 @@ def real_samples(
     x = learn.source.valid(n)
     if x is None: x = _trained_on(learn, n)
     return x[:n].detach().float().cpu()
+
+unheld = ' (beside training samples, for want of held-out ones)' # behind the title of what compares with them
 
 # %% ../nbs/metrics.ipynb #1aed75bb
 def _trained_on(learn, n):

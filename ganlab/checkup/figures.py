@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import numpy as np
 import torch
+from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 # %% auto #0
@@ -15,12 +16,11 @@ __all__ = ['above', 'roughness', 'flat', 'keys', 'repeats', 'spread', 'apart', '
 # %% ../../nbs/checkup/figures.ipynb #5d6d0d29
 def above(
     a, b, # scores (n,) and (m,)
-)->float: # from 0 to 1; NaN where one is empty
-    "The share of pairs in which `a` is the larger, ties counting half."
-    if not len(a) or not len(b): return math.nan
-    b = b.double().sort().values
-    lo, hi = (torch.searchsorted(b, a.double(), right=r) for r in (False, True))
-    return float((lo + hi).double().mean()/(2*len(b)))
+)->float: # from 0 to 1; NaN where one is empty, or a score is not finite
+    "The share of pairs in which `a` is the larger, ties counting half: the area under the ROC curve."
+    both = torch.cat([a, b]).double()
+    if not len(a) or not len(b) or not both.isfinite().all(): return math.nan
+    return float(roc_auc_score([1]*len(a) + [0]*len(b), both.numpy()))
 
 # %% ../../nbs/checkup/figures.ipynb #0307b1f4
 def roughness(

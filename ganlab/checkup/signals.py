@@ -13,7 +13,7 @@ from .feed import of_repeats
 from .figures import above, apart, late, ratio, spread
 from .movement import speed
 from .wiring import heard
-from ..metrics import sliced_wasserstein
+from ..metrics import sliced_wasserstein, unheld
 
 # %% auto #0
 __all__ = ['limits', 'Signal', 'signals']
@@ -94,8 +94,11 @@ def _of_feed(learn, b)->dict:
     return dict(repeats=(f['batch_repeats'], {}), stale=(f.get('stale', math.nan), dict(distinct=f['distinct'])))
 
 # %% ../../nbs/checkup/signals.ipynb #81e38372
-def _signal(name, value, evidence, own)->Signal:
+_beside = 'distance', 'variety', 'likeness'       # what compares with the data: with what is held out, if it is enough
+
+def _signal(name, value, evidence, own, b)->Signal:
     title, low, high = limits[name]
+    if name in _beside and b.real is b.train: title += unheld
     low, high = own.get(name, (low, high))
     return Signal(float(value), low, high, title, evidence)
 
@@ -111,4 +114,4 @@ def signals(
     b = batches(learn, n)
     def look(learn): return _of_samples(b) | _of_course(learn) | _of_units(learn, b) | _of_feed(learn, b)
     found = untouched(learn, look)
-    return {name: _signal(name, *found[name], own) for name in limits}
+    return {name: _signal(name, *found[name], own, b) for name in limits}

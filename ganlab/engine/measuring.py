@@ -8,6 +8,8 @@ import re, time, warnings
 from contextlib import contextmanager
 from fastcore.basics import patch
 from ..base.checks import whole
+from .pacing import pace, step_time
+from .register import register
 from .rng import borrowed_rng
 from .still import eval_mode, left_alone
 
@@ -129,7 +131,7 @@ def add_metric(self:Measuring,
 )->Metric:
     "Measure it from here on: a curve in the panel, a column of the record, a measure of `ab`."
     m = _as_metric(self, metric, how)
-    if m.name in _taken() and not m.usual:
+    if m.name in register.taken and not m.usual:
         raise ValueError(f"there is a number called {m.name!r} already; give another name: name='...'")
     self.measures.pop(m.name, None)
     self.measures[m.name] = m
@@ -141,15 +143,7 @@ def add_metric(self:Measuring,
 def _as_metric(learn, metric, how)->Metric:
     if isinstance(metric, Metric) and not how: return metric
     if not isinstance(metric, str): return Metric(getattr(metric, 'of', metric), **how)
-    from ganlab.quality.named import named_metric
-    return named_metric(metric, learn, **how)
-
-# %% ../../nbs/engine/measuring.ipynb #02555ac7
-def _taken()->set: # names
-    "What a row of every record has, and what every comparison measures."
-    from ganlab.engine.rows import columns
-    from ganlab.judge.arm import compared
-    return {*columns, 'd_input_grad_norm', *compared}
+    return register.get(metric).made(learn, **how)
 
 # %% ../../nbs/engine/measuring.ipynb #09630961
 @patch
@@ -159,7 +153,7 @@ def measure_due(self:Measuring):
     if not due: return
     with self.measures.together():
         for m in due: cost += self._measure_one(m)
-    self.measures.account(self.step, cost, self._step_time())
+    self.measures.account(self.step, cost, step_time(self))
 
 @patch
 def _measure_one(self:Measuring, m)->float: # seconds, that count
@@ -168,19 +162,9 @@ def _measure_one(self:Measuring, m)->float: # seconds, that count
     except Exception as e: self._drop(m, e)
     if m.every: return 0.
     took = time.perf_counter() - t0
-    gap = self._gap(took)
+    gap = pace(took, step_time(self), share=self.measures.share)
     self.measures.due[m.name] = (self.step//gap + 1)*gap      # with the others, as far as that goes
     return took if again else 0.
-
-@patch
-def _step_time(self:Measuring)->float: # seconds
-    from ganlab.record.taking import step_time
-    return step_time(self)
-
-@patch
-def _gap(self:Measuring, cost:float)->int: # of seconds; steps
-    from ganlab.record.thinning import pace
-    return pace(cost, self._step_time(), share=self.measures.share)
 
 # %% ../../nbs/engine/measuring.ipynb #add73f67
 @patch

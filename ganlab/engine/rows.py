@@ -10,6 +10,7 @@ from fastcore.basics import patch
 import torch
 from .game import per_sample, some_of
 from .meters import input_grad_norm
+from .register import register
 from .rng import borrowed_rng
 
 # %% auto #0
@@ -17,6 +18,7 @@ __all__ = ['columns', 'Rows']
 
 # %% ../../nbs/engine/rows.ipynb #88eaea69
 columns = ['step', 'd_loss', 'g_loss', 'd_grad_norm', 'g_grad_norm', 'd_real', 'd_fake', 'ms']
+register.rows.update(columns, ['d_input_grad_norm'])
 
 class Rows:
     "What a learner writes down of a step."

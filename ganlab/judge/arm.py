@@ -6,29 +6,26 @@
 from __future__ import annotations
 import math, warnings
 from dataclasses import dataclass
-from typing import NamedTuple
 from fastcore.basics import patch
 import numpy as np, torch
 from ..base.interrupt import breakable
 from ..engine.measuring import measured
 from ..engine.recovery import StepError
-from ..metrics import measures, quality
+from ..engine.register import Measure, register
+from ..metrics import quality, unheld
+
+_all_ = ['Measure']
 
 # %% auto #0
-__all__ = ['compared', 'Measure', 'measures_for', 'decided_by_own', 'by_name', 'decided_by_name', 'Reader', 'Arm', 'checks',
-           'train_arm']
+__all__ = ['compared', 'measures_for', 'decided_by_own', 'by_name', 'decided_by_name', 'Reader', 'Arm', 'checks', 'train_arm',
+           'Measure']
 
 # %% ../../nbs/judge/arm.ipynb #ea77439c
-class Measure(NamedTuple):
-    "How a number of an arm is shown and compared."
-    title:str   # as it is shown
-    better:str  # 'less', 'more', or '' where neither is
-    log:bool    # is it compared by its logarithm, so by ratios?
-
-compared = {k: Measure(*m) for k, m in measures.items()} | {
-    'metric': Measure('Metric', 'less', False),
-    'g_grad_norm': Measure('‖∇G‖, median', '', True),
-    'ms': Measure('Milliseconds per step, median', 'less', True)}
+compared = register.compared # name -> `Measure`: those of the metrics, and
+compared.update(
+    metric=Measure('Metric', 'less', False),
+    g_grad_norm=Measure('‖∇G‖, median', '', True),
+    ms=Measure('Milliseconds per step, median', 'less', True))
 
 # %% ../../nbs/judge/arm.ipynb #585e7a89
 def measures_for(
@@ -37,6 +34,8 @@ def measures_for(
     "What can be measured on its data, and the user's own; modes can be counted only where it is known where they are."
     has_modes = learn.source.centers is not None
     usual = {k: m for k, m in compared.items() if has_modes or k not in ('modes', 'hq')}
+    far = usual['sliced_wasserstein']
+    if not learn.has_valid: usual['sliced_wasserstein'] = far._replace(title=far.title + unheld)
     return usual | {m.name: Measure(m.heading, m.better, m.log) for m in learn.measures.values()}
 
 # %% ../../nbs/judge/arm.ipynb #0e601fbe
@@ -61,8 +60,7 @@ def by_name(
 ): # -> the same, or the metric that is known by that name and is not measured yet
     "What decides a comparison, looked up among the metrics with a name."
     if not isinstance(metric, str) or metric in measures_for(learn): return metric
-    from ganlab.quality.named import all_named, named_metric
-    return named_metric(metric, learn) if metric in all_named() else metric
+    return register.get(metric).made(learn) if metric in register.all() else metric
 
 def _must_agree(metric, usual, better): # which side is better: usually, and as it was given
     if not better or usual in ('', better): return

@@ -57,7 +57,7 @@ _gradient = 'Very small: it learns nothing; very large: its steps go anywhere.'
 
 # %% ../../nbs/panels/chips.ipynb #7a67bc71
 about = dict(            # signal -> what it means
-    distance='How far the samples lie from held-out data, in its deviations; 0 is the data itself.',
+    distance='How far the samples lie from the data, in its deviations; 0 is the data itself.',
     variety='How far the samples spread; 1: as far as the data. Low: parts of the data are not made.',
     likeness='How much two samples differ; 1: as much as two of the data. Low: they look alike, G collapses.',
     wins='How often D scores a real above a fake. 0.5: it cannot tell; 1: it always can, and G may learn nothing.',

@@ -89,13 +89,13 @@ def attributes(s:Samples)->float: # from 0 to 1
     return len(real & shown(_standard(s, r, s.fake)))/max(1, len(real))
 
 # %% ../../nbs/quality/attributes.ipynb #bdbcf602
-@as_metric('Residual', 'less', unit='of 255, at most 25', interval='jackknife', **_read)
+@as_metric('Residual', 'less', unit='of 255, at most 25', interval='jackknife', beside=False, **_read)
 def residual(s:Samples)->float: # from 0 to 25
     "How far samples are from the nearest face or letter, on average."
     return float(_standard(s, reader_of(s.about), s.fake)[:, -1].clamp(max=gate).mean())
 
 # %% ../../nbs/quality/attributes.ipynb #676433e8
-@as_metric('Consistent samples', 'more', interval='share', range=(0., 1.), **_read)
+@as_metric('Consistent samples', 'more', interval='share', beside=False, range=(0., 1.), **_read)
 def consistency(s:Samples)->float: # from 0 to 1
     "The share of fakes that are faces or letters, and the ones that were asked for."
     r = reader_of(s.about)

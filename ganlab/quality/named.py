@@ -6,13 +6,13 @@
 from __future__ import annotations
 import math
 from dataclasses import dataclass
-from importlib import import_module
 from inspect import signature
-from pkgutil import iter_modules
 from fastcore.basics import patch
 from ..base.checks import whole
 from ..engine.parameters import nearest
 from ..engine.measuring import Metric
+from ..engine.register import register
+from ..metrics import unheld
 from .samples import About, about, samples_of, usual_n
 
 # %% auto #0
@@ -31,6 +31,7 @@ class Named:
     says: object = None # (`About`, **options) -> what stands for {features} in the title
     most: int = 2048  # fakes, where nobody says how many; of images it is at most 512
     least: int = 2    # samples of each side that it needs
+    beside: bool = True # does it compare fakes with reals?
     interval: str = 'jackknife' # how `metric_interval` finds one: or 'neighbours', 'share', 'square', 'count'
     range: tuple = (0., math.inf) # what it can be
 
@@ -43,13 +44,14 @@ class Named:
 # %% ../../nbs/quality/named.ipynb #9d001316
 @patch
 def heading(self:Named, facts:About, options:dict)->str:
-    "The title, with the name of the features."
+    "The title, with the name of the features; and a word where reals are not held out."
     said = self.says(facts, **options) if self.says else ''
     title = self.title.format(features=said).strip()
-    return title if said else title[:1].upper() + title[1:]
+    if not said: title = title[:1].upper() + title[1:]
+    return title + unheld if self.beside and not facts.held else title
 
 # %% ../../nbs/quality/named.ipynb #401b3f32
-named = {}        # name -> `Named`
+named = register.metrics        # name -> `Named`
 
 def as_metric(
     title:str, # as it is shown
@@ -65,19 +67,14 @@ def as_metric(
 # %% ../../nbs/quality/named.ipynb #68adaa54
 def all_named()->dict: # name -> `Named`
     "Every metric that has a name."
-    package = import_module('ganlab.quality')
-    for m in iter_modules(package.__path__): import_module(f'ganlab.quality.{m.name}')
-    return named
+    return register.all()
 
 # %% ../../nbs/quality/named.ipynb #822bb3ef
 def get_named(
     name:str,
 )->Named:
     "The metric of that name, or an error that says which there are."
-    known = all_named()
-    if name in known: return known[name]
-    raise ValueError(f"there is no metric called {name!r}; need one of {', '.join(known)}, or a function of a learner."
-                     f"{nearest(name, known)}")
+    return register.get(name)
 
 # %% ../../nbs/quality/named.ipynb #11a8b58c
 class NamedMetric(Metric):
@@ -100,6 +97,22 @@ class NamedMetric(Metric):
 # %% ../../nbs/quality/named.ipynb #39ec535b
 _own = 'name', 'title', 'unit', 'better', 'log', 'every'       # of `Metric`
 
+@patch
+def made(self:Named,
+    learn, # a `GANLearner`
+    n:int=None, # fakes, and at most as many reals; None: as many as is usual
+    **how, # options of the metric, and name, title, unit, better, log, every
+)->NamedMetric:
+    "The metric of a learner, or an error that says why it does not fit."
+    facts = about(learn)
+    if n is not None: n = whole(n, 'n', self.least)
+    own = {k: how.pop(k) for k in _own if k in how}
+    _check_options(self, how)
+    why = self.why_not and self.why_not(facts, **how)
+    if why: raise ValueError(f"the metric {self.name} does not fit: {why}")
+    _check_reals(self, learn)
+    return NamedMetric(self, facts, n, how, **own)
+
 def named_metric(
     known_as:str, # its name
     learn, # a `GANLearner`
@@ -107,15 +120,8 @@ def named_metric(
     n:int=None, # fakes, and at most as many reals; None: as many as is usual
     **how, # options of the metric, and name, title, unit, better, log, every
 )->NamedMetric:
-    "A metric by its name, or an error that says why it does not fit."
-    known, facts = get_named(known_as), about(learn)
-    if n is not None: n = whole(n, 'n', known.least)
-    own = {k: how.pop(k) for k in _own if k in how}
-    _check_options(known, how)
-    why = known.why_not and known.why_not(facts, **how)
-    if why: raise ValueError(f"the metric {known_as} does not fit: {why}")
-    _check_reals(known, learn)
-    return NamedMetric(known, facts, n, how, **own)
+    "A metric by its name, or an error that says why there is none."
+    return get_named(known_as).made(learn, n, **how)
 
 # %% ../../nbs/quality/named.ipynb #2de8b2bd
 def _check_options(known, given):

@@ -17,28 +17,30 @@ def _no_modes(facts:About, **_)->str|None: # a sentence
         return (f"it counts modes, and nobody says where those of {facts.name} are; ring_dls and grid_dls do, and "
                 "tensor_dls(x, centers=..., sigma=...)")
 
+_counted = dict(why_not=_no_modes, beside=False)
+
 def _found(s, shares='all')->Coverage: return mode_coverage(s.fake.x, s.about.centers, s.about.sigma, shares)
 
 # %% ../../nbs/quality/points.ipynb #7a453980
-@as_metric('Modes found', 'more', why_not=_no_modes, interval='count')
+@as_metric('Modes found', 'more', **_counted, interval='count')
 def modes(s:Samples)->int: # from 0 to as many as there are
     "Modes with at least one sample within three sigma."
     return _found(s).modes
 
-@as_metric('Samples within 3σ', 'more', why_not=_no_modes, interval='share', range=(0., 1.))
+@as_metric('Samples within 3σ', 'more', **_counted, interval='share', range=(0., 1.))
 def hq(s:Samples)->float: # from 0 to 1
     "The share of samples within three sigma of a mode."
     return _found(s).hq
 
 # %% ../../nbs/quality/points.ipynb #32487132
-@as_metric('Reverse KL of the modes', 'less', unit='nats', why_not=_no_modes)
+@as_metric('Reverse KL of the modes', 'less', unit='nats', **_counted)
 def reverse_kl(s:Samples,
     shares='all', # of all samples, as in PacGAN's text; 'near': of those within three sigma, as in its code
 )->float: # from 0 to log(modes); NaN where no sample is near
     "How unevenly the samples lie in the modes."
     return _found(s, shares).reverse_kl
 
-@as_metric('Spread within the modes', '', unit='σ', why_not=_no_modes)
+@as_metric('Spread within the modes', '', unit='σ', **_counted)
 def spread(s:Samples)->float: # 0.974 for the data itself in two dimensions; NaN where no sample is near a mode
     "The standard deviation of the good samples round their modes."
     return _found(s).spread

@@ -16,8 +16,8 @@ from .folder import wipe
 from .packing import RunError
 from .lines import Lines
 from .store import Store
-from .taking import step_time
-from .thinning import fingerprint, pace
+from .thinning import fingerprint
+from ..engine.pacing import pace, step_time
 
 # %% auto #0
 __all__ = ['this_cell', 'Run']

@@ -8,16 +8,18 @@ import math, time, warnings
 from dataclasses import replace
 from typing import NamedTuple
 from fastcore.basics import patch
-import numpy as np
 from ..engine.measuring import Metric, measured
+from ..engine.pacing import pace, step_time
 from ..engine.named_state import digest, numbers_text
 from ..engine.snapshots import take
 from ..losses import loss_key
 from ..metrics import quality
 from .pictures import Pictures
 from .store import Store, size_of
-from .thinning import pace, pack_frame, superfluous
+from .thinning import pack_frame, superfluous
 from .writing import Writing
+
+_all_ = ['step_time']
 
 # %% auto #0
 __all__ = ['closeness', 'Taking', 'step_time']
@@ -37,12 +39,6 @@ class Taking(Writing):
     def __init__(self, store:Store):
         super().__init__(store)
         self._gap, self._snap_cost, self._warned = 0, 0., set()      # steps between frames; seconds; what was said
-
-# %% ../../nbs/record/taking.ipynb #859acf1f
-def step_time(learn)->float: # seconds
-    "What a step costs, of late."
-    ms = learn.record.array('ms')[-20:]
-    return float(np.median(ms[~np.isnan(ms)]))/1e3 if (~np.isnan(ms)).any() else .01
 
 # %% ../../nbs/record/taking.ipynb #999dfa77
 @patch
