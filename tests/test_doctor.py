@@ -10,7 +10,10 @@ from ganlab.data import ring_dls, tensor_dls
 from ganlab.doctor import Remedy, causes
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
-from ganlab.symptoms.rule import find_rules, weigh
+from ganlab.symptoms.finding import without
+from ganlab.symptoms.rule import find_rules, finding, weigh
+from ganlab.symptoms.set import lighter
+from ganlab.symptoms.sound import begin_again
 from games import rand
 
 class Cut(nn.Module):
@@ -87,15 +90,83 @@ def test_remedies_act():
     "A remedy rewinds and switches; one of code says so"
     learn = GANLearner(ring(), *nets(8), seed=0, tricks=[('gradient_penalty', dict(gamma=100))])
     learn.fit_steps(5, progress=False)
-    sick = Facts(step=300., sw=2., sw_none=.1, better=1., spread=.8, penalty=100.)
-    rule = weigh(sick)[0][1]
-    assert rule.remedies[0].apply(learn) is learn and learn.step == 0 and learn.tricks['gradient_penalty'].gamma == 1
+    sick = Facts(step=300., sw=2., sw_none=.1, better=1., spread=.8, penalty=100., vector=1.)
+    found = finding(weigh(sick)[0][1], sick, 'certain', 0)
+    assert found.remedies[0].apply(learn) is learn and learn.step == 0 and learn.tricks['gradient_penalty'].gamma == 1
     with pytest.raises(ValueError, match='a change of your code or data'): Remedy('Mend it.').apply(learn)
 
+def test_a_rewind_to_the_start_keeps_what_was_set_there():
+    "Tricks, loss and rates of step 0 stand again; what a remedy turns off is off at the next step, also from within a job"
+    learn = GANLearner(ring(), *nets(8), seed=0, tricks=['label_flip', ('ema', dict(beta=.9))])
+    learn.set_loss('lsgan')
+    for g in learn.opt_g.param_groups: g['lr'] = 1e-3
+    learn.fit_steps(3, progress=False)
+    learn.between_steps(without('label_flip').apply, learn)
+    assert (learn.step, learn.loss_name, learn.opt_g.param_groups[0]['lr'], learn.tricks['ema'].beta) == (0, 'lsgan', 1e-3, .9)
+    learn.fit_steps(1, progress=False)
+    assert [t.name for t in learn.tricks.enabled] == ['ema']
+
+def test_a_rewind_goes_before_the_last_change_where_all_was_well(monkeypatch):
+    "To just before it; to the beginning where the training was sick by then"
+    for was_sick, step in ((False, 4), (True, 0)):
+        monkeypatch.setattr('ganlab.symptoms.finding.sick', lambda f: was_sick)
+        learn = GANLearner(ring(), *nets(8), seed=0, tricks=['ema'])
+        learn.fit_steps(4, progress=False)
+        learn.tricks.on('packing')
+        learn.fit_steps(3, progress=False)
+        Remedy('R1', 'gradient_penalty', True, onset=4).apply(learn)
+        assert learn.step == step and [t.name for t in learn.tricks.enabled] == ['gradient_penalty', 'ema']
+
+SETTINGS = dict(
+    wgan=dict(loss='wasserstein', lr_d=1e-2), sgd=dict(opt='sgd', lr_g=.3, lr_d=.3, update='simultaneous'), uneven=dict(n_d=10),
+    clipped=dict(loss='wasserstein', tricks=[('weight_clipping', dict(soft_start=0))]), critic=dict(tricks=[('wgan_gp', dict(lam=100.))]),
+    held=dict(tricks=[('historical_averaging', dict(lam=10.)), 'dropout', 'label_flip', 'instance_noise', 'grad_clip', 'betas', 'ttur']),
+    fewer=dict(tricks=[('n_critic', dict(n_d=1, n_g=20)), ('optimizer', dict(opt_d='sgd', opt_g='rmsprop'))]))
+
+@pytest.mark.parametrize('how', SETTINGS)
+def test_to_begin_again_is_the_same_from_everywhere(how):
+    "StyleGAN2's settings are in force, whatever was set; and a training follows that is the one of a learner made so"
+    learn = GANLearner(ring(), *nets(8), seed=0, **SETTINGS[how])
+    learn.fit_steps(3, progress=False)
+    begin_again(Facts(vector=1.)).apply(learn)
+    new = GANLearner(ring(), *nets(8), seed=0, lr_g=.002, lr_d=.002, betas_g=(0., .99), betas_d=(0., .99),
+                     tricks=[('gradient_penalty', dict(gamma=1.))])
+    for l in (learn, new): l.fit_steps(3, progress=False)
+    made = [torch.cat([p.detach().flatten() for p in l.model.parameters()]) for l in (learn, new)]
+    if how != 'sgd': torch.testing.assert_close(*made)      # there, both networks move at once
+    assert not {t.name for t in learn.tricks.enabled} - {'ttur', 'betas', 'n_critic', 'optimizer', 'gradient_penalty'}
+
+def test_remedies_of_settings():
+    "Only the number that is wrong changes; the title says to what"
+    sick = dict(step=300., sw=2., sw_none=.1, better=1., spread=.8, apart=.8, fake_repeats=0., vector=1., plain_g=0., plain_d=0.)
+    def first(**kw):
+        f = Facts(sick | kw)
+        c, rule = weigh(f)[0]
+        return finding(rule, f, c, 0).remedies[0].title
+    rates = dict(lr_g=.1, lr_d=.003, lr_ratio=33., bound=1., endless=0.)
+    assert first(**rates) == 'A rate of 0.003 for G and 0.003 for D'
+    assert first(**rates | dict(bound=0.)) == 'A rate of 0.003 for G and 0.003 for D, and R1 with γ of 1'
+    assert first(**rates | dict(lr_d=.05)).startswith('The settings of StyleGAN2: Adam at 0.002 with β of 0 and 0.99')
+    assert first(beta1_g=.99, beta1_d=.5) == 'β of 0.0 and 0.99 in both networks'
+    assert first(label_flip_p=.5, on_label_flip=1.) == 'Plain labels: the tricks that smooth or flip them off'
+    assert first(noise=1., noise_stays=1., on_diffusion_noise=1.) == 'No noise on what D sees'
+    assert first(penalty=100.) == 'Weights as usual: R1 with γ of 1, WGAN-GP with λ of 10, others by default'
+
+def test_every_penalty_comes_down():
+    "Historical averaging and WGAN-GP too; a weight below the usual one stays"
+    tricks = [('historical_averaging', dict(lam=10.)), ('wgan_gp', dict(lam=100.)), ('gradient_penalty', dict(gamma=.01))]
+    learn = GANLearner(ring(), *nets(8), seed=0, tricks=tricks)
+    lighter(Facts(vector=1.)).apply(learn)
+    assert [learn.tricks[n].params[k] for n, k in (('historical_averaging', 'lam'), ('wgan_gp', 'lam'), ('gradient_penalty', 'gamma'))] == [.01, 10, .01]
+
 def test_every_switch_of_a_remedy_exists():
-    "What remedies turn on, with the values that they give"
-    learn = GANLearner(ring(), *nets(8), seed=0)
-    for r in (r for rule in find_rules() for r in rule.remedies if isinstance(r.change, tuple)): learn.tricks.change('on', r.change[0], dict(r.change[1]))
+    "What remedies turn on, with the values that they give; each has a title of its own"
+    learn, f = GANLearner(ring(), *nets(8), seed=0), Facts(vector=1., together=1.)
+    for rule in find_rules():
+        todo = finding(rule, f, 'likely', 0).remedies
+        assert todo and len({r.title for r in todo}) == len(todo)
+        for r in todo:
+            if isinstance(r.change, tuple): learn.tricks.change('on', r.change[0], dict(r.change[1]))
 
 def test_watch_tells_once(caplog):
     "A cause is told once, through the logger; the training goes as it would have gone"

@@ -74,7 +74,8 @@ def of_drift(b:Batches)->dict:
     usual = max(sliced_wasserstein(p, q, 48) for p, q in zip(sets, sets[1:]))
     held = b.held[:k]
     near = ratio(nearest(sets[0], held), nearest(sets[0], sets[1]))
-    return dict(drift=min(ratio(sliced_wasserstein(p, held, 48), usual) for p in sets[:3]), drift_near=near,
+    far = min(sliced_wasserstein(p, held, 48) for p in sets[:3])
+    return dict(drift=ratio(far, usual), drift_far=far/max(spread(b.train), 1e-12), drift_near=near,
                 drift_rough=ratio(roughness(b.train), roughness(b.held)), held_n=len(b.held), flat=flat(b.train),
                 flat_held=flat(b.held))
 

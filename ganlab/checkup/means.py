@@ -29,7 +29,8 @@ def of_optimizers(learn)->dict:
     for key, opt in dict(g=learn.opt_g, d=learn.opt_d).items():
         out |= {f'{k}_{key}': float(v) for k, v in _of_group(_main(opt)).items()}
         out[f'plain_{key}'] = float(not {'betas', 'alpha'} & _main(opt).keys())
-    return out | dict(lr_ratio=ratio(out['lr_g'], out['lr_d']))
+    memory = ratio(1, 1 - max(out['beta1_g'], out['beta1_d']))      # NaN where there are no betas
+    return out | dict(lr_ratio=ratio(out['lr_g'], out['lr_d']), memory=memory)
 
 # %% ../../nbs/checkup/means.ipynb #f37310ca
 def of_updates(learn)->dict:

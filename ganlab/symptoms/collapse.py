@@ -4,19 +4,19 @@
 
 # %% ../../nbs/symptoms/collapse.ipynb #89a570f5
 from __future__ import annotations
-from .finding import do, tell, turn
-from .rates import steadied
+from .finding import tell, turn
 from .rule import rule
 from .sick import collapsed, lost, sick, untrained
+from .sound import begin_again
 
 # %% auto #0
-__all__ = ['mode_collapse', 'with_adam', 'circling', 'oscillation', 'by_heart', 'copies']
+__all__ = ['mode_collapse', 'circling', 'oscillation', 'by_heart', 'copies']
 
 # %% ../../nbs/symptoms/collapse.ipynb #ce6f6ef1
 @rule('mode_collapse', 'The samples have collapsed', 'behaviour',
       'Samples vary {spread:.0%} as much as the data, and lie {apart:.0%} as far apart.',
-      remedies=[do('The usual rates (5e-4), and R1', steadied), turn('Packing: D sees two samples at once', 'packing'),
-                turn('Minibatch deviation', 'minibatch_stddev')],
+      remedies=lambda f: [begin_again(f), turn('Packing: D sees two samples at once', 'packing'),
+                          turn('Minibatch deviation', 'minibatch_stddev')],
       source='Salimans 2016 (1606.03498) §3.2; Lin 2018 (1712.04086); Mescheder 2018 (1801.04406)', rank=2)
 def mode_collapse(f):
     "Many latents, few samples."
@@ -24,13 +24,9 @@ def mode_collapse(f):
     return 'likely' if f.spread < .4 or f.apart < .35 else 'maybe'
 
 # %% ../../nbs/symptoms/collapse.ipynb #00bb1bfc
-_unsteady = [do('Adam at 5e-4, and R1', lambda learn: with_adam(learn)), turn('Optimistic Adam', 'optimistic'),
-             tell("Update one network after the other: GANLearner(..., update='alternating').")]
-
-def with_adam(learn):
-    "Adam at the usual rates, R1 on D."
-    if not learn.tricks['optimizer'].why_not(learn): learn.tricks.on('optimizer', kind='adam')
-    steadied(learn)
+def _unsteady(f)->list: # of `Remedy`
+    told = "Update one network after the other: GANLearner(..., update='alternating')."
+    return [begin_again(f), turn('Optimistic Adam', 'optimistic'), *([tell(told)] if f.together else [])]
 
 # %% ../../nbs/symptoms/collapse.ipynb #96a8583b
 @rule('oscillation', 'The networks circle each other', 'settings',

@@ -6,10 +6,11 @@
 from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from fastcore.basics import patch
+from ..checkup.facts import facts
+from .sick import sick
 
 # %% auto #0
-__all__ = ['tiers', 'certainties', 'causes', 'Remedy', 'Finding', 'snapshot_before', 'switch_on', 'back_to', 'tell', 'turn',
-           'without', 'do', 'begun']
+__all__ = ['tiers', 'certainties', 'causes', 'Remedy', 'Finding', 'back_to', 'tell', 'turn', 'without', 'do', 'begun']
 
 # %% ../../nbs/symptoms/finding.ipynb #89ccd7da
 tiers = 'data', 'settings', 'behaviour'         # facts of data and wiring, then what was set, then how it behaves
@@ -52,35 +53,21 @@ class Finding:
         todo = '\n'.join(f'- {r!r}' for r in self.remedies)
         return f'**{self.symptom}** ({self.cause}, {self.certainty}). {self.said}\n\n{todo}'
 
-# %% ../../nbs/symptoms/finding.ipynb #2b4e3892
-def snapshot_before(learn, step:int)->int: # 0 where none is known
-    "The last step at or before `step` of which a snapshot is kept."
-    known = [s['step'] for s in learn.run.snapshots]
-    return max((s for s in known if s <= step), default=0)
-
 # %% ../../nbs/symptoms/finding.ipynb #481bcd8d
-def switch_on(learn, name:str, params:dict):
-    "Turn a trick on with these values, or give it these where it is on."
-    t = learn.tricks[name]
-    if t.enabled and params: learn.tricks.set(name, **params)
-    elif not t.enabled: learn.tricks.on(name, **params)
-
-# %% ../../nbs/symptoms/finding.ipynb #5f47ca9a
 def back_to(learn, step:int):
-    "Rewind to a step, and make the switches of that step again: those of the constructor, at step 0."
-    made = [c for c in learn.tricks.log if c.step == step and c.kind in ('on', 'off', 'set')]
-    learn.rewind(step)
-    for c in made: getattr(learn.tricks, c.kind)(c.name, **c.params)
+    "Rewind to just before the changes of a step; to the beginning, with its changes, if it was sick there, too."
+    learn.rewind(step, changed=not step)
+    if step and sick(facts(learn, 512)): learn.rewind(0, changed=True)
 
 # %% ../../nbs/symptoms/finding.ipynb #1488d046
 @patch
 def apply(self:Remedy, learn): # a `GANLearner` -> the one that goes on: itself
     "Do it."
     if self.change is None: raise ValueError(f"this remedy is a change of your code or data: {self.title}")
-    if self.rewind: back_to(learn, snapshot_before(learn, min(self.onset, learn.step)))
+    if self.rewind: back_to(learn, min(self.onset, learn.step))
     if callable(self.change): self.change(learn)
-    elif isinstance(self.change, str): switch_on(learn, self.change, {})
-    else: switch_on(learn, self.change[0], dict(self.change[1]))
+    elif isinstance(self.change, str): learn.tricks.on(self.change)
+    else: learn.tricks.on(self.change[0], **self.change[1])
     return learn
 
 # %% ../../nbs/symptoms/finding.ipynb #c7e5910c
@@ -91,11 +78,11 @@ def turn(title:str, name:str, rewind:bool=True, **params)->Remedy: # a trick, wi
     return Remedy(title, (name, params), rewind)
 
 # %% ../../nbs/symptoms/finding.ipynb #fdb37933
-def without(name:str, title:str='', rewind:bool=True)->Remedy:
-    "Turn a trick off."
+def without(*names:str, title:str='', rewind:bool=True)->Remedy:
+    "Turn tricks off, whether or not they are on."
     def off(learn):
-        if learn.tricks[name].enabled: learn.tricks.off(name, now=True)
-    return Remedy(title or f'Turn {name} off', off, rewind)
+        for name in names: learn.tricks.off(name, now=True)
+    return Remedy(title or f"Turn {' and '.join(names)} off", off, rewind)
 
 def do(title:str, change, rewind:bool=True)->Remedy: # change: a function of the learner
     "Anything else."

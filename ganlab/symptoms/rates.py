@@ -4,27 +4,12 @@
 
 # %% ../../nbs/symptoms/rates.ipynb #dd709e1c
 from __future__ import annotations
-from .finding import do
 from .rule import rule
 from .sick import sick
+from .sound import at_rates, begin_again, rate, rate_of_other
 
 # %% auto #0
-__all__ = ['usual_rates', 'steadied', 'lr_too_high_g', 'lr_too_high_d', 'lr_too_low', 'lr_too_low_g']
-
-# %% ../../nbs/symptoms/rates.ipynb #3187e15a
-def usual_rates(learn):
-    "Adam at 5e-4 for both networks, with β1 of .5."
-    if not learn.tricks['ttur'].enabled: learn.tricks.on('ttur', lr_g=5e-4, lr_d=5e-4)
-    else: learn.tricks.set('ttur', lr_g=5e-4, lr_d=5e-4)
-
-# %% ../../nbs/symptoms/rates.ipynb #50238f95
-def steadied(learn):
-    "The usual rates, and R1 on D."
-    usual_rates(learn)
-    t = learn.tricks['gradient_penalty']
-    if not t.enabled and not t.why_not(learn): learn.tricks.on('gradient_penalty', gamma=1.)
-
-_usual = [do('The usual rates (5e-4), and R1', steadied), do('The usual rates alone (5e-4)', usual_rates)]
+__all__ = ['lr_too_high_g', 'lr_too_high_d', 'lr_too_low', 'lr_too_low_g']
 
 # %% ../../nbs/symptoms/rates.ipynb #c0fb8416
 def _high(f, key)->bool: # by its number, under an optimiser that divides by the size of gradients
@@ -42,7 +27,7 @@ def _ahead(f)->bool: # is G's rate the higher one?
 # %% ../../nbs/symptoms/rates.ipynb #84d9a194
 @rule('lr_too_high_g', "G's rate is too high", 'settings',
       "G's rate is {lr_g:.2g}; its weights have moved {g_moved:.2g} times their size, and by {g_speed:.1%} in a step.",
-      remedies=_usual, source='Heusel 2017 (1706.08500); Radford 2015 (1511.06434) §4', rank=11)
+      remedies=lambda f: rate_of_other(f, 'g'), source='Heusel 2017 (1706.08500); Radford 2015 (1511.06434) §4', rank=11)
 def lr_too_high_g(f):
     "G leaps, and its samples leap with it."
     if not sick(f) or not _ahead(f): return ''
@@ -52,7 +37,7 @@ def lr_too_high_g(f):
 # %% ../../nbs/symptoms/rates.ipynb #c3da9022
 @rule('lr_too_high_d', "D's rate is too high", 'settings',
       "D's rate is {lr_d:.2g}; its weights have moved {d_moved:.2g} times their size, and by {d_speed:.1%} in a step.",
-      remedies=_usual, source='Heusel 2017 (1706.08500); Radford 2015 (1511.06434) §4', rank=12)
+      remedies=lambda f: rate_of_other(f, 'd'), source='Heusel 2017 (1706.08500); Radford 2015 (1511.06434) §4', rank=12)
 def lr_too_high_d(f):
     "D leaps, and what it taught G is forgotten."
     if not sick(f) or _ahead(f): return ''
@@ -66,7 +51,7 @@ def _slow(f, key)->bool: # but it does move
 # %% ../../nbs/symptoms/rates.ipynb #9ba6904a
 @rule('lr_too_low', 'Both rates are too low', 'settings',
       'In {step:.0f} steps G moved by {g_moved:.2%} of its size and D by {d_moved:.2%}, at {lr_g:.1g} and {lr_d:.1g}.',
-      remedies=[do('The usual rates (5e-4), and R1', steadied, False)],
+      remedies=lambda f: [at_rates(f, rate, rate, False), begin_again(f)],
       source='below 3 to 5 % of movement nothing has been learnt', rank=13)
 def lr_too_low(f):
     "Neither network has left its place."
@@ -75,7 +60,7 @@ def lr_too_low(f):
 # %% ../../nbs/symptoms/rates.ipynb #43bc2e0a
 @rule('lr_too_low_g', "G's rate is too low", 'settings',
       'In {step:.0f} steps G moved by {g_moved:.2%} of its size and D by {d_moved:.2%}, at {lr_g:.1g} and {lr_d:.1g}.',
-      remedies=_usual, source='below 3 to 5 % of movement nothing has been learnt', rank=14)
+      remedies=lambda f: rate_of_other(f, 'g'), source='below 3 to 5 % of movement nothing has been learnt', rank=14)
 def lr_too_low_g(f):
     "D learns, and G stands."
     stands = f.g_moved < .05 and f.d_moved > max(.05, 2*f.g_moved)

@@ -4,20 +4,23 @@
 
 # %% ../../nbs/symptoms/set.ipynb #009d8606
 from __future__ import annotations
-from .finding import do, turn, without
+from .finding import do, tell, turn, without
 from .rule import rule
 from .sick import sick
+from .sound import begin_again, betas, set_betas, set_logistic, usual_gamma
 
 # %% auto #0
-__all__ = ['plain_loss', 'label_smoothing_wrong', 'noise_never_fades', 'ema_stale', 'bn_mismatch', 'quick_norms',
-           'critic_unconstrained', 'penalty_too_large', 'usual_penalty', 'momentum_too_high']
+__all__ = ['plain_labels', 'label_smoothing_wrong', 'noise_never_fades', 'clear_sight', 'ema_stale', 'bn_mismatch', 'quick_norms',
+           'critic_unconstrained', 'penalty_too_large', 'less_of_it', 'lighter', 'usual_weights', 'momentum_too_high']
 
 # %% ../../nbs/symptoms/set.ipynb #c723a68f
-def plain_loss(learn):
-    "Train on the non-saturating loss, with plain labels."
-    for t in list(learn.tricks.enabled):
-        if t.name in ('label_smoothing', 'one_sided_label_smoothing', 'label_flip'): learn.tricks.off(t.name, now=True)
-    learn.set_loss('non_saturating')
+_labels = 'label_smoothing', 'one_sided_label_smoothing', 'label_flip'
+
+def plain_labels(f)->list: # of `Remedy`
+    "The tricks that change labels off; where none is on, the loss itself is another."
+    off = without(*_labels, title='Plain labels: the tricks that smooth or flip them off')
+    own = do('Plain labels: the non-saturating loss', set_logistic)
+    return [off if any(f[f'on_{n}'] == 1 for n in _labels) else own, begin_again(f)]
 
 def _gap(f)->float: # between the scores that D's loss wants of reals and of fakes, under a logistic loss
     return f.aim_real - f.aim_fake
@@ -30,7 +33,7 @@ def _blurred(f)->bool: # are D's targets too near to each other, or those of fak
 # %% ../../nbs/symptoms/set.ipynb #4bd0a628
 @rule('label_smoothing_wrong', 'The labels are smoothed away', 'settings',
       "D's loss lets go at a score of {aim_real:.2g} for reals and {aim_fake:.2g} for fakes.",
-      remedies=[do('Plain labels', plain_loss)], source='Salimans 2016 (1606.03498) §3.4: reals alone, to .9', rank=1)
+      remedies=plain_labels, source='Salimans 2016 (1606.03498) §3.4: reals alone, to .9', rank=1)
 def label_smoothing_wrong(f):
     "Targets so near to each other that D has little to say, or targets of fakes that are not 0."
     flipped = f.label_flip_p > .2
@@ -41,14 +44,24 @@ def label_smoothing_wrong(f):
 @rule('noise_never_fades', 'Noise on what D sees never fades', 'settings',
       "Noise of {noise:.2g} of the data's deviation is on what D sees, and D's scores of the same sample differ by "
       '{d_noise:.2g} of what those of two do.',
-      remedies=[turn('Noise that falls to 0 within 200 steps', 'instance_noise', False, schedule='linear', over=200),
-                without('instance_noise', 'No noise')],
+      remedies=lambda f: clear_sight(f),
       source='Sønderby 2016 (1610.04490): the noise is annealed', rank=2)
 def noise_never_fades(f):
     "So much noise that G need not make what is finer than it."
     told = f.noise > .25 and f.noise_stays
     if told: return 'certain' if sick(f) else 'likely'
     if f.d_noise > .35 and f.dropouts == 0: return 'likely'
+
+# %% ../../nbs/symptoms/set.ipynb #56cbf8ac
+_noisy = 'instance_noise', 'diffusion_noise'
+
+def clear_sight(f)->list: # of `Remedy`
+    "No noise; or noise that fades."
+    if not any(f[f'on_{n}'] == 1 for n in _noisy): return [tell("Take the noise out of D's forward, or have it fade.")]
+    def fade(learn):
+        learn.tricks.off('diffusion_noise', now=True)
+        learn.tricks.on('instance_noise', sigma=.1, schedule='linear', over=200)
+    return [without(*_noisy, title='No noise on what D sees'), do('Noise of 0.1 that falls to 0 within 200 steps', fade)]
 
 # %% ../../nbs/symptoms/set.ipynb #7b35b985
 @rule('ema_stale', 'The average is stale', 'settings',
@@ -82,7 +95,7 @@ def quick_norms(net):
 # %% ../../nbs/symptoms/set.ipynb #143d5ea4
 @rule('critic_unconstrained', "Nothing bounds the critic's slope", 'settings',
       "D's loss never lets go, nothing bounds its slope, and scores are {gap:.3g} apart.",
-      remedies=[do('Gradient penalty (WGAN-GP)', lambda learn: learn.tricks.on('wgan_gp', n_critic=2))],
+      remedies=lambda f: [begin_again(f), do('WGAN-GP', lambda learn: learn.tricks.on('wgan_gp', n_critic=2))],
       source='Arjovsky 2017 (1701.07875); Gulrajani 2017 (1704.00028)', rank=5)
 def critic_unconstrained(f):
     "A Wasserstein loss without clipping, penalty or spectral norm."
@@ -95,28 +108,38 @@ def _idle(f)->bool: # does D say about the same of everything, in its own loss's
 # %% ../../nbs/symptoms/set.ipynb #b5347845
 @rule('penalty_too_large', 'The penalty leaves D no slope', 'settings',
       "The penalty weighs {penalty:.3g}; D's scores of reals and fakes are {gap:.2g} apart, its slope is {slope:.2g}.",
-      remedies=[do('A penalty of the usual weight', lambda learn: usual_penalty(learn))],
+      remedies=lambda f: less_of_it(f),
       source='Mescheder 2018 (1801.04406): γ = 10; Gulrajani 2017: λ = 10', rank=0)
 def penalty_too_large(f):
     "A large penalty, a D that tells nothing apart, and poor samples."
     if sick(f) and (f.penalty >= 60 or f.penalty >= 30 and _idle(f)): return 'certain'
     if sick(f) and f.term_share > 3 and _idle(f): return 'likely'
 
-# %% ../../nbs/symptoms/set.ipynb #d29fa159
-_usual = dict(gamma=1., lam=10.)
-_small = dict(approximate_r1=dict(lam=100.))
+# %% ../../nbs/symptoms/set.ipynb #7b4ad9b6
+def less_of_it(f)->list: # of `Remedy`
+    "Lighter; a critic that is held by WGAN-GP begins again, as it needs many more steps than others."
+    if f.on_wgan_gp == 1: return [begin_again(f), lighter(f)]
+    return [lighter(f), begin_again(f)]
 
-def usual_penalty(learn):
-    "Have each penalty at its usual weight."
-    for t in list(learn.tricks.enabled):
-        new = _small.get(t.name) or {k: v for k, v in _usual.items() if k in t.params and t.params[k] > v}
-        if new: learn.tricks.set(t.name, **new)
+# %% ../../nbs/symptoms/set.ipynb #d29fa159
+def lighter(f): # -> `Remedy`
+    "Each weight that is above the usual one comes down to it."
+    return do(f'Weights as usual: R1 with γ of {usual_gamma(f):g}, WGAN-GP with λ of 10, others by default',
+              lambda learn: usual_weights(learn, usual_gamma(f)))
+
+def usual_weights(learn, gamma:float): # of R1
+    "Have no weight above its default, nor R1's above `gamma`."
+    for t in learn.tricks.enabled:
+        most = {k: t.declared[k].default for k in ('gamma', 'lam') if k in t.declared}
+        if t.name == 'gradient_penalty': most = dict(gamma=gamma)
+        less = {k: v for k, v in most.items() if t.params[k] > v}
+        if less: learn.tricks.set(t.name, **less)
 
 # %% ../../nbs/symptoms/set.ipynb #2af3af4b
 @rule('momentum_too_high', 'The momentum is too high', 'settings',
       "β1 is {beta1_g:.3g} in G and {beta1_d:.3g} in D: about the last {memory:.0f} gradients are averaged.",
-      remedies=[turn('β1 of .5 in both networks', 'betas', beta1_d=.5, beta2_d=.999, beta1_g=.5, beta2_g=.999)],
-      source='Radford 2015 (1511.06434) §4: β1 of .9 oscillates', rank=7)
+      remedies=lambda f: [do('β of {} and {} in both networks'.format(*betas), set_betas), begin_again(f)],
+      source='Radford 2015 (1511.06434) §4: β1 of .9 oscillates; Karras 2020 (1912.04958): β1 of 0', rank=7)
 def momentum_too_high(f):
     "Each network runs after where the other was."
     most = max(f.beta1_g, f.beta1_d)

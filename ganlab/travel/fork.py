@@ -21,14 +21,15 @@ __all__ = ['own_parts']
 # %% ../../nbs/travel/fork.ipynb #8c14a369
 @patch
 def rewind(self:GANLearner,
-    step:int, # where to stand again; its own changes are not made yet
+    step:int, # where to stand again
     progress:bool=False, # show a bar while steps are computed again
+    changed:bool=False, # make its own changes again, too: of step 0, those of the constructor
 ):
     """Go back to a step, bit for bit; what came after it stays in the record as a ghost branch.
 
     A change that waits for its step (`at=`) goes on waiting."""
     step = whole(step, 'step', 0, self.step, ': a step that was done')
-    self.between_steps(_back, self, step, None, progress)
+    self.between_steps(_back, self, step, None, progress, changed)
     return self
 
 # %% ../../nbs/travel/fork.ipynb #55a8c88e
@@ -56,13 +57,13 @@ def _last_of(changes:list)->tuple: # the last that was asked for, or None; the n
     return last, max((c.id for c in changes if c.id < last.first), default=0)
 
 # %% ../../nbs/travel/fork.ipynb #5b6ed033
-def _back(learn, step, last, progress):
+def _back(learn, step, last, progress, changed=False):
     "To a step and a change; where that fails, everything is as before."
     run = learn.run
     _written_down(learn)
     run.sync()
     restore, here = _as_it_stands(learn), take(learn)
-    last = run.last_before(step) if last is None else last
+    if last is None: last = run.last_before(step + changed)
     stood = here if (step, last) == (here.step, run.last_change()) else None
     run.leave(step, last)
     try: run.bring(learn, step, progress, stood)
