@@ -232,20 +232,20 @@ def lost(self:Asking, loss, c:Ctx)->torch.Tensor: # scalar
 
 # %% ../../nbs/engine/asking.ipynb #333b95d2
 @patch
-def summed(self:Asking, loss, c, note=None): # note: called with each addend, a scalar, and whose it is: '' is the loss
+def summed(self:Asking, loss, c, note=lambda *_: None): # note: told each addend, and whose it is: '' is the loss
     "The loss plus the tricks' terms, each noted under its name."
     key = c.phase
     if not torch.is_tensor(loss) or loss.numel() != 1:
         gave = f'shape {tuple(loss.shape)}' if torch.is_tensor(loss) else repr(loss)
         raise TypeError(f"the loss gave {gave} in {key}_loss; need {_one_number}")
     if loss.ndim: loss = loss.reshape(())
-    if note: note(loss, '')
+    note(loss, '')
     for t in self.tricks.slots[f'{key}_term']:
         w = math.prod(self.ask(s, 'weigh', t, c) for s in self.tricks.slots['weigh'])
         term = self.ask(t, f'{key}_term', c) if w else loss.new_zeros(())
         need_result(t, f'{key}_term', c, torch.is_tensor(term) and term.numel() == 1, term, _one_number)
         term = term.reshape(()) if w == 1 else w*term.reshape(())
         loss, c.terms[f'{key}_loss/{t.name}'] = loss + term, term.detach()
-        if note: note(term, t.name)
+        note(term, t.name)
     c.terms[f'{key}_loss'] = loss.detach()
     return loss
