@@ -57,6 +57,7 @@ FAULTS = dict(
     augmentation_leak=lambda: images(smooth(400), valid=smooth(200).clamp(min=0)))
 
 @pytest.mark.parametrize('cause', FAULTS)
+@pytest.mark.part(2)
 def test_known_faults(cause):
     "Each fault is named first, within a few steps, with figures and something to do; no bit of the training moves"
     learn = FAULTS[cause]()
