@@ -49,7 +49,7 @@ def fed_more(f)->list: # of `Remedy`
 
 # %% ../../nbs/symptoms/balance.ipynb #f56c7a22
 @rule('d_too_weak', 'D is too weak', 'settings',
-      "D is right in {wins:.0%} of pairs; it has moved by {d_moved:.1%} of its size and G by {g_moved:.1%}; D has "
+      "D is right in {wins:.0%} of pairs; it has moved by {d_moved:.2g} of its size and G by {g_moved:.2g}; D has "
       '{n_d:.0f} updates a step at {lr_d:.1g}, G {n_g:.0f} at {lr_g:.1g}.',
       remedies=lambda f: fed_more(f), source='a G that is not found out learns nothing', rank=17)
 def d_too_weak(f):

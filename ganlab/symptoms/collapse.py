@@ -20,7 +20,7 @@ __all__ = ['mode_collapse', 'circling', 'oscillation', 'by_heart', 'copies']
       source='Salimans 2016 (1606.03498) §3.2; Lin 2018 (1712.04086); Mescheder 2018 (1801.04406)', rank=2)
 def mode_collapse(f):
     "Many latents, few samples."
-    if untrained(f) or lost(f) or not collapsed(f): return ''
+    if not sick(f) or untrained(f) or lost(f) or not collapsed(f): return ''
     return 'likely' if f.spread < .4 or f.apart < .35 else 'maybe'
 
 # %% ../../nbs/symptoms/collapse.ipynb #00bb1bfc

@@ -32,7 +32,10 @@ def poor(f)->bool:
     return sick(f) or f.step >= 100 and f.sw > max(.3, 2*f.sw_none)
 
 def sick(f)->bool:
-    "Is something wrong with the samples? Within the first hundred steps nobody can tell."
+    """Is something wrong with the samples, or did the training break?
+
+    Of samples, nobody can tell within the first hundred steps."""
+    if f.broke == 1: return True
     if f.step < 100: return False
     return lost(f) or far(f) or collapsed(f) or scattered(f)
 
