@@ -93,7 +93,8 @@ def _value(t, name, default=math.nan):
 def of_tricks(learn)->dict:
     "What is on, in numbers."
     on = {t.name: t for t in learn.tricks.enabled}
-    weights = [_value(t, k) for t in on.values() for k in ('gamma', 'lam') if k in t.params]
+    heavy = [t for t in on.values() if t.name != 'approximate_r1']      # its λ is of another kind: 100 is usual
+    weights = [_value(t, k) for t in heavy for k in ('gamma', 'lam') if k in t.params]
     bound = any(map(_bounds, on.values())) or _normed(learn.D)
     out = dict(bound=float(bound), penalty=max(weights, default=0.)) | {f'on_{name}': 1. for name in on}
     out |= {f'{name}_{value}': _value(on[name], value) for name, value in _values if name in on}
