@@ -160,7 +160,7 @@ def opt_g(self:GANLearner)->torch.optim.Optimizer:
 late(GANLearner, {'travel.resume': 'resume', 'travel.fork': 'rewind undo fork', 'travel.lookback': 'pin unpin',
                   'travel.leaving': 'export_G plain_G', 'travel.walk': 'interpolate',
                   'judge.rejection': 'accepted',
-                  'doctor': 'diagnose watch', 'stopping': 'advise'})
+                  'doctor': 'diagnose watch', 'checkup.terms': 'terms', 'stopping': 'advise'})
 
 # %% ../nbs/learner.ipynb #02a75077
 @patch
@@ -213,15 +213,19 @@ def d_update(self:GANLearner, c:Ctx, keep:bool): # keep the graph of its fakes, 
 
 # %% ../nbs/learner.ipynb #c3f54297
 @patch
-def d_gradient(self:GANLearner, c:Ctx):
-    "D's loss on reals and fakes, with all terms, and its gradient."
+def d_lost(self:GANLearner, c:Ctx, *note)->torch.Tensor: # scalar; note: see `summed`
+    "D's loss on reals and fakes, with all terms."
     self.rng.seed('d-scores', c.step, c.k)
     with self.autocast():
         fakes, c.yf, made = c.xf.detach(), c.y, []
         for t in self.tricks.slots['fakes']: fakes = self.faked(t, fakes, c, made)
         c.l_real, c.l_fake = self.d_scores(c.x, 'real', c), self.d_scores(fakes, 'fake', c, made, c.yf)
-        loss = self.summed(self.lost(self.loss_now, c), c)
-    torch.autograd.backward(loss)                                 # what it draws is seen, too
+        return self.summed(self.lost(self.loss_now, c), c, *note)
+
+@patch
+def d_gradient(self:GANLearner, c:Ctx):
+    "Its gradient."
+    torch.autograd.backward(self.d_lost(c))                       # what it draws is seen, too
 
 # %% ../nbs/learner.ipynb #5b72a8d5
 @patch
@@ -234,8 +238,8 @@ def g_update(self:GANLearner, d:Ctx): # of the D update before it
 
 # %% ../nbs/learner.ipynb #50a805a9
 @patch
-def g_gradient(self:GANLearner, c:Ctx):
-    "G's loss, through D, with all terms, and its gradient."
+def g_lost(self:GANLearner, c:Ctx, *note)->torch.Tensor: # scalar
+    "G's loss, through D, with all terms."
     self.rng.seed('g', c.step, c.k)
     with self.autocast():
         if c.xf is None: c.xf = self.generate(c.z, c.y)           # a half step of G draws its own
@@ -243,8 +247,12 @@ def g_gradient(self:GANLearner, c:Ctx):
         if self.g_sees_real:
             with torch.no_grad(): c.l_real = self.d_scores(c.x, 'real', c)
         for t in self.tricks.slots['scores']: c.l_fake = self.chosen(t, c.l_fake, c)
-        loss = self.summed(self.lost(self.loss_now, c), c)
-    torch.autograd.backward(loss)
+        return self.summed(self.lost(self.loss_now, c), c, *note)
+
+@patch
+def g_gradient(self:GANLearner, c:Ctx):
+    "Its gradient."
+    torch.autograd.backward(self.g_lost(c))
 
 # %% ../nbs/learner.ipynb #af4e3cb0
 @patch

@@ -51,7 +51,7 @@ def test_no_run_within_a_run(tmp_path):
     (tmp_path/'note').write_text('mine')
     with pytest.raises(ValueError, match='note is a file; give a folder'): new(run=tmp_path/'note')
 
-@pytest.mark.parametrize('module', ['ganlab', 'ganlab.cli'])
+@pytest.mark.parametrize('module', ['ganlab', pytest.param('ganlab.cli', marks=pytest.mark.slow)])
 def test_the_command_as_a_module(module, tmp_path):
     done = subprocess.run([sys.executable, '-m', module, 'show', 'nowhere'], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr.startswith('ganlab: nowhere holds no run'), done.stderr

@@ -282,7 +282,7 @@ def dying(a=(), b=(), n=8, better=-1.):
     k = np.arange(n)
     return given(.01*k, better + .01*k[::-1] + .003*k, failed=[*(('A', i) for i in a), *(('B', i) for i in b)])
 
-@pytest.mark.parametrize('n', [3, 4, 5, 8, 10])
+@pytest.mark.parametrize('n', [3, 4, 5, 8, pytest.param(10, marks=pytest.mark.slow)])
 @pytest.mark.parametrize('better', [-1., 0., 1.])
 def test_survivors_are_not_all(n, better):
     "What fails notably more often is never better and never within noise; and it is said first"

@@ -15,7 +15,7 @@ from strangers import go, groups_hold, in_turn, one_sentence
 
 TRICKS = [c.name for c in find_tricks()]
 
-@pytest.mark.parametrize('name,game', in_turn(TRICKS, list(GAMES), 2))
+@pytest.mark.parametrize('name,game', in_turn(TRICKS, list(GAMES), 1))
 def test_every_trick(name, game):
     "On and off in mid-training, or a sentence; afterwards it trains on"
     learn = play(game)

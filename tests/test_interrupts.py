@@ -1,5 +1,6 @@
 "Ctrl-C, once or three times, at any place: a whole step or a whole change, in the learner and in the record."
 import gc, importlib, importlib.util, inspect, os, re, shutil, signal, subprocess, sys, threading, time, warnings
+from collections import defaultdict
 from functools import wraps
 import pytest, torch
 from torch import nn
@@ -39,13 +40,17 @@ class Points:
     def __init__(self, monkeypatch):
         self.n, self.at = None, set()
         mods = [importlib.import_module(m) for m in self.modules if importlib.util.find_spec(m)]
+        held = defaultdict(list)                              # a function -> the (module, name) under which it is called
+        for mod in [m for k, m in list(sys.modules.items()) if m and k.startswith('ganlab.')]:
+            for name, o in vars(mod).items():
+                if inspect.isfunction(o): held[o].append((mod, name))
         for mod in mods:
             for name, o in list(vars(mod).items()):
                 if inspect.isclass(o) and o.__module__ == mod.__name__:
                     for k, f in list(vars(o).items()): self.watch(monkeypatch, o, k, f)
                 elif inspect.isfunction(o) and o.__module__ == mod.__name__:
                     w = self.watched(o)
-                    for other in [m for m in list(sys.modules.values()) if m and m.__name__.startswith('ganlab.') and vars(m).get(name) is o]: monkeypatch.setattr(other, name, w)
+                    for place in held[o]: monkeypatch.setattr(*place, w)
 
     def watch(self, monkeypatch, cls, name, f):
         if inspect.isfunction(f): monkeypatch.setattr(cls, name, self.watched(f))
@@ -467,11 +472,12 @@ def stands(folder): # the last step that is recorded; 0 where there is no run ye
     try: return Run.open(folder).step
     except (ValueError, RuntimeError): return 0
 
-def test_ctrl_c_twice_at_the_command(tmp_path):
+@pytest.mark.parametrize('gaps', [(.003,), pytest.param((0, .003), marks=pytest.mark.slow)])
+def test_ctrl_c_twice_at_the_command(gaps, tmp_path):
     "Whenever the two come: the step that is named is the one that a resume finds, and it is whole"
     folder, env = tmp_path/'r', {**os.environ, 'PYTHONUNBUFFERED': '1'}
     command = [sys.executable, '-m', 'ganlab', 'train', '--run', str(folder), '--data', 'ring', '--bs', '16', '--width', '8', '--steps', '1000000']
-    for gap in (0, .003):
+    for gap in gaps:
         before = stands(folder)
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, preexec_fn=deaf_no_more)
         try:

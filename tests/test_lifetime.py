@@ -121,13 +121,13 @@ def cells():
 
 @pytest.mark.parametrize('cell', [LAB, CONTROLS], ids=['lab', 'controls'])
 def test_run_again(cells, cell):
-    "Six runs of a cell leave one learner, and as many widgets and channels as one run does; what another cell made stays"
+    "Three runs of a cell leave one learner, and as many widgets and channels as one run does; what another cell made stays"
     cells(START, 'start')
     cells(CONTROLS.replace('refs.append(weakref.ref(learn))', ''), 'another')
     cells('learn = None', 'forget')
     counts = []
-    for _ in range(6):
+    for _ in range(3):
         cells(cell, 'again')
         counts.append(cells(COUNT, 'count'))
-    assert counts[0].split()[0] == '1' and counts == counts[:1]*6
+    assert counts[0].split()[0] == '1' and counts == counts[:1]*3
     assert cells("learn = a = b = panel = lab = None; print(len(widget._instances) > 0)", 'count') == 'True'

@@ -55,7 +55,8 @@ def trained(lab, steps):
 
 def ages(log): return [b - a for (a, _), (b, _) in zip(log, log[1:])]
 
-@pytest.mark.parametrize('make,costs', [(ring, {}), (ring, dict(picture=.15, question=.03)), (digits, dict(question=.4)), (digits, dict(strip=.3, curves=.02))])
+@pytest.mark.parametrize('make,costs', [(ring, dict(picture=.15, question=.03)), (digits, dict(question=.4)),
+    pytest.param(ring, {}, marks=pytest.mark.slow), pytest.param(digits, dict(strip=.3, curves=.02), marks=pytest.mark.slow)])
 def test_after_a_flip(make, costs):
     "Curves and samples with their scores are drawn within a step and 250 ms of a change, and again within a second, whatever a reason or a picture costs"
     learn = make()
@@ -70,7 +71,7 @@ def test_after_a_flip(make, costs):
                 first, second, *_ = [t for t, n in drawn[name] if n >= step]
                 assert first <= applied + .25 + once and first < second <= applied + 1. + once, (name, step, applied, first, second)
 
-@pytest.mark.parametrize('dear', ['curves', 'strip', 'picture', 'closeup'])
+@pytest.mark.parametrize('dear', ['curves', 'picture', *(pytest.param(p, marks=pytest.mark.slow) for p in ('strip', 'closeup'))])
 def test_a_dear_part_holds_up_no_other(dear):
     "It takes a tenth of the time at most; the others are as fresh as ever, and nothing is older than two seconds that takes less than a fifth of one"
     for cost in (.15, .9):

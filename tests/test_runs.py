@@ -68,13 +68,14 @@ def tells_the_same(name, kind, where):
     assert other.state_hash() == hashes[3]
     return hashes
 
+def suits(name): return 'dcgan' if name in OF_IMAGES else 'mlp'
+
 @pytest.mark.parametrize('name', TRICKS)
 def test_every_trick(name, tmp_path):
-    "There and back by snapshots; then the whole story again, from the seed and the changes alone: in this process, and by its script"
-    kind = 'dcgan' if name in OF_IMAGES else 'mlp'
-    end = tells_the_same(name, kind, tmp_path/'a')[14]
+    "The whole story again, from the seed and the changes alone: in this process, and by its script"
+    kind = suits(name)
     learn = able(name, kind, tmp_path/'b')
-    story(learn, name)
+    end = story(learn, name)[14]
     learn.run.close()
     run = Run.open(learn.run.folder)
     other = run.replay(dls(kind), *nets(kind))
@@ -101,10 +102,13 @@ def scripted(run, folder, data, *fill):
     exec(compile(src, str(script), 'exec'), names)
     return names['learn']
 
-@pytest.mark.slow
-@pytest.mark.parametrize('kind', ['dcgan', 'resnet', *STRANGERS])
-@pytest.mark.parametrize('name', TRICKS)
-def test_every_trick_everywhere(name, kind, tmp_path): tells_the_same(name, kind, tmp_path)
+THERE_AND_BACK = [pytest.param(c.name, kind, marks=() if kind == suits(c.name) and i % 2 else pytest.mark.slow)
+                  for i, c in enumerate(find_tricks()) for kind in ('mlp', 'dcgan', 'resnet', *STRANGERS)]
+
+@pytest.mark.parametrize('name,kind', THERE_AND_BACK)
+def test_every_trick_there_and_back(name, kind, tmp_path):
+    "By snapshots: every other trick, on a network that suits it; in `make test-all` each on every network"
+    tells_the_same(name, kind, tmp_path)
 
 # What a run is made of beside tricks
 

@@ -180,7 +180,7 @@ def refusals(kind, n, seed, monkeypatch):
         groups_hold(learn)
     return counts
 
-@pytest.mark.parametrize('kind, n', [('mlp', 800), ('dcgan', 250)])
+@pytest.mark.parametrize('kind, n', [('mlp', 400), ('dcgan', 120)])
 def test_refusals(kind, n, monkeypatch):
     counts = refusals(kind, n, 4, monkeypatch)
     assert counts['refused'] > n/20 and counts['told'] > n/20 and counts['made'] > n/3, counts

@@ -91,8 +91,7 @@ def test_values_out_of_range(cls):
     with pytest.raises(ValueError, match='no parameter'): learn.tricks.set(cls.name, no_such=1)
     assert (learn.state_hash(), learn.tricks[cls.name].params) == was and not learn.tricks.log
 
-@each_trick
-@pytest.mark.parametrize('kind', ['mlp', 'tied', 'dropout'])
+@pytest.mark.parametrize('cls,kind', in_turn(find_tricks(), ['mlp', 'tied', 'dropout'], 1), ids=lambda o: getattr(o, 'name', o))
 def test_why_not(cls, kind):
     "None, or one sentence, for every loss; what it says is what happens"
     from ganlab.losses import losses
@@ -168,8 +167,8 @@ def test_switch_in_mid_training(cls, kind):
 @both_nets
 def test_every_value_in_mid_training(cls, kind):
     "Each parameter at both ends of its range: it trains, or is refused with a sentence"
+    learn = ready(cls, kind)
     for name, p in cls.declared.items():
-        learn = ready(cls, kind)
         learn.tricks.on(cls.name); go(learn, 1)
         for v in candidates(p):
             was = learn.state_hash()
@@ -184,8 +183,10 @@ def test_every_value_in_mid_training(cls, kind):
             t = learn.tricks[cls.name]
             if t.effect() in ('now', 'grows'): assert_close(was, outputs(learn, kind))
             assert_kept(before, learn, t, values=t.effect() == 'now')
-            go(learn, 2)
+            go(learn, 1)
         groups_hold(learn)
+        learn.tricks.off(cls.name, now=True)
+        learn.tricks.set(cls.name, **{name: p.default})
 
 @each_trick
 def test_set_while_off(cls):
@@ -201,7 +202,7 @@ def test_set_while_off(cls):
 
 # U5: from a snapshot, from a file
 
-@each_trick_and_net
+@both_nets
 def test_u5_snapshot(cls, kind):
     learn = ready(cls, kind); learn.tricks.on(cls.name); go(learn, 2)
     snap, at = learn.snapshot(), learn.state_hash()
@@ -244,7 +245,7 @@ FRUGAL = dict(unrolled=dict(steps=1), n_critic=dict(n_d=2), wgan_gp=dict(n_criti
 @pytest.mark.parametrize('kind', some(['mlp', 'dcgan', *EACH], 'mlp'))
 def test_all_together(kind):
     "All that go together at once, then off in another order"
-    learn, each = make_learner(kind), 1 if kind == 'mlp' else 4     # a step between every two switches, or every few where it is dear
+    learn, each = make_learner(kind), 4      # a step after every fourth switch
     go(learn, 2)
     on, dear = [], lambda n: any(s.startswith('around') for s in learn.tricks[n].slots)
     for name in sorted(learn.tricks, key=dear):    # what multiplies the cost of a step comes last, and goes first

@@ -4,10 +4,9 @@
 
 # %% ../../nbs/engine/asking.ipynb #ff3b1829
 from __future__ import annotations
-import math
+import math, torch
 from contextlib import contextmanager, nullcontext
 from fastcore.basics import patch
-import torch
 from fastai.callback.core import CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException
 from .game import as_scores, fed, over_parts, per_sample, put
 from .lending import Lent, has_labelled
@@ -22,7 +21,6 @@ __all__ = ['Cancelled', 'DataError', 'Asking', 'need_result', 'still']
 
 # %% ../../nbs/engine/asking.ipynb #8862a542
 _one_number = "a tensor with one number: take its mean"
-
 Cancelled = (CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException)
 
 class DataError(RuntimeError):
@@ -219,9 +217,8 @@ def _choked(self:Asking, x, y, made, c, error):
 @patch
 def chosen(self:Asking, t, l:torch.Tensor, c:Ctx)->torch.Tensor: # scores (n, ...) -> (m, ...)
     "The scores that a trick has G learn from."
-    axes, l = l.ndim, self.ask(t, 'scores', l, c)
-    need_result(t, 'scores', c, torch.is_tensor(l) and l.ndim == axes and len(l), l,
-                f"scores with {axes} axes, as they came")
+    n, l = l.ndim, self.ask(t, 'scores', l, c)
+    need_result(t, 'scores', c, torch.is_tensor(l) and l.ndim == n and len(l), l, f"scores with {n} axes, as they came")
     return l
 
 # %% ../../nbs/engine/asking.ipynb #17a0e9c2
@@ -235,18 +232,20 @@ def lost(self:Asking, loss, c:Ctx)->torch.Tensor: # scalar
 
 # %% ../../nbs/engine/asking.ipynb #333b95d2
 @patch
-def summed(self:Asking, loss, c):
+def summed(self:Asking, loss, c, note=lambda *_: None): # note: told each addend, and whose it is: '' is the loss
     "The loss plus the tricks' terms, each noted under its name."
     key = c.phase
     if not torch.is_tensor(loss) or loss.numel() != 1:
         gave = f'shape {tuple(loss.shape)}' if torch.is_tensor(loss) else repr(loss)
         raise TypeError(f"the loss gave {gave} in {key}_loss; need {_one_number}")
     if loss.ndim: loss = loss.reshape(())
+    note(loss, '')
     for t in self.tricks.slots[f'{key}_term']:
         w = math.prod(self.ask(s, 'weigh', t, c) for s in self.tricks.slots['weigh'])
         term = self.ask(t, f'{key}_term', c) if w else loss.new_zeros(())
         need_result(t, f'{key}_term', c, torch.is_tensor(term) and term.numel() == 1, term, _one_number)
         term = term.reshape(()) if w == 1 else w*term.reshape(())
         loss, c.terms[f'{key}_loss/{t.name}'] = loss + term, term.detach()
+        note(term, t.name)
     c.terms[f'{key}_loss'] = loss.detach()
     return loss

@@ -14,7 +14,7 @@ from ..data import Source
 from ..trick import Trick
 
 # %% auto #0
-__all__ = ['Kept', 'all_or_nothing']
+__all__ = ['Kept', 'all_or_nothing', 'taken_back']
 
 # %% ../../nbs/engine/rollback.ipynb #4a3fe377
 class Kept:
@@ -148,6 +148,15 @@ def put_back(self:Kept):
         except KeyboardInterrupt as e: late = e
     if late: raise late
 
+# %% ../../nbs/engine/rollback.ipynb #9221e70f
+def _all_of(learn)->Kept:
+    known = learn.known
+    kept = Kept(learn.model, learn.source, known.found, known.some_x, known.some_z,
+                whole=[learn.state, learn.rates, *learn.rates.opts.values(), *learn.layers.values(),
+                       *learn.tricks.values()])
+    kept.attributes(learn, known)
+    return kept
+
 # %% ../../nbs/engine/rollback.ipynb #3f3debd8
 @contextmanager
 def all_or_nothing(
@@ -155,11 +164,7 @@ def all_or_nothing(
     stands=lambda: False, # asked after an exception: has the change come into force all the same?
 ):  # -> yields an `ExitStack` for what a trick outside the package has to undo by itself
     "If the block raises, everything is as it was before."
-    known, built = learn.known, learn.tricks.built
-    kept = Kept(learn.model, learn.source, known.found, known.some_x, known.some_z,
-                whole=[learn.state, learn.rates, *learn.rates.opts.values(), *learn.layers.values(),
-                       *learn.tricks.values()])
-    kept.attributes(learn, known)
+    built, kept = learn.tricks.built, _all_of(learn)
     with ExitStack() as undo:
         try:
             yield undo
@@ -176,3 +181,11 @@ def _undone(kept, undo, tricks, built):
     kept.put_back()
     tricks.built = built
     tricks.refresh()
+
+# %% ../../nbs/engine/rollback.ipynb #9ad299ff
+@contextmanager
+def taken_back(learn): # the learner
+    "Within the block it may do what it likes, but switch nothing; after it, everything is as it was before."
+    kept = _all_of(learn)
+    try: yield
+    finally: kept.put_back()

@@ -13,7 +13,7 @@ from .named import Named, NamedMetric, named_metric
 from .samples import Samples, samples_of
 
 # %% auto #0
-__all__ = ['groups', 'Interval', 'left_out', 'jackknife', 'wilson', 'interval_of', 'metric_interval']
+__all__ = ['groups', 'Interval', 'left_out', 'jackknife', 'wilson', 'met_above', 'interval_of', 'metric_interval']
 
 # %% ../../nbs/quality/intervals.ipynb #6c6b7962
 class Interval(NamedTuple):
@@ -23,10 +23,12 @@ class Interval(NamedTuple):
     high: float       # from low to high,
     level: float      # holds the true value so often, from 0 to 1
     measured: float   # what the samples at hand give, as in the curve
+    note: str = ''    # what is to be known beside it
 
     def __repr__(self):
         ends = f'from {self.low:.4g} to {self.high:.4g} at {self.level:.0%}'
-        return f'{self.value:.4g} ({ends}; measured {self.measured:.4g})' 
+        more = '; ' + self.note if self.note else ''
+        return f'{self.value:.4g} ({ends}; measured {self.measured:.4g}{more})' 
 
 # %% ../../nbs/quality/intervals.ipynb #05fb94fd
 groups = 20       # that are left out, one at a time
@@ -78,12 +80,23 @@ def _share(f, s, level): return wilson(float(f(s)), len(s.fake), level)
 def _squared(f, s, level): # a root, done in squares
     return [math.sqrt(max(0., v)) for v in jackknife(*left_out(lambda part: f(part)**2, s), level)]
 
-def _count(f, s, level): # what was found is there, and there may be more
+def _count(f, s, level): # what was found is there; what was not may be made, but rarely
     found = float(f(s))
-    more = min(len(s.about.centers), math.floor(_usual(f, s, level)[2] + 1e-9))
-    return found, found, max(found, more)
+    return found, found, float(len(s.about.centers))
 
 _kinds = dict(jackknife=_usual, neighbours=_plain, share=_share, square=_squared, count=_count)
+
+# %% ../../nbs/quality/intervals.ipynb #b95868f4
+def met_above(
+    n:int, # samples
+    modes:int, # all there are
+    level:float, # how sure it is
+)->float: # a share of the samples, from 0 to 1
+    "Every mode that gets more than this is among those found."
+    return 1 - ((1 - level)/modes)**(1/n)
+
+def _rarely(n, modes, level)->str: # a sentence without its end
+    return f'the others, if they are made at all, get at most {met_above(n, modes, level):.2g} of the samples each'
 
 # %% ../../nbs/quality/intervals.ipynb #6cf6292a
 def interval_of(
@@ -101,7 +114,9 @@ def interval_of(
     if not math.isfinite(measured): raise ValueError(f"the metric {known.name} is {measured} here, and has no interval")
     low, high = known.range
     ends = [min(max(v, low), high) for v in _kinds[known.interval](f, s, level)]
-    return Interval(*ends, level, measured)
+    note = ''
+    if known.interval == 'count' and measured < ends[2]: note = _rarely(len(s.fake), len(s.about.centers), level)
+    return Interval(*ends, level, measured, note)
 
 # %% ../../nbs/quality/intervals.ipynb #f356771e
 def metric_interval(

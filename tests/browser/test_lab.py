@@ -9,6 +9,11 @@ QUICKSTART = 'tutorials/quickstart.ipynb'
 TRICKS = dict(label_smoothing='Label smoothing', one_sided_label_smoothing='One-sided label smoothing', instance_noise='Instance noise',
               spectral_norm='Spectral norm', ttur='TTUR')
 RING = 'learn = GANLearner(ring_dls(bs=64), *mlp(width=32, depth=2, seed=0), seed=0)'
+LEISURE = """import time
+from fastai.callback.core import Callback
+class Leisure(Callback):
+    "A step takes as long as on a large network, so that the browser has the machine to itself"
+    def after_batch(self): time.sleep(.02)"""
 TRAINERS = '''import sys
 def stack(f):
     while f: yield f.f_code.co_name; f = f.f_back
@@ -22,7 +27,7 @@ def bench(browser):
 @pytest.fixture(scope='module')
 def notebook(bench):
     "A notebook for those tests that need no other"
-    with bench.open(['from ganlab.all import *']) as nb:
+    with bench.open([f'from ganlab.all import *\n{LEISURE}']) as nb:
         nb.run_all()
         yield nb
 
@@ -31,7 +36,7 @@ def train(notebook):
     "train(code): run the cell that makes a learner and one that makes its lab, press Run; cells 1 and 2 of the notebook, which it returns"
     nb = notebook
     def train(code):
-        for cell in (code, 'lab = Lab(learn)\nlab'): assert not nb.run_code(cell)['errors']
+        for cell in (f'{code}\nlearn.add_cb(Leisure())', 'lab = Lab(learn)\nlab'): assert not nb.run_code(cell)['errors']
         nb.click('.gl-run')
         running(nb)
         return nb
