@@ -4,6 +4,7 @@ os.environ['OMP_NUM_THREADS'] = '1'
 os.environ.setdefault('MPLBACKEND', 'agg')
 
 import shutil, signal
+from collections import Counter
 from pathlib import Path
 import pytest, torch
 from filelock import FileLock
@@ -69,7 +70,17 @@ def pytest_xdist_make_scheduler(config, log):
 LONG = ('test_soak test_refusals test_kill test_all_together test_hundreds_of_switches test_run_again test_form '
         'test_ctrl_c_at_any_place test_closed test_ctrl_c_twice_at_the_command test_words test_every_trick').split()
 
-def pytest_collection_modifyitems(items):
+def thin(items):
+    "Of the cases of a function with the marker `part(n)` all but every n-th are slow. Functions begin with different cases, so that no trick and no network is left out by all"
+    cases = Counter()
+    for item in items:
+        if item.get_closest_marker('slow') or not (part := item.get_closest_marker('part')): continue
+        name = item.nodeid.split('[')[0]
+        if (cases[name] + sum(map(ord, name))) % part.args[0]: item.add_marker('slow')
+        cases[name] += 1
+
+def pytest_collection_modifyitems(config, items):
+    if not any('::' in arg for arg in config.args): thin(items)      # what is asked for by its name is run
     # What takes long goes first: at the end, the other workers would wait for it
     items.sort(key=lambda item: (not item.nodeid.startswith('tests/browser/'), getattr(item, 'originalname', '') not in LONG))
     for item in items:

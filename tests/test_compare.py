@@ -175,6 +175,7 @@ def test_strangers(kind):
     assert c.outcome == 'too few' and len(c.pairs) == 1 and 'too few' in c.verdict.lower()
 
 @pytest.mark.parametrize('on', [['minibatch_stddev', 'spectral_norm'], ['self_attention'], ['ema', 'instance_noise'], ['replay_buffer'], ['batch_size'], ['optimizer'], ['wgan_gp']])
+@pytest.mark.part(2)
 def test_tricks_that_are_on(on):
     "Structural ones too, and such as keep a state"
     learn, twin = (make_learner('dcgan', n=64) for _ in range(2))
@@ -284,6 +285,7 @@ def dying(a=(), b=(), n=8, better=-1.):
 
 @pytest.mark.parametrize('n', [3, 4, 5, 8, pytest.param(10, marks=pytest.mark.slow)])
 @pytest.mark.parametrize('better', [-1., 0., 1.])
+@pytest.mark.part(2)
 def test_survivors_are_not_all(n, better):
     "What fails notably more often is never better and never within noise; and it is said first"
     for k in range(1, n + 1):

@@ -8,6 +8,7 @@ from ganlab.checkup.signals import limits, signals
 from ganlab.cli import main
 from ganlab.data import ring_dls, tensor_dls
 from ganlab.doctor import Remedy, causes
+from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
 from ganlab.symptoms.finding import without
@@ -57,6 +58,7 @@ FAULTS = dict(
     augmentation_leak=lambda: images(smooth(400), valid=smooth(200).clamp(min=0)))
 
 @pytest.mark.parametrize('cause', FAULTS)
+@pytest.mark.part(2)
 def test_known_faults(cause):
     "Each fault is named first, within a few steps, with figures and something to do; no bit of the training moves"
     learn = FAULTS[cause]()
@@ -151,6 +153,19 @@ def test_remedies_of_settings():
     assert first(label_flip_p=.5, on_label_flip=1.) == 'Plain labels: the tricks that smooth or flip them off'
     assert first(noise=1., noise_stays=1., on_diffusion_noise=1.) == 'No noise on what D sees'
     assert first(penalty=100.) == 'Weights as usual: R1 with γ of 1, WGAN-GP with λ of 10, others by default'
+
+def test_a_training_that_burst():
+    "NaN within a few steps: the doctor names it at the last whole step, and the remedy trains; figures say something"
+    learn = GANLearner(ring(), *nets(8), 'lsgan', opt='sgd', lr_g=50., lr_d=50., seed=0)
+    with pytest.raises(StepError): learn.fit_steps(50, progress=False)
+    assert learn.step < 20
+    found = learn.diagnose(300)[0]
+    assert (found.cause, found.certainty) == ('exploding_gradient', 'certain') and 'nan' not in found.said
+    found.remedies[0].apply(learn).fit_steps(20, progress=False)
+    assert learn.diagnose(300) == []
+    fast = GANLearner(ring(), *nets(8), seed=0, lr_d=1e9)
+    with pytest.raises(StepError): fast.fit_steps(50, progress=False)
+    assert fast.diagnose(300)[0].cause == 'lr_too_high_d'
 
 def test_every_penalty_comes_down():
     "Historical averaging and WGAN-GP too; a weight below the usual one stays"

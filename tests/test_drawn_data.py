@@ -173,6 +173,7 @@ def test_a_script_makes_them_again():
     assert torch.equal(made_again(json.loads(json.dumps(dls.made_by)), 'data', '--data').train.x, dls.train.x)
 
 @pytest.mark.parametrize('data,more', [('avatars', ''), ('glyphs', '--size 16')])
+@pytest.mark.part(2)
 def test_command_line(data, more, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(f'train --data {data} {more} --bs 8 --width 4 --steps 2 --run a'.split()) == 0

@@ -15,6 +15,7 @@ CLIP = ('weight_clipping', dict(c=1, soft_start=0))
 # The Dirac GAN
 
 @pytest.mark.parametrize('update,h,known', [('alternating', .2, 1.), ('alternating', .05, 1.), ('simultaneous', .2, 1.17)])
+@pytest.mark.part(3)
 def test_wgan_clip_cycles(update, h, known):
     "It never arrives: theta swings by c, the same from near and far; a little more with large simultaneous steps"
     for theta in (1., 3.): assert amplitude(dirac(h, theta=theta, loss='wasserstein', update=update, tricks=[CLIP]), int(60/h), int(20/h)) == pytest.approx(known, abs=.05)
@@ -245,6 +246,7 @@ def test_extragradient_then_nothing_is_left():
 
 @pytest.mark.parametrize('kind', ['mlp', 'dcgan', 'dropout', 'inplace', 'tied'])
 @pytest.mark.parametrize('loss', ['non_saturating', 'relativistic'])
+@pytest.mark.part(2)
 def test_consensus_sees_the_step(kind, loss):
     "The losses that it computes anew are those of the step: same masks, same noise, same batch statistics"
     learn = make_learner(kind, loss=loss, n_d=2, tricks=['instance_noise', ('consensus', dict(gamma=.1))])
@@ -300,6 +302,7 @@ def test_consensus_caution():
 # Together
 
 @pytest.mark.parametrize('kind', ['mlp', 'dcgan', 'tied', 'dropout', 'inplace'])
+@pytest.mark.part(2)
 def test_all_five(kind):
     "All at once: bounded weights, finite numbers, and back to any step"
     learn = make_learner(kind, loss='wasserstein', tricks=['weight_clipping', 'historical_averaging', 'optimistic', 'extragradient', ('consensus', dict(gamma=.1))])

@@ -62,6 +62,7 @@ def test_dirac_without(loss):
 
 @pytest.mark.parametrize('update', ['alternating', 'simultaneous'])
 @pytest.mark.parametrize('loss', ['minimax', 'non_saturating', 'wasserstein'])
+@pytest.mark.part(2)
 def test_dirac_from_far(loss, update):
     "From (1, 1) it converges, K η = 1; without it nothing does within as many steps"
     calm, learn = dirac(h=.1, loss=loss, update=update), dirac(h=.1, loss=loss, update=update, tricks=unrolled(2, .5, .1))

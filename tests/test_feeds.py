@@ -456,6 +456,7 @@ def test_labels_through_tricks(name):
 @pytest.mark.filterwarnings('ignore:the data has values from')
 @pytest.mark.parametrize('name', ['scheduled', 'all'])
 @pytest.mark.parametrize('make', [lambda: tuples(Y), lambda: in_memory(Y), lambda: DataLoader(Rows(), 6, shuffle=True)], ids=['tuples', 'memory', 'dicts'])
+@pytest.mark.part(2)
 def test_labels_wherever_a_run_is_taken_up(name, make, tmp_path):
     "Resumed, rewound, forked and replayed: labels agree, and the states are one"
     kw = dict(x='image') if isinstance(make().dataset, Rows) else {}

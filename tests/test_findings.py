@@ -44,6 +44,7 @@ def test_growth_that_leaves_keeps_leaving():
 
 @pytest.mark.parametrize('name,then,now', [('self_attention', dict(net='D', layer='0'), dict(net='D', layer='1')), ('style', dict(width=8), dict(width=16)), ('minibatch_stddev', dict(layer='0'), dict(layer='2')),
                                            ('virtual_batch_norm', dict(net='G'), dict(net='D'))])
+@pytest.mark.part(2)
 def test_a_snapshot_of_another_structure(name, then, now):
     "The networks are built anew, as they were; and back again"
     learn = GANLearner(tensor_dls(data(16), 8), *dcgan(16, 1, 6, 4, bn_d=True), seed=0); learn.tricks.on(name, **then); go(learn, 2)

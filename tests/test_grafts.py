@@ -61,6 +61,7 @@ def gap(a, b): return max((x - y).abs().max().item() for x, y in zip(a, b))
 def new_tensors(learn): return {f'{k}.{n}': p for k, net in (('G', learn.G), ('D', learn.D)) for n, p in net.named_parameters() if 'ganlab_' in n}
 
 @each
+@pytest.mark.part(3)
 def test_silent_then_alive(name, kind):
     "G(z) and D(x) as before at the switch; 100 steps later each new tensor has moved, and changing it changes what comes out"
     learn = learner(kind, lr_g=1e-3, lr_d=1e-3)

@@ -142,6 +142,7 @@ def test_leaving_over_a_measurement():
     assert learn.source.shape == (1, 32, 32)
 
 @each_pair
+@pytest.mark.part(2)
 def test_what_is_new_comes_alive(kind):
     "Every new tensor has moved, and the outputs depend on it"
     learn = small(kind, lr_g=1e-3, lr_d=1e-3); grow(learn, fade=30)

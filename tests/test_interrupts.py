@@ -225,6 +225,7 @@ def free(tmp_path, idle):
     assert threads() <= idle
 
 @pytest.mark.parametrize('act', acts)
+@pytest.mark.part(2)
 def test_ctrl_c_at_any_place(act, points, undisturbed, tmp_path):
     "Two in a row after a third of every other act, three after two thirds of the rest; `-m slow` goes to 80 places of each"
     explore(act, points, undisturbed, tmp_path, 4, only=(1 + list(acts).index(act) % 2,))
@@ -401,6 +402,7 @@ sys.exit(main())
 """
 
 @pytest.mark.parametrize('module', ['ganlab.cli', 'torch', 'numpy._core.multiarray', 'torch._C', 'fastai.basics', 'ganlab.travel.fork'])
+@pytest.mark.part(2)
 def test_ctrl_c_while_the_command_is_loaded(module, tmp_path):
     "No traceback, and the exit status of what was stopped"
     done = subprocess.run([sys.executable, '-c', imports.format(module), 'train', '--run', str(tmp_path/'r'), '--data', 'ring', '--steps', '9'], capture_output=True, text=True, preexec_fn=deaf_no_more)

@@ -40,6 +40,7 @@ def equal_nets(learn, G, D):
 @pytest.mark.parametrize('n_d', [1, 3])
 @pytest.mark.parametrize('loss', losses)
 @pytest.mark.parametrize('kind', ['mlp', 'dcgan'])
+@pytest.mark.part(2)
 def test_equals_the_loop_by_hand(kind, loss, n_d):
     "With every trick off, weights, buffers and losses are those of the loop by hand, in every bit"
     learn = make_learner(kind, loss=loss, n_d=n_d)
@@ -486,6 +487,7 @@ def test_a_trick_keeps_its_own_stream():
 # The bench changes no bit
 
 @pytest.mark.parametrize('kind', ['mlp', 'dcgan', 'dropout', 'inplace'])
+@pytest.mark.part(2)
 def test_the_bench_changes_no_bit(kind):
     "Samples, scores, meters at every step, snapshots at every step or never"
     def run(every, look):

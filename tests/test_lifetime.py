@@ -54,6 +54,7 @@ def control(learn):
     return c
 
 @pytest.mark.parametrize('panel', [trained, forked, failed, refused, compared, control, TrickPanel, steered], ids=lambda f: f.__name__)
+@pytest.mark.part(2)
 def test_closed(panel):
     "No learner, no widget, no thread is left; the closed panel may stay where it is, as in a notebook's `Out`"
     gc.collect()

@@ -293,6 +293,7 @@ def test_caution_of_center_1():
 
 @pytest.mark.parametrize('name,kw', OWNERS, ids=[n for n, _ in OWNERS])
 @pytest.mark.parametrize('kind', ['mlp', 'dcgan', 'resnet', 'skip', 'dropout'])
+@pytest.mark.part(2)
 def test_leaving_takes_the_level_off(name, kw, kind):
     "D(x) moves by one constant, to where the last scores lie around 0; the bias keeps its identity and its moments; nothing else moves"
     learn = make_learner(kind)
@@ -312,6 +313,7 @@ def test_leaving_takes_the_level_off(name, kw, kind):
 
 @pytest.mark.parametrize('name,kw', OWNERS, ids=[n for n, _ in OWNERS])
 @pytest.mark.parametrize('loss', list(losses))
+@pytest.mark.part(2)
 def test_leaving_for_every_loss(name, kw, loss):
     "Recentred where the loss sees the level, and only there; never if it is told not to, or if there was no step"
     sees = loss not in ('wasserstein', 'relativistic')

@@ -11,6 +11,7 @@ def sizes(make): return SMALL[getattr(make, 'func', make).__name__]
 
 @pytest.mark.parametrize('name', presets)
 @pytest.mark.parametrize('kind', ['images', 'points'])
+@pytest.mark.part(2)
 def test_on_its_own_networks(name, kind):
     "All of it on from step 0, and it trains; where it has no such networks it says so"
     p, make = presets[name], getattr(presets[name], kind)
@@ -35,6 +36,7 @@ def test_what_nobody_sees_stays_on():
 
 @pytest.mark.parametrize('name', presets)
 @pytest.mark.parametrize('kind', ['dcgan', 'mlp'])
+@pytest.mark.part(2)
 def test_in_mid_training(kind, name):
     "On a learner with other tricks on: all of it at one step, and what it lacks goes off; or nothing, and the trick that does not go with these networks says so"
     learn = make_learner(kind, tricks=['label_smoothing', 'instance_noise', 'ema']); go(learn, 2)

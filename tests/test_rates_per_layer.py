@@ -91,6 +91,7 @@ def test_another_optimiser_keeps_the_groups(opt):
 
 @all_opts
 @pytest.mark.parametrize('trick', ['self_attention', 'residual', 'minibatch_stddev', 'dual_discriminator', 'style'])
+@pytest.mark.part(2)
 def test_new_layers_join_the_main_group(opt, trick):
     learn = made(opt); go(learn, 2)
     before = {k: [len(g['params']) for g in getattr(learn, f'opt_{k}').param_groups] for k in 'gd'}

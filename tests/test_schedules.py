@@ -58,6 +58,7 @@ def test_most_can_and_few_cannot():
         leaky_relu={'slope', 'over'}, weight_clipping={'c', 'soft_start'}, residual={'width'}, packing={'m'}, patch_contrast={'width'})
 
 @pytest.mark.parametrize('cls', find_tricks(), ids=lambda c: c.name)
+@pytest.mark.part(2)
 def test_as_if_set_by_hand(cls):
     "On a schedule of all that can move, and set by hand before each step: the same weights, moments, buffers and state, bit for bit"
     ends = movable(cls())

@@ -77,6 +77,7 @@ def soak(kind, changes, seed, most=None):
     assert again.state_hash() == learn.state_hash()
 
 @pytest.mark.parametrize('kind, changes, most', [('mlp', 120, None), ('dcgan', 80, 6), ('skip', 80, 6)])
+@pytest.mark.part(2)
 def test_soak(kind, changes, most): soak(kind, changes, 1, most)
 
 # Without a bound most of them come on and stay, and hardly one is ever the first or the last

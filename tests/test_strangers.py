@@ -398,6 +398,7 @@ def test_style_says_that_weights_are_not_heard():
 # Compiled and scripted networks
 
 @pytest.mark.parametrize('how', ['script', 'trace', 'compile', 'compile itself'])
+@pytest.mark.part(2)
 def test_a_network_that_cannot_be_looked_into(how):
     "It trains; what reaches into it says why not, by its name, and the rest works"
     G, D = dcgan(16, 1, 6, 4, seed=0)

@@ -9,7 +9,7 @@ import numpy as np
 from .figures import late, ratio
 
 # %% auto #0
-__all__ = ['of_norms', 'of_layers', 'of_terms', 'course']
+__all__ = ['of_norms', 'of_layers', 'of_terms', 'of_break', 'course']
 
 # %% ../../nbs/checkup/course.ipynb #a64e1c94
 def _early(y, n=20)->float:
@@ -54,6 +54,13 @@ def of_terms(record)->dict:
     base = abs(late(record.array('d_loss')))
     return dict(term=max(terms.values(), default=0.), term_share=ratio(max(terms.values(), default=0.), base + 1e-9))
 
+# %% ../../nbs/checkup/course.ipynb #67bb6cc6
+def of_break(learn)->dict:
+    "Did the step after this one fail, and was it a number of D's that was not finite?"
+    at, number = learn.known.broke
+    if not number or at != learn.step: return {}
+    return dict(broke=1., broke_d=float(number.startswith('d_')))
+
 # %% ../../nbs/checkup/course.ipynb #ef46a530
 def course(b, learn)->dict: # b: the samples of the step
     "All facts about the curves."
@@ -62,4 +69,4 @@ def course(b, learn)->dict: # b: the samples of the step
     out |= {f'{c}_late': late(r.array(c)) for c in ('d_loss', 'g_loss', 'd_real', 'd_fake')}
     out |= {f'{c}_first': _early(r.array(c)) for c in ('d_loss', 'g_loss', 'd_real', 'd_fake')}
     out |= {f'{c}_swing': _swing(r.array(c)) for c in ('d_loss', 'g_loss', 'd_fake')}
-    return out | of_terms(r) | dict(slope=late(r.array('d_input_grad_norm'), 3), step=float(learn.step))
+    return out | of_terms(r) | of_break(learn) | dict(slope=late(r.array('d_input_grad_norm'), 3), step=float(learn.step))

@@ -90,12 +90,15 @@ def _value(t, name, default=math.nan):
     return default
 
 # %% ../../nbs/checkup/means.ipynb #73a8e6ca
+def _weight(t)->float: # the largest of a trick's; approximate R1's λ is of another kind, of which 100 is usual
+    if t.name == 'approximate_r1': return 0.
+    return max((_value(t, k) for k in ('gamma', 'lam') if k in t.params), default=0.)
+
 def of_tricks(learn)->dict:
     "What is on, in numbers."
     on = {t.name: t for t in learn.tricks.enabled}
-    weights = [_value(t, k) for t in on.values() for k in ('gamma', 'lam') if k in t.params]
     bound = any(map(_bounds, on.values())) or _normed(learn.D)
-    out = dict(bound=float(bound), penalty=max(weights, default=0.)) | {f'on_{name}': 1. for name in on}
+    out = dict(bound=float(bound), penalty=max(map(_weight, on.values()), default=0.)) | {f'on_{name}': 1. for name in on}
     out |= {f'{name}_{value}': _value(on[name], value) for name, value in _values if name in on}
     return out | _of_noise(learn)
 

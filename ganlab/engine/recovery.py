@@ -147,6 +147,7 @@ def recover(self:Recovery, error, bad=None, value=None)->StepError:
     said = self._of_number(bad, value, failed) if error is None else self._of_error(error, failed)
     sentence, culprit, detail, trace = said
     self.recompute(failed - 1)
+    self.known.broke = self.step, bad
     return StepError(sentence, failed, self.step, culprit, bad, detail, trace)
 
 # %% ../../nbs/engine/recovery.ipynb #ad8bfa68

@@ -66,6 +66,7 @@ class Known:
     found: dict = field(default_factory=dict)     # such as sites; emptied whenever modules may have changed
     said: set = field(default_factory=set)        # what was warned of
     promised: bool = True     # the same bits, when steps are computed again?
+    broke: tuple = (None, '') # the step at which the learner stood when one failed, and the number that was not finite
     known_losses: dict = field(default_factory=dict)     # all that it was ever on, for going back
 
 # %% ../../nbs/engine/state.ipynb #08a1dae3

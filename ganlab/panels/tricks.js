@@ -17,8 +17,10 @@ function render({ model, el }) {
   const card = make('div', 'plan');
   recipe.setAttribute('aria-label', 'Preset');
   recipe.title = 'A recipe of a paper, switched whole; first you see what it will switch';
+  let wanted = null; // the recipe that was asked for, until its plan comes: those passed on the way are not shown
   recipe.onchange = () => {
-    ask({ do: recipe.value ? 'plan' : 'unplan', name: recipe.value });
+    wanted = recipe.value;
+    ask({ do: wanted ? 'plan' : 'unplan', name: wanted });
   };
   const denied = make('p', 'why err told');
   denied.setAttribute('role', 'status');
@@ -86,6 +88,8 @@ function render({ model, el }) {
   const planned = () => {
     const p = model.get('plan');
     const ls = model.get('recipes');
+    if (wanted !== null && wanted !== (p.name || '')) return;
+    wanted = null;
     const within = card.contains(card.getRootNode().activeElement); // a later plan keeps the focus of the one it replaces
     card.hidden = !p.name;
     card.replaceChildren();

@@ -10,13 +10,18 @@ from .sick import poor, sick
 from .sound import begin_again, rate_of_other
 
 # %% auto #0
-__all__ = ['g_saturated', 'd_too_strong', 'fed_more', 'd_too_weak', 'capacity_too_small_g', 'capacity_too_small_d', 'd_wins',
-           'd_loses']
+__all__ = ['again', 'g_saturated', 'd_too_strong', 'fed_more', 'd_too_weak', 'capacity_too_small_g', 'capacity_too_small_d',
+           'd_wins', 'd_loses']
+
+# %% ../../nbs/symptoms/balance.ipynb #adbda6bc
+def again(f)->list: # of `Remedy`
+    "Begin again: no number alone is wrong."
+    return [begin_again(f)]
 
 # %% ../../nbs/symptoms/balance.ipynb #e4169d00
 @rule('g_saturated', "G's loss has no pull left", 'settings',
       "At its samples' scores G's loss pulls {g_pull:.1%} as strongly as it could; D is right in {wins:.0%}.",
-      remedies=lambda f: [begin_again(f)],
+      remedies=again,
       source='Goodfellow 2014 (1406.2661) §3: the saturating loss', rank=15)
 def g_saturated(f):
     "D is sure, and the loss gives G nothing to go by."
@@ -33,7 +38,7 @@ def _favoured(f)->bool: # is D given more steps, or longer ones?
 @rule('d_too_strong', 'D is too strong', 'settings',
       "D is right in {wins:.0%} of pairs, {wins_held:.0%} of held-out ones; it has {n_d:.0f} updates "
       'a step at {lr_d:.1g}, G {n_g:.0f} at {lr_g:.1g}.',
-      remedies=lambda f: [begin_again(f)], source='Arjovsky & Bottou 2017 (1701.04862)', rank=16)
+      remedies=again, source='Arjovsky & Bottou 2017 (1701.04862)', rank=16)
 def d_too_strong(f):
     "D is given more, tells everything apart, and G does not come nearer."
     if sick(f) and f.wins > .85 and _pulled(f) and _favoured(f): return 'certain'
@@ -42,6 +47,7 @@ def d_too_strong(f):
 def _starved(f)->bool: # is D given fewer steps, or shorter ones?
     return f.n_g >= 3*max(1, f.n_d) or f.lr_g >= 15*f.lr_d or 0 < f.d_moved < .05 and f.g_moved > 2*f.d_moved
 
+# %% ../../nbs/symptoms/balance.ipynb #1c606d82
 def fed_more(f)->list: # of `Remedy`
     "G's rate for D, where D has as many updates and that rate is a usual one; else, begin again."
     if f.n_g > f.n_d: return [begin_again(f)]
@@ -49,9 +55,9 @@ def fed_more(f)->list: # of `Remedy`
 
 # %% ../../nbs/symptoms/balance.ipynb #f56c7a22
 @rule('d_too_weak', 'D is too weak', 'settings',
-      "D is right in {wins:.0%} of pairs; it has moved by {d_moved:.1%} of its size and G by {g_moved:.1%}; D has "
+      "D is right in {wins:.0%} of pairs; it has moved by {d_moved:.2g} of its size and G by {g_moved:.2g}; D has "
       '{n_d:.0f} updates a step at {lr_d:.1g}, G {n_g:.0f} at {lr_g:.1g}.',
-      remedies=lambda f: fed_more(f), source='a G that is not found out learns nothing', rank=17)
+      remedies=fed_more, source='a G that is not found out learns nothing', rank=17)
 def d_too_weak(f):
     "D is given less than G, and the samples are poor."
     if sick(f) and _starved(f) and not f.wins > .995: return 'certain'
@@ -80,7 +86,7 @@ def capacity_too_small_d(f):
 @rule('d_too_strong', 'D is too strong', 'behaviour',
       "D is right in {wins:.0%} of pairs, {wins_held:.0%} of held-out ones, with scores {gap_rel:.1f} deviations "
       'apart; samples are {sw:.2g} from the data.',
-      remedies=lambda f: [begin_again(f)], source='Arjovsky 2017 (1701.04862)', rank=3)
+      remedies=again, source='Arjovsky 2017 (1701.04862)', rank=3)
 def d_wins(f):
     "D is right nearly always, and G stays behind."
     if sick(f) and f.wins > .99 and _pulled(f) and f.gap_rel > 3: return 'likely'
@@ -88,7 +94,7 @@ def d_wins(f):
 # %% ../../nbs/symptoms/balance.ipynb #544d9d35
 @rule('d_too_weak', 'D is too weak', 'behaviour',
       'D is right in {wins:.0%} of pairs, by {gap_rel:.2g} deviations, and samples are {sw:.2g} from the data.',
-      remedies=lambda f: [begin_again(f)], source='a G that is not found out learns nothing', rank=4)
+      remedies=again, source='a G that is not found out learns nothing', rank=4)
 def d_loses(f):
     "D is at a loss, and the samples are poor."
     if sick(f) and .3 < f.wins < .6 and abs(f.gap_rel) < .35: return 'maybe'

@@ -6,11 +6,15 @@
 from __future__ import annotations
 from .finding import tell, turn
 from .rule import rule
-from .sick import collapsed, lost, sick, untrained
+from .sick import collapsed, lost, missing, sick, untrained
 from .sound import begin_again
 
 # %% auto #0
 __all__ = ['mode_collapse', 'circling', 'oscillation', 'by_heart', 'copies']
+
+# %% ../../nbs/symptoms/collapse.ipynb #5098c02d
+def _one_kind(f)->bool: # of image, such as one digit, of which each differs a little; later perhaps another one
+    return not f.vector and missing(f) and f.spread < .85
 
 # %% ../../nbs/symptoms/collapse.ipynb #ce6f6ef1
 @rule('mode_collapse', 'The samples have collapsed', 'behaviour',
@@ -20,7 +24,9 @@ __all__ = ['mode_collapse', 'circling', 'oscillation', 'by_heart', 'copies']
       source='Salimans 2016 (1606.03498) §3.2; Lin 2018 (1712.04086); Mescheder 2018 (1801.04406)', rank=2)
 def mode_collapse(f):
     "Many latents, few samples."
-    if untrained(f) or lost(f) or not collapsed(f): return ''
+    if not sick(f) or untrained(f) or lost(f): return ''
+    if _one_kind(f): return 'likely'
+    if not collapsed(f): return ''
     return 'likely' if f.spread < .4 or f.apart < .35 else 'maybe'
 
 # %% ../../nbs/symptoms/collapse.ipynb #00bb1bfc
@@ -43,7 +49,7 @@ def circling(f):
       remedies=_unsteady, source='Mescheder 2018 (1801.04406); Daskalakis 2018 (1711.00141)', rank=1)
 def oscillation(f):
     "The centre of the samples goes round."
-    if sick(f) and f.centre_hop > .6 and not f.spread < .35: return 'likely'
+    if sick(f) and f.centre_hop > .6 and not f.spread < .35 and not _one_kind(f): return 'likely'
 
 # %% ../../nbs/symptoms/collapse.ipynb #372c30de
 @rule('memorisation', 'D knows its samples by heart', 'behaviour',

@@ -69,13 +69,21 @@ def channel_swapped(f):
 # %% ../../nbs/symptoms/pixels.ipynb #f20105df
 def _other_fault(f)->bool: return any(r(f) for r in (data_range_wrong, data_shuffled_pixels, channel_swapped))
 
+# %% ../../nbs/symptoms/pixels.ipynb #e18bc7d6
+def _drifted(f)->bool: # further than other pictures of the same kind lie apart
+    return f.drift > 2.5 and (f.drift_far > .4 or f.drift_far > .3 and f.drift_near < 1.3)
+
+def _blotted(f)->bool: # cut, noised or smoothed
+    return abs(f.flat - f.flat_held) > .2 or f.drift_rough > 3 or f.drift_rough < .4
+
 # %% ../../nbs/symptoms/pixels.ipynb #60b04690
 @rule('augmentation_leak', 'What is fed is not of one kind with what is held out', 'data',
-      'Reals lie {drift:.1f} times as far from the held-out ones as two halves of them from each other.',
+      'Reals lie {drift:.1f} times as far from the held-out ones as two halves of them from each other, {drift_far:.2g} '
+      'deviations; {flat:.0%} of their neighbouring pixels are alike, and {flat_held:.0%} of the others.',
       remedies=[tell('Augment reals and fakes alike, as DiffAugment does, and not the data set alone.'),
                 turn('DiffAugment in place of the own augmentation', 'diffaugment')],
       source='Zhao 2020 (2006.10738) §3: augmenting reals only is learnt by G', rank=9)
 def augmentation_leak(f):
     "Reals are turned, cut or noised, and held-out ones are not."
     enough = f.held_n >= 50 and f.distinct > 200 and not f.stale >= .5
-    if enough and f.drift > 2.5 and not _other_fault(f): return 'certain'
+    if enough and (_drifted(f) or _blotted(f)) and not _other_fault(f): return 'certain'

@@ -4,12 +4,13 @@
 
 # %% ../../nbs/symptoms/rates.ipynb #dd709e1c
 from __future__ import annotations
+from .finding import tell
 from .rule import rule
-from .sick import sick
+from .sick import lost, sick
 from .sound import at_rates, begin_again, rate, rate_of_other
 
 # %% auto #0
-__all__ = ['lr_too_high_g', 'lr_too_high_d', 'lr_too_low', 'lr_too_low_g']
+__all__ = ['lr_too_high_g', 'lr_too_high_d', 'lr_too_low', 'lr_too_low_g', 'burst']
 
 # %% ../../nbs/symptoms/rates.ipynb #c0fb8416
 def _high(f, key)->bool: # by its number, under an optimiser that divides by the size of gradients
@@ -26,7 +27,7 @@ def _ahead(f)->bool: # is G's rate the higher one?
 
 # %% ../../nbs/symptoms/rates.ipynb #84d9a194
 @rule('lr_too_high_g', "G's rate is too high", 'settings',
-      "G's rate is {lr_g:.2g}; its weights have moved {g_moved:.2g} times their size, and by {g_speed:.1%} in a step.",
+      "G's rate is {lr_g:.2g}; its weights have moved {g_moved:.2g} times their size, and {g_speed:.1g} times it in a step.",
       remedies=lambda f: rate_of_other(f, 'g'), source='Heusel 2017 (1706.08500); Radford 2015 (1511.06434) §4', rank=11)
 def lr_too_high_g(f):
     "G leaps, and its samples leap with it."
@@ -36,7 +37,7 @@ def lr_too_high_g(f):
 
 # %% ../../nbs/symptoms/rates.ipynb #c3da9022
 @rule('lr_too_high_d', "D's rate is too high", 'settings',
-      "D's rate is {lr_d:.2g}; its weights have moved {d_moved:.2g} times their size, and by {d_speed:.1%} in a step.",
+      "D's rate is {lr_d:.2g}; its weights have moved {d_moved:.2g} times their size, and {d_speed:.1g} times it in a step.",
       remedies=lambda f: rate_of_other(f, 'd'), source='Heusel 2017 (1706.08500); Radford 2015 (1511.06434) §4', rank=12)
 def lr_too_high_d(f):
     "D leaps, and what it taught G is forgotten."
@@ -50,7 +51,7 @@ def _slow(f, key)->bool: # but it does move
 
 # %% ../../nbs/symptoms/rates.ipynb #9ba6904a
 @rule('lr_too_low', 'Both rates are too low', 'settings',
-      'In {step:.0f} steps G moved by {g_moved:.2%} of its size and D by {d_moved:.2%}, at {lr_g:.1g} and {lr_d:.1g}.',
+      'In {step:.0f} steps G moved by {g_moved:.1g} of its size and D by {d_moved:.1g}, at {lr_g:.1g} and {lr_d:.1g}.',
       remedies=lambda f: [at_rates(f, rate, rate, False), begin_again(f)],
       source='below 3 to 5 % of movement nothing has been learnt', rank=13)
 def lr_too_low(f):
@@ -59,9 +60,20 @@ def lr_too_low(f):
 
 # %% ../../nbs/symptoms/rates.ipynb #43bc2e0a
 @rule('lr_too_low_g', "G's rate is too low", 'settings',
-      'In {step:.0f} steps G moved by {g_moved:.2%} of its size and D by {d_moved:.2%}, at {lr_g:.1g} and {lr_d:.1g}.',
+      'In {step:.0f} steps G moved by {g_moved:.1g} of its size and D by {d_moved:.1g}, at {lr_g:.1g} and {lr_d:.1g}.',
       remedies=lambda f: rate_of_other(f, 'g'), source='below 3 to 5 % of movement nothing has been learnt', rank=14)
 def lr_too_low_g(f):
     "D learns, and G stands."
     stands = f.g_moved < .05 and f.d_moved > max(.05, 2*f.g_moved)
     if sick(f) and stands and f.g_pull > .2: return 'certain'
+
+# %% ../../nbs/symptoms/rates.ipynb #dc653799
+@rule('exploding_gradient', 'The training burst', 'settings',
+      'After step {step:.0f} a number was NaN or infinite; gradients had norms of up to {g_norm_most:.1g} in G and '
+      '{d_norm_most:.1g} in D, at rates of {lr_g:.1g} and {lr_d:.1g}.',
+      remedies=lambda f: [begin_again(f), tell('Smaller weights to begin with (He, DCGAN), or a norm between layers.')],
+      source='Pascanu 2013 (1211.5063); Adam bounds the length of a step (Kingma 2015, 1412.6980 §2.1)', rank=13)
+def burst(f):
+    "A step that was far too long, or a network that multiplies what goes through it."
+    if f.broke == 1: return 'certain'
+    if f.step >= 100 and lost(f): return 'likely'

@@ -10,8 +10,8 @@ from .sick import sick
 from .sound import begin_again, betas, set_betas, set_logistic, usual_gamma
 
 # %% auto #0
-__all__ = ['plain_labels', 'label_smoothing_wrong', 'noise_never_fades', 'clear_sight', 'ema_stale', 'bn_mismatch', 'quick_norms',
-           'critic_unconstrained', 'penalty_too_large', 'less_of_it', 'lighter', 'usual_weights', 'momentum_too_high']
+__all__ = ['plain_labels', 'label_smoothing_wrong', 'clear_sight', 'noise_never_fades', 'ema_stale', 'bn_mismatch', 'quick_norms',
+           'critic_unconstrained', 'lighter', 'usual_weights', 'less_of_it', 'penalty_too_large', 'momentum_too_high']
 
 # %% ../../nbs/symptoms/set.ipynb #c723a68f
 _labels = 'label_smoothing', 'one_sided_label_smoothing', 'label_flip'
@@ -40,18 +40,6 @@ def label_smoothing_wrong(f):
     if not flipped and not _blurred(f): return ''
     return 'certain' if sick(f) else 'maybe'
 
-# %% ../../nbs/symptoms/set.ipynb #3dc59e19
-@rule('noise_never_fades', 'Noise on what D sees never fades', 'settings',
-      "Noise of {noise:.2g} of the data's deviation is on what D sees, and D's scores of the same sample differ by "
-      '{d_noise:.2g} of what those of two do.',
-      remedies=lambda f: clear_sight(f),
-      source='Sønderby 2016 (1610.04490): the noise is annealed', rank=2)
-def noise_never_fades(f):
-    "So much noise that G need not make what is finer than it."
-    told = f.noise > .25 and f.noise_stays
-    if told: return 'certain' if sick(f) else 'likely'
-    if f.d_noise > .35 and f.dropouts == 0: return 'likely'
-
 # %% ../../nbs/symptoms/set.ipynb #56cbf8ac
 _noisy = 'instance_noise', 'diffusion_noise'
 
@@ -62,6 +50,18 @@ def clear_sight(f)->list: # of `Remedy`
         learn.tricks.off('diffusion_noise', now=True)
         learn.tricks.on('instance_noise', sigma=.1, schedule='linear', over=200)
     return [without(*_noisy, title='No noise on what D sees'), do('Noise of 0.1 that falls to 0 within 200 steps', fade)]
+
+# %% ../../nbs/symptoms/set.ipynb #3dc59e19
+@rule('noise_never_fades', 'Noise on what D sees never fades', 'settings',
+      "Noise of {noise:.2g} of the data's deviation is on what D sees, and D's scores of the same sample differ by "
+      '{d_noise:.2g} of what those of two do.',
+      remedies=clear_sight,
+      source='Sønderby 2016 (1610.04490): the noise is annealed', rank=2)
+def noise_never_fades(f):
+    "So much noise that G need not make what is finer than it."
+    told = f.noise > .25 and f.noise_stays
+    if told: return 'certain' if sick(f) else 'likely'
+    if f.d_noise > .35 and f.dropouts == 0: return 'likely'
 
 # %% ../../nbs/symptoms/set.ipynb #7b35b985
 @rule('ema_stale', 'The average is stale', 'settings',
@@ -105,22 +105,6 @@ def critic_unconstrained(f):
 def _idle(f)->bool: # does D say about the same of everything, in its own loss's terms?
     return abs(f.gap) < .3 or f.slope*f.train_std < .05
 
-# %% ../../nbs/symptoms/set.ipynb #b5347845
-@rule('penalty_too_large', 'The penalty leaves D no slope', 'settings',
-      "The penalty weighs {penalty:.3g}; D's scores of reals and fakes are {gap:.2g} apart, its slope is {slope:.2g}.",
-      remedies=lambda f: less_of_it(f),
-      source='Mescheder 2018 (1801.04406): γ = 10; Gulrajani 2017: λ = 10', rank=0)
-def penalty_too_large(f):
-    "A large penalty, a D that tells nothing apart, and poor samples."
-    if sick(f) and (f.penalty >= 60 or f.penalty >= 30 and _idle(f)): return 'certain'
-    if sick(f) and f.term_share > 3 and _idle(f): return 'likely'
-
-# %% ../../nbs/symptoms/set.ipynb #7b4ad9b6
-def less_of_it(f)->list: # of `Remedy`
-    "Lighter; a critic that is held by WGAN-GP begins again, as it needs many more steps than others."
-    if f.on_wgan_gp == 1: return [begin_again(f), lighter(f)]
-    return [lighter(f), begin_again(f)]
-
 # %% ../../nbs/symptoms/set.ipynb #d29fa159
 def lighter(f): # -> `Remedy`
     "Each weight that is above the usual one comes down to it."
@@ -134,6 +118,22 @@ def usual_weights(learn, gamma:float): # of R1
         if t.name == 'gradient_penalty': most = dict(gamma=gamma)
         less = {k: v for k, v in most.items() if t.params[k] > v}
         if less: learn.tricks.set(t.name, **less)
+
+# %% ../../nbs/symptoms/set.ipynb #7b4ad9b6
+def less_of_it(f)->list: # of `Remedy`
+    "Lighter; a critic that is held by WGAN-GP begins again, as it needs many more steps than others."
+    if f.on_wgan_gp == 1: return [begin_again(f), lighter(f)]
+    return [lighter(f), begin_again(f)]
+
+# %% ../../nbs/symptoms/set.ipynb #b5347845
+@rule('penalty_too_large', 'The penalty leaves D no slope', 'settings',
+      "The penalty weighs {penalty:.3g}; D's scores of reals and fakes are {gap:.2g} apart, its slope is {slope:.2g}.",
+      remedies=less_of_it,
+      source='Mescheder 2018 (1801.04406): γ = 10; Gulrajani 2017: λ = 10', rank=0)
+def penalty_too_large(f):
+    "A large penalty, a D that tells nothing apart, and poor samples."
+    if sick(f) and (f.penalty >= 60 or f.penalty >= 30 and _idle(f)): return 'certain'
+    if sick(f) and f.term_share > 3 and _idle(f): return 'likely'
 
 # %% ../../nbs/symptoms/set.ipynb #2af3af4b
 @rule('momentum_too_high', 'The momentum is too high', 'settings',

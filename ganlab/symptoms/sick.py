@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 # %% auto #0
-__all__ = ['collapsed', 'scattered', 'far', 'lost', 'poor', 'sick', 'untrained']
+__all__ = ['collapsed', 'scattered', 'missing', 'far', 'lost', 'poor', 'sick', 'untrained']
 
 # %% ../../nbs/symptoms/sick.ipynb #e5376316
 def collapsed(f)->bool:
@@ -18,9 +18,13 @@ def scattered(f)->bool:
     return f.spread > 1.8
 
 # %% ../../nbs/symptoms/sick.ipynb #38b1061e
+def missing(f)->bool:
+    "Do they miss what the data holds, all of it, however far they came?"
+    return f.sw > max(.6, 3*f.sw_none) and f.recall < .05
+
 def far(f)->bool:
     "Are they far from the data, in its own deviations?"
-    return f.sw > max(.5, 1.5*f.sw_none) and f.better > .42
+    return f.sw > max(.5, 1.5*f.sw_none) and f.better > .42 or missing(f)
 
 def lost(f)->bool:
     "Are there no numbers to look at any more?"
@@ -32,7 +36,10 @@ def poor(f)->bool:
     return sick(f) or f.step >= 100 and f.sw > max(.3, 2*f.sw_none)
 
 def sick(f)->bool:
-    "Is something wrong with the samples? Within the first hundred steps nobody can tell."
+    """Is something wrong with the samples, or did the training break?
+
+    Of samples, nobody can tell within the first hundred steps."""
+    if f.broke == 1: return True
     if f.step < 100: return False
     return lost(f) or far(f) or collapsed(f) or scattered(f)
 

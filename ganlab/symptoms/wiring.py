@@ -70,7 +70,8 @@ def z_too_small(f):
 def g_detached(f):
     "A detach within G, or between G and D."
     if _dead(f) or z_constant(f): return ''
-    if f.start_g_cut > .05 or f.g_norm_zero > .9 or f.g_frozen > .3: return 'certain'
+    never = f.g_norm_zero > .9 and f.broke != 1      # a D that burst gives no gradient either
+    if f.start_g_cut > .05 or never or f.g_frozen > .3: return 'certain'
 
 # %% ../../nbs/symptoms/wiring.ipynb #a8947bb9
 @rule('d_frozen', 'D does not move', 'data', "Of D's weights {d_still:.0%} stand exactly where they began; "

@@ -72,7 +72,7 @@ def number(text):
 
 class Server:
     "A `jupyter lab` of our own: free port, random token, throw-away configuration"
-    def __init__(self, root, env=None):
+    def __init__(self, root, env=None, startup=''): # startup: code that each kernel runs first
         self.root, self.token, self.tmp = root, secrets.token_hex(16), Path(tempfile.mkdtemp(prefix='jupyter-'))
         with socket.socket() as s:
             s.bind(('127.0.0.1', 0))
@@ -81,6 +81,9 @@ class Server:
             f = self.tmp/'settings'/plugin.replace(':', '/')
             f.parent.mkdir(parents=True, exist_ok=True)
             f.with_name(f.name + '.jupyterlab-settings').write_text(json.dumps(value))
+        begin = self.tmp/'ipython'/'profile_default'/'startup'
+        begin.mkdir(parents=True)
+        (begin/'first.py').write_text(startup)
         dirs = dict(JUPYTER_CONFIG_DIR='config', JUPYTER_RUNTIME_DIR='runtime', JUPYTER_DATA_DIR='data', JUPYTERLAB_SETTINGS_DIR='settings',
                     JUPYTERLAB_WORKSPACES_DIR='workspaces', IPYTHONDIR='ipython', MPLCONFIGDIR='mpl')
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get('PATH', '')])
@@ -126,12 +129,12 @@ class Server:
 
 class Bench:
     "One JupyterLab, for as many notebooks as are opened in it"
-    def __init__(self, browser, env=None, size=(1400, 1100)):
-        self.browser, self.env, self.size = browser, env, size
+    def __init__(self, browser, env=None, size=(1400, 1100), startup=''):
+        self.browser, self.env, self.size, self.startup = browser, env, size, startup
 
     def __enter__(self):
         self.root = Path(tempfile.mkdtemp(prefix='notebooks-'))
-        self.server = Server(self.root, self.env)
+        self.server = Server(self.root, self.env, self.startup)
         try: self.server.start()
         except BaseException:
             self.__exit__()

@@ -9,11 +9,14 @@ QUICKSTART = 'tutorials/quickstart.ipynb'
 TRICKS = dict(label_smoothing='Label smoothing', one_sided_label_smoothing='One-sided label smoothing', instance_noise='Instance noise',
               spectral_norm='Spectral norm', ttur='TTUR')
 RING = 'learn = GANLearner(ring_dls(bs=64), *mlp(width=32, depth=2, seed=0), seed=0)'
-LEISURE = """import time
-from fastai.callback.core import Callback
-class Leisure(Callback):
-    "A step takes as long as on a large network, so that the browser has the machine to itself"
-    def after_batch(self): time.sleep(.02)"""
+# In each kernel a step takes as long as that of a larger network, and the browser has the machine to itself meanwhile
+LEISURE = '''from ganlab.learner import GANLearner
+def one_step(learn, *args, step=GANLearner.one_step, **kwargs):
+    __import__('time').sleep(.02)
+    return step(learn, *args, **kwargs)
+GANLearner.one_step = one_step
+del GANLearner, one_step
+'''
 TRAINERS = '''import sys
 def stack(f):
     while f: yield f.f_code.co_name; f = f.f_back
@@ -22,12 +25,12 @@ print(sum('fit_steps' in stack(f) for f in sys._current_frames().values()))'''
 @pytest.fixture(scope='module')
 def bench(browser):
     "A JupyterLab for all tests of this file; without Chromium they are skipped (in CI: fail)"
-    with Bench(browser) as b: yield b
+    with Bench(browser, startup=LEISURE) as b: yield b
 
 @pytest.fixture(scope='module')
 def notebook(bench):
     "A notebook for those tests that need no other"
-    with bench.open([f'from ganlab.all import *\n{LEISURE}']) as nb:
+    with bench.open(['from ganlab.all import *']) as nb:
         nb.run_all()
         yield nb
 
@@ -36,7 +39,7 @@ def train(notebook):
     "train(code): run the cell that makes a learner and one that makes its lab, press Run; cells 1 and 2 of the notebook, which it returns"
     nb = notebook
     def train(code):
-        for cell in (f'{code}\nlearn.add_cb(Leisure())', 'lab = Lab(learn)\nlab'): assert not nb.run_code(cell)['errors']
+        for cell in (code, 'lab = Lab(learn)\nlab'): assert not nb.run_code(cell)['errors']
         nb.click('.gl-run')
         running(nb)
         return nb
@@ -255,6 +258,7 @@ def width(nb, want):
              or nb.one('.gl-lab').bounding_box()['width'], lambda w: abs(w - want) < 2, what=f'a panel of {want} pixels')
 
 @pytest.mark.parametrize('wide', [1400, 700, 400])
+@pytest.mark.part(2)
 def test_by_keyboard(train, wide):
     "Find, unfold, switch, set, pin, and a recipe taken, all without a mouse, while it trains; the focus is always seen and stays where the hand was"
     nb = train(RING)
@@ -403,6 +407,7 @@ def test_long_step(ring):
     running(ring)
 
 @pytest.mark.parametrize('state', ['Running', 'Paused'])
+@pytest.mark.part(2)
 def test_dead_kernel(bench, state):
     "Killed while it trains, or while it waits: the panel says that nothing runs, and Run says why it does nothing; the cell run again, it trains"
     with bench.open(['from ganlab.all import *', f'{RING}\nlab = Lab(learn)\nlab']) as nb:
