@@ -4,18 +4,19 @@
 
 # %% ../nbs/doctor.ipynb #3791ae6a
 from __future__ import annotations
-import logging, time
+import logging, sys, time
 from fastai.callback.core import Callback
 from fastcore.basics import patch
 from .base.checks import whole
 from .checkup.facts import facts
+from .engine.pacing import step_time
 from .learner import GANLearner
 from .symptoms.answer import Findings
 from .symptoms.finding import Finding, Remedy, causes
 from .symptoms.rule import finding, weigh
 
 # %% auto #0
-__all__ = ['log', 'began', 'known', 'alert', 'Watcher', 'Finding', 'Remedy', 'causes', 'facts']
+__all__ = ['log', 'began', 'known', 'in_text', 'writers', 'wandb_run', 'alert', 'Watcher', 'Finding', 'Remedy', 'causes', 'facts']
 
 # %% ../nbs/doctor.ipynb #a34bfa57
 _all_ = ['Finding', 'Remedy', 'causes', 'facts']
@@ -59,10 +60,27 @@ def diagnose(self:GANLearner,
 # %% ../nbs/doctor.ipynb #0ae43470
 log = logging.getLogger('ganlab.doctor')
 
+def in_text(found:Finding)->str:
+    "A finding as an alert says it."
+    return f'{found.symptom} ({found.cause}, {found.certainty}). {found.said} Try: {found.remedies[0]!r}'
+
+# %% ../nbs/doctor.ipynb #75a8b5c0
+def writers(learn)->list: # objects with add_text(tag, text, step)
+    "What the callbacks of a learner write texts to, such as TensorBoard's `SummaryWriter`."
+    return [o for cb in learn.cbs for o in vars(cb).values() if callable(getattr(o, 'add_text', None))]
+
+def wandb_run(learn): # one with alert(title, text), or None
+    "The run of Weights & Biases that a callback of the learner logs to."
+    if any(type(cb).__name__ == 'WandbCallback' for cb in learn.cbs):
+        return getattr(sys.modules.get('wandb'), 'run', None)
+
+# %% ../nbs/doctor.ipynb #adba3deb
 def alert(learn, found:Finding):
-    "Tell the logger."
-    log.warning('step %d: %s (%s, %s). %s Try: %r', learn.step, found.symptom, found.cause, found.certainty,
-                found.said, found.remedies[0])
+    "Tell Python's logger, and those that the learner carries."
+    text, run = in_text(found), wandb_run(learn)
+    log.warning('step %d: %s', learn.step, text)
+    for w in writers(learn): w.add_text('ganlab.doctor', text, learn.step)
+    if run is not None: run.alert('ganlab.doctor', f'step {learn.step}: {text}')
 
 # %% ../nbs/doctor.ipynb #3d59405e
 class Watcher(Callback):
@@ -72,32 +90,39 @@ class Watcher(Callback):
         every:int=50,  # steps between two looks, at the least
         tell=alert,    # called with the learner and a `Finding`, once for each cause
         excluded=(),   # causes that are not to be named
-        share:float=.02, # of the time, at most
+        share:float=.02, # of the time that steps take, at most; infinite: at each turn
     ):
         if not callable(tell): raise ValueError(f"tell={tell!r}; need a function of the learner and a finding")
         self.every, self.tell, self.excluded, self.share = whole(every, 'every'), tell, known(excluded), share
         self.findings, self.told, self.at = [], {}, -1      # told: cause -> the step at which it was told
-        self.spent, self.since = 0., time.perf_counter()
+        self.training_s, self.spent, self.cost = 0., 0., None     # seconds: of steps, of all looks, of the last one
 
-    def after_batch(self):
-        step, self.at, was = self.learn.step, self.learn.step, self.at
-        if step <= was: self.told = {cause: at for cause, at in self.told.items() if at < step}      # there was a rewind
-        if step % self.every: return
-        if self.spent > self.share*(time.perf_counter() - self.since): return
-        try: self.look()
-        except Exception as e: self.learn.say(f"the watch failed ({type(e).__name__}: {e}), and the training goes on")
+# %% ../nbs/doctor.ipynb #f4315ff0
+@patch
+def after_batch(self:Watcher):
+    step, self.at, was = self.learn.step, self.learn.step, self.at
+    if step <= was: self.told = {cause: at for cause, at in self.told.items() if at < step}      # there was a rewind
+    if step % self.every: return
+    a_step = step_time(self.learn)
+    self.training_s += self.every*a_step
+    cost = 10*a_step if self.cost is None else self.cost   # nobody knows yet what the first one costs
+    if self.spent + cost > self.share*self.training_s: return
+    try: self.look()
+    except Exception as e: self.learn.say(f"the watch failed ({type(e).__name__}: {e}), and the training goes on")
 
 # %% ../nbs/doctor.ipynb #97e90c19
 @patch
 def look(self:Watcher)->list: # of `Finding`
     "Diagnose now, and tell what is new; after a rewind it may be told again."
-    t0, step = time.perf_counter(), self.learn.step
+    t0 = time.perf_counter()
     try:
         self.findings = self.learn.diagnose(512, self.excluded)
         new = [f for f in self.findings if f.cause not in self.told]
-        self.told |= {f.cause: step for f in new}
+        self.told |= {f.cause: self.learn.step for f in new}
         for f in new: self.tell(self.learn, f)
-    finally: self.spent += time.perf_counter() - t0
+    finally:
+        self.cost = time.perf_counter() - t0
+        self.spent += self.cost
     return self.findings
 
 # %% ../nbs/doctor.ipynb #22bd0969
@@ -106,9 +131,10 @@ def watch(self:GANLearner,
     every:int=50,  # steps between two looks, at the least
     tell=alert,    # called with the learner and a `Finding`, once for each cause
     excluded=(),   # causes that are not to be named
+    share:float=.02, # of the time that steps take, at most; infinite: at each turn
 )->Watcher:
     "Look every so often while it trains, and tell what is found; a second call takes the place of the first."
     self.remove_cbs([cb for cb in self.cbs if isinstance(cb, Watcher)])
-    w = Watcher(every, tell, excluded)
+    w = Watcher(every, tell, excluded, share)
     self.add_cb(w)
     return w

@@ -1,5 +1,5 @@
 "What the doctor says of trainings with one known fault, and that it leaves them alone."
-import logging
+import logging, math
 import pytest, torch
 from torch import nn
 from torch.utils.data import DataLoader
@@ -189,10 +189,50 @@ def test_watch_tells_once(caplog):
     "A cause is told once, through the logger; the training goes as it would have gone"
     one, two = (FAULTS['z_constant']() for _ in range(2))
     one.watch(every=5)
-    assert one.watch(every=5) is one.watcher
+    assert one.watch(every=5, share=math.inf) is one.watcher
     with caplog.at_level(logging.WARNING, 'ganlab.doctor'):
         for l in (one, two): l.fit_steps(15, progress=False)
     assert [r.message.count('z_constant') for r in caplog.records] == [1] and one.state_hash() == two.state_hash()
+
+def test_a_watch_keeps_to_its_share(monkeypatch):
+    "Steps of 10 ms, looks of 0.2 s: one in 1,000 steps, ten in 10,000, the first one counted; dearer ones come more rarely, and time between two fits is no time"
+    from types import SimpleNamespace
+    from ganlab import doctor
+    for cost, steps, least, most in ((.2, 1000, 1, 1), (.2, 10_000, 9, 10), (2., 10_000, 1, 1), (.002, 1000, 10, 20)):
+        clock, looks = [0.], []
+        monkeypatch.setattr(doctor, 'time', SimpleNamespace(perf_counter=lambda: clock[0]))
+        monkeypatch.setattr(doctor, 'step_time', lambda learn: .01)
+        def diagnose(n, excluded): clock[0] += cost; looks.append(learn.step); return []
+        w, learn = doctor.Watcher(every=50), SimpleNamespace(step=0, diagnose=diagnose)
+        w.learn = learn
+        for learn.step in range(1, steps + 1):
+            clock[0] += .01 + 1000*(learn.step == 30)
+            w.after_batch()
+        assert least <= len(looks) <= most and (cost > 1 or sum([cost]*len(looks)) <= .02*.01*steps + 1e-9), looks
+
+def test_alerts_reach_the_loggers(tmp_path, monkeypatch):
+    "A TensorBoard writer that a callback holds, and the run of a WandbCallback; nobody else, and nothing is imported for it"
+    import sys
+    from types import SimpleNamespace
+    from fastai.callback.core import Callback
+    from torch.utils.tensorboard import SummaryWriter
+    class Board(Callback):
+        def __init__(self): self.writer = SummaryWriter(tmp_path)
+    class WandbCallback(Callback): pass
+    told = []
+    monkeypatch.setitem(sys.modules, 'wandb', SimpleNamespace(run=SimpleNamespace(alert=lambda title, text: told.append((title, text)))))
+    learn = FAULTS['z_constant']()
+    board = Board()
+    learn.watch(every=5, share=math.inf)
+    learn.fit_steps(5, progress=False)
+    assert not told                                                                  # it carries no callback of theirs
+    learn.add_cbs([board, WandbCallback()])
+    learn.watch(every=5, share=math.inf)
+    learn.fit_steps(10, progress=False)
+    board.writer.close()
+    assert [(title, text.startswith('step 10: '), 'z_constant' in text) for title, text in told] == [('ganlab.doctor', True, True)]
+    written = b''.join(f.read_bytes() for f in tmp_path.glob('events*'))
+    assert b'ganlab.doctor' in written and written.count(b'z_constant') == 1
 
 def test_command(tmp_path, capsys):
     "`ganlab doctor RUN` looks at the last step of a run, and leaves the folder as it is"
@@ -299,10 +339,10 @@ def test_a_watch_stops_nothing():
     "A function that fails is warned about once; after a rewind a cause is told again"
     def down(learn, found): raise OSError('the mail server is down')
     learn, seen = FAULTS['z_constant'](), []
-    learn.watch(every=5, tell=down)
+    learn.watch(every=5, tell=down, share=math.inf)
     with pytest.warns(UserWarning, match='the watch failed .OSError: the mail server is down., and the training goes on'): learn.fit_steps(10, progress=False)
     assert learn.step == 10
-    learn.watch(every=5, tell=lambda l, f: seen.append(l.step)).share = 100.
+    learn.watch(every=5, tell=lambda l, f: seen.append(l.step), share=math.inf)
     learn.fit_steps(10, progress=False)
     learn.rewind(12)
     learn.fit_steps(8, progress=False)
