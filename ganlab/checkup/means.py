@@ -107,7 +107,8 @@ def of_tricks(learn, b)->dict:
     "What is on, in numbers."
     on = {t.name: t for t in learn.tricks.enabled}
     bound = any(map(_bounds, on.values())) or _normed(learn, b)
-    out = dict(bound=float(bound), penalty=max(map(_weight, on.values()), default=0.)) | {f'on_{name}': 1. for name in on}
+    out = dict(bound=float(bound), penalty=max(map(_weight, on.values()), default=0.))
+    out |= {f'on_{name}': 1. for name in on}
     out |= {f'{name}_{value}': _value(on[name], value) for name, value in _values if name in on}
     return out | _of_noise(learn)
 

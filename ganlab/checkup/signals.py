@@ -107,7 +107,7 @@ def _signal(name, value, evidence, own, b)->Signal:
 def _limits_of(name:str, band)->tuple: # of the user's own: (low, high)
     if name not in limits: raise ValueError(f"there is no signal {name!r}; there are: {', '.join(limits)}")
     try: low, high = map(float, band)
-    except (TypeError, ValueError): raise ValueError(f"own[{name!r}] is {band!r}; need (low, high), two numbers") from None
+    except (TypeError, ValueError): raise ValueError(f"own[{name!r}] is {band!r}; need (low, high)") from None
     return low, high
 
 def signals(

@@ -18,8 +18,8 @@ def _one_kind(f)->bool: # of image, such as one digit, of which each differs a l
 
 # %% ../../nbs/symptoms/collapse.ipynb #ce6f6ef1
 @rule('mode_collapse', 'The samples have collapsed', 'behaviour',
-      'Samples vary {spread:.0%} as much as the data, and lie {apart:.0%} as far apart[; {missed:.0%} of the data has none '
-      'near it].',
+      'Samples vary {spread:.0%} as much as the data, and lie {apart:.0%} as far apart[; {missed:.0%} of the data '
+      'has none near it].',
       remedies=lambda f: [begin_again(f), turn('Packing: D sees two samples at once', 'packing'),
                           turn('Minibatch deviation', 'minibatch_stddev')],
       source='Salimans 2016 (1606.03498) §3.2; Lin 2018 (1712.04086); Mescheder 2018 (1801.04406)', rank=2)
@@ -39,7 +39,8 @@ def _unsteady(f)->list: # of `Remedy`
 @rule('oscillation', 'The networks circle each other', 'settings',
       "Both networks move at once or without Adam, nothing bounds D, and the samples' centre moves by {centre_hop:.2g} "
       'deviations of the data within fifty steps.',
-      remedies=_unsteady, source='Mescheder 2018 (1801.04406) §3', rank=20, by=('rates', 'ttur', 'optimizer', 'gradient_penalty'))
+      remedies=_unsteady, source='Mescheder 2018 (1801.04406) §3', rank=20,
+      by=('rates', 'ttur', 'optimizer', 'gradient_penalty'))
 def circling(f):
     "Simultaneous updates, or plain gradient descent, without a penalty."
     if sick(f) and f.centre_hop > .4 and not f.bound and (f.together or f.plain_g and f.plain_d): return 'likely'

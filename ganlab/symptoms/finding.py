@@ -70,6 +70,14 @@ def holds_back(t)->bool: # t: a `Trick`
     return not (t.purpose in _stays or t.bystander or t.name in ('diffaugment', 'ada', 'gradient_penalty'))
 
 # %% ../../nbs/symptoms/finding.ipynb #ecebd671
+def _on(learn, blamed, clean)->dict: # name -> values, of what is on and may stay so
+    return {t.name: dict(t.settings) for t in learn.tricks.enabled if not (t.name in blamed or clean and holds_back(t))}
+
+def _on_again(learn, kept):
+    for name, values in kept.items():
+        if learn.tricks[name].enabled: continue
+        with suppress(Refused): learn.tricks.on(name, **values)
+
 def back_to(
     learn, # a `GANLearner`
     step:int,
@@ -77,14 +85,11 @@ def back_to(
     clean:bool=False, # is what holds a network back to stay off?
 ):
     "Rewind to just before the changes of a step; to the beginning, with its changes, if it was sick there, too."
-    on = {t.name: dict(t.settings) for t in learn.tricks.enabled if not (t.name in blamed or clean and holds_back(t))}
+    kept = _on(learn, blamed, clean)
     learn.rewind(step, changed=not step)
-    if step and sick(facts(learn, 512)):
-        learn.rewind(0, changed=True)
+    if step and sick(facts(learn, 512)): learn.rewind(0, changed=True)
     elif step and not blamed: return      # whatever was switched there may be the fault
-    for name, values in on.items():
-        if learn.tricks[name].enabled: continue
-        with suppress(Refused): learn.tricks.on(name, **values)
+    _on_again(learn, kept)
 
 # %% ../../nbs/symptoms/finding.ipynb #1488d046
 @patch

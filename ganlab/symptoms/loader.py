@@ -46,7 +46,8 @@ def memorisation(f):
 
 # %% ../../nbs/symptoms/loader.ipynb #bbd2d412
 @rule('batch_too_small', 'The batch is too small', 'data', 'An update sees {bs:.0f} samples at once.',
-      remedies=[turn('Batches of 64', 'batch_size', bs=64)], source='BigGAN (1809.11096) §3', rank=4, by=('batch_size',))
+      remedies=[turn('Batches of 64', 'batch_size', bs=64)], source='BigGAN (1809.11096) §3', rank=4,
+      by=('batch_size',))
 def batch_too_small(f):
     "So few samples that a gradient is mostly noise; a G that starts from a sample is often trained with one."
     if f.paired == 1 or not early(f) and not poor(f): return ''

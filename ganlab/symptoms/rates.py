@@ -29,7 +29,8 @@ def _ahead(f)->bool: # is G's rate the higher one?
 
 # %% ../../nbs/symptoms/rates.ipynb #84d9a194
 @rule('lr_too_high_g', "G's rate is too high", 'settings',
-      "G's rate is {lr_g:.2g}; its weights have moved {g_moved:.2g} times their size[, and {g_speed:.1g} times it in a step].",
+      "G's rate is {lr_g:.2g}; its weights have moved {g_moved:.2g} times their size[, and {g_speed:.1g} times it "
+      'in a step].',
       remedies=lambda f: rate_of_other(f, 'g'), by=rate_tricks,
       source='Heusel 2017 (1706.08500); Radford 2015 (1511.06434) §4', rank=11)
 def lr_too_high_g(f):
@@ -40,7 +41,8 @@ def lr_too_high_g(f):
 
 # %% ../../nbs/symptoms/rates.ipynb #c3da9022
 @rule('lr_too_high_d', "D's rate is too high", 'settings',
-      "D's rate is {lr_d:.2g}; its weights have moved {d_moved:.2g} times their size[, and {d_speed:.1g} times it in a step].",
+      "D's rate is {lr_d:.2g}; its weights have moved {d_moved:.2g} times their size[, and {d_speed:.1g} times it "
+      'in a step].',
       remedies=lambda f: rate_of_other(f, 'd'), by=rate_tricks,
       source='Heusel 2017 (1706.08500); Radford 2015 (1511.06434) §4', rank=12)
 def lr_too_high_d(f):
@@ -65,7 +67,8 @@ def lr_too_low(f):
 # %% ../../nbs/symptoms/rates.ipynb #43bc2e0a
 @rule('lr_too_low_g', "G's rate is too low", 'settings',
       'In {step:.0f} steps G moved by {g_moved:.1g} of its size and D by {d_moved:.1g}, at {lr_g:.1g} and {lr_d:.1g}.',
-      remedies=lambda f: rate_of_other(f, 'g'), by=rate_tricks, source='below 3 to 5 % of movement nothing has been learnt', rank=14)
+      remedies=lambda f: rate_of_other(f, 'g'), by=rate_tricks,
+      source='below 3 to 5 % of movement nothing has been learnt', rank=14)
 def lr_too_low_g(f):
     "D learns, and G stands."
     stands = f.g_moved < .05 and f.d_moved > max(.05, 2*f.g_moved)

@@ -73,7 +73,8 @@ def finding(r:Rule, f:Facts, certainty:str,
     "What a rule has found."
     todo = r.remedies(f) if callable(r.remedies) else r.remedies
     if back is None: back = onset or 0
-    return Finding(r.cause, r.symptom, onset, evidence(r.said, f), begun(todo, back, r.by, gone), certainty, r.tier, r.source)
+    todo = begun(todo, back, r.by, gone)
+    return Finding(r.cause, r.symptom, onset, evidence(r.said, f), todo, certainty, r.tier, r.source)
 
 # %% ../../nbs/symptoms/rule.ipynb #b45a6854
 @cache

@@ -33,7 +33,8 @@ def _blurred(f)->bool: # are D's targets too near to each other, or those of fak
 # %% ../../nbs/symptoms/set.ipynb #4bd0a628
 @rule('label_smoothing_wrong', 'The labels are smoothed away', 'settings',
       "D's loss lets go at a score of {aim_real:.2g} for reals and {aim_fake:.2g} for fakes.",
-      remedies=plain_labels, by=('loss', *_labels), source='Salimans 2016 (1606.03498) §3.4: reals alone, to .9', rank=1)
+      remedies=plain_labels, by=('loss', *_labels),
+      source='Salimans 2016 (1606.03498) §3.4: reals alone, to .9', rank=1)
 def label_smoothing_wrong(f):
     "Targets so near to each other that D has little to say, or targets of fakes that are not 0."
     flipped = f.label_flip_p > .2
