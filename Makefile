@@ -12,10 +12,12 @@ START  := nbs/tutorials/quickstart.ipynb
 
 # A stamp per extra: a second `make` installs nothing unless the metadata changed.
 # torch comes first and alone, so that a CPU build that pip is told of wins over the default one.
+# pip compiles on one core; compileall on all (and some packages bring files that are no Python, which it says and leaves).
 $(VENV)/.lab $(VENV)/.dev: $(VENV)/.%: $(META) | $(BIN)/python
 	@echo 'installing ganlab[$*] into $(VENV): minutes the first time, nothing after that'
-	$(PIP) install -q torch -c constraints.txt
-	$(PIP) install -q -e '.[$*]' -c constraints.txt
+	$(PIP) install -q --no-compile torch -c constraints.txt
+	$(PIP) install -q --no-compile -e '.[$*]' -c constraints.txt
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
 	@touch $@
 
 # Some systems ship venv without pip; the second line puts it in from outside.

@@ -11,32 +11,51 @@ from .base.checks import whole
 from .checkup.facts import facts
 from .engine.pacing import step_time
 from .learner import GANLearner
+from .symptoms.answer import Findings
 from .symptoms.finding import Finding, Remedy, causes
 from .symptoms.rule import finding, weigh
 
 # %% auto #0
-__all__ = ['log', 'began', 'in_text', 'writers', 'wandb_run', 'alert', 'Watcher', 'Finding', 'Remedy', 'causes', 'facts']
+__all__ = ['log', 'began', 'known', 'in_text', 'writers', 'wandb_run', 'alert', 'Watcher', 'Finding', 'Remedy', 'causes', 'facts']
 
 # %% ../nbs/doctor.ipynb #a34bfa57
 _all_ = ['Finding', 'Remedy', 'causes', 'facts']
 
 # %% ../nbs/doctor.ipynb #d7b44f1c
-def began(learn, tier:str)->int: # a step
-    "Where the trouble began."
-    if tier == 'data': return 0
-    return max((c.step for c in learn.tricks.log if c.step is not None), default=0)
+def _later(learn)->list: # of `Change`s made after the start
+    return [c for c in learn.tricks.log if c.step]
+
+def began(learn, rule)->int|None: # a step; None: nobody knows
+    "Where the trouble began that a rule has found."
+    later = _later(learn)
+    made = [c.step for c in later if c.name in rule.by or c.kind in rule.by]
+    if made: return max(made)
+    if rule.tier == 'data' or rule.by or not later: return 0
+
+def _found(learn, f, certainty, rule)->Finding:
+    onset, later = began(learn, rule), _later(learn)
+    if onset is not None: return finding(rule, f, certainty, onset)
+    last = max(c.step for c in later)
+    gone = dict.fromkeys(c.title for c in later if c.step == last and not c.own)
+    return finding(rule, f, certainty, None, last, gone)
 
 # %% ../nbs/doctor.ipynb #587f813c
+def known(excluded)->list: # of causes; given: causes, or one alone
+    "Refuse what is no cause."
+    found = [excluded] if isinstance(excluded, str) else list(excluded or ())
+    for cause in found:
+        if cause not in causes: raise ValueError(f"there is no cause {cause!r}; there are: {', '.join(causes)}")
+    return found
+
 @patch
 def diagnose(self:GANLearner,
-    n:int=1024,   # samples of each kind that are looked at
+    n:int=1024,   # samples of each kind that are looked at, 100 at the least
     excluded=(),  # causes that are not to be named
-)->list: # of `Finding`, the worst first; empty where all is well
+)->Findings: # of `Finding`, the worst first; an empty one says what that means
     "What is wrong with this training as it stands, how one knows, and what to try."
-    for cause in excluded:
-        if cause not in causes: raise ValueError(f"there is no cause {cause!r}; there are: {', '.join(causes)}")
-    f = facts(self, n)
-    return [finding(r, f, certainty, began(self, r.tier)) for certainty, r in weigh(f, excluded)]
+    excluded, f = known(excluded), facts(self, whole(n, 'n', 100))
+    found = [_found(self, f, *told) for told in weigh(f, excluded)]
+    return Findings(found, f, self.known.broke[1] if f.broke == 1 else '')
 
 # %% ../nbs/doctor.ipynb #0ae43470
 log = logging.getLogger('ganlab.doctor')
@@ -73,29 +92,37 @@ class Watcher(Callback):
         excluded=(),   # causes that are not to be named
         share:float=.02, # of the time that steps take, at most; infinite: at each turn
     ):
-        self.every, self.tell, self.excluded, self.share = whole(every, 'every'), tell, list(excluded), share
-        self.findings, self.told = [], set()
+        if not callable(tell): raise ValueError(f"tell={tell!r}; need a function of the learner and a finding")
+        self.every, self.tell, self.excluded, self.share = whole(every, 'every'), tell, known(excluded), share
+        self.findings, self.told, self.at = [], {}, -1      # told: cause -> the step at which it was told
         self.training_s, self.spent, self.cost = 0., 0., None     # seconds: of steps, of all looks, of the last one
 
-    def after_batch(self):
-        if self.learn.step % self.every: return
-        a_step = step_time(self.learn)
-        self.training_s += self.every*a_step
-        cost = 10*a_step if self.cost is None else self.cost   # nobody knows yet what the first one costs
-        if self.spent + cost <= self.share*self.training_s: self.look()
+# %% ../nbs/doctor.ipynb #f4315ff0
+@patch
+def after_batch(self:Watcher):
+    step, self.at, was = self.learn.step, self.learn.step, self.at
+    if step <= was: self.told = {cause: at for cause, at in self.told.items() if at < step}      # there was a rewind
+    if step % self.every: return
+    a_step = step_time(self.learn)
+    self.training_s += self.every*a_step
+    cost = 10*a_step if self.cost is None else self.cost   # nobody knows yet what the first one costs
+    if self.spent + cost > self.share*self.training_s: return
+    try: self.look()
+    except Exception as e: self.learn.say(f"the watch failed ({type(e).__name__}: {e}), and the training goes on")
 
 # %% ../nbs/doctor.ipynb #97e90c19
 @patch
 def look(self:Watcher)->list: # of `Finding`
-    "Diagnose now, and tell what is new."
+    "Diagnose now, and tell what is new; after a rewind it may be told again."
     t0 = time.perf_counter()
-    self.findings = self.learn.diagnose(512, self.excluded)
-    for f in self.findings:
-        if f.cause in self.told: continue
-        self.told.add(f.cause)
-        self.tell(self.learn, f)
-    self.cost = time.perf_counter() - t0
-    self.spent += self.cost
+    try:
+        self.findings = self.learn.diagnose(512, self.excluded)
+        new = [f for f in self.findings if f.cause not in self.told]
+        self.told |= {f.cause: self.learn.step for f in new}
+        for f in new: self.tell(self.learn, f)
+    finally:
+        self.cost = time.perf_counter() - t0
+        self.spent += self.cost
     return self.findings
 
 # %% ../nbs/doctor.ipynb #22bd0969

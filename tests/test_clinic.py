@@ -8,7 +8,7 @@ from ganlab.cases.case import Case, trained
 from ganlab.cases.hiding import hidden
 from ganlab.cases.recovery import copies, distance, measured
 from ganlab.cases.roster import all_cases, chosen
-from ganlab.cases.scoring import Result, early_causes, figures
+from ganlab.cases.scoring import Result, confusions, early_causes, figures
 from ganlab.data import ring_dls, tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
@@ -91,10 +91,13 @@ def test_a_cure_is_measured(monkeypatch):
     assert clinic.treated(Case('w', 'ring'), None, [], 1) is None
 
 def test_a_doctor_who_fails():
-    "He has said nothing, and it is told"
+    "It is told, and a count of its own: no finding, no alarm, and no acquittal of a healthy one"
     with pytest.warns(UserWarning, match='the doctor failed: ZeroDivisionError'):
-        r = clinic.examine(SMALL, 1, doctor=lambda learn: 1/0, hidden=False)
-    assert (r.said, r.healed) == (None, False)
+        r, well = (clinic.examine(c, 1, doctor=lambda learn: 1/0, hidden=False) for c in (SMALL, Case('well', 'ring', steps=3)))
+    assert (r.said, r.healed) == ('crashed', False)
+    found = figures([r, well])
+    assert (found['crashes of the doctor'], found['recall'], found['precision'], found['alarms on healthy']) == ((2, 2), (0, 1), (0, 0), (0, 1))
+    assert confusions([well]).count('wrong') == 1
 
 def test_the_early_look_is_at_another_training():
     "The doctor at the end has seen nothing before"

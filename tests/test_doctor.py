@@ -7,14 +7,16 @@ from ganlab.checkup.facts import Facts, facts
 from ganlab.checkup.signals import limits, signals
 from ganlab.cli import main
 from ganlab.data import ring_dls, tensor_dls
-from ganlab.doctor import Remedy, causes
+from ganlab.doctor import Remedy, began, causes
+from ganlab.engine.reach import dividing, extremes
 from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
+from ganlab.symptoms.answer import Findings
 from ganlab.symptoms.finding import without
-from ganlab.symptoms.rule import find_rules, finding, weigh
+from ganlab.symptoms.rule import evidence, find_rules, finding, weigh
 from ganlab.symptoms.set import lighter
-from ganlab.symptoms.sound import begin_again
+from ganlab.symptoms.sound import begin_again, usual_rates
 from games import rand
 
 class Cut(nn.Module):
@@ -109,15 +111,15 @@ def test_a_rewind_to_the_start_keeps_what_was_set_there():
     assert [t.name for t in learn.tricks.enabled] == ['ema']
 
 def test_a_rewind_goes_before_the_last_change_where_all_was_well(monkeypatch):
-    "To just before it; to the beginning where the training was sick by then"
-    for was_sick, step in ((False, 4), (True, 0)):
+    "To just before it, and what was switched there stays off; to the beginning where it was sick by then, and what is not to blame is on again"
+    for was_sick, step, on in ((False, 4, {'gradient_penalty', 'ema'}), (True, 0, {'gradient_penalty', 'ema', 'packing'})):
         monkeypatch.setattr('ganlab.symptoms.finding.sick', lambda f: was_sick)
         learn = GANLearner(ring(), *nets(8), seed=0, tricks=['ema'])
         learn.fit_steps(4, progress=False)
         learn.tricks.on('packing')
         learn.fit_steps(3, progress=False)
         Remedy('R1', 'gradient_penalty', True, onset=4).apply(learn)
-        assert learn.step == step and [t.name for t in learn.tricks.enabled] == ['gradient_penalty', 'ema']
+        assert learn.step == step and {t.name for t in learn.tricks.enabled} == on
 
 SETTINGS = dict(
     wgan=dict(loss='wasserstein', lr_d=1e-2), sgd=dict(opt='sgd', lr_g=.3, lr_d=.3, update='simultaneous'), uneven=dict(n_d=10),
@@ -235,6 +237,159 @@ def test_alerts_reach_the_loggers(tmp_path, monkeypatch):
 def test_command(tmp_path, capsys):
     "`ganlab doctor RUN` looks at the last step of a run, and leaves the folder as it is"
     run = str(tmp_path/'a')
-    assert main(f'train --run {run} --steps 6 --data ring --bs 4 --width 8'.split()) == 0
+    assert main(f'train --run {run} --steps 6 --data ring --bs 2 --width 8'.split()) == 0
     assert main(['doctor', run]) == 0
     assert 'batch_too_small, certain' in capsys.readouterr().out
+
+def spectral(form, seed, *end):
+    "Networks of a user's own, D with spectral norm by PyTorch's two forms"
+    torch.manual_seed(seed)
+    norm = dict(new=nn.utils.parametrizations.spectral_norm, old=nn.utils.spectral_norm)[form]
+    layers = [nn.Linear(2, 16), nn.Linear(16, 16), nn.Linear(16, 1)]
+    for m in layers: nn.init.zeros_(m.bias)
+    a, b, c = map(norm, layers)
+    return mlp(width=16, depth=2, seed=seed)[0], nn.Sequential(a, nn.LeakyReLU(.2), b, nn.LeakyReLU(.2), c, *end)
+
+@pytest.mark.parametrize('form', ['new', 'old'])
+def test_own_spectral_norm(form):
+    "What a norm divides out is no end of D, and a norm that has not settled is no explosion; a Tanh behind it is found all the same"
+    for seed in range(5):
+        learn = GANLearner(ring(), *spectral(form, seed), 'hinge', seed=seed)
+        learn.fit_steps(2, progress=False)
+        assert learn.diagnose(150) == [] and facts(learn, 150).bound == 1
+    learn = GANLearner(ring(), *spectral(form, 0, nn.Tanh()), 'hinge', seed=0)
+    assert [f.cause for f in learn.diagnose(150)] == ['scores_squashed']
+
+class Standardised(nn.Linear):
+    def forward(self, x):
+        w = self.weight - self.weight.mean(1, keepdim=True)
+        return nn.functional.linear(x, w/(w.std(1, keepdim=True) + 1e-5), self.bias)
+
+def test_weights_that_are_divided_by_their_size():
+    "Standardised weights, weight norm with a length of its own, and a plain layer: only the first are spared"
+    for make, n in ((Standardised, 1), (lambda a, b: nn.utils.parametrizations.weight_norm(nn.Linear(a, b)), 0), (nn.Linear, 0)):
+        torch.manual_seed(0)
+        net, x = make(4, 3).eval(), rand(6, 4)
+        with torch.no_grad(): assert len(dividing(net, x)) == n and extremes(net, x).abs().max() > 50
+
+@pytest.mark.parametrize('kind', ['labels', 'images'])
+def test_batches_with_companions(kind):
+    "Plain networks on labelled and on paired samples: looked at as any others"
+    x = rand(200, 2) if kind == 'labels' else smooth(200)
+    y = torch.arange(200) % 3 if kind == 'labels' else x.flip(3)
+    learn = GANLearner(tensor_dls(x, bs=16, y=y), *(nets() if kind == 'labels' else dcgan(16, 1, 8, width=2, seed=0)), seed=0)
+    learn.fit_steps(3, progress=False)
+    assert facts(learn, 100).failed == {} and learn.diagnose(100) == [] and set(signals(learn, 64)) == set(limits)
+
+def test_what_an_empty_answer_means():
+    "All is well, too early, poor without a cause, too few reals, a probe that failed"
+    well = Facts(step=300., sw=.1, sw_none=.1, better=.1, spread=1., apart=1., fake_repeats=0., reals=500.)
+    def said(**kw): return repr(Findings([], Facts(well | kw)))
+    assert said() == 'Step 300: nothing is found wrong.' and 'nobody can say before step 100' in said(step=20.)
+    assert 'the samples are poor (0.8 deviations from the data; 40% of the data has no sample near it)' in said(sw=.8, missed=.4)
+    assert 'there are 20 reals at hand, too few' in said(reals=20.)
+    learn = GANLearner(ring(), *nets(8), seed=0)
+    learn.D.register_forward_hook(lambda m, a, y: 1/0 if m.training else y)
+    assert 'These probes failed, and what rests on them is not known: wiring (ZeroDivisionError' in repr(learn.diagnose(100))
+    fast = GANLearner(ring(), *nets(8), 'lsgan', opt='sgd', lr_g=50., lr_d=50., seed=0)
+    with pytest.raises(StepError) as e: fast.fit_steps(50, progress=False)
+    assert f'The step after step {fast.step} failed: {e.value.term} was NaN or infinite.' in repr(fast.diagnose(100))
+
+def test_figures_that_are_not_known():
+    "What stands in brackets is left out; elsewhere the word is unknown"
+    f = Facts(a=.5)
+    assert evidence('A is {a:.0%}[, and b {b:.2f}].', f)['said'] == 'A is 50%.' and evidence('{b:.2f}', f)['said'] == 'unknown'
+    assert evidence('A is {a:.0%}[, and b {b:.2f}].', Facts(a=.5, b=2.))['said'] == 'A is 50%, and b 2.00.'
+
+def test_before_step_100_only_data_and_wiring_speak():
+    early = dict(step=90., sw=2., sw_none=.1, better=1., spread=.1, apart=.1, noise=1., noise_stays=1., endless=1., knows=1., copying=.1, label_flip_p=.5, beta1_g=.99)
+    assert weigh(Facts(early)) == [] and weigh(Facts(early | dict(step=100.)))
+    well = dict(step=300., sw=.1, sw_none=.1, better=.1, spread=1., apart=1., fake_repeats=0.)
+    assert weigh(Facts(well | dict(noise=1., noise_stays=1., endless=1., bound=0., label_flip_p=.5, bn_g=1., bn_pace=.001, mode_gap=.3))) == []
+    learn = GANLearner(ring(), *nets(8), seed=0, tricks=['dual_discriminator'])
+    assert facts(learn, 100).endless == 0
+
+def test_the_narrowest_layer():
+    "Ends are not hidden, however many: a slice beside the last layer, a second D, a layer behind the score"
+    assert facts(GANLearner(ring(), *nets(), seed=0, tricks=['minibatch_stddev', 'dual_discriminator']), 100).width_d == 16
+    G, D = nets()
+    assert facts(GANLearner(ring(), G, [D, nets(24)[1]], seed=0), 100).width_d == 16
+    assert facts(GANLearner(ring(), G, nn.Sequential(D, nn.Unflatten(0, (-1, 1)), nn.Linear(1, 1)), seed=0), 100).width_d == 16
+    one = nn.Sequential(nn.Linear(2, 1), nn.LeakyReLU(.2), nn.Linear(1, 1), nn.LeakyReLU(.2), nn.Linear(1, 1))
+    assert facts(GANLearner(ring(), G, one, seed=0), 100).width_d == 1
+    assert facts(GANLearner(ring(), G, nn.Linear(2, 1), seed=0), 100).width_d == 0
+
+def test_layers_that_a_trick_holds():
+    "FreezeD holds them on purpose; one's own frozen layers are found beside it"
+    learn = GANLearner(ring(), *nets(), seed=0, tricks=['freeze_d'])
+    learn.fit_steps(6, progress=False)
+    assert learn.diagnose(100) == [] and facts(learn, 100).d_still == 0
+
+def test_arguments_that_are_no_use():
+    learn = GANLearner(ring(), *nets(8), seed=0)
+    for n in (1, 0, -1, 1.5, 'a', None):
+        with pytest.raises(ValueError, match='n=.*; need a whole number >= 100'): learn.diagnose(n)
+    assert learn.diagnose(100, excluded='mode_collapse') == learn.diagnose(100, excluded=None) == []
+    with pytest.raises(ValueError, match="there is no cause 'typo'"): learn.watch(excluded=['typo'])
+    with pytest.raises(ValueError, match='tell=None; need a function'): learn.watch(tell=None)
+    with pytest.raises(ValueError, match='need a whole number >= 16'): signals(learn, 0)
+    with pytest.raises(ValueError, match="own\\['wins'\\] is 5; need"): signals(learn, own={'wins': 5})
+
+def test_a_watch_stops_nothing():
+    "A function that fails is warned about once; after a rewind a cause is told again"
+    def down(learn, found): raise OSError('the mail server is down')
+    learn, seen = FAULTS['z_constant'](), []
+    learn.watch(every=5, tell=down, share=math.inf)
+    with pytest.warns(UserWarning, match='the watch failed .OSError: the mail server is down., and the training goes on'): learn.fit_steps(10, progress=False)
+    assert learn.step == 10
+    learn.watch(every=5, tell=lambda l, f: seen.append(l.step), share=math.inf)
+    learn.fit_steps(10, progress=False)
+    learn.rewind(12)
+    learn.fit_steps(8, progress=False)
+    assert seen == [15, 15]
+
+def test_since_when():
+    "From the change of just that setting; from the start, where it never changed; unknown of behaviour, once something was switched"
+    learn = GANLearner(ring(), *nets(8), seed=0, lr_g=.3)
+    by = {r.cause: r for r in find_rules() if r.tier != 'data'}
+    assert {began(learn, r) for r in by.values()} == {0}
+    learn.fit_steps(3, progress=False)
+    learn.tricks.on('ema')
+    assert (began(learn, by['lr_too_high_g']), began(learn, by['ema_stale']), began(learn, by['mode_collapse'])) == (0, 3, None)
+
+def test_a_rewind_keeps_what_is_not_to_blame():
+    "Rates from the start are wrong: what was switched later is on again, also from within a job; a clean beginning keeps what holds nobody back"
+    sick = Facts(step=300., sw=2., sw_none=.1, better=1., spread=.8, lr_g=.3, lr_d=.003, lr_ratio=100., bound=1., plain_g=0., plain_d=0.)
+    for clean, on in ((False, {'ema', 'instance_noise', 'ttur'}), (True, {'ema', 'ttur', 'betas', 'gradient_penalty'})):
+        learn = GANLearner(ring(), *nets(8), seed=0, lr_g=.3)
+        learn.fit_steps(3, progress=False)
+        for name in ('ema', 'instance_noise'): learn.tricks.on(name)
+        learn.fit_steps(2, progress=False)
+        rule = next(r for r in find_rules() if r.cause == 'lr_too_high_g')
+        one = finding(rule, sick, 'certain', began(learn, rule)).remedies[clean]
+        learn.between_steps(one.apply, learn)
+        learn.fit_steps(1, progress=False)
+        assert learn.step == 1 and {t.name for t in learn.tricks.enabled} == on
+    gone = finding(rule, sick, 'certain', None, 130, ['Packing']).remedies[0]
+    assert repr(gone) == 'Rewind to before step 130, without Packing, then: A rate of 0.003 for G and 0.003 for D'
+
+def test_a_rate_for_plain_descent():
+    "Adam's usual rate is none for SGD: begin again, with Adam"
+    assert all('rate of' not in r.title for r in usual_rates(Facts(vector=1., plain_g=1., plain_d=1.)))
+    assert usual_rates(Facts(vector=1.))[0].title.startswith('A rate of 0.002')
+
+def test_missing_modes():
+    "Half of the modes, each well made: the share of the data with no sample near it is theirs, and it is a collapse"
+    class Some(nn.Module):
+        z_dim = 2
+        def __init__(self, centers):
+            super().__init__()
+            self.at, self.shift = nn.Parameter(centers.clone()), nn.Linear(2, 2)
+        def forward(self, z): return self.at[(z[:, 0].abs()*1e4).long() % len(self.at)] + .05*z + .001*self.shift(z)
+    dls = ring()
+    for n, share in ((8, 0.), (4, .5)):
+        learn = GANLearner(dls, Some(dls.train.centers[:n]), nets(8)[1], seed=0, lr_g=1e-5)
+        f = facts(learn, 500)
+        assert abs(f.missed - share) < .06
+        f = Facts(f | dict(step=300., g_moved=.5, d_moved=.5, d_still=0., lr_g=1e-3, lr_d=1e-3, better=.2, width_g=16., sizes_g=500.))
+        assert [r.cause for _, r in weigh(f)][:1] == ['mode_collapse']*(n < 8)

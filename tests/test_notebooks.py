@@ -34,7 +34,11 @@ def running(tmp_path_factory):
         return p.exitcode, log.read_text(errors='replace') + ('\nkilled: it hung' if hung else '')
     return job
 
-@pytest.mark.parametrize('nb', [pytest.param(nb, id=nb.as_posix()) for nb in notebooks()])
+# Trainings take long: of the notebooks that consist of them the gate runs some, and `make test-all` each
+DEAR = dict(tricks=4, tutorials=2)
+def marks(nb): return pytest.mark.part(DEAR[nb.parts[0]]) if nb.parts[0] in DEAR else ()
+
+@pytest.mark.parametrize('nb', [pytest.param(nb, id=nb.as_posix(), marks=marks(nb)) for nb in notebooks()])
 def test_notebook(nb, running, record_property):
     code, said = running(nb)
     for line in said.splitlines():

@@ -10,6 +10,7 @@ import math, torch
 from torch import Tensor, nn
 from ..engine.game import each, per_sample, put, some_of
 from ..engine.inside import AnyConv
+from ..engine.reach import settled
 from ..engine.rng import borrowed_rng
 from ..engine.still import held, left_alone
 from ..sources.arrays import TensorDL
@@ -65,8 +66,9 @@ def companions(learn, n:int, key:str): # key: 'g' or 'd'
 
 def _joined(pairs)->tuple: # samples, and what comes with them
     xs, ys = zip(*pairs)
-    if any(y is None for y in ys): ys = None
-    return each(torch.cat, ([x.float() for x in xs], ys))
+    x = torch.cat([x.float() for x in xs])
+    if any(y is None for y in ys): return x, None
+    return x, torch.cat(ys)
 
 # %% ../../nbs/checkup/batches.ipynb #ccac6234
 def _held_out(learn, n, like)->tuple:
@@ -92,7 +94,9 @@ def in_train_mode(learn, z, y)->Tensor:
 # %% ../../nbs/checkup/batches.ipynb #289c8c94
 def _of_start(learn, z, y, like):
     if learn.pristine is None: return like[:0]
-    try: return learn.look(learn.pristine[0].to(learn.device), learn.into_g(z, y))
+    G, into = learn.pristine[0].to(learn.device), learn.into_g(z, y)
+    try:
+        with settled(G, into): return learn.look(G, into)
     except Exception: return like[:0]      # a trick has changed what goes into G
 
 def _scored(learn, x, y):
@@ -137,14 +141,18 @@ def untouched(
     return learn.between_steps(go)
 
 # %% ../../nbs/checkup/batches.ipynb #26c6fcfe
+def _weights(learn)->bytes: # other ones, where G or D was given other weights within a step
+    tensors = [t for net in (learn.G, learn.D) for t in net.state_dict().values() if torch.is_tensor(t) and t.numel()]
+    return torch.stack([t.detach().float().mean().cpu() for t in tensors]).numpy().tobytes()
+
 def batches(
     learn,       # a `GANLearner`
     n:int=1024,  # fakes, and at most as many reals
 )->Batches:
-    "The samples of this step: made once, and kept until the next one."
-    key = 'checkup/batches'
+    "The samples of this step: made once, and kept as long as step and weights are the same."
+    place = 'checkup/batches'
     def make(learn):
-        kept = learn.found.get(key)
-        if kept is None or kept[:2] != (learn.step, n): kept = learn.found[key] = (learn.step, n, _made(learn, n))
-        return kept[2]
+        key, kept = (learn.step, n, learn.bs, _weights(learn)), learn.found.get(place)
+        if kept is None or kept[0] != key: kept = learn.found[place] = (key, _made(learn, n))
+        return kept[1]
     return untouched(learn, make)

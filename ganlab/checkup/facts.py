@@ -19,6 +19,7 @@ __all__ = ['probes', 'Facts', 'facts']
 # %% ../../nbs/checkup/facts.ipynb #cb4f2ee8
 class Facts(dict):
     "Numbers by name; one that is not known is NaN, also as an attribute."
+    failed = {}      # probe -> why it gave nothing
     def __missing__(self, name): return math.nan
     def __getattr__(self, name:str)->float:
         if name.startswith('__'): raise AttributeError(name)
@@ -48,5 +49,5 @@ def facts(
         for probe in probes: found |= {k: float(v) for k, v in _asked(probe, b, learn, failed).items()}
         return found
     found = Facts(untouched(learn, all))
-    found.__dict__['failed'] = failed
+    found.failed = failed
     return found

@@ -6,8 +6,12 @@
 from __future__ import annotations
 import math
 import torch
+from .batches import companions
 from .figures import ratio
+from ..engine.game import put
 from ..engine.inside import AnyBatchNorm, AnyDropout
+from ..engine.reach import dividing
+from ..engine.still import eval_mode, held
 from ..trick import Ctx
 
 # %% auto #0
@@ -34,8 +38,10 @@ def of_optimizers(learn)->dict:
 
 # %% ../../nbs/checkup/means.ipynb #f37310ca
 def of_updates(learn)->dict:
-    "How many updates of each network a step has, and whether both are made at once."
-    return dict(n_d=float(learn.n_d_now), n_g=float(learn.n_g_now), together=float(learn.together))
+    "How many updates of each network a step has, of how many batches, and whether both are made at once."
+    more = learn.tricks['grad_accumulation']
+    return dict(n_d=float(learn.n_d_now), n_g=float(learn.n_g_now), together=float(learn.together),
+                batches=float(more.n if more.enabled else 1), paired=float(learn.starts_from_samples()))
 
 # %% ../../nbs/checkup/means.ipynb #3654dfae
 def _slopes(f, *at)->list: # derivatives of a loss by each argument's scores, added up
@@ -53,14 +59,17 @@ def _zero(f, nowhere, grid=torch.linspace(-12, 12, 97).tolist())->float: # where
     return next((v for (v, a), (_, b) in zip(signs, signs[1:]) if a < 0 <= b or a > 0 >= b and a != b), nowhere)
 
 # %% ../../nbs/checkup/means.ipynb #d2c923ab
+def _range(vs)->float: return max(vs) - min(vs)
+
 def of_loss(learn)->dict:
     "Which way the loss pulls scores, how far, and whether it ever lets go."
     loss = learn.loss_now
     at = .5*learn.probabilities
     real, fake = _asked(loss.d_loss, at, at)
     gen, _ = _asked(loss.g_loss, at, at)
-    far = [_asked(loss.d_loss, v, -v)[0] for v in (-50., 0., 50.)]
-    return dict(pull_real=real, pull_fake=fake, pull_gen=gen, endless=float(max(far) - min(far) < 1e-6 and far[0] < 0),
+    far, below = zip(*(_asked(loss.d_loss, v, -v) for v in (-50., 0., 50.)))
+    endless = far[0] < 0 < below[0] and max(map(_range, (far, below))) < 1e-6       # Wasserstein's, and nothing else's
+    return dict(pull_real=real, pull_fake=fake, pull_gen=gen, endless=float(endless),
                 logistic=float(max(map(abs, far)) <= 1.001 and far[0] < far[2]))
 
 # %% ../../nbs/checkup/means.ipynb #bd59fd1c
@@ -94,11 +103,12 @@ def _weight(t)->float: # the largest of a trick's; approximate R1's λ is of ano
     if t.name == 'approximate_r1': return 0.
     return max((_value(t, k) for k in ('gamma', 'lam') if k in t.params), default=0.)
 
-def of_tricks(learn)->dict:
+def of_tricks(learn, b)->dict:
     "What is on, in numbers."
     on = {t.name: t for t in learn.tricks.enabled}
-    bound = any(map(_bounds, on.values())) or _normed(learn.D)
-    out = dict(bound=float(bound), penalty=max(map(_weight, on.values()), default=0.)) | {f'on_{name}': 1. for name in on}
+    bound = any(map(_bounds, on.values())) or _normed(learn, b)
+    out = dict(bound=float(bound), penalty=max(map(_weight, on.values()), default=0.))
+    out |= {f'on_{name}': 1. for name in on}
     out |= {f'{name}_{value}': _value(on[name], value) for name, value in _values if name in on}
     return out | _of_noise(learn)
 
@@ -119,8 +129,12 @@ def _of_noise(learn)->dict: # its deviation beside the data's, and whether it is
     return dict(noise=float((seen - x).std()/x.std()), noise_stays=float(not _fades(noisy[0])))
 
 # %% ../../nbs/checkup/means.ipynb #67971da9
-def _normed(net)->bool: # does something divide its weights by their size?
-    return any('spectral' in type(m).__name__.lower() for m in net.modules())
+def _normed(learn, b)->bool: # does D divide weights by their size?
+    D = learn.D
+    if any('spectral' in type(m).__name__.lower() for m in D.modules()): return True
+    x = b.train[:2].to(learn.device)
+    into = learn.into_d(x, put(companions(learn, len(x), 'd'), learn.device))
+    with torch.no_grad(), eval_mode(D), held(D): return bool(dividing(D, into))
 
 # %% ../../nbs/checkup/means.ipynb #6b2786e0
 def of_norms(learn)->dict:
@@ -135,4 +149,4 @@ def of_norms(learn)->dict:
 def means(b, learn)->dict: # b: the samples of the step
     "All facts about what was set."
     out = of_optimizers(learn) | of_updates(learn) | of_loss(learn) | of_targets(learn)
-    return out | of_saturation(learn, b.scores['fake']) | of_tricks(learn) | of_norms(learn)
+    return out | of_saturation(learn, b.scores['fake']) | of_tricks(learn, b) | of_norms(learn)

@@ -74,18 +74,22 @@ def of_centre(learn, real)->dict:
                 centre_hops=len(hops), spread_swing=max(sizes)/max(min(sizes), 1e-12))
 
 # %% ../../nbs/checkup/movement.ipynb #98ad27c9
+def _held(learn, key)->set: # canonical names of parameters that a trick holds still, as FreezeD does
+    return {name for t in learn.tricks.enabled if t.within == key.upper() for name in getattr(t, 'frozen', ())}
+
 def movement(b, learn)->dict: # b: the samples of the step
-    "All facts about the way of the weights."
+    "All facts about the way of the weights; what a trick holds still is left out."
     out = {}
     for i, (key, net) in enumerate((('g', learn.G), ('d', learn.D))):
+        held = _held(learn, key)
         if learn.pristine:
-            m = moved(net, {n: p.detach() for n, p in named_params(learn.pristine[i]).items()})
-            out |= {f'{key}_{k}': v for k, v in m.items()}
+            first = {n: p.detach() for n, p in named_params(learn.pristine[i]).items() if n not in held}
+            out |= {f'{key}_{k}': v for k, v in moved(net, first).items()}
         out[f'{key}_speed'] = speed(learn, net, key)
-        out[f'{key}_frozen'] = _frozen(net)
+        out[f'{key}_frozen'] = _frozen(net, held)
     return out | of_centre(learn, b.real)
 
 # %% ../../nbs/checkup/movement.ipynb #3469516b
-def _frozen(net)->float: # the share of its weights that takes no gradient
-    ps = list(net.parameters())
+def _frozen(net, held)->float: # the share of its weights that takes no gradient
+    ps = [p for n, p in named_params(net).items() if n not in held]
     return sum(p.numel() for p in ps if not p.requires_grad)/max(1, sum(p.numel() for p in ps))

@@ -4,13 +4,13 @@
 
 # %% ../../nbs/checkup/samples.ipynb #41f7c44a
 from __future__ import annotations
-import math
+import math, torch
 from .batches import Batches
 from .figures import above, apart, nearest, ratio, repeats, spread
 from ..metrics import prdc, sliced_wasserstein
 
 # %% auto #0
-__all__ = ['away', 'of_distance', 'of_variety', 'of_neighbours', 'of_scores', 'samples']
+__all__ = ['away', 'of_distance', 'of_variety', 'of_missed', 'of_neighbours', 'of_scores', 'samples']
 
 # %% ../../nbs/checkup/samples.ipynb #681fe72f
 def away(a, b)->float: # NaN where one is empty, or holds no numbers
@@ -36,6 +36,15 @@ def of_variety(b:Batches)->dict:
     alive = dims[1] > 1e-6 + .05*dims[1].max()
     return dict(spread=ratio(spread(fake), spread(real)), apart=ratio(apart(fake), apart(real)),
                 dims=float((dims[0][alive]/dims[1][alive]).median()), fake_repeats=repeats(fake))
+
+# %% ../../nbs/checkup/samples.ipynb #dec37643
+def of_missed(b:Batches)->dict:
+    "The share of the data that has no sample anywhere near it, as where modes are missing."
+    real, fake = (x.flatten(1).double() for x in (b.real[:1024], b.shown[:1024]))
+    if len(real) < 64 or not fake.isfinite().all(): return {}
+    usual = torch.cdist(real[::2], real[1::2]).min(1).values
+    near = max(.25*spread(real)*math.sqrt(real.shape[1]), 3*float(usual.quantile(.9)))
+    return dict(missed=float((torch.cdist(real, fake).min(1).values > near).double().mean()))
 
 # %% ../../nbs/checkup/samples.ipynb #8df3b596
 def of_neighbours(b:Batches, k:int=5)->dict:
@@ -63,4 +72,4 @@ def of_scores(b:Batches)->dict:
 # %% ../../nbs/checkup/samples.ipynb #e3f1a13c
 def samples(b:Batches, learn)->dict:
     "All facts about the samples."
-    return of_distance(b) | of_variety(b) | of_neighbours(b) | of_scores(b)
+    return of_distance(b) | of_variety(b) | of_neighbours(b) | of_missed(b) | of_scores(b) | dict(reals=len(b.real))

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 import torch
+from ..base.checks import whole
 from .batches import Batches, batches, companions, untouched
 from .feed import of_repeats
 from .figures import above, apart, late, ratio, spread
@@ -103,15 +104,20 @@ def _signal(name, value, evidence, own, b)->Signal:
     return Signal(float(value), low, high, title, evidence)
 
 # %% ../../nbs/checkup/signals.ipynb #d584fdf6
+def _limits_of(name:str, band)->tuple: # of the user's own: (low, high)
+    if name not in limits: raise ValueError(f"there is no signal {name!r}; there are: {', '.join(limits)}")
+    try: low, high = map(float, band)
+    except (TypeError, ValueError): raise ValueError(f"own[{name!r}] is {band!r}; need (low, high)") from None
+    return low, high
+
 def signals(
     learn,              # a `GANLearner`
     n:int=256,          # samples of each kind
     own:Mapping={},     # name -> (low, high), in place of what `limits` says
 )->dict: # name -> `Signal`, in the order of `limits`
     "How the training fares, at a glance."
-    for name in own:
-        if name not in limits: raise ValueError(f"there is no signal {name!r}; there are: {', '.join(limits)}")
-    b = batches(learn, n)
+    own = {name: _limits_of(name, band) for name, band in dict(own).items()}
+    b = batches(learn, whole(n, 'n', 16))
     def look(learn): return _of_samples(b) | _of_course(learn) | _of_units(learn, b) | _of_feed(learn, b)
     found = untouched(learn, look)
     return {name: _signal(name, *found[name], own, b) for name in limits}

@@ -11,11 +11,10 @@ import torch
 from torch import Tensor, nn
 from .batches import Batches, companions
 from .figures import ratio, spread
-from ..engine.game import fed, numbers, put
-from ..engine.inside import AnyConv
-from ..engine.reach import extremes, reach
+from ..engine.game import fed, numbers, put, some_of
+from ..engine.reach import extremes, reach, settled
 from ..engine.layers import is_layer
-from ..engine.sites import hooked
+from ..engine.sites import added, hooked, layers, leaves
 from ..engine.still import eval_mode, held
 
 # %% auto #0
@@ -55,9 +54,8 @@ def heard(
     x, # what goes into it
 )->Heard:
     "Listen to every leaf of a network."
-    out = Heard()
-    leaves = [(n, m) for n, m in net.named_modules() if not any(True for _ in m.children())]
-    handles = [m.register_forward_hook(partial(out.note, n)) for n, m in leaves]
+    out, there = Heard(), leaves(net) or {'': net}
+    handles = [m.register_forward_hook(partial(out.note, n)) for n, m in there.items()]
     with hooked(handles), torch.no_grad(), eval_mode(net), held(net): fed(net, x)
     return out
 
@@ -180,25 +178,39 @@ def of_noise(learn, b:Batches)->dict:
     return dict(d_noise=ratio(float((one - two).std()), float(one.std())))
 
 # %% ../../nbs/checkup/wiring.ipynb #3c662406
+def _at_start(learn, b, G, D)->dict: # of two networks as they were given, once their norms know the sizes of weights
+    z = learn.drawn(8, learn.streams.generator('checkup/wiring', device=learn.device))
+    y = put(companions(learn, 8, 'd'), learn.device)
+    with settled(G, learn.into_g(z, companions(learn, 8, 'g'))):
+        with settled(D, learn.into_d(b.train[:8].to(learn.device), some_of(y, len(b.train[:8])))):
+            return of_nets(learn, b, G, D)
+
 def wiring(b:Batches, learn)->dict: # name -> number
     "All facts about the networks; as they were given, with `start_` before the name."
     now = of_nets(learn, b, learn.G, learn.D)
     first = learn.pristine or (learn.G, learn.D)
     G, D = (deepcopy(m).to(learn.device) for m in first)
-    out = _renamed(of_nets(learn, b, G, D), 'start') | now | of_latents(learn, G) | of_making(learn, G)
+    out = _renamed(_at_start(learn, b, G, D), 'start') | now | of_latents(learn, G) | of_making(learn, G)
     out |= of_noise(learn, b)
     ends = {f'{k}_at_end': at_end(x, out['g_low'], out['g_high']) for k, x in
             dict(train=b.train, fake=b.fake, start=b.fake_start).items()}
     return out | ends | dict(start_spread=ratio(spread(b.fake_start), spread(b.real)), sizes_g=float(count(learn.G)),
-                      sizes_d=float(count(learn.D)), width_g=narrowest(learn.G), width_d=narrowest(learn.D))
+                      sizes_d=float(count(learn.D)), width_g=narrowest(learn, 'g'), width_d=narrowest(learn, 'd'))
 
 # %% ../../nbs/checkup/wiring.ipynb #2372b3e1
 def count(net)->int: # weights
     return sum(p.numel() for p in net.parameters())
 
-def _width(m)->float: return float(getattr(m, 'out_features', getattr(m, 'out_channels', math.nan)))
+def _inner(found)->list: # of the layers of a network: those whose output goes on
+    pairs = list(zip(found, found[1:]))
+    wide = [s for s, _ in pairs if s.y != found[-1].y]
+    return wide or [s for s, after in pairs if after.x == s.y != found[0].x]
 
-def narrowest(net:nn.Module)->float: # 0: there is no hidden layer
+def narrowest(learn, key:str)->float: # key: 'g' or 'd'; 0: there is no hidden layer; NaN: nobody can tell
     "The units or channels of the narrowest hidden layer."
-    layers = [m for m in net.modules() if isinstance(m, (nn.Linear, AnyConv))]
-    return min((_width(m) for m in layers[:-1]), default=0.)
+    found = layers(learn, key)
+    inner = _inner(found)
+    if inner: return float(min(s.channels[1] for s in inner))
+    net = learn.G if key == 'g' else learn.D
+    there = [m for name, m in net.named_modules() if is_layer(m) and not added(name)]
+    return 0. if len(there) == max(1, len(found)) else math.nan

@@ -20,13 +20,20 @@ def _tell(found):
     for r in found.remedies: print(f'  try: {r!r}')
 
 # %% ../../nbs/commands/check.ipynb #522edd43
-def _at_its_end(run, o): # a learner that knows how its networks began
+def _at_its_end(run, o): # a learner that knows how its networks began, and how they stood of late
     "The run's last step in memory."
     own = own_of(run, o)
-    first, learn = (run.learner_at(*parts_of(run, o), step=step, **own) for step in (0, None))
+    def at(step): return run.learner_at(*parts_of(run, o), step=step, **own)
+    first, learn = at(0), at(None)
     learn.known.pristine = copied(first.G, first.D)
     first.run.close()
+    for step in range(learn.step - 100, learn.step, 50):      # as a learner that trains keeps them in memory
+        if step > 0: learn.ring.snaps.append(_stood(at(step)))
     return learn
+
+def _stood(learn): # a snapshot of one that nobody needs any more
+    try: return learn.snapshot()
+    finally: learn.run.close()
 
 # %% ../../nbs/commands/check.ipynb #c468cd7d
 def doctor(o):
@@ -34,5 +41,5 @@ def doctor(o):
     with Run.open(o.run) as run:
         learn = _at_its_end(run, o)
         found = learn.diagnose()
-        if not found: print(f'step {learn.step:,}: nothing is found wrong')
         for f in found: _tell(f)
+        if found.meaning: print(found.meaning)

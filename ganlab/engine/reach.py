@@ -4,30 +4,99 @@
 
 # %% ../../nbs/engine/reach.ipynb #97e84528
 from __future__ import annotations
+from contextlib import contextmanager, suppress
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
 from torch.overrides import TorchFunctionMode
-from .game import numbers
-from .still import eval_mode
+from .game import copied, each, fed, numbers
+from .inside import AnyNorm, own_buffers, own_parameters
+from .layers import sealed
+from .still import eval_mode, held
 
 # %% auto #0
-__all__ = ['extremes', 'ends_in_sigmoid', 'reach', 'find_range']
+__all__ = ['dividing', 'extremes', 'settled', 'ends_in_sigmoid', 'reach', 'find_range']
 
 # %% ../../nbs/engine/reach.ipynb #4b4d4848
+@contextmanager
+def _times(ps:list, by:float): # parameters, within the block that many times as large
+    saved = [p.clone() for p in ps]
+    try:
+        for p, w in zip(ps, saved): p.copy_(by*w)
+        yield
+    finally:
+        for p, w in zip(ps, saved): p.copy_(w)
+
+@contextmanager
+def _behind(modules, hook): # a forward hook on each, within the block
+    handles = [m.register_forward_hook(hook) for m in modules]
+    try: yield
+    finally:
+        for h in handles: h.remove()
+
+# %% ../../nbs/engine/reach.ipynb #0d58e19d
+def _own(m)->list: # a module's own parameters, those behind a parametrisation too
+    behind = list(m.parametrizations.parameters()) if is_parametrized(m) else []
+    return [p for p in (*own_parameters(m).values(), *behind) if p is not None]
+
+def _same(m, args, ps, by)->bool: # does it give the same with its weights that many times as large?
+    was = m(*args)
+    if not torch.is_tensor(was): return False
+    with _times(ps, by): now = m(*args)
+    return torch.allclose(now, was, rtol=.05, atol=.05*float(was.abs().max()))
+
+def _divides(m, args)->bool:
+    ps = [p for p in _own(m) if p.ndim > 1]
+    try:
+        return all(_same(m, args, ps, by) for by in (1000., .5))
+    except Exception: return False      # it takes more than what stands by position
+
+# %% ../../nbs/engine/reach.ipynb #3716d38e
+def dividing(
+    net:nn.Module, # in eval mode
+    x, # what goes into it
+)->list: # of modules
+    "Layers that divide their weight by its size: a multiple of it gives the same."
+    calls = {}
+    def note(m, args, y): calls[m] = tuple(a[:2].clone() if torch.is_tensor(a) else a for a in args)
+    able = [m for m in net.modules() if any(p.ndim > 1 for p in _own(m)) and not isinstance(m, ParametrizationList)]
+    if sealed(net): return []
+    with torch.random.fork_rng(devices=[]), held(net):
+        with _behind(able, note): fed(net, copied(x))
+        return [m for m, args in calls.items() if _divides(m, args)]
+
+# %% ../../nbs/engine/reach.ipynb #9bb7c173
 def extremes(
     net:nn.Module,
     x, # what goes into it
 )->torch.Tensor: # (n,) numbers
     "What a network gives with its weights, with a thousand times its weights, and with minus a thousand times them."
-    ps, outs = list(net.parameters()), []
-    saved = [p.clone() for p in ps]
-    try:
-        for s in (1, 1000, -1000):
-            for p, w in zip(ps, saved): p.copy_(s*w)
-            outs.append(numbers(net, x))
-    finally:
-        for p, w in zip(ps, saved): p.copy_(w)
+    odd, outs = dividing(net, x), [numbers(net, x)]
+    spared = {id(p) for m in odd for p in _own(m)}
+    ps = [p for p in net.parameters() if id(p) not in spared]
+    for s in (1000, -1000):
+        with _times(ps, s), _behind(odd, lambda m, args, y, s=s: s*y): outs.append(numbers(net, x))
     return torch.cat(outs)
+
+# %% ../../nbs/engine/reach.ipynb #dc656475
+@contextmanager
+def settled(
+    net:nn.Module,
+    x, # what goes into it
+):
+    "Within the block the buffers of a network are as after ten passes; those of BatchNorm and its like as they are."
+    with held(net):
+        if any(own_buffers(m) for m in net.modules() if not isinstance(m, AnyNorm)): _pass(net, x, 10)
+        yield
+
+def _pass(net, x, times):
+    was = {m: m.training for m in net.modules()}
+    for m in was: m.training = not isinstance(m, AnyNorm)
+    try:
+        with torch.no_grad(), suppress(RuntimeError):      # one that wants a batch of its own size stays as it is
+            for _ in range(times): fed(net, copied(each(lambda t: t[:8], x)))
+    finally:
+        for m, training in was.items(): m.training = training
 
 # %% ../../nbs/engine/reach.ipynb #0192d9db
 _sigmoids = {torch.sigmoid, torch.sigmoid_, torch.Tensor.sigmoid, torch.Tensor.sigmoid_, torch.special.expit,

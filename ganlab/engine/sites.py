@@ -16,8 +16,8 @@ from .rng import borrowed_rng
 from .still import eval_mode, held
 
 # %% auto #0
-__all__ = ['Site', 'added', 'taken', 'Visits', 'hooked', 'trace', 'net_of', 'both', 'trying', 'some_made', 'reals_and_fakes',
-           'some_input', 'sites', 'at', 'layers', 'hidden', 'instead']
+__all__ = ['Site', 'added', 'taken', 'Visits', 'hooked', 'leaves', 'trace', 'net_of', 'both', 'trying', 'some_made',
+           'reals_and_fakes', 'some_input', 'sites', 'at', 'layers', 'hidden', 'instead']
 
 # %% ../../nbs/engine/sites.ipynb #6fb5e5fc
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def hooked(handles): # of hooks that were put in for the block
         for h in handles: h.remove()
 
 # %% ../../nbs/engine/sites.ipynb #ca84624a
-def _leaves(net)->dict: # name -> module
+def leaves(net:nn.Module)->dict: # name -> module
     "Modules without children of their own, and all that own a weight."
     def leaf(m): return is_layer(m) or all(added(name) for name, _ in m.named_children())
     return {name: m for name, m in net.named_modules() if name and not added(name) and leaf(m)}
@@ -82,7 +82,7 @@ def trace(
     parts:dict=None, # name -> module: which to look at; None: those without children, and all that own a weight
 )->list: # of `Site`, in the order in which they finish
     "The layers of `net` with what goes in and out, found by one forward pass in eval mode."
-    if parts is None: parts = _leaves(net)
+    if parts is None: parts = leaves(net)
     visits = Visits()
     handles = [m.register_forward_hook(partial(visits.note, name), with_kwargs=True) for name, m in parts.items()]
     handles.append(net.register_forward_pre_hook(visits.begin))

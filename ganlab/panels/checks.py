@@ -84,7 +84,10 @@ def _read(self:Checks, learn)->dict: # fields of a `Report`
     return dict(step=learn.step, signals=found, curves=curves, worst=self.worst(learn))
 
 @patch
-def _asked(self:Checks, learn)->dict: return dict(findings=tuple(learn.diagnose()), asked=learn.step)
+def _asked(self:Checks, learn)->dict:
+    found = learn.diagnose()
+    self.failed['probes'] = getattr(found, 'unknown', '')      # a doctor of one's own may give a plain list
+    return dict(findings=tuple(found), asked=learn.step)
 
 @patch
 def _doubtful(self:Checks)->bool: # is there a reason to ask the doctor?

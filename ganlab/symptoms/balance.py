@@ -5,15 +5,18 @@
 # %% ../../nbs/symptoms/balance.ipynb #c81f1954
 from __future__ import annotations
 from .finding import tell
+from .rates import rate_tricks
 from .rule import rule
 from .sick import poor, sick
 from .sound import begin_again, rate_of_other
 
 # %% auto #0
-__all__ = ['again', 'g_saturated', 'd_too_strong', 'fed_more', 'd_too_weak', 'capacity_too_small_g', 'capacity_too_small_d',
-           'd_wins', 'd_loses']
+__all__ = ['powers', 'again', 'g_saturated', 'd_too_strong', 'fed_more', 'd_too_weak', 'capacity_too_small_g',
+           'capacity_too_small_d', 'd_wins', 'd_loses']
 
 # %% ../../nbs/symptoms/balance.ipynb #adbda6bc
+powers = 'n_critic', *rate_tricks     # what gives one network more than the other
+
 def again(f)->list: # of `Remedy`
     "Begin again: no number alone is wrong."
     return [begin_again(f)]
@@ -21,7 +24,7 @@ def again(f)->list: # of `Remedy`
 # %% ../../nbs/symptoms/balance.ipynb #e4169d00
 @rule('g_saturated', "G's loss has no pull left", 'settings',
       "At its samples' scores G's loss pulls {g_pull:.1%} as strongly as it could; D is right in {wins:.0%}.",
-      remedies=again,
+      remedies=again, by=('loss', *powers),
       source='Goodfellow 2014 (1406.2661) §3: the saturating loss', rank=15)
 def g_saturated(f):
     "D is sure, and the loss gives G nothing to go by."
@@ -36,9 +39,9 @@ def _favoured(f)->bool: # is D given more steps, or longer ones?
 
 # %% ../../nbs/symptoms/balance.ipynb #859da85e
 @rule('d_too_strong', 'D is too strong', 'settings',
-      "D is right in {wins:.0%} of pairs, {wins_held:.0%} of held-out ones; it has {n_d:.0f} updates "
+      "D is right in {wins:.0%} of pairs[, {wins_held:.0%} of held-out ones]; it has {n_d:.0f} updates "
       'a step at {lr_d:.1g}, G {n_g:.0f} at {lr_g:.1g}.',
-      remedies=again, source='Arjovsky & Bottou 2017 (1701.04862)', rank=16)
+      remedies=again, by=powers, source='Arjovsky & Bottou 2017 (1701.04862)', rank=16)
 def d_too_strong(f):
     "D is given more, tells everything apart, and G does not come nearer."
     if sick(f) and f.wins > .85 and _pulled(f) and _favoured(f): return 'certain'
@@ -57,7 +60,7 @@ def fed_more(f)->list: # of `Remedy`
 @rule('d_too_weak', 'D is too weak', 'settings',
       "D is right in {wins:.0%} of pairs; it has moved by {d_moved:.2g} of its size and G by {g_moved:.2g}; D has "
       '{n_d:.0f} updates a step at {lr_d:.1g}, G {n_g:.0f} at {lr_g:.1g}.',
-      remedies=fed_more, source='a G that is not found out learns nothing', rank=17)
+      remedies=fed_more, by=powers, source='a G that is not found out learns nothing', rank=17)
 def d_too_weak(f):
     "D is given less than G, and the samples are poor."
     if sick(f) and _starved(f) and not f.wins > .995: return 'certain'
@@ -66,7 +69,7 @@ def d_too_weak(f):
 @rule('capacity_too_small_g', 'G is too small', 'settings',
       "G's narrowest layer has {width_g:.0f} units ({sizes_g:.0f} weights in all), D's {width_d:.0f} ({sizes_d:.0f}).",
       remedies=[tell('Give G more width: 64 units for points, 16 channels and more for images.')],
-      source='a G that cannot make the data does not', rank=9)
+      source='a G that cannot make the data does not', rank=9, by=('progressive_growing',))
 def capacity_too_small_g(f):
     "G has a few units."
     if f.width_g <= 4 and poor(f): return 'certain'
@@ -76,7 +79,7 @@ def capacity_too_small_g(f):
 @rule('capacity_too_small_d', 'D is too small', 'settings',
       "D's narrowest layer has {width_d:.0f} units ({sizes_d:.0f} weights in all), G's {width_g:.0f} ({sizes_g:.0f}).",
       remedies=[tell('Give D more width: as much as G at the least.')],
-      source='what D cannot see, G need not make', rank=9)
+      source='what D cannot see, G need not make', rank=9, by=('progressive_growing',))
 def capacity_too_small_d(f):
     "D has a few units."
     if f.width_d <= 4 and poor(f): return 'certain'
@@ -84,7 +87,7 @@ def capacity_too_small_d(f):
 
 # %% ../../nbs/symptoms/balance.ipynb #9a41e587
 @rule('d_too_strong', 'D is too strong', 'behaviour',
-      "D is right in {wins:.0%} of pairs, {wins_held:.0%} of held-out ones, with scores {gap_rel:.1f} deviations "
+      "D is right in {wins:.0%} of pairs[, {wins_held:.0%} of held-out ones], with scores {gap_rel:.1f} deviations "
       'apart; samples are {sw:.2g} from the data.',
       remedies=again, source='Arjovsky 2017 (1701.04862)', rank=3)
 def d_wins(f):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 from .finding import tell, turn
 from .rule import rule
-from .sick import collapsed, lost, missing, sick, untrained
+from .sick import collapsed, lost, missed, missing, sick, untrained
 from .sound import begin_again
 
 # %% auto #0
@@ -18,14 +18,15 @@ def _one_kind(f)->bool: # of image, such as one digit, of which each differs a l
 
 # %% ../../nbs/symptoms/collapse.ipynb #ce6f6ef1
 @rule('mode_collapse', 'The samples have collapsed', 'behaviour',
-      'Samples vary {spread:.0%} as much as the data, and lie {apart:.0%} as far apart.',
+      'Samples vary {spread:.0%} as much as the data, and lie {apart:.0%} as far apart[; {missed:.0%} of the data '
+      'has none near it].',
       remedies=lambda f: [begin_again(f), turn('Packing: D sees two samples at once', 'packing'),
                           turn('Minibatch deviation', 'minibatch_stddev')],
       source='Salimans 2016 (1606.03498) §3.2; Lin 2018 (1712.04086); Mescheder 2018 (1801.04406)', rank=2)
 def mode_collapse(f):
     "Many latents, few samples."
     if not sick(f) or untrained(f) or lost(f): return ''
-    if _one_kind(f): return 'likely'
+    if _one_kind(f) or missed(f): return 'likely'
     if not collapsed(f): return ''
     return 'likely' if f.spread < .4 or f.apart < .35 else 'maybe'
 
@@ -38,7 +39,8 @@ def _unsteady(f)->list: # of `Remedy`
 @rule('oscillation', 'The networks circle each other', 'settings',
       "Both networks move at once or without Adam, nothing bounds D, and the samples' centre moves by {centre_hop:.2g} "
       'deviations of the data within fifty steps.',
-      remedies=_unsteady, source='Mescheder 2018 (1801.04406) §3', rank=20)
+      remedies=_unsteady, source='Mescheder 2018 (1801.04406) §3', rank=20,
+      by=('rates', 'ttur', 'optimizer', 'gradient_penalty'))
 def circling(f):
     "Simultaneous updates, or plain gradient descent, without a penalty."
     if sick(f) and f.centre_hop > .4 and not f.bound and (f.together or f.plain_g and f.plain_d): return 'likely'

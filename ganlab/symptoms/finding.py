@@ -4,13 +4,16 @@
 
 # %% ../../nbs/symptoms/finding.ipynb #fca13363
 from __future__ import annotations
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fastcore.basics import patch
 from ..checkup.facts import facts
+from ..engine.change import Refused
 from .sick import sick
 
 # %% auto #0
-__all__ = ['tiers', 'certainties', 'causes', 'Remedy', 'Finding', 'back_to', 'tell', 'turn', 'without', 'do', 'begun']
+__all__ = ['tiers', 'certainties', 'causes', 'Remedy', 'Finding', 'holds_back', 'back_to', 'tell', 'turn', 'without', 'do',
+           'begun']
 
 # %% ../../nbs/symptoms/finding.ipynb #89ccd7da
 tiers = 'data', 'settings', 'behaviour'         # facts of data and wiring, then what was set, then how it behaves
@@ -29,9 +32,15 @@ class Remedy:
     title: str          # in words
     change: object = None # a trick's name, (name, params), or a function of the learner; None: code or data
     rewind: bool = False # to where the trouble began, first?
-    onset: int = 0      # the step at which it began
+    clean: bool = False # does nothing that holds a network back stay on?
+    onset: int = 0      # the step to rewind to: where it began, or else the last change
+    blamed: tuple = ()  # names of tricks that may be the fault: after a rewind, all others are on again
+    gone: tuple = ()    # titles of what a rewind may leave out, as nobody knows whether it is the fault
 
-    def __repr__(self): return 'Rewind, then: '*self.rewind + self.title
+    def __repr__(self):
+        if not self.rewind: return self.title
+        if not self.gone: return f'Rewind, then: {self.title}'
+        return f"Rewind to before step {self.onset}, without {' and '.join(self.gone)}, then: {self.title}"
 
 # %% ../../nbs/symptoms/finding.ipynb #26bb3cab
 @dataclass(frozen=True)
@@ -54,17 +63,40 @@ class Finding:
         return f'**{self.symptom}** ({self.cause}, {self.certainty}). {self.said}\n\n{todo}'
 
 # %% ../../nbs/symptoms/finding.ipynb #481bcd8d
-def back_to(learn, step:int):
+_stays = 'Tie G to its input', 'Sample by class', 'Change the architecture', 'Batches and memory'
+
+def holds_back(t)->bool: # t: a `Trick`
+    "Could it hold a network back?"
+    return not (t.purpose in _stays or t.bystander or t.name in ('diffaugment', 'ada', 'gradient_penalty'))
+
+# %% ../../nbs/symptoms/finding.ipynb #ecebd671
+def _on(learn, blamed, clean)->dict: # name -> values, of what is on and may stay so
+    return {t.name: dict(t.settings) for t in learn.tricks.enabled if not (t.name in blamed or clean and holds_back(t))}
+
+def _on_again(learn, kept):
+    for name, values in kept.items():
+        if learn.tricks[name].enabled: continue
+        with suppress(Refused): learn.tricks.on(name, **values)
+
+def back_to(
+    learn, # a `GANLearner`
+    step:int,
+    blamed=(), # names of tricks that may be the fault
+    clean:bool=False, # is what holds a network back to stay off?
+):
     "Rewind to just before the changes of a step; to the beginning, with its changes, if it was sick there, too."
+    kept = _on(learn, blamed, clean)
     learn.rewind(step, changed=not step)
     if step and sick(facts(learn, 512)): learn.rewind(0, changed=True)
+    elif step and not blamed: return      # whatever was switched there may be the fault
+    _on_again(learn, kept)
 
 # %% ../../nbs/symptoms/finding.ipynb #1488d046
 @patch
 def apply(self:Remedy, learn): # a `GANLearner` -> the one that goes on: itself
     "Do it."
     if self.change is None: raise ValueError(f"this remedy is a change of your code or data: {self.title}")
-    if self.rewind: back_to(learn, min(self.onset, learn.step))
+    if self.rewind: back_to(learn, min(self.onset, learn.step), self.blamed, self.clean)
     if callable(self.change): self.change(learn)
     elif isinstance(self.change, str): learn.tricks.on(self.change)
     else: learn.tricks.on(self.change[0], **self.change[1])
@@ -84,10 +116,10 @@ def without(*names:str, title:str='', rewind:bool=True)->Remedy:
         for name in names: learn.tricks.off(name, now=True)
     return Remedy(title or f"Turn {' and '.join(names)} off", off, rewind)
 
-def do(title:str, change, rewind:bool=True)->Remedy: # change: a function of the learner
+def do(title:str, change, rewind:bool=True, clean:bool=False)->Remedy: # change: a function of the learner
     "Anything else."
-    return Remedy(title, change, rewind)
+    return Remedy(title, change, rewind, clean)
 
 # %% ../../nbs/symptoms/finding.ipynb #71dcbf63
-def begun(remedies, onset:int)->list: # the same remedies, with the step at which the trouble began
-    return [replace(r, onset=onset) for r in remedies]
+def begun(remedies, onset:int, blamed=(), gone=())->list: # the same remedies, with what is known of their rewind
+    return [replace(r, onset=onset, blamed=tuple(blamed), gone=tuple(gone)) for r in remedies]

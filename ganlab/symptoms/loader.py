@@ -6,6 +6,7 @@
 from __future__ import annotations
 from .finding import tell, turn
 from .rule import rule
+from .sick import early, poor
 
 # %% auto #0
 __all__ = ['data_stale', 'batch_duplicated', 'memorisation', 'batch_too_small']
@@ -44,8 +45,11 @@ def memorisation(f):
     if f.n_data <= 100 or _few(f) and f.stale < .5: return 'certain'
 
 # %% ../../nbs/symptoms/loader.ipynb #bbd2d412
-@rule('batch_too_small', 'The batch is too small', 'data', 'A batch has {bs:.0f} samples.',
-      remedies=[turn('Batches of 64', 'batch_size', bs=64)], source='BigGAN (1809.11096) §3', rank=4)
+@rule('batch_too_small', 'The batch is too small', 'data', 'An update sees {bs:.0f} samples at once.',
+      remedies=[turn('Batches of 64', 'batch_size', bs=64)], source='BigGAN (1809.11096) §3', rank=4,
+      by=('batch_size',))
 def batch_too_small(f):
-    "So few samples that a gradient is mostly noise."
-    if f.bs <= 4: return 'certain'
+    "So few samples that a gradient is mostly noise; a G that starts from a sample is often trained with one."
+    if f.paired == 1 or not early(f) and not poor(f): return ''
+    n = f.bs*max(1., f.batches)      # batches: those whose gradients are added up
+    if n <= 4: return 'certain' if n <= 2 else 'likely'

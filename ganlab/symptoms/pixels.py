@@ -79,7 +79,7 @@ def _blotted(f)->bool: # cut, noised or smoothed
 # %% ../../nbs/symptoms/pixels.ipynb #60b04690
 @rule('augmentation_leak', 'What is fed is not of one kind with what is held out', 'data',
       'Reals lie {drift:.1f} times as far from the held-out ones as two halves of them from each other, {drift_far:.2g} '
-      'deviations; {flat:.0%} of their neighbouring pixels are alike, and {flat_held:.0%} of the others.',
+      'deviations[; {flat:.0%} of their neighbouring pixels are alike, and {flat_held:.0%} of the others].',
       remedies=[tell('Augment reals and fakes alike, as DiffAugment does, and not the data set alone.'),
                 turn('DiffAugment in place of the own augmentation', 'diffaugment')],
       source='Zhao 2020 (2006.10738) §3: augmenting reals only is learnt by G', rank=9)

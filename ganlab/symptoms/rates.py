@@ -7,12 +7,14 @@ from __future__ import annotations
 from .finding import tell
 from .rule import rule
 from .sick import lost, sick
-from .sound import at_rates, begin_again, rate, rate_of_other
+from .sound import begin_again, rate_of_other, usual_rates
 
 # %% auto #0
-__all__ = ['lr_too_high_g', 'lr_too_high_d', 'lr_too_low', 'lr_too_low_g', 'burst']
+__all__ = ['rate_tricks', 'lr_too_high_g', 'lr_too_high_d', 'lr_too_low', 'lr_too_low_g', 'burst']
 
 # %% ../../nbs/symptoms/rates.ipynb #c0fb8416
+rate_tricks = 'rates', 'ttur', 'optimizer', 'lr_decay'      # whose change changes a rate
+
 def _high(f, key)->bool: # by its number, under an optimiser that divides by the size of gradients
     return f[f'lr_{key}'] >= 6e-3 and not f[f'plain_{key}']
 
@@ -27,8 +29,10 @@ def _ahead(f)->bool: # is G's rate the higher one?
 
 # %% ../../nbs/symptoms/rates.ipynb #84d9a194
 @rule('lr_too_high_g', "G's rate is too high", 'settings',
-      "G's rate is {lr_g:.2g}; its weights have moved {g_moved:.2g} times their size, and {g_speed:.1g} times it in a step.",
-      remedies=lambda f: rate_of_other(f, 'g'), source='Heusel 2017 (1706.08500); Radford 2015 (1511.06434) §4', rank=11)
+      "G's rate is {lr_g:.2g}; its weights have moved {g_moved:.2g} times their size[, and {g_speed:.1g} times it "
+      'in a step].',
+      remedies=lambda f: rate_of_other(f, 'g'), by=rate_tricks,
+      source='Heusel 2017 (1706.08500); Radford 2015 (1511.06434) §4', rank=11)
 def lr_too_high_g(f):
     "G leaps, and its samples leap with it."
     if not sick(f) or not _ahead(f): return ''
@@ -37,8 +41,10 @@ def lr_too_high_g(f):
 
 # %% ../../nbs/symptoms/rates.ipynb #c3da9022
 @rule('lr_too_high_d', "D's rate is too high", 'settings',
-      "D's rate is {lr_d:.2g}; its weights have moved {d_moved:.2g} times their size, and {d_speed:.1g} times it in a step.",
-      remedies=lambda f: rate_of_other(f, 'd'), source='Heusel 2017 (1706.08500); Radford 2015 (1511.06434) §4', rank=12)
+      "D's rate is {lr_d:.2g}; its weights have moved {d_moved:.2g} times their size[, and {d_speed:.1g} times it "
+      'in a step].',
+      remedies=lambda f: rate_of_other(f, 'd'), by=rate_tricks,
+      source='Heusel 2017 (1706.08500); Radford 2015 (1511.06434) §4', rank=12)
 def lr_too_high_d(f):
     "D leaps, and what it taught G is forgotten."
     if not sick(f) or _ahead(f): return ''
@@ -52,7 +58,7 @@ def _slow(f, key)->bool: # but it does move
 # %% ../../nbs/symptoms/rates.ipynb #9ba6904a
 @rule('lr_too_low', 'Both rates are too low', 'settings',
       'In {step:.0f} steps G moved by {g_moved:.1g} of its size and D by {d_moved:.1g}, at {lr_g:.1g} and {lr_d:.1g}.',
-      remedies=lambda f: [at_rates(f, rate, rate, False), begin_again(f)],
+      remedies=usual_rates, by=rate_tricks,
       source='below 3 to 5 % of movement nothing has been learnt', rank=13)
 def lr_too_low(f):
     "Neither network has left its place."
@@ -61,7 +67,8 @@ def lr_too_low(f):
 # %% ../../nbs/symptoms/rates.ipynb #43bc2e0a
 @rule('lr_too_low_g', "G's rate is too low", 'settings',
       'In {step:.0f} steps G moved by {g_moved:.1g} of its size and D by {d_moved:.1g}, at {lr_g:.1g} and {lr_d:.1g}.',
-      remedies=lambda f: rate_of_other(f, 'g'), source='below 3 to 5 % of movement nothing has been learnt', rank=14)
+      remedies=lambda f: rate_of_other(f, 'g'), by=rate_tricks,
+      source='below 3 to 5 % of movement nothing has been learnt', rank=14)
 def lr_too_low_g(f):
     "D learns, and G stands."
     stands = f.g_moved < .05 and f.d_moved > max(.05, 2*f.g_moved)

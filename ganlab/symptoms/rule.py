@@ -5,12 +5,13 @@
 # %% ../../nbs/symptoms/rule.ipynb #cbdb72de
 from __future__ import annotations
 from functools import cache
-import importlib, pkgutil
+import importlib, math, pkgutil, re
 from ..checkup.facts import Facts
 from .finding import Finding, begun, causes, certainties, tiers
+from .sick import early
 
 # %% auto #0
-__all__ = ['Rule', 'rule', 'evidence', 'finding', 'find_rules', 'weigh']
+__all__ = ['Rule', 'rule', 'in_words', 'evidence', 'finding', 'find_rules', 'weigh']
 
 # %% ../../nbs/symptoms/rule.ipynb #c6175d13
 class Rule:
@@ -19,14 +20,15 @@ class Rule:
         cause:str,     # one of `causes`
         symptom:str,   # a short title
         tier:str,      # one of `tiers`
-        said:str,      # one sentence, with facts in braces
+        said:str,      # one sentence, with facts in braces; what stands in brackets is left out where one is not known
         remedies=(),   # a list of `Remedy`, or a function of facts that gives one
         source:str='', # a paper, or the reason
         rank:int=0,    # of two that are equally certain, the lower one stands first
+        by=(),         # tricks, or kinds of change such as 'loss', that can make it; empty: nobody knows
     ):
         if cause not in causes or tier not in tiers: raise ValueError(f"no cause {cause!r}, or no tier {tier!r}")
         self.when, self.cause, self.symptom, self.tier, self.said = when, cause, symptom, tier, said
-        self.remedies, self.source, self.rank, self.__doc__ = remedies, source, rank, when.__doc__
+        self.remedies, self.source, self.rank, self.by, self.__doc__ = remedies, source, rank, tuple(by), when.__doc__
     def __call__(self, f:Facts)->str: return self.when(f) or '' # how certain; '': it is not there
     def __repr__(self): return f'Rule({self.cause}, {self.tier})'
 
@@ -36,25 +38,43 @@ def rule(cause:str, symptom:str, tier:str, said:str, **more): # a decorator: as 
     return lambda when: Rule(when, cause, symptom, tier, said, **more)
 
 # %% ../../nbs/symptoms/rule.ipynb #eb387c44
+class _Number(float):
+    "One that is not known says so."
+    def __format__(self, how): return 'unknown' if math.isnan(self) else float.__format__(self, how)
+
 class _Noted(dict):
     "Facts that note which of them are asked for."
     def __init__(self, f): self.f, self.used = f, {}
     def __getitem__(self, name):
         self.used[name] = self.f[name]
-        return self.f[name]
+        return _Number(self.f[name])
 
 # %% ../../nbs/symptoms/rule.ipynb #a626a00d
+def _told(said:str, noted)->str: # what stands in brackets is left out where a number in it is not known
+    def part(m): return '' if 'unknown' in (words := m[1].format_map(noted)) else words
+    return re.sub(r'\[([^][]*)\]', part, said).format_map(noted)
+
+def in_words(said:str, f:Facts)->str:
+    "A sentence with its figures."
+    return _told(said, _Noted(f))
+
 def evidence(said:str, f:Facts)->dict: # name -> number, and 'said'
     "The sentence with its figures, and the figures."
     noted = _Noted(f)
-    words = said.format_map(noted)
+    words = _told(said, noted)
     return {**noted.used, 'said': words}
 
 # %% ../../nbs/symptoms/rule.ipynb #1743773a
-def finding(r:Rule, f:Facts, certainty:str, onset:int|None)->Finding:
+def finding(r:Rule, f:Facts, certainty:str,
+    onset:int|None, # the step at which it began; None: nobody knows
+    back:int=None,  # the step to rewind to first; None: the onset
+    gone=(),        # titles of what was switched there
+)->Finding:
     "What a rule has found."
     todo = r.remedies(f) if callable(r.remedies) else r.remedies
-    return Finding(r.cause, r.symptom, onset, evidence(r.said, f), begun(todo, onset or 0), certainty, r.tier, r.source)
+    if back is None: back = onset or 0
+    todo = begun(todo, back, r.by, gone)
+    return Finding(r.cause, r.symptom, onset, evidence(r.said, f), todo, certainty, r.tier, r.source)
 
 # %% ../../nbs/symptoms/rule.ipynb #b45a6854
 @cache
@@ -77,7 +97,7 @@ def weigh(
     rules=None,  # None: all of them
 )->list: # of (certainty, `Rule`), the worst first
     "What the highest tier that finds anything has found, a cause once."
-    for tier in tiers:
+    for tier in tiers[:1] if early(f) else tiers:
         found = _of_tier(f, tier, excluded, find_rules() if rules is None else rules)
         if found: return list({r.cause: (c, r) for c, r in reversed(found)}.values())[::-1]
     return []

@@ -6,7 +6,7 @@
 from __future__ import annotations
 from .finding import do, tell, turn, without
 from .rule import rule
-from .sick import sick
+from .sick import poor, sick
 from .sound import begin_again, betas, set_betas, set_logistic, usual_gamma
 
 # %% auto #0
@@ -33,12 +33,13 @@ def _blurred(f)->bool: # are D's targets too near to each other, or those of fak
 # %% ../../nbs/symptoms/set.ipynb #4bd0a628
 @rule('label_smoothing_wrong', 'The labels are smoothed away', 'settings',
       "D's loss lets go at a score of {aim_real:.2g} for reals and {aim_fake:.2g} for fakes.",
-      remedies=plain_labels, source='Salimans 2016 (1606.03498) §3.4: reals alone, to .9', rank=1)
+      remedies=plain_labels, by=('loss', *_labels),
+      source='Salimans 2016 (1606.03498) §3.4: reals alone, to .9', rank=1)
 def label_smoothing_wrong(f):
     "Targets so near to each other that D has little to say, or targets of fakes that are not 0."
     flipped = f.label_flip_p > .2
     if not flipped and not _blurred(f): return ''
-    return 'certain' if sick(f) else 'maybe'
+    if poor(f): return 'certain' if sick(f) else 'maybe'
 
 # %% ../../nbs/symptoms/set.ipynb #56cbf8ac
 _noisy = 'instance_noise', 'diffusion_noise'
@@ -53,24 +54,24 @@ def clear_sight(f)->list: # of `Remedy`
 
 # %% ../../nbs/symptoms/set.ipynb #3dc59e19
 @rule('noise_never_fades', 'Noise on what D sees never fades', 'settings',
-      "Noise of {noise:.2g} of the data's deviation is on what D sees, and D's scores of the same sample differ by "
+      "[Noise of {noise:.2g} of the data's deviation is on what D sees. ]D's scores of the same sample differ by "
       '{d_noise:.2g} of what those of two do.',
-      remedies=clear_sight,
+      remedies=clear_sight, by=_noisy,
       source='Sønderby 2016 (1610.04490): the noise is annealed', rank=2)
 def noise_never_fades(f):
     "So much noise that G need not make what is finer than it."
-    told = f.noise > .25 and f.noise_stays
-    if told: return 'certain' if sick(f) else 'likely'
-    if f.d_noise > .35 and f.dropouts == 0: return 'likely'
+    if not poor(f): return ''
+    if f.noise > .25 and f.noise_stays: return 'certain' if sick(f) else 'likely'
+    if f.d_noise > .35 and f.dropouts == 0 and f.on_dropout != 1: return 'likely'
 
 # %% ../../nbs/symptoms/set.ipynb #7b35b985
 @rule('ema_stale', 'The average is stale', 'settings',
       'Averaged weights make samples {sw_ema:.2g} from the data, the weights themselves {sw_raw:.2g}.',
       remedies=[turn('An average that forgets within a hundred steps', 'ema', False, beta=.98, memory='beta')],
-      source='Karras 2020 (2006.06676): the half-life grows with the images seen', rank=3)
+      source='Karras 2020 (2006.06676): the half-life grows with the images seen', rank=3, by=('ema',))
 def ema_stale(f):
     "The samples of the average are worse than those of the weights."
-    if f.sw_ema > 1.6*f.sw_raw and f.sw_ema > .4: return 'certain'
+    if poor(f) and f.sw_ema > 1.6*f.sw_raw and f.sw_ema > .4: return 'certain'
 
 # %% ../../nbs/symptoms/set.ipynb #86f6da4c
 @rule('bn_mismatch', 'BatchNorm knows other numbers than it used', 'settings',
@@ -78,10 +79,10 @@ def ema_stale(f):
       '{sw_raw:.2g} from the data.',
       remedies=[do('Running statistics of the last batches', lambda learn: quick_norms(learn.G), False),
                 turn('Virtual batch norm', 'virtual_batch_norm', False)],
-      source='Ioffe 2015 (1502.03167) §3.1: statistics of the population', rank=4)
+      source='Ioffe 2015 (1502.03167) §3.1: statistics of the population', rank=4, by=('virtual_batch_norm',))
 def bn_mismatch(f):
     "Good samples in train mode, poor ones in eval mode."
-    if not f.bn_g: return ''
+    if not f.bn_g or not poor(f): return ''
     if f.mode_gap > .25 and f.sw_raw > 1.4*f.sw_train and f.sw_raw > .35: return 'certain'
     if f.bn_pace < .005 and f.mode_gap > .15: return 'likely'
 
@@ -93,13 +94,16 @@ def quick_norms(net):
         if isinstance(m, AnyBatchNorm): m.momentum = .1
 
 # %% ../../nbs/symptoms/set.ipynb #143d5ea4
+_penalties = ('gradient_penalty', 'wgan_gp', 'weight_clipping', 'spectral_norm', 'lecam', 'approximate_r1',
+              'relativistic_gp', 'historical_averaging')
+
 @rule('critic_unconstrained', "Nothing bounds the critic's slope", 'settings',
       "D's loss never lets go, nothing bounds its slope, and scores are {gap:.3g} apart.",
       remedies=lambda f: [begin_again(f), do('WGAN-GP', lambda learn: learn.tricks.on('wgan_gp', n_critic=2))],
-      source='Arjovsky 2017 (1701.07875); Gulrajani 2017 (1704.00028)', rank=5)
+      source='Arjovsky 2017 (1701.07875); Gulrajani 2017 (1704.00028)', rank=5, by=('loss', *_penalties))
 def critic_unconstrained(f):
     "A Wasserstein loss without clipping, penalty or spectral norm."
-    if f.endless and not f.bound: return 'certain' if sick(f) or abs(f.gap) > 10 else 'maybe'
+    if f.endless and not f.bound and poor(f): return 'certain' if sick(f) or abs(f.gap) > 10 else 'maybe'
 
 # %% ../../nbs/symptoms/set.ipynb #970954c4
 def _idle(f)->bool: # does D say about the same of everything, in its own loss's terms?
@@ -128,7 +132,7 @@ def less_of_it(f)->list: # of `Remedy`
 # %% ../../nbs/symptoms/set.ipynb #b5347845
 @rule('penalty_too_large', 'The penalty leaves D no slope', 'settings',
       "The penalty weighs {penalty:.3g}; D's scores of reals and fakes are {gap:.2g} apart, its slope is {slope:.2g}.",
-      remedies=less_of_it,
+      remedies=less_of_it, by=_penalties,
       source='Mescheder 2018 (1801.04406): γ = 10; Gulrajani 2017: λ = 10', rank=0)
 def penalty_too_large(f):
     "A large penalty, a D that tells nothing apart, and poor samples."
@@ -139,7 +143,8 @@ def penalty_too_large(f):
 @rule('momentum_too_high', 'The momentum is too high', 'settings',
       "β1 is {beta1_g:.3g} in G and {beta1_d:.3g} in D: about the last {memory:.0f} gradients are averaged.",
       remedies=lambda f: [do('β of {} and {} in both networks'.format(*betas), set_betas), begin_again(f)],
-      source='Radford 2015 (1511.06434) §4: β1 of .9 oscillates; Karras 2020 (1912.04958): β1 of 0', rank=7)
+      source='Radford 2015 (1511.06434) §4: β1 of .9 oscillates; Karras 2020 (1912.04958): β1 of 0', rank=7,
+      by=('betas', 'optimizer'))
 def momentum_too_high(f):
     "Each network runs after where the other was."
     most = max(f.beta1_g, f.beta1_d)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 # %% auto #0
-__all__ = ['collapsed', 'scattered', 'missing', 'far', 'lost', 'poor', 'sick', 'untrained']
+__all__ = ['collapsed', 'scattered', 'missing', 'far', 'lost', 'missed', 'early', 'few', 'poor', 'sick', 'untrained']
 
 # %% ../../nbs/symptoms/sick.ipynb #e5376316
 def collapsed(f)->bool:
@@ -30,18 +30,30 @@ def lost(f)->bool:
     "Are there no numbers to look at any more?"
     return not f.known('sw', 'spread')
 
+def missed(f)->bool:
+    "Has a good part of the data no sample anywhere near it?"
+    return f.missed > .3
+
 # %% ../../nbs/symptoms/sick.ipynb #3dbf0492
+def early(f)->bool:
+    "Is it before the step from which on samples tell anything?"
+    return f.step < 100 and f.broke != 1
+
+def few(f)->bool:
+    "Are there too few reals to compare samples with?"
+    return f.reals < 64
+
 def poor(f)->bool:
     "Are the samples not quite what they should be?"
-    return sick(f) or f.step >= 100 and f.sw > max(.3, 2*f.sw_none)
+    return sick(f) or not early(f) and not few(f) and f.sw > max(.3, 2*f.sw_none)
 
 def sick(f)->bool:
     """Is something wrong with the samples, or did the training break?
 
     Of samples, nobody can tell within the first hundred steps."""
     if f.broke == 1: return True
-    if f.step < 100: return False
-    return lost(f) or far(f) or collapsed(f) or scattered(f)
+    if early(f) or few(f): return False
+    return lost(f) or far(f) or collapsed(f) or scattered(f) or missed(f)
 
 # %% ../../nbs/symptoms/sick.ipynb #d2624ddf
 def untrained(f)->bool:

@@ -6,11 +6,11 @@
 from __future__ import annotations
 from contextlib import suppress
 from ..engine.change import Refused
-from .finding import Remedy, do
+from .finding import Remedy, do, holds_back
 
 # %% auto #0
-__all__ = ['rate', 'betas', 'usual_gamma', 'set_rates', 'set_betas', 'set_r1', 'set_counts', 'set_adam', 'set_logistic',
-           'holds_back', 'clear', 'as_stylegan2', 'begin_again', 'fits', 'at_rates', 'rate_of_other']
+__all__ = ['rate', 'betas', 'usual_gamma', 'set_rates', 'set_betas', 'set_r1', 'set_counts', 'set_adam', 'set_logistic', 'clear',
+           'as_stylegan2', 'begin_again', 'fits', 'at_rates', 'rate_of_other', 'usual_rates']
 
 # %% ../../nbs/symptoms/sound.ipynb #06ad0ca3
 rate, betas = .002, (0., .99)   # of both networks, under Adam: StyleGAN2 (1912.04958), appendix B
@@ -52,12 +52,6 @@ def set_logistic(learn):
     if not learn.probabilities: learn.set_loss('non_saturating')
 
 # %% ../../nbs/symptoms/sound.ipynb #91169941
-_stays = 'Tie G to its input', 'Sample by class', 'Change the architecture', 'Batches and memory'
-
-def holds_back(t)->bool: # t: a `Trick`
-    "Could it hold a network back?"
-    return not (t.purpose in _stays or t.bystander or t.name in ('diffaugment', 'ada', 'gradient_penalty'))
-
 def clear(learn):
     "Have what holds a network back off; at the beginning, as if it had never been on."
     if not learn.step: return _anew(learn)
@@ -86,7 +80,7 @@ def begin_again(f)->Remedy:
     b1, b2 = betas
     return do(f"The settings of StyleGAN2: Adam at {rate:g} with β of {b1:g} and {b2:g}, the non-saturating loss, one "
               f"update each, R1 with γ of {usual_gamma(f):g}, and nothing else that holds a network back",
-              lambda learn: as_stylegan2(learn, usual_gamma(f)))
+              lambda learn: as_stylegan2(learn, usual_gamma(f)), clean=True)
 
 # %% ../../nbs/symptoms/sound.ipynb #6bb0e956
 def fits(f, key:str)->bool: # key: 'g' or 'd'
@@ -107,3 +101,8 @@ def rate_of_other(f, key:str)->list: # key: 'g' or 'd', whose rate is wrong -> o
     other = f['lr_d' if key == 'g' else 'lr_g']
     if not fits(f, 'd' if key == 'g' else 'g') or f[f'plain_{key}']: return [begin_again(f)]
     return [at_rates(f, other, other), begin_again(f)]
+
+def usual_rates(f)->list: # of `Remedy`
+    "The usual rate for both, under an optimiser that divides by the size of the gradients; else, begin again."
+    if f.plain_g == 1 or f.plain_d == 1: return [begin_again(f)]
+    return [at_rates(f, rate, rate, False), begin_again(f)]
