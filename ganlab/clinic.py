@@ -11,17 +11,18 @@ import time
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 import torch
 from .base.checks import whole
 from .base.files import may_write, placed
 from .base.progress import progress_bar
 from .cases.case import Case, trained
 from .cases.roster import chosen
-from .cases.scoring import Result, confusions, early_causes, figures_table, patients_table
+from .cases.scoring import Result, confusions, crashed, early_causes, figures_table, patients_table
 
 # %% auto #0
-__all__ = ['diagnosed', 'first', 'careful', 'treated', 'examine', 'one_thread', 'clinic', 'write', 'read', 'report', 'arguments',
-           'checked', 'main']
+__all__ = ['diagnosed', 'first', 'Crash', 'careful', 'treated', 'examine', 'one_thread', 'clinic', 'write', 'read', 'report',
+           'arguments', 'checked', 'main']
 
 # %% ../nbs/clinic.ipynb #2e8986ac
 def diagnosed(learn): # a `GANLearner` -> list of findings, worst first
@@ -33,12 +34,18 @@ def first(findings)->str|None:
     return findings[0].cause if findings else None
 
 # %% ../nbs/clinic.ipynb #47dd8213
+class Crash(NamedTuple):
+    "Stands in place of the findings of a doctor who raised."
+    cause:str=crashed
+    certainty:str=''
+    remedies:tuple=()
+
 def careful(doctor): # a function of a learner -> one that never fails
-    "A doctor who says nothing where he would have raised, and is warned about."
+    "A doctor who raises is warned about, and has made neither a finding nor an acquittal."
     def ask(learn):
         try: return list(doctor(learn))
         except Exception as e: warnings.warn(f"the doctor failed: {type(e).__name__}: {e}")
-        return []
+        return [Crash()]
     return ask
 
 # %% ../nbs/clinic.ipynb #3001e6b2

@@ -10,16 +10,19 @@ from typing import NamedTuple
 from ..quality.intervals import wilson
 
 # %% auto #0
-__all__ = ['early_causes', 'Result', 'Share', 'share', 'figures', 'table', 'figures_table', 'confusions', 'patients_table']
+__all__ = ['crashed', 'early_causes', 'Result', 'Share', 'share', 'figures', 'table', 'figures_table', 'confusions',
+           'patients_table']
 
 # %% ../../nbs/cases/scoring.ipynb #da267158
+crashed = 'crashed'       # stands where a cause would, if the doctor raised
+
 class Result(NamedTuple):
     "What a doctor made of one training."
     case:str
     half:str
     seed:int
     cause:str|None        # the truth; None: healthy
-    said:str|None         # the cause of the first finding; None: nothing was found
+    said:str|None         # the cause of the first finding; None: nothing was found; `crashed`: the doctor raised
     certainty:str=''      # of that
     title:str=''          # of its first remedy
     early:str|None=''     # what was said after 50 steps; '': nobody asked
@@ -55,9 +58,10 @@ def share(results, hit)->Share: # hit: a function of a `Result`
     results = list(results)
     return Share(sum(map(bool, map(hit, results))), len(results))
 
-def _said(r): return r.said
+def _said(r): return r.said and r.said != crashed
 def _right(r): return r.said == r.cause
-def _alarms(r): return r.said and r.certainty != 'maybe'
+def _alarms(r): return _said(r) and r.certainty != 'maybe'
+def _crashed(r): return crashed in (r.said, r.early, r.hidden)
 
 def _named(sick, when)->Share: # when: a field that is '' where nobody asked
     return share((r for r in sick if getattr(r, when) != ''), lambda r: getattr(r, when) == r.cause)
@@ -72,7 +76,8 @@ def figures(results)->dict: # name -> `Share`
             'alarms on healthy': share((r for r in results if not r.cause), _alarms),
             'hidden recall': _named(sick, 'hidden'),
             'early': _named(sick, 'early'),
-            'cures': share((r for r in sick if r.healed is not None), lambda r: r.healed)}
+            'cures': share((r for r in sick if r.healed is not None), lambda r: r.healed),
+            'crashes of the doctor': share(results, _crashed)}
 
 # %% ../../nbs/cases/scoring.ipynb #62beda24
 def table(head, rows)->str: # words, and rows of as many words
