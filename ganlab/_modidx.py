@@ -4419,6 +4419,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'ganlab.study.Study.table': ('study.html#study.table', 'ganlab/study.py'),
                               'ganlab.study.Study.verdict': ('study.html#study.verdict', 'ganlab/study.py'),
                               'ganlab.study._features': ('study.html#_features', 'ganlab/study.py'),
+                              'ganlab.study._found': ('study.html#_found', 'ganlab/study.py'),
                               'ganlab.study._gan_of': ('study.html#_gan_of', 'ganlab/study.py'),
                               'ganlab.study._points': ('study.html#_points', 'ganlab/study.py'),
                               'ganlab.study._sizes': ('study.html#_sizes', 'ganlab/study.py'),

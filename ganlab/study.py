@@ -232,6 +232,19 @@ def _sizes(n)->list: # of numbers
     if sizes: return sizes
     raise ValueError("n is empty; need one number of samples or several, such as n=[50, 100, 500]")
 
+# %% ../nbs/study.ipynb #5c157853
+def _found(data, todo, how)->dict: # as `Study` takes it; after Ctrl-C: what was done by then
+    found, done = {}, 0
+    try:
+        for n, seed in todo:
+            row = tried(data, n, seed, **how)
+            found.setdefault(n, []).append(row)
+            done += 1
+    except KeyboardInterrupt:
+        if not done: raise
+        print(f'stopped: {done} of {len(todo)} are done, and are in the study')
+    return found
+
 # %% ../nbs/study.ipynb #69945094
 def augment_study(
     dls, # labelled data in memory, with something held out: tensor_dls(x, y=labels)
@@ -250,10 +263,4 @@ def augment_study(
     how = dict(make=make, steps=whole(steps, 'steps'), times=whole(times, 'times'), updates=whole(updates, 'updates'))
     todo = [(m, seed) for m in sizes for seed in range(whole(seeds, 'seeds'))]
     for m in sizes: _gan_of(few_of(data, m, 0), 0, make)      # what cannot be done is said before anything is trained
-    found = {m: [] for m in sizes}
-    try:
-        for m, seed in progress_bar(todo) if progress else todo: found[m].append(tried(data, m, seed, **how))
-    except KeyboardInterrupt:
-        if not any(found.values()): raise
-        print(f'stopped: {sum(map(len, found.values()))} of {len(todo)} are done, and are in the study')
-    return Study({m: rows for m, rows in found.items() if rows})
+    return Study(_found(data, progress_bar(todo) if progress else todo, how))
