@@ -9,17 +9,20 @@ import json
 import sys
 import time
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 import torch
+from .base.checks import whole
+from .base.files import may_write, placed
 from .base.progress import progress_bar
 from .cases.case import Case, trained
 from .cases.roster import chosen
 from .cases.scoring import Result, confusions, crashed, early_causes, figures_table, patients_table
 
 # %% auto #0
-__all__ = ['diagnosed', 'first', 'Crash', 'careful', 'treated', 'examine', 'clinic', 'write', 'read', 'report', 'arguments',
-           'checked', 'main']
+__all__ = ['diagnosed', 'first', 'Crash', 'careful', 'treated', 'examine', 'one_thread', 'clinic', 'write', 'read', 'report',
+           'arguments', 'checked', 'main']
 
 # %% ../nbs/clinic.ipynb #2e8986ac
 def diagnosed(learn): # a `GANLearner` -> list of findings, worst first
@@ -82,31 +85,60 @@ def examine(
 def _title(finding): # of the first remedy
     return finding.remedies[0].title if finding.remedies else ''
 
+# %% ../nbs/clinic.ipynb #a99b465a
+@contextmanager
+def one_thread():
+    "Within the block PyTorch computes with one thread: the networks are small, and the figures the same everywhere."
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try: yield
+    finally: torch.set_num_threads(before)
+
+def _begun(keep)->Path|None: # the file that results stand in until all are there
+    "A path that cannot be written to is found out here."
+    if keep is None: return None
+    may_write(keep, force=True)
+    part = Path(f'{keep}.part')
+    write(read(part) if part.exists() else [], part)
+    return part
+
+def _done_of(todo, part)->list: # of `Result`: the first ones of what is to be done, as far as a file has them
+    results = []
+    for (case, seed), r in zip(todo, read(part) if part else ()):
+        if (r.case, r.seed) != (case.name, seed): break
+        results.append(r)
+    return results
+
 # %% ../nbs/clinic.ipynb #f8ea219a
 def clinic(
     cases=None,       # cases; None: the scored half
     seeds:int=1,      # trainings of each
     doctor=diagnosed, # a function of a learner that gives findings, worst first
-    keep:str|None=None, # a file to which all results are written, after each patient
+    keep:str|None=None, # a file for the results; until all are there they stand in FILE.part, and the same call goes on
     **how,            # early, hidden, cure: what of `examine` is to be left out
 )->list: # of `Result`
     "Try a doctor on many patients, with a progress bar."
-    todo = [(c, c.seed + k) for c in (chosen(half='scored') if cases is None else cases) for k in range(seeds)]
-    torch.set_num_threads(1)
-    results = []
-    for c, s in progress_bar(todo):
-        results.append(examine(c, s, doctor, **how))
-        if keep: write(results, keep)
+    cases, seeds = chosen(half='scored') if cases is None else list(cases), whole(seeds, 'seeds')
+    todo, part = [(c, c.seed + k) for c in cases for k in range(seeds)], _begun(keep)
+    results = _done_of(todo, part)
+    with one_thread():
+        for c, s in progress_bar(todo[len(results):]):
+            results.append(examine(c, s, doctor, **how))
+            if part: write(results, part)
+    if part: part.replace(keep)
     return results
 
 # %% ../nbs/clinic.ipynb #ed8c5fc6
 def write(results, path):
-    "Results as JSON."
-    Path(path).write_text(json.dumps([r._asdict() for r in results], indent=1), encoding='utf-8')
+    "Results as JSON; the file is there whole, or as it was."
+    text = json.dumps([r._asdict() for r in results], indent=1)
+    with placed(path) as (part,): part.write_text(text, encoding='utf-8')
 
 def read(path)->list: # of `Result`
     "Results that were written."
-    return [Result(**r) for r in json.loads(Path(path).read_text(encoding='utf-8'))]
+    try: return [Result(**r) for r in json.loads(Path(path).read_text(encoding='utf-8'))]
+    except (ValueError, TypeError, AttributeError) as e:
+        raise ValueError(f"{path} holds no results of a clinic; give another name") from e
 
 # %% ../nbs/clinic.ipynb #06041325
 def report(results)->str: # Markdown
@@ -125,7 +157,8 @@ def arguments(argv=None):
     p.add_argument('--fast', action='store_true', help='one diagnosis each: no early look, nothing hidden, no remedy')
     p.add_argument('--check', action='store_true', help='no doctor: is each case broken, and its twin not?')
     p.add_argument('--list', action='store_true', help='name the cases, and end')
-    p.add_argument('--json', metavar='FILE', help='write all results there, too')
+    p.add_argument('--json', metavar='FILE',
+                   help='write all results there, too; stopped, the same command goes on with FILE.part')
     return p.parse_args(argv)
 
 # %% ../nbs/clinic.ipynb #53316ade
@@ -136,10 +169,25 @@ def checked(cases, seeds:int=1)->list: # lines that say what is no case
     return [f"{c.name}, seed {s}: {r['broken']}, its twin {r['twin']}" for c, s, r in found if not r['good']]
 
 # %% ../nbs/clinic.ipynb #501e5481
-def main(argv=None)->int: # exit status
+def main(argv=None)->int: # exit status; 2: there is something to mend in what was asked for
     "Try ganlab's doctor on trainings that are broken in known ways, and on healthy ones."
     o = arguments(argv)
+    try: cases = _checked_words(o)
+    except (ValueError, OSError) as e:
+        print(f'ganlab.clinic: {e}', file=sys.stderr)
+        return 2
+    try: return _do(o, cases)
+    except KeyboardInterrupt:
+        print('ganlab.clinic: stopped', *(['; the same command goes on'] if o.json else []), sep='', file=sys.stderr)
+        return 130
+
+def _checked_words(o)->list: # of cases
     cases = chosen(None if o.half == 'both' else o.half, o.only)
+    whole(o.seeds, '--seeds')
+    _begun(o.json)
+    return cases
+
+def _do(o, cases)->int: # exit status
     if o.list: print(*(f'{c.half:12} {c.name:24} {c.cause or "healthy"}' for c in cases), sep='\n')
     elif o.check: return _tell_checked(cases, o.seeds)
     else: print(report(clinic(cases, o.seeds, keep=o.json, **dict.fromkeys(('early', 'hidden', 'cure'), not o.fast))))

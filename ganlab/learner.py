@@ -213,19 +213,15 @@ def d_update(self:GANLearner, c:Ctx, keep:bool): # keep the graph of its fakes, 
 
 # %% ../nbs/learner.ipynb #c3f54297
 @patch
-def d_lost(self:GANLearner, c:Ctx, *note)->torch.Tensor: # scalar; note: see `summed`
-    "D's loss on reals and fakes, with all terms."
+def d_gradient(self:GANLearner, c:Ctx, *note): # note: see `summed`
+    "D's loss on reals and fakes, with all terms, and its gradient."
     self.rng.seed('d-scores', c.step, c.k)
     with self.autocast():
         fakes, c.yf, made = c.xf.detach(), c.y, []
         for t in self.tricks.slots['fakes']: fakes = self.faked(t, fakes, c, made)
         c.l_real, c.l_fake = self.d_scores(c.x, 'real', c), self.d_scores(fakes, 'fake', c, made, c.yf)
-        return self.summed(self.lost(self.loss_now, c), c, *note)
-
-@patch
-def d_gradient(self:GANLearner, c:Ctx):
-    "Its gradient."
-    torch.autograd.backward(self.d_lost(c))                       # what it draws is seen, too
+        loss = self.summed(self.lost(self.loss_now, c), c, *note)
+    torch.autograd.backward(loss)                                 # what it draws is seen, too
 
 # %% ../nbs/learner.ipynb #5b72a8d5
 @patch
@@ -238,8 +234,8 @@ def g_update(self:GANLearner, d:Ctx): # of the D update before it
 
 # %% ../nbs/learner.ipynb #50a805a9
 @patch
-def g_lost(self:GANLearner, c:Ctx, *note)->torch.Tensor: # scalar
-    "G's loss, through D, with all terms."
+def g_gradient(self:GANLearner, c:Ctx, *note):
+    "G's loss, through D, with all terms, and its gradient."
     self.rng.seed('g', c.step, c.k)
     with self.autocast():
         if c.xf is None: c.xf = self.generate(c.z, c.y)           # a half step of G draws its own
@@ -247,12 +243,8 @@ def g_lost(self:GANLearner, c:Ctx, *note)->torch.Tensor: # scalar
         if self.g_sees_real:
             with torch.no_grad(): c.l_real = self.d_scores(c.x, 'real', c)
         for t in self.tricks.slots['scores']: c.l_fake = self.chosen(t, c.l_fake, c)
-        return self.summed(self.lost(self.loss_now, c), c, *note)
-
-@patch
-def g_gradient(self:GANLearner, c:Ctx):
-    "Its gradient."
-    torch.autograd.backward(self.g_lost(c))
+        loss = self.summed(self.lost(self.loss_now, c), c, *note)
+    torch.autograd.backward(loss)
 
 # %% ../nbs/learner.ipynb #af4e3cb0
 @patch

@@ -5,6 +5,7 @@
 # %% ../nbs/metrics.ipynb #07005471
 from __future__ import annotations
 import math
+from numbers import Real
 from typing import NamedTuple
 import numpy as np, torch
 from torch import Tensor
@@ -14,8 +15,8 @@ from .engine.rng import Streams
 from .base.checks import whole
 
 # %% auto #0
-__all__ = ['measures', 'unheld', 'Coverage', 'mode_coverage', 'frechet_distance', 'kernel_distance', 'PRDC', 'prdc',
-           'sliced_wasserstein', 'real_samples', 'fake_samples', 'quality']
+__all__ = ['measures', 'unheld', 'Coverage', 'check_shares', 'mode_coverage', 'frechet_distance', 'kernel_distance', 'PRDC',
+           'prdc', 'sliced_wasserstein', 'real_samples', 'fake_samples', 'quality']
 
 # %% ../nbs/metrics.ipynb #ac3fa362
 def _rows(x, name, least=1)->Tensor: # float64, (N, d), on the CPU
@@ -26,6 +27,8 @@ def _rows(x, name, least=1)->Tensor: # float64, (N, d), on the CPU
                          "need samples (N, d) or (N, ...)") from None
     if x.ndim < 2 or len(x) < least or not x.numel():
         raise ValueError(f"{name} has shape {tuple(x.shape)}; need at least {least} samples, (N, d) or (N, ...)")
+    if x.is_complex():
+        raise ValueError(f"{name} is complex; need real numbers, such as torch.view_as_real(x), which gives both parts")
     x = x.double().flatten(1)
     wrong = (~x.isfinite().all(1)).nonzero().flatten()
     if not len(wrong): return x
@@ -48,6 +51,12 @@ class Coverage(NamedTuple):
     reverse_kl: float # of the modes' shares to equal ones, from 0 to log(modes), nats; NaN without samples to share
     spread: float     # standard deviation round the modes, in units of sigma; NaN where no sample is near one
 
+# %% ../nbs/metrics.ipynb #4dce55a7
+def check_shares(shares):
+    "Refuse what says no shares of modes."
+    if shares in ('all', 'near'): return
+    raise ValueError(f"shares={shares!r}; need 'all', or 'near' for those within 3 sigma")
+
 # %% ../nbs/metrics.ipynb #c875a98a
 def mode_coverage(
     x:Tensor,       # samples (N, d)
@@ -57,10 +66,9 @@ def mode_coverage(
 )->Coverage:
     "Modes found, and how well the samples lie in them."
     x, c = _pair(x, centers, names=('x', 'centers'))
-    if not 0 < sigma < math.inf:
+    if not isinstance(sigma, Real) or not 0 < sigma < math.inf:
         raise ValueError(f"sigma={sigma!r}; need a number above 0, the standard deviation of a mode")
-    if shares not in ('all', 'near'):
-        raise ValueError(f"shares={shares!r}; need 'all', or 'near' for those within 3 sigma")
+    check_shares(shares)
     d, near = torch.cdist(x, c).min(1)
     hq = d <= 3*sigma
     spread = math.sqrt(float(d[hq].square().mean())/x.shape[1])/sigma if hq.any() else math.nan
@@ -183,13 +191,21 @@ unheld = ' (beside training samples, for want of held-out ones)' # behind the ti
 
 # %% ../nbs/metrics.ipynb #1aed75bb
 def _trained_on(learn, n):
-    "Samples that are trained on; at least `n`, if the data is in memory and has so many."
+    "Samples that are trained on; `n`, where the data has so many and can be gone through again."
     source = learn.source
     inner = getattr(source, 'source', source)
     train = getattr(inner, 'train', None)
-    if not isinstance(train, TensorDL): return learn.some_x
-    x = train.head(n)
+    if isinstance(train, TensorDL): x = train.head(n)
+    elif inner.seekable: x = _first_batches(learn.measures.kept, inner, n)
+    else: return learn.some_x
     return x if inner is source else source.sized(x)     # data that the networks see at half its size
+
+def _first_batches(kept, source, n)->Tensor: # of the first epoch, read once; kept: name -> (source, samples)
+    known, x = kept.get('trained on', (None, ()))
+    if known is source and len(x) >= min(n, source.n_batches*source.bs): return x
+    x = torch.cat([source.batch(i).cpu() for i in range(min(source.n_batches, -(-n//source.bs)))])
+    kept['trained on'] = source, x
+    return x
 
 # %% ../nbs/metrics.ipynb #a04f0128
 def fake_samples(

@@ -9,33 +9,36 @@ from dataclasses import dataclass
 from typing import NamedTuple
 import numpy as np
 from fastcore.basics import patch
-from scipy.stats import t as student
+from scipy.stats import norm, t as student, theilslopes
 from .engine.parameters import nearest
 from .learner import GANLearner
 
 # %% auto #0
-__all__ = ['fewest', 'Trend', 'resemblance', 'trend_of', 'last_third', 'Best', 'best_of', 'Advice', 'state_of', 'advice']
+__all__ = ['fewest', 'Trend', 'resemblance', 'trend_of', 'last_third', 'Best', 'best_of', 'Advice', 'state_of', 'scale_of',
+           'advice']
 
 # %% ../nbs/stopping.ipynb #cbcbae28
 class Trend(NamedTuple):
     "The slope of a curve, and between which numbers it lies."
     slope: float    # change per step; of a logarithm where `log`
     low: float      # the interval,
-    high: float     # infinite where there is too little to say
+    high: float     # at its widest from the flattest to the steepest of all pairs
     n: int          # measurements
     first: int      # step of the first
     last: int       # and of the last
-    alike: float    # how much neighbouring measurements resemble each other, from 0 to .9
+    alike: float    # how much neighbouring measurements resemble each other, from 0 to .99
     log: bool = False # is it the logarithm that was looked at?
 
 # %% ../nbs/stopping.ipynb #f56d5dab
 def resemblance(
-    r:np.ndarray, # what remains of a curve beside its slope, (n,)
-)->float: # from 0 to .9
-    "The autocorrelation of neighbours, with what so few measurements hide of it added again."
-    r, n = r - r.mean(), len(r)
+    steps:np.ndarray, # (n,), rising
+    values:np.ndarray, # (n,)
+)->float: # from 0 to .99
+    "The autocorrelation of neighbours beside a bent line: as large as it may well be, by so few measurements."
+    n, r = len(values), values - np.polynomial.Polynomial.fit(steps, values, 2)(steps)
     rho = float((r[:-1]*r[1:]).sum()/max(1e-300, (r*r).sum()))
-    return min(.9, max(0., rho + (1 + 4*rho)/n))        # the bias as in Kendall 1954
+    rho += (3 + 6*rho)/n                                  # what the fit of three numbers hides
+    return min(.99, max(0., rho + math.sqrt(max(0., 1 - rho*rho)/n)))      # and its standard error
 
 # %% ../nbs/stopping.ipynb #a82321d4
 def trend_of(
@@ -44,17 +47,12 @@ def trend_of(
     level:float=.95, # how often the interval holds the true slope
 )->Trend:
     "The slope of Theil and Sen, with an interval that minds autocorrelation."
-    n = len(values)
-    i, j = np.triu_indices(n, 1)
-    slopes = np.sort((values[j] - values[i])/(steps[j] - steps[i]))
-    slope = float(np.median(slopes))
-    rho, k = resemblance(values - slope*steps), np.arange(1, n)
+    n, rho = len(values), resemblance(steps, values)
+    k = np.arange(1, n)
     longer = 1 + 2*((1 - k/n)*rho**k).sum()
-    spread = math.sqrt(n*(n - 1)*(2*n + 5)/18*longer)*student.ppf((1 + level)/2, max(2, n/longer - 2))
-    low, high = math.floor((len(slopes) - spread)/2), math.ceil((len(slopes) + spread)/2)
-    low = slopes[low] if low >= 0 else -math.inf
-    high = slopes[high - 1] if high <= len(slopes) else math.inf
-    return Trend(slope, float(low), float(high), n, int(steps[0]), int(steps[-1]), rho)
+    far = student.ppf((1 + level)/2, max(1, n/longer - 2))*math.sqrt(longer)     # in standard deviations of Kendall's
+    slope, _, low, high = theilslopes(values, steps, max(1e-300, 2*norm.sf(far)))
+    return Trend(float(slope), float(low), float(high), n, int(steps[0]), int(steps[-1]), rho)
 
 # %% ../nbs/stopping.ipynb #d936a6ee
 fewest = 15       # measurements that a slope is asked of
@@ -62,10 +60,8 @@ fewest = 15       # measurements that a slope is asked of
 def last_third(
     steps:np.ndarray, # (n,)
     values:np.ndarray, # (n,)
-    log:bool, # look at the logarithm?
-)->tuple: # of those that are numbers: steps, values
+)->tuple: # of both, as floats
     "What the slope is taken of."
-    if log: values = np.log(np.maximum(values, 1e-12))
     n = min(len(values), max(fewest, len(values)//3))
     return steps[len(steps) - n:].astype(float), values[len(values) - n:].astype(float)
 
@@ -108,7 +104,7 @@ class Advice:
 def state_of(
     trend:Trend|None,
     better:str, # 'less' or 'more'
-    scale:float, # what counts as the whole of the curve; of a logarithm 1
+    scale:float, # what a change is beside, `scale_of`
 )->str: # 'better', 'worse', 'still' or 'unknown'
     "What a slope means."
     if trend is None: return 'unknown'
@@ -119,12 +115,10 @@ def state_of(
 
 # %% ../nbs/stopping.ipynb #912e5830
 def _change(slope, log)->str: # per 1,000 steps, in words
-    if not math.isfinite(slope): return 'anything'
     if not log: return f'{1000*slope:+.3g}'
     return f'{100*math.expm1(min(50., 1000*slope)):+.3g} %'
 
 def _between(t)->str:
-    if t.low == -math.inf and t.high == math.inf: return 'of any size'
     return f'from {_change(t.low, t.log)} to {_change(t.high, t.log)} per 1,000 steps'
 
 _words = dict(
@@ -141,27 +135,52 @@ def _told(m, best, trend, state, n)->str: # one sentence
     if trend is None: return _words['few'].format(**known) + '.'
     return _words[state].format(between=_between(trend), first=trend.first, last=trend.last, **known) + '.'
 
+# %% ../nbs/stopping.ipynb #877341ed
+def scale_of(
+    late:np.ndarray, # the last third
+    values:np.ndarray, # all of the curve
+    log:bool, # is it the logarithm that is looked at?
+)->float:
+    "What a change is beside: 5 % of it are small."
+    if log: return 1.
+    if (values >= 0).all(): return float(np.median(late))
+    return float(np.ptp(np.quantile(values, (.1, .9))))
+
+# %% ../nbs/stopping.ipynb #b201b128
+def _looked_at(m, steps, values)->tuple: # steps, values, and are those logarithms?
+    x, y = last_third(steps, values)
+    if m.log and (y > 0).all(): return x, np.log(y), True      # a metric that has reached 0 is looked at as it is
+    return x, y, False
+
 def advice(
     m, # a `Metric` that has a direction
-    steps:np.ndarray, values:np.ndarray, # (n,), n >= 1: what was measured
+    steps:np.ndarray, values:np.ndarray, # (n,): what was measured; what is no finite number is left out
     snapshots=(), # steps
 )->Advice:
     "Advice on a curve."
+    known = np.isfinite(values)
+    if not known.any(): raise ValueError(f"{m.name} has given no number yet; train on: learn.fit_steps(100)")
+    steps, values = steps[known], values[known]
     best, trend = best_of(steps, values, m.better, snapshots), None
-    x, y = last_third(steps, values, m.log)
-    if len(y) >= fewest: trend = trend_of(x, y)._replace(log=m.log)
-    state = state_of(trend, m.better, 1. if m.log else float(np.ptp(values)))
+    x, y, log = _looked_at(m, steps, values)
+    if len(y) >= fewest: trend = trend_of(x, y)._replace(log=log)
+    state = state_of(trend, m.better, scale_of(y, values, log))
     return Advice(m.name, best, trend, state, _told(m, best, trend, state, len(y)))
 
 # %% ../nbs/stopping.ipynb #b93263a4
 def _by(learn, name): # a `Metric` of `learn.measures`
     sided = {m.name: m for m in learn.measures.values() if m.better}
     if name in sided: return sided[name]
-    if name is not None: raise ValueError(_not_measured(name, sided))
-    if not sided:
-        raise ValueError("nothing is measured that one could go by: learn.add_metric('sliced_wasserstein'), and go on")
+    alive = {k: m for k, m in sided.items() if k not in learn.measures.failed}
+    if name is not None: raise ValueError(_not_measured(name, alive))
+    if not alive: raise ValueError(_nothing_measured(learn, sided))
     best = getattr(learn.run.metric, 'name', '')
-    return sided.get(best) or next(iter(sided.values()))
+    return alive.get(best) or next(iter(alive.values()))
+
+def _nothing_measured(learn, sided)->str: # a sentence
+    todo = "learn.add_metric('sliced_wasserstein'), and go on"
+    if sided: return f"{learn.measures.failed[next(iter(sided))]}: {todo}"
+    return f"nothing is measured that one could go by: {todo}"
 
 def _not_measured(name, names)->str: # a sentence
     return (f"metric={name!r} is not measured, or has no direction; need one of {', '.join(names) or 'none yet'}: "
@@ -176,7 +195,10 @@ def advise(self:GANLearner,
     return self.between_steps(_advise, self, _by(self, metric))
 
 def _advise(learn, m)->Advice:
-    values, steps = learn.record.array(m.name), learn.record.array('step')
-    known = np.isfinite(values)
-    if not known.any(): raise ValueError(f"{m.name} was not measured yet; train on: learn.fit_steps(100)")
-    return advice(m, steps[known], values[known], [s['step'] for s in learn.run.snapshots])
+    values = learn.record.array(m.name)
+    if not np.isfinite(values).any(): raise ValueError(_no_number(learn, m))
+    return advice(m, learn.record.array('step'), values, [s['step'] for s in learn.run.snapshots])
+
+def _no_number(learn, m)->str: # a sentence
+    failed = learn.measures.failed.get(m.name)
+    return failed or f"{m.name} was not measured yet; train on: learn.fit_steps(100)"

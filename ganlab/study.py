@@ -7,63 +7,24 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 import numpy as np, pandas as pd, torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 from .base.checks import whole
 from .base.progress import progress_bar
-from .data import TensorDL, tensor_dls
+from .data import tensor_dls
 from .engine.rng import Streams
 from .learner import GANLearner
 from .nets import dcgan, mlp
 from .plots import Plot
 from .quality.copies import find_copies
+from .quality.named import named_metric
+from .sources.few import Labelled, few_of, labelled
 
 # %% auto #0
-__all__ = ['arms', 'Labelled', 'labelled', 'few_of', 'classifier', 'shifted', 'fitted', 'accuracy', 'conditional_gan',
-           'stretched', 'tried', 'mean_interval', 'Study', 'augment_study']
-
-# %% ../nbs/study.ipynb #b37acaf6
-class Labelled(NamedTuple):
-    "Samples with their classes, to train on and held out."
-    x: Tensor       # (N, ...)
-    y: Tensor       # (N,), from 0 on
-    held_x: Tensor  # (M, ...)
-    held_y: Tensor  # (M,)
-
-    @property
-    def classes(self)->int: return int(max(self.y.max(), self.held_y.max())) + 1 # how many
-
-# %% ../nbs/study.ipynb #dbe230e4
-def _all_of(dl, y=None)->tuple: # x, y; of a `TensorDL`
-    return dl.head(dl.n).cpu(), torch.as_tensor(dl.head_y(dl.n) if y is None else y).cpu()
-
-# %% ../nbs/study.ipynb #161f0fc9
-def labelled(
-    dls, # of `tensor_dls` or another that is in memory, with something held out
-    labels=None, # classes of what is trained on and of what is held out, (N,) and (M,); None: the data's own
-)->Labelled:
-    "The samples of a dataset, with their classes."
-    if not all(isinstance(dl, TensorDL) for dl in (dls.train, dls.valid)) or (labels is None and dls.train.y is None):
-        raise ValueError("the study needs labelled data in memory: tensor_dls(x, y=labels), or labels=(y, valid_y)")
-    train, held = (_all_of(dl, y) for dl, y in zip((dls.train, dls.valid), labels or (None, None)))
-    if all(y.ndim == 1 and len(x) == len(y) for x, y in (train, held)): return Labelled(*train, *held)
-    raise ValueError("the study needs one class for each sample, a whole number from 0 on")
-
-# %% ../nbs/study.ipynb #8fe58d88
-def few_of(
-    data:Labelled,
-    n:int, # samples, the same number of each class
-    seed:int, # of the choice
-)->Labelled:
-    "A few of the samples; all that is held out stays."
-    g, each = Streams(seed).generator('few'), n//data.classes
-    if each < 1: raise ValueError(f"n={n}; need at least one sample for each of {data.classes} classes")
-    order = torch.randperm(len(data.x), generator=g)
-    which = torch.cat([order[data.y[order] == c][:each] for c in range(data.classes)])
-    return data._replace(x=data.x[which], y=data.y[which])
+__all__ = ['arms', 'classifier', 'shifted', 'fitted', 'accuracy', 'conditional_gan', 'stretched', 'tried', 'mean_interval',
+           'Study', 'augment_study']
 
 # %% ../nbs/study.ipynb #38311d29
 def _features(shape)->list: # of modules, and how many numbers come out
@@ -140,12 +101,25 @@ def stretched(
     times:int, # as many samples as there are, so often
 )->tuple: # samples, classes, and what it copies
     "Samples of a GAN that was trained on a few, of the same classes."
-    bs = min(32, len(few.x))
-    learn = make(tensor_dls(few.x, bs=bs, y=few.y, valid=few.held_x, valid_y=few.held_y), seed)
+    learn = _gan_of(few, seed, make)
     learn.fit_steps(steps, progress=False)
     y = few.y.repeat(times)
     made = torch.cat([learn.sample(z=learn.latents(len(part), 'study', i), y=part) for i, part in enumerate(y.split(256))])
     return made, y, find_copies(learn)
+
+# %% ../nbs/study.ipynb #bbe652be
+def _gan_of(few, seed, make)->GANLearner:
+    "A learner that can do what is asked of it, untrained."
+    if not callable(make) or isinstance(make, GANLearner):
+        raise ValueError(f"make={make!r}; need a function (dls, seed) -> GANLearner whose G takes classes")
+    learn = make(tensor_dls(few.x, bs=min(32, len(few.x)), y=few.y, valid=few.held_x, valid_y=few.held_y), seed)
+    if not isinstance(learn, GANLearner):
+        raise ValueError(f"make(dls, seed) gave a {type(learn).__name__}; need a GANLearner")
+    if not learn.takes_y('g'):
+        raise ValueError("make(dls, seed) gave a learner whose G takes no classes; need one that makes samples of the "
+                         "class that is asked for: G(z, y), or the trick class_norm")
+    named_metric('copies', learn)       # can be asked for copies?
+    return learn
 
 # %% ../nbs/study.ipynb #b7e8a8a6
 arms = dict(real='real only', classic='shifted', gan='with GAN samples', both='with both')
@@ -165,12 +139,13 @@ def tried(
 # %% ../nbs/study.ipynb #fa50883c
 def mean_interval(
     values, # one a seed
-)->tuple: # mean, low, high
-    "The mean, and where it lies nineteen times in twenty."
+    level:float=.95, # how often it holds the true mean
+)->tuple: # mean, low, high; NaN of one seed
+    "The mean, and where it lies."
     from scipy.stats import t
     v = np.asarray(values, float)
     if len(v) < 2: return float(v.mean()), math.nan, math.nan
-    half = t.ppf(.975, len(v) - 1)*v.std(ddof=1)/math.sqrt(len(v))
+    half = t.ppf((1 + level)/2, len(v) - 1)*v.std(ddof=1)/math.sqrt(len(v))
     return float(v.mean()), float(v.mean() - half), float(v.mean() + half)
 
 # %% ../nbs/study.ipynb #2389ebd7
@@ -182,8 +157,12 @@ class Study:
     def accuracies(self, n:int, arm:str)->np.ndarray: # one a seed
         return np.array([r[arm] for r in self.found[n]])
 
+    @property
+    def level(self)->float: # of each gain's interval: all of them hold together nineteen times in twenty (Bonferroni)
+        return 1 - .05/(3*len(self.found))
+
     def gain(self, n:int, arm:str)->tuple: # mean, low, high; over the real samples alone
-        return mean_interval(self.accuracies(n, arm) - self.accuracies(n, 'real'))
+        return mean_interval(self.accuracies(n, arm) - self.accuracies(n, 'real'), self.level)
 
     def memorised(self, n:int)->int: # of the seeds, those in which the GAN learnt samples by heart
         return sum(r['copies'].memorised for r in self.found[n])
@@ -210,12 +189,13 @@ def _word(low:float, high:float)->str:
     return 'harms' if high < 0 else 'undecided'
 
 # %% ../nbs/study.ipynb #b192ff8d
+def _points(mean:float, low:float, high:float)->str:
+    if math.isnan(low): return f'{100*mean:+.1f} points (one seed: undecided)'
+    return f'{100*mean:+.1f} points ({100*low:+.1f} to {100*high:+.1f}: {_word(low, high)})'
+
 @patch
 def _sentence(self:Study, n:int)->str:
-    parts = []
-    for arm in ('classic', 'gan', 'both'):
-        mean, low, high = self.gain(n, arm)
-        parts.append(f'{arms[arm]} {100*mean:+.1f} points ({100*low:+.1f} to {100*high:+.1f}: {_word(low, high)})')
+    parts = [f'{arms[arm]} {_points(*self.gain(n, arm))}' for arm in ('classic', 'gan', 'both')]
     many = self.memorised(n)
     told = f'; the GAN had learnt samples by heart in {many} of {len(self.found[n])}' if many else ''
     return f"{n} samples: {', '.join(parts)}{told}."
@@ -246,6 +226,25 @@ def plot(self:Study)->Plot:
     ax.legend(frameon=False)
     return fig
 
+# %% ../nbs/study.ipynb #77e1feaf
+def _sizes(n)->list: # of numbers
+    sizes = [whole(m, 'n') for m in np.atleast_1d(n).tolist()]
+    if sizes: return sizes
+    raise ValueError("n is empty; need one number of samples or several, such as n=[50, 100, 500]")
+
+# %% ../nbs/study.ipynb #5c157853
+def _found(data, todo, how)->dict: # as `Study` takes it; after Ctrl-C: what was done by then
+    found, done = {}, 0
+    try:
+        for n, seed in todo:
+            row = tried(data, n, seed, **how)
+            found.setdefault(n, []).append(row)
+            done += 1
+    except KeyboardInterrupt:
+        if not done: raise
+        print(f'stopped: {done} of {len(todo)} are done, and are in the study')
+    return found
+
 # %% ../nbs/study.ipynb #69945094
 def augment_study(
     dls, # labelled data in memory, with something held out: tensor_dls(x, y=labels)
@@ -258,11 +257,10 @@ def augment_study(
     updates:int=300, # of the classifier, in every arm
     make=conditional_gan, # (dls, seed) -> a `GANLearner` whose G takes classes
     progress:bool=True, # show a bar
-)->Study:
+)->Study: # after Ctrl-C: of what was done by then
     "Does a set that is stretched by generated samples serve a classifier?"
-    data, sizes = labelled(dls, labels), [whole(m, 'n') for m in np.atleast_1d(n).tolist()]
+    data, sizes = labelled(dls, labels), _sizes(n)
+    how = dict(make=make, steps=whole(steps, 'steps'), times=whole(times, 'times'), updates=whole(updates, 'updates'))
     todo = [(m, seed) for m in sizes for seed in range(whole(seeds, 'seeds'))]
-    study = Study({m: [] for m in sizes})
-    for m, seed in progress_bar(todo) if progress else todo:
-        study.found[m].append(tried(data, m, seed, make, whole(steps, 'steps'), whole(times, 'times'), updates))
-    return study
+    for m in sizes: _gan_of(few_of(data, m, 0), 0, make)      # what cannot be done is said before anything is trained
+    return Study(_found(data, progress_bar(todo) if progress else todo, how))

@@ -34,13 +34,23 @@ class Swept:
         return f'Sweep({len(self.table)} of {self.n_trials} trials; {came})'
 
     @property
-    def best(self)->BestTrial: return BestTrial(self.best_trial, self.task) # the best trial
+    def best(self)->BestTrial: # the best trial
+        found = best_of(self)
+        if found: return BestTrial(found, self.task)
+        raise ValueError(_none_done(self))
     @property
     def best_learner(self): return self.best.learner # a learner in memory that stands where the best trial ended
     @property
     def table(self)->pd.DataFrame: return table_of(self) # a row a trial, the best first
     @property
     def importances(self)->dict: return importances_of(self) # setting -> share of what sets the best trials apart
+
+# %% ../nbs/sweep.ipynb #39f6b51b
+def _none_done(study)->str: # a sentence
+    why = next((w for w in study.table.why if w), '')
+    because = f' ({why})' if why else ''
+    return (f"no trial of {len(study.table)} came to its end{because}; study.table says what each came to: "
+            "let more be tried, n_trials=, or search another space")
 
 # %% ../nbs/sweep.ipynb #fc0c0014
 @patch
@@ -101,7 +111,7 @@ def _go(study, live):
 def sweep(
     make_learner, # a function that makes a fresh learner; it is given run= (a folder) and seed= as far as it takes them
     space=None,   # tricks, {trick: {parameter: (from, to)}}, or a function of (trial, learn); None: the catalogue's
-    metric='sliced_wasserstein', # a name of `measures`, one of `learn.add_metric`, or a function: learner -> number
+    metric='sliced_wasserstein', # a name of `measures` or of a metric, such as 'fd', or a function: learner -> number
     n_trials:int=30, # in all, by all workers
     storage=None, # a URL, for several machines; None: SQLite in the folder
     *,
@@ -116,7 +126,7 @@ def sweep(
     progress:bool=True, # show how it goes
 ): # an Optuna study, with `best`, `best_learner`, `table`, `importances` and `anew`
     "Search for settings. The same call again goes on, and so does another process with the same storage."
-    n_trials, heartbeat = whole(n_trials, 'n_trials'), whole(heartbeat, 'heartbeat')
+    n_trials, heartbeat, seed = whole(n_trials, 'n_trials'), whole(heartbeat, 'heartbeat'), whole(seed, 'seed', 0)
     task = _task(make_learner, space, metric, better, steps, checks, folder)
     task.folder.mkdir(parents=True, exist_ok=True)
     if sampler is None: task.sampler = partial(usual_sampler, seed)

@@ -114,6 +114,32 @@ def test_the_command(capsys, tmp_path, monkeypatch):
     results = clinic.read(tmp_path/'r.json')
     assert '| recall | 1.00' in capsys.readouterr().out and len(results) == len(chosen('scored')) and results[0].seed == 101
 
+def test_it_goes_on(tmp_path, monkeypatch):
+    "Stopped half-way, it is taken up again; a file that is whole stays until another is; threads are as they were"
+    cases, file, seen = chosen('scored')[:3], tmp_path/'r.json', []
+    def examine(c, seed, doctor, **how):
+        if len(seen) == 2: raise KeyboardInterrupt
+        seen.append(c.name)
+        return Result(c.name, c.half, seed, c.cause, f'{len(seen)}')
+    monkeypatch.setattr(clinic, 'examine', examine)
+    clinic.write([], file)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    with pytest.raises(KeyboardInterrupt): clinic.clinic(cases, keep=file)
+    assert torch.get_num_threads() == threads + 1 and clinic.read(file) == []
+    torch.set_num_threads(threads)
+    seen.append(seen.pop(0)); seen.append('')
+    results = clinic.clinic(cases, keep=str(file))
+    assert [r.said for r in results] == ['1', '2', '4'] and clinic.read(file) == results and [p.name for p in tmp_path.iterdir()] == ['r.json']
+
+def test_what_is_asked_wrongly(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(clinic, 'examine', lambda *a, **k: pytest.fail('examined'))
+    (tmp_path/'other.json.part').write_text('[3]')
+    for words, said in ((['--only', 'nonsense'], 'no case is called nonsense'), (['--seeds', '0'], '--seeds=0; need a whole number'),
+                        (['--json', str(tmp_path)], 'is a folder'), (['--json', str(tmp_path/'other.json')], 'holds no results of a clinic')):
+        assert clinic.main(words) == 2 and said in capsys.readouterr().err
+    with pytest.raises(ValueError, match='seeds=-1'): clinic.clinic(seeds=-1)
+
 def test_nobody_imports_it():
     "It costs nothing until it is asked for"
     for p in (ROOT/'ganlab').rglob('*.py'):

@@ -18,29 +18,61 @@ def cloud(seed):
     x = torch.randn(2600, 5, generator=torch.Generator().manual_seed(seed))
     return x.split([1500, 300, 800])
 
+def few_digits(seed):
+    "50 to train on, 500 held out, and all others"
+    return torch.cat(digits(seed)).split([50, 500, 1247])
+
+def few_points(seed):
+    "50 to train on, 500 held out, and as many fakes as the metric draws"
+    return torch.randn(2598, 5, generator=torch.Generator().manual_seed(seed)).split([50, 500, 2048])
+
+def few_held(seed):
+    "No more held out than the metric asks for"
+    return torch.randn(1090, 5, generator=torch.Generator().manual_seed(seed)).split([50, 40, 1000])
+
 def found(train, held, fakes): return copies_in(Samples(Side(fakes), Side(held), About('x', tuple(train.shape[1:]), held=True), train=lambda: train.split(700)))
 
-@pytest.mark.parametrize('data', [digits, cloud])
-def test_memoriser_and_honest(data):
-    "Twenty of twenty: copies with some noise, and copies among others; none of twenty: unseen samples, blurred ones, noisy ones, some that are too close to the middle"
-    for seed in range(20):
+def seeds(n): return dict(argnames='data, seeds', argvalues=[(d, n) for d in (digits, cloud, few_digits, few_points, few_held)])
+
+def memoriser_and_honest(data, seeds):
+    "Every time: copies with some noise, and copies among others; never: unseen samples, blurred ones, noisy ones, some that are too close to the middle"
+    for seed in range(seeds):
         train, held, fresh = data(seed)
         g = torch.Generator().manual_seed(seed)
-        some = train[torch.randperm(len(train), generator=g)[:len(fresh)]]
+        some = train[torch.randint(len(train), (len(fresh),), generator=g)]
         noise = torch.randn(some.shape, generator=g)*train.std()
         half = len(some)//2
         assert found(train, held, some + .05*noise).memorised, seed
         assert found(train, held, torch.cat([some[:half], fresh[half:]])).memorised, seed
         assert not found(train, held, fresh).memorised, seed
         assert not found(train, held, .7*fresh).memorised and not found(train, held, fresh + .3*noise).memorised, seed
-        if data is digits: assert not found(train, held, interpolate(avg_pool2d(fresh, 2), 8)).memorised, seed
+        if train.ndim == 4: assert not found(train, held, interpolate(avg_pool2d(fresh, 2), 8)).memorised, seed
+
+@pytest.mark.parametrize(**seeds(2))
+def test_memoriser_and_honest(data, seeds): memoriser_and_honest(data, seeds)
+
+@pytest.mark.slow
+@pytest.mark.parametrize(**seeds(20))
+def test_memoriser_and_honest_twenty_times(data, seeds): memoriser_and_honest(data, seeds)
+
+def test_more_fakes_are_no_more_copies():
+    "The share of unseen samples is that of held-out reals, by the same count, however many fakes there are to a training sample"
+    for seed in range(3):
+        train, held, fresh = few_points(seed)
+        few, many = found(train, held, fresh[:250]), found(train, held, fresh)
+        assert abs(many.share - many.usual) < .1 and abs(few.share - many.share) < .1 and many.seen > 40, seed
+
+def test_newcombe():
+    "The interval of 56/70 - 48/80 after Newcombe 1998, table II (a), method 10: from .0524 to .3339"
+    from ganlab.quality.intervals import surely_more
+    assert surely_more((56/70, 70), (48/80, 80), .95) == pytest.approx(.0524, abs=5e-5)
 
 def test_a_collapse_is_no_memorising():
     "One sample many times is one sample, be it a copy"
     train, held, fresh = digits(0)
     assert not found(train, held, train[:1].expand(400, -1, -1, -1)).memorised and not found(train, held, fresh[:1].expand(400, -1, -1, -1)).memorised
     c = found(train, held, train[:1].expand(400, -1, -1, -1))
-    assert (c.share, c.seen) == (1, 1) and 'no sign of memorising: 100% of 1 neighbours' in repr(c)
+    assert (c.share, c.seen) == (1, 1) and 'no sign of memorising: 100% of the fakes are copies' in repr(c) and 'told by 1 of the training samples' in repr(c)
 
 def test_pairs_name_the_copies():
     train, held, fresh = digits(1)

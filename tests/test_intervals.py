@@ -95,7 +95,7 @@ def test_of_a_learner():
     m = learn.add_metric('fd', n=100)
     assert metric_interval(learn, m) == a and metric_interval(learn, 'fd', n=100, level=.5).high < a.high
 
-@pytest.mark.parametrize('how, sentence', [(dict(n=30), 'an interval needs 40 samples of each side, and there are 30'), (dict(n=100, level=95), 'level=95; need a number between 0 and 1'),
+@pytest.mark.parametrize('how, sentence', [(dict(n=30), 'an interval needs 40 fakes and as many held-out samples, and there are 30'), (dict(n=100, level=95), 'level=95; need a number between 0 and 1'),
                                            (dict(metric=len), 'has no interval'), (dict(metric='fdd'), "Did you mean 'fd'"), (dict(metric='spread', n=60), 'the metric spread is nan here, and has no interval')])
 def test_bad_input(how, sentence):
     learn = GANLearner(ring_dls(n=2000, bs=16), *mlp(width=8, depth=1, seed=0), seed=0)

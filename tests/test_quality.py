@@ -6,7 +6,7 @@ from ganlab.data import digits_dls, grid_dls, photos_dls, ring_dls, tensor_dls
 from ganlab.engine.measuring import measured
 from ganlab.lab import Lab
 from ganlab.learner import GANLearner
-from ganlab.metrics import frechet_distance, kernel_distance, prdc, quality
+from ganlab.metrics import frechet_distance, kernel_distance, mode_coverage, prdc, quality, real_samples
 from ganlab.nets import dcgan, mlp
 from ganlab.quality import clouds, points
 from ganlab.quality.features import features, seen
@@ -268,3 +268,45 @@ def test_all_have_their_page():
         assert name.isidentifier()
     assert {'fd', 'kd', 'precision', 'recall', 'density', 'coverage', 'diversity', 'modes', 'hq', 'reverse_kl', 'spread', 'sliced_wasserstein'} <= {*named}
     assert {*features} >= {'inception', 'dinov2', 'digit', 'avatar', 'pixels', 'points'}
+
+@pytest.mark.parametrize('name, how, said', [
+    ('precision', dict(k=0), 'k=0; need a whole number from 1 to 63'), ('recall', dict(k=10**6), 'k=1000000; need a whole number from 1 to 63, as there are 64 samples of each side'), ('coverage', dict(k='a'), "k='a'"),
+    ('sliced_wasserstein', dict(projections=-3), 'projections=-3; need a whole number >= 1'), ('reverse_kl', dict(shares='some'), "shares='some'; need 'all'")])
+def test_an_option_that_is_none(name, how, said):
+    "Is refused where it is given, and not at the first measurement"
+    learn = GANLearner(ring_dls(n=640, bs=16), *mlp(width=8, depth=1, seed=0), seed=0)
+    with pytest.raises(ValueError, match=said) as e: learn.add_metric(name, n=64, **how)
+    one_sentence(e.value)
+    assert not learn.measures
+
+def test_reals_where_nothing_is_held_out():
+    "As many as are asked for, whatever the batch size: the number is that of the same samples in memory, and no bit of the training moves"
+    x = torch.randn(256, 2, generator=torch.Generator().manual_seed(0))
+    def of(bs, **how):
+        learn = GANLearner(torch.utils.data.DataLoader(x, bs), *mlp(width=8, depth=1, seed=0), seed=0, **how)
+        learn.source.let_go_of_held()
+        return learn
+    values = []
+    for bs in (8, 64):
+        learn = of(bs)
+        m = learn.add_metric('precision', n=128, every=1, best=False)
+        assert len(real_samples(learn, 128)) == 128 and torch.equal(real_samples(learn, 128), x[:128])
+        values.append(m(learn))
+    assert values[0] == values[1]
+    plain, seen = of(8), of(8)
+    seen.add_metric('sliced_wasserstein', n=128, every=1)
+    for l in (plain, seen): l.fit_steps(3, progress=False)
+    assert plain.state_hash() == seen.state_hash()
+    few = GANLearner(torch.utils.data.DataLoader(x[:8], 4), *mlp(width=8, depth=1, seed=0), seed=0)
+    few.source.let_go_of_held()
+    few.add_metric('precision', n=64)      # eight are enough for it; five are not
+    five = GANLearner(torch.utils.data.DataLoader(x[:5], 5), *mlp(width=8, depth=1, seed=0), seed=0)
+    five.source.let_go_of_held()
+    with pytest.raises(ValueError, match='needs 8 samples, and there are 5'): five.add_metric('precision', n=64)
+
+def test_numbers_that_are_none():
+    with pytest.raises(ValueError, match='a is complex; need real numbers'): frechet_distance(torch.zeros(4, 2, dtype=torch.complex64), torch.zeros(4, 2))
+    for sigma in ('a', torch.ones(2), None, math.nan):
+        with pytest.raises(ValueError, match='need a number above 0, the standard deviation of a mode'): mode_coverage(torch.zeros(4, 2), torch.zeros(1, 2), sigma)
+    for sigma in ('a', torch.ones(2), -1.):
+        with pytest.raises(ValueError, match='sigma=.*; need a number >= 0'): tensor_dls(torch.zeros(64, 2), sigma=sigma)

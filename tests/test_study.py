@@ -6,14 +6,16 @@ from ganlab.data import tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.study import Study, accuracy, augment_study, classifier, conditional_gan, few_of, fitted, labelled, mean_interval, shifted, stretched, tried
 from ganlab.engine.rng import Streams
+from ganlab.nets import mlp
+from strangers import one_sentence
 
-def blobs(n=120, d=2, seed=0):
+def blobs(n=120, d=2, seed=0, held=None):
     "Three classes of points around the corners of a triangle, and as many held out"
     g = torch.Generator().manual_seed(seed)
     y = torch.arange(2*n) % 3
     at = torch.tensor([[0., 1.], [-.9, -.5], [.9, -.5]])
     x = at[y] + .25*torch.randn(2*n, 2, generator=g)
-    return tensor_dls(x[:n], bs=16, y=y[:n], valid=x[n:], valid_y=y[n:])
+    return tensor_dls(x[:n], bs=16, y=y[:n], valid=x[n:][:held], valid_y=y[n:][:held])
 
 class Heart(nn.Module):
     "A G that has learnt its samples by heart: it gives those that it was trained on, of the class that is asked for"
@@ -49,8 +51,51 @@ def test_labels_of_ones_own():
     bare = tensor_dls(own.x, bs=16, valid=own.held_x)
     assert torch.equal(labelled(bare, (own.y, own.held_y)).y, own.y)
     with pytest.raises(ValueError, match='tensor_dls'): labelled(bare)
-    with pytest.raises(ValueError, match='one class for each sample'): labelled(bare, (own.y[:5], own.held_y))
+    with pytest.raises(ValueError, match='one class for each of 120 samples'): labelled(bare, (own.y[:5], own.held_y))
     with pytest.raises(ValueError, match='at least one sample'): augment_study(dls, n=[2], **QUICK)
+
+@pytest.mark.parametrize('labels, said', [
+    (torch.zeros(120), 'need two, of what is trained on and of what is held out'), ((torch.zeros(120), torch.zeros(120)), 'labels are float32'),
+    ((torch.arange(120) % 3 - 1, torch.arange(120) % 3), 'a whole number from 0 on'), ((['a']*120, torch.arange(120) % 3), 'one class for each of 120 samples'), ((None, None), 'labelled data in memory')])
+def test_labels_that_are_none(labels, said):
+    with pytest.raises(ValueError, match=said) as e: labelled(blobs(), labels)
+    one_sentence(e.value)
+
+@pytest.mark.parametrize('how, said', [
+    (dict(n=5000), 'n=5000; class 0 has 40 samples of 120'), (dict(n=[]), 'n is empty'), (dict(n=2), 'at least one sample for each of 3 classes'), (dict(updates=0), 'updates=0'), (dict(seeds=0), 'seeds=0'),
+    (dict(dls=None), 'labelled data in memory'), (dict(dls=torch.utils.data.DataLoader(torch.zeros(8, 2))), 'labelled data in memory'),
+    (dict(make=lambda dls, seed: 3), 'gave a int; need a GANLearner'), (dict(make=lambda dls, seed: GANLearner(dls, *mlp(seed=0), seed=0)), 'whose G takes no classes'),
+    (dict(dls=blobs(120, held=30)), 'needs 40 held-out samples, and there are 30'), (dict(make=None), 'make=None; need a function')])
+def test_what_cannot_be_done(how, said, monkeypatch):
+    "One sentence, before any GAN is trained"
+    monkeypatch.setattr(GANLearner, 'fit_steps', lambda *a, **k: pytest.fail('trained'))
+    with pytest.raises(ValueError, match=said) as e: augment_study(**{**dict(dls=blobs(), n=[30], **QUICK), **how})
+    one_sentence(e.value)
+
+def test_as_many_as_are_asked_for():
+    "Fifty of three classes are fifty"
+    assert few_of(labelled(blobs()), 50, seed=0).y.bincount().tolist() == [17, 17, 16]
+
+def test_ctrl_c_keeps_what_is_done(monkeypatch, capsys):
+    done = []
+    def one(data, n, seed, **how):
+        if len(done) == 3: raise KeyboardInterrupt
+        done.append((n, seed))
+        return dict(real=.5, classic=.6, gan=.5, both=.5, copies=Copied)
+    monkeypatch.setattr('ganlab.study.tried', one)
+    study = augment_study(blobs(), n=[30, 60], seeds=2, **QUICK)
+    assert [len(study.found[n]) for n in (30, 60)] == [2, 1] and '3 of 4 are done' in capsys.readouterr().out and 'one seed: undecided' in study.verdict
+    with pytest.raises(KeyboardInterrupt): augment_study(blobs(), n=[30], seeds=2, **QUICK)      # nothing is done yet: nothing to give
+
+class Copied: memorised = False
+
+def test_all_intervals_hold_together():
+    "Nine questions, each at 1 - .05/9; one question of a study of one size at 1 - .05/3"
+    rows = [dict(real=.5, classic=.5 + .01*i, gan=.5, both=.5, copies=Copied) for i in range(5)]
+    one, three = Study({50: rows}), Study({n: rows for n in (50, 100, 500)})
+    assert (one.level, three.level) == (1 - .05/3, 1 - .05/9)
+    gains = [.01*i for i in range(5)]
+    assert three.gain(50, 'classic') == pytest.approx(mean_interval(gains, 1 - .05/9)) and three.gain(50, 'classic')[2] > one.gain(50, 'classic')[2] > mean_interval(gains)[2]
 
 def test_shifts():
     "Each image is a window of the same image with its edge repeated; the shift of nothing is among them"

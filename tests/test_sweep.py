@@ -11,6 +11,7 @@ from ganlab.search.dials import Group, clash
 from ganlab.search.space import as_space, default_space
 from ganlab.sweep import sweep
 from project import ROOT
+from strangers import one_sentence
 
 optuna = pytest.importorskip('optuna')
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -53,6 +54,31 @@ def test_two_owners_clash():
     learn = make()
     learn.tricks.on('wgan_gp')
     assert 'n_d' in clash(learn, 'n_critic') and 'on already' in clash(learn, 'wgan_gp') and clash(learn, 'ema') is None
+
+@pytest.mark.parametrize('space, said', [
+    (dict(loss='hing'), "loss='hing'; need one or several of .*[?]"), (dict(loss=['hinge', 3]), 'need one or several of'), (dict(recipe='sgnan'), "recipe='sgnan'; need"),
+    (dict(recipe=[]), 'need one or several of'), (dict(beta1=5), 'beta1=.5,.; need numbers from 0 to below 1'), (dict(beta1='a'), 'need numbers from 0'),
+    (dict(rates=dict(lr=(5., .2))), 'rates: lr=.5.0, 0.2.; need .from, to., the smaller number first'), (dict(rates=dict(lr=(-1., 2.))), 'need factors above 0'),
+    (dict(rates=dict(lrr=(.2, 5.))), 'need factors by name'), (dict(rates=3), 'need factors by name'),
+    (dict(gradient_penalty=dict(gamma=(10., .1))), 'gradient_penalty: gamma=.10.0, 0.1.; need'), (dict(gradient_penalty=dict(gamma=(1., 2., 3.))), 'need .from, to.'),
+    (3, 'space=3; need names of tricks'), ([], 'need names of tricks'), ('emma', "no trick called 'emma'")])
+def test_a_space_that_is_none(space, said):
+    "One sentence, before anything is trained"
+    with pytest.raises(ValueError, match=said) as e: as_space(space, make, 8)
+    one_sentence(e.value)
+
+def test_one_loss_is_one_loss(): assert [d.names for d in as_space(dict(loss='hinge', recipe='sngan'), make, 8).dials] == [('sngan',), ('hinge',)]
+
+@pytest.mark.parametrize('how, kind, said', [
+    (dict(make_learner=None), TypeError, 'make_learner is a NoneType; need a function'), (dict(make_learner=3), TypeError, 'make_learner is a int'),
+    (dict(seed=-1), ValueError, 'seed=-1; need a whole number >= 0'), (dict(seed='a'), ValueError, "seed='a'"), (dict(metric='fdd'), ValueError, "metric='fdd'; need one of")])
+def test_a_search_that_is_none(how, kind, said, tmp_path):
+    with pytest.raises(kind, match=said): sweep(**{**dict(make_learner=make, space=SPACE, folder=tmp_path/'a', **SMALL), **how})
+    assert not (tmp_path/'a').exists()
+
+def test_a_learner_is_no_maker():
+    "fastai's learners can be called, too"
+    with pytest.raises(TypeError, match='make_learner is a GANLearner'): as_space(None, make(), 8)
 
 # A search in one process
 
@@ -143,6 +169,19 @@ def test_what_breaks_is_a_result(tmp_path):
     study = sweep(make, space, n_trials=3, folder=tmp_path/'a', **SMALL)
     assert list(study.table.loc[[0, 1, 2]].state) == ['done', 'given up', 'done'] and 'NaN' in study.table.loc[1].why
 
+def test_by_a_named_metric(tmp_path):
+    "A metric that is known by its name need not be in the learner"
+    study = sweep(make, ['ema'], 'precision', n_trials=1, folder=tmp_path/'a', **{**SMALL, 'steps': 2, 'checks': 2})
+    assert study.direction.name == 'MAXIMIZE' and 0 <= study.best_value <= 1
+
+def test_none_is_done(tmp_path):
+    "What there is to say of a search in which nothing came to its end, in place of Optuna's words"
+    def space(trial, learn): learn.G[0].weight.data.fill_(math.nan)
+    study = sweep(make, space, n_trials=1, folder=tmp_path/'a', **SMALL)
+    for ask in (lambda: study.best, lambda: study.best_learner, lambda: study.anew(seeds=1)):
+        with pytest.raises(ValueError, match='no trial of 1 came to its end .*NaN') as e: ask()
+        one_sentence(e.value)
+
 def test_an_error_of_ones_own_ends_it(tmp_path):
     def space(trial, learn): raise KeyError('mine')
     with pytest.raises(KeyError, match='mine'): sweep(make, space, n_trials=3, folder=tmp_path/'a', **SMALL)
@@ -156,7 +195,8 @@ def test_ctrl_c(tmp_path, capsys):
             os.kill(os.getpid(), signal.SIGINT)
         return 1.
     study = sweep(make, SPACE, press, n_trials=3, folder=tmp_path/'a', **SMALL)
-    assert study.stopped and 'the same call goes on' in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert study.stopped and 'the same call goes on' in said.out and 'Traceback' not in said.err
     assert [t.state.name for t in study.trials] == ['COMPLETE', 'FAIL', 'WAITING']
     study = sweep(make, SPACE, press, n_trials=3, folder=tmp_path/'a', **SMALL)
     assert [t.state.name for t in study.trials] == ['COMPLETE', 'FAIL', 'COMPLETE', 'COMPLETE'] and not study.stopped
@@ -274,7 +314,7 @@ def test_two_machines(postgres, tmp_path):
 
 def test_the_command(tmp_path, capsys, monkeypatch):
     from ganlab.cli import main
-    (tmp_path/'searched_for.py').write_text('from ganlab.all import *\ndef make(run=None, seed=0): return GANLearner(ring_dls(n=300, bs=16), *mlp(width=8, depth=1, seed=seed), seed=seed, run=run)\nnothing = 3\n')
+    (tmp_path/'searched_for.py').write_text('from ganlab.all import *\ndef make(run=None, seed=0): return GANLearner(ring_dls(n=300, bs=16), *mlp(width=8, depth=1, seed=seed), seed=seed, run=run)\nnothing = 3\ndef number(): return 3\ndef breaks(): raise KeyError("mine")\n')
     monkeypatch.chdir(tmp_path)
     words = ['sweep', 'a', '--make', 'searched_for:make', '--steps', '4', '--trick', 'ema']
     assert main([*words, '--trials', '2']) == 0
@@ -282,3 +322,5 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     out = capsys.readouterr().out
     assert 'trial 0: ' in out and '3 of 3 trials' in out and 'its run: a/trials/' in out and Path('best.py').exists()
     assert main([*words[:2], '--make', 'searched_for:nothing']) == 2 and 'need a function' in capsys.readouterr().err
+    assert main([*words[:2], '--make', 'searched_for:number']) == 2 and 'number() returned a int; need a GANLearner' in capsys.readouterr().err
+    assert main([*words[:2], '--make', 'searched_for:breaks']) == 2 and 'breaks() failed: KeyError' in capsys.readouterr().err

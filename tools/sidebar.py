@@ -12,7 +12,7 @@ NBS = ROOT/'nbs'
 TUTORIALS = 'quickstart one_face toggle_story fork_and_compare collapse your_own_networks conditional few_samples super_resolution translation series dirac published folklore write_a_trick add_your_own your_own_bench'
 ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in learning order
     '': ('What you call', 'learner data nets losses loss metrics recipe presets compare doctor sweep study stopping clinic run plots lab player cli trick all'),
-    'sources': ('Sources: where batches come from', 'numbered arrays companions classes unpaired ranges checks toys bundled avatars avatar_parts avatar_reading avatar_pairs glyphs fashion labelled filed folders picking loaders named walks randomness growing pictured drawing'),
+    'sources': ('Sources: where batches come from', 'numbered arrays few companions classes unpaired ranges checks toys bundled avatars avatar_parts avatar_reading avatar_pairs glyphs fashion labelled filed folders picking loaders named walks randomness growing pictured drawing'),
     'engine': ('Engine: a step and its switches', 'given meeting game summary lending asking wrapping rows boundary recovery switch change queue standing applying kinds rollback surgery conditional translating sites layers odd_layers branches enrolment folding norms carried level stages styling still inside tensors twice meters register measuring pacing optimizers handover fastai_loop fastai_events unsuited probe reach habits rng draws named_state snapshots parameters values schedules'),
     'record': ('Record: what a run keeps', 'run lines taking writing reading facts changes pictures grids beside thinning store chunks database folder schema packing remains'),
     'travel': ('Travel: resume, rewind, fork', 'resume again remade compared fork lookback script leaving formats walk'),
@@ -25,7 +25,7 @@ ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in 
     'commands': ('Commands: what `ganlab` can do', 'parts own train look check again search jupyter'),
     'panels': ('Panels', 'machine trainer refresh moving moves requests errands comparing family travels announcing health chips advice checks worst own cards transport tricks samples curves timeline versus steer state taken pace speed reasons lifetime'),
     'page': ("Page: the player's file", 'scene strands story small changes document'),
-    'base': ('Base: small tools', 'checks files views interrupt late progress decoding spelled')}
+    'base': ('Base: small tools', 'checks files views neighbours interrupt late progress decoding spelled')}
 
 def first_lines(path):
     "(title, module or '') of a notebook"

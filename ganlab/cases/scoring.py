@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from typing import NamedTuple
+from ..quality.intervals import wilson
 
 # %% auto #0
 __all__ = ['crashed', 'early_causes', 'Result', 'Share', 'share', 'figures', 'table', 'figures_table', 'confusions',
@@ -38,12 +39,9 @@ class Share(NamedTuple):
     @property
     def value(self)->float: return self.hits/self.of if self.of else math.nan
 
-    def interval(self, z:float=1.96)->tuple: # Wilson's: (low, high)
-        "Where the share of all such trainings may lie, at 95 of 100."
-        if not self.of: return math.nan, math.nan
-        p, n = self.value, self.of
-        middle, half = p + z*z/(2*n), z*math.sqrt(p*(1 - p)/n + z*z/(4*n*n))
-        return max(0., (middle - half)/(1 + z*z/n)), min(1., (middle + half)/(1 + z*z/n))
+    def interval(self, level:float=.95)->tuple: # Wilson's: (low, high)
+        "Where the share of all such trainings may lie."
+        return wilson(self.value, self.of, level)[1:] if self.of else (math.nan, math.nan)
 
     def __str__(self):
         if not self.of: return 'none tried'

@@ -35,9 +35,8 @@ class Heard:
 
 # %% ../../nbs/checkup/terms.ipynb #e4724073
 def _updates(learn, heard:dict): # heard: 'd' and 'g' -> `Heard`
-    lost = dict(d=learn.d_lost, g=learn.g_lost)
-    def gradient(c): torch.autograd.backward(lost[c.phase](c, heard[c.phase].note))
-    around = learn.wrapped(around_d=gradient, around_g=gradient)
+    around = learn.wrapped(around_d=lambda c: learn.d_gradient(c, heard['d'].note),
+                           around_g=lambda c: learn.g_gradient(c, heard['g'].note))
     d = learn.open_update(0, 'd')
     learn.rng.seed('d', d.step, d.k)
     with learn.autocast(): d.xf = learn.generate(d.z, d.y)

@@ -14,7 +14,8 @@ from ..travel.script import one_line
 from ..trick import Trick, nearest
 
 # %% auto #0
-__all__ = ['own_kinds', 'named', 'given_nets', 'data_maker', 'given_data', 'data_again', 'given_preset', 'given_own']
+__all__ = ['own_kinds', 'named', 'called', 'what_it_is', 'given_nets', 'data_maker', 'given_data', 'data_again', 'given_preset',
+           'given_own']
 
 # %% ../../nbs/commands/own.ipynb #adfcf4ea
 def _is_own(at)->bool: # a place in the user's code?
@@ -74,14 +75,14 @@ def _function(option, text, what)->tuple: # its name; itself
     if callable(make): return name, make
     raise ValueError(f"{option} {text}: {name} is a {type(make).__name__}; need a function that returns {what}")
 
-def _called(option, text, make, args:dict, how:str): # it is called, and what it is to return, in words
+def called(option, text, make, args:dict, how:str): # it is called, and what it is to return, in words
     try: return make(**args)
     except (Exception, SystemExit) as e:
         name = text.rpartition(':')[2]
         raise ValueError(f"{option} {text}: {name}() failed: {_where(e)}; it is called {how}") from e
 
 # %% ../../nbs/commands/own.ipynb #c389ace9
-def _what(o)->str: # in words
+def what_it_is(o)->str: # in words
     if not isinstance(o, (tuple, list)): return f"a {type(o).__name__}"
     return f"{len(o)} values: {', '.join(type(v).__name__ for v in o[:4])}" if o else 'nothing'
 
@@ -94,9 +95,9 @@ def given_nets(
 )->tuple: # (G, D)
     "Networks of a function of the user's own."
     name, make = _function('--nets', text, 'G and D')
-    nets = _called('--nets', text, make, {}, 'without arguments, and is to return G and D')
+    nets = called('--nets', text, make, {}, 'without arguments, and is to return G and D')
     if _is_pair(nets): return tuple(nets)
-    raise ValueError(f"--nets {text}: {name}() returned {_what(nets)}; need two modules: return G, D")
+    raise ValueError(f"--nets {text}: {name}() returned {what_it_is(nets)}; need two modules: return G, D")
 
 # %% ../../nbs/commands/own.ipynb #6aaeea55
 def data_maker(
@@ -122,7 +123,7 @@ def given_data(
     args = taken(make, said)
     if left := [f'--{k}' for k in said if k not in args]:
         raise ValueError(f"--data {text} takes no {' and no '.join(left)}: leave that out")
-    return _called('--data', text, make, args | taken(make, dict(seed=seed)), _how)
+    return called('--data', text, make, args | taken(make, dict(seed=seed)), _how)
 
 # %% ../../nbs/commands/own.ipynb #3fc9df70
 def data_again(
@@ -134,7 +135,7 @@ def data_again(
     "The same for a run that is there."
     name, args = facts['made_by'] or ('', {})
     if make not in own_data.values() or name != origin(make): args = taken(make, numbers)
-    return _called('--data', text, make, args, _how)
+    return called('--data', text, make, args, _how)
 
 # %% ../../nbs/commands/own.ipynb #c42c90f1
 def given_preset(
@@ -163,7 +164,7 @@ def _one_of_own(kind:str, text:str): # 'loss', 'my_module:Mine'
     name, o = named(f'--own {kind}', text, f'{own_kinds[kind]} in it', 'MODULE:NAME')
     if not _is_kind(kind, o):
         raise ValueError(f"--own {kind} {text}: {name} is a {type(o).__name__}; need {own_kinds[kind]}")
-    if kind == 'loss' and isinstance(o, type): return _called(f'--own {kind}', text, o, {}, 'without arguments')
+    if kind == 'loss' and isinstance(o, type): return called(f'--own {kind}', text, o, {}, 'without arguments')
     return o
 
 # %% ../../nbs/commands/own.ipynb #3fcc9511

@@ -5,24 +5,28 @@
 # %% ../../nbs/commands/search.ipynb #7628a14a
 from __future__ import annotations
 import os
-from .own import named
+from .own import called, named, what_it_is
+from ..learner import GANLearner
 from ..sweep import sweep as search
 
 # %% auto #0
 __all__ = ['sweep']
 
 # %% ../../nbs/commands/search.ipynb #5cd7198b
-def _maker(text:str): # of --make
+def _maker(text:str): # of --make; it is called once before anything is searched
     name, make = named('--make', text, 'a function in it that makes a GANLearner')
-    if callable(make): return make
-    raise ValueError(f"--make {text}: {name} is a {type(make).__name__}; need a function that makes a GANLearner")
+    if not callable(make):
+        raise ValueError(f"--make {text}: {name} is a {type(make).__name__}; need a function that makes a GANLearner")
+    how = 'with run= and seed=, as far as it takes them, and is to return a GANLearner'
+    made = called('--make', text, make, {}, how)
+    if isinstance(made, GANLearner): return make
+    raise ValueError(f"--make {text}: {name}() returned {what_it_is(made)}; need a GANLearner")
 
 # %% ../../nbs/commands/search.ipynb #2cb22254
 def _tell(study, o):
     best = study.best
     print(f'{study!r}\n{best!r}\nits run: {os.path.relpath(best.folder)}')
-    if not o.script: return
-    print(f'{best.to_python(o.script, force=o.force)}: run it with python; its weights are beside it')
+    if o.script: print(f'{best.to_python(o.script, force=o.force)}: run it with python; its weights are beside it')
 
 # %% ../../nbs/commands/search.ipynb #a348fe94
 def sweep(o)->int: # exit status
@@ -30,6 +34,5 @@ def sweep(o)->int: # exit status
     study = search(_maker(o.make), o.trick, o.metric, o.trials, o.storage, steps=o.steps, folder=o.folder, name=o.name,
                    seed=o.seed, heartbeat=o.heartbeat)
     if study.stopped: return 130
-    print(f'{study!r}\n{study.best!r}\nits run: {os.path.relpath(study.best.folder)}')
-    if o.script: print(f'{study.best.to_python(o.script, force=o.force)}: run it with python; its weights are beside it')
+    _tell(study, o)
     return 0

@@ -5,7 +5,7 @@
 # %% ../../nbs/engine/rollback.ipynb #54ca411f
 from __future__ import annotations
 from collections import deque
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 import torch
 from fastcore.basics import patch
 from torch import nn
@@ -148,15 +148,6 @@ def put_back(self:Kept):
         except KeyboardInterrupt as e: late = e
     if late: raise late
 
-# %% ../../nbs/engine/rollback.ipynb #9221e70f
-def _all_of(learn)->Kept:
-    known = learn.known
-    kept = Kept(learn.model, learn.source, known.found, known.some_x, known.some_z,
-                whole=[learn.state, learn.rates, *learn.rates.opts.values(), *learn.layers.values(),
-                       *learn.tricks.values()])
-    kept.attributes(learn, known)
-    return kept
-
 # %% ../../nbs/engine/rollback.ipynb #3f3debd8
 @contextmanager
 def all_or_nothing(
@@ -164,7 +155,11 @@ def all_or_nothing(
     stands=lambda: False, # asked after an exception: has the change come into force all the same?
 ):  # -> yields an `ExitStack` for what a trick outside the package has to undo by itself
     "If the block raises, everything is as it was before."
-    built, kept = learn.tricks.built, _all_of(learn)
+    known, built = learn.known, learn.tricks.built
+    kept = Kept(learn.model, learn.source, known.found, known.some_x, known.some_z,
+                whole=[learn.state, learn.rates, *learn.rates.opts.values(), *learn.layers.values(),
+                       *learn.tricks.values()])
+    kept.attributes(learn, known)
     with ExitStack() as undo:
         try:
             yield undo
@@ -183,9 +178,11 @@ def _undone(kept, undo, tricks, built):
     tricks.refresh()
 
 # %% ../../nbs/engine/rollback.ipynb #9ad299ff
+class _Over(Exception): "The block is over: put everything back"
+
 @contextmanager
 def taken_back(learn): # the learner
-    "Within the block it may do what it likes, but switch nothing; after it, everything is as it was before."
-    kept = _all_of(learn)
-    try: yield
-    finally: kept.put_back()
+    "Within the block it may do what it likes; after it, everything is as it was before."
+    with suppress(_Over), all_or_nothing(learn):
+        yield
+        raise _Over

@@ -4,32 +4,22 @@
 
 # %% ../../nbs/panels/worst.ipynb #8d35f737
 from __future__ import annotations
-import torch
 from torch import Tensor
+from ..base.neighbours import neighbours
 from ..data import as_pictures, has_picture, scale_of, standard
 from ..record.grids import fit_size, jpeg_grid, paper_of
 
 # %% auto #0
-__all__ = ['ways', 'nearest', 'alike', 'unlike', 'chosen', 'worst']
-
-# %% ../../nbs/panels/worst.ipynb #8607dc7f
-def nearest(
-    x:Tensor, others:Tensor, # samples (n, ...) and (m, ...)
-    k:int=1, # of its neighbours, so many
-)->Tensor: # (n,)
-    "The mean distance of each of `x` to the nearest of the others."
-    d = torch.cdist(x.flatten(1).double(), others.flatten(1).double())
-    if x is others: d.fill_diagonal_(torch.inf)
-    return d.topk(min(k, d.shape[1] - (x is others)), largest=False).values.mean(1)
+__all__ = ['ways', 'alike', 'unlike', 'chosen', 'worst']
 
 # %% ../../nbs/panels/worst.ipynb #5bf0e426
 def alike(fake)->Tensor: # indices
-    "Fakes that are most like others of them, first."
-    return nearest(fake, fake, 5).argsort()
+    "Fakes that are most like others of them (the mean of five), first."
+    return neighbours(fake, k=min(5, len(fake) - 1))[0].mean(1).argsort()
 
 def unlike(x, others)->Tensor: # indices of `x`
     "Those that are farthest from all others, first."
-    return nearest(x, others).argsort(descending=True)
+    return neighbours(x, others)[0][:, 0].argsort(descending=True)
 
 # %% ../../nbs/panels/worst.ipynb #8463ee51
 ways = dict(alike='The fakes that are most alike', unlike='The fakes farthest from any real',

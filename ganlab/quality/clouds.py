@@ -5,7 +5,8 @@
 # %% ../../nbs/quality/clouds.ipynb #4e27f23e
 from __future__ import annotations
 import math
-import torch
+from ..base.checks import whole
+from ..base.neighbours import apart
 from ..metrics import PRDC, frechet_distance, kernel_distance, measures, prdc
 from ..metrics import sliced_wasserstein as _sliced
 from .features import said_features, seen, why_no_features
@@ -18,7 +19,9 @@ __all__ = ['sliced_wasserstein', 'fd', 'kd', 'precision', 'recall', 'density', '
 # %% ../../nbs/quality/clouds.ipynb #504deece
 _by_features = dict(why_not=why_no_features, says=said_features)
 
-@as_metric(*measures['sliced_wasserstein'][:2], log=True, interval='square')
+def _check_projections(n, projections=64): whole(projections, 'projections')
+
+@as_metric(*measures['sliced_wasserstein'][:2], log=True, interval='square', check=_check_projections)
 def sliced_wasserstein(s:Samples,
     projections=64, # directions
 )->float: # from 0, in the units of the samples
@@ -43,7 +46,9 @@ def kd(s:Samples,
 # %% ../../nbs/quality/clouds.ipynb #aa996a7e
 def _prdc(s, features, k)->PRDC: return s.once(('prdc', features, k), lambda: prdc(*seen(s, features), k))
 
-_of_neighbours = dict(least=8, most=1024, interval='neighbours', **_by_features)
+def _check_k(n, k=5, **_): whole(k, 'k', 1, n - 1, f', as there are {n} samples of each side')
+
+_of_neighbours = dict(least=8, most=1024, interval='neighbours', check=_check_k, **_by_features)
 _shares = dict(range=(0., 1.), **_of_neighbours)
 
 @as_metric('{features} precision', 'more', **_shares)
@@ -68,13 +73,8 @@ def coverage(s:Samples, features=None, k=5)->float: # from 0 to 1
     return _prdc(s, features, k).coverage
 
 # %% ../../nbs/quality/clouds.ipynb #123e4963
-def _apart(x)->float: # the mean distance between two of at most 512 rows
-    x = x[:512].double()
-    n = len(x)
-    return float(torch.cdist(x, x, compute_mode='donot_use_mm_for_euclid_dist').sum())/(n*(n - 1))
-
 @as_metric('{features} diversity', '', unit="times the reals'", **_by_features)
 def diversity(s:Samples, features=None)->float: # from 0; 1 is as various as the reals; NaN where those are all the same
     "How far apart two fakes are, beside two reals."
-    real, fake = map(_apart, seen(s, features))
+    real, fake = (apart(x[:512]) for x in seen(s, features))
     return fake/real if real else math.nan

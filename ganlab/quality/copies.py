@@ -8,8 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
-from .intervals import wilson
-from .named import as_metric
+from ..base.neighbours import neighbours
+from .intervals import surely_more
+from .named import as_metric, named_metric
 from .samples import About, Samples, samples_of
 
 # %% auto #0
@@ -26,72 +27,74 @@ def flat(
 def nearest_of(
     x:Tensor, # (n, ...)
     parts, # of the samples among which to look, (m, ...) each
-    skip:bool=False, # look beside the sample of the same number?
 )->tuple: # (n,), (n,): how far it is, and its number
     "The nearest of many samples."
-    off, which, start = torch.full((len(x),), torch.inf), torch.zeros(len(x), dtype=torch.long), 0
+    off, which, start = torch.full((len(x),), torch.inf).double(), torch.zeros(len(x), dtype=torch.long), 0
     for p in parts:
-        d = torch.cdist(flat(x), flat(p))
-        if skip: d.fill_diagonal_(torch.inf)
-        near, at = d.min(1)
+        near, at = (o[:, 0] for o in neighbours(flat(x), flat(p)))
         which = torch.where(near < off, at + start, which)
         off, start = off.minimum(near), start + len(p)
     return off, which
 
 # %% ../../nbs/quality/copies.ipynb #cd73e3b4
-def _beside_real(s)->Tensor: # (m,): rho of the held-out samples
-    def look(x): return _ratio(nearest_of(x, s.train())[0], nearest_of(x, [x], skip=True)[0])
-    return s.real.see('copies', look)
+def _rho(s, x, far)->Tensor: # (n, 2): rho of samples, and the number of the nearest training sample
+    near, which = nearest_of(x, s.train())
+    return torch.stack([near/far.clamp(min=1e-12), which.double()], 1)
 
-def _beside_fake(s)->Tensor: # (n, 2): rho of the fakes, and the number of the nearest training sample
-    def look(x):
-        off, which = nearest_of(x, s.train())
-        return torch.stack([_ratio(off, nearest_of(x, [s.real.x])[0]), which.float()], 1)
-    return s.fake.see('copies', look)
+def _of_real(s)->Tensor: # each beside the others
+    return s.real.see('copies', lambda x: _rho(s, x, neighbours(flat(x))[0][:, 0]))
 
-def _ratio(near, far)->Tensor: return near/far.clamp(min=1e-12)
+def _of_fake(s)->Tensor: return s.fake.see('copies', lambda x: _rho(s, x, nearest_of(x, [s.real.x])[0]))
 
 # %% ../../nbs/quality/copies.ipynb #234ecb4d
 class Copies(NamedTuple):
     "What G repeats."
-    share: float    # of copies, among the training samples that are nearest to some fake, from 0 to 1
-    low: float      # the share is hardly below it (99.9 %)
-    usual: float    # the share that held-out reals have
+    share: float    # of the fakes that are close to a training sample, each training sample counted once, from 0 to 1
+    low: float      # the share is surely so much above that of held-out reals (99.9 %), from -1 to 1
+    usual: float    # the share of held-out reals, by the same count
     seen: int       # different training samples that are nearest to some fake
-    pairs: Tensor   # (copies, 2): numbers of a fake and of its training sample, the nearest first
+    pairs: Tensor   # (copies, 2): numbers of a fake that is close and of its training sample, the nearest first
 
     @property
-    def memorised(self)->bool: return self.low > .15 # beyond doubt?
+    def memorised(self)->bool: return self.low > .1 # beyond doubt?
     def __repr__(self):
         said = 'memorised' if self.memorised else 'no sign of memorising'
-        return f'{said}: {self.share:.0%} of {self.seen} neighbours are copied (of held-out reals {self.usual:.0%})' 
+        return (f'{said}: {self.share:.0%} of the fakes are copies (of held-out reals {self.usual:.0%}), '
+                f'told by {self.seen} of the training samples')
 
 # %% ../../nbs/quality/copies.ipynb #8e5671b8
+def _close(rows, limit)->tuple: # a share, and of how many training samples
+    "Of the samples near each training sample, the share that is close: the mean over these training samples."
+    _, of = rows[:, 1].unique(return_inverse=True)
+    n, close = of.bincount(), of.bincount(weights=(rows[:, 0] <= limit).double())
+    return float((close/n).mean()), len(n)
+
+# %% ../../nbs/quality/copies.ipynb #0b847226
 def copies_in(
     s:Samples,
 )->Copies:
     "What of the training data the fakes repeat."
-    usual, rows = _beside_real(s), _beside_fake(s)
-    limit = usual.quantile(.05)
-    rho, which = rows[:, 0], rows[:, 1].long()
-    copied = rho < limit
-    seen = len(which.unique())
-    share, low, _ = wilson(len(which[copied].unique())/seen, seen, .998)
-    order = rho.argsort()
-    order = order[copied[order]]
-    pairs = torch.stack([order, which[order]], 1)
-    return Copies(share, low, float((usual < limit).float().mean()), seen, pairs)
+    reals, fakes = _of_real(s), _of_fake(s)
+    limit = reals[:, 0].quantile(.05)
+    of_fakes, of_reals = _close(fakes, limit), _close(reals, limit)
+    order = fakes[:, 0].argsort()
+    order = order[fakes[order, 0] <= limit]
+    pairs = torch.stack([order, fakes[order, 1].long()], 1)
+    return Copies(of_fakes[0], surely_more(of_fakes, of_reals, .998), of_reals[0], of_fakes[1], pairs)
 
 # %% ../../nbs/quality/copies.ipynb #8a393dd2
 def _nothing_held(facts:About, **_)->str|None: # a sentence
     if not facts.held:
         return "it compares with held-out samples, and none are held out; give some: tensor_dls(x, valid=...)"
 
+def _need_train(s):
+    if s.train is None: raise ValueError("copies need the training data in memory (tensor_dls); it is read from files")
+
 @as_metric('Copies of training samples', 'less', unit='share', why_not=_nothing_held, least=40, range=(0., 1.),
            interval='neighbours')
-def copies(s:Samples)->float: # from 0 to 1; .05 is usual
-    "The share of training samples near the fakes that are repeated by them."
-    if s.train is None: raise ValueError("copies need the training data in memory (tensor_dls); it is read from files")
+def copies(s:Samples)->float: # from 0 to 1; some .05 is usual
+    "The share of the fakes that are copies, each training sample counted once."
+    _need_train(s)
     return copies_in(s).share
 
 # %% ../../nbs/quality/copies.ipynb #245119f3
@@ -100,8 +103,6 @@ def find_copies(
     n:int=None, # fakes; None: 2,048 vectors or 512 images
 )->Copies:
     "Does G repeat its training data?"
-    from ganlab.quality.named import named_metric
-    m = named_metric('copies', learn, n)
-    s = samples_of(learn, m.n)
-    copies(s)
+    s = samples_of(learn, named_metric('copies', learn, n).n)
+    _need_train(s)
     return copies_in(s)

@@ -13,7 +13,7 @@ from .named import Named, NamedMetric, named_metric
 from .samples import Samples, samples_of
 
 # %% auto #0
-__all__ = ['groups', 'Interval', 'left_out', 'jackknife', 'wilson', 'met_above', 'interval_of', 'metric_interval']
+__all__ = ['groups', 'Interval', 'left_out', 'jackknife', 'wilson', 'surely_more', 'met_above', 'interval_of', 'metric_interval']
 
 # %% ../../nbs/quality/intervals.ipynb #6c6b7962
 class Interval(NamedTuple):
@@ -68,7 +68,17 @@ def wilson(
     z = norm.ppf((1 + level)/2)
     middle = (share + z*z/(2*n))/(1 + z*z/n)
     r = z/(1 + z*z/n)*math.sqrt(share*(1 - share)/n + z*z/(4*n*n))
-    return share, middle - r, middle + r
+    return share, max(0., middle - r), min(1., middle + r)
+
+# %% ../../nbs/quality/intervals.ipynb #ad8f0c2d
+def surely_more(
+    a:tuple, b:tuple, # a share, from 0 to 1, and of how many
+    level:float, # of the two-sided interval
+)->float: # from -1 to 1
+    "How much the first share is above the second one at least: the low end of Newcombe's interval (1998, method 10)."
+    p, low, _ = wilson(*a, level)
+    q, _, high = wilson(*b, level)
+    return p - q - math.hypot(p - low, high - q)
 
 # %% ../../nbs/quality/intervals.ipynb #b9330452
 def _usual(f, s, level): return jackknife(*left_out(f, s), level)
@@ -108,7 +118,9 @@ def interval_of(
     "The interval of a metric, of some samples."
     if not 0 < level < 1: raise ValueError(f"level={level!r}; need a number between 0 and 1, such as 0.95")
     few = min(len(s.fake), len(s.real))
-    if few < 2*groups: raise ValueError(f"an interval needs {2*groups} samples of each side, and there are {few}")
+    if few < 2*groups:
+        raise ValueError(f"an interval needs {2*groups} fakes and as many held-out samples, and there are {few}: "
+                         f"give n={2*groups} or more, and hold out as many, tensor_dls(x, valid=...)")
     def f(part): return known.of(part, **options)
     measured = float(f(s))
     if not math.isfinite(measured): raise ValueError(f"the metric {known.name} is {measured} here, and has no interval")

@@ -28,6 +28,7 @@ class Named:
     log: bool = False # drawn and compared by its logarithm
     unit: str = ''    # behind the title
     why_not: object = None # (`About`, **options) -> a sentence where it does not fit, or None
+    check: object = None # (samples of each side, **options): raises where an option is none
     says: object = None # (`About`, **options) -> what stands for {features} in the title
     most: int = 2048  # fakes, where nobody says how many; of images it is at most 512
     least: int = 2    # samples of each side that it needs
@@ -110,8 +111,11 @@ def made(self:Named,
     _check_options(self, how)
     why = self.why_not and self.why_not(facts, **how)
     if why: raise ValueError(f"the metric {self.name} does not fit: {why}")
-    _check_reals(self, learn)
-    return NamedMetric(self, facts, n, how, **own)
+    m = NamedMetric(self, facts, n, how, **own)
+    there = _reals_at_hand(learn, m.n)
+    _check_reals(self, there, facts)
+    if self.check: self.check(min(m.n, there), **how)
+    return m
 
 def named_metric(
     known_as:str, # its name
@@ -130,8 +134,13 @@ def _check_options(known, given):
     have = ', '.join((*known.options, 'n', *_own))
     raise TypeError(f"the metric {known.name} takes no {wrong}=; it has: {have}.{nearest(wrong, known.options)}")
 
-def _check_reals(known, learn):
-    x = learn.source.valid(known.least)
-    if x is None or len(x) >= known.least: return
-    raise ValueError(f"the metric {known.name} needs {known.least} held-out samples, and there are {len(x)}; "
-                     "give more of them: tensor_dls(x, valid=...)")
+def _reals_at_hand(learn, n)->int: # at most n
+    x = learn.source.valid(n)
+    if x is not None: return len(x)
+    return min(n, getattr(learn.source, 'n', None) or n)
+
+def _check_reals(known, there, facts):
+    if there >= known.least: return
+    held, todo = ('held-out ', 'tensor_dls(x, valid=...)') if facts.held else ('', 'a larger data set')
+    raise ValueError(f"the metric {known.name} needs {known.least} {held}samples, and there are {there}; "
+                     f"give more of them: {todo}")

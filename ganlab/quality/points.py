@@ -4,7 +4,7 @@
 
 # %% ../../nbs/quality/points.ipynb #4facb56e
 from __future__ import annotations
-from ..metrics import Coverage, mode_coverage
+from ..metrics import Coverage, check_shares, mode_coverage
 from .named import as_metric
 from .samples import About, Samples
 
@@ -33,7 +33,9 @@ def hq(s:Samples)->float: # from 0 to 1
     return _found(s).hq
 
 # %% ../../nbs/quality/points.ipynb #32487132
-@as_metric('Reverse KL of the modes', 'less', unit='nats', **_counted)
+def _check_shares(n, shares='all'): check_shares(shares)
+
+@as_metric('Reverse KL of the modes', 'less', unit='nats', check=_check_shares, **_counted)
 def reverse_kl(s:Samples,
     shares='all', # of all samples, as in PacGAN's text; 'near': of those within three sigma, as in its code
 )->float: # from 0 to log(modes); NaN where no sample is near

@@ -60,6 +60,12 @@ def _is_learner(learn)->GANLearner: # the same
     if isinstance(learn, GANLearner): return learn
     raise TypeError(f"the function gave a {type(learn).__name__}; need one that makes a GANLearner")
 
+def _is_maker(make):
+    "Refuse what is no function; fastai's learners can be called, too."
+    if callable(make) and not isinstance(make, GANLearner): return
+    raise TypeError(f"make_learner is a {type(make).__name__}; need a function that makes a fresh learner, such as "
+                    "def make(run=None, seed=0): return GANLearner(..., run=run, seed=seed)")
+
 # %% ../../nbs/search/made.ipynb #b521405f
 def made(
     make, # a function that makes a learner, of run= and seed=, as far as it takes them
@@ -67,6 +73,7 @@ def made(
     seed:int=None, # another one; None: its own
 )->GANLearner:
     "A learner as the function makes it."
+    _is_maker(make)
     wanted = {k: v for k, v in dict(run=run, seed=seed).items() if v is not None}
     said = taken(make, wanted)
     learn = _is_learner(make(**said))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 import math
 import numpy as np
-from ..judge.arm import Reader, checks, decided_by_name, decided_by_own, measures_for
+from ..judge.arm import Reader, by_name, checks, decided_by_name, decided_by_own, measures_for
 
 # %% auto #0
 __all__ = ['Score']
@@ -16,11 +16,12 @@ class Score:
     "Reads a learner at even budgets, and makes one number of what was read."
     def __init__(self,
         learn,  # a `GANLearner` that is fresh
-        metric, # a name of `measures`, one of `learn.add_metric`, or a function: learner -> number
+        metric, # a name of `measures` or of a metric, or a function: learner -> number
         better, # of a function: 'less' or 'more'; None: 'less'
         steps:int, # of a training
         n:int=10,  # how often it is read, at most
     ):
+        metric = by_name(learn, metric)
         self.own, self.by = (metric, 'metric') if callable(metric) else (None, metric)
         decided = decided_by_own if self.own else decided_by_name
         self.title, self.better, self.log = decided(measures_for(learn), metric, better)[self.by]

@@ -4,9 +4,11 @@
 
 # %% ../../nbs/search/space.ipynb #7c167922
 from __future__ import annotations
+import math
 from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from ..catalogue import by_purpose
 from ..engine.change import Refused
 from ..learner import GANLearner
@@ -90,8 +92,16 @@ def _values(how)->list: # of a range, all that are named
 def _check(t, k:str, how): # t: a trick
     "Raise where a trick has no such parameter, or does not take such a value."
     for v in _values(how): t.accepted({k: v})
-    if isinstance(how, tuple) and len(how) != 2:
-        raise ValueError(f"space: {t.name}: {k}={how!r}; need (from, to), a list of values, or one value")
+    if isinstance(how, tuple): _check_range(f'{t.name}: {k}', how)
+
+def _check_range(name:str, how):
+    "Raise where it is no (from, to)."
+    if isinstance(how, (tuple, list)) and len(how) == 2 and _are_numbers(how) and how[0] <= how[1]: return
+    raise ValueError(f"space: {name}={how!r}; need (from, to), the smaller number first; "
+                     "of a trick's parameter also a list of values, or one value")
+
+def _are_numbers(values)->bool: # finite ones
+    return all(isinstance(v, Real) and not isinstance(v, bool) and math.isfinite(v) for v in values)
 
 # %% ../../nbs/search/space.ipynb #3a0573a0
 def _trick_dial(learn, name:str, ranges)->TrickDial: # ranges: a dict; True: the usual ones
@@ -105,16 +115,35 @@ def _trick_dial(learn, name:str, ranges)->TrickDial: # ranges: a dict; True: the
     return TrickDial(name, dict(ranges))
 
 # %% ../../nbs/search/space.ipynb #0e40e5f0
-def _recipe(names, steps): return Recipe(tuple(names), steps)
+def _names(what:str, given, known)->tuple: # what: 'recipe' or 'loss'; one name, or several; those that there are
+    "Names, checked."
+    names = (given,) if isinstance(given, str) else tuple(_values(given))
+    wrong = [o for o in names if not isinstance(o, str) or o not in known]
+    if names and not wrong: return names
+    what = f"space: {what}={given!r}"
+    raise ValueError(f"{what}; need one or several of {', '.join(known)}.{nearest(wrong[0], known) if wrong else ''}")
+
+def _recipe(names, steps): return Recipe(_names('recipe', names, presets), steps)
 
 # %% ../../nbs/search/space.ipynb #cf16b95d
-def _loss(names, steps): return Loss(tuple(names))
+def _loss(names, steps): return Loss(_names('loss', names, losses))
 
 # %% ../../nbs/search/space.ipynb #a1a8905a
-def _beta1(values, steps): return Momentum(tuple(values))
+def _beta1(values, steps):
+    values = tuple(_values(values))
+    if values and _are_numbers(values) and all(0 <= v < 1 for v in values): return Momentum(values)
+    raise ValueError(f"space: beta1={values!r}; need numbers from 0 to below 1, such as (0., .5, .9)")
 
 # %% ../../nbs/search/space.ipynb #df090578
-def _rates(ranges, steps): return RateDial(**{'lr': (1., 1.), 'ratio': (1., 1.), **ranges})
+def _rates(ranges, steps):
+    "The dial of both rates, which are factors of those that stand."
+    if not isinstance(ranges, Mapping) or not ranges or ranges.keys() - {'lr', 'ratio'}:
+        raise ValueError(f"space: rates={ranges!r}; need factors by name, "
+                         "such as {'lr': (.2, 5.), 'ratio': (.5, 2.)}")
+    for k, how in ranges.items():
+        _check_range(f'rates: {k}', how)
+        if how[0] <= 0: raise ValueError(f"space: rates: {k}={how!r}; need factors above 0: 1 leaves the rate as it is")
+    return RateDial(**{'lr': (1., 1.), 'ratio': (1., 1.), **ranges})
 
 _words = dict(recipe=_recipe, loss=_loss, beta1=_beta1, rates=_rates)      # of a space that is a dict -> a dial
 
@@ -164,5 +193,8 @@ def as_space(
     if space is None: return Space(tuple(default_space(make, steps)))
     if callable(space): return OwnSpace(space)
     if isinstance(space, str): space = [space]
-    if not isinstance(space, Mapping): space = dict.fromkeys(space, True)
+    if isinstance(space, (list, tuple, set)): space = dict.fromkeys(space, True)
+    if not isinstance(space, Mapping) or not space:
+        raise ValueError(f"space={space!r}; need names of tricks, {{trick: ranges}}, "
+                         "a function of (trial, learn), or None")
     return Space(tuple(_dials(made(make), space, steps)))

@@ -18,7 +18,7 @@ def quiet():
     "Within the block, Optuna tells nothing of its own."
     import optuna
     level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)     # a warning is the traceback of a trial
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', optuna.exceptions.ExperimentalWarning)

@@ -16,7 +16,7 @@ from fastai.data.core import DataLoaders
 from ..base.checks import whole
 from ..engine.game import each, put, some_of
 from ..engine.rng import Streams
-from .checks import checked
+from .checks import check_number, checked
 from .companions import companions
 from .drawing import Picture, draw_samples
 from .labelled import numbered
@@ -41,6 +41,7 @@ class TensorDL:
         self.range, self.y, self.classes = checked_range(range), self.companions(y, len(x)), tuple(classes)
         self.x, self.bs, self.seed, self.name, self.centers, self.sigma = x, bs, seed, name, centers, sigma
         whole(bs, 'bs')
+        if sigma is not None: check_number(sigma, 'sigma', 0)
         if bs > len(x):
             raise ValueError(f"bs={bs}, but {name} has {len(x)} samples to train on; need bs <= {len(x)}: "
                              "choose a smaller batch, or give more data")
