@@ -4,7 +4,6 @@
 
 # %% ../../nbs/checkup/course.ipynb #1e5c9037
 from __future__ import annotations
-import math
 import numpy as np
 from .figures import late, ratio
 
