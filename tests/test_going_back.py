@@ -313,3 +313,17 @@ def test_a_trick_that_goes_while_steps_are_computed_again(tmp_path):
         if again.step < learn.step: again.fit_steps(learn.step - again.step, progress=False)
         assert again.state_hash() == learn.state_hash() and again.layers['d'].columns == learn.layers['d'].columns
         for c in learn.layers['d'].columns: np.testing.assert_array_equal(again.layers['d'].array(c), learn.layers['d'].array(c))
+
+def test_a_fork_with_the_changes_of_its_step():
+    "At step 0 these are the constructor's: it goes on as the run itself began"
+    learn = GANLearner(ring_dls(n=200, bs=8), *mlp(width=8, depth=1, seed=0), seed=0, tricks=['instance_noise', ('ttur', dict(lr_d=1e-3))])
+    learn.fit_steps(3, progress=False)
+    at = learn.state_hash()
+    learn.set_loss('hinge'); learn.fit_steps(2, progress=False)
+    plain, whole, later = learn.fork(0), learn.fork(0, changed=True), learn.fork(3, changed=True)
+    assert not list(plain.tricks.enabled) and [t.name for t in whole.tricks.enabled] == [t.name for t in learn.tricks.enabled]
+    whole.fit_steps(3, progress=False)
+    assert whole.state_hash() == at and whole.loss_name == 'non_saturating' and later.loss_name == 'hinge'
+    later.fit_steps(2, progress=False)
+    assert later.state_hash() == learn.state_hash()
+    for o in (plain, whole, later, learn): o.run.close()

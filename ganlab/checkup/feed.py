@@ -35,8 +35,8 @@ def _moments(x, name:str)->dict:
 
 # %% ../../nbs/checkup/feed.ipynb #405d828d
 def of_range(b:Batches)->dict:
-    "Range, mean, deviation and roughness of what is fed, held out and made."
-    out = _moments(b.train, 'train') | _moments(b.held, 'held') | _moments(b.shown, 'fake')
+    "Range, mean, deviation and roughness of what is fed and held out."
+    out = _moments(b.train, 'train') | _moments(b.held, 'held')
     per_dim = b.train.flatten(1).double()
     out['offset'] = float((per_dim.mean(0).abs()/per_dim.std(0, correction=0).clamp(min=1e-6)).median())
     return out
@@ -59,7 +59,7 @@ def of_channels(b:Batches)->dict:
     a, h = _colour(b.train), _colour(b.held)
     offs = {p: _off(a, h, p) for p in permutations(range(3))}
     own, best = offs[0, 1, 2], min(offs.values())
-    return dict(channel_off=own, channel_best=best, channel_gain=ratio(own, best))
+    return dict(channel_off=own, channel_gain=ratio(own, best))
 
 # %% ../../nbs/checkup/feed.ipynb #e7f82eda
 def _chunks(x, k, n): # n sets of k samples, as far as there are so many

@@ -23,8 +23,7 @@ def _main(opt)->dict: # its largest group
 
 def _of_group(g)->dict:
     betas = g.get('betas') or (g.get('momentum', math.nan), math.nan)
-    return dict(lr=g.get('lr', math.nan), beta1=betas[0], beta2=betas[1], up=float(bool(g.get('maximize'))),
-                decay=g.get('weight_decay', 0.))
+    return dict(lr=g.get('lr', math.nan), beta1=betas[0], up=float(bool(g.get('maximize'))))
 
 # %% ../../nbs/checkup/means.ipynb #b241ec1a
 def of_optimizers(learn)->dict:
@@ -91,8 +90,6 @@ def of_saturation(learn, scores)->dict: # scores: D's, of fakes
     return dict(g_pull=ratio(sum(here)/max(1, len(here)), most))
 
 # %% ../../nbs/checkup/means.ipynb #0d32e169
-_values = ('label_flip', 'p'), ('ema', 'beta'), ('ema', 'rampup'), ('dropout', 'p'), ('weight_clipping', 'c')
-
 def _value(t, name, default=math.nan):
     v = t.params.get(name, default)
     if isinstance(v, (int, float)): return float(v)
@@ -109,7 +106,7 @@ def of_tricks(learn, b)->dict:
     bound = any(map(_bounds, on.values())) or _normed(learn, b)
     out = dict(bound=float(bound), penalty=max(map(_weight, on.values()), default=0.))
     out |= {f'on_{name}': 1. for name in on}
-    out |= {f'{name}_{value}': _value(on[name], value) for name, value in _values if name in on}
+    if 'label_flip' in on: out['label_flip_p'] = _value(on['label_flip'], 'p')
     return out | _of_noise(learn)
 
 # %% ../../nbs/checkup/means.ipynb #f45a8fc3
@@ -138,12 +135,11 @@ def _normed(learn, b)->bool: # does D divide weights by their size?
 
 # %% ../../nbs/checkup/means.ipynb #6b2786e0
 def of_norms(learn)->dict:
-    "What the networks have of BatchNorm."
-    g, d = ([m for m in net.modules() if isinstance(m, AnyBatchNorm)] for net in (learn.G, learn.D))
+    "What G has of BatchNorm, and D of dropout."
+    g = [m for m in learn.G.modules() if isinstance(m, AnyBatchNorm)]
     paces = [m.momentum for m in g if m.momentum is not None]
-    kept = any(m.track_running_stats for m in g)
-    return dict(bn_g=float(len(g)), bn_d=float(len(d)), bn_pace=min(paces, default=math.nan),
-                bn_kept=float(kept), dropouts=float(any(isinstance(m, AnyDropout) for m in learn.D.modules())))
+    return dict(bn_g=float(len(g)), bn_pace=min(paces, default=math.nan),
+                dropouts=float(any(isinstance(m, AnyDropout) for m in learn.D.modules())))
 
 # %% ../../nbs/checkup/means.ipynb #b90108c7
 def means(b, learn)->dict: # b: the samples of the step

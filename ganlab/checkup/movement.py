@@ -33,10 +33,7 @@ def moved(net, first:dict)->dict: # first: canonical name -> tensor
     then, now = _then_and_now(net, first)
     way = [b - a for a, b in zip(then, now)]
     still, n = sum(len(d) for d in way if not d.any()), sum(map(len, way))
-    far = [ratio(_length([d]), _length([a])) for d, a in zip(way, then) if len(a) > 1]
-    begun = _length(then)
-    return dict(moved=ratio(_length(way), begun), still=still/max(1, n), moved_least=min(far, default=math.nan),
-                moved_most=max(far, default=math.nan), grown=ratio(_length(now), begun))
+    return dict(moved=ratio(_length(way), _length(then)), still=still/max(1, n))
 
 # %% ../../nbs/checkup/movement.ipynb #fe5b6d72
 def _snaps(learn)->list: return [s for s in list(learn.ring.snaps) if s.step < learn.step]
@@ -61,7 +58,7 @@ def _at(learn, snap, into)->torch.Tensor: # samples of G as it stood
 
 # %% ../../nbs/checkup/movement.ipynb #2b065c31
 def of_centre(learn, real)->dict:
-    "The way that the mean of the fakes has gone over the last snapshots, in deviations of the data."
+    "The longest way of the mean of the fakes from one of the last snapshots to the next, in deviations of the data."
     z = learn.drawn(256, learn.streams.generator('checkup/centre', device=learn.device))
     into = learn.into_g(z, companions(learn, 256, 'g'))
     made = [_at(learn, s, into) for s in _snaps(learn)] + [learn.look(learn.G, into)]
@@ -69,9 +66,7 @@ def of_centre(learn, real)->dict:
     unit = max(spread(real), 1e-12)*math.sqrt(real[0].numel())
     hops = [float((a - b).norm())/unit for a, b in zip(cs, cs[1:])]
     if not hops: return {}
-    sizes = [spread(x) for x in made if x is not None]
-    return dict(centre_way=sum(hops), centre_hop=max(hops), centre_net=float((cs[0] - cs[-1]).norm())/unit,
-                centre_hops=len(hops), spread_swing=max(sizes)/max(min(sizes), 1e-12))
+    return dict(centre_hop=max(hops))
 
 # %% ../../nbs/checkup/movement.ipynb #98ad27c9
 def _held(learn, key)->set: # canonical names of parameters that a trick holds still, as FreezeD does

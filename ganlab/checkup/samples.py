@@ -32,10 +32,8 @@ def of_distance(b:Batches)->dict:
 def of_variety(b:Batches)->dict:
     "How far the fakes vary, beside the data."
     fake, real = b.shown, b.real
-    dims = [x.flatten(1).double().std(0, correction=0) for x in (fake, real)]
-    alive = dims[1] > 1e-6 + .05*dims[1].max()
     return dict(spread=ratio(spread(fake), spread(real)), apart=ratio(apart(fake), apart(real)),
-                dims=float((dims[0][alive]/dims[1][alive]).median()), fake_repeats=repeats(fake))
+                fake_repeats=repeats(fake))
 
 # %% ../../nbs/checkup/samples.ipynb #dec37643
 def of_missed(b:Batches)->dict:
@@ -48,13 +46,13 @@ def of_missed(b:Batches)->dict:
 
 # %% ../../nbs/checkup/samples.ipynb #8df3b596
 def of_neighbours(b:Batches, k:int=5)->dict:
-    "Precision, recall and coverage on samples as they are, and how near the fakes come to what was trained on."
+    "Precision and recall on samples as they are, and how near the fakes come to what was trained on."
     n = 512 if b.real[0].numel() < 64 else 256
     fake, real = (x[:n].flatten(1) for x in (b.shown, b.real))
     if min(len(fake), len(real)) <= k or not fake.isfinite().all(): return {}
     p = prdc(real, fake, k)
     m = min(len(b.held), len(b.train), n)
-    out = dict(precision=p.precision, recall=p.recall, coverage=p.coverage, density=p.density)
+    out = dict(precision=p.precision, recall=p.recall)
     if m < 30: return out
     near, usual = nearest(fake, b.known), nearest(b.held[:m], b.known)
     return out | dict(copying=ratio(nearest(fake, b.train), nearest(fake, b.held)), near=ratio(near, usual))
@@ -66,8 +64,7 @@ def of_scores(b:Batches)->dict:
     gap = float(s['train'].mean() - s['fake'].mean())
     inner = float((s['train'].var() + s['fake'].var()).div(2).sqrt())
     return dict(wins=above(s['train'], s['fake']), wins_held=above(s['held'], s['fake']),
-                knows=above(s['train'], s['held']), gap=gap, gap_rel=ratio(gap, inner),
-                score_real=float(s['train'].mean()), score_fake=float(s['fake'].mean()), score_dev=inner)
+                knows=above(s['train'], s['held']), gap=gap, gap_rel=ratio(gap, inner))
 
 # %% ../../nbs/checkup/samples.ipynb #e3f1a13c
 def samples(b:Batches, learn)->dict:

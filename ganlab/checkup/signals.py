@@ -14,6 +14,7 @@ from .feed import of_repeats
 from .figures import above, apart, late, ratio, spread
 from .movement import speed
 from .wiring import heard
+from ..engine.meters import state_of
 from ..metrics import sliced_wasserstein, unheld
 
 # %% auto #0
@@ -31,25 +32,23 @@ class Signal:
 
     @property
     def state(self)->str: # 'low', 'ok', 'high' or 'unknown'
-        if math.isnan(self.value): return 'unknown'
-        if self.value < self.low: return 'low'
-        return 'high' if self.value > self.high else 'ok'
+        return state_of(self.value, self.low, self.high)
 
 # %% ../../nbs/checkup/signals.ipynb #35eff3f4
-limits = dict( # name -> title, lowest and highest value that is well
-    distance=('Distance of the samples from the data, in deviations', 0., .6),
-    variety=('Spread of the samples, beside the data', .6, 1.6),
-    likeness=('Distance between two samples, beside the data', .5, 1.6),
+limits = dict( # name -> title, lowest and highest value that is well; rules of the doctor read the same numbers
+    distance=('Distance of the samples from the data, in deviations', 0., .5),
+    variety=('Spread of the samples, beside the data', .5, 1.8),
+    likeness=('Distance between two samples, beside the data', .45, 1.6),
     wins=("Share in which D scores a real above a fake", .35, .995),
-    overfit=('Share in which D scores a known real above a held-out one', .3, .75),
+    overfit=('Share in which D scores a known real above a held-out one', .3, .8),
     g_gradient=("G's gradient norm", 1e-4, 1e3),
     d_gradient=("D's gradient norm", 1e-4, 1e3),
-    g_speed=('Movement of G in a step, beside its size', 1e-5, .02),
-    d_speed=('Movement of D in a step, beside its size', 1e-5, .02),
-    g_silent=('Silent units of a layer of G', 0., .7),
-    d_silent=('Silent units of a layer of D', 0., .7),
+    g_speed=('Movement of G in a step, beside its size', 1e-5, .015),
+    d_speed=('Movement of D in a step, beside its size', 1e-5, .015),
+    g_silent=('Silent units of a layer of G', 0., .75),
+    d_silent=('Silent units of a layer of D', 0., .75),
     repeats=('Repeats within a batch', 0., .1),
-    stale=('Batches that were there before', 0., .4))
+    stale=('Batches that were there before', 0., .5))
 
 # %% ../../nbs/checkup/signals.ipynb #d5bc9833
 def _of_samples(b:Batches)->dict: # name -> (value, evidence)

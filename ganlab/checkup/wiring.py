@@ -66,11 +66,11 @@ def of_layers(net, x, key:str)->dict: # key: 'g' or 'd'
     lively, size = list(h.lively.values()), list(h.size.values())
     if not lively: return {}
     silent = list(h.silent.values())
-    return {f'{key}_silent': max(silent, default=math.nan), f'{key}_lively': min(lively), f'{key}_last': lively[-1],
+    return {f'{key}_silent': max(silent, default=math.nan),
             f'{key}_first': h.lively[h.weighed[0]] if h.weighed else math.nan,
             f'{key}_lost': float(lively[-1] < 1e-12 < max(lively)),
             f'{key}_faint': float(sum(0 < v < 1e-3 for v in lively)),
-            f'{key}_swell': max(size)/max(size[0], 1e-30), f'{key}_size': size[-1], f'{key}_peak': max(size)}
+            f'{key}_swell': max(size)/max(size[0], 1e-30)}
 
 # %% ../../nbs/checkup/wiring.ipynb #35fcce9b
 def _moved_by(learn, G, z, y, i, base)->float:
@@ -99,7 +99,7 @@ def of_reach(learn, D, x)->dict: # x: what goes into D
         own = numbers(D, x)
         far = extremes(D, x)
     most = float(far.nan_to_num(math.inf).abs().max())
-    return dict(d_spread=float(own.std()), d_reach=most, d_level=float(own.mean()), legit=float(learn.probabilities))
+    return dict(d_spread=float(own.std()), d_reach=most, legit=float(learn.probabilities))
 
 # %% ../../nbs/checkup/wiring.ipynb #a3457f45
 def of_making(learn, G)->dict:
@@ -125,7 +125,7 @@ def _through(learn, G, D, n=32):
     z = learn.drawn(n, learn.streams.generator('checkup/grad', device=learn.device))
     xf = learn.generate(z, companions(learn, n, 'g'), G)
     if not xf.requires_grad: xf.requires_grad_(True)
-    return xf, learn.judged(xf.clone(), companions(learn, n, 'd'), D).mean()
+    return learn.judged(xf.clone(), companions(learn, n, 'd'), D).mean()
 
 # %% ../../nbs/checkup/wiring.ipynb #a0b39832
 def _matrices(net)->list: # of parameters with more than one axis, in their order
@@ -145,13 +145,11 @@ def of_gradients(learn, G, D)->dict:
     "What arrives where of the gradient of D's mean score of fakes."
     G, D = (deepcopy(m).train().requires_grad_(True) for m in (G, D))
     with torch.enable_grad():
-        xf, score = _through(learn, G, D)
-        if not score.requires_grad: return dict(g_cut=1., d_cut=1., x_grad=0.)
+        score = _through(learn, G, D)
+        if not score.requires_grad: return dict(g_cut=1., d_cut=1.)
         gs, ds = _matrices(G), _matrices(D)
-        x, = _grads(score, [xf])
         of_g, of_d = _grads(score, gs), _grads(score, ds)
-    return dict(g_cut=_cut(of_g, gs), d_cut=_cut(of_d, ds), x_grad=x, g_fading=_fading(of_g, gs),
-                d_fading=_fading(of_d, ds))
+    return dict(g_cut=_cut(of_g, gs), d_cut=_cut(of_d, ds), g_fading=_fading(of_g, gs), d_fading=_fading(of_d, ds))
 
 # %% ../../nbs/checkup/wiring.ipynb #e3a824d5
 def _renamed(d, head): return {f'{head}_{k}': v for k, v in d.items()}

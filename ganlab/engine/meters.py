@@ -10,7 +10,7 @@ from .tensors import norms
 from fastcore.basics import patch
 
 # %% auto #0
-__all__ = ['layer_norms', 'input_grads', 'input_grad_norm', 'Record', 'minmax']
+__all__ = ['layer_norms', 'input_grads', 'input_grad_norm', 'Record', 'state_of', 'minmax']
 
 # %% ../../nbs/engine/meters.ipynb #1bee64bd
 def layer_norms(
@@ -124,6 +124,16 @@ def held(self:Record)->tuple: # to be given to `hold`
 def hold(self:Record, held:tuple):
     "Have in it what was in it when `held` was called."
     self.columns, self.data, self.n = held
+
+# %% ../../nbs/engine/meters.ipynb #11d150ce
+def state_of(
+    value, # a number; None or NaN: it is not known
+    low, high, # the band in which all is well; None: there is no bound
+)->str: # 'low', 'ok', 'high' or 'unknown'
+    "Where a value lies."
+    if value is None or value != value: return 'unknown'
+    if low is not None and value < low: return 'low'
+    return 'high' if high is not None and value > high else 'ok'
 
 # %% ../../nbs/engine/meters.ipynb #d6927a6b
 def minmax(

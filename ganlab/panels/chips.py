@@ -6,25 +6,16 @@
 from __future__ import annotations
 import math
 import numpy as np
-from ..engine.meters import minmax
+from ..engine.meters import minmax, state_of
 from .state import show
 
 # %% auto #0
-__all__ = ['known', 'about', 'finite', 'state_of', 'written', 'evidence_of', 'curve_of', 'band_of', 'chip']
+__all__ = ['known', 'about', 'finite', 'written', 'evidence_of', 'curve_of', 'band_of', 'chip']
 
 # %% ../../nbs/panels/chips.ipynb #51e3de01
 def finite(v)->float|None: # None: it is no number, or has no bound
     "A number as JSON can hold it."
     return float(v) if v is not None and math.isfinite(v) else None
-
-def state_of(
-    value, # of a signal
-    low, high, # its healthy band; None: there is no bound
-)->str: # 'low', 'ok', 'high' or 'unknown'
-    "Where a value lies."
-    if value is None: return 'unknown'
-    if low is not None and value < low: return 'low'
-    return 'high' if high is not None and value > high else 'ok'
 
 # %% ../../nbs/panels/chips.ipynb #15d1d256
 def written(v)->str: # '–' where it is no number

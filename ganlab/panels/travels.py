@@ -70,11 +70,12 @@ def pin(self:Travels):
 def fork(self:Travels,
     step:int=None, # a step that was done; None: as things stand
     name:str=None, # of the fork; of its folder, where the run is on disk
+    changed:bool=False, # with the changes of that step, too: of step 0, those of the constructor
 ):
     "Hold the training, and go on with a second run: `lab.learn` is its learner then."
     parent = self.learn
     with self.trainer.held(parent):
-        fork = parent.fork(step, name)
+        fork = parent.fork(step, name, changed=changed)
         at = parent.step if step is None else step
     self.show_run(self.family.add(fork, parent, at, name))
     self.screen.said = 'Forked', (f'from step {thou(at)}: the panel shows the fork, '
@@ -88,7 +89,8 @@ def compare_before(self:Travels,
     onset:int, # the step at which the trouble began
 ):
     "Fork there, and open the card that compares a run with the remedy and one without."
-    self.fork(min(onset, self.learn.step))
+    step = min(onset, self.learn.step)
+    self.fork(step, changed=not step)
     self.comparing.ask_remedy(remedy)
 
 # %% ../../nbs/panels/travels.ipynb #acf9d591

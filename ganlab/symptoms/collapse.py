@@ -6,7 +6,7 @@
 from __future__ import annotations
 from .finding import tell, turn
 from .rule import rule
-from .sick import collapsed, lost, missed, missing, sick, untrained
+from .sick import collapsed, high, lost, missed, missing, sick, untrained
 from .sound import begin_again
 
 # %% auto #0
@@ -25,7 +25,8 @@ def _one_kind(f)->bool: # of image, such as one digit, of which each differs a l
       source='Salimans 2016 (1606.03498) §3.2; Lin 2018 (1712.04086); Mescheder 2018 (1801.04406)', rank=2)
 def mode_collapse(f):
     "Many latents, few samples."
-    if not sick(f) or untrained(f) or lost(f): return ''
+    if untrained(f) or lost(f): return ''
+    if not sick(f): return 'maybe' if f.missed > .08 else ''      # one mode of eight
     if _one_kind(f) or missed(f): return 'likely'
     if not collapsed(f): return ''
     return 'likely' if f.spread < .4 or f.apart < .35 else 'maybe'
@@ -61,7 +62,7 @@ def oscillation(f):
       source='Karras 2020 (2006.06676)', rank=0)
 def by_heart(f):
     "D tells what it has seen from what it has not."
-    if f.knows > .8 and f.copying < .9: return 'likely'
+    if f.knows > high('overfit') and f.copying < .9: return 'likely'
 
 # %% ../../nbs/symptoms/collapse.ipynb #a73ddf90
 @rule('memorisation', 'G hands out its training set', 'data',

@@ -6,7 +6,7 @@
 from __future__ import annotations
 from .finding import tell, turn
 from .rule import rule
-from .sick import early, poor
+from .sick import early, high, poor
 
 # %% auto #0
 __all__ = ['data_stale', 'batch_duplicated', 'memorisation', 'batch_too_small']
@@ -23,7 +23,7 @@ def _few(f)->bool: # is the whole set so small?
       source='a loader that is begun anew gives its first batch', rank=1)
 def data_stale(f):
     "The same batch, again and again, although there is more data."
-    if f.stale >= .5 and not f.n_data <= 1.5*f.bs: return 'certain'
+    if f.stale >= high('stale') and not f.n_data <= 1.5*f.bs: return 'certain'
 
 # %% ../../nbs/symptoms/loader.ipynb #4763d840
 @rule('batch_duplicated', 'Samples come several times in a batch', 'data',
@@ -32,7 +32,7 @@ def data_stale(f):
       source='a batch of repeats is a small batch', rank=2)
 def batch_duplicated(f):
     "Copies within a batch, of samples that change from batch to batch."
-    if f.batch_repeats >= .1 and not _few(f): return 'certain'
+    if f.batch_repeats >= high('repeats') and not _few(f): return 'certain'
 
 # %% ../../nbs/symptoms/loader.ipynb #0667b7a7
 @rule('memorisation', 'There are too few samples', 'data',

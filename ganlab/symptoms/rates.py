@@ -6,7 +6,7 @@
 from __future__ import annotations
 from .finding import tell
 from .rule import rule
-from .sick import lost, sick
+from .sick import high, lost, sick
 from .sound import begin_again, rate_of_other, usual_rates
 
 # %% auto #0
@@ -20,7 +20,7 @@ def _high(f, key)->bool: # by its number, under an optimiser that divides by the
 
 def _wild(f, key)->bool: # by what it does
     far = f[f'{key}_moved'] > (2.5 if f.vector else 8)
-    return far or f[f'{key}_speed'] > .015
+    return far or f[f'{key}_speed'] > high(f'{key}_speed')
 
 # %% ../../nbs/symptoms/rates.ipynb #965f79fc
 def _ahead(f)->bool: # is G's rate the higher one?

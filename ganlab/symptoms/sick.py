@@ -4,18 +4,24 @@
 
 # %% ../../nbs/symptoms/sick.ipynb #ed310fef
 from __future__ import annotations
+from ..checkup.signals import limits
 
 # %% auto #0
-__all__ = ['collapsed', 'scattered', 'missing', 'far', 'lost', 'missed', 'early', 'few', 'poor', 'sick', 'untrained']
+__all__ = ['low', 'high', 'collapsed', 'scattered', 'missing', 'far', 'lost', 'missed', 'early', 'few', 'poor', 'sick',
+           'untrained']
+
+# %% ../../nbs/symptoms/sick.ipynb #12407dd8
+def low(signal:str)->float: return limits[signal][1]   # below it, a chip is red
+def high(signal:str)->float: return limits[signal][2]  # above it
 
 # %% ../../nbs/symptoms/sick.ipynb #e5376316
 def collapsed(f)->bool:
     "Do the samples vary much less than the data?"
-    return f.spread < .5 or f.apart < .45 or f.fake_repeats > .5
+    return f.spread < low('variety') or f.apart < low('likeness') or f.fake_repeats > .5
 
 def scattered(f)->bool:
     "Do they vary much more?"
-    return f.spread > 1.8
+    return f.spread > high('variety')
 
 # %% ../../nbs/symptoms/sick.ipynb #38b1061e
 def missing(f)->bool:
@@ -24,7 +30,7 @@ def missing(f)->bool:
 
 def far(f)->bool:
     "Are they far from the data, in its own deviations?"
-    return f.sw > max(.5, 1.5*f.sw_none) and f.better > .42 or missing(f)
+    return f.sw > max(high('distance'), 1.5*f.sw_none) and f.better > .42 or missing(f)
 
 def lost(f)->bool:
     "Are there no numbers to look at any more?"
@@ -32,7 +38,7 @@ def lost(f)->bool:
 
 def missed(f)->bool:
     "Has a good part of the data no sample anywhere near it?"
-    return f.missed > .3
+    return f.missed > .2      # two modes of eight; healthy benches: .01 at most
 
 # %% ../../nbs/symptoms/sick.ipynb #3dbf0492
 def early(f)->bool:

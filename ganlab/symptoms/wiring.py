@@ -6,6 +6,7 @@
 from __future__ import annotations
 from .finding import tell
 from .rule import rule
+from .sick import high
 
 # %% auto #0
 __all__ = ['dead_units', 'wrong_sign', 'z_constant', 'z_too_small', 'g_detached', 'd_frozen', 'scores_squashed', 'ends_saturated',
@@ -14,7 +15,7 @@ __all__ = ['dead_units', 'wrong_sign', 'z_constant', 'z_too_small', 'g_detached'
 # %% ../../nbs/symptoms/wiring.ipynb #68cac237
 def _lost(f, key)->bool: # does the signal end, at once and not by fading, and not for want of units?
     ends = f[f'start_{key}_lost'] > 0 and f[f'start_{key}_faint'] == 0
-    return f[f'width_{key}'] > 4 and (ends or f[f'start_{key}_silent'] >= .75)
+    return f[f'width_{key}'] > 4 and (ends or f[f'start_{key}_silent'] >= high(f'{key}_silent'))
 
 # %% ../../nbs/symptoms/wiring.ipynb #0f49918f
 @rule('dead_units', 'Units that never answer', 'data',

@@ -100,6 +100,7 @@ def fork(self:GANLearner,
     name:str=None, # of the fork; the folder beside this run's, where this is on disk
     G=None, D=None, # networks built as they were given to this learner, where those could not be copied
     progress:bool=False, # show a bar while steps are computed again
+    changed:bool=False, # with the changes of that step, too: of step 0, those of the constructor
 )->GANLearner:
     """A second learner that goes on from here, or from an earlier step.
 
@@ -107,7 +108,7 @@ def fork(self:GANLearner,
     if step is not None: step = whole(step, 'step', 0, self.step, ': a step that was done')
     G, D = _networks(self, G, D)
     made = []
-    try: self.between_steps(lambda: made.append(_fork(self, step, name, G, D, progress)))
+    try: self.between_steps(lambda: made.append(_fork(self, step, name, G, D, progress, changed)))
     except BaseException:      # also a Ctrl-C that waited for the end: nobody gets the fork
         with unbroken():
             for fork in made: fork.run.discard()
@@ -134,9 +135,9 @@ def own_parts(
                 tricks=[deepcopy(t) for t in learn.tricks.given.values()],
                 schedules=list(learn.tricks.functions.values()))
 
-def _fork(learn, step, name, G, D, progress):
+def _fork(learn, step, name, G, D, progress, changed):
     _written_down(learn)
-    store, step = _copied(learn, step, name)
+    store, step = _copied(learn, step, name, changed)
     own = own_parts(learn)
     try: fork = GANLearner.resume(store, learn.dls, G, D, step=step, **own, device=learn.device, progress=progress)
     except BaseException:
@@ -151,12 +152,12 @@ def _facts(run, step, name)->dict: # what the fork's record says of where it com
     parent = dict(path=str(run.folder) if run.folder else None, line=run.line, step=step)
     return dict(parent=parent, name=name or 'fork', waiting=run.store.fact('waiting', []))
 
-def _copied(learn, step, name)->tuple: # the record of the fork, and the step that it begins at
+def _copied(learn, step, name, changed)->tuple: # the record of the fork, and the step that it begins at
     run = learn.run
     if step is None:
         run.keep(learn, 'ring', wait=True)
         step, last = learn.step, run.last_change()
-    else: last = run.last_before(step)
+    else: last = run.last_before(step + changed)
     run.sync()
     where = run.folder and _beside(run.folder, name)
     return run.store.copy(where, run.line, step, last, **_facts(run, step, name)), step
