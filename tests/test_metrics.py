@@ -162,7 +162,7 @@ def test_quality_without_anything_held_out():
     assert torch.equal(real_samples(learn, 50), x[:50])
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x), 16, shuffle=True)
     learn, twin = (GANLearner(loader, *mlp(width=8, depth=1, seed=0)) for _ in range(2))
-    assert len(real_samples(learn, 50)) == 16 and untouched(learn, lambda: quality(learn, 50)) == quality(twin, 50)
+    assert len(real_samples(learn, 50)) == 50 and untouched(learn, lambda: quality(learn, 50)) == quality(twin, 50)
 
 def test_quality_of_what_is_not_finite():
     learn = GANLearner(ring_dls(n=1000, bs=64), *mlp(width=8, depth=1, seed=0))

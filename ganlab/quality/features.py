@@ -55,7 +55,7 @@ features = {f.name: f for f in (
     Features('avatar', 'avatar-feature', _by('avatar'), _need_avatar, _is_avatars),
     Features('pixels', 'pixel', lambda x: x.flatten(1)),
     Features('inception', 'Inception', lambda x: inception()(x), _need_image),
-    Features('dinov2', 'DINOv2', lambda x: dinov2()(x), _need_image))}    # name -> `Features`
+    Features('dinov2', 'DINOv2-S', lambda x: dinov2()(x), _need_image))}    # name -> `Features`
 
 # %% ../../nbs/quality/features.ipynb #e8f983d8
 def usual_features(
