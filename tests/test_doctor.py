@@ -393,3 +393,11 @@ def test_missing_modes():
         assert abs(f.missed - share) < .06
         f = Facts(f | dict(step=300., g_moved=.5, d_moved=.5, d_still=0., lr_g=1e-3, lr_d=1e-3, better=.2, width_g=16., sizes_g=500.))
         assert [r.cause for _, r in weigh(f)][:1] == ['mode_collapse']*(n < 8)
+
+def test_the_command_knows_how_fast_it_went(tmp_path, monkeypatch):
+    "Of a recorded run, too, the doctor is told how far networks and samples moved of late"
+    seen = []
+    monkeypatch.setattr(GANLearner, 'diagnose', lambda self: seen.append(facts(self, 100)) or Findings([], seen[0]))
+    run = str(tmp_path/'a')
+    assert main(f'train --run {run} --steps 60 --data ring --bs 4 --width 8'.split()) == main(['doctor', run]) == 0
+    assert seen[0].known('g_speed', 'd_speed', 'centre_hop', 'g_moved') and seen[0].failed == {} and 0 < seen[0].g_speed < .1
