@@ -233,10 +233,10 @@ def _sizes(n)->list: # of numbers
     raise ValueError("n is empty; need one number of samples or several, such as n=[50, 100, 500]")
 
 # %% ../nbs/study.ipynb #5c157853
-def _found(data, todo, how)->dict: # as `Study` takes it; after Ctrl-C: what was done by then
+def _found(data, todo, how, progress)->dict: # as `Study` takes it; after Ctrl-C: what was done by then
     found, done = {}, 0
     try:
-        for n, seed in todo:
+        for n, seed in progress_bar(todo) if progress else todo:
             row = tried(data, n, seed, **how)
             found.setdefault(n, []).append(row)
             done += 1
@@ -263,4 +263,4 @@ def augment_study(
     how = dict(make=make, steps=whole(steps, 'steps'), times=whole(times, 'times'), updates=whole(updates, 'updates'))
     todo = [(m, seed) for m in sizes for seed in range(whole(seeds, 'seeds'))]
     for m in sizes: _gan_of(few_of(data, m, 0), 0, make)      # what cannot be done is said before anything is trained
-    return Study(_found(data, progress_bar(todo) if progress else todo, how))
+    return Study(_found(data, todo, how, progress))

@@ -83,7 +83,7 @@ def test_ctrl_c_keeps_what_is_done(monkeypatch, capsys):
         done.append((n, seed))
         return dict(real=.5, classic=.6, gan=.5, both=.5, copies=Copied)
     monkeypatch.setattr('ganlab.study.tried', one)
-    study = augment_study(blobs(), n=[30, 60], seeds=2, **QUICK)
+    study = augment_study(blobs(), n=[30, 60], seeds=2, **{**QUICK, 'progress': True})
     assert [len(study.found[n]) for n in (30, 60)] == [2, 1] and '3 of 4 are done' in capsys.readouterr().out and 'one seed: undecided' in study.verdict
     with pytest.raises(KeyboardInterrupt): augment_study(blobs(), n=[30], seeds=2, **QUICK)      # nothing is done yet: nothing to give
 
