@@ -1,4 +1,4 @@
-# make lab   JupyterLab on the quickstart          make test   everything that is checked, once; make test-all   in every combination (an hour)
+# make lab   JupyterLab on the quickstart          make test   everything that is checked, once; make test-all   every case in every combination (hours)
 # make export   notebooks -> ganlab/, README.md    make docs   the site (needs Quarto)    make clean
 PYTHON ?= python3
 VENV   := .venv

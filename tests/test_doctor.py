@@ -250,10 +250,11 @@ def spectral(form, seed, *end):
     a, b, c = map(norm, layers)
     return mlp(width=16, depth=2, seed=seed)[0], nn.Sequential(a, nn.LeakyReLU(.2), b, nn.LeakyReLU(.2), c, *end)
 
+@pytest.mark.parametrize('seeds', [(0, 1), pytest.param((2, 3, 4), marks=pytest.mark.slow)])
 @pytest.mark.parametrize('form', ['new', 'old'])
-def test_own_spectral_norm(form):
+def test_own_spectral_norm(form, seeds):
     "What a norm divides out is no end of D, and a norm that has not settled is no explosion; a Tanh behind it is found all the same"
-    for seed in range(5):
+    for seed in seeds:
         learn = GANLearner(ring(), *spectral(form, seed), 'hinge', seed=seed)
         learn.fit_steps(2, progress=False)
         assert learn.diagnose(150) == [] and facts(learn, 150).bound == 1
@@ -393,3 +394,11 @@ def test_missing_modes():
         assert abs(f.missed - share) < .06
         f = Facts(f | dict(step=300., g_moved=.5, d_moved=.5, d_still=0., lr_g=1e-3, lr_d=1e-3, better=.2, width_g=16., sizes_g=500.))
         assert [r.cause for _, r in weigh(f)][:1] == ['mode_collapse']*(n < 8)
+
+def test_the_command_knows_how_fast_it_went(tmp_path, monkeypatch):
+    "Of a recorded run, too, the doctor is told how far networks and samples moved of late"
+    seen = []
+    monkeypatch.setattr(GANLearner, 'diagnose', lambda self: seen.append(facts(self, 100)) or Findings([], seen[0]))
+    run = str(tmp_path/'a')
+    assert main(f'train --run {run} --steps 60 --data ring --bs 4 --width 8'.split()) == main(['doctor', run]) == 0
+    assert seen[0].known('g_speed', 'd_speed', 'centre_hop', 'g_moved') and seen[0].failed == {} and 0 < seen[0].g_speed < .1
