@@ -1,4 +1,4 @@
-# make lab   JupyterLab on the quickstart          make test   everything that is checked, once; make test-all   every case in every combination (hours)
+# make lab   JupyterLab on the quickstart          make test   what is checked, of long rows of cases a part; make test-all   every case (hours)
 # make export   notebooks -> ganlab/, README.md    make docs   the site (needs Quarto)    make clean
 PYTHON ?= python3
 VENV   := .venv
