@@ -105,7 +105,7 @@ def after_batch(self:Watcher):
     if step % self.every: return
     a_step = step_time(self.learn)
     self.training_s += self.every*a_step
-    cost = 10*a_step if self.cost is None else self.cost   # nobody knows yet what the first one costs
+    cost = 15*a_step if self.cost is None else self.cost   # nobody knows yet what the first one costs
     if self.spent + cost > self.share*self.training_s: return
     try: self.look()
     except Exception as e: self.learn.say(f"the watch failed ({type(e).__name__}: {e}), and the training goes on")

@@ -31,7 +31,7 @@ def sick(monkeypatch):
         return found.signals(learn)
     monkeypatch.setattr(checks, 'signals_of', signals_of)
     monkeypatch.setattr(checks, 'worst_of', lambda learn: {})
-    monkeypatch.setattr(GANLearner, 'diagnose', lambda self: found.asked.append(self.step) or found.findings, raising=False)
+    monkeypatch.setattr(GANLearner, 'diagnose', lambda self, n: found.asked.append(self.step) or found.findings, raising=False)
     return found
 
 def until(f):
@@ -192,7 +192,7 @@ def test_its_share_of_the_time(sick, cost):
         now.takes(cost); at.append(now.at)
         return dict(likeness=signal(.1, .5))
     sick.signals = signals
-    learn.diagnose = lambda: now.takes(10*cost) or sick.asked.append(now.at) or []
+    learn.diagnose = lambda n: now.takes(10*cost) or sick.asked.append(now.at) or []
     with Lab(learn, clock=now) as lab:
         lab.health.observe(lambda c: c.owner.heard(dict(seen=c.new)), 'frame')
         for step in range(20, 180, 20): learn.tricks.on('instance_noise', sigma=step/1000, at=step)

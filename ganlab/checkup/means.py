@@ -53,9 +53,14 @@ def _asked(f, *at)->list:
     except Exception: return [math.nan]*len(at)
 
 # %% ../../nbs/checkup/means.ipynb #7e663a7f
-def _zero(f, nowhere, grid=torch.linspace(-12, 12, 97).tolist())->float: # where a derivative changes its sign
-    signs = [(v, f(v)) for v in grid]
-    return next((v for (v, a), (_, b) in zip(signs, signs[1:]) if a < 0 <= b or a > 0 >= b and a != b), nowhere)
+def _turns(f, at:list)->float|None: # the last of these points before a derivative changes its sign
+    ys = [f(v) for v in at]
+    return next((v for v, a, b in zip(at, ys, ys[1:]) if a < 0 <= b or a > 0 >= b and a != b), None)
+
+def _zero(f, nowhere)->float: # where it does, to a quarter: looked for in steps of two, then in those of a quarter
+    rough = _turns(f, [-12. + 2*i for i in range(13)])
+    if rough is None: return nowhere
+    return _turns(f, [rough + i/4 for i in range(9)])
 
 # %% ../../nbs/checkup/means.ipynb #d2c923ab
 def _range(vs)->float: return max(vs) - min(vs)
@@ -96,23 +101,24 @@ def _value(t, name, default=math.nan):
     return default
 
 # %% ../../nbs/checkup/means.ipynb #73a8e6ca
-def _weight(t)->float: # the largest of a trick's; approximate R1's λ is of another kind, of which 100 is usual
-    if t.name == 'approximate_r1': return 0.
-    return max((_value(t, k) for k in ('gamma', 'lam') if k in t.params), default=0.)
+def _weights(t)->list: # (value, default) of a penalty
+    return [(_value(t, k), float(t.declared[k].default)) for k in ('gamma', 'lam') if k in t.params]
+
+def _heaviest(on)->dict: # on: tricks that are on
+    every = [w for t in on for w in _weights(t)]
+    return dict(penalty=max((v for v, usual in every if v > 2*usual), default=0.),
+                overweight=max((ratio(v, usual) for v, usual in every), default=0.))
 
 def of_tricks(learn, b)->dict:
-    "What is on, in numbers."
+    "What is on, in numbers; a penalty's weight only where it is well above its default."
     on = {t.name: t for t in learn.tricks.enabled}
-    bound = any(map(_bounds, on.values())) or _normed(learn, b)
-    out = dict(bound=float(bound), penalty=max(map(_weight, on.values()), default=0.))
+    out = dict(bound=float(any(map(_bounds, on.values())) or _normed(learn, b))) | _heaviest(on.values())
     out |= {f'on_{name}': 1. for name in on}
     if 'label_flip' in on: out['label_flip_p'] = _value(on['label_flip'], 'p')
     return out | _of_noise(learn)
 
 # %% ../../nbs/checkup/means.ipynb #f45a8fc3
-_bounding = 'gradient_penalty', 'weight_clipping', 'wgan_gp', 'lecam', 'approximate_r1', 'relativistic_gp'
-
-def _bounds(t)->bool: return bool(t.lipschitz) or t.name in _bounding # D's slope
+def _bounds(t)->bool: return bool(t.lipschitz) or t.bounds or t.purpose == "Bound D's slope" # D's slope, or its scores
 
 def _fades(t)->bool: return t.params.get('schedule', 'constant') != 'constant' or bool(t.params.get('adapt'))
 

@@ -15,25 +15,26 @@ from ..engine.still import swapped
 __all__ = ['moved', 'speed', 'of_centre', 'movement']
 
 # %% ../../nbs/checkup/movement.ipynb #f1da0115
-def _pairs(net, first:dict)->list: # of (then, now), flat, of the parameters that are there in both
+def _pairs(net, first:dict)->list: # of (then, now), of the parameters that are there in both
     now = named_params(net)
-    return [(first[n].detach().cpu().double().flatten(), p.detach().cpu().double().flatten())
-            for n, p in now.items() if n in first and first[n].shape == p.shape]
+    return [(first[n].detach().to(p.device), p.detach()) for n, p in now.items()
+            if n in first and first[n].shape == p.shape]
 
-def _then_and_now(net, first)->tuple: # two lists; those that began at 0 are left out
-    pairs = [(a, b) for a, b in _pairs(net, first) if a.any()]
-    return [a for a, _ in pairs], [b for _, b in pairs]
+def _length(t)->float: return float(torch.linalg.vector_norm(t, dtype=torch.double)) # 0 only where all of it is
 
 # %% ../../nbs/checkup/movement.ipynb #564685f1
-def _length(ts)->float: return math.sqrt(sum(float(t.square().sum()) for t in ts))
+def _way(a, b): # in floats of 32 bits at the least
+    wide = torch.promote_types(b.dtype, torch.float32)
+    return b.to(wide) - a.to(wide)
 
 # %% ../../nbs/checkup/movement.ipynb #e2b39e66
 def moved(net, first:dict)->dict: # first: canonical name -> tensor
     "How far it has moved since it had these weights, and the share of its weights that has not moved at all."
-    then, now = _then_and_now(net, first)
-    way = [b - a for a, b in zip(then, now)]
-    still, n = sum(len(d) for d in way if not d.any()), sum(map(len, way))
-    return dict(moved=ratio(_length(way), _length(then)), still=still/max(1, n))
+    known = [(a, size, b) for a, b in _pairs(net, first) if (size := _length(a))]      # others began at 0
+    ways = [(b.numel(), _length(_way(a, b))) for a, _, b in known]
+    still, n = sum(k for k, way in ways if not way), sum(k for k, _ in ways)
+    way = math.hypot(*(w for _, w in ways))
+    return dict(moved=ratio(way, math.hypot(*(size for _, size, _ in known))), still=still/max(1, n))
 
 # %% ../../nbs/checkup/movement.ipynb #fe5b6d72
 def _snaps(learn)->list: return [s for s in list(learn.ring.snaps) if s.step < learn.step]

@@ -64,7 +64,7 @@ def of_scores(b:Batches)->dict:
     gap = float(s['train'].mean() - s['fake'].mean())
     inner = float((s['train'].var() + s['fake'].var()).div(2).sqrt())
     return dict(wins=above(s['train'], s['fake']), wins_held=above(s['held'], s['fake']),
-                knows=above(s['train'], s['held']), gap=gap, gap_rel=ratio(gap, inner))
+                knows=above(s['train'], s['held']), gap=gap, gap_size=abs(gap), gap_rel=ratio(gap, inner))
 
 # %% ../../nbs/checkup/samples.ipynb #e3f1a13c
 def samples(b:Batches, learn)->dict:

@@ -18,8 +18,8 @@ from ..engine.sites import added, hooked, layers, leaves
 from ..engine.still import eval_mode, held
 
 # %% auto #0
-__all__ = ['Heard', 'heard', 'of_layers', 'of_latents', 'of_reach', 'of_making', 'at_end', 'of_gradients', 'of_nets', 'of_noise',
-           'wiring', 'count', 'narrowest']
+__all__ = ['Heard', 'heard', 'of_layers', 'of_latents', 'of_reach', 'of_making', 'at_end', 'of_gradients', 'of_signal', 'of_nets',
+           'of_noise', 'as_given', 'wiring', 'count', 'narrowest']
 
 # %% ../../nbs/checkup/wiring.ipynb #aaf9222c
 _cutting = nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Hardswish, nn.Threshold      # they can give exactly the same, always
@@ -33,9 +33,10 @@ def _silent(y)->float: # from 0 to 1
     return float((u.amax(0) == u.amin(0)).double().mean())
 
 # %% ../../nbs/checkup/wiring.ipynb #da0bfee3
-def _liveliness(y)->float: # spread over samples, beside the size of what a layer gives
+def _liveliness(y)->tuple: # spread over samples, beside the size of what a layer gives; that size
     y = y.detach().double().flatten(1)
-    return float(y.std(0, correction=0).mean()/y.square().mean().sqrt().clamp(min=1e-30))
+    size = y.square().mean().sqrt()
+    return float(y.std(0, correction=0).mean()/size.clamp(min=1e-30)), float(size)
 
 # %% ../../nbs/checkup/wiring.ipynb #e9a20e85
 class Heard:
@@ -44,9 +45,9 @@ class Heard:
     def note(self, name, m, args, y):
         "A hook behind the module of that name."
         if not torch.is_tensor(y) or y.ndim < 2 or len(y) < 2: return
-        self.lively[name], self.size[name] = _liveliness(y), float(y.detach().double().square().mean().sqrt())
+        self.lively[name], self.size[name] = _liveliness(y)
         if is_layer(m): self.weighed.append(name)
-        if isinstance(m, _cutting) and _liveliness(args[0]) > 1e-9: self.silent[name] = _silent(y)
+        if isinstance(m, _cutting) and _liveliness(args[0])[0] > 1e-9: self.silent[name] = _silent(y)
 
 # %% ../../nbs/checkup/wiring.ipynb #e478770c
 def heard(
@@ -155,15 +156,20 @@ def of_gradients(learn, G, D)->dict:
 def _renamed(d, head): return {f'{head}_{k}': v for k, v in d.items()}
 
 # %% ../../nbs/checkup/wiring.ipynb #fc05518f
+def _inputs(learn, b:Batches, G, n=128)->tuple: # what goes into G; into D, half of it reals
+    z = learn.drawn(n, learn.streams.generator('checkup/wiring', device=learn.device))
+    into_g = learn.into_g(z, companions(learn, n, 'g'))
+    x = torch.cat([b.train[:n], learn.look(G, into_g)])
+    return into_g, learn.into_d(x.to(learn.device), put(companions(learn, len(x), 'd'), learn.device))
+
+def of_signal(learn, b:Batches, G, D)->dict:
+    "How the signal fares in both networks."
+    into_g, into_d = _inputs(learn, b, G)
+    return of_layers(G, into_g, 'g') | of_layers(D, into_d, 'd')
+
 def of_nets(learn, b:Batches, G, D)->dict:
     "All of this, of two networks."
-    n = 128
-    z = learn.drawn(n, learn.streams.generator('checkup/wiring', device=learn.device))
-    y = companions(learn, n, 'g')
-    x = torch.cat([b.train[:n], learn.look(G, learn.into_g(z, y))])
-    into_d = learn.into_d(x.to(learn.device), put(companions(learn, len(x), 'd'), learn.device))
-    return (of_layers(G, learn.into_g(z, y), 'g') | of_layers(D, into_d, 'd') | of_reach(learn, D, into_d)
-            | of_gradients(learn, G, D))
+    return of_signal(learn, b, G, D) | of_reach(learn, D, _inputs(learn, b, G)[1]) | of_gradients(learn, G, D)
 
 # %% ../../nbs/checkup/wiring.ipynb #9b66eebc
 def of_noise(learn, b:Batches)->dict:
@@ -183,17 +189,25 @@ def _at_start(learn, b, G, D)->dict: # of two networks as they were given, once 
         with settled(D, learn.into_d(b.train[:8].to(learn.device), some_of(y, len(b.train[:8])))):
             return of_nets(learn, b, G, D)
 
+def as_given(learn, b:Batches)->dict:
+    "Facts about the networks as they were given, asked once and again only after a change of what goes into them."
+    place = 'checkup/as given'
+    if learn.pristine and place in learn.found: return learn.found[place]
+    G, D = (deepcopy(m).to(learn.device) for m in learn.pristine or (learn.G, learn.D))
+    out = _renamed(_at_start(learn, b, G, D), 'start') | of_latents(learn, G) | of_making(learn, G)
+    if learn.pristine: learn.found[place] = out
+    return out
+
+# %% ../../nbs/checkup/wiring.ipynb #61c1affb
 def wiring(b:Batches, learn)->dict: # name -> number
     "All facts about the networks; as they were given, with `start_` before the name."
-    now = of_nets(learn, b, learn.G, learn.D)
-    first = learn.pristine or (learn.G, learn.D)
-    G, D = (deepcopy(m).to(learn.device) for m in first)
-    out = _renamed(_at_start(learn, b, G, D), 'start') | now | of_latents(learn, G) | of_making(learn, G)
-    out |= of_noise(learn, b)
-    ends = {f'{k}_at_end': at_end(x, out['g_low'], out['g_high']) for k, x in
+    given = as_given(learn, b)
+    ends = {f'{k}_at_end': at_end(x, given['g_low'], given['g_high']) for k, x in
             dict(train=b.train, fake=b.fake, start=b.fake_start).items()}
-    return out | ends | dict(start_spread=ratio(spread(b.fake_start), spread(b.real)), sizes_g=float(count(learn.G)),
-                      sizes_d=float(count(learn.D)), width_g=narrowest(learn, 'g'), width_d=narrowest(learn, 'd'))
+    sizes = dict(sizes_g=float(count(learn.G)), sizes_d=float(count(learn.D)), width_g=narrowest(learn, 'g'),
+                 width_d=narrowest(learn, 'd'))
+    return (given | of_signal(learn, b, learn.G, learn.D) | of_noise(learn, b) | ends | sizes
+            | dict(start_spread=ratio(spread(b.fake_start), spread(b.real))))
 
 # %% ../../nbs/checkup/wiring.ipynb #2372b3e1
 def count(net)->int: # weights

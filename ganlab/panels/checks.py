@@ -24,7 +24,7 @@ class Report(NamedTuple):
     problem: str = ''     # what went wrong, in a sentence
 
 # %% ../../nbs/panels/checks.ipynb #ff51267c
-looks_at = 256        # samples of each kind
+looks_at = 256        # samples of each kind; the doctor looks at twice as many
 
 def signals_of(learn)->dict: # name -> `Signal`
     "The signals of a learner as it stands."
@@ -85,7 +85,7 @@ def _read(self:Checks, learn)->dict: # fields of a `Report`
 
 @patch
 def _asked(self:Checks, learn)->dict:
-    found = learn.diagnose()
+    found = learn.diagnose(2*looks_at)
     self.failed['probes'] = getattr(found, 'unknown', '')      # a doctor of one's own may give a plain list
     return dict(findings=tuple(found), asked=learn.step)
 

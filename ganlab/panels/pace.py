@@ -39,6 +39,7 @@ class Pace:
         self.budget, self.clock = budget, clock
         self.spent, self.took = 0., 0.               # CPU seconds so far, and of the last drawing
         self.owed = 0                                # drawings owed for news
+        self.ahead = 0.                              # seconds until one can draw again, if not now
         self.begin()
 
     def begin(self):
@@ -66,8 +67,9 @@ def spend(self:Pace):
 # %% ../../nbs/panels/pace.ipynb #18d57913
 @patch(as_prop=True)
 def latest(self:Pace)->float: # seconds after the last drawing
-    "When it is due in any case."
-    return max(self.budget.oldest, self.took/self.most, self.budget.every)
+    "When it is due in any case: before it gets too old, also within the step to come."
+    oldest = max(self.budget.oldest, self.took/self.most, self.budget.every)
+    return oldest - min(self.ahead, oldest/2)
 
 @patch(as_prop=True)
 def next(self:Pace)->float: # on the wall
@@ -119,7 +121,8 @@ def budgets(
     refresh:float, # seconds between two drawings
     share:float, # of the training thread's CPU time that pictures aim at
 )->dict: # name -> `Budget`
-    "What each part of a panel may cost: three and a half times the share, together."
-    small = Budget(refresh, share/4)
-    return dict(numbers=small, curves=small, strip=small, picture=Budget(refresh, share, oldest=.8), closeup=small,
-                reasons=Budget(0, share/2), health=Budget(2., share/2, math.inf), doctor=Budget(10., share/2, math.inf))
+    "What each part of a panel may cost: three and a quarter times the share, together."
+    small, checkup = Budget(refresh, share/4), Budget(2., share/2, math.inf)
+    return dict(numbers=Budget(refresh, share/6), curves=Budget(refresh, share/3), strip=small, closeup=small,
+                picture=Budget(refresh, share, oldest=.7), reasons=Budget(0, share/2), health=checkup,
+                doctor=Budget(10., share/4, math.inf))

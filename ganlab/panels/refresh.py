@@ -61,6 +61,7 @@ class Screen:
         self.check_now = False          # and a checkup?
         self.drawing, self.showing = threading.RLock(), threading.RLock()
         self.speed, self.next = Speed(clock), 0.          # next: on the wall, when the first part is due
+        self.left, self.step_s = clock.wall(), 0.         # on the wall, when it last drew; the time of a step
         self.turn(learn)
         views = dict(curves=parts.curves, strip=parts.timeline, picture=parts.samples, closeup=parts.samples,
                      health=parts.health, doctor=parts.health)
@@ -197,7 +198,7 @@ def draw(self:Screen, learn, full:bool=False):
     "Draw what is due, between two steps of `learn`; `full`: all. Nothing, where another run is shown by now."
     with self.drawing:
         if learn is not self.learn: return
-        answered = self._answer()
+        self.step_s, answered = self.clock.wall() - self.left, self._answer()
         idle, news = not learn.on_training_thread(), self._hear(full)
         look, self.look_now = self.look_now, False
         if any((full, idle, news, look, answered)) or self.clock.wall() >= self.next:
@@ -205,6 +206,7 @@ def draw(self:Screen, learn, full:bool=False):
         if full: self.reasons.forget()
         if news: tell_controls(learn)
         self._ask_on(idle)
+        self.left = self.clock.wall()
 
 @patch
 def _ask_on(self:Screen, idle):
@@ -216,6 +218,7 @@ def _draw_due(self:Screen, full, idle, look, answered):
     looked_at = [self.parts.samples, self.parts.timeline] if look else []
     asked = [*answered, *looked_at]      # views that somebody waits for
     for name, part in self.drawn.items():
+        part.pace.ahead = self.step_s
         if part.view in asked or idle and name == 'numbers' or part.wanted(full, idle):
             with part.pace.spend(): self.show(**part.take())
     self.next = min(part.pace.next for part in self.drawn.values())

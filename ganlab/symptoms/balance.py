@@ -39,8 +39,8 @@ def _favoured(f)->bool: # is D given more steps, or longer ones?
 
 # %% ../../nbs/symptoms/balance.ipynb #859da85e
 @rule('d_too_strong', 'D is too strong', 'settings',
-      "D is right in {wins:.0%} of pairs[, {wins_held:.0%} of held-out ones]; it has {n_d:.0f} updates "
-      'a step at {lr_d:.1g}, G {n_g:.0f} at {lr_g:.1g}.',
+      "D is right in {wins:.0%} of pairs[, {wins_held:.0%} of held-out ones]. Updates per step: D {n_d:.0f}, "
+      'G {n_g:.0f}; rates: {lr_d:.1g} and {lr_g:.1g}.',
       remedies=again, by=powers, source='Arjovsky & Bottou 2017 (1701.04862)', rank=16)
 def d_too_strong(f):
     "D is given more, tells everything apart, and G does not come nearer."
@@ -58,8 +58,8 @@ def fed_more(f)->list: # of `Remedy`
 
 # %% ../../nbs/symptoms/balance.ipynb #f56c7a22
 @rule('d_too_weak', 'D is too weak', 'settings',
-      "D is right in {wins:.0%} of pairs; it has moved by {d_moved:.2g} of its size and G by {g_moved:.2g}; D has "
-      '{n_d:.0f} updates a step at {lr_d:.1g}, G {n_g:.0f} at {lr_g:.1g}.',
+      "D is right in {wins:.0%} of pairs; it has moved by {d_moved:.2g} of its size and G by {g_moved:.2g}. Updates per "
+      'step: D {n_d:.0f}, G {n_g:.0f}; rates: {lr_d:.1g} and {lr_g:.1g}.',
       remedies=fed_more, by=powers, source='a G that is not found out learns nothing', rank=17)
 def d_too_weak(f):
     "D is given less than G, and the samples are poor."
@@ -67,7 +67,7 @@ def d_too_weak(f):
 
 # %% ../../nbs/symptoms/balance.ipynb #ede5844e
 @rule('capacity_too_small_g', 'G is too small', 'settings',
-      "G's narrowest layer has {width_g:.0f} units ({sizes_g:.0f} weights in all), D's {width_d:.0f} ({sizes_d:.0f}).",
+      "Hidden units at the narrowest: G {width_g:.0f} ({sizes_g:.0f} weights in all), D {width_d:.0f} ({sizes_d:.0f}).",
       remedies=[tell('Give G more width: 64 units for points, 16 channels and more for images.')],
       source='a G that cannot make the data does not', rank=9, by=('progressive_growing',))
 def capacity_too_small_g(f):
@@ -77,7 +77,7 @@ def capacity_too_small_g(f):
 
 # %% ../../nbs/symptoms/balance.ipynb #66f6dd18
 @rule('capacity_too_small_d', 'D is too small', 'settings',
-      "D's narrowest layer has {width_d:.0f} units ({sizes_d:.0f} weights in all), G's {width_g:.0f} ({sizes_g:.0f}).",
+      "Hidden units at the narrowest: D {width_d:.0f} ({sizes_d:.0f} weights in all), G {width_g:.0f} ({sizes_g:.0f}).",
       remedies=[tell('Give D more width: as much as G at the least.')],
       source='what D cannot see, G need not make', rank=9, by=('progressive_growing',))
 def capacity_too_small_d(f):

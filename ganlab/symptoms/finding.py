@@ -67,7 +67,7 @@ _stays = 'Tie G to its input', 'Sample by class', 'Change the architecture', 'Ba
 
 def holds_back(t)->bool: # t: a `Trick`
     "Could it hold a network back?"
-    return not (t.purpose in _stays or t.bystander or t.name in ('diffaugment', 'ada', 'gradient_penalty'))
+    return not (t.purpose in _stays or t.bystander or t.gentle)
 
 # %% ../../nbs/symptoms/finding.ipynb #ecebd671
 def _on(learn, blamed, clean)->dict: # name -> values, of what is on and may stay so

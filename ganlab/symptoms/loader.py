@@ -45,7 +45,7 @@ def memorisation(f):
     if f.n_data <= 100 or _few(f) and f.stale < .5: return 'certain'
 
 # %% ../../nbs/symptoms/loader.ipynb #bbd2d412
-@rule('batch_too_small', 'The batch is too small', 'data', 'An update sees {bs:.0f} samples at once.',
+@rule('batch_too_small', 'The batch is too small', 'data', 'Samples per update: {bs:.0f}. Of so few a gradient is mostly noise.',
       remedies=[turn('Batches of 64', 'batch_size', bs=64)], source='BigGAN (1809.11096) §3', rank=4,
       by=('batch_size',))
 def batch_too_small(f):

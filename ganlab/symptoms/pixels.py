@@ -19,9 +19,13 @@ def _beyond(f)->float: # how far the images go beyond what G makes
     return max(abs(f.train_low), abs(f.train_high))
 
 # %% ../../nbs/symptoms/pixels.ipynb #ed6f4fca
+def _same_range(f)->list: # of `Remedy`
+    if f.g_low > -.1 and not _unit(f): return [tell('End G in a Tanh, or give images in [0, 1] ((x + 1)/2).')]
+    return [tell('Give images in [-1, 1] (x*2 - 1), or end G in a Sigmoid.')]
+
 @rule('data_range_wrong', "The data's range is not G's", 'data',
       'Reals lie between {train_low:.3g} and {train_high:.3g}, and G can make {g_low:.3g} to {g_high:.3g}.',
-      remedies=[tell('Give images in [-1, 1] (x*2 - 1), or end G in a Sigmoid.')],
+      remedies=_same_range,
       source='DCGAN (1511.06434): images are scaled to the range of Tanh', rank=5)
 def data_range_wrong(f):
     "Images in [0, 1] for a G that makes [-1, 1], or the other way round."

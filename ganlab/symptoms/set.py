@@ -32,7 +32,7 @@ def _blurred(f)->bool: # are D's targets too near to each other, or those of fak
 
 # %% ../../nbs/symptoms/set.ipynb #4bd0a628
 @rule('label_smoothing_wrong', 'The labels are smoothed away', 'settings',
-      "D's loss lets go at a score of {aim_real:.2g} for reals and {aim_fake:.2g} for fakes.",
+      "D's loss is content where reals score {aim_real:.2g} and fakes {aim_fake:.2g}.",
       remedies=plain_labels, by=('loss', *_labels),
       source='Salimans 2016 (1606.03498) §3.4: reals alone, to .9', rank=1)
 def label_smoothing_wrong(f):
@@ -98,7 +98,7 @@ _penalties = ('gradient_penalty', 'wgan_gp', 'weight_clipping', 'spectral_norm',
               'relativistic_gp', 'historical_averaging')
 
 @rule('critic_unconstrained', "Nothing bounds the critic's slope", 'settings',
-      "D's loss never lets go, nothing bounds its slope, and scores are {gap:.3g} apart.",
+      "D's loss never lets go, nothing bounds its slope, and scores of reals and fakes are {gap_size:.3g} apart.",
       remedies=lambda f: [begin_again(f), do('WGAN-GP', lambda learn: learn.tricks.on('wgan_gp', n_critic=2))],
       source='Arjovsky 2017 (1701.07875); Gulrajani 2017 (1704.00028)', rank=5, by=('loss', *_penalties))
 def critic_unconstrained(f):
@@ -130,14 +130,18 @@ def less_of_it(f)->list: # of `Remedy`
     return [lighter(f), begin_again(f)]
 
 # %% ../../nbs/symptoms/set.ipynb #b5347845
-@rule('penalty_too_large', 'The penalty leaves D no slope', 'settings',
-      "The penalty weighs {penalty:.3g}; D's scores of reals and fakes are {gap:.2g} apart, its slope is {slope:.2g}.",
+def _still(f)->bool: return max(f.g_moved, f.d_moved) < .05 # do both networks stand where they began?
+
+@rule('penalty_too_large', 'The penalty leaves the networks no room', 'settings',
+      "A penalty weighs {overweight:.3g} times its default; D's scores of reals and fakes are {gap_size:.2g} apart, its "
+      "slope is {slope:.2g}; G moved by {g_moved:.2g} of its size and D by {d_moved:.2g}.",
       remedies=less_of_it, by=_penalties,
       source='Mescheder 2018 (1801.04406): γ = 10; Gulrajani 2017: λ = 10', rank=0)
 def penalty_too_large(f):
-    "A large penalty, a D that tells nothing apart, and poor samples."
-    if sick(f) and (f.penalty >= 60 or f.penalty >= 30 and _idle(f)): return 'certain'
-    if sick(f) and f.term_share > 3 and _idle(f): return 'likely'
+    "A large penalty, a D that tells nothing apart or networks that stand still, and poor samples."
+    if not sick(f): return ''
+    if f.penalty >= 60 or f.penalty >= 30 and _idle(f) or f.overweight >= 10 and _still(f): return 'certain'
+    if f.term_share > 3 and _idle(f): return 'likely'
 
 # %% ../../nbs/symptoms/set.ipynb #2af3af4b
 @rule('momentum_too_high', 'The momentum is too high', 'settings',

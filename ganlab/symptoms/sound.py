@@ -6,11 +6,13 @@
 from __future__ import annotations
 from contextlib import suppress
 from ..engine.change import Refused
-from .finding import Remedy, do, holds_back
+from .finding import Remedy, do, holds_back, turn
+from ..trick import find_tricks
 
 # %% auto #0
-__all__ = ['rate', 'betas', 'usual_gamma', 'set_rates', 'set_betas', 'set_r1', 'set_counts', 'set_adam', 'set_logistic', 'clear',
-           'as_stylegan2', 'begin_again', 'fits', 'at_rates', 'rate_of_other', 'usual_rates']
+__all__ = ['rate', 'betas', 'afresh', 'usual_gamma', 'set_rates', 'set_betas', 'set_r1', 'set_counts', 'set_adam', 'set_logistic',
+           'clear', 'as_stylegan2', 'begin_again', 'fits', 'at_rates', 'rate_of_other', 'usual_rates',
+           'redrawn_and_normed']
 
 # %% ../../nbs/symptoms/sound.ipynb #06ad0ca3
 rate, betas = .002, (0., .99)   # of both networks, under Adam: StyleGAN2 (1912.04958), appendix B
@@ -75,11 +77,16 @@ def as_stylegan2(learn, gamma:float): # of R1
     set_counts(learn)
     set_r1(learn, gamma)
 
+def _gone(f)->str: # what goes off that was on
+    own = "Rates and updates", "Bound D's slope"      # those of the settings themselves
+    off = [t.title for t in find_tricks() if f[f'on_{t.name}'] == 1 and holds_back(t) and t.purpose not in own]
+    return f"; off: {', '.join(off)}" if off else ''
+
 def begin_again(f)->Remedy:
     "Begin again with settings that train soundly."
     b1, b2 = betas
     return do(f"The settings of StyleGAN2: Adam at {rate:g} with β of {b1:g} and {b2:g}, the non-saturating loss, one "
-              f"update each, R1 with γ of {usual_gamma(f):g}, and nothing else that holds a network back",
+              f"update each, R1 with γ of {usual_gamma(f):g}{_gone(f)}",
               lambda learn: as_stylegan2(learn, usual_gamma(f)), clean=True)
 
 # %% ../../nbs/symptoms/sound.ipynb #6bb0e956
@@ -106,3 +113,14 @@ def usual_rates(f)->list: # of `Remedy`
     "The usual rate for both, under an optimiser that divides by the size of the gradients; else, begin again."
     if f.plain_g == 1 or f.plain_d == 1: return [begin_again(f)]
     return [at_rates(f, rate, rate, False), begin_again(f)]
+
+# %% ../../nbs/symptoms/sound.ipynb #fc87fb0d
+_he = dict(which='both', scheme='he_normal')
+
+afresh = turn('Weights drawn anew as He does, with biases at 0', 'reinit', **_he)
+
+def redrawn_and_normed(learn):
+    "Both networks' weights by He, and BatchNorm in G where it can be had."
+    learn.tricks.on('reinit', **_he)
+    t = learn.tricks['batch_norm']
+    if not t.why_not(learn): learn.tricks.on(t.name)

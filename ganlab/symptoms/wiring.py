@@ -4,9 +4,10 @@
 
 # %% ../../nbs/symptoms/wiring.ipynb #803520d9
 from __future__ import annotations
-from .finding import tell
+from .finding import do, tell, turn
 from .rule import rule
 from .sick import high
+from .sound import afresh, redrawn_and_normed
 
 # %% auto #0
 __all__ = ['dead_units', 'wrong_sign', 'z_constant', 'z_too_small', 'g_detached', 'd_frozen', 'scores_squashed', 'ends_saturated',
@@ -21,7 +22,7 @@ def _lost(f, key)->bool: # does the signal end, at once and not by fading, and n
 @rule('dead_units', 'Units that never answer', 'data',
       'As given, {start_g_silent:.0%} of a layer of G and {start_d_silent:.0%} of one of D answered to nothing; '
       'now {g_silent:.0%} and {d_silent:.0%}.',
-      remedies=[tell('Begin with biases at 0, or use LeakyReLU in place of ReLU.')],
+      remedies=[afresh, turn('LeakyReLU in place of ReLU, from the start', 'leaky_relu', over=0)],
       source='Maas 2013 (leaky ReLU); He 2015 (1502.01852)', rank=10)
 def dead_units(f):
     "A layer most of whose units give one number, whatever comes in."
@@ -31,6 +32,9 @@ def dead_units(f):
 def _dead(f)->bool: return bool(dead_units(f))
 
 # %% ../../nbs/symptoms/wiring.ipynb #87b50e32
+def _paid(pull, aim, f)->bool: # for the wrong answer; a target that was smoothed beyond the middle has a score to aim at
+    return pull > 0 and not (f.logistic == 1 and abs(aim) < 6)
+
 @rule('wrong_sign', 'A sign is turned round', 'data',
       "The loss pulls scores of reals by {pull_real:.2g}, of fakes by {pull_fake:.2g}, and G's by {pull_gen:.2g}: "
       'it should be less, more and less than 0.',
@@ -38,7 +42,8 @@ def _dead(f)->bool: return bool(dead_units(f))
       source='each network descends its own loss', rank=11)
 def wrong_sign(f):
     "D is paid for taking fakes for real, or G for being found out."
-    if f.pull_real > 0 or f.pull_fake < 0 or f.pull_gen > 0 or f.up_g > 0 or f.up_d > 0: return 'certain'
+    turned = _paid(f.pull_real, f.aim_real, f) or _paid(-f.pull_fake, f.aim_fake, f) or f.pull_gen > 0
+    if turned or f.up_g > 0 or f.up_d > 0: return 'certain'
 
 # %% ../../nbs/symptoms/wiring.ipynb #171cc292
 @rule('z_constant', "G's latents make no difference", 'data',
@@ -108,7 +113,8 @@ def ends_saturated(f):
 @rule('vanishing_gradient', 'The signal fades on its way', 'data',
       "As given, the first layer's gradient is {start_g_fading:.1g} of the last one's in G, {start_d_fading:.1g} in D; "
       "D's scores vary by {start_d_spread:.1g}, G's samples by {start_spread:.1g} of the data.",
-      remedies=[tell('Fewer layers, ReLU or LeakyReLU in place of sigmoids, He or DCGAN weights, BatchNorm in G.')],
+      remedies=[do("Weights drawn anew (He), and BatchNorm in G", redrawn_and_normed), afresh,
+                tell('Fewer layers, and ReLU or LeakyReLU in place of sigmoids.')],
       source='Glorot 2010; He 2015 (1502.01852)', rank=17)
 def vanishing_gradient(f):
     "Deep sigmoids, or weights that begin too small."
@@ -118,8 +124,8 @@ def vanishing_gradient(f):
 
 # %% ../../nbs/symptoms/wiring.ipynb #84f610c3
 @rule('exploding_gradient', 'The signal explodes on its way', 'data',
-      "As given, D's scores vary by {start_d_spread:.3g}, and layers of G grow by {start_g_swell:.3g}.",
-      remedies=[tell('Smaller weights to begin with (He, DCGAN), or a norm between layers.')],
+      "As given, D's scores vary by {start_d_spread:.3g}, and what goes through G grows {start_g_swell:.3g}-fold.",
+      remedies=[afresh, tell('Smaller weights to begin with (He, DCGAN), or a norm between layers.')],
       source='He 2015 (1502.01852)', rank=18)
 def exploding_gradient(f):
     "Weights that begin too large."

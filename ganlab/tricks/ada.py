@@ -117,6 +117,7 @@ class ADA(Steered):
     source = 'Karras 2020 (2006.06676) §3'
     acts = 'what D sees'
     purpose = 'Learn from little data'
+    gentle = True
     order = -1     # before noise, which then lies on what has moved in, too
     flip = Flag(True, 'left and right')
     rotate = Flag(True, 'by right angles')

@@ -102,6 +102,7 @@ class DiffAugment(Trick):
     source = 'Zhao 2020 (2006.10738)'
     acts = 'what D sees'
     purpose = 'Learn from little data'
+    gentle = True
     instead_of = ('MixUp', 'CutMix', 'MixHandler')
     order = -1     # before noise, which then lies on what has moved in, too
     color = Flag(True, 'brightness, saturation and contrast')
