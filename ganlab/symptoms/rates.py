@@ -4,10 +4,9 @@
 
 # %% ../../nbs/symptoms/rates.ipynb #dd709e1c
 from __future__ import annotations
-from .finding import tell
 from .rule import rule
 from .sick import high, lost, sick
-from .sound import begin_again, rate_of_other, usual_rates
+from .sound import begin_again, begin_anew, rate_of_other, usual_rates
 
 # %% auto #0
 __all__ = ['rate_tricks', 'lr_too_high_g', 'lr_too_high_d', 'lr_too_low', 'lr_too_low_g', 'burst']
@@ -78,7 +77,7 @@ def lr_too_low_g(f):
 @rule('exploding_gradient', 'The training burst', 'settings',
       'After step {step:.0f} a number was NaN or infinite; gradients had norms of up to {g_norm_most:.1g} in G and '
       '{d_norm_most:.1g} in D, at rates of {lr_g:.1g} and {lr_d:.1g}.',
-      remedies=lambda f: [begin_again(f), tell('Smaller weights to begin with (He, DCGAN), or a norm between layers.')],
+      remedies=lambda f: [begin_again(f), begin_anew(f)],
       source='Pascanu 2013 (1211.5063); Adam bounds the length of a step (Kingma 2015, 1412.6980 §2.1)', rank=13)
 def burst(f):
     "A step that was far too long, or a network that multiplies what goes through it."

@@ -6,13 +6,12 @@
 from __future__ import annotations
 from contextlib import suppress
 from ..engine.change import Refused
-from .finding import Remedy, do, holds_back, turn
+from .finding import Remedy, do, holds_back
 from ..trick import find_tricks
 
 # %% auto #0
-__all__ = ['rate', 'betas', 'afresh', 'usual_gamma', 'set_rates', 'set_betas', 'set_r1', 'set_counts', 'set_adam', 'set_logistic',
-           'clear', 'as_stylegan2', 'begin_again', 'fits', 'at_rates', 'rate_of_other', 'usual_rates',
-           'redrawn_and_normed']
+__all__ = ['rate', 'betas', 'usual_gamma', 'set_rates', 'set_betas', 'set_r1', 'set_counts', 'set_adam', 'set_logistic', 'clear',
+           'as_stylegan2', 'begin_again', 'fits', 'at_rates', 'rate_of_other', 'usual_rates', 'redraw', 'begin_anew']
 
 # %% ../../nbs/symptoms/sound.ipynb #06ad0ca3
 rate, betas = .002, (0., .99)   # of both networks, under Adam: StyleGAN2 (1912.04958), appendix B
@@ -82,12 +81,14 @@ def _gone(f)->str: # what goes off that was on
     off = [t.title for t in find_tricks() if f[f'on_{t.name}'] == 1 and holds_back(t) and t.purpose not in own]
     return f"; off: {', '.join(off)}" if off else ''
 
+def _settings(f)->str: # what they are
+    b1, b2 = betas
+    return (f"the settings of StyleGAN2: Adam at {rate:g} with β of {b1:g} and {b2:g}, the non-saturating loss, one "
+            f"update each, R1 with γ of {usual_gamma(f):g}{_gone(f)}")
+
 def begin_again(f)->Remedy:
     "Begin again with settings that train soundly."
-    b1, b2 = betas
-    return do(f"The settings of StyleGAN2: Adam at {rate:g} with β of {b1:g} and {b2:g}, the non-saturating loss, one "
-              f"update each, R1 with γ of {usual_gamma(f):g}{_gone(f)}",
-              lambda learn: as_stylegan2(learn, usual_gamma(f)), clean=True)
+    return do(f"T{_settings(f)[1:]}", lambda learn: as_stylegan2(learn, usual_gamma(f)), clean=True)
 
 # %% ../../nbs/symptoms/sound.ipynb #6bb0e956
 def fits(f, key:str)->bool: # key: 'g' or 'd'
@@ -115,12 +116,16 @@ def usual_rates(f)->list: # of `Remedy`
     return [at_rates(f, rate, rate, False), begin_again(f)]
 
 # %% ../../nbs/symptoms/sound.ipynb #fc87fb0d
-_he = dict(which='both', scheme='he_normal')
-
-afresh = turn('Weights drawn anew as He does, with biases at 0', 'reinit', **_he)
-
-def redrawn_and_normed(learn):
-    "Both networks' weights by He, and BatchNorm in G where it can be had."
-    learn.tricks.on('reinit', **_he)
+def redraw(learn, norm:bool): # put BatchNorm into G, too, where it can be had?
+    "Both networks' weights by He, and biases at 0."
+    learn.tricks.on('reinit', which='both', scheme='he_normal')
     t = learn.tricks['batch_norm']
-    if not t.why_not(learn): learn.tricks.on(t.name)
+    if norm and not t.why_not(learn): learn.tricks.on(t.name)
+
+def begin_anew(f, norm:bool=False)->Remedy: # put BatchNorm into G, too?
+    "Begin again with other weights as well."
+    def change(learn):
+        as_stylegan2(learn, usual_gamma(f))
+        redraw(learn, norm)
+    also = ', BatchNorm in G' if norm else ''
+    return do(f"Weights drawn anew (He), biases at 0{also}, and {_settings(f)}", change, clean=True)

@@ -4,10 +4,10 @@
 
 # %% ../../nbs/symptoms/wiring.ipynb #803520d9
 from __future__ import annotations
-from .finding import do, tell, turn
+from .finding import tell
 from .rule import rule
 from .sick import high
-from .sound import afresh, redrawn_and_normed
+from .sound import begin_anew
 
 # %% auto #0
 __all__ = ['dead_units', 'wrong_sign', 'z_constant', 'z_too_small', 'g_detached', 'd_frozen', 'scores_squashed', 'ends_saturated',
@@ -22,7 +22,7 @@ def _lost(f, key)->bool: # does the signal end, at once and not by fading, and n
 @rule('dead_units', 'Units that never answer', 'data',
       'As given, {start_g_silent:.0%} of a layer of G and {start_d_silent:.0%} of one of D answered to nothing; '
       'now {g_silent:.0%} and {d_silent:.0%}.',
-      remedies=[afresh, turn('LeakyReLU in place of ReLU, from the start', 'leaky_relu', over=0)],
+      remedies=lambda f: [begin_anew(f), tell('Begin with biases at 0, or use LeakyReLU in place of ReLU.')],
       source='Maas 2013 (leaky ReLU); He 2015 (1502.01852)', rank=10)
 def dead_units(f):
     "A layer most of whose units give one number, whatever comes in."
@@ -113,8 +113,8 @@ def ends_saturated(f):
 @rule('vanishing_gradient', 'The signal fades on its way', 'data',
       "As given, the first layer's gradient is {start_g_fading:.1g} of the last one's in G, {start_d_fading:.1g} in D; "
       "D's scores vary by {start_d_spread:.1g}, G's samples by {start_spread:.1g} of the data.",
-      remedies=[do("Weights drawn anew (He), and BatchNorm in G", redrawn_and_normed), afresh,
-                tell('Fewer layers, and ReLU or LeakyReLU in place of sigmoids.')],
+      remedies=lambda f: [begin_anew(f, True),
+                          tell('Fewer layers, and ReLU or LeakyReLU in place of sigmoids.')],
       source='Glorot 2010; He 2015 (1502.01852)', rank=17)
 def vanishing_gradient(f):
     "Deep sigmoids, or weights that begin too small."
@@ -125,7 +125,7 @@ def vanishing_gradient(f):
 # %% ../../nbs/symptoms/wiring.ipynb #84f610c3
 @rule('exploding_gradient', 'The signal explodes on its way', 'data',
       "As given, D's scores vary by {start_d_spread:.3g}, and what goes through G grows {start_g_swell:.3g}-fold.",
-      remedies=[afresh, tell('Smaller weights to begin with (He, DCGAN), or a norm between layers.')],
+      remedies=lambda f: [begin_anew(f), tell('Smaller weights to begin with (He, DCGAN), or a norm in between.')],
       source='He 2015 (1502.01852)', rank=18)
 def exploding_gradient(f):
     "Weights that begin too large."
