@@ -1,6 +1,6 @@
 "The project as the tests see it: where it is, what it is made of, how to copy it."
-import json, os, re, shutil, subprocess, sys
-from collections import Counter
+import inspect, json, os, re, shutil, subprocess, sys
+from collections import Counter, defaultdict
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -11,6 +11,25 @@ GENERATED = shutil.ignore_patterns('.*', '_*.yml', '_proc', '_docs', '__pycache_
 def notebooks():
     "Every notebook, as a path relative to nbs/"
     return sorted(p.relative_to(NBS) for p in NBS.rglob('*.ipynb') if not any(o[0] in '._' for o in p.relative_to(NBS).parts))
+
+def folders():
+    "Folder of nbs/ -> its notebooks"
+    out = defaultdict(list)
+    for nb in notebooks(): out[nb.parent.as_posix()].append(nb)
+    return dict(out)
+
+def in_each_folder(check):
+    "Of `check(nb, ...)`, which asserts something of a notebook, a test for each folder: thousands of tests that take no time would take a minute. What fails names the notebook"
+    import pytest
+    there = folders()
+    def test(folder, **fixtures):
+        for nb in there[folder]:
+            try: check(nb, **fixtures)
+            except AssertionError as e: raise AssertionError(f'{nb}: {e}') from e
+    wanted = [p for p in inspect.signature(check).parameters.values() if p.name != 'nb']
+    test.__signature__ = inspect.Signature([inspect.Parameter('folder', inspect.Parameter.POSITIONAL_OR_KEYWORD), *wanted])
+    test.__name__, test.__doc__, test.__module__ = check.__name__, check.__doc__, check.__module__
+    return pytest.mark.parametrize('folder', list(there))(test)
 
 def read(nb): return json.loads((NBS/nb).read_text(encoding='utf-8'))
 def source(cell): return ''.join(cell['source'])

@@ -3,7 +3,7 @@ import json, re, shutil, sys
 from fnmatch import fnmatch
 from urllib.parse import unquote
 import pytest, yaml
-from project import ROOT, NBS, copy_project, markdown, notebooks, read, source, words
+from project import ROOT, NBS, copy_project, in_each_folder, markdown, notebooks, read, source, words
 
 sys.path.insert(0, str(ROOT/'tools'))
 import sidebar
@@ -65,7 +65,7 @@ def find_page(folder, name):
     nb = path.with_suffix('.ipynb')
     return nb if path.suffix == '.html' and nb.is_file() and not path.is_file() else path
 
-@pytest.mark.parametrize('nb', [pytest.param(nb, id=nb.as_posix()) for nb in notebooks()])
+@in_each_folder
 def test_links(nb):
     "Every link and image of a notebook that stays in the project leads somewhere, to the heading if it names one"
     wrong = []
@@ -82,8 +82,6 @@ def test_readme_links():
     text = (ROOT/'README.md').read_text(encoding='utf-8')
     for link in links(text): assert re.match(r'[a-z]+:|#', link) or (ROOT/link.partition('#')[0]).exists(), link
 
-each_page = pytest.mark.parametrize('nb', [pytest.param(nb, id=nb.as_posix()) for nb in notebooks()])
-
 def prepared(site, nb):
     "(front matter, the text of all markdown and of all outputs) of a page"
     d = json.loads((site/nb).read_text(encoding='utf-8'))
@@ -92,7 +90,7 @@ def prepared(site, nb):
     texts += [''.join(o['data']['text/markdown']) for c in d['cells'] for o in c.get('outputs', []) if 'text/markdown' in o.get('data', {})]
     return yaml.safe_load(front.strip().strip('-')), texts
 
-@each_page
+@in_each_folder
 def test_words(nb, site):
     "No word of a notebook's text is lost on the way to its page: title and quote are its head, the rest its body"
     front, texts = prepared(site, nb)
@@ -100,7 +98,7 @@ def test_words(nb, site):
     lost = words('\n'.join(markdown(read(nb)))) - page
     assert not lost, lost
 
-@each_page
+@in_each_folder
 def test_page_links(nb, site):
     "Every link of a page that stays on the site leads to a page, to a heading that is there"
     wrong = []

@@ -2,12 +2,11 @@
 import ast, os, re, subprocess, sys
 from copy import deepcopy
 import pytest
-from project import ROOT, NBS, code, copy_project, exports_to, markdown, notebooks, read, settings, lines, source
+from project import ROOT, NBS, code, copy_project, exports_to, in_each_folder, markdown, notebooks, read, settings, lines, source
 
 sys.path.insert(0, str(ROOT/'tools'))
 import copies, readme
 
-each_notebook = pytest.mark.parametrize('nb', [pytest.param(nb, id=nb.as_posix()) for nb in notebooks()])
 MACHINE_PATH = re.compile(r'(?<![\w.:/~-])/(?:home|root|Users|tmp|var|opt|mnt|work)/\w|[A-Z]:\\\\?Users')
 
 def modules(folder): return {p.relative_to(folder).as_posix(): p.read_text(encoding='utf-8') for p in sorted(folder.rglob('*.py'))}
@@ -24,7 +23,7 @@ def test_export(tmp_path):
     assert not differ, 'not what the notebooks export (run `make export`): ' + ', '.join(differ)
     assert (work/'pyproject.toml').read_text() == (ROOT/'pyproject.toml').read_text()
 
-@each_notebook
+@in_each_folder
 def test_clean(nb):
     "As `nbdev-clean` leaves it: no counts, no foreign metadata, kernelspec python3"
     from nbdev.clean import clean_nb
@@ -38,7 +37,7 @@ def test_clean(nb):
     assert len(ids) == len(set(ids))
     assert not any(c.get('execution_count') for c in d['cells'])
 
-@each_notebook
+@in_each_folder
 def test_outputs(nb):
     "Small, with no live widgets and nothing of the machine that made them"
     d, size = read(nb), (NBS/nb).stat().st_size
@@ -53,7 +52,7 @@ def test_outputs(nb):
                 assert len(v) <= 60_000, f'{kind} of {len(v)} bytes after: {source(c)}'
                 if not kind.startswith('image/'): assert not MACHINE_PATH.search(v), v[:500]
 
-@each_notebook
+@in_each_folder
 def test_form(nb):
     "A title, a line on what the reader gains, and a module of the notebook's name"
     d = read(nb)

@@ -12,7 +12,7 @@ RING = 'learn = GANLearner(ring_dls(bs=64), *mlp(width=32, depth=2, seed=0), see
 # In each kernel a step takes as long as that of a larger network, and the browser has the machine to itself meanwhile
 LEISURE = '''from ganlab.learner import GANLearner
 def one_step(learn, *args, step=GANLearner.one_step, **kwargs):
-    __import__('time').sleep(.02)
+    __import__('time').sleep(.04)
     return step(learn, *args, **kwargs)
 GANLearner.one_step = one_step
 del GANLearner, one_step
