@@ -9,7 +9,8 @@ START  := nbs/tutorials/quickstart.ipynb
 
 .PHONY: lab test test-all export docs clean
 .DELETE_ON_ERROR:
-MAKEFLAGS += --jobs=2     # npm installs beside pip
+# npm installs beside pip
+MAKEFLAGS += --jobs=2
 
 # A stamp per extra: a second `make` installs nothing unless the metadata changed.
 # torch comes first and alone, so that a CPU build that pip is told of wins over the default one.
@@ -17,8 +18,7 @@ MAKEFLAGS += --jobs=2     # npm installs beside pip
 $(VENV)/.lab $(VENV)/.dev: $(VENV)/.%: $(META) | $(BIN)/python
 	@echo 'installing ganlab[$*] into $(VENV): minutes the first time, nothing after that'
 	$(PIP) install -q --no-compile torch -c constraints.txt
-	@$(BIN)/python -m compileall -q $(VENV)/lib >/dev/null 2>&1 & \
-	echo "$(PIP) install -q --no-compile -e '.[$*]' -c constraints.txt"; \
+	$(BIN)/python -m compileall -q $(VENV)/lib >/dev/null 2>&1 & \
 	$(PIP) install -q --no-compile -e '.[$*]' -c constraints.txt; done=$$?; wait; exit $$done
 	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
 	@touch $@
