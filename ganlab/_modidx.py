@@ -4575,6 +4575,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'ganlab.symptoms.rule._Number': ('symptoms/rule.html#_number', 'ganlab/symptoms/rule.py'),
                                       'ganlab.symptoms.rule._Number.__format__': ( 'symptoms/rule.html#_number.__format__',
                                                                                    'ganlab/symptoms/rule.py'),
+                                      'ganlab.symptoms.rule._named': ('symptoms/rule.html#_named', 'ganlab/symptoms/rule.py'),
                                       'ganlab.symptoms.rule._of_tier': ('symptoms/rule.html#_of_tier', 'ganlab/symptoms/rule.py'),
                                       'ganlab.symptoms.rule._told': ('symptoms/rule.html#_told', 'ganlab/symptoms/rule.py'),
                                       'ganlab.symptoms.rule.evidence': ('symptoms/rule.html#evidence', 'ganlab/symptoms/rule.py'),

@@ -20,7 +20,7 @@ def _lost(f, key)->bool: # does the signal end, at once and not by fading, and n
 
 # %% ../../nbs/symptoms/wiring.ipynb #0f49918f
 @rule('dead_units', 'Units that never answer', 'data',
-      'As given, {start_g_silent:.0%} of a layer of G and {start_d_silent:.0%} of one of D answered to nothing; '
+      'At the start, {start_g_silent:.0%} of a layer of G and {start_d_silent:.0%} of one of D answered to nothing; '
       'now {g_silent:.0%} and {d_silent:.0%}.',
       remedies=lambda f: [begin_anew(f), tell('Begin with biases at 0, or use LeakyReLU in place of ReLU.')],
       source='Maas 2013 (leaky ReLU); He 2015 (1502.01852)', rank=10)
@@ -111,7 +111,7 @@ def ends_saturated(f):
 
 # %% ../../nbs/symptoms/wiring.ipynb #e037b54a
 @rule('vanishing_gradient', 'The signal fades on its way', 'data',
-      "As given, the first layer's gradient is {start_g_fading:.1g} of the last one's in G, {start_d_fading:.1g} in D; "
+      "At the start, the first layer's gradient is {start_g_fading:.1g} of the last one's in G, {start_d_fading:.1g} in D; "
       "D's scores vary by {start_d_spread:.1g}, G's samples by {start_spread:.1g} of the data.",
       remedies=lambda f: [begin_anew(f, True),
                           tell('Fewer layers, and ReLU or LeakyReLU in place of sigmoids.')],
@@ -124,7 +124,7 @@ def vanishing_gradient(f):
 
 # %% ../../nbs/symptoms/wiring.ipynb #84f610c3
 @rule('exploding_gradient', 'The signal explodes on its way', 'data',
-      "As given, D's scores vary by {start_d_spread:.3g}, and what goes through G grows {start_g_swell:.3g}-fold.",
+      "At the start, D's scores vary by {start_d_spread:.3g}, and what goes through G grows {start_g_swell:.3g}-fold.",
       remedies=lambda f: [begin_anew(f), tell('Smaller weights to begin with (He, DCGAN), or a norm in between.')],
       source='He 2015 (1502.01852)', rank=18)
 def exploding_gradient(f):
