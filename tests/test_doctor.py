@@ -169,6 +169,27 @@ def test_a_training_that_burst():
     with pytest.raises(StepError): fast.fit_steps(50, progress=False)
     assert fast.diagnose(300)[0].cause == 'lr_too_high_d'
 
+def loud(G, D):
+    for m in D.modules():
+        if isinstance(m, nn.Linear): m.weight.data.mul_(30.)
+    return G, D
+
+def asleep(G, D): # a ReLU that no input wakes
+    G = nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 2))
+    G[0].bias.data.fill_(-100.)
+    G.z_dim = 2
+    return G, D
+
+@pytest.mark.parametrize('spoil,cause', [(loud, 'exploding_gradient'), (asleep, 'dead_units')])
+def test_weights_that_began_wrong_are_drawn_anew(spoil, cause):
+    "The first remedy heals, and the doctor no longer speaks of what the weights were at first"
+    learn = GANLearner(ring(), *spoil(*nets()), seed=0)
+    learn.fit_steps(12, progress=False)
+    found = learn.diagnose(400)
+    assert found[0].cause == cause
+    found[0].remedies[0].apply(learn).fit_steps(12, progress=False)
+    assert learn.tricks['reinit'].enabled and learn.diagnose(400) == []
+
 def test_every_penalty_comes_down():
     "Historical averaging and WGAN-GP too; a weight below the usual one stays"
     tricks = [('historical_averaging', dict(lam=10.)), ('wgan_gp', dict(lam=100.)), ('gradient_penalty', dict(gamma=.01))]

@@ -191,11 +191,12 @@ def _at_start(learn, b, G, D)->dict: # of two networks as they were given, once 
 
 def as_given(learn, b:Batches)->dict:
     "Facts about the networks as they were given, asked once and again only after a change of what goes into them."
-    place = 'checkup/as given'
-    if learn.pristine and place in learn.found: return learn.found[place]
-    G, D = (deepcopy(m).to(learn.device) for m in learn.pristine or (learn.G, learn.D))
+    place, first = 'checkup/as given', learn.pristine
+    if learn.tricks['reinit'].enabled: first = None      # what was given is gone
+    if first and place in learn.found: return learn.found[place]
+    G, D = (deepcopy(m).to(learn.device) for m in first or (learn.G, learn.D))
     out = _renamed(_at_start(learn, b, G, D), 'start') | of_latents(learn, G) | of_making(learn, G)
-    if learn.pristine: learn.found[place] = out
+    if first: learn.found[place] = out
     return out
 
 # %% ../../nbs/checkup/wiring.ipynb #61c1affb

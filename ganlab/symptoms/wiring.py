@@ -18,6 +18,8 @@ def _lost(f, key)->bool: # does the signal end, at once and not by fading, and n
     ends = f[f'start_{key}_lost'] > 0 and f[f'start_{key}_faint'] == 0
     return f[f'width_{key}'] > 4 and (ends or f[f'start_{key}_silent'] >= high(f'{key}_silent'))
 
+def _redrawn(f)->bool: return f.on_reinit == 1 # what the weights were at the start is nobody's business any more
+
 # %% ../../nbs/symptoms/wiring.ipynb #0f49918f
 @rule('dead_units', 'Units that never answer', 'data',
       'At the start, {start_g_silent:.0%} of a layer of G and {start_d_silent:.0%} of one of D answered to nothing; '
@@ -26,7 +28,7 @@ def _lost(f, key)->bool: # does the signal end, at once and not by fading, and n
       source='Maas 2013 (leaky ReLU); He 2015 (1502.01852)', rank=10)
 def dead_units(f):
     "A layer most of whose units give one number, whatever comes in."
-    if _lost(f, 'g') or _lost(f, 'd'): return 'certain'
+    if not _redrawn(f) and (_lost(f, 'g') or _lost(f, 'd')): return 'certain'
 
 # %% ../../nbs/symptoms/wiring.ipynb #beb2419d
 def _dead(f)->bool: return bool(dead_units(f))
@@ -107,9 +109,12 @@ def scores_squashed(f):
 def ends_saturated(f):
     "Tanh at its ends from the first step on."
     later = f.fake_at_end > max(.7, 2*f.train_at_end) and f.g_moved < .3
-    if f.start_at_end > .4 or later: return 'certain'
+    if f.start_at_end > .4 and not _redrawn(f) or later: return 'certain'
 
 # %% ../../nbs/symptoms/wiring.ipynb #e037b54a
+def _fades_for_another_reason(f)->bool:
+    return bool(_dead(f) or f.start_g_cut or z_constant(f) or z_too_small(f)) or min(f.width_g, f.width_d) <= 4
+
 @rule('vanishing_gradient', 'The signal fades on its way', 'data',
       "At the start, the first layer's gradient is {start_g_fading:.1g} of the last one's in G, {start_d_fading:.1g} in D; "
       "D's scores vary by {start_d_spread:.1g}, G's samples by {start_spread:.1g} of the data.",
@@ -118,7 +123,7 @@ def ends_saturated(f):
       source='Glorot 2010; He 2015 (1502.01852)', rank=17)
 def vanishing_gradient(f):
     "Deep sigmoids, or weights that begin too small."
-    if _dead(f) or f.start_g_cut or z_constant(f) or z_too_small(f) or min(f.width_g, f.width_d) <= 4: return ''
+    if _redrawn(f) or _fades_for_another_reason(f): return ''
     faded = f.start_g_fading < 1e-3 or f.start_d_fading < 1e-3
     if faded or f.start_d_spread < 1e-5 or f.start_spread < 1e-5: return 'certain'
 
@@ -129,4 +134,4 @@ def vanishing_gradient(f):
       source='He 2015 (1502.01852)', rank=18)
 def exploding_gradient(f):
     "Weights that begin too large."
-    if f.start_d_spread > 30 or f.start_g_swell > 50 and not f.bn_g: return 'certain'
+    if not _redrawn(f) and (f.start_d_spread > 30 or f.start_g_swell > 50 and not f.bn_g): return 'certain'
