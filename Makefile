@@ -9,17 +9,17 @@ START  := nbs/tutorials/quickstart.ipynb
 
 .PHONY: lab test test-all export docs clean
 .DELETE_ON_ERROR:
-# npm installs beside pip
-MAKEFLAGS += --jobs=2
+# npm installs beside pip; several goals come one after the other
+MAKEFLAGS += $(if $(word 2,$(MAKECMDGOALS)),,--jobs=2)
 
 # A stamp per extra: a second `make` installs nothing unless the metadata changed.
 # torch comes first and alone, so that a CPU build that pip is told of wins over the default one.
-# pip compiles on one core; compileall on all, and on the one that pip leaves while it installs (some packages bring files that are no Python, which it says and leaves).
+# pip compiles on one core, so compileall does it: torch while pip installs the rest, and then the rest on all cores (files that are no Python are left).
 $(VENV)/.lab $(VENV)/.dev: $(VENV)/.%: $(META) | $(BIN)/python
 	@echo 'installing ganlab[$*] into $(VENV): minutes the first time, nothing after that'
 	$(PIP) install -q --no-compile torch -c constraints.txt
-	$(BIN)/python -m compileall -q $(VENV)/lib >/dev/null 2>&1 & \
-	$(PIP) install -q --no-compile -e '.[$*]' -c constraints.txt; done=$$?; wait; exit $$done
+	$(BIN)/python -m compileall -q $(VENV)/lib/python3*/site-packages/torch >/dev/null 2>&1 & torch=$$!; \
+	$(PIP) install -q --no-compile -e '.[$*]' -c constraints.txt; done=$$?; kill $$torch 2>/dev/null; exit $$done
 	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
 	@touch $@
 

@@ -51,8 +51,9 @@ class Described:
     bystander = False                    # does it leave every bit of the training as it is?
     lazy = False                         # is its term a regulariser, which comes every k steps at k times the weight?
     lipschitz = False                    # does it bound D's slope? two of them pull apart; may depend on parameters
-    bounds = False                       # does it keep D's scores within bounds, though its purpose is another?
+    bounds_d = False                     # does it keep D's slope or scores small, be it not by a Lipschitz bound?
     gentle = False                       # does it leave both networks their power? who begins again keeps it on
+    weighs: tuple = ()                   # parameters that are a penalty's weight: far above the default is too much
     within = ''                          # whose insides it needs: 'G', 'D', 'GD', 'net' (as its parameter `net` says)
     instead_of: tuple = ()               # callbacks of fastai whose work it does in a GAN
     couples = False                      # does what it makes of a sample depend on the others of its batch?

@@ -33,10 +33,10 @@ def browser():
         chromium.close()
 
 @pytest.fixture(scope='session')
-def site(tmp_path_factory, worker_id):
+def site(tmp_path_factory):
     "The folder of prepared pages; all processes of the test run share one"
     base = tmp_path_factory.getbasetemp()
-    work = (base if worker_id == 'master' else base.parent)/'site'
+    work = (base.parent if 'PYTEST_XDIST_WORKER' in os.environ else base)/'site'
     with FileLock(f'{work}.lock'):
         if not (work/'prepared').exists(): prepare(work)
     return work/'_proc'

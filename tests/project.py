@@ -19,13 +19,15 @@ def folders():
     return dict(out)
 
 def in_each_folder(check):
-    "Of `check(nb, ...)`, which asserts something of a notebook, a test for each folder: thousands of tests that take no time would take a minute. What fails names the notebook"
+    "Of `check(nb, ...)`, which asserts something of a notebook, a test for each folder: as one for each notebook, hundreds of tests that take no time would take half a minute"
     import pytest
     there = folders()
     def test(folder, **fixtures):
+        wrong = []
         for nb in there[folder]:
             try: check(nb, **fixtures)
-            except AssertionError as e: raise AssertionError(f'{nb}: {e}') from e
+            except Exception as e: wrong.append(f'{nb}: {type(e).__name__}: {e}')
+        assert not wrong, '\n'.join(wrong)
     wanted = [p for p in inspect.signature(check).parameters.values() if p.name != 'nb']
     test.__signature__ = inspect.Signature([inspect.Parameter('folder', inspect.Parameter.POSITIONAL_OR_KEYWORD), *wanted])
     test.__name__, test.__doc__, test.__module__ = check.__name__, check.__doc__, check.__module__

@@ -6,7 +6,7 @@
 from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
-import math, torch
+import math, re, torch
 from torch import Tensor, nn
 from ..engine.game import each, per_sample, put, some_of
 from ..engine.inside import AnyConv
@@ -17,7 +17,7 @@ from ..sources.arrays import TensorDL
 from ..sources.numbered import innermost
 
 # %% auto #0
-__all__ = ['Batches', 'fed', 'companions', 'minds_mode', 'in_train_mode', 'untouched', 'batches']
+__all__ = ['Batches', 'fed', 'companions', 'minds_mode', 'in_train_mode', 'redrawn', 'untouched', 'batches']
 
 # %% ../../nbs/checkup/batches.ipynb #633ad159
 @dataclass(frozen=True)
@@ -92,8 +92,17 @@ def in_train_mode(learn, z, y)->Tensor:
         return torch.cat([learn.generate(z[c], y if y is None else y[c], G).float().cpu() for c in cuts])
 
 # %% ../../nbs/checkup/batches.ipynb #289c8c94
+def redrawn(learn)->str: # 'G', 'D', 'GD' or ''
+    "Of which networks the weights were drawn anew since they were given: nobody knows any more how they began."
+    now, drawn = dict(which='D', keep=0.), ''
+    for c in learn.tricks.log:
+        if c.name != 'reinit' or c.kind not in ('on', 'set'): continue
+        now |= {k: v for k, v in c.params.items() if k in now}
+        if now['keep'] < 1: drawn += now['which'].replace('both', 'GD')
+    return ''.join(k for k in 'GD' if re.search(rf'{k}(?!\.)', drawn))
+
 def _of_start(learn, z, y, like):
-    if learn.pristine is None: return like[:0]
+    if learn.pristine is None or 'G' in redrawn(learn): return like[:0]
     G, into = learn.pristine[0].to(learn.device), learn.into_g(z, y)
     try:
         with settled(G, into): return learn.look(G, into)

@@ -55,12 +55,13 @@ def _asked(f, *at)->list:
 # %% ../../nbs/checkup/means.ipynb #7e663a7f
 def _turns(f, at:list)->float|None: # the last of these points before a derivative changes its sign
     ys = [f(v) for v in at]
-    return next((v for v, a, b in zip(at, ys, ys[1:]) if a < 0 <= b or a > 0 >= b and a != b), None)
+    return next((v for v, a, b in zip(at, ys, ys[1:]) if a < 0 <= b or a > 0 >= b), None)
 
 def _zero(f, nowhere)->float: # where it does, to a quarter: looked for in steps of two, then in those of a quarter
     rough = _turns(f, [-12. + 2*i for i in range(13)])
     if rough is None: return nowhere
-    return _turns(f, [rough + i/4 for i in range(9)])
+    fine = _turns(f, [rough + i/4 for i in range(9)])
+    return rough if fine is None else fine
 
 # %% ../../nbs/checkup/means.ipynb #d2c923ab
 def _range(vs)->float: return max(vs) - min(vs)
@@ -101,16 +102,13 @@ def _value(t, name, default=math.nan):
     return default
 
 # %% ../../nbs/checkup/means.ipynb #73a8e6ca
-def _weights(t)->list: # (value, default) of a penalty
-    return [(_value(t, k), float(t.declared[k].default)) for k in ('gamma', 'lam') if k in t.params]
-
-def _heaviest(on)->dict: # on: tricks that are on
-    every = [w for t in on for w in _weights(t)]
-    return dict(penalty=max((v for v, usual in every if v > 2*usual), default=0.),
-                overweight=max((ratio(v, usual) for v, usual in every), default=0.))
+def _heaviest(on)->dict: # on: tricks that are on; a penalty's weight only where it is well above its default
+    every = [(_value(t, k), float(t.declared[k].default)) for t in on for k in t.weighs]
+    above = [(v, v/usual) for v, usual in every if v > 2*usual > 0]
+    return dict(penalty=max((v for v, _ in above), default=0.), overweight=max((r for _, r in above), default=math.nan))
 
 def of_tricks(learn, b)->dict:
-    "What is on, in numbers; a penalty's weight only where it is well above its default."
+    "What is on, in numbers."
     on = {t.name: t for t in learn.tricks.enabled}
     out = dict(bound=float(any(map(_bounds, on.values())) or _normed(learn, b))) | _heaviest(on.values())
     out |= {f'on_{name}': 1. for name in on}
@@ -118,7 +116,7 @@ def of_tricks(learn, b)->dict:
     return out | _of_noise(learn)
 
 # %% ../../nbs/checkup/means.ipynb #f45a8fc3
-def _bounds(t)->bool: return bool(t.lipschitz) or t.bounds or t.purpose == "Bound D's slope" # D's slope, or its scores
+def _bounds(t)->bool: return bool(t.lipschitz or t.bounds_d) # D's slope, or its scores
 
 def _fades(t)->bool: return t.params.get('schedule', 'constant') != 'constant' or bool(t.params.get('adapt'))
 

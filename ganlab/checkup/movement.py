@@ -6,7 +6,7 @@
 from __future__ import annotations
 import math
 import torch
-from .batches import companions
+from .batches import companions, redrawn
 from .figures import ratio, spread
 from ..engine.named_state import named_params
 from ..engine.still import swapped
@@ -15,10 +15,10 @@ from ..engine.still import swapped
 __all__ = ['moved', 'speed', 'of_centre', 'movement']
 
 # %% ../../nbs/checkup/movement.ipynb #f1da0115
-def _pairs(net, first:dict)->list: # of (then, now), of the parameters that are there in both
+def _pairs(net, first:dict): # -> (then, now), of the parameters that are there in both
     now = named_params(net)
-    return [(first[n].detach().to(p.device), p.detach()) for n, p in now.items()
-            if n in first and first[n].shape == p.shape]
+    for n, p in now.items():
+        if n in first and first[n].shape == p.shape: yield first[n].detach().to(p.device), p.detach()
 
 def _length(t)->float: return float(torch.linalg.vector_norm(t, dtype=torch.double)) # 0 only where all of it is
 
@@ -30,11 +30,10 @@ def _way(a, b): # in floats of 32 bits at the least
 # %% ../../nbs/checkup/movement.ipynb #e2b39e66
 def moved(net, first:dict)->dict: # first: canonical name -> tensor
     "How far it has moved since it had these weights, and the share of its weights that has not moved at all."
-    known = [(a, size, b) for a, b in _pairs(net, first) if (size := _length(a))]      # others began at 0
-    ways = [(b.numel(), _length(_way(a, b))) for a, _, b in known]
-    still, n = sum(k for k, way in ways if not way), sum(k for k, _ in ways)
-    way = math.hypot(*(w for _, w in ways))
-    return dict(moved=ratio(way, math.hypot(*(size for _, size, _ in known))), still=still/max(1, n))
+    known = [(b.numel(), size, _length(_way(a, b))) for a, b in _pairs(net, first) if (size := _length(a))]
+    numbers, sizes, ways = zip(*known) if known else ((), (), ())      # what began at 0 has no size
+    still = sum(n for n, way in zip(numbers, ways) if not way)
+    return dict(moved=ratio(math.hypot(*ways), math.hypot(*sizes)), still=still/max(1, sum(numbers)))
 
 # %% ../../nbs/checkup/movement.ipynb #fe5b6d72
 def _snaps(learn)->list: return [s for s in list(learn.ring.snaps) if s.step < learn.step]
@@ -74,11 +73,11 @@ def _held(learn, key)->set: # canonical names of parameters that a trick holds s
     return {name for t in learn.tricks.enabled if t.within == key.upper() for name in getattr(t, 'frozen', ())}
 
 def movement(b, learn)->dict: # b: the samples of the step
-    "All facts about the way of the weights; what a trick holds still is left out."
-    out = {}
+    "All facts about the way of the weights; what a trick holds still, or drew anew, is left out."
+    out, drawn = {}, redrawn(learn)
     for i, (key, net) in enumerate((('g', learn.G), ('d', learn.D))):
         held = _held(learn, key)
-        if learn.pristine:
+        if learn.pristine and key.upper() not in drawn:
             first = {n: p.detach() for n, p in named_params(learn.pristine[i]).items() if n not in held}
             out |= {f'{key}_{k}': v for k, v in moved(net, first).items()}
         out[f'{key}_speed'] = speed(learn, net, key)

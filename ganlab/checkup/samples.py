@@ -42,7 +42,8 @@ def of_missed(b:Batches)->dict:
     if len(real) < 64 or not fake.isfinite().all(): return {}
     usual = torch.cdist(real[::2], real[1::2]).min(1).values
     near = max(.25*spread(real)*math.sqrt(real.shape[1]), 3*float(usual.quantile(.9)))
-    return dict(missed=float((torch.cdist(real, fake).min(1).values > near).double().mean()))
+    missed = float((torch.cdist(real, fake).min(1).values > near).double().mean())
+    return dict(missed=missed, missed_some=missed if missed > .005 else math.nan)      # the latter to be told
 
 # %% ../../nbs/checkup/samples.ipynb #8df3b596
 def of_neighbours(b:Batches, k:int=5)->dict:

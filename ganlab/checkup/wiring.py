@@ -9,7 +9,7 @@ from copy import deepcopy
 from functools import partial
 import torch
 from torch import Tensor, nn
-from .batches import Batches, companions
+from .batches import Batches, companions, redrawn
 from .figures import ratio, spread
 from ..engine.game import fed, numbers, put, some_of
 from ..engine.reach import extremes, reach, settled
@@ -162,14 +162,14 @@ def _inputs(learn, b:Batches, G, n=128)->tuple: # what goes into G; into D, half
     x = torch.cat([b.train[:n], learn.look(G, into_g)])
     return into_g, learn.into_d(x.to(learn.device), put(companions(learn, len(x), 'd'), learn.device))
 
-def of_signal(learn, b:Batches, G, D)->dict:
+def of_signal(G, D, into_g, into_d)->dict:
     "How the signal fares in both networks."
-    into_g, into_d = _inputs(learn, b, G)
     return of_layers(G, into_g, 'g') | of_layers(D, into_d, 'd')
 
 def of_nets(learn, b:Batches, G, D)->dict:
     "All of this, of two networks."
-    return of_signal(learn, b, G, D) | of_reach(learn, D, _inputs(learn, b, G)[1]) | of_gradients(learn, G, D)
+    into = _inputs(learn, b, G)
+    return of_signal(G, D, *into) | of_reach(learn, D, into[1]) | of_gradients(learn, G, D)
 
 # %% ../../nbs/checkup/wiring.ipynb #9b66eebc
 def of_noise(learn, b:Batches)->dict:
@@ -190,24 +190,27 @@ def _at_start(learn, b, G, D)->dict: # of two networks as they were given, once 
             return of_nets(learn, b, G, D)
 
 def as_given(learn, b:Batches)->dict:
-    "Facts about the networks as they were given, asked once and again only after a change of what goes into them."
-    place, first = 'checkup/as given', learn.pristine
-    if learn.tricks['reinit'].enabled: first = None      # what was given is gone
-    if first and place in learn.found: return learn.found[place]
-    G, D = (deepcopy(m).to(learn.device) for m in first or (learn.G, learn.D))
+    "Facts about the networks as they were given: asked at the first look, and again once a switch has touched them."
+    place = 'checkup/as given'
+    if learn.pristine and place in learn.found: return learn.found[place]
+    G, D = (deepcopy(m).to(learn.device) for m in learn.pristine or (learn.G, learn.D))
     out = _renamed(_at_start(learn, b, G, D), 'start') | of_latents(learn, G) | of_making(learn, G)
-    if first: learn.found[place] = out
+    if learn.pristine: learn.found[place] = out
     return out
+
+def _of_old(name, drawn)->bool: # drawn: as `redrawn` gives it; is it a fact about weights that are gone?
+    return any(name.startswith(f'start_{k.lower()}_') for k in drawn) or 'G' in drawn and name in ('z_felt', 'z_moves')
 
 # %% ../../nbs/checkup/wiring.ipynb #61c1affb
 def wiring(b:Batches, learn)->dict: # name -> number
     "All facts about the networks; as they were given, with `start_` before the name."
-    given = as_given(learn, b)
+    drawn = redrawn(learn)
+    given = {k: v for k, v in as_given(learn, b).items() if not _of_old(k, drawn)}
     ends = {f'{k}_at_end': at_end(x, given['g_low'], given['g_high']) for k, x in
             dict(train=b.train, fake=b.fake, start=b.fake_start).items()}
     sizes = dict(sizes_g=float(count(learn.G)), sizes_d=float(count(learn.D)), width_g=narrowest(learn, 'g'),
                  width_d=narrowest(learn, 'd'))
-    return (given | of_signal(learn, b, learn.G, learn.D) | of_noise(learn, b) | ends | sizes
+    return (given | of_signal(learn.G, learn.D, *_inputs(learn, b, learn.G)) | of_noise(learn, b) | ends | sizes
             | dict(start_spread=ratio(spread(b.fake_start), spread(b.real))))
 
 # %% ../../nbs/checkup/wiring.ipynb #2372b3e1

@@ -68,8 +68,8 @@ def spend(self:Pace):
 @patch(as_prop=True)
 def latest(self:Pace)->float: # seconds after the last drawing
     "When it is due in any case: before it gets too old, also within the step to come."
-    oldest = max(self.budget.oldest, self.took/self.most, self.budget.every)
-    return oldest - min(self.ahead, oldest/2)
+    oldest = self.budget.oldest
+    return max(oldest - min(self.ahead, oldest/2), self.took/self.most, self.budget.every)
 
 @patch(as_prop=True)
 def next(self:Pace)->float: # on the wall

@@ -18,7 +18,7 @@ def _one_kind(f)->bool: # of image, such as one digit, of which each differs a l
 
 # %% ../../nbs/symptoms/collapse.ipynb #ce6f6ef1
 @rule('mode_collapse', 'The samples have collapsed', 'behaviour',
-      'Samples vary {spread:.0%} as much as the data, and lie {apart:.0%} as far apart[; {missed:.0%} of the data '
+      'Samples vary {spread:.0%} as much as the data, and lie {apart:.0%} as far apart[; {missed_some:.0%} of the data '
       'has none near it].',
       remedies=lambda f: [begin_again(f), turn('Packing: D sees two samples at once', 'packing'),
                           turn('Minibatch deviation', 'minibatch_stddev')],

@@ -20,8 +20,10 @@ def _beyond(f)->float: # how far the images go beyond what G makes
 
 # %% ../../nbs/symptoms/pixels.ipynb #ed6f4fca
 def _same_range(f)->list: # of `Remedy`
-    if f.g_low > -.1 and not _unit(f): return [tell('End G in a Tanh, or give images in [0, 1] ((x + 1)/2).')]
-    return [tell('Give images in [-1, 1] (x*2 - 1), or end G in a Sigmoid.')]
+    if _not_held(f): return [tell('Prepare held-out images as those that are trained on.')]
+    if _unit(f): return [tell('Give images in [-1, 1] (x*2 - 1), or end G in a Sigmoid.')]
+    if f.g_low > -.1: return [tell('End G in a Tanh, or give images in [0, 1].')]
+    return [tell('Scale images to [-1, 1]: G makes nothing beyond.')]
 
 @rule('data_range_wrong', "The data's range is not G's", 'data',
       'Reals lie between {train_low:.3g} and {train_high:.3g}, and G can make {g_low:.3g} to {g_high:.3g}.',

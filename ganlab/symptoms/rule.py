@@ -20,7 +20,7 @@ class Rule:
         cause:str,     # one of `causes`
         symptom:str,   # a short title
         tier:str,      # one of `tiers`
-        said:str,      # one sentence, with facts in braces; what stands in brackets is left out where one is unknown or 0
+        said:str,      # one sentence, with facts in braces; what stands in brackets is left out where one is not known
         remedies=(),   # a list of `Remedy`, or a function of facts that gives one
         source:str='', # a paper, or the reason
         rank:int=0,    # of two that are equally certain, the lower one stands first
@@ -50,10 +50,8 @@ class _Noted(dict):
         return _Number(self.f[name])
 
 # %% ../../nbs/symptoms/rule.ipynb #a626a00d
-def _named(said)->list: return re.findall(r'{(\w+)', said) # the facts in a sentence
-
-def _told(said:str, noted)->str: # what stands in brackets is left out where a number in it is not known, or is 0
-    def part(m): return m[1].format_map(noted) if all(noted.f[k] and noted.f.known(k) for k in _named(m[1])) else ''
+def _told(said:str, noted)->str: # what stands in brackets is left out where a number in it is not known
+    def part(m): return '' if 'unknown' in (words := m[1].format_map(noted)) else words
     return re.sub(r'\[([^][]*)\]', part, said).format_map(noted)
 
 def in_words(said:str, f:Facts)->str:

@@ -32,7 +32,7 @@ def _blurred(f)->bool: # are D's targets too near to each other, or those of fak
 
 # %% ../../nbs/symptoms/set.ipynb #4bd0a628
 @rule('label_smoothing_wrong', 'The labels are smoothed away', 'settings',
-      "D's loss is content where reals score {aim_real:.2g} and fakes {aim_fake:.2g}.",
+      "D's loss pulls no further once reals score {aim_real:.2g} and fakes {aim_fake:.2g}.",
       remedies=plain_labels, by=('loss', *_labels),
       source='Salimans 2016 (1606.03498) §3.4: reals alone, to .9', rank=1)
 def label_smoothing_wrong(f):
@@ -118,7 +118,7 @@ def lighter(f): # -> `Remedy`
 def usual_weights(learn, gamma:float): # of R1
     "Have no weight above its default, nor R1's above `gamma`."
     for t in learn.tricks.enabled:
-        most = {k: t.declared[k].default for k in ('gamma', 'lam') if k in t.declared}
+        most = {k: t.declared[k].default for k in t.weighs}
         if t.name == 'gradient_penalty': most = dict(gamma=gamma)
         less = {k: v for k, v in most.items() if t.params[k] > v}
         if less: learn.tricks.set(t.name, **less)
@@ -130,11 +130,12 @@ def less_of_it(f)->list: # of `Remedy`
     return [lighter(f), begin_again(f)]
 
 # %% ../../nbs/symptoms/set.ipynb #b5347845
-def _still(f)->bool: return max(f.g_moved, f.d_moved) < .05 # do both networks stand where they began?
+def _still(f)->bool: return f.g_moved < .05 and f.d_moved < .05 # do both networks stand where they began?
 
 @rule('penalty_too_large', 'The penalty leaves the networks no room', 'settings',
-      "A penalty weighs {overweight:.3g} times its default; D's scores of reals and fakes are {gap_size:.2g} apart, its "
-      "slope is {slope:.2g}; G moved by {g_moved:.2g} of its size and D by {d_moved:.2g}.",
+      "[A penalty weighs {overweight:.3g} times its default. ][What is added to D's loss is {term_share:.2g} times "
+      "as large as the loss. ]D's scores of reals and fakes are {gap_size:.2g} apart[, its slope is {slope:.2g}]"
+      "[; G moved by {g_moved:.2g} of its size and D by {d_moved:.2g}].",
       remedies=less_of_it, by=_penalties,
       source='Mescheder 2018 (1801.04406): γ = 10; Gulrajani 2017: λ = 10', rank=0)
 def penalty_too_large(f):

@@ -29,8 +29,8 @@ def missing(f)->bool:
     return f.sw > max(.6, 3*f.sw_none) and f.recall < .05
 
 def far(f)->bool:
-    "Are they far from the data, in its own deviations?"
-    return f.sw > max(high('distance'), 1.5*f.sw_none) and f.better > .42 or missing(f)
+    "Are they far from the data, in its own deviations, and not much nearer than they began?"
+    return f.sw > max(high('distance'), 1.5*f.sw_none) and not f.better <= .42 or missing(f)
 
 def lost(f)->bool:
     "Are there no numbers to look at any more?"

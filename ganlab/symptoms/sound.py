@@ -76,19 +76,22 @@ def as_stylegan2(learn, gamma:float): # of R1
     set_counts(learn)
     set_r1(learn, gamma)
 
+_theirs = 'ttur', 'betas', 'n_critic', 'optimizer', 'gradient_penalty'      # what these settings turn on themselves
+
 def _gone(f)->str: # what goes off that was on
-    own = "Rates and updates", "Bound D's slope"      # those of the settings themselves
-    off = [t.title for t in find_tricks() if f[f'on_{t.name}'] == 1 and holds_back(t) and t.purpose not in own]
+    known = {t.name: t for t in find_tricks()}
+    on = [k[3:] for k, v in f.items() if k.startswith('on_') and v == 1 and k[3:] not in _theirs]
+    off = [getattr(known.get(n), 'title', n) for n in on if n not in known or holds_back(known[n])]
     return f"; off: {', '.join(off)}" if off else ''
 
 def _settings(f)->str: # what they are
     b1, b2 = betas
-    return (f"the settings of StyleGAN2: Adam at {rate:g} with β of {b1:g} and {b2:g}, the non-saturating loss, one "
-            f"update each, R1 with γ of {usual_gamma(f):g}{_gone(f)}")
+    return (f"settings of StyleGAN2: Adam at {rate:g} with β of {b1:g} and {b2:g}, the non-saturating loss, one update "
+            f"of each network per step, R1 with γ of {usual_gamma(f):g}{_gone(f)}")
 
 def begin_again(f)->Remedy:
     "Begin again with settings that train soundly."
-    return do(f"T{_settings(f)[1:]}", lambda learn: as_stylegan2(learn, usual_gamma(f)), clean=True)
+    return do(f"The {_settings(f)}", lambda learn: as_stylegan2(learn, usual_gamma(f)), clean=True)
 
 # %% ../../nbs/symptoms/sound.ipynb #6bb0e956
 def fits(f, key:str)->bool: # key: 'g' or 'd'
@@ -116,16 +119,18 @@ def usual_rates(f)->list: # of `Remedy`
     return [at_rates(f, rate, rate, False), begin_again(f)]
 
 # %% ../../nbs/symptoms/sound.ipynb #fc87fb0d
-def redraw(learn, norm:bool): # put BatchNorm into G, too, where it can be had?
-    "Both networks' weights by He, and biases at 0."
-    learn.tricks.on('reinit', which='both', scheme='he_normal')
-    t = learn.tricks['batch_norm']
-    if norm and not t.why_not(learn): learn.tricks.on(t.name)
+def _turn_on(learn, name, **values): # where it applies
+    if not learn.tricks[name].why_not(learn): learn.tricks.on(name, **values)
 
-def begin_anew(f, norm:bool=False)->Remedy: # put BatchNorm into G, too?
+def redraw(learn, norm:bool): # put BatchNorm into G, too, where it has none?
+    "Both networks' weights by He, and biases at 0."
+    _turn_on(learn, 'reinit', which='both', scheme='he_normal', keep=0., slope=.2)
+    if norm: _turn_on(learn, 'batch_norm', to_g=True, from_d=False)
+
+def begin_anew(f, norm:bool=False)->Remedy: # put BatchNorm into G, too, where it has none?
     "Begin again with other weights as well."
     def change(learn):
         as_stylegan2(learn, usual_gamma(f))
         redraw(learn, norm)
-    also = ', BatchNorm in G' if norm else ''
-    return do(f"Weights drawn anew (He), biases at 0{also}, and {_settings(f)}", change, clean=True)
+    also = ', BatchNorm in G where it has none' if norm else ''
+    return do(f"Weights drawn anew (He), biases at 0{also}, and the {_settings(f)}", change, clean=True)

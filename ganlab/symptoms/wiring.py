@@ -18,8 +18,6 @@ def _lost(f, key)->bool: # does the signal end, at once and not by fading, and n
     ends = f[f'start_{key}_lost'] > 0 and f[f'start_{key}_faint'] == 0
     return f[f'width_{key}'] > 4 and (ends or f[f'start_{key}_silent'] >= high(f'{key}_silent'))
 
-def _redrawn(f)->bool: return f.on_reinit == 1 # what the weights were at the start is nobody's business any more
-
 # %% ../../nbs/symptoms/wiring.ipynb #0f49918f
 @rule('dead_units', 'Units that never answer', 'data',
       'At the start, {start_g_silent:.0%} of a layer of G and {start_d_silent:.0%} of one of D answered to nothing; '
@@ -28,7 +26,7 @@ def _redrawn(f)->bool: return f.on_reinit == 1 # what the weights were at the st
       source='Maas 2013 (leaky ReLU); He 2015 (1502.01852)', rank=10)
 def dead_units(f):
     "A layer most of whose units give one number, whatever comes in."
-    if not _redrawn(f) and (_lost(f, 'g') or _lost(f, 'd')): return 'certain'
+    if _lost(f, 'g') or _lost(f, 'd'): return 'certain'
 
 # %% ../../nbs/symptoms/wiring.ipynb #beb2419d
 def _dead(f)->bool: return bool(dead_units(f))
@@ -109,7 +107,7 @@ def scores_squashed(f):
 def ends_saturated(f):
     "Tanh at its ends from the first step on."
     later = f.fake_at_end > max(.7, 2*f.train_at_end) and f.g_moved < .3
-    if f.start_at_end > .4 and not _redrawn(f) or later: return 'certain'
+    if f.start_at_end > .4 or later: return 'certain'
 
 # %% ../../nbs/symptoms/wiring.ipynb #e037b54a
 def _fades_for_another_reason(f)->bool:
@@ -123,7 +121,7 @@ def _fades_for_another_reason(f)->bool:
       source='Glorot 2010; He 2015 (1502.01852)', rank=17)
 def vanishing_gradient(f):
     "Deep sigmoids, or weights that begin too small."
-    if _redrawn(f) or _fades_for_another_reason(f): return ''
+    if _fades_for_another_reason(f): return ''
     faded = f.start_g_fading < 1e-3 or f.start_d_fading < 1e-3
     if faded or f.start_d_spread < 1e-5 or f.start_spread < 1e-5: return 'certain'
 
@@ -134,4 +132,4 @@ def vanishing_gradient(f):
       source='He 2015 (1502.01852)', rank=18)
 def exploding_gradient(f):
     "Weights that begin too large."
-    if not _redrawn(f) and (f.start_d_spread > 30 or f.start_g_swell > 50 and not f.bn_g): return 'certain'
+    if f.start_d_spread > 30 or f.start_g_swell > 50 and not f.bn_g: return 'certain'

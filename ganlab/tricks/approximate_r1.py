@@ -22,6 +22,7 @@ class ApproximateR1(Trick):
     source = 'Lin 2025 (2501.08316)'
     acts = "D's loss: its slope"
     purpose = "Bound D's slope"
+    bounds_d = True
     lam = Num(100, 0, 1_000_000, "weight; of R1 it is γ/(2σ²)", label='λ', log=True)
     sigma = Num(0.01, 0.001, 1, 'standard deviation of the step', unit='data std', label='σ', log=True)
     points = Choice('real', ('real', 'fake', 'both'), 'where D is asked: R1, R2, or both')

@@ -44,6 +44,7 @@ class Consensus(Trick):
     source = 'Mescheder 2017 (1705.10461) §4'
     acts = 'both gradients'
     purpose = 'Stop the circling'
+    weighs = ('gamma',)
     together = True
     gamma = Num(10, 0, 100, 'weight of half the squared norm of both gradients', label='γ', log=True)
     ramp = Int(0, 0, 100_000, 'steps over which the weight rises from 0', unit='steps')

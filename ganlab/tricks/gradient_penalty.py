@@ -77,7 +77,7 @@ class GradientPenalty(Trick):
               'Thanh-Tung 2019 (1902.03984)')
     acts = "D's loss: its slope"
     purpose = "Bound D's slope"
-    gentle = True
+    gentle, bounds_d, weighs = True, True, ('gamma',)
     lipschitz = property(lambda self: self.asked == 1)
     gamma = Num(10, 0, 100, 'weight: γ/2 times the square with center 0, γ times it with center 1', label='γ', log=True)
     points = Choice('real', where, 'where the slope is looked at')

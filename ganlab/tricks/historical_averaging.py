@@ -22,6 +22,7 @@ class HistoricalAveraging(Trick):
     source = 'Salimans 2016 (1606.03498) §3.3'
     acts = 'both losses'
     purpose = 'Stop the circling'
+    weighs = ('lam',)
     lam = Num(0.01, 0, 10, 'weight of the squared distance', label='λ', log=True)
     mean = Choice('all', ('all', 'recent'),
                   'of all weights since it was turned on, or an exponential mean of recent ones')

@@ -26,7 +26,7 @@ class LeCam(Trick):
     short = "D's scores stay near where they have lately been, so that it does not learn a small data set by heart."
     source = 'Tseng 2021 (2104.03310) and its code'
     acts = "D's loss"
-    purpose, bounds = 'Learn from little data', True
+    purpose, bounds_d = 'Learn from little data', True
     couples = True     # the means
     weight = Num(0.3, 0, 10, 'weight of the penalty', label='λ')
     decay = Num(0.99, 0, 0.99999, 'share of itself that a mean keeps at each update')
