@@ -215,7 +215,7 @@ MUTANTS = [Mutant(*row) for row in (
      'test_pace::test_what_a_part_takes_from_outside'),
     ('the panel does not count what it takes', 'panels/refresh', 'with part.pace.spend(): self.show(', 'self.show(',
      'test_pace::test_what_a_part_takes_from_outside'),
-    ('the share is no share', 'panels/pace', 'small = Budget(refresh, share/4)', 'small = Budget(refresh, 1.)',
+    ('the share is no share', 'panels/pace', 'small, checkup = Budget(refresh, share/4)', 'small, checkup = Budget(refresh, 1.)',
      'test_pace::test_what_a_part_takes_from_outside'),
     ('an average of one more', 'panels/curves', 'np.maximum(end - w, 0)', 'np.maximum(end - w - 1, 0)', 'nb:panels/curves'),
     ('an old error stays', 'panels/machine', "self.error = error if self.state == 'error' else None",
