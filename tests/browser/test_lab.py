@@ -429,8 +429,12 @@ def test_dead_kernel(bench, state):
         nb.click('.gl-run')
         running(nb)
 
+# JupyterLab asks the kernel for a thread that hears widgets when the first of them is opened; until it has it, they are heard between two cells
+HEARERS = 'print(len(get_ipython().kernel.shell_channel_thread.manager.list_subshell()))'
+
 def test_busy_cell(bench, ring):
     "Clicks are heard while another cell keeps the kernel busy"
+    ring.until(lambda: ask(ring, HEARERS), lambda n: n > '0', what='a thread that hears widgets')
     ring.run_code("import time\nfor _ in range(600):\n    if Path('enough').exists(): break\n    time.sleep(.1)", wait=False)
     ring.until(ring.kernel, lambda s: s == 'busy')
     for to in ('on', 'off', 'on'): flip(ring, 'label_smoothing', to)
