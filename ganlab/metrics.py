@@ -13,6 +13,7 @@ from .data import TensorDL
 from .engine.register import Measure, register
 from .engine.rng import Streams
 from .base.checks import whole
+from .sources.numbered import innermost
 
 # %% auto #0
 __all__ = ['measures', 'unheld', 'Coverage', 'check_shares', 'mode_coverage', 'frechet_distance', 'kernel_distance', 'PRDC',
@@ -193,12 +194,12 @@ unheld = ' (beside training samples, for want of held-out ones)' # behind the ti
 def _trained_on(learn, n):
     "Samples that are trained on; `n`, where the data has so many and can be gone through again."
     source = learn.source
-    inner = getattr(source, 'source', source)
+    inner = innermost(source)
     train = getattr(inner, 'train', None)
     if isinstance(train, TensorDL): x = train.head(n)
     elif inner.seekable: x = _first_batches(learn.measures.kept, inner, n)
     else: return learn.some_x
-    return x if inner is source else source.sized(x)     # data that the networks see at half its size
+    return source.sized(x)     # the networks may see it at half its size
 
 def _first_batches(kept, source, n)->Tensor: # of the first epoch, read once; kept: name -> (source, samples)
     known, x = kept.get('trained on', (None, ()))

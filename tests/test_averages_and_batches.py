@@ -4,9 +4,11 @@ import pytest, torch
 from torch import nn
 from torch.nn.utils import parametrizations, spectral_norm as legacy_spectral_norm
 from torch.utils.data import DataLoader, TensorDataset
+from fastai.data.core import DataLoaders
 from ganlab.data import Batch
 from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
+from ganlab.nets import dcgan
 from ganlab.engine.named_state import named_params
 from ganlab.engine.change import Refused
 from ganlab.trick import Trick
@@ -300,3 +302,18 @@ def test_orthogonal_on_any_network(kind):
     assert learn.history['g_loss/orthogonal'].iloc[-1] == pytest.approx(before, rel=1e-4) and 'd_loss/orthogonal' not in learn.history
     learn.tricks.set('orthogonal', net='both', form='full'); go(learn, 1)
     assert math.isfinite(learn.history['d_loss/orthogonal'].iloc[-1])
+
+@pytest.mark.parametrize('tricks', [['batch_size'], [('batch_size', dict(bs=8)), 'progressive_growing']])
+def test_samples_trained_on_are_found_behind_other_batches(tricks):
+    "Measures that compare with what is trained on, and the nearest real: with batches of another size, and images of another, too"
+    from ganlab.judge.nearest import Reals
+    from ganlab.metrics import real_samples
+    from ganlab.quality.samples import trained_on
+    dls = DataLoaders(tensor_dls(torch.randn(96, 3, 32, 32).clamp(-1, 1), 16).train)      # nothing is held out
+    learn = GANLearner(dls, *dcgan(16, 3, width=4, seed=0), seed=0, tricks=tricks)
+    learn.fit_steps(1, progress=False)
+    x = torch.cat(list(trained_on(learn)()))
+    reals, where, view = Reals(learn).get()
+    assert x.shape == (len(learn.dls.train_ds), *learn.source.shape) and where == 'training'
+    assert view(reals[:4]).shape[1] == math.prod(learn.source.shape)
+    assert real_samples(learn, 50).shape == (50, *learn.source.shape)

@@ -9,8 +9,9 @@ from collections import deque
 from functools import partial
 import torch
 from fastcore.basics import patch
-from ..data import Halved, TensorDL, as_float
+from ..data import TensorDL, as_float
 from ..record.grids import fit_size
+from ..sources.numbered import innermost
 
 # %% auto #0
 __all__ = ['small', 'Search', 'Reals']
@@ -89,7 +90,7 @@ class Reals:
     def get(self)->tuple|None: # reals (n, ...), 'training', 'held' or 'last', how they are compared; None: none
         "All of the training data, or what there is of it."
         src = self.learn.source
-        base = src.source if isinstance(src, Halved) else src
+        base = innermost(src)
         train = getattr(base, 'train', None)
         view = self._view(src, getattr(train, 'floats', as_float))
         if isinstance(train, TensorDL) and torch.is_tensor(train.x): return train.x, 'training', view
@@ -98,7 +99,7 @@ class Reals:
         if self._recent: return torch.cat(list(self._recent)), 'last', small
 
     def _view(self, src, floats): # how reals are compared: (n, ...) -> (n, d)
-        if not isinstance(src, Halved): return partial(small, floats=floats)
+        if innermost(src) is src: return partial(small, floats=floats)
         return lambda x: small(src.sized(floats(x)))
 
 # %% ../../nbs/judge/nearest.ipynb #81323893

@@ -12,6 +12,7 @@ from fastcore.basics import patch
 from ..base.checks import whole
 from ..data import TensorDL
 from ..metrics import fake_samples, real_samples
+from ..sources.numbered import innermost
 from ..sources.ranges import standard
 
 # %% auto #0
@@ -126,13 +127,11 @@ def trained_on(
 ):
     "A function that gives the samples that are trained on, in parts; None where they are not in memory."
     source = learn.source
-    inner = getattr(source, 'source', source)
-    train = getattr(inner, 'train', None)
+    train = getattr(innermost(source), 'train', None)
     if not isinstance(train, TensorDL) or not torch.is_tensor(train.x): return None
     def parts(size=2048): # float32, (size, ...), on the CPU
         for x in train.x.split(size):
-            x = train.floats(x)
-            yield (x if inner is source else source.sized(x)).float().cpu()
+            yield source.sized(train.floats(x)).float().cpu()
     return parts
 
 # %% ../../nbs/quality/samples.ipynb #0858141f

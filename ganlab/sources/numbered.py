@@ -56,6 +56,9 @@ def batch(self:Source, i:int)->Tensor: return self.pair(i).x # the samples of ba
 @patch
 def given(self:Source, i:int)->Tensor|None: return self.pair(i).y # what comes with them, (bs, ...), or None
 
+@patch
+def sized(self:Source, x:Tensor)->Tensor: return x # samples of the innermost source, (n, ...), as this one gives them
+
 # %% ../../nbs/sources/numbered.ipynb #d14561f1
 def innermost(
     source:Source,

@@ -30,13 +30,13 @@ class Rebatched(Source):
     def resize(self, bs:int, start:tuple): # size; (number of a batch, place of its first sample)
         self.bs, self.start, self._last = bs, start, (None, None)
         self.n_batches = max(1, self.source.n_batches*self.source.bs//bs)
+    def sized(self, x): return self.source.sized(x)
     def place(self, i:int)->int: # counted in samples of `source`, over all epochs
         "Where batch `i` begins."
         return self.start[1] + (i - self.start[0])*self.bs
     def pair(self, i:int)->Batch: # (bs, ...), and what comes with it
         if self._last[0] != i: self._last = i, self.joined(i)
         return self._last[1]
-
     def joined(self, i:int)->Batch:
         "Batch `i`, out of the batches that it is spread over."
         a, b = self.place(i), self.source.bs
