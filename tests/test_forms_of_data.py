@@ -78,7 +78,7 @@ def test_channels_that_are_none(folder, channels):
 def wide(): return images(3, 8, 16)
 
 @pytest.mark.parametrize('trick', [t.name for t in find_tricks()])
-@pytest.mark.part(2)
+@pytest.mark.part(3)
 def test_every_trick_with_a_rectangle(trick, wide):
     "Each trains networks of one's own on images of 8 x 16, is left, and comes back; or says in a sentence why not"
     learn = GANLearner(wide, *conv(3, 8, 16), seed=0); go(learn, 1)

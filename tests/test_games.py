@@ -62,7 +62,7 @@ def told(game, folder):
     return learn, {**hashes, learn.step: learn.state_hash()}
 
 @pytest.mark.parametrize('game', GAMES)
-@pytest.mark.part(2)
+@pytest.mark.part(3)
 def test_there_and_back(game, tmp_path):
     "Rewound and gone on, forked, resumed"
     learn, hashes = told(game, tmp_path/'a')
@@ -82,7 +82,7 @@ def test_there_and_back(game, tmp_path):
     again.run.close()
 
 @pytest.mark.parametrize('game', GAMES)
-@pytest.mark.part(2)
+@pytest.mark.part(3)
 def test_again(game, tmp_path):
     "From the seed and the changes alone: in this process, and by the script"
     learn, hashes = told(game, tmp_path/'a')

@@ -225,7 +225,7 @@ def free(tmp_path, idle):
     assert threads() <= idle
 
 @pytest.mark.parametrize('act', acts)
-@pytest.mark.part(2)
+@pytest.mark.part(3)
 def test_ctrl_c_at_any_place(act, points, undisturbed, tmp_path):
     "Two in a row after a third of every other act, three after two thirds of the rest; `-m slow` goes to 80 places of each"
     explore(act, points, undisturbed, tmp_path, 4, only=(1 + list(acts).index(act) % 2,))

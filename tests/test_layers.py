@@ -32,7 +32,7 @@ def on(learn, name, **params):
 
 @pytest.mark.parametrize('kind', ['dcgan', 'resnet'])
 @pytest.mark.parametrize('name', GROWS)
-@pytest.mark.part(2)
+@pytest.mark.part(3)
 def test_64_pixels(name, kind):
     learn = big(kind); go(learn, 2)
     was = outputs(learn)
@@ -42,7 +42,7 @@ def test_64_pixels(name, kind):
     learn.tricks.off(name, now=True); go(learn, 1); groups_hold(learn)
 
 @pytest.mark.parametrize('name,kind', in_turn(['batch_norm', 'residual', 'packing'], KINDS, 3))
-@pytest.mark.part(2)
+@pytest.mark.part(3)
 def test_silent_then_alive(name, kind):
     "As before at the switch; 60 steps later each new tensor has moved, and changing it changes what comes out"
     learn = learner(kind, lr_g=1e-3, lr_d=1e-3)
@@ -61,7 +61,7 @@ def test_silent_then_alive(name, kind):
         with torch.no_grad(): p.copy_(own)
 
 @pytest.mark.parametrize('name,kind', in_turn(['residual', 'packing', 'dropout'], KINDS, 4))
-@pytest.mark.part(2)
+@pytest.mark.part(3)
 def test_gone_without_a_jump(name, kind):
     learn = learner(kind, lr_g=1e-3, lr_d=1e-3)
     clean = set(copies(learn))
@@ -150,7 +150,7 @@ def test_batch_norm_without_a_scale():
 # LeakyReLU
 
 @pytest.mark.parametrize('kind', ['dropout', 'inplace', 'named', 'resnet', 'dcgan'])
-@pytest.mark.part(2)
+@pytest.mark.part(3)
 def test_leaky_relu_leaves_no_trace(kind):
     learn, calm = learner(kind), learner(kind)
     on(learn, 'leaky_relu', slope=.4, over=6); assert learn.G.state_dict().keys() == calm.G.state_dict().keys()
@@ -188,7 +188,7 @@ def test_reinit_changes_what_it_is_told(kind, scheme):
 # Checkpointing
 
 @pytest.mark.parametrize('net,kind', in_turn(['both', 'G', 'D'], KINDS, 4))
-@pytest.mark.part(2)
+@pytest.mark.part(3)
 def test_checkpointing_changes_no_bit(kind, net):
     learn, calm = learner(kind), learner(kind)
     learn.tricks.on('checkpointing', net=net); go(learn, 3); learn.tricks.off('checkpointing'); go(calm, 3)
@@ -197,7 +197,7 @@ def test_checkpointing_changes_no_bit(kind, net):
 
 @pytest.mark.parametrize('others,kind', in_turn([['gradient_penalty', 'spectral_norm'], ['style', 'virtual_batch_norm'], ['dropout', 'minibatch_stddev', 'packing'], ['path_length', 'feature_matching'], ['dual_discriminator', 'residual'], ['wgan_gp', 'self_attention'],
     ['progressive_growing', 'instance_noise'], ['relativistic_gp', 'leaky_relu']], ['dcgan', 'skip', 'resnet'], 1))
-@pytest.mark.part(2)
+@pytest.mark.part(3)
 def test_checkpointing_beside(kind, others):
     learn, calm = learner(kind), learner(kind)
     learn.tricks.on('checkpointing')

@@ -71,7 +71,7 @@ def tells_the_same(name, kind, where):
 def suits(name): return 'dcgan' if name in OF_IMAGES else 'mlp'
 
 @pytest.mark.parametrize('name', TRICKS)
-@pytest.mark.part(2)
+@pytest.mark.part(3)
 def test_every_trick(name, tmp_path):
     "The whole story again, from the seed and the changes alone: in this process, and by its script"
     kind = suits(name)
