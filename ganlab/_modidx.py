@@ -5634,6 +5634,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                         'ganlab/tricks/leaky_relu.py'),
                                           'ganlab.tricks.leaky_relu.LeakyReLU.load_state_dict': ( 'tricks/leaky_relu.html#leakyrelu.load_state_dict',
                                                                                                   'ganlab/tricks/leaky_relu.py'),
+                                          'ganlab.tricks.leaky_relu.LeakyReLU.nearer': ( 'tricks/leaky_relu.html#leakyrelu.nearer',
+                                                                                         'ganlab/tricks/leaky_relu.py'),
                                           'ganlab.tricks.leaky_relu.LeakyReLU.nets': ( 'tricks/leaky_relu.html#leakyrelu.nets',
                                                                                        'ganlab/tricks/leaky_relu.py'),
                                           'ganlab.tricks.leaky_relu.LeakyReLU.parts': ( 'tricks/leaky_relu.html#leakyrelu.parts',

@@ -281,9 +281,9 @@ def test_sample_through_the_learner():
 def test_on_again_while_leaving(name):
     "What was fading out comes back to full strength, and a later fade starts from where it stands"
     learn = make_learner('dcgan'); t = learn.tricks[name]
-    learn.tricks.on(name, leave_over=10); go(learn, 2); learn.tricks.off(name); go(learn, 7)
+    learn.tricks.on(name, leave_over=10); go(learn, 10); learn.tricks.off(name); go(learn, 7)
     gates = lambda: [m.gate.item() for m in t.parts(learn)]
-    assert max(gates()) < .5 and learn.tricks.on(name).step == 9
+    assert max(gates()) < .5 and learn.tricks.on(name).step == 17
     snap = learn.snapshot(); go(learn, 3)
     assert .5 < min(gates()) < 1
     learn.tricks.off(name); was = min(gates()); go(learn, 1)

@@ -212,11 +212,11 @@ def test_by_hand_it_waits_for_the_fade():
 
 def test_alpha_is_steady_where_values_change():
     learn = small(); t = learn.tricks[GROW]
-    grow(learn, fade=10); go(learn, 5)
-    learn.tricks.set(GROW, fade=100); assert t.alphas() == [.5]
-    learn.tricks.off(GROW); go(learn, 25); assert t.alphas() == pytest.approx([.25])
-    learn.tricks.on(GROW); assert t.alphas() == pytest.approx([.25]) and t.leaving is None
-    go(learn, 10); assert t.alphas() == pytest.approx([.35]) and all(s.gate.item() == pytest.approx(.35) for p in parts(learn) for s in p.stages)
+    grow(learn, fade=10); go(learn, 6)
+    learn.tricks.set(GROW, fade=100); assert t.alphas() == [.6]
+    learn.tricks.off(GROW); go(learn, 3); assert t.alphas() == pytest.approx([.3])
+    learn.tricks.on(GROW); assert t.alphas() == pytest.approx([.3]) and t.leaving is None
+    go(learn, 10); assert t.alphas() == pytest.approx([.4]) and all(s.gate.item() == pytest.approx(.4) for p in parts(learn) for s in p.stages)
     was = learn.state_hash()
     with pytest.raises(ValueError, match='room'): learn.tricks.set(GROW, fade=7, stages=5)
     assert learn.state_hash() == was

@@ -91,7 +91,7 @@ def _apply_off(self:Kinds, c:Change, undo):
     self.refresh()
     self.objections()
     t.enabled = True
-    n = 0 if c.now else t.leave(self.learn)
+    n = 0 if c.now else min(t.leave(self.learn), self.learn.step - t.since)
     if n: t.leaving = (0, n)
     else: self.finish(t)
 

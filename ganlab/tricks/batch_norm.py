@@ -67,7 +67,8 @@ class BatchNorm(Grafted):
     from_d = Flag(False, "fold D's BatchNorms into the layers before them", label='out of D')
     batches = Int(8, 1, 100, 'batches on which what is put in is calibrated')
     leave_over = Int(200, 0, 10_000, label='fade out',
-                     help='steps over which what cannot be folded into its layer is faded out when turned off')
+                     help='steps over which what cannot be folded into its layer is faded out when turned off; '
+                          'at most as many as it was on')
     gone = ()     # what has been taken out of D: `Emptied`
 
     def plan(self, learn):

@@ -54,7 +54,8 @@ class ClassNorm(Conditional):
     acts = "G's normalisation layers"
     within = 'G'
     layer = Text('auto', "the layers of G that they go behind: 'auto' are all normalisation layers, or names: '0, 3'")
-    leave_over = Int(200, 0, 10_000, 'steps over which it is faded out when turned off', label='fade out')
+    leave_over = Int(200, 0, 10_000, label='fade out',
+                     help='steps over which it is faded out when turned off; at most as many as it was on')
 
     def plan(self, learn):
         found = self.places(learn)

@@ -113,9 +113,15 @@ def turn(self:LeakyReLU, learn, back:bool):
 
 @patch
 def after_g(self:LeakyReLU, ctx):
-    if self.done >= self.over: return
-    self.done += 1
+    if self.leaving: self.nearer(ctx.learn, *self.leaving)
+    elif self.done < self.over: self.done += 1
     self.show(ctx.learn)
+
+@patch
+def nearer(self:LeakyReLU, learn, done:int, n:int):
+    "One of the n - done steps that are left of the way back."
+    self.done = 0
+    for m in self.parts(learn): m.start = m.negative_slope + ((m.own[1] or 0.) - m.negative_slope)/(n - done)
 
 # %% ../../nbs/tricks/leaky_relu.ipynb #e7662001
 @patch

@@ -70,7 +70,8 @@ class MinibatchStddev(Grafted):
     group = Int(4, 2, 64, 'samples that are compared with each other')
     channels = Int(1, 1, 16, 'numbers per group, each from its share of the features')
     layer = Text('auto', "the layer of D that it goes before: 'auto' is the last linear or convolutional one")
-    leave_over = Int(100, 0, 10_000, 'steps over which it is faded out when turned off', label='fade out')
+    leave_over = Int(100, 0, 10_000, label='fade out',
+                     help='steps over which it is faded out when turned off; at most as many as it was on')
 
     def plan(self, learn):
         site = self.place(learn)

@@ -51,7 +51,8 @@ class Packing(Grafted):
     within, fixed = 'D', ('m',)
     couples = True
     m = Int(2, 2, 8, 'samples in a pack')
-    leave_over = Int(200, 0, 10_000, 'steps over which it is faded out when turned off', label='fade out')
+    leave_over = Int(200, 0, 10_000, label='fade out',
+                     help='steps over which it is faded out when turned off; at most as many as it was on')
 
     def caution(self, learn):
         across = [t.title for t in learn.tricks.enabled if {'d_term', 'around_step', 'around_d'} & set(t.slots)]

@@ -33,7 +33,8 @@ class Projection(AtLast):
     name, title, number = 'projection', 'Projection', 61
     short = "D judges each sample beside its label: a vector for each class is projected onto D's last features."
     source = 'Miyato & Koyama 2018 (1802.05637) eq. 3'
-    leave_over = Int(200, 0, 10_000, 'steps over which it is faded out when turned off', label='fade out')
+    leave_over = Int(200, 0, 10_000, label='fade out',
+                     help='steps over which it is faded out when turned off; at most as many as it was on')
 
     def plan(self, learn):
         site = self.place(learn)

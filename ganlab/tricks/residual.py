@@ -31,7 +31,8 @@ class ResidualBlocks(Grafted):
     net = Choice('both', ('both', 'G', 'D'), 'which network')
     width = Int(32, 1, 2048, 'units, or channels, inside a block', log=True)
     layer = Text('auto', "the layers one goes behind, such as 'D.2, G.0'; 'auto' is all hidden ones")
-    leave_over = Int(200, 0, 10_000, 'steps over which they are faded out when turned off', label='fade out')
+    leave_over = Int(200, 0, 10_000, label='fade out',
+                     help='steps over which they are faded out when turned off; at most as many as they were on')
 
     def plan(self, learn):
         out = []

@@ -141,7 +141,8 @@ class SelfAttention(Grafted):
     divisor = Int(8, 1, 64, 'the map\'s channels, divided by this, are those of queries and keys')
     pool = Flag(True, 'keys and values at a quarter of the places')
     spectral = Flag(True, 'each kernel divided by its largest singular value')
-    leave_over = Int(200, 0, 10_000, 'steps over which it is faded out when turned off', label='fade out')
+    leave_over = Int(200, 0, 10_000, label='fade out',
+                     help='steps over which it is faded out when turned off; at most as many as it was on')
 
     def plan(self, learn):
         out = []

@@ -40,7 +40,8 @@ class Style(Grafted):
     depth = Int(2, 1, 8, 'layers of the mapping')
     width = Int(64, 4, 1024, 'hidden units of the mapping', log=True)
     lr_mult = Num(0.1, 0.001, 1, "the mapping's learning rate, as a multiple of G's", log=True, label='mapping rate')
-    leave_over = Int(200, 0, 10_000, 'steps over which it is faded out when turned off', label='fade out')
+    leave_over = Int(200, 0, 10_000, label='fade out',
+                     help='steps over which it is faded out when turned off; at most as many as it was on')
 
     def why_not(self, learn):
         if not (self.mapping or self.in_layers):
