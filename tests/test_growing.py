@@ -8,6 +8,7 @@ from ganlab.data import blend, doubled, faded, halved, tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.losses import get_loss
 from ganlab.nets import dcgan, resnet
+from ganlab.quality.samples import samples_of
 from ganlab.engine.surgery import hosts
 from ganlab.engine.change import Refused
 from ganlab.tricks.dual_discriminator import D2GAN, DualDiscriminator, second_d_loss, second_g_loss
@@ -221,6 +222,18 @@ def test_alpha_is_steady_where_values_change():
     with pytest.raises(ValueError, match='room'): learn.tricks.set(GROW, fade=7, stages=5)
     assert learn.state_hash() == was
     with pytest.raises(ValueError, match='mode cannot change'): learn.tricks.set(GROW, mode='curriculum')
+
+@pytest.mark.filterwarnings('ignore:.*progressive_growing')
+def test_metrics_compare_images_of_the_present_size():
+    x = images(1, 16, 16, 1)
+    learn = GANLearner(tensor_dls(x, 4, valid=x), *dcgan(16, 1, 6, 4, seed=0), seed=0)
+    assert samples_of(learn, 16).real.x.shape[1:] == (1, 16, 16)
+    grow(learn, fade=4)
+    for done in range(5):
+        s = samples_of(learn, 16)
+        assert s.real.x.shape[1:] == s.fake.x.shape[1:] == (1, 32, 32) and torch.equal(s.real.x, learn.source.sized(x[:16]))
+        go(learn, 1)
+    assert samples_of(learn, 16).real is s.real, 'what was seen in the same reals is kept'
 
 # Snapshots, files, copies, failures
 

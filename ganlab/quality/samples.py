@@ -136,11 +136,11 @@ def trained_on(
 
 # %% ../../nbs/quality/samples.ipynb #0858141f
 def _reals(learn, n)->Side:
-    "Held-out samples are the same at every step, and what was seen in them is kept."
-    key, kept = ('reals', n), learn.measures.kept
-    if not learn.has_valid: return Side(real_samples(learn, n))
-    if key not in kept or kept[key][0] is not learn.source: kept[key] = learn.source, Side(real_samples(learn, n))
-    return kept[key][1]
+    "Where held-out samples are the same as before (they are other ones while images grow), what was seen in them is kept."
+    key, kept, x = ('reals', n), learn.measures.kept, real_samples(learn, n)
+    if not learn.has_valid: return Side(x)
+    if key not in kept or not torch.equal(kept[key].x, x): kept[key] = Side(x)
+    return kept[key]
 
 # %% ../../nbs/quality/samples.ipynb #7ed4849f
 def _samples(learn, n)->Samples:
