@@ -26,7 +26,8 @@ export function usual(own, others, keep) {
   ].filter(Number.isFinite);
   const whole = [Math.min(v[0], ...keep), Math.max(v[v.length - 1], ...keep)];
   const part = [Math.min(...kept), Math.max(...kept)];
-  return whole[1] - whole[0] > 2.5 * (part[1] - part[0]) ? part : whole;
+  const span = part[1] - part[0];
+  return span > 0 && whole[1] - whole[0] > 2.5 * span ? part : whole;
 }
 function decades(lines, keep) {
   let lo = keep.lo ?? 1e-2;

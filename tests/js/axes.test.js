@@ -24,6 +24,11 @@ test('where everything is not much more than the usual, everything is shown', ()
   assert.deepEqual(usual(series([NaN]), [], [0, 1]), [0, 1]);
 });
 
+test('a spike over a line that does not move is shown: there is nothing else to see', () => {
+  const [lo, hi, ticks] = range({ within: [] }, series([0, 0, 1, 0, 0, 0, 0]), {}, false);
+  assert.deepEqual([lo, hi, ticks.length], [0, 1, 3]);
+});
+
 test('a log range grows by decades and never shrinks by itself', () => {
   const keep = {};
   const norms = { log: true };
