@@ -335,7 +335,7 @@ def test_counts_in_words():
     assert c.outcome == 'undecided' and c.verdict.startswith('Undecided: 3 seeds can never decide where values coincide') and '5 seeds can: comparison.more(2)' in c.verdict and 'interval' not in c.verdict and '-5.67 from A' in c.verdict
     assert c.rows[0]['words'] == 'too few seeds to tell'
     c = given([8, 8, 7, 8, 7], [8, 7, 8, 8, 7], metric=lambda learn: 1, better='more')
-    assert c.outcome == 'within noise' and 'had the seeds spread alike' in c.verdict and 'four of five' not in c.verdict and 'interval' not in c.verdict
+    assert c.outcome == 'within noise' and 'had the seeds spread alike' in c.verdict and 'four of five' not in c.verdict and '(98.5 % interval -1 to +1), by the exact permutation test' in c.verdict
     c = given([8]*3, [8]*3, metric=lambda learn: 1)
     assert c.outcome == 'same' and 'No difference seen' in c.verdict and 'to the bit' not in c.verdict
     assert given([8]*2, [8]*2, metric=lambda learn: 1).outcome == 'too few'
@@ -568,3 +568,16 @@ def test_metric_of_ones_own():
     c = quick(learn, on='label_smoothing', metric=spread, better='more', seeds=1)
     assert c.rows[0]['title'] == 'spread' and {'modes', 'hq', 'sliced_wasserstein'} <= {r['name'] for r in c.rows}
     assert quick(learn, on='label_smoothing', metric='hq', seeds=1).rows[0]['name'] == 'hq'
+
+def test_an_interval_of_counts():
+    "The shifts that the numbers do not speak against: without 0 exactly where a difference is found, and with the true one as often as it says"
+    held, n = [], 0
+    for seed in range(300):
+        g = np.random.default_rng(seed)
+        a, b = g.integers(0, 5, (2, (5, 7)[seed % 2]))
+        l, shift = look(a, b + 2, level=.05), 2
+        if not l.exact or l.outcome == 'same': continue
+        assert (l.low <= 0 <= l.high) == (l.outcome not in ('better', 'worse')), l
+        assert l.low < l.mean < l.high
+        held.append(l.low <= shift <= l.high)
+    assert len(held) > 250 and np.mean(held) > .94

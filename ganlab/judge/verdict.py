@@ -28,7 +28,7 @@ class Look:
     n:int           # seeds
     outcome:str     # 'better', 'worse', 'differs' (neither is better), 'within noise', 'undecided', 'same', 'too few'
     mean:float      # of b - a
-    low:float       # interval of mean, at confidence 1 - level: without 0 where a t test finds; nan: no t test
+    low:float       # interval of mean, at confidence 1 - level: without 0 where one is found; nan: of ranks, or none
     high:float
     p:float         # two-sided
     level:float     # of this look: p below it is a finding
@@ -64,15 +64,15 @@ def permuted(a, b)->float: # p, two-sided
     return float((far >= abs(x[len(a):].sum()) - 1e-9*(1 + abs(x).max())).mean())
 
 # %% ../../nbs/judge/verdict.ipynb #f625cfe7
-def _found_from(a, b, level)->float:
-    "The difference from which on `permuted` finds it, with the spread that `a` and `b` have."
+def _beyond(a, b, level)->tuple: # where b is the greater, where b is the less
+    "The differences from which on `permuted` finds one, with the spread that `a` and `b` have."
     a, b = a - a.mean(), b - b.mean()
-    return max(_found_beyond(a, b, s, level) for s in (1, -1))
+    return tuple(_found_beyond(a, b, s, level) for s in (1, -1))
 
 def _found_beyond(a, b, s, level)->float: # s: 1 where b is the greater, -1 where it is the less
     "The same of means that are alike, on one side, by halving."
     low, high = 0., float((s*a).max() - (s*b).min())        # there all of b are beyond all of a
-    for _ in range(10):
+    for _ in range(24):
         mid = (low + high)/2
         low, high = (low, mid) if permuted(a, b + s*mid) < level else (mid, high)
     return high
@@ -88,14 +88,17 @@ class _Test:
         if exact is None or ranked or not self.se: exact = self.n <= 10 and (ranked or coincide)
         self.exact = exact
         self.blind = exact and least(self.n) >= level       # can it find nothing at all?
+        self.beyond = _beyond(a, b, level) if exact and not self.blind and not ranked else None
 
     def p(self)->float: # two-sided
         if self.exact: return permuted(self.a, self.b)
         if not self.se: return float(self.shift == 0)
         return 2*float(student.sf(abs(self.shift)/self.se, self.df))
 
-    def reach(self)->float: # half of the interval of the t test
-        return float(student.isf(self.level/2, self.df))*self.se
+    def interval(self)->tuple: # of the shift
+        if self.ranked or self.blind: return math.nan, math.nan
+        more, less = self.beyond or [float(student.isf(self.level/2, self.df))*self.se]*2
+        return self.shift - more, self.shift + less
 
     def ask_on(self, p, worth)->bool: # should more seeds be asked for, where nothing was found?
         return self.blind or self.n < 8 and (p < .25 or worth)
@@ -103,7 +106,7 @@ class _Test:
     def smallest(self)->float: # difference that would be found; inf: none would, nan: of ranks
         if self.blind: return math.inf
         if self.ranked: return math.nan
-        if self.exact: return _found_from(self.a, self.b, self.level)
+        if self.exact: return max(self.beyond)
         return (float(student.isf(self.level/2, self.df)) + float(student.ppf(.8, self.df)))*self.se
 
 # %% ../../nbs/judge/verdict.ipynb #665b64bc
@@ -144,8 +147,7 @@ def look(
     t = _Test(a, b, level, ranked, exact)
     p, uneven = t.p(), lost[0].sum() != lost[1].sum()
     outcome = _outcome(t, p, better, uneven or abs(mean) > matters)
-    reach = math.nan if t.exact or ranked else t.reach()
-    return Look(n, outcome, mean, mean - reach, mean + reach, p, level, t.smallest(), t.exact, ranked)
+    return Look(n, outcome, mean, *t.interval(), p, level, t.smallest(), t.exact, ranked)
 
 # %% ../../nbs/judge/verdict.ipynb #7cfcf82a
 def _outcome(t, p:float, better:str, matters:bool)->str: # a test and its p; would the difference be worth more seeds?
