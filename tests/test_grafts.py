@@ -1,11 +1,14 @@
 "Minibatch standard deviation, self-attention and style in networks as strangers write them: silent at first, alive soon, gone without a jump."
+import sqlite3
 from copy import deepcopy
 import pytest, torch
 import torch.nn.functional as F
 from torch import nn
 from ganlab.engine.surgery import hosts
 from ganlab.engine.change import Refused
-from strangers import MAKERS, conv_d, copies, data, go, groups_hold, make_learner, one_sentence
+from ganlab.record.packing import pack, unpack
+from ganlab.record.run import Run
+from strangers import MAKERS, conv_d, copies, data, go, groups_hold, make_learner, nets, one_sentence
 
 class GroupG(nn.Module):
     "Grouped, depthwise and transposed convolutions, and dropout"
@@ -290,6 +293,40 @@ def test_on_again_while_leaving(name):
     assert max(gates()) < was, 'a fade goes down from where it stands'
     learn.tricks.on(name); learn.restore(snap); go(learn, 12)
     assert gates() == [1.]*len(gates())
+
+@pytest.mark.parametrize('name', ['minibatch_stddev', 'self_attention', 'leaky_relu', 'virtual_batch_norm', 'dropout'])
+def test_it_leaves_within_as_many_steps_as_it_was_on(name):
+    "Evenly, whatever it would take otherwise, and up again at such a pace"
+    learn = make_learner('dcgan'); t = learn.tricks[name]; learn.tricks.on(name); go(learn, 4)
+    learn.tricks.off(name); assert t.leaving == (0, 4)
+    was = {n: m.negative_slope for n, m in learn.G.named_modules() if name == 'leaky_relu' and hasattr(m, 'own')}
+    go(learn, 3); assert t.leaving == (3, 4)
+    for n, v in was.items():
+        m = learn.G.get_submodule(n); assert m.negative_slope == pytest.approx(m.own[1] + (v - m.own[1])/4 if m.own[1] else v/4)
+    go(learn, 1); assert not t.enabled
+    learn.tricks.on(name); learn.tricks.off(name); assert not t.enabled, 'no step was made with it'
+    learn.tricks.on(name); go(learn, 4); learn.tricks.off(name); go(learn, 2); learn.tricks.on(name); go(learn, 6)
+    gates = [m.gate.item() for m in t.parts(learn) if hasattr(m, 'gate')]
+    assert gates == [1.]*len(gates) or name == 'virtual_batch_norm'
+
+def test_what_was_loaded_leaves_as_slowly_as_where_it_was_saved(tmp_path):
+    "The networks have leaned on it for as long"
+    learn = make_learner('dcgan', path=tmp_path); learn.tricks.on('self_attention'); go(learn, 6); learn.save('a')
+    fresh = make_learner('dcgan', path=tmp_path); fresh.load('a'); fresh.tricks.off('self_attention')
+    assert fresh.tricks['self_attention'].leaving == (0, 6)
+
+def test_a_record_of_before_leaves_as_it_did(tmp_path):
+    "There no change says over how many steps: as many as the trick asks for"
+    learn = make_learner('dcgan', run=tmp_path/'r'); t = learn.tricks['minibatch_stddev']
+    learn.tricks.on(t.name, leave_over=8); go(learn, 3); t.since = -9
+    learn.tricks.off(t.name); go(learn, 4); assert t.leaving == (4, 8)
+    learn.run.close()
+    with sqlite3.connect(tmp_path/'r'/'run.sqlite') as db:
+        for i, more in db.execute("select id, more from changes where kind='off'").fetchall():
+            old = unpack(more); assert old.pop('over') == 8
+            db.execute('update changes set more=? where id=?', (pack(old), i))
+    again = Run.open(tmp_path/'r').replay(learn.dls, *nets('dcgan'), progress=False)
+    assert again.state_hash() == learn.state_hash() and again.tricks[t.name].leaving == (4, 8)
 
 def test_style_beside_spectral_norm_of_G():
     "Nothing of G moves at the switch, spectral norm's vectors included"

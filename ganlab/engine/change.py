@@ -51,6 +51,7 @@ def _origin(self:Change):
     self.together = (self,)            # the changes that stand or fall with it
     self.recipe = self.preset = None   # title and name of the preset that it is part of
     self.own = False                   # did a trick ask for it by itself?
+    self.over = None                   # off: over how many steps it leaves; None: it is not made yet
     self.id, self.first = None, None   # its number in a run's record; of the first of those that were asked together
     self.again = None                  # the run that it is made again from
 

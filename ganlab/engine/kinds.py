@@ -91,8 +91,9 @@ def _apply_off(self:Kinds, c:Change, undo):
     self.refresh()
     self.objections()
     t.enabled = True
-    n = 0 if c.now else min(t.leave(self.learn), self.learn.step - t.since)
-    if n: t.leaving = (0, n)
+    most = self.learn.step - t.since if c.over is None else c.over      # of a record's it is known
+    c.over = 0 if c.now else min(t.leave(self.learn) or 0, most)
+    if c.over: t.leaving = (0, c.over)
     else: self.finish(t)
 
 # %% ../../nbs/engine/kinds.ipynb #e179bac1

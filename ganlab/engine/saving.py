@@ -36,6 +36,7 @@ def _about(self:Saving, with_opt)->dict: # texts
     facts = dict(tricks={t.name: numbers_of(t.state_dict()) for t in on},
                  params={t.name: t.recorded() for t in sorted(on, key=lambda t: t.since)},
                  opts=self._optimizers() if with_opt else None, remembered=opt_numbers(self) if with_opt else {})
+    facts['ages'] = {t.name: self.step - t.since for t in on}      # steps that they have been on
     return dict(format='ganlab 1', step=str(self.step)) | {k: json.dumps(v) for k, v in facts.items()}
 
 @patch
@@ -106,6 +107,7 @@ def load(self:Saving, file, with_opt:bool=True, **kwargs):
 def _take_in(self:Saving, file, ts, meta, with_opt):
     "Put a file's tensors in place, and what its tricks have counted."
     saved, opts = json.loads(meta.get('tricks', '{}')), json.loads(meta.get('opts', 'null'))
+    ages = json.loads(meta.get('ages', '{}'))       # files of before have none: as old as can be
     missing = [n for n in saved if n not in self.tricks or not self.tricks[n].enabled]
     self._check(file.name, ts, saved, missing, opts if with_opt else None)
     load_tensors(self, ts, with_opt and opts is not None, json.loads(meta.get('remembered', '{}')))
@@ -113,6 +115,7 @@ def _take_in(self:Saving, file, ts, meta, with_opt):
         head = f'trick/{n}/'
         tensors = {k.removeprefix(head): v for k, v in ts.items() if k.startswith(head)}
         self.tricks[n].load_state_dict({**saved[n], **tensors})
+        self.tricks[n].since = min(self.tricks[n].since, self.step - ages.get(n, int(meta.get('step', 0))))
         self.tricks[n].restored(self)
 
 @patch

@@ -119,7 +119,8 @@ def after_g(self:Grafted, ctx):
         for g in gates: g.mul_((n - done - 1)/(n - done))
         self.rising = True
     else:
-        for g in gates: g.add_(1/max(1, self.params.get('leave_over', 1))).clamp_(max=1.)
+        pace = max(1, min(self.params.get('leave_over', 1), ctx.learn.step - self.since))
+        for g in gates: g.add_(1/pace).clamp_(max=1.)
         self.rising = any(g < 1 for g in gates)
 
 # %% ../../nbs/engine/surgery.ipynb #775aeb71

@@ -132,7 +132,7 @@ def _row(self:Evidence, name)->dict|None: # None: it was measured in no pair
 def rows(self:Evidence)->list: # of dicts
     """One row a measure, of the seeds in which neither arm failed, as plain data: name, title, better, log, a and b
     (means over the seeds), diffs (b - a of each seed; of logarithms where `log`), mean, low, high (95 %; nan where
-    five seeds or fewer coincide), decides, words."""
+    there is none), decides, words."""
     first = dict.fromkeys([self.by, *self.names])      # what decides stands above the others
     return [row for name in first if (row := self._row(name)) is not None]
 

@@ -28,7 +28,7 @@ class Look:
     n:int           # seeds
     outcome:str     # 'better', 'worse', 'differs' (neither is better), 'within noise', 'undecided', 'same', 'too few'
     mean:float      # of b - a
-    low:float       # interval of mean, at confidence 1 - level: without 0 where one is found; nan: of ranks, or none
+    low:float       # interval of mean, at confidence 1 - level: without 0 where one is found; nan: there is none
     high:float
     p:float         # two-sided
     level:float     # of this look: p below it is a finding
@@ -96,9 +96,10 @@ class _Test:
         return 2*float(student.sf(abs(self.shift)/self.se, self.df))
 
     def interval(self)->tuple: # of the shift
-        if self.ranked or self.blind: return math.nan, math.nan
+        if self.ranked or self.blind or not self.se: return math.nan, math.nan
         more, less = self.beyond or [float(student.isf(self.level/2, self.df))*self.se]*2
-        return self.shift - more, self.shift + less
+        ends = self.shift - more, self.shift + less
+        return tuple(0. if abs(e) < 1e-6*(more + less) else e for e in ends)    # halving comes as near as that
 
     def ask_on(self, p, worth)->bool: # should more seeds be asked for, where nothing was found?
         return self.blind or self.n < 8 and (p < .25 or worth)

@@ -148,7 +148,7 @@ def _stands(t, soon, later, refused, why)->dict: # of state, text, why, to: thos
     return _settled(t, _asked(soon[-1]) if soon else '', why)
 
 def _settled(t, text:str, why)->dict: # as `_stands`, of a trick that is on or off; text: on what was asked of it
-    if t.enabled: return dict(state='on', text=text or f'since {thou(t.since)}', to=1.)
+    if t.enabled: return dict(state='on', text=text or f'since {thou(max(0, t.since))}', to=1.)
     if why: return dict(state='na', why=why)
     return dict(state='off', text=text)
 

@@ -46,7 +46,7 @@ def _since(trick)->str:
     "Of the trick that did it: since when it is on, and with what."
     odd = ', '.join(f'{p.label} {show(trick.settings[p.name])} (default {show(p.default)})' for p in _odd(trick))
     values = f', with {odd}' if odd else ''
-    return f'{trick.title} has been on since step {thou(trick.since or 0)}{values}.'
+    return f'{trick.title} has been on since step {thou(max(0, trick.since or 0))}{values}.'
 
 # %% ../../nbs/panels/transport.ipynb #f1fdcd49
 def _left(e, at)->str:

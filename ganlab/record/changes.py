@@ -4,6 +4,7 @@
 
 # %% ../../nbs/record/changes.ipynb #23f2cade
 from __future__ import annotations
+import math
 from ..engine.change import Change
 from ..engine.schedules import Schedule
 from ..losses import by_key, find_loss, loss_key, losses, scores_of
@@ -46,6 +47,7 @@ def _more(c)->dict:
     first = next((o.id for o in c.together if o is not c and o.id), None)
     more = dict(now=c.now, own=c.own, title=c.title, caution=c.caution)
     if c.preset: more['preset'] = c.preset
+    if c.over is not None: more['over'] = c.over
     return more if first is None else {**more, 'first': first}
 
 # %% ../../nbs/record/changes.ipynb #8092fa61
@@ -60,6 +62,7 @@ def change_from(
         c = Change(kind, name, dict(params), now=more['now'], asked=step)
         c.step, c.id, c.title, c.own, c.caution = step, number, *(more[k] for k in ('title', 'own', 'caution'))
         c.first, c.preset = more.get('first', number), more.get('preset')
+        c.over = more.get('over', math.inf)     # records of before: as many as the trick asks for
         if kind == 'loss': c.params, c.loss, c.scores = {}, find_loss(known, params['loss']), params.get('scores')
     except (KeyError, TypeError, ValueError) as e:
         raise RunError(f"the record is damaged: change {number}, {kind} {name} at step {step}, is not whole") from e

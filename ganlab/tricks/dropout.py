@@ -40,7 +40,8 @@ class Dropout(Grafted):
     within, fixed = 'D', ('layer',)
     p = Num(0.3, 0, 0.9, 'share of the units that is dropped')
     maps = Flag(False, 'whole feature maps, rather than single pixels of them')
-    ramp = Int(200, 0, 100_000, 'steps over which p rises from 0, and falls back when turned off; 0: at once',
+    ramp = Int(200, 0, 100_000, 'steps over which p rises from 0, and falls back when turned off '
+               '(at most as many as it was on); 0: at once',
                unit='steps')
     layer = Text('auto', "the layers it goes behind, such as '0, 3'; 'auto' is all hidden ones")
 

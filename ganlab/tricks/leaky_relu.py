@@ -48,7 +48,8 @@ class LeakyReLU(Trick):
     within, fixed = 'net', ('net',)
     steady = dict.fromkeys(('slope', 'over'), 'it goes to a new value by itself, and would begin anew each step')
     slope = Num(0.2, 0, 1, 'slope below zero', label='slope')
-    over = Int(500, 0, 100_000, 'steps over which the slope goes to its value, and back when turned off; 0: at once',
+    over = Int(500, 0, 100_000, 'steps over which the slope goes to its value, and back when turned off '
+               '(at most as many as it was on); 0: at once',
                unit='steps')
     net = Choice('both', ('both', 'G', 'D'), 'which network')
     done, back = 0, False     # steps of the way; is it the way back?
@@ -115,6 +116,7 @@ def turn(self:LeakyReLU, learn, back:bool):
 def after_g(self:LeakyReLU, ctx):
     if self.leaving: self.nearer(ctx.learn, *self.leaving)
     elif self.done < self.over: self.done += 1
+    else: return
     self.show(ctx.learn)
 
 @patch

@@ -31,7 +31,8 @@ class ProgressiveGrowing(Trick):
     mode = Choice('auto', ('auto', 'resolution', 'capacity', 'curriculum'), 'what grows: image sizes, layers, '
                   'or the detail that D sees; auto: sizes where the data is larger than G, else layers')
     stages = Int(1, 1, 6, 'how many times it grows (curriculum: halvings it begins with); raise it to grow again')
-    fade = Int(2000, 1, 1_000_000, 'steps over which a stage is faded in, and out when turned off', log=True)
+    fade = Int(2000, 1, 1_000_000, log=True,
+               help='steps over which a stage is faded in, and out when turned off (at most as many as it was on)')
     hold = Int(2000, 0, 1_000_000, 'steps between the end of one fade and the next stage')
     width = Int(32, 1, 1024, 'channels or units of what is added', log=True)
 

@@ -88,7 +88,7 @@ class VirtualBatchNorm(Grafted):
     purpose = 'Change the architecture'
     within, fixed = 'net', ('n', 'net')
     n = Int(64, 2, 512, 'samples in the reference batch; for D at most one batch', label='reference')
-    over = Int(200, 0, 10_000, 'steps over which it is blended in and out; 0: at once')
+    over = Int(200, 0, 10_000, 'steps over which it is blended in, and out (at most as many as it was on); 0: at once')
     net = Choice('G', ('G', 'D', 'both'), 'which network')
 
     def effect(self, params=None): return 'grows' if (params or self.params)['over'] else 'reweights'
