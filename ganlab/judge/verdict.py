@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import count
 import numpy as np
+from fastcore.basics import patch
 from scipy.stats import rankdata, t as student
 
 # %% auto #0
@@ -95,20 +96,23 @@ class _Test:
         if not self.se: return float(self.shift == 0)
         return 2*float(student.sf(abs(self.shift)/self.se, self.df))
 
-    def interval(self)->tuple: # of the shift
-        if self.ranked or self.blind or not self.se: return math.nan, math.nan
-        more, less = self.beyond or [float(student.isf(self.level/2, self.df))*self.se]*2
-        ends = self.shift - more, self.shift + less
-        return tuple(0. if abs(e) < 1e-6*(more + less) else e for e in ends)    # halving comes as near as that
-
     def ask_on(self, p, worth)->bool: # should more seeds be asked for, where nothing was found?
         return self.blind or self.n < 8 and (p < .25 or worth)
 
-    def smallest(self)->float: # difference that would be found; inf: none would, nan: of ranks
-        if self.blind: return math.inf
-        if self.ranked: return math.nan
-        if self.exact: return max(self.beyond)
-        return (float(student.isf(self.level/2, self.df)) + float(student.ppf(.8, self.df)))*self.se
+# %% ../../nbs/judge/verdict.ipynb #9ba384be
+@patch
+def interval(self:_Test)->tuple: # of the shift
+    if self.ranked or self.blind or not self.se: return math.nan, math.nan
+    more, less = self.beyond or [float(student.isf(self.level/2, self.df))*self.se]*2
+    ends = self.shift - more, self.shift + less
+    return tuple(0. if abs(e) < 1e-6*(more + less) else e for e in ends)    # halving comes as near as that
+
+@patch
+def smallest(self:_Test)->float: # difference that would be found; inf: none would, nan: of ranks
+    if self.blind: return math.inf
+    if self.ranked: return math.nan
+    if self.exact: return max(self.beyond)
+    return (float(student.isf(self.level/2, self.df)) + float(student.ppf(.8, self.df)))*self.se
 
 # %% ../../nbs/judge/verdict.ipynb #665b64bc
 def _ranks(a, b, better)->tuple: # (n,), (n,), from 1, ties shared; what is not finite is worst
