@@ -41,7 +41,9 @@ def note_step(self:Rows, c, t0):
     self._write_row(row, norms)
     if self.slope_every and self.step % self.slope_every == 0 and c.xf is not None: self.slope(c)
     if self.measures: self.measure_due()
-    if self.tricks.tick(): self.touched()      # one has gone: the next boundary looks at the networks anew
+    if self.tricks.tick():      # one has gone, and its parameters with it
+        self.rewire()
+        self.touched()          # the next boundary looks at the networks anew
     elif self.step % self.snap_every == 0: self.keep()
 
 # %% ../../nbs/engine/rows.ipynb #d59b5d3c
