@@ -3782,6 +3782,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'ganlab.search.dials.TrickDial.turn': ('search/dials.html#trickdial.turn', 'ganlab/search/dials.py'),
                                      'ganlab.search.dials._both_set': ('search/dials.html#_both_set', 'ganlab/search/dials.py'),
                                      'ganlab.search.dials._is_searched': ('search/dials.html#_is_searched', 'ganlab/search/dials.py'),
+                                     'ganlab.search.dials._kept_apart': ('search/dials.html#_kept_apart', 'ganlab/search/dials.py'),
                                      'ganlab.search.dials._steady': ('search/dials.html#_steady', 'ganlab/search/dials.py'),
                                      'ganlab.search.dials.clash': ('search/dials.html#clash', 'ganlab/search/dials.py'),
                                      'ganlab.search.dials.drawn': ('search/dials.html#drawn', 'ganlab/search/dials.py'),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 from dataclasses import dataclass, field
 from fastcore.basics import patch
+from ..catalogue import exclusions
 from ..engine.schedules import Schedule
 
 # %% auto #0
@@ -20,6 +21,13 @@ def _both_set(t, learn)->str: # one sentence, or ''
         if both: return f"{t.title} and {other.title} both set {' and '.join(both)}."
     return ''
 
+def _kept_apart(t, learn)->str: # one sentence, or ''
+    "Which trick that is on does not go with `t`."
+    apart = exclusions().get(t.name, ())
+    for other in learn.tricks.enabled:
+        if other.title in apart: return f"{t.title} does not go with {other.title}."
+    return ''
+
 # %% ../../nbs/search/dials.ipynb #08f62bc6
 def clash(
     learn, # a `GANLearner`
@@ -28,7 +36,7 @@ def clash(
     "Why a trick cannot go on beside what is on."
     t = learn.tricks[name]
     if t.enabled: return f"{t.title} is on already."
-    return _both_set(t, learn) or learn.tricks.why_not(name)
+    return _both_set(t, learn) or _kept_apart(t, learn) or learn.tricks.why_not(name)
 
 # %% ../../nbs/search/dials.ipynb #e43fe2f6
 def drawn(
