@@ -66,17 +66,17 @@ def permuted(a, b)->float: # p, two-sided
 
 # %% ../../nbs/judge/verdict.ipynb #f625cfe7
 def _beyond(a, b, level)->tuple: # where b is the greater, where b is the less
-    "The differences from which on `permuted` finds one, with the spread that `a` and `b` have."
+    "The differences beyond which `permuted` finds one, with the spread that `a` and `b` have."
     a, b = a - a.mean(), b - b.mean()
-    return tuple(_found_beyond(a, b, s, level) for s in (1, -1))
+    return tuple(_found_beyond(s*a, s*b, level) for s in (1, -1))
 
-def _found_beyond(a, b, s, level)->float: # s: 1 where b is the greater, -1 where it is the less
-    "The same of means that are alike, on one side, by halving."
-    low, high = 0., float((s*a).max() - (s*b).min())        # there all of b are beyond all of a
-    for _ in range(24):
-        mid = (low + high)/2
-        low, high = (low, mid) if permuted(a, b + s*mid) < level else (mid, high)
-    return high
+def _found_beyond(a, b, level)->float: # means that are alike
+    "How far b has to be moved up until fewer deals than `level` lie as far apart."
+    n, hands = len(a), _hands(len(a))
+    sums, of_b = hands @ np.concatenate([a, b]), hands[:, n:].sum(1)      # of a deal's first hand: its numbers of b
+    until = np.maximum(sums/(n - of_b), -sums/np.maximum(of_b, 1))        # so far that deal lies as far apart
+    until[of_b == 0] = np.inf                                             # as they were dealt
+    return float(np.sort(until)[-math.ceil(level*len(until))])
 
 # %% ../../nbs/judge/verdict.ipynb #18507570
 class _Test:
@@ -105,7 +105,7 @@ def interval(self:_Test)->tuple: # of the shift
     if self.ranked or self.blind or not self.se: return math.nan, math.nan
     more, less = self.beyond or [float(student.isf(self.level/2, self.df))*self.se]*2
     ends = self.shift - more, self.shift + less
-    return tuple(0. if abs(e) < 1e-6*(more + less) else e for e in ends)    # halving comes as near as that
+    return tuple(0. if abs(e) < 1e-9*(more + less) else e for e in ends)    # rounding
 
 @patch
 def smallest(self:_Test)->float: # difference that would be found; inf: none would, nan: of ranks
