@@ -571,11 +571,11 @@ def test_metric_of_ones_own():
 
 def test_an_interval_of_counts():
     "The shifts that the numbers do not speak against: without 0 exactly where a difference is found, and with the true one as often as it says"
-    held, n = [], 0
+    held, shift = [], 2
     for seed in range(300):
         g = np.random.default_rng(seed)
         a, b = g.integers(0, 5, (2, (5, 7)[seed % 2]))
-        l, shift = look(a, b + 2, level=.05), 2
+        l = look(a, b + shift, level=.05)
         if not l.exact or l.outcome == 'same': continue
         assert (l.low <= 1e-9 and l.high >= -1e-9) == (l.outcome not in ('better', 'worse')), l
         assert l.low < l.mean < l.high

@@ -296,7 +296,7 @@ def test_on_again_while_leaving(name):
 
 @pytest.mark.parametrize('name', ['minibatch_stddev', 'self_attention', 'leaky_relu', 'virtual_batch_norm', 'dropout'])
 def test_it_leaves_within_as_many_steps_as_it_was_on(name):
-    "Evenly, whatever it would take otherwise, and up again at such a pace"
+    "Evenly, whatever it would take otherwise"
     learn = make_learner('dcgan'); t = learn.tricks[name]; learn.tricks.on(name); go(learn, 4)
     learn.tricks.off(name); assert t.leaving == (0, 4)
     was = {n: m.negative_slope for n, m in learn.G.named_modules() if name == 'leaky_relu' and hasattr(m, 'own')}
@@ -305,9 +305,15 @@ def test_it_leaves_within_as_many_steps_as_it_was_on(name):
         m = learn.G.get_submodule(n); assert m.negative_slope == pytest.approx(m.own[1] + (v - m.own[1])/4 if m.own[1] else v/4)
     go(learn, 1); assert not t.enabled
     learn.tricks.on(name); learn.tricks.off(name); assert not t.enabled, 'no step was made with it'
-    learn.tricks.on(name); go(learn, 4); learn.tricks.off(name); go(learn, 2); learn.tricks.on(name); go(learn, 6)
-    gates = [m.gate.item() for m in t.parts(learn) if hasattr(m, 'gate')]
-    assert gates == [1.]*len(gates) or name == 'virtual_batch_norm'
+
+@pytest.mark.parametrize('name', ['minibatch_stddev', 'self_attention', 'style', 'residual'])
+def test_on_again_after_a_short_stay(name):
+    "It comes back at the pace at which it was leaving"
+    learn = make_learner('dcgan'); t = learn.tricks[name]
+    learn.tricks.on(name); go(learn, 4); learn.tricks.off(name); go(learn, 2)
+    assert [m.gate.item() for m in t.parts(learn) if hasattr(m, 'gate')] and max(m.gate.item() for m in t.parts(learn) if hasattr(m, 'gate')) < .6
+    learn.tricks.on(name); go(learn, 6)
+    assert all(m.gate.item() == 1 for m in t.parts(learn) if hasattr(m, 'gate'))
 
 def test_what_was_loaded_leaves_as_slowly_as_where_it_was_saved(tmp_path):
     "The networks have leaned on it for as long"
