@@ -95,7 +95,7 @@ class Watcher(Callback):
         if not callable(tell): raise ValueError(f"tell={tell!r}; need a function of the learner and a finding")
         self.every, self.tell, self.excluded, self.share = whole(every, 'every'), tell, known(excluded), share
         self.findings, self.told, self.at = [], {}, -1      # told: cause -> the step at which it was told
-        self.training_s, self.spent, self.cost = 0., 0., None     # seconds: of steps, of all looks, of the last one
+        self.training_s, self.spent, self.cost = 0., 0., None     # seconds: of steps, of looks at them, of the last one
 
 # %% ../nbs/doctor.ipynb #f4315ff0
 @patch
@@ -105,24 +105,26 @@ def after_batch(self:Watcher):
     if step % self.every: return
     a_step = step_time(self.learn)
     self.training_s += self.every*a_step
-    cost = 15*a_step if self.cost is None else self.cost   # nobody knows yet what the first one costs
+    cost = 15*a_step if self.cost is None else self.cost   # nobody knows yet what one costs
     if self.spent + cost > self.share*self.training_s: return
-    try: self.look()
-    except Exception as e: self.learn.say(f"the watch failed ({type(e).__name__}: {e}), and the training goes on")
+    t0 = time.perf_counter()
+    self.look()
+    self.cost = time.perf_counter() - t0
+    self.spent += self.cost
 
 # %% ../nbs/doctor.ipynb #97e90c19
+def _news(w)->list: # of `Finding`
+    w.findings = w.learn.diagnose(512, w.excluded)
+    new = [f for f in w.findings if f.cause not in w.told]
+    w.told |= {f.cause: w.learn.step for f in new}
+    return new
+
 @patch
 def look(self:Watcher)->list: # of `Finding`
-    "Diagnose now, and tell what is new; after a rewind it may be told again."
-    t0 = time.perf_counter()
+    "Diagnose now, and tell what is new; after a rewind it may be told again. What fails is told, and stops nothing."
     try:
-        self.findings = self.learn.diagnose(512, self.excluded)
-        new = [f for f in self.findings if f.cause not in self.told]
-        self.told |= {f.cause: self.learn.step for f in new}
-        for f in new: self.tell(self.learn, f)
-    finally:
-        self.cost = time.perf_counter() - t0
-        self.spent += self.cost
+        for f in _news(self): self.tell(self.learn, f)
+    except Exception as e: self.learn.say(f"the watch failed ({type(e).__name__}: {e}), and the training goes on")
     return self.findings
 
 # %% ../nbs/doctor.ipynb #22bd0969
@@ -131,10 +133,11 @@ def watch(self:GANLearner,
     every:int=50,  # steps between two looks, at the least
     tell=alert,    # called with the learner and a `Finding`, once for each cause
     excluded=(),   # causes that are not to be named
-    share:float=.02, # of the time that steps take, at most; infinite: at each turn
+    share:float=.02, # of the time that steps take, at most, for all looks but the first; infinite: at each turn
 )->Watcher:
-    "Look every so often while it trains, and tell what is found; a second call takes the place of the first."
+    "Look now, and every so often while it trains, and tell what is found; a second call takes the first one's place."
     self.remove_cbs([cb for cb in self.cbs if isinstance(cb, Watcher)])
     w = Watcher(every, tell, excluded, share)
     self.add_cb(w)
+    w.look()
     return w

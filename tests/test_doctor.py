@@ -209,11 +209,25 @@ def test_every_switch_of_a_remedy_exists():
 def test_watch_tells_once(caplog):
     "A cause is told once, through the logger; the training goes as it would have gone"
     one, two = (FAULTS['z_constant']() for _ in range(2))
-    one.watch(every=5)
-    assert one.watch(every=5, share=math.inf) is one.watcher
     with caplog.at_level(logging.WARNING, 'ganlab.doctor'):
+        one.watch(every=5, excluded='z_constant')
+        assert not caplog.records and one.watch(every=5, share=math.inf) is one.watcher
         for l in (one, two): l.fit_steps(15, progress=False)
-    assert [r.message.count('z_constant') for r in caplog.records] == [1] and one.state_hash() == two.state_hash()
+    assert [(r.message.count('z_constant'), r.args[0]) for r in caplog.records] == [(1, 0)] and one.state_hash() == two.state_hash()
+
+def test_how_networks_began_is_asked_once(monkeypatch):
+    "Not again at the next look, after another fit, or once one was put away; but after a switch, which changes what goes into them"
+    from ganlab.checkup import wiring
+    learn, asked = GANLearner(ring(), *nets(8), seed=0), []
+    was = wiring._at_start
+    monkeypatch.setattr(wiring, '_at_start', lambda learn, *args: asked.append(learn.step) or was(learn, *args))
+    for _ in range(2):
+        learn.watch(share=math.inf, every=2)
+        learn.fit_steps(4, progress=False)
+    assert asked == [0]
+    learn.tricks.on('packing', m=2)
+    learn.fit_steps(2, progress=False)
+    assert asked == [0, 10]
 
 def test_a_watch_keeps_to_its_share(monkeypatch):
     "Steps of 10 ms, looks of 0.2 s: one in 1,000 steps, ten in 10,000, the first one counted; dearer ones come more rarely, and time between two fits is no time"
@@ -249,9 +263,9 @@ def test_alerts_reach_the_loggers(tmp_path, monkeypatch):
     assert not told                                                                  # it carries no callback of theirs
     learn.add_cbs([board, WandbCallback()])
     learn.watch(every=5, share=math.inf)
-    learn.fit_steps(10, progress=False)
+    learn.fit_steps(5, progress=False)
     board.writer.close()
-    assert [(title, text.startswith('step 10: '), 'z_constant' in text) for title, text in told] == [('ganlab.doctor', True, True)]
+    assert [(title, text.startswith('step 5: '), 'z_constant' in text) for title, text in told] == [('ganlab.doctor', True, True)]
     written = b''.join(f.read_bytes() for f in tmp_path.glob('events*'))
     assert b'ganlab.doctor' in written and written.count(b'z_constant') == 1
 
@@ -361,14 +375,14 @@ def test_a_watch_stops_nothing():
     "A function that fails is warned about once; after a rewind a cause is told again"
     def down(learn, found): raise OSError('the mail server is down')
     learn, seen = FAULTS['z_constant'](), []
-    learn.watch(every=5, tell=down, share=math.inf)
-    with pytest.warns(UserWarning, match='the watch failed .OSError: the mail server is down., and the training goes on'): learn.fit_steps(10, progress=False)
+    with pytest.warns(UserWarning, match='the watch failed .OSError: the mail server is down., and the training goes on'): learn.watch(every=5, tell=down, share=math.inf)
+    learn.fit_steps(10, progress=False)
     assert learn.step == 10
     learn.watch(every=5, tell=lambda l, f: seen.append(l.step), share=math.inf)
     learn.fit_steps(10, progress=False)
-    learn.rewind(12)
+    learn.rewind(8)
     learn.fit_steps(8, progress=False)
-    assert seen == [15, 15]
+    assert seen == [10, 10]
 
 def test_since_when():
     "From the change of just that setting; from the start, where it never changed; unknown of behaviour, once something was switched"

@@ -189,15 +189,20 @@ def _at_start(learn, b, G, D)->dict: # of two networks as they were given, once 
         with settled(D, learn.into_d(b.train[:8].to(learn.device), some_of(y, len(b.train[:8])))):
             return of_nets(learn, b, G, D)
 
+# %% ../../nbs/checkup/wiring.ipynb #fb3ca316
+def _as_it_is(learn)->tuple: # all that the answer rests on, beside the networks as they were given
+    return learn.source, learn.loss_name, tuple((t.name, repr(t.settings)) for t in learn.tricks.enabled)
+
 def as_given(learn, b:Batches)->dict:
     "Facts about the networks as they were given: asked at the first look, and again once a switch has touched them."
-    place = 'checkup/as given'
-    if learn.pristine and place in learn.found: return learn.found[place]
+    asked, known = _as_it_is(learn), learn.known
+    if learn.pristine and known.began[0] == asked: return known.began[1]
     G, D = (deepcopy(m).to(learn.device) for m in learn.pristine or (learn.G, learn.D))
     out = _renamed(_at_start(learn, b, G, D), 'start') | of_latents(learn, G) | of_making(learn, G)
-    if learn.pristine: learn.found[place] = out
+    known.began = asked, out
     return out
 
+# %% ../../nbs/checkup/wiring.ipynb #ec2977f7
 def _of_old(name, drawn)->bool: # drawn: as `redrawn` gives it; is it a fact about weights that are gone?
     return any(name.startswith(f'start_{k.lower()}_') for k in drawn) or 'G' in drawn and name in ('z_felt', 'z_moves')
 

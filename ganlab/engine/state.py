@@ -62,6 +62,7 @@ class Known:
     range: tuple = None       # (black, white) of images
     probabilities: bool = False     # does D end in a Sigmoid, as its loss wants it?
     pristine: tuple = None    # copies of G and D as they were given; None: they could not be copied
+    began: tuple = (None, None) # what was true when somebody asked how they were wired then, and the answer
     looked_at: bool = False   # are the networks as they were when they were last looked at?
     found: dict = field(default_factory=dict)     # such as sites; emptied whenever modules may have changed
     said: set = field(default_factory=set)        # what was warned of
