@@ -22,6 +22,9 @@ def main()->int: # exit status
     finally: signal.signal(signal.SIGINT, _leave)
 
 def _command():
+    if sys.argv[1:2] in (['steer'], ['ls']):      # they need no PyTorch
+        from ganlab.commands.steer import main
+        return lambda: main(sys.argv[1:])
     from ganlab.cli import main
     return main
 

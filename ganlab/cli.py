@@ -11,6 +11,7 @@ from .commands.jupyter import lab
 from .commands.look import export, show
 from .commands.parts import pictures, toys
 from .commands.search import sweep
+from .commands.steer import words as steer_words
 from .commands.train import train, usual
 from .engine.recovery import StepError
 from .engine.change import Refused
@@ -152,6 +153,7 @@ def parser()->argparse.ArgumentParser:
     sub = p.add_subparsers(dest='command', required=True)
     for add in (_train_words, _show_words, _doctor_words, _replay_words, _script_words, _sample_words,
                 _interpolate_words, _export_words, _sweep_words, _lab_words): add(sub)
+    for name, (what, add) in steer_words.items(): add(sub.add_parser(name, help=what, description=what))
     return p
 
 # %% ../nbs/cli.ipynb #43070219

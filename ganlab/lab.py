@@ -25,7 +25,7 @@ from .panels.errands import Errands
 from .panels.family import Family
 from .panels.health import Health
 from .panels.lifetime import Tenant
-from .panels.machine import Machine, Orders
+from .panels.machine import Machine
 from .panels.own import as_parts
 from .panels.pace import Clock, budgets
 from .panels.reasons import Reasons
@@ -89,16 +89,16 @@ class Lab(Travels, Tenant, W.VBox):
 def _compose(self:Lab, learn, machine, refresh, share, clock, own):
     "The parts, what draws them, and what they move."
     costs = budgets(refresh, share)
-    self.family, self.orders, self.requests, self.comparing = Family(learn), Orders(), Requests(self), Comparing(self)
+    self.family, self.requests, self.comparing = Family(learn), Requests(self), Comparing(self)
     ask = self.requests
     self.transport, self.samples, self.curves, self.timeline = Transport(ask), Samples(ask), Curves(), Timeline(ask)
     self.health, self.versus, self.announcement = Health(ask), Versus(ask), Status(ask, saves=True)
     self.tricks = TrickPanel(learn, ask.asked, self.comparing.ask, Reasons(learn, costs['reasons'], clock))
     parts = Parts(self.transport, self.tricks, self.samples, self.curves, self.timeline, self.health, self.announcement)
     self.own = [Card(part, lambda: self.screen.redraw()) for part in own]
-    self.screen = Screen(learn, self.family, parts, machine, self.orders, costs, clock, self.own)
+    self.screen = Screen(learn, self.family, parts, machine, costs, clock, self.own)
     self.screen.said = ready(learn)
-    self.trainer = Trainer(machine, self.orders, self.screen)
+    self.trainer = Trainer(machine, self.screen)
     self.errands = Errands(machine, self.screen)
     self.timeline.observe(self._look_back, 'at')
 
@@ -114,6 +114,9 @@ def learn(self:Lab): return self.screen.learn # the learner that is shown; None 
 
 @patch(set_prop=True)
 def learn(self:Lab, learn): self.screen.learn = learn
+
+@patch(as_prop=True)
+def orders(self:Lab): return self.learn.turnstile.orders # what its training is to do
 
 # %% ../nbs/lab.ipynb #f9668bc1
 @patch
@@ -180,9 +183,9 @@ def close(self:Lab):
         if t is not None and t is not threading.current_thread(): t.join(60)
     _labs.discard(self)
     self.comparing.close()
+    self.orders.until = None
     self.screen.close()
     self.family.clear()
-    self.orders.until = None
     Tenant.close(self)
 
 # %% ../nbs/lab.ipynb #5640c6f1

@@ -160,12 +160,8 @@ Tricks.presets = property(lambda self: presets, doc="The recipes, by name.")
 
 # %% ../nbs/presets.ipynb #b07d634f
 @patch
-def preset(self:Tricks,
-    name:str, # one of `presets`
-    at:int=None, # the step to wait for; what is to be switched there is settled now. None: the next boundary
-    steps:int=None, # how long it takes, where it has a length: r3gan's schedules, a stage of progressive; None: its own
-)->Switched:
-    "Switch a whole recipe, or nothing of it: what it does not have goes off, then its loss comes, then its tricks."
+def preset_changes(self:Tricks, name:str, at:int=None, steps:int=None)->Switched: # not asked for yet
+    "The changes that a recipe consists of, as things stand: whole, or nothing of it."
     if name not in presets:
         raise ValueError(f"no preset called {name!r}.{nearest(name, presets)} learn.tricks.presets lists them all.")
     done, learn, at = Switched(), self.learn, self.step_of(at)
@@ -175,7 +171,18 @@ def preset(self:Tricks,
         if kind == 'loss': done.append(learn.loss_change(what, at))
         else: done.append(self.change(kind, what, values, at, now=kind == 'off'))
     for c in done: c.together, c.recipe, c.preset = tuple(done), recipe.title, name
+    return done
+
+# %% ../nbs/presets.ipynb #1cdb8ff7
+@patch
+def preset(self:Tricks,
+    name:str, # one of `presets`
+    at:int=None, # the step to wait for; what is to be switched there is settled now. None: the next boundary
+    steps:int=None, # how long it takes, where it has a length: r3gan's schedules, a stage of progressive; None: its own
+)->Switched:
+    "Switch a whole recipe, or nothing of it: what it does not have goes off, then its loss comes, then its tricks."
+    done = self.preset_changes(name, at, steps)
     self.ask_all(done)
     refused = [c.error for c in done if c.error]
-    if refused and not learn.training_now: raise refused[0]
+    if refused and not self.learn.training_now: raise refused[0]
     return done

@@ -6,6 +6,7 @@
 from __future__ import annotations
 import re
 from pathlib import Path
+from fastai.callback.core import Callback
 from ..base.checks import whole
 from ..base.interrupt import unbroken
 from .own import data_maker, given_data, given_nets, given_preset
@@ -202,13 +203,24 @@ def _failed(e, o)->str:
     return f"{said}. Nothing that was recorded is lost, and {o.run} stands at step {e.at:,}: {todo}"
 
 # %% ../../nbs/commands/train.ipynb #ea03af5a
+class _Stops(Callback):
+    "Was the fit ended by a request from outside?"
+    def before_fit(self): self.stopped = False
+    def after_fit(self): self.stopped = self.learn.turnstile.orders.want == 'stop'
+
+def _up_to(learn, steps)->bool: # was it stopped?
+    "Train up to a step; who rewinds it from outside has it go on from there."
+    ended = _Stops()
+    while learn.step < steps:
+        learn.fit_steps(steps - learn.step, cbs=ended)
+        if ended.stopped: return True
+    return False
+
 def _trained(learn, steps, wanted, o)->bool: # was it stopped?
     "Train, and close the run."
     try:
-        if steps > learn.step:
-            turn_on(learn, wanted)
-            learn.fit_steps(steps - learn.step)
-        return False
+        if steps > learn.step: turn_on(learn, wanted)
+        return _up_to(learn, steps)
     except KeyboardInterrupt: return True
     except StepError as e:
         print()      # below the bar

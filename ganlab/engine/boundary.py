@@ -43,6 +43,15 @@ def _between(self:Boundary):
     if not self.training_now: self.run.left(self)
     elif changed or self.ring.stale: self.keep()
 
+# %% ../../nbs/engine/boundary.ipynb #537b6ee1
+@patch
+def deliver(self:Boundary):
+    "Between two steps: do what was asked for from outside, in the order in which it was asked."
+    mail = self.run.mail
+    if mail is None or self.run.sleeping or not mail.stirs(): return
+    with unbroken():
+        for name, asked in mail.new(): self.answer(name, asked)
+
 # %% ../../nbs/engine/boundary.ipynb #a41193b5
 @patch
 def put_in_force(self:Boundary):

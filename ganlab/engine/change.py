@@ -54,6 +54,7 @@ def _origin(self:Change):
     self.over = None                   # off: over how many steps it leaves; None: it is not made yet
     self.id, self.first = None, None   # its number in a run's record; of the first of those that were asked together
     self.again = None                  # the run that it is made again from
+    self.request = None                # the name of the request from outside that asked for it
 
 # %% ../../nbs/engine/change.ipynb #0e4cf481
 @patch

@@ -53,11 +53,11 @@ class StepLearner(EventLearner):
         return self.turnstile.claimed(self._begin, self._end)
     def _begin(self):
         self.touched()      # while idle, anyone may have touched the weights
-        self.run.met(self)
+        self.run.taken_up(self)
     def _end(self):
         try: self.boundary()
         except StepError: pass        # a trick that fails outside a step has been named; the next start names it again
-        finally: self.run.left(self)
+        finally: self.run.put_down(self)
 
 # %% ../../nbs/engine/fastai_loop.ipynb #421cb254
 @patch
@@ -84,6 +84,7 @@ def _all_steps(self:StepLearner, n, gate=None):
     while n is None or i < n:
         listen()
         if gate: gate(self)
+        self.turnstile.orders.hold(self)
         self.iter = i
         try:
             self('before_batch')
@@ -131,7 +132,8 @@ def _fit(self:StepLearner,
         self.n_epoch, self._steps, self._gate = n_epoch, steps, gate
         self.validates, self.train_iter = validates and self.has_valid, 0
         try:
-            with breakable(): self._with_events(self._do_fit, 'fit', CancelFitException, self._end_cleanup)
+            with breakable(), self.turnstile.orders.followed():
+                self._with_events(self._do_fit, 'fit', CancelFitException, self._end_cleanup)
         finally: self.rates.mult = 1.
     if steps is not None and not self.run.sleeping: self.tricks.tell_waiting()
 

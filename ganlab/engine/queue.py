@@ -45,6 +45,7 @@ def _now(self:Queue, changes, later):
 def ask_all(self:Queue, changes:list):
     "Queue several, to be applied at one boundary in their order; or apply them now where nothing trains."
     learn = self.learn
+    learn.run.must_be_unlocked()
     for c in changes:
         c.at, c.asked = self.step_of(c.at), learn.step
     later = any(c.at is not None for c in changes)
@@ -66,7 +67,9 @@ def step_of(self:Queue, at:int=None)->int|None: # None: the next boundary
 @patch
 def queue(self:Queue, changes:list):
     "Have changes wait for their boundary."
-    for c in changes: c.queue, c.why_never = self, partial(_why_never, c, self.learn)
+    for c in changes:
+        c.queue, c.why_never = self, partial(_why_never, c, self.learn)
+        if c.request and self.learn.run.mail: c.then(self.learn.run.mail.tell)      # somebody outside waits for an answer
     with self.learn.turnstile.lock: self.waiting += changes
 
 # %% ../../nbs/engine/queue.ipynb #546f8886

@@ -64,7 +64,7 @@ def add(self:Tricks, cls)->Trick: # a `Trick` subclass or instance, written outs
     return t
 
 # %% ../../nbs/engine/switch.ipynb #ac27c790
-late(Tricks, {'presets': 'preset presets'})
+late(Tricks, {'presets': 'preset preset_changes presets'})
 
 # %% ../../nbs/engine/switch.ipynb #fbce7a24
 @patch

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import torch
 from fastcore.basics import patch
 from ..base.interrupt import heed, unbroken
+from .orders import Orders
 
 # %% auto #0
 __all__ = ['busy', 'Turnstile']
@@ -25,7 +26,7 @@ class Turnstile:
         n_threads:int, # torch's threads while training: sums of another number of threads have other bits
     ):
         self.n_threads, self.trainer, self.lock = n_threads, None, threading.RLock()
-        self._nets, self._jobs = threading.RLock(), deque()
+        self._nets, self._jobs, self.orders = threading.RLock(), deque(), Orders()     # orders: what the trainer is to do
 
     @property
     def training(self)->bool: return self.trainer is not None # is some thread training?

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from fastcore.basics import patch
 from .curves import Curves
 from .health import Health
-from .machine import Machine, Orders
+from .machine import Machine
 from .pace import Calm, Clock, Drawn, Pace
 from .samples import Samples
 from .speed import Speed
@@ -48,13 +48,12 @@ class Screen:
         family, # all runs, a `Family`
         parts:Parts,
         machine:Machine, # where the panel stands
-        orders:Orders, # what the training thread is to do
         costs:dict, # as `budgets` gives them
         clock=Clock, # has `wall()` and `cpu()`, in seconds
         own=(), # the user's own parts, as `Card`s
     ):
         self.own = list(own)
-        self.family, self.parts, self.machine, self.orders, self.clock = family, parts, machine, orders, clock
+        self.family, self.parts, self.machine, self.clock = family, parts, machine, clock
         self.said = '', ''              # the announcement: its subject, and the rest of the sentence
         self.past = None                # fields of a state that are a past step's, while that is looked at
         self.look_now = False           # was a drawing asked for that only the training thread may make?
@@ -188,7 +187,7 @@ def _state(self:Screen, drawn:dict):
     status, error, rate, card = machine.shown, machine.error, None, None
     if status == 'running': rate = speed.rate
     if error is not None: card = error_card(error, self.learn, self.learn.run.last_healthy(self.learn.step))
-    return make_state(self.learn, self.before, self.reasons.known, status=status, total=self.orders.until, rate=rate,
+    return make_state(self.learn, self.before, self.reasons.known, status=status, total=self.learn.turnstile.orders.until, rate=rate,
                       cost=speed.cost, say=self.said, busy=machine.busy, error=card,
                       health=self.taken.checks.current, **drawn)
 

@@ -48,6 +48,7 @@ def _more(c)->dict:
     more = dict(now=c.now, own=c.own, title=c.title, caution=c.caution)
     if c.preset: more['preset'] = c.preset
     if c.over is not None: more['over'] = c.over
+    if c.request: more['request'] = c.request
     return more if first is None else {**more, 'first': first}
 
 # %% ../../nbs/record/changes.ipynb #8092fa61
@@ -61,7 +62,7 @@ def change_from(
     try:
         c = Change(kind, name, dict(params), now=more['now'], asked=step)
         c.step, c.id, c.title, c.own, c.caution = step, number, *(more[k] for k in ('title', 'own', 'caution'))
-        c.first, c.preset = more.get('first', number), more.get('preset')
+        c.first, c.preset, c.request = more.get('first', number), more.get('preset'), more.get('request')
         c.over = more.get('over', math.inf)     # records of before: as many as the trick asks for
         if kind == 'loss': c.params, c.loss, c.scores = {}, find_loss(known, params['loss']), params.get('scores')
     except (KeyError, TypeError, ValueError) as e:
@@ -77,7 +78,7 @@ def waiting_facts(
     return [_fact(c, next(i for i, o in enumerate(changes) if o in c.together)) for c in changes]
 
 def _fact(c, group)->dict:
-    plain = {k: getattr(c, k) for k in ('kind', 'name', 'at', 'now', 'asked', 'title', 'recipe', 'preset')}
+    plain = {k: getattr(c, k) for k in ('kind', 'name', 'at', 'now', 'asked', 'title', 'recipe', 'preset', 'request')}
     return dict(plain, params=params_of(c), group=group)
 
 # %% ../../nbs/record/changes.ipynb #b4d165b1
@@ -94,8 +95,9 @@ def waiting_from(
     return changes
 
 # %% ../../nbs/record/changes.ipynb #a3d661e7
-def _waiting(known, kind, name, params, at, now, asked, title, recipe=None, preset=None, group=None)->Change:
-    # records of before have no `recipe`, no `preset` and no `group`: each change stands for itself
+def _waiting(known, kind, name, params, at, now, asked, title, recipe=None, preset=None, request=None, group=None)->Change:
+    # records of before have no `recipe`, `preset`, `request` and `group`: each change stands for itself
     c = Change(kind, name, {} if kind == 'loss' else params, at, now, asked)
-    c.title, c.recipe, c.preset, c.loss = title, recipe, preset, find_loss(known, params.get('loss'))
+    c.title, c.recipe, c.preset, c.request = title, recipe, preset, request
+    c.loss = find_loss(known, params.get('loss'))
     return c

@@ -9,13 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from filelock import FileLock, Timeout
 from ..base.files import run_around
+from ..steer.words import name_of
 from .packing import RunError
 from .remains import plain_files, remains_of, whole_snapshots
 from .schema import database_file, for_reading, own_tables, telling
 
 # %% auto #0
-__all__ = ['folder_at', 'files_of', 'wipe', 'holds', 'must_be_free', 'must_hold_a_run', 'locked', 'file_id', 'sync_names',
-           'sha_of', 'write_aside']
+__all__ = ['folder_at', 'files_of', 'mail_folders', 'wipe', 'holds', 'must_be_free', 'must_hold_a_run', 'locked', 'file_id',
+           'sync_names', 'sha_of', 'write_aside']
 
 # %% ../../nbs/record/folder.ipynb #0f86491c
 def _short(path:str)->str: return repr(path if len(path) < 100 else f'{path[:100]}...') # as it is quoted
@@ -37,13 +38,14 @@ def folder_at(
     return folder
 
 # %% ../../nbs/record/folder.ipynb #e2aa5dc2
-_names = re.compile(rf'{database_file.pattern}|snapshots/\d{{1,9}}-\d{{1,12}}-\d{{1,9}}\.(safetensors|json)(\.part)?')
+_names = re.compile(rf'{database_file.pattern}|snapshots/\d{{1,9}}-\d{{1,12}}-\d{{1,9}}\.(safetensors|json)(\.part)?'
+                    rf'|steer/((in|out)/{name_of.pattern}\.json|({name_of.pattern}|alive-\d+)\.part|alive\.json)')
 
 def files_of(folder:Path)->list: # of paths; the record comes last
     "What of a folder is a run's; without a record, no more than an empty folder and a free lock."
     at = lambda p: p.relative_to(folder).as_posix()
     snapshots, lock = folder/'snapshots', folder/'writer.lock'
-    own = [p for p in _record_files(folder) if _names.fullmatch(at(p)) and _is_file(p)]
+    own = [p for p in _record_files(folder) if _names.fullmatch(at(p)) and _is_file(p)] + mail_folders(folder)
     if _is_folder(snapshots): own.append(snapshots)
     if _is_file(lock) and not lock.stat().st_size: own.append(lock)
     return sorted(own, key=at, reverse=True)
@@ -51,7 +53,14 @@ def files_of(folder:Path)->list: # of paths; the record comes last
 # %% ../../nbs/record/folder.ipynb #44437050
 def _record_files(folder:Path)->list: # of paths that may be a run's, if there is a record
     if not (folder/'run.sqlite').is_file(): return []
-    return [*folder.glob('run.sqlite*'), *(folder/'snapshots').glob('*')]
+    inside = (f.glob('*') for f in (folder/'snapshots', *mail_folders(folder)))
+    return [*folder.glob('run.sqlite*'), *(p for found in inside for p in found)]
+
+def mail_folders(folder:Path)->list: # of a run, inner ones first
+    "The mailbox of a run, where there is one."
+    box = folder/'steer'
+    if not _is_folder(box) or not (folder/'run.sqlite').is_file(): return []
+    return [p for p in (box/'in', box/'out', box) if _is_folder(p)]
 
 # %% ../../nbs/record/folder.ipynb #c6d1602f
 def _is_file(path)->bool: return path.is_file() and not path.is_symlink()
@@ -65,9 +74,10 @@ def wipe(
 ):
     "Take away what a run's folder consists of, and the folder if it was made for the run and nothing else is in it."
     if folder is None: return
+    mail = mail_folders(folder)
     for p in files_of(folder):
         if p.is_file(): p.unlink(missing_ok=True)
-    for p in (folder/'snapshots', folder) if made is None else made:
+    for p in [*mail, *((folder/'snapshots', folder) if made is None else made)]:
         with suppress(OSError): p.rmdir()
 
 # %% ../../nbs/record/folder.ipynb #8f34586f
@@ -129,7 +139,7 @@ def must_be_free(folder:Path)->list: # the folders that have to be made, inner o
 
 # %% ../../nbs/record/folder.ipynb #e9326fe5
 def _is_mixed(folder)->bool: # does it hold what is no run's?
-    return folder.is_dir() and not {*folder.iterdir(), *(folder/'snapshots').glob('*')} <= set(files_of(folder))
+    return folder.is_dir() and not {*folder.iterdir(), *_record_files(folder), *(folder/'snapshots').glob('*')} <= set(files_of(folder))
 
 # %% ../../nbs/record/folder.ipynb #a064435c
 def _must_be_no_links(folder:Path):

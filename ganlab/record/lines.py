@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fastcore.basics import patch
 import numpy as np
+from .packing import pack
 from .taking import Taking
 from .writing import Marks
 
@@ -29,7 +30,11 @@ def leave(self:Lines, step:int, last:int):
 
 # %% ../../nbs/record/lines.ipynb #d82d0dbf
 @patch
-def settled(self:Lines): self.store.note(line=self.line)
+def settled(self:Lines):
+    "The line that was begun is the one that whoever opens the run goes on with."
+    with self.store.writing() as db:
+        db.execute("insert or replace into meta values('line', ?)", (pack(self.line),))
+        self.note_asked(db, 'line', self.line, self.learner.step)
 
 @patch
 def stand(self:Lines)->tuple: # for `stand_again`

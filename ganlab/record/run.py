@@ -15,6 +15,8 @@ from .facts import facts_of
 from .folder import wipe
 from .packing import RunError
 from .lines import Lines
+from .locking import Locking
+from .mail import Attended, Mail
 from .store import Store
 from .thinning import fingerprint
 from ..engine.pacing import pace, step_time
@@ -37,7 +39,7 @@ def this_cell()->tuple: # (cell, execution), or (None, None) outside a notebook
     return parent.get('metadata', {}).get('cellId'), parent.get('header', {}).get('msg_id')
 
 # %% ../../nbs/record/run.ipynb #f303651c
-class Run(Lines):
+class Run(Attended, Locking, Lines):
     "The record of one training."
     def __init__(self, store:Store):
         super().__init__(store)
@@ -79,7 +81,9 @@ def begins(cls:Run,
 def attach(self:Run, learn):
     "Record `learn` from here on."
     self._learn, self.made_in = weakref.ref(learn), this_cell()
-    if self.folder: _open.add(self)
+    if not self.folder: return
+    _open.add(self)
+    self.mail = Mail(self.folder)
 
 # %% ../../nbs/record/run.ipynb #8a61acc0
 @patch
@@ -239,6 +243,7 @@ def _last(self:Run, learn):
 @patch
 def stop(self:Run):
     "Let go of the folder, and write nothing more, as a kill would."
+    if self.mail is not None: self.mail.close()
     self.writer.stop()
     self.store.close()
     _open.discard(self)

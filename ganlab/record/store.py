@@ -66,6 +66,7 @@ def put_snapshot(self:Store,
     hash:str,   # the digest of the state
     score:float=None, # how good the samples are: the greatest is the best
     number:int=None, # the next free one
+    also=lambda db, number: None, # writes more in the transaction
 )->int: # its number
     "Write a snapshot."
     number = number or self.rows('select coalesce(max(id), 0) from snapshots')[0][0] + 1
@@ -74,7 +75,9 @@ def put_snapshot(self:Store,
     else: sha = self._put_files(stem, snap)
     values = number, line, snap.step, last, kept, score, hash, stem, sha, size_of(snap.tensors)
     with self.writing() as db:
-        return db.execute('insert into snapshots values(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', values).lastrowid
+        db.execute('insert into snapshots values(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', values)
+        also(db, number)
+    return number
 
 # %% ../../nbs/record/store.ipynb #82602318
 @patch
@@ -183,7 +186,7 @@ def copy(self:Store,
     "The past of a line, up to a step, as a record of its own with one line."
     new = Store.new(where)
     with new.writing() as db:
-        more = self.rows("select key, value from meta where key not in ('version', 'line', 'begun', 'waiting')")
+        more = self.rows("select key, value from meta where key not in ('version', 'line', 'begun', 'waiting', 'locked')")
         db.executemany('insert or replace into meta values(?, ?)', more)
         for part in self.path(line): self._copy_rows(db, part.line, part.first, min(part.to, step), min(part.cut, last))
         self._copy_chunks(new, db, line, step)

@@ -15,6 +15,7 @@ from ..engine.snapshots import take
 from ..losses import loss_key
 from ..metrics import quality
 from .pictures import Pictures
+from .requests import note_request
 from .store import Store, size_of
 from .thinning import pack_frame, superfluous
 from .writing import Writing
@@ -111,7 +112,12 @@ def _take(self:Taking, learn, kept:str, last:int): # last: the number of the las
     snap, numbers = take(learn), numbers_text(learn)
     score = self._score(learn) if kept in ('ring', 'pinned') else None
     took = time.perf_counter() - t0
-    self.writer.do(self._put_snapshot, snap, numbers, last, kept, self.line, took, score)
+    self.writer.do(self._put_snapshot, snap, numbers, last, kept, self.line, took, score, self._for_whom(kept))
+
+@patch
+def _for_whom(self:Taking, kept:str):
+    by = self.asked_by if kept == 'pinned' else None
+    return lambda db, number: by and note_request(db, by, 'snapshot', number, self.learner.step)
 
 # %% ../../nbs/record/taking.ipynb #83d4fc74
 @patch
@@ -167,10 +173,10 @@ def _judged_by_it(self:Taking)->bool:
 
 # %% ../../nbs/record/taking.ipynb #20ba9a23
 @patch
-def _put_snapshot(self:Taking, snap, numbers, last, kept, line, took, score):
+def _put_snapshot(self:Taking, snap, numbers, last, kept, line, took, score, also):
     t0 = time.thread_time()
     snap = replace(snap, log=(), of=None, numbers={**snap.numbers, 'loss': loss_key(snap.numbers['loss'])})
-    self.store.put_snapshot(snap, line, last, kept, digest(numbers, snap.tensors), score)
+    self.store.put_snapshot(snap, line, last, kept, digest(numbers, snap.tensors), score, also=also)
     if free := self.store.short_of(max(2*10**8, 5*size_of(snap.tensors))):
         self._warn(f"{self.store.where}: only {free/1e6:,.0f} MB are free there; when nothing is left, "
                    "the training pauses at a whole step until there is room")

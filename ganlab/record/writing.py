@@ -14,6 +14,7 @@ from .changes import put_change, waiting_facts
 from .chunks import rows_in_chunk
 from .packing import RunError, pack
 from .reading import Reading
+from .requests import Asked, note_request
 from .store import Store
 
 # %% auto #0
@@ -75,7 +76,7 @@ class Marks:
     mult: float = 1.     # of the rates, as it was noted last
 
 # %% ../../nbs/record/writing.ipynb #5d93ab69
-class Writing(Reading):
+class Writing(Reading, Asked):
     "The record of a training, with what is written of each change and each step."
     def __init__(self, store:Store):
         super().__init__(store)
@@ -105,6 +106,8 @@ def write(self:Writing, *changes):
 def _put(self:Writing, db, changes:list):
     self._put_mults(db)
     for c in changes: self._put_change(db, c)
+    for c in changes:
+        if c.request: note_request(db, c.request, 'change', c.id, self.learner.step)
     if any(c.at is not None for c in changes): self._put_waiting(db)
 
 # %% ../../nbs/record/writing.ipynb #fa863b7b

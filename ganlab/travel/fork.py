@@ -60,6 +60,7 @@ def _last_of(changes:list)->tuple: # the last that was asked for, or None; the n
 def _back(learn, step, last, progress, changed=False):
     "To a step and a change; where that fails, everything is as before."
     run = learn.run
+    run.must_be_unlocked()
     _written_down(learn)
     run.sync()
     restore, here = _as_it_stands(learn), take(learn)
