@@ -1,4 +1,4 @@
-"The command `ganlab`, also as `python -m ganlab`: Ctrl-C ends it without a traceback, while PyTorch is being loaded, too."
+"The command `ganlab`, also as `python -m ganlab`: Ctrl-C ends it without a traceback, while PyTorch is loaded, too."
 import os, signal, sys
 
 def _leave(*_):
@@ -13,7 +13,7 @@ def _told(kind, e, trace):
 def main()->int: # exit status
     "Load the command and run it."
     before = signal.getsignal(signal.SIGINT)
-    if before is not signal.default_int_handler: return _command()()      # Ctrl-C is ignored, as for a job in the background
+    if before is not signal.default_int_handler: return _command()()      # Ctrl-C is ignored: a job in the background
     signal.signal(signal.SIGINT, _leave)
     sys.excepthook = _told
     command = _command()

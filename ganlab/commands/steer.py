@@ -110,7 +110,9 @@ def ls(o)->int:
 _helps = {'on': 'turn a trick on, or give it other values', 'off': 'turn a trick off',
           'set': 'give a trick other values', 'loss': 'train by another loss', 'preset': 'switch a whole recipe',
           'pause': 'hold it at a whole step', 'resume': 'let it go on', 'step': 'some steps, then hold',
-          'stop': 'end the fit', 'undo': 'back to before the last change', 'snapshot': 'keep how things stand', 'rewind': 'back to a step, bit for bit', 'cancel': 'take a request back',
+          'stop': 'end the fit', 'undo': 'back to before the last change',
+          'snapshot': 'keep how things stand', 'rewind': 'back to a step, bit for bit',
+          'cancel': 'take a request back',
           'lock': "have everybody's switches refused", 'unlock': 'let it be switched again'}
 
 _of_field = dict(at=dict(type=int, help='the step to wait for'), steps=dict(type=int, help='how long it takes'),
