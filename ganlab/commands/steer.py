@@ -48,8 +48,12 @@ def _number(v)->str: return f'{v:,}' if isinstance(v, int) else f'{v:.4g}'
 _states = dict(training='is being trained', held='is held', idle='is open, and nothing trains',
                resting='rests: nobody has it open', dead='was left by a process that ended without a word')
 
+def _value(v)->str: # schedules are dicts
+    if not isinstance(v, dict): return str(v)
+    return f"{v['schedule']}({', '.join(f'{k}={x}' for k, x in v.items() if k != 'schedule')})"
+
 def _on(title, since, params, name)->str:
-    return f"  on   {', '.join([f'{title} since {since:,}', *(f'{k} {v}' for k, v in params.items())])}"
+    return f"  on   {', '.join([f'{title} since {since:,}', *(f'{k} {_value(v)}' for k, v in params.items())])}"
 
 def _waits(kind, name, at, request)->str: return f"  wait {kind} {name} at {at:,}{f' ({request})' if request else ''}"
 

@@ -39,7 +39,7 @@ def folder_at(
 
 # %% ../../nbs/record/folder.ipynb #e2aa5dc2
 _names = re.compile(rf'{database_file.pattern}|snapshots/\d{{1,9}}-\d{{1,12}}-\d{{1,9}}\.(safetensors|json)(\.part)?'
-                    rf'|steer/((in|out)/{name_of.pattern}\.json|({name_of.pattern}|alive-\d+)\.part|alive\.json)')
+                    rf'|steer/((in|out)/{name_of.pattern}\.json|((in|out)-{name_of.pattern}|alive-\d+)\.part|alive\.json)')
 
 def files_of(folder:Path)->list: # of paths; the record comes last
     "What of a folder is a run's; without a record, no more than an empty folder and a free lock."

@@ -15,9 +15,10 @@ __all__ = ['why_unsafe', 'Box', 'Inbox', 'Desk', 'tidy']
 # %% ../../nbs/steer/box.ipynb #919c4e3e
 def _put(path:Path, text:bytes, sync=True):
     "Write a file whole, or not at all."
-    part = path.parent.parent/f'{path.stem}.part'
+    part = path.parent.parent/f'{path.parent.name}-{path.stem}.part'
     try:
-        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        # one that was killed while it wrote may have left its part
+        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, 'O_NOFOLLOW', 0), 0o600)
         with os.fdopen(fd, 'wb') as f:
             f.write(text)
             if sync:
@@ -116,6 +117,9 @@ class Inbox(Box):
 def _receipt(name, state, step, said)->bytes:
     return json.dumps(dict(name=name, state=state, step=step, said=said), ensure_ascii=False).encode()
 
+def _unlink(path:Path): # whatever lies there by that name
+    with suppress(OSError): path.unlink()
+
 class Desk(Inbox):
     "A mailbox as whoever answers has it."
     def reply(self, name:str,
@@ -127,7 +131,7 @@ class Desk(Inbox):
         "Write the receipt of a request."
         self.outbox.mkdir(mode=0o700, exist_ok=True)
         _put(self.outbox/f'{name}.json', _receipt(name, state, step, said))
-        if done: (self.inbox/f'{name}.json').unlink(missing_ok=True)
+        if done: _unlink(self.inbox/f'{name}.json')
 
 # %% ../../nbs/steer/box.ipynb #3b50f4e6
 def tidy(box:Box, receipts:int=1000, hour:float=3600):

@@ -17,7 +17,7 @@ old = 5.           # seconds after which one counts no more
 
 def beat(folder:Path, **where):
     "Leave a sign of life."
-    text = json.dumps(dict(pid=os.getpid(), host=socket.gethostname(), time=time.time(), **where))
+    text = json.dumps(dict(pid=os.getpid(), host=socket.gethostname(), time=time.time()) | where)
     part = folder/f'alive-{os.getpid()}.part'
     part.write_text(text)
     os.replace(part, folder/'alive.json')
