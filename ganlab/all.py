@@ -57,6 +57,7 @@ from .study import augment_study
 from .sweep import sweep
 from .travel.script import *
 from .travel.walk import walk
+from .steer.remote import NotDone, Remote
 from .panels.own import PanelPart
 from .panels.tricks import trick_control
 from .panels.steer import Steer

@@ -9,7 +9,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 NBS = ROOT/'nbs'
-TUTORIALS = 'quickstart one_face toggle_story fork_and_compare collapse your_own_networks conditional few_samples super_resolution translation series dirac published folklore write_a_trick add_your_own your_own_bench'
+TUTORIALS = 'quickstart one_face toggle_story fork_and_compare collapse your_own_networks conditional few_samples super_resolution translation series dirac published folklore steering write_a_trick add_your_own your_own_bench'
 ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in learning order
     '': ('What you call', 'learner data nets losses loss metrics recipe presets compare doctor sweep study stopping clinic run plots lab player cli trick all'),
     'sources': ('Sources: where batches come from', 'numbered arrays few companions classes unpaired ranges checks toys bundled avatars avatar_parts avatar_reading avatar_pairs glyphs fashion labelled filed folders picking loaders named walks randomness growing pictured drawing'),
