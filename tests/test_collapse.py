@@ -58,12 +58,13 @@ def test_faces_come_back(faces, seed):
 @pytest.mark.slow
 @pytest.mark.parametrize('seed', [0, 1, 2])
 def test_a_milder_collapse_passes(faces, seed):
-    "With D's rate at a tenth of G's most samples are alike at first, and without a switch no longer later"
+    "With D's rate at a tenth of G's most samples are alike within a hundred steps, and without a switch no longer at step 1600"
     learn = faces['too_fast'](seed, lr_d=4e-4)
-    seen = []
-    for step in (200, 1600):
+    seen = {}
+    for step in (50, 100, 1600):
         learn.fit_steps(step - learn.step, progress=False)
-        seen.append(faces['shown'](learn.sample(256)))
-    assert seen[0]['commonest'] > .5 and seen[1]['commonest'] < .4 and seen[1]['shirts'] >= 8, seen
+        seen[step] = faces['shown'](learn.sample(256))
+    assert max(seen[50]['commonest'], seen[100]['commonest']) > .5 and seen[100]['shirts'] <= 6, seen
+    assert seen[1600]['commonest'] < .4 and seen[1600]['shirts'] >= 8, seen
 
 def test_page_of_faces_is_complete(faces): assert {'too_fast', 'shown', 'follow', 'side_by_side'} <= set(faces)

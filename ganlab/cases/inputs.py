@@ -39,7 +39,8 @@ places = [
 # %% ../../nbs/cases/inputs.ipynb #0c504809
 batches = [
     bug('two points, many times', 'ring', 'batch_duplicated', **calibration, data=partial(loaded, kind=Repeated)),
-    bug('two digits, many times', 'digits', 'batch_duplicated', **scored, data=partial(loaded, kind=Repeated)),
+    bug('two digits, many times', 'digits', 'batch_duplicated', **scored, line=dict(distance=.4),
+        data=partial(loaded, kind=Repeated)),
     bug('one batch for ever', 'ring', 'data_stale', **calibration, data=partial(loaded, kind=Stale)),
     bug('one batch of a grid', 'grid', 'data_stale', **scored, data=partial(loaded, kind=Stale)),
     bug('one batch of digits', 'digits', 'data_stale', **scored, data=partial(loaded, kind=Stale)),
