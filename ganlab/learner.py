@@ -7,6 +7,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from fastcore.basics import patch
+from fastcore.foundation import L
 import torch
 from torch import nn
 from .base.interrupt import unbroken
@@ -31,6 +32,7 @@ from .engine.saving import Saving
 from .engine.state import Known, Plan, State, Wiring, Written, passes_on
 from .engine.switch import Tricks
 from .engine.wrapping import Wrapping
+from .loggers.following import followers
 from .losses import get_loss, loss_key, loss_name as named
 from .trick import Ctx
 
@@ -67,7 +69,7 @@ class GANLearner(Meeting, Asking, Wrapping, Rows, Measuring, Boundary, Recovery,
         seed:int=0,               # of every random number but the networks' initial weights
         tricks=(),                # on from step 0: names, (name, params) pairs, Trick classes or instances
         run=None,                 # a folder that is new or empty, to record to; None: the record is kept in memory
-        cbs=None, path=None,      # fastai's callbacks, and folder for save()
+        cbs=None, path=None, loggers=(), # fastai's callbacks; a folder for save(); 'wandb' and others of `loggers.sinks`
         device=None, amp=None,    # None: fastai's default_device(); 'bf16': passes in bfloat16, no promise of equal bits
         x=0, y=1, takes=None,     # where a batch has samples, and what comes with them; dict(g='zy', d='xy'), or found
         range=None,               # of images: (black, white), such as (0, 1); None: as the data declares it, or found out
@@ -78,7 +80,7 @@ class GANLearner(Meeting, Asking, Wrapping, Rows, Measuring, Boundary, Recovery,
                          takes=checked_takes(takes), range=checked_range(range))
         check_tricks(tricks), check_run(run)
         self._prepare(dls, G, D, device, path, metrics)
-        self._begin_record(cbs, tricks, run)
+        self._begin_record([*L(cbs), *followers(loggers)], tricks, run)
 
 # %% ../nbs/learner.ipynb #e12a648e
 @patch
@@ -160,8 +162,8 @@ def opt_g(self:GANLearner)->torch.optim.Optimizer:
 late(GANLearner, {'travel.resume': 'resume', 'travel.fork': 'rewind undo fork', 'travel.lookback': 'pin unpin',
                   'travel.leaving': 'export_G plain_G', 'travel.walk': 'interpolate',
                   'judge.rejection': 'accepted',
-                  'doctor': 'diagnose watch', 'checkup.terms': 'terms', 'stopping': 'advise', 'steer.answering': 'answer',
-                  'travel.carried': 'carry'})
+                  'doctor': 'diagnose watch', 'checkup.terms': 'terms', 'stopping': 'advise',
+                  'steer.answering': 'answer', 'travel.carried': 'carry'})
 
 # %% ../nbs/learner.ipynb #02a75077
 @patch

@@ -113,6 +113,7 @@ LAYERS = [o.split() for o in (        # what may import what: a module imports f
     'engine.sites engine.odd_layers engine.surgery engine.conditional engine.translating engine.branches engine.enrolment engine.folding engine.norms engine.carried engine.level engine.stages engine.styling engine.twice engine.named_state engine.handover engine.snapshots engine.rollback engine.unsuited metrics quality plots',
     'engine.orders engine.turnstile engine.given engine.change engine.standing engine.queue engine.rates engine.callbacks engine.fastai_events engine.kinds engine.applying engine.switch engine.asking engine.wrapping engine.rows engine.summary engine.meeting engine.recovery engine.boundary engine.grid engine.looking engine.saving engine.fastai_loop tricks',
     'record.remains record.packing record.schema record.folder record.database record.chunks record.store record.changes record.reading record.beside record.grids record.pictures record.thinning record.writing record.taking record.facts record.requests record.mail record.locking record.lines record.run',
+    'loggers',
     'learner',
     'travel.compared travel.again travel.remade travel.resume travel.lookback travel.carried travel.fork travel.script travel.formats travel.leaving travel.walk judge.rejection judge.one_sample judge.nearest judge.sibling judge.wishes judge.arm judge.shown judge.evidence judge.telling judge.figure compare recipe presets catalogue run stopping steer.answering',
     'checkup',

@@ -16,6 +16,7 @@ ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in 
     'engine': ('Engine: a step and its switches', 'given meeting game summary lending asking wrapping rows boundary recovery switch change queue standing applying kinds rollback surgery conditional translating sites layers odd_layers branches enrolment folding norms carried level stages styling still inside tensors twice meters register measuring pacing optimizers handover orders fastai_loop fastai_events unsuited probe reach habits rng draws named_state snapshots parameters values schedules'),
     'steer': ('Steer: a hand on a running process', 'remote words box pulse news answering'),
     'record': ('Record: what a run keeps', 'run mail requests locking lines taking writing reading facts changes pictures grids beside thinning store chunks database folder schema packing remains'),
+    'loggers': ('Loggers: what a training tells others', 'following sinks'),
     'travel': ('Travel: resume, rewind, fork', 'resume again remade compared fork lookback carried script leaving formats walk'),
     'judge': ('Judge: did it help', 'verdict sibling wishes arm evidence telling figure shown rejection nearest one_sample'),
     'checkup': ('Checkup: facts about a training', 'facts signals terms batches figures feed wiring movement means samples course'),

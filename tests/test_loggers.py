@@ -1,0 +1,134 @@
+"What a logger is told: scalars, samples and every change; the training is what it was, and a logger that fails is left out"
+import gc, importlib.util, json
+import numpy as np
+import pytest, torch
+from ganlab.data import ring_dls
+from ganlab.learner import GANLearner
+from ganlab.loggers.following import LogTo, image_of
+from ganlab.loggers.sinks import MLflow, TensorBoard, Trackio, Wandb, as_sink
+from ganlab.nets import mlp
+
+class Heard:
+    def __init__(self, fails=None): self.told, self.fails = [], fails
+    def _hear(self, what, *args):
+        if what == self.fails: raise OSError('the network is down')
+        self.told.append((what, *args))
+    def begin(self, *args): self._hear('begin', *args)
+    def scalars(self, *args): self._hear('scalars', *args)
+    def event(self, *args): self._hear('event', *args)
+    def picture(self, *args): self._hear('picture', *args)
+    def end(self, *args): self._hear('end', *args)
+    def of(self, what): return [o[1:] for o in self.told if o[0] == what]
+
+def new(**kw): return GANLearner(ring_dls(n=500, bs=16), *mlp(width=8, depth=1, seed=0), seed=0, **kw)
+def story(learn):
+    "Scalars, changes of all kinds, a refusal, a rewind"
+    learn.fit_steps(20, progress=False)
+    learn.tricks.on('gradient_penalty', gamma=2), learn.set_loss('hinge'), learn.tricks.preset('wgan_gp_toy')
+    learn.fit_steps(10, progress=False)
+    learn.rewind(25)
+    learn.fit_steps(15, progress=False)
+    return learn
+CHANGES = ['Gradient penalty on at step 20: gamma 2.', 'Loss is now Hinge at step 20.']
+
+def test_what_is_told(tmp_path):
+    sink = Heard()
+    learn, alone = story(new(loggers=[LogTo(sink, share=10.)], run=tmp_path/'a')), story(new())
+    assert learn.state_hash() == alone.state_hash()
+    (name, facts), = sink.of('begin')
+    assert name == 'a' and facts['lr_g'] == 2e-4 and facts['bs'] == 16 and json.dumps(facts)
+    events = [(s, t) for s, t, _ in sink.of('event')]
+    assert [t for _, t in events[:2]] == CHANGES and events[-1] == (25, 'Went back to step 25.') and all(s == 20 for s, _ in events[:-1])
+    assert len(events) == 1 + len([c for c in learn.run.changes]) and json.dumps([c for *_, c in sink.of('event')])
+    assert [s for s, _ in sink.of('scalars')] == [10, 20, 30, 30, 40] and {'d_loss', 'g_loss', 'd_grad_norm', 'ms'} <= set(sink.of('scalars')[0][1])
+    for step, values in sink.of('scalars')[-2:]: assert values['d_loss'] == float(learn.record.array('d_loss')[step - 1])
+    assert len(sink.of('picture')) > 2 and all(i.dtype == np.uint8 and i.shape == (240, 240, 3) for _, i in sink.of('picture'))
+    learn.run.close()
+    del learn
+    gc.collect()
+    assert sink.told[-1] == ('end',)
+
+@pytest.mark.parametrize('what', ['begin', 'scalars', 'event', 'picture', 'end'])
+def test_one_that_fails_is_left_out(what):
+    good, bad = Heard(), Heard(fails=what)
+    learn = new(loggers=[bad, good])
+    with pytest.warns(UserWarning, match='the logger Heard failed at step .* .OSError: the network is down.') if what != 'end' else nothing(): story(learn)
+    assert learn.state_hash() == story(new()).state_hash() and len(good.of('event')) > 2
+    if what != 'end': assert not [o for o in bad.told if o[0] == what]
+
+class nothing:
+    def __enter__(self): pass
+    def __exit__(self, *exc): pass
+
+@pytest.mark.parametrize('shape', [(1, 8, 12), (3, 8, 8)])
+def test_pictures_of_images(shape):
+    x = torch.rand(64, *shape)*2 - 1
+    from ganlab.data import tensor_dls
+    from torch import nn
+    n = x[0].numel()
+    learn = GANLearner(tensor_dls(x, 8), nn.Sequential(nn.Linear(4, n), nn.Tanh(), nn.Unflatten(1, shape)), nn.Sequential(nn.Flatten(), nn.Linear(n, 1)), seed=0)
+    assert image_of(learn).ndim == 3 and image_of(learn).shape[2] == 3 and image_of(learn).dtype == np.uint8
+
+def test_words_that_are_no_logger():
+    for word, why in (('paper', 'no logger called'), (3, 'it has no begin'), (print, 'it has no begin')):
+        with pytest.raises(ValueError, match=why): new(loggers=[word])
+
+def test_tensorboard(tmp_path):
+    "Read back: scalars, samples, every change"
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    learn = story(new(loggers=[LogTo(TensorBoard(tmp_path/'tb'), share=10.)], run=tmp_path/'a'))
+    n, d_loss = len(learn.run.changes), learn.record.array('d_loss').copy()
+    learn.run.close()
+    del learn
+    gc.collect()
+    found = EventAccumulator(str(tmp_path/'tb'/'a'), size_guidance=dict(tensors=0, images=0, scalars=0))
+    found.Reload()
+    texts = [e.tensor_proto.string_val[0].decode() for e in found.Tensors('changes/text_summary')]
+    assert texts[:2] == CHANGES and texts[-1] == 'Went back to step 25.' and len(texts) == n + 1
+    last = found.Scalars('d_loss')[-1]
+    assert (last.step, last.value) == (40, pytest.approx(float(d_loss[39]))) and len(found.Images('samples')) > 2
+
+def _there(package): return importlib.util.find_spec(package) is not None
+
+@pytest.mark.slow
+@pytest.mark.skipif(not _there('wandb'), reason='needs wandb: pip install ganlab[loggers]')
+def test_wandb(tmp_path, monkeypatch):
+    monkeypatch.setenv('WANDB_MODE', 'offline'), monkeypatch.setenv('WANDB_SILENT', 'true')
+    told = Heard()
+    learn = story(new(loggers=[LogTo(Wandb(dir=str(tmp_path)), share=10.), LogTo(told, share=10.)]))
+    del learn
+    gc.collect()
+    from wandb.proto import wandb_internal_pb2
+    from wandb.sdk.internal.datastore import DataStore
+    store, rows = DataStore(), []
+    store.open_for_scan(str(next(tmp_path.rglob('*.wandb'))))
+    while data := store.scan_data():
+        record = wandb_internal_pb2.Record()
+        record.ParseFromString(data)
+        if record.WhichOneof('record_type') == 'history': rows.append({i.key or '/'.join(i.nested_key): json.loads(i.value_json) for i in record.history.item})
+    assert [r['change'] for r in rows if 'change' in r] and sum('d_loss' in r for r in rows) >= 4 and sum('samples' in r for r in rows) > 2
+
+@pytest.mark.slow
+@pytest.mark.skipif(not _there('mlflow'), reason='needs mlflow: pip install ganlab[loggers]')
+def test_mlflow(tmp_path):
+    import mlflow
+    sink = MLflow(uri=f'sqlite:///{tmp_path}/ml.db' if _there('sqlalchemy') else f'file:{tmp_path}/ml')
+    learn = story(new(loggers=[LogTo(sink, share=10.)]))
+    n = len(learn.run.changes)
+    del learn
+    gc.collect()
+    run = sink.client.get_run(sink.id)
+    assert run.info.status == 'FINISHED' and len([t for t in run.data.tags if t.startswith('change ')]) == n + 1
+    assert len(sink.client.get_metric_history(sink.id, 'd_loss')) == 5 and len(sink.client.list_artifacts(sink.id, 'samples')) > 2
+
+@pytest.mark.slow
+@pytest.mark.skipif(not _there('trackio'), reason='needs trackio: pip install ganlab[loggers]')
+def test_trackio(tmp_path, monkeypatch):
+    monkeypatch.setenv('TRACKIO_DIR', str(tmp_path))
+    learn = story(new(loggers=[LogTo(Trackio(), share=10.)]))
+    del learn
+    gc.collect()
+    from trackio.sqlite_storage import SQLiteStorage
+    run, = SQLiteStorage.get_runs('ganlab')
+    rows = SQLiteStorage.get_logs('ganlab', run)
+    assert [r['change'] for r in rows if 'change' in r][:2] == CHANGES and sum('d_loss' in r for r in rows) == 5
