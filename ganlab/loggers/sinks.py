@@ -46,11 +46,12 @@ class Wandb:
 
     def begin(self, name, facts):
         self.run = self.wandb.init(project=self.project, name=name, config=facts, reinit='create_new', **self.how)
-    def scalars(self, step, values): self.run.log(values, step=step)
+        self.run.define_metric('*', step_metric='step')
+    def scalars(self, step, values): self.run.log(dict(values, step=step))
     def event(self, step, text, change):
         self.n += 1
-        self.run.log({'changes': self.n, 'change': text}, step=step)
-    def picture(self, step, image): self.run.log(dict(samples=self.wandb.Image(image)), step=step)
+        self.run.log(dict(changes=self.n, change=text, step=step))
+    def picture(self, step, image): self.run.log(dict(samples=self.wandb.Image(image), step=step))
     def end(self): self.run.finish()
 
 # %% ../../nbs/loggers/sinks.ipynb #63c02f92
