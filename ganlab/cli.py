@@ -4,14 +4,14 @@
 
 # %% ../nbs/cli.ipynb #41f3feb0
 from __future__ import annotations
-import argparse, os, sys, textwrap
+import argparse, sys, textwrap
 from .commands.again import interpolate, replay, sample, script
 from .commands.check import doctor
 from .commands.jupyter import lab
 from .commands.look import export, show
 from .commands.parts import pictures, toys
 from .commands.search import sweep
-from .commands.steer import words as steer_words
+from .commands.steer import unread, words as steer_words
 from .commands.train import train, usual
 from .engine.recovery import StepError
 from .engine.change import Refused
@@ -170,12 +170,6 @@ def _do(o)->int: # exit status
     return 2
 
 # %% ../nbs/cli.ipynb #dae1c17c
-def _unread()->int: # exit status
-    "Whoever read what is printed has gone, as `head` does: end without a word."
-    try: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())      # the interpreter flushes once more
-    except (OSError, ValueError): pass      # there is no file behind it
-    return 128 + 13
-
 def _options_of(args): # a list of words; None: those of the process
     o = parser().parse_args(args)
     o.typed = list(sys.argv[1:] if args is None else args)
@@ -186,7 +180,7 @@ def main(args=None)->int: # 0, 1 for a replay that ends otherwise, 2 for what ca
     try:
         try: return _do(_options_of(args))
         finally: sys.stdout.flush()
-    except BrokenPipeError: return _unread()
+    except BrokenPipeError: return unread()
 
 # %% ../nbs/cli.ipynb #0913c148
 if __name__ == '__main__' and globals().get('__spec__'): sys.exit(main())      # python -m; a notebook has no such

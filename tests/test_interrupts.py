@@ -438,9 +438,11 @@ def test_the_command_leaves_ctrl_c_alone_where_it_is_ignored(tmp_path):
 def told_to(folder, steps)->int: # exit status
     "The command in this process; it says `go` when it begins"
     sys.argv = ['ganlab', 'train', '--run', str(folder), '--data', 'ring', '--bs', '16', '--width', '8', '--steps', str(steps)]
-    from ganlab.__main__ import main
-    print('go')
-    try: status = main()
+    import ganlab.__main__ as command
+    load = command._command
+    def begun(): print('go', flush=True); return load()      # from here on it is the command's own Ctrl-C
+    command._command = begun
+    try: status = command.main()
     except KeyboardInterrupt: sys.excepthook(*sys.exc_info())      # as at the end of a program
     ganlab.record.run._close_all()
     return status

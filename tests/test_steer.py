@@ -13,7 +13,7 @@ from ganlab.steer.box import Box, Desk, tidy, why_unsafe
 from ganlab.steer.news import news
 from ganlab.steer.pulse import beat, heard
 from ganlab.steer.remote import NotDone, Remote, shared_by
-from ganlab.steer.words import kinds, most, new_name
+from ganlab.steer.words import kinds, most, new_name, written
 
 def parts(): return ring_dls(n=500, bs=16), *mlp(width=8, depth=1, seed=0)
 def new(folder, **kw): return GANLearner(*parts(), seed=0, run=folder, **kw)
@@ -126,7 +126,7 @@ def test_one_that_comes_within_a_tick_of_the_clock(tmp_path):
     os.utime(desk.inbox, ns=(s.st_atime_ns, s.st_mtime_ns))      # a clock that did not move
     assert desk.stirs() and [n for n, _ in desk.new()] == [b]
     time.sleep(.06)
-    assert desk.new() == [] and not desk.stirs()
+    assert [*desk.new()] == [] and not desk.stirs()
 
 def test_old_receipts_and_parts_go(tmp_path):
     desk = Desk(tmp_path)
@@ -173,16 +173,18 @@ def test_a_fit_is_held_by_a_request(tmp_path):
 
 def test_ctrl_c_while_it_is_held(tmp_path):
     learn = new(tmp_path/'a')
-    Box(tmp_path/'a').post(kind='pause')
     def press():
+        until(lambda: learn.step > 3)
+        Remote(tmp_path/'a').pause().wait()
         until(lambda: learn.turnstile.orders.resting)
         os.kill(os.getpid(), signal.SIGINT)
     other = threading.Thread(target=press)
     other.start()
-    with pytest.raises(KeyboardInterrupt): learn.fit_steps(9, progress=False)
+    with pytest.raises(KeyboardInterrupt): learn.fit_steps(10**6, progress=False)
     other.join()
+    at = learn.step
     learn.fit_steps(2, progress=False)
-    assert learn.step == 2
+    assert learn.step == at + 2
     learn.run.close()
 
 def test_everything_that_can_be_asked(tmp_path):
@@ -221,6 +223,10 @@ def test_while_nothing_trains(tmp_path):
     run = Remote(tmp_path/'a')
     assert run.on('ema').wait()['step'] == 2 and learn.tricks['ema'].enabled
     with pytest.raises(NotDone, match='nothing trains: the run rests at step 2'): run.pause().wait()
+    late = run.stop()
+    learn.fit_steps(2, progress=False)           # not meant for this one
+    until(lambda: late.receipt)
+    assert learn.step == 4 and late.receipt['state'] == 'refused'
     learn.run.close()
 
 def test_one_that_waits_for_its_step_waits_on_after_a_resume(tmp_path):
@@ -248,6 +254,85 @@ def test_locked_is_locked_for_whoever_resumes(tmp_path):
     learn.tricks.on('ema')
     learn.run.close()
 
+def test_whatever_lies_there_ends_no_training(tmp_path):
+    "A folder that is a file, one that may not be read, a request that makes the answer fail: the fit goes on, and says so at most"
+    learn, box = new(tmp_path/'a'), Box(tmp_path/'a')
+    learn.fit_steps(2, progress=False)
+    bad = box.inbox/f'{new_name()}.json'
+    bad.write_text('{"kind": ["on"]}')
+    learn.fit_steps(2, progress=False)
+    assert box.receipt(bad.stem)['state'] == 'refused'
+    bad = box.inbox/f'{new_name()}.json'
+    bad.write_text(json.dumps(dict(kind='on', name='instance_noise', params=dict(sigma='cosine(\udcff\x1b[31m)'))))
+    learn.fit_steps(2, progress=False)
+    assert box.receipt(bad.stem)['state'] == 'refused' and said(box, bad.stem).isprintable()
+    box.inbox.rename(tmp_path/'away')
+    box.inbox.write_text('no folder')
+    learn.fit_steps(2, progress=False)
+    assert learn.step == 8
+    learn.run.close()
+
+def test_a_switch_in_a_pause_is_no_edit(tmp_path):
+    "It is undone as one, and what was set by hand in the same pause is noted"
+    learn, errors = new(tmp_path/'a'), []
+    def outside():
+        try:
+            run = Remote(tmp_path/'a')
+            run.pause().wait()
+            until(lambda: learn.turnstile.orders.resting)
+            learn.opt_d.param_groups[0]['lr'] = 1e-3
+            run.on('spectral_norm').wait()
+            at = run.resume().wait()['step']
+            until(lambda: learn.step > at + 2)
+            run.undo().wait()
+            run.stop().wait()
+        except BaseException as e: errors.append(e); learn.turnstile.orders.give('stop')
+    other = threading.Thread(target=lambda: (until(lambda: learn.step > 2), outside()))
+    other.start()
+    learn.fit_steps(10**6, progress=False)
+    other.join()
+    assert not errors, errors
+    assert not learn.tricks['spectral_norm'].enabled and [c.kind for c in learn.tricks.log] == ['rates'], learn.tricks.log
+    learn.run.close()
+
+def test_done_or_refused_is_final(tmp_path):
+    "A request that is there still, beside its receipt: nothing is done again"
+    learn, box = new(tmp_path/'a'), Box(tmp_path/'a')
+    learn.fit_steps(2, progress=False)
+    learn.run.lock('')
+    name, text = box.post(kind='on', name='ema'), written(dict(kind='on', name='ema'))
+    learn.fit_steps(1, progress=False)
+    assert 'no reason was given' in said(box, name)
+    learn.run.unlock()
+    learn.run.close()
+    box.make()
+    (box.inbox/f'{name}.json').write_bytes(text)
+    learn = again(tmp_path/'a')
+    learn.fit_steps(1, progress=False)
+    assert box.receipt(name)['state'] == 'refused' and not learn.tricks['ema'].enabled and not list(box.inbox.iterdir())
+    learn.run.close()
+
+def test_a_lock_ends_no_training(tmp_path):
+    "Of a script that switches by itself: the change is refused, and the training goes on; half a step is not done as a whole one"
+    from fastai.callback.core import Callback
+    class Switches(Callback):
+        def after_batch(self):
+            if self.learn.step == 3: self.asked = self.learn.tricks.on('ema')
+    learn = new(tmp_path/'a')
+    learn.tricks.on('ttur', at=5)
+    learn.run.lock('lunch')
+    switches = Switches()
+    learn.fit_steps(8, cbs=switches, progress=False)
+    assert learn.step == 8 and 'lunch' in str(switches.asked.error) and [t.name for t in learn.tricks.enabled] == [] and 'lunch' in str(learn.tricks.refused['ttur'].error)
+    learn.turnstile.orders.give('pause', ['d'])
+    threading.Thread(target=lambda: (until(lambda: learn.turnstile.orders.resting), learn.turnstile.orders.give('stop'))).start()
+    with pytest.warns(UserWarning, match='lunch'): learn.fit_steps(None, gate=lambda learn: None, progress=False)
+    learn.turnstile.orders.give(None)
+    assert learn.step == 8
+    with pytest.raises(ValueError, match='lunch'): learn.rewind(3)
+    learn.run.close()
+    with pytest.raises(ValueError, match='lunch'): GANLearner.resume(tmp_path/'a', *parts(), step=3, progress=False)
+
 # --- the panel has the same hold
 
 def test_the_panel_and_the_mailbox_share_one_hold(tmp_path):
@@ -256,6 +341,7 @@ def test_the_panel_and_the_mailbox_share_one_hold(tmp_path):
     with Lab(learn) as lab:
         lab.start()
         run = Remote(tmp_path/'a')
+        until(lambda: run.news['state'] == 'training')
         run.pause().wait()
         until(lambda: lab.state == 'paused')
         assert lab.wait(1) and news(tmp_path/'a')['step'] >= 0
@@ -291,7 +377,7 @@ def dies(folder, where, asked, monkeypatch):
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs os.fork')
 @pytest.mark.parametrize('where', ['before', 'after it was committed', 'after the receipt'])
 @pytest.mark.parametrize('asked', [dict(kind='on', name='ema'), dict(kind='preset', name='wgan_gp_toy'), dict(kind='rewind', step=2), dict(kind='undo'),
-                                   dict(kind='snapshot'), dict(kind='on', name='ema', at=50), dict(kind='lock', why='x'), dict(kind='step', phase='d')], ids=lambda o: o['kind'] + str(o.get('at', '')))
+                                   dict(kind='snapshot'), dict(kind='on', name='ema', at=50), dict(kind='lock', why='x')], ids=lambda o: o['kind'] + str(o.get('at', '')))
 def test_done_once_whoever_dies(asked, where, tmp_path, monkeypatch):
     learn = new(tmp_path/'a')
     learn.fit_steps(3, progress=False)
@@ -304,13 +390,11 @@ def test_done_once_whoever_dies(asked, where, tmp_path, monkeypatch):
     assert os.WTERMSIG(status) == signal.SIGKILL
     learn = again(tmp_path/'a')
     lines = learn.run.store.rows('select count(*) from lines')[0][0]
-    Box(tmp_path/'a').post(kind='stop')      # a half step is held afterwards
     with pytest.warns(UserWarning) if asked.get('at') else _nothing(): learn.fit_steps(2, progress=False)
     got, store = box.receipt(name), learn.run.store
     assert got['state'] == ('waiting' if asked.get('at') else 'done') and not list(box.inbox.iterdir()), got
     count = dict(on=lambda: len([c for c in [*learn.run.changes, *learn.tricks.pending] if c.request == name]),
                  preset=lambda: len({c.step for c in learn.run.changes if c.request == name}),
-                 step=lambda: len([c for c in learn.run.changes if c.kind == 'phase']),
                  snapshot=lambda: len([s for s in learn.run.snapshots if s['kept'] == 'pinned']),
                  lock=lambda: int(learn.run.locked == 'x')).get(asked['kind'], lambda: store.rows('select count(*) from lines')[0][0] - 1)
     assert count() == 1, (count(), lines)
@@ -363,16 +447,21 @@ def test_one_that_was_killed_is_told(tmp_path, capsys):
         process.kill()
         process.wait()
         assert run.news['state'] == 'dead' and news(tmp_path/'a')['pid'] == process.pid
-        with pytest.raises(TimeoutError, match=f'process {process.pid}, which trained .*, has ended without a word; the request waits'): run.pause().wait(.05)
+        with pytest.raises(TimeoutError, match=f'process {process.pid}, which trained .*, has ended without a word; the request waits'): run.on('ttur').wait(.05)
+        with pytest.raises(ValueError, match='so there is nobody to pause'): run.pause()
     assert main(['ls', str(tmp_path)]) == 0 and capsys.readouterr().out.startswith('dead')
 
 def test_old_signs_of_life_do_not_count(tmp_path):
     (tmp_path/'steer').mkdir()
     beat(tmp_path/'steer', state='training', step=3)
-    for changed, state in (({}, 'training'), (dict(time=time.time() - 6), 'dead'), (dict(pid=2**22 + 1), 'dead'), (dict(host='elsewhere', pid=2**22 + 1), 'training')):
-        told = json.loads((tmp_path/'steer'/'alive.json').read_text())
-        (tmp_path/'steer'/'alive.json').write_text(json.dumps(told | dict(pid=os.getpid(), time=time.time()) | changed))
-        assert heard(tmp_path/'steer')['state'] == state, changed
+    first, long_ago = json.loads((tmp_path/'steer'/'alive.json').read_text()), time.time() - 6
+    for changed, state in (({}, 'training'), (dict(time=long_ago), 'silent'), (dict(pid=2**22 + 1), 'dead'), (dict(born='1'), 'dead'), (dict(host='elsewhere', pid=2**22 + 1), 'training'),
+                           (dict(host='elsewhere', time=long_ago), 'dead'), (dict(record=1), None), (dict(step='x'), None), (dict(state=3), None)):
+        (tmp_path/'steer'/'alive.json').write_text(json.dumps(first | changed))
+        assert (heard(tmp_path/'steer') or dict(state=None))['state'] == state, changed
+    (tmp_path/'steer'/'alive.json').unlink()
+    os.mkfifo(tmp_path/'steer'/'alive.json')
+    assert heard(tmp_path/'steer') is None
 
 # --- the command
 
@@ -391,8 +480,10 @@ def test_command(tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit): run('steer a on')
     capsys.readouterr()
     learn.run.close()
-    assert run('steer a on ema --wait 0') == (3, 'nobody trains a; the request waits for whoever goes on with the run.\n', '')
-    assert run('steer a watch')[0] == 0 and json.loads(run('ls . --json')[1])[0]['state'] == 'resting'
+    status, out, _ = run('steer a on ema --wait 0')
+    assert status == 3 and out.startswith('nobody trains a; the request waits for whoever goes on with the run (')
+    assert run('steer a stop') == (2, '', 'ganlab: nobody trains a, so there is nobody to stop\n') and json.loads(run('steer a stop --json')[1])['state'] == 'invalid'
+    assert run('steer a rewind 0 --wait 0')[0] == 3 and run('steer a watch')[0] == 0 and json.loads(run('ls . --json')[1])[0]['state'] == 'resting'
 
 def test_the_command_needs_no_torch(tmp_path):
     code = "import sys; sys.argv = ['ganlab', 'ls', '.']\nfrom ganlab.__main__ import main\nmain(); print(sorted(m for m in sys.modules if m in ('torch', 'numpy', 'fastai', 'fastcore', 'pandas')))"

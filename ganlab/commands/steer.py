@@ -4,14 +4,14 @@
 
 # %% ../../nbs/commands/steer.ipynb #f45f5af4
 from __future__ import annotations
-import argparse, json, sys, time
+import argparse, json, os, sys, time
 from pathlib import Path
 from ..steer.news import news
 from ..steer.remote import NotDone, Remote
 from ..steer.words import kinds
 
 # %% auto #0
-__all__ = ['words', 'value_of', 'params_of', 'asked_of', 'do', 'told', 'status', 'watch', 'ls', 'main']
+__all__ = ['words', 'value_of', 'params_of', 'asked_of', 'do', 'told', 'status', 'watch', 'ls', 'unread', 'main']
 
 # %% ../../nbs/commands/steer.ipynb #9189a859
 def value_of(text:str): # as JSON has it, or a text
@@ -30,7 +30,7 @@ def asked_of(o)->dict: # options -> fields of a request
     "The request that the words spell."
     fields = {k: getattr(o, k, None) for k in ('name', 'at', 'now', 'steps', 'step', 'n', 'phase', 'why', 'request')}
     if getattr(o, 'params', None): fields['params'] = params_of(o.params)
-    return {k: v for k, v in fields.items() if v not in (None, False)}
+    return {k: v for k, v in fields.items() if v is not None and v is not False}
 
 def do(o)->int: # exit status
     "Ask, and say what became of it."
@@ -38,7 +38,9 @@ def do(o)->int: # exit status
     posted = remote.ask(o.what, **asked_of(o))
     try: said, status = posted.wait(o.wait, applied=o.until_applied), 0
     except NotDone: said, status = posted.receipt, 1
-    except TimeoutError as e: said, status = dict(name=posted.name, state='unanswered', said=f'{e}.'), 3
+    except TimeoutError as e:
+        found = posted.receipt or dict(name=posted.name, state='unanswered')
+        said, status = dict(found, said=f'{e} ({posted.name}).'), 3
     print(json.dumps(said) if o.json else said['said'], flush=True)
     return status
 
@@ -46,6 +48,8 @@ def do(o)->int: # exit status
 def _number(v)->str: return f'{v:,}' if isinstance(v, int) else f'{v:.4g}'
 
 _states = dict(training='is being trained', held='is held', idle='is open, and nothing trains',
+               silent='is open in a process that has said nothing for some seconds',
+               unknown='belongs to somebody else, who may train it',
                resting='rests: nobody has it open', dead='was left by a process that ended without a word')
 
 def _value(v)->str: # schedules are dicts
@@ -95,11 +99,16 @@ def watch(o)->int:
         time.sleep(o.every)
 
 # %% ../../nbs/commands/steer.ipynb #01065976
-def _runs(folder:Path)->list: # of news
+def _runs(folder:Path)->list: # of news; of a run that cannot be read, why
     if not folder.is_dir(): raise ValueError(f"there is no folder {folder}")
-    return [news(p.parent) for p in sorted([folder/'run.sqlite', *folder.glob('*/run.sqlite')]) if p.is_file()]
+    return [_news(p.parent) for p in sorted([folder/'run.sqlite', *folder.glob('*/run.sqlite')]) if p.is_file()]
+
+def _news(run)->dict:
+    try: return news(run)
+    except (ValueError, OSError) as e: return dict(run=str(run), state='unreadable', said=str(e))
 
 def _row(n)->str:
+    if 'said' in n: return f"{n['state']}  {n['said']}"
     who = f"{n['pid']} on {n['host']}" if n['pid'] and n['state'] != 'dead' else ''
     return f"{n['state']:<9} {n['step']:>10,}  {n['run']}  {', '.join(t['name'] for t in n['on'])}  {who}".rstrip()
 
@@ -158,6 +167,12 @@ words = dict(steer=('switch, hold, rewind and watch a run that another process t
              ls=('which runs there are, which live, who trains them', _ls_words))     # help, and what adds the words
 
 # %% ../../nbs/commands/steer.ipynb #cc9cbc8d
+def unread()->int: # exit status
+    "Whoever read what is printed has gone, as `head` does: end without a word."
+    try: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())      # the interpreter flushes once more
+    except (OSError, ValueError): pass      # there is no file behind it
+    return 128 + 13
+
 def main(args:list)->int: # 'steer' or 'ls', and what follows -> exit status
     "The commands of this module, without those that need PyTorch."
     name, *rest = args
@@ -166,5 +181,8 @@ def main(args:list)->int: # 'steer' or 'ls', and what follows -> exit status
     o = p.parse_args(rest)
     try: return o.do(o)
     except KeyboardInterrupt: return 130
-    except (ValueError, OSError) as e: print(f'ganlab: {e}', file=sys.stderr)
+    except BrokenPipeError: return unread()
+    except (ValueError, OSError) as e: why = str(e)
+    if o.json: print(json.dumps(dict(state='invalid', said=why)))
+    else: print(f'ganlab: {why}', file=sys.stderr)
     return 2

@@ -50,7 +50,9 @@ def deliver(self:Boundary):
     mail = self.run.mail
     if mail is None or self.run.sleeping or not mail.stirs(): return
     with unbroken():
+        if self.turnstile.orders.resting: self.run.met(self)       # what was set by hand in this pause
         for name, asked in mail.new(): self.answer(name, asked)
+        if self.turnstile.orders.resting: self.run.left(self)
 
 # %% ../../nbs/engine/boundary.ipynb #a41193b5
 @patch
@@ -213,6 +215,7 @@ def relevel(self:Boundary, before, after):
 def half_step(self:Boundary, phase:str, at:int=None)->Change: # 'd' or 'g'
     "Let the next step update only D, or only G."
     if phase not in ('d', 'g'): raise ValueError(f"phase={phase!r}; need 'd' or 'g'")
+    self.run.must_be_unlocked()
     return self.tricks.ask(Change('phase', phase, {}, at))
 
 # %% ../../nbs/engine/boundary.ipynb #a2aa9e2a

@@ -208,8 +208,8 @@ class _GANLRFinder(LRFinder):
 @contextmanager
 def _trial(self:StepLearner):
     "Within the block, steps are no part of the run, and changes that wait go on waiting; after it, all is as it was."
-    snap = self.snapshot()
     with unbroken(), self.run.asleep():
+        snap = self.snapshot()
         with self.turnstile.lock: waiting, self.tricks.waiting = self.tricks.waiting, []
         try: yield
         except StepError: pass               # it broke: that is what we wanted to see

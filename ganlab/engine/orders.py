@@ -9,6 +9,7 @@ from collections import deque
 from contextlib import contextmanager
 from fastai.callback.core import CancelFitException
 from fastcore.basics import patch
+from .change import Refused
 
 # %% auto #0
 __all__ = ['wait', 'Orders']
@@ -65,12 +66,14 @@ def hold(self:Orders, learn):
     learn.deliver()
     while not self.plain(learn.step):
         if self.over(learn.step): raise CancelFitException
-        if self.todo: return _prepare(learn, self.todo.popleft())
-        if not self.resting: return
-        self.rest(learn)
+        if self.todo and _may_step(learn, self.todo.popleft()) or self.going: return
+        if self.resting: self.rest(learn)
 
-def _prepare(learn, phase:str): # 'both', 'd' or 'g'
-    if phase != 'both': learn.half_step(phase)
+def _may_step(learn, phase:str)->bool: # 'both', 'd' or 'g'
+    if phase == 'both': return True
+    try: learn.half_step(phase)
+    except Refused as e: learn.say(str(e))      # the run is locked
+    else: return True
 
 # %% ../../nbs/engine/orders.ipynb #b1bfa930
 @patch

@@ -45,7 +45,6 @@ def _now(self:Queue, changes, later):
 def ask_all(self:Queue, changes:list):
     "Queue several, to be applied at one boundary in their order; or apply them now where nothing trains."
     learn = self.learn
-    learn.run.must_be_unlocked()
     for c in changes:
         c.at, c.asked = self.step_of(c.at), learn.step
     later = any(c.at is not None for c in changes)
@@ -92,6 +91,7 @@ def _why_never(c, learn):
 @patch
 def take_back(self:Queue, change:Change):
     "Cancel a change that waits, and those that stand or fall with it."
+    self.learn.run.must_be_unlocked()
     with unbroken(): self._take_back(change)
 
 # %% ../../nbs/engine/queue.ipynb #fc16d76c

@@ -15,8 +15,9 @@ def brought(package:str, name:str):
     "A package that is optional; a sentence where it is not there."
     try: return importlib.import_module(package)
     except ImportError as e:
+        what = 'trackio' if name == 'trackio' else "'ganlab[loggers]'"
         raise ValueError(f"loggers={name!r} needs {package.split('.')[0]}, which is not installed ({e}): "
-                         f"pip install 'ganlab[loggers]'") from None
+                         f"pip install {what}") from None
 
 # %% ../../nbs/loggers/sinks.ipynb #7ab9874c
 class TensorBoard:

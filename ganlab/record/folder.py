@@ -139,7 +139,9 @@ def must_be_free(folder:Path)->list: # the folders that have to be made, inner o
 
 # %% ../../nbs/record/folder.ipynb #e9326fe5
 def _is_mixed(folder)->bool: # does it hold what is no run's?
-    return folder.is_dir() and not {*folder.iterdir(), *_record_files(folder), *(folder/'snapshots').glob('*')} <= set(files_of(folder))
+    if not folder.is_dir(): return False
+    there = {*folder.iterdir(), *_record_files(folder), *(folder/'snapshots').glob('*')}
+    return not there <= set(files_of(folder))
 
 # %% ../../nbs/record/folder.ipynb #a064435c
 def _must_be_no_links(folder:Path):

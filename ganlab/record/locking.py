@@ -27,8 +27,8 @@ class Locking:
     def lock(self,
         why:str='no reason was given', # for whoever is refused
     ):
-        "From here on every change, rewind and undo is refused."
-        self._note_lock(why)
+        "From here on every switch, rewind and undo is refused."
+        self._note_lock(why or 'no reason was given')
 
     def unlock(self):
         "Let it be switched again."
@@ -44,5 +44,5 @@ class Locking:
 @patch
 def must_be_unlocked(self:Locking):
     "Refuse where the run is locked."
-    if self.sleeping or not self.locked: return
+    if self.sleeping or self.locked is None: return
     raise Refused(f"this run is locked: {self.locked}. `ganlab steer RUN unlock`, or learn.run.unlock(), opens it")

@@ -4,7 +4,7 @@
 
 # %% ../../nbs/record/mail.ipynb #20a59c82
 from __future__ import annotations
-import warnings, weakref
+import time, warnings, weakref
 from contextlib import suppress
 from fastcore.basics import patch
 from ..engine.pacing import step_time
@@ -24,22 +24,23 @@ def where(learn)->dict:
 # %% ../../nbs/record/mail.ipynb #1358d4f5
 class Mail(Desk):
     "The mailbox of a run, and the sign that it is read."
-    pulse = None
-    def ended(self):
-        "A training has ended: say so."
-        if self.pulse is not None: self.pulse.tell(state='idle')
+    pulse, since = None, 0     # since: when the training began that is under way, in nanoseconds
+    def now(self, **otherwise):
+        "Say where things stand, at once."
+        if self.pulse is not None: self.pulse.tell(**otherwise)
 
     def close(self):
         "Nobody has the run open any more; where nobody asked for anything, no mailbox stays."
         if self.pulse is None: return
         self.pulse.stop()
         with suppress(OSError):
-            for f in (self.inbox, self.outbox, self.folder): f.rmdir()
+            for f in (self.outbox, self.inbox, self.folder): f.rmdir()
 
     def reply(self, name, state, step, said, done=True):
         "Write the receipt of a request, if that can be."
         try: super().reply(name, state, step, said, done)
         except OSError as e: warnings.warn(f"the receipt of a request could not be written: {e}")
+        self.now()
 
     def tell(self, change):
         "The receipt of a change that was asked for from outside; of several that stand or fall together, one."
@@ -51,6 +52,7 @@ class Mail(Desk):
 @patch
 def begin(self:Mail, learn):
     "Somebody trains: be there, and say so."
+    self.since = time.time_ns()
     if self.pulse is not None and self.pulse.thread.is_alive(): return
     try:
         self.make()
@@ -84,4 +86,4 @@ class Attended:
     def put_down(self, learn):
         "It has ended."
         self.left(learn)
-        if self.mail is not None: self.mail.ended()
+        if self.mail is not None: self.mail.now(state='idle')

@@ -26,9 +26,10 @@ def _changes(learn, asked)->list: # not asked for yet
     return [tr.change(kind, name, _values(asked), at, asked.get('now', False))]
 
 def _switch(learn, name, asked):
-    _ask(learn, name, _changes(learn, asked))
+    return _ask(learn, name, _changes(learn, asked))
 
 def _ask(learn, name, changes):
+    if not changes: return 'It is in force already, and nothing was changed.'
     for c in changes: c.request = name
     learn.tricks.ask_all(changes)
     if learn.on_training_thread(): learn.boundary()      # what is asked next may build on it
@@ -36,33 +37,35 @@ def _ask(learn, name, changes):
     if not first.done.is_set(): learn.run.mail.reply(name, 'waiting', learn.step, first.sentence, first.at is not None)
 
 # %% ../../nbs/steer/answering.ipynb #97e8c6e5
-def _orders(learn):
+def _orders(learn, name):
     if not learn.training_now: raise ValueError(f"nothing trains: the run rests at step {learn.step}")
+    if int(name[:20]) < learn.run.mail.since: raise ValueError('this was ordered before the training began')
     return learn.turnstile.orders
 
 def _pause(learn, name, asked):
-    _orders(learn).give('pause')
+    _orders(learn, name).give('pause')
     return f"Held at step {learn.step}."
 
 def _resume(learn, name, asked):
-    _orders(learn).give('run')
+    _orders(learn, name).give('run')
     return f"Goes on from step {learn.step}."
 
 def _stop(learn, name, asked):
-    _orders(learn).give('stop')
+    _orders(learn, name).give('stop')
     return f"Ended at step {learn.step}."
 
 # %% ../../nbs/steer/answering.ipynb #ff4d0f24
 def _step(learn, name, asked):
-    n, phase, orders = asked.get('n', 1), asked.get('phase', 'both'), _orders(learn)
+    n, phase, orders = asked.get('n', 1), asked.get('phase', 'both'), _orders(learn, name)
     if phase != 'both': return _half(learn, name, phase, n)
     orders.give('pause', ['both']*n)
     return f"{n} step{'s' if n > 1 else ''} from step {learn.step}, then it is held."
 
 def _half(learn, name, phase, n):
     if n > 1: raise ValueError(f"n={n}: half steps are done one at a time")
-    _ask(learn, name, [Change('phase', phase)])
-    _orders(learn).give('pause', ['both'])
+    change = Change('phase', phase)
+    _ask(learn, name, [change])
+    if not change.error: _orders(learn, name).give('pause', ['both'])
 
 # %% ../../nbs/steer/answering.ipynb #a7d03ca8
 def _snapshot(learn, name, asked): return f"Snapshot of step {learn.pin()} kept."
@@ -99,14 +102,21 @@ def _done(learn, name, asked)->str|None: # a sentence; None: the receipt is writ
     if isinstance(asked, Exception): raise asked
     with learn.run.for_request(name): return answers[asked['kind']](learn, name, asked)
 
+def _receipt_of(learn, name)->tuple|None: # of what was done or refused before: state, step, sentence
+    if before := done_before(learn.run.store, name): return before
+    found = learn.run.mail.receipt(name)
+    if found and found['state'] != 'waiting': return found['state'], found['step'], found['said']
+
 @patch
 def answer(self:GANLearner,
     name:str, # of the request
     asked, # it, or the exception that reading it raised
 ):
-    "Do what is asked for, if it was not done before, and write the receipt."
-    mail, before = self.run.mail, done_before(self.run.store, name)
-    if before: return mail.reply(name, *before)
-    try: said = _done(self, name, asked)
-    except Exception as e: return mail.reply(name, 'refused', self.step, ' '.join(str(e).split()) or type(e).__name__)
-    if said: mail.reply(name, 'done', self.step, said)
+    "Do what is asked for, if it was not done before, and write the receipt; what is asked for ends no training."
+    reply = self.run.mail.reply
+    try:
+        if before := _receipt_of(self, name): return reply(name, *before)
+        if said := _done(self, name, asked): reply(name, 'done', self.step, said)
+    except BaseException as e:
+        reply(name, 'refused', self.step, ' '.join(str(e).split()) or f'interrupted ({type(e).__name__})')
+        if not isinstance(e, Exception): raise      # Ctrl-C is meant for the training, too

@@ -10,7 +10,7 @@ from pathlib import Path
 from .words import most, name_of, new_name, read, written
 
 # %% auto #0
-__all__ = ['why_unsafe', 'Box', 'Inbox', 'Desk', 'tidy']
+__all__ = ['text_of', 'why_unsafe', 'Box', 'Inbox', 'Desk', 'tidy']
 
 # %% ../../nbs/steer/box.ipynb #919c4e3e
 def _put(path:Path, text:bytes, sync=True):
@@ -37,7 +37,10 @@ def _sync(folder): # its names, where the system can
         finally: os.close(fd)
 
 # %% ../../nbs/steer/box.ipynb #447ba2f2
-def _text_of(path:Path)->bytes:
+def _is_mine(s)->bool: # s: of `os.stat`
+    return not hasattr(os, 'geteuid') or s.st_uid == os.geteuid()
+
+def text_of(path:Path)->bytes:
     "What a file says; a `ValueError` where it is not one to read."
     try: fd = os.open(path, os.O_RDONLY | getattr(os, 'O_NOFOLLOW', 0) | getattr(os, 'O_NONBLOCK', 0))
     except FileNotFoundError: raise
@@ -45,6 +48,7 @@ def _text_of(path:Path)->bytes:
     with os.fdopen(fd, 'rb') as f:
         s = os.fstat(fd)
         if not stat.S_ISREG(s.st_mode) or s.st_nlink > 1: raise ValueError('it was not read: it is no plain file')
+        if not _is_mine(s): raise ValueError("it was not read: it is somebody else's")
         if s.st_size > most: raise ValueError(f'it was not read: it has {s.st_size:,} bytes, and {most:,} are the most')
         return f.read(most)
 
@@ -54,7 +58,8 @@ def why_unsafe(folder:Path)->str: # one sentence; '': it is safe, or not there
     try: s = os.lstat(folder)
     except FileNotFoundError: return ''
     if not stat.S_ISDIR(s.st_mode): return f'{folder} is no folder of its own, so nobody can steer this run'
-    if not hasattr(os, 'geteuid') or s.st_uid == os.geteuid() and not s.st_mode & 0o022: return ''
+    if not _is_mine(s): return f"{folder} is somebody else's, so requests in it are not read"
+    if not hasattr(os, 'geteuid') or not s.st_mode & 0o022: return ''
     return f'others may write to {folder}, so requests in it are not read: make it yours alone (chmod 700)'
 
 # %% ../../nbs/steer/box.ipynb #d2a3fc0f
@@ -69,52 +74,64 @@ class Box:
 
     def make(self):
         "Have the folders there."
-        for f in (self.folder, self.inbox, self.outbox): f.mkdir(mode=0o700, exist_ok=True)
-        if why := why_unsafe(self.folder): raise ValueError(why)
+        for f in (self.folder, self.inbox, self.outbox):
+            f.mkdir(mode=0o700, exist_ok=True)
+            if why := why_unsafe(f): raise ValueError(why)
 
     def post(self, **asked)->str: # its name
         "Leave a request."
         text, name = written(asked), new_name()
-        self.make()
-        _put(self.inbox/f'{name}.json', text)
-        return name
+        for tries in range(3):
+            self.make()
+            try: _put(self.inbox/f'{name}.json', text)
+            except FileNotFoundError: # whoever closes a run takes an empty mailbox away
+                if tries == 2: raise
+            else: return name
 
     def receipt(self, name:str)->dict|None: # name, state, step, said; None: there is none yet
         "What became of a request."
-        try: return json.loads(_text_of(self.outbox/f'{name}.json'))
+        try: return json.loads(text_of(self.outbox/f'{name}.json'))
         except (FileNotFoundError, ValueError): return None
 
 # %% ../../nbs/steer/box.ipynb #4e5237a7
-def _changed(folder:Path)->int|None: # when, in nanoseconds; None: it is not there
+def _changed(folder:Path)->int|None: # when, in nanoseconds; None: it is not there, or cannot be asked
     try: return os.stat(folder).st_mtime_ns
-    except FileNotFoundError: return None
+    except OSError: return None
 
+def _is_settled(changed)->bool: # can nothing come any more that leaves the time as it is?
+    if changed is None: return True
+    tick = 2.1e9 if changed % 10**7 == 0 else 5e7
+    return time.time_ns() - changed > tick
+
+# %% ../../nbs/steer/box.ipynb #ef778a84
 class Inbox(Box):
     "A mailbox as the trainer has it."
     def stirs(self)->bool: # may there be something new?
         "One `stat`."
         return _changed(self.inbox) != self._seen
 
-    def new(self)->list: # of (name, request, or the exception that reading it raised), the oldest first
-        "Requests that were not read yet."
+    def new(self): # -> yields (name, request, or the exception that reading it raised), the oldest first
+        "Requests that were not read yet; each counts as read when it is handed out."
         changed = _changed(self.inbox)
-        names = [] if changed is None else self._names()
-        settled = changed is None or 50e6 < time.time_ns() - changed
-        self._seen = changed if settled else -1
-        self._taken |= set(names)
-        return [(n, self._asked(n)) for n in names]
+        for n in self._names():
+            self._taken.add(n)
+            yield n, self._asked(n)
+        self._seen = changed if _is_settled(changed) else -1
 
     def _names(self)->list:
-        if why_unsafe(self.folder): return []
-        found = (f.removesuffix('.json') for f in os.listdir(self.inbox))
-        return sorted(n for n in found if name_of.fullmatch(n) and n not in self._taken)
+        try:
+            if why_unsafe(self.folder) or why_unsafe(self.inbox): return []
+            found = (f.removesuffix('.json') for f in os.listdir(self.inbox))
+            return sorted(n for n in found if name_of.fullmatch(n) and n not in self._taken)
+        except OSError: return []
 
     def _asked(self, name):
-        try: return read(_text_of(self.inbox/f'{name}.json'))
+        try: return read(text_of(self.inbox/f'{name}.json'))
         except (ValueError, OSError) as e: return e
 
 # %% ../../nbs/steer/box.ipynb #7ab39ee5
 def _receipt(name, state, step, said)->bytes:
+    said = ''.join(c if c.isprintable() else '?' for c in said)       # it is shown in a terminal
     return json.dumps(dict(name=name, state=state, step=step, said=said), ensure_ascii=False).encode()
 
 def _unlink(path:Path): # whatever lies there by that name

@@ -47,13 +47,13 @@ def _changes(db, path)->list: # of (step, kind, name, params, more), in order
     return [(s, k, n, json.loads(p), json.loads(m)) for _, s, k, n, p, m in sorted(found)]
 
 # %% ../../nbs/steer/news.ipynb #0cc4074b
-def _on(changes)->list: # of tricks
-    on = {}
+def _on(changes)->list: # of tricks that are on; a trick keeps its values while it is off
+    on, values = {}, {}
     for step, kind, name, params, more in changes:
-        if kind == 'on': on[name] = dict(name=name, title=more.get('title', name), since=step, params=params)
-        elif kind == 'set' and name in on: on[name]['params'] = {**on[name]['params'], **params}
+        if kind in ('on', 'set'): values[name] = {**values.get(name, {}), **params}
+        if kind == 'on': on[name] = on.get(name) or dict(name=name, title=more.get('title', name), since=step)
         elif kind == 'off': on.pop(name, None)
-    return list(on.values())
+    return [dict(o, params=values[o['name']]) for o in on.values()]
 
 def _scalars(db, path)->dict: # of the last step that is written, and which that is
     query = ("select start, rows, columns, data from chunks where line=? and series='' and start<? "
@@ -76,17 +76,24 @@ def _last(changes, n=5)->list:
     words = dict(set='changed', phase='half step', rates='edited', edited='set by hand')
     return [f"{m.get('title', name)} {words.get(kind, kind)} at step {step}" for step, kind, name, _, m in changes[-n:]]
 
+# %% ../../nbs/steer/news.ipynb #6cf98ad2
+def _of_record(run)->tuple: # the live line's path, its changes, scalars; what waits, the lock's reason, the loss
+    with closing(_opened(run)) as db:
+        path = _path(db)
+        key = _fact(db, 'first_loss', '')      # such as 'losses/hinge'
+        loss = key.split('/')[1] if '/' in key else key
+        return path, _changes(db, path), _scalars(db, path), _fact(db, 'waiting', []), _fact(db, 'locked'), loss
+
 def news(run)->dict:
     "Where a run stands: state, step, losses, tricks that are on, what waits, the last changes, whether it is locked."
     run = must_be_a_run(run)
-    alive = heard(run/'steer')
-    with closing(_opened(run)) as db:
-        path = _path(db)
-        changes, scalars = _changes(db, path), _scalars(db, path)
-        waiting, locked, loss = _fact(db, 'waiting', []), _fact(db, 'locked'), _fact(db, 'first_loss', '')
-    loss = next((n for _, k, n, _, _ in reversed(changes) if k == 'loss'), loss.split('/')[1] if '/' in loss else loss)
-    step, where = _step(path, changes, scalars), alive or dict(state='resting')
-    if where['state'] in ('training', 'held'): step = where.get('step', step)
+    try: path, changes, scalars, waiting, locked, first = _of_record(run)
+    except (sqlite3.Error, ValueError, TypeError, KeyError, IndexError) as e:
+        raise ValueError(f"{run} cannot be read: {e}") from None
+    where = heard(run/'steer') or dict(state='resting')
+    loss = next((n for _, k, n, _, _ in reversed(changes) if k == 'loss'), first)
+    step = _step(path, changes, scalars)
+    if where['state'] in ('training', 'held', 'idle'): step = where['step']
     return dict(run=str(run), **{k: where.get(k) for k in ('state', 'pid', 'host', 'ms')},
                 step=step, loss=loss, scalars=scalars, on=_on(changes), waiting=[_brief(w) for w in waiting],
                 last=_last(changes), locked=locked)

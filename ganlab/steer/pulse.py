@@ -7,6 +7,7 @@ from __future__ import annotations
 import json, os, socket, threading, time
 from contextlib import suppress
 from pathlib import Path
+from .box import text_of
 
 # %% auto #0
 __all__ = ['every', 'old', 'beat', 'heard', 'Pulse']
@@ -15,27 +16,58 @@ __all__ = ['every', 'old', 'beat', 'heard', 'Pulse']
 every = .5         # seconds between two signs of life
 old = 5.           # seconds after which one counts no more
 
+def _record(folder)->int: # which file the record is; 0: there is none
+    try: return os.stat(folder.parent/'run.sqlite').st_ino
+    except OSError: return 0
+
+def _born(pid)->str: # when a process began, in the system's own ticks; '': nobody says
+    try: return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[19]
+    except (OSError, IndexError): return ''
+
 def beat(folder:Path, **where):
     "Leave a sign of life."
-    text = json.dumps(dict(pid=os.getpid(), host=socket.gethostname(), time=time.time()) | where)
-    part = folder/f'alive-{os.getpid()}.part'
-    part.write_text(text)
+    pid = os.getpid()
+    who = dict(pid=pid, born=_born(pid), host=socket.gethostname(), record=_record(folder), time=time.time())
+    part = folder/f'alive-{pid}.part'
+    part.write_text(json.dumps(who | where))
     os.replace(part, folder/'alive.json')
 
-def heard(folder:Path)->dict|None: # pid, host, time, state, step, ms; None: nobody has the run open
-    "The last sign of life; `state` is 'dead' where the process ended without a word."
-    try: was = json.loads((folder/'alive.json').read_text())
-    except (OSError, ValueError): return None
-    if not isinstance(was, dict) or not isinstance(was.get('time'), (int, float)): return None
-    if time.time() - was['time'] > old or _has_ended(was): was['state'] = 'dead'
-    return was
+# %% ../../nbs/steer/pulse.ipynb #6130558d
+_kinds = dict(pid=int, born=str, host=str, record=int, time=(int, float), state=str, step=int)
 
-def _has_ended(was)->bool: # can that be known here?
-    if was.get('host') != socket.gethostname() or not isinstance(was.get('pid'), int): return False
+def _is_one(was)->bool: # is it what `beat` writes?
+    return isinstance(was, dict) and all(isinstance(was.get(k), t) for k, t in _kinds.items())
+
+def _has_ended(was)->bool|None: # None: that cannot be known here
+    if was['host'] != socket.gethostname(): return None
+    if was['born']: return _born(was['pid']) != was['born']      # another one may have its number by now
     try: os.kill(was['pid'], 0)
     except ProcessLookupError: return True
-    except (OSError, OverflowError): return False
+    except (OSError, OverflowError): return None
     return False
+
+def _take_away(folder):
+    with suppress(OSError): (folder/'alive.json').unlink()
+
+# %% ../../nbs/steer/pulse.ipynb #19acaad5
+def _read(folder)->dict|None: # what was told last; of a folder that may not be read, a state alone
+    try: return json.loads(text_of(folder/'alive.json'))
+    except FileNotFoundError: return None
+    except (OSError, ValueError): return None if os.access(folder, os.R_OK | os.X_OK) else dict(state='unknown')
+
+def _state_of(was)->str:
+    gone, is_old = _has_ended(was), time.time() - was['time'] > old
+    if gone or gone is None and is_old: return 'dead'
+    return 'silent' if is_old else was['state']
+
+def heard(folder:Path)->dict|None: # pid, host, time, state, step, ms; None: nobody has the run open
+    """The last sign of life; its `state` is 'training', 'held' or 'idle', as it was told.
+
+    'silent' where it is old, 'dead' where its process is gone, 'unknown' where it may not be read."""
+    was = _read(folder)
+    if was == dict(state='unknown'): return was
+    if not _is_one(was) or was['record'] != _record(folder): return None
+    return dict(was, state=_state_of(was))
 
 # %% ../../nbs/steer/pulse.ipynb #2c1bd3d6
 class Pulse:
@@ -43,9 +75,10 @@ class Pulse:
     def __init__(self,
         folder, # steer/ of a run
         where, # a function that gives what is told, as a dict; None: there is nothing left to tell of
-        meanwhile=lambda: None, # called as often
+        meanwhile=list, # called as often
     ):
-        self.folder, self.where, self.meanwhile, self._end = Path(folder), where, meanwhile, threading.Event()
+        self.folder, self.where, self.meanwhile = Path(folder), where, meanwhile
+        self._end, self._lock = threading.Event(), threading.Lock()
         self.thread = threading.Thread(target=self._run, name='ganlab-pulse', daemon=True)
         self.tell()
         self.thread.start()
@@ -54,14 +87,15 @@ class Pulse:
         "Leave a sign of life now."
         told = self.where()
         if told is None: return False
-        with suppress(OSError): beat(self.folder, **{**told, **otherwise})
+        with self._lock, suppress(OSError): beat(self.folder, **{**told, **otherwise})
         return True
 
     def _run(self):
         while not self._end.wait(every) and self.tell(): self.meanwhile()
+        _take_away(self.folder)
 
     def stop(self):
         "Say that nobody trains here any more."
         self._end.set()
         if self.thread is not threading.current_thread(): self.thread.join(5)
-        with suppress(OSError): (self.folder/'alive.json').unlink()
+        _take_away(self.folder)

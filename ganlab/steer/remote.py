@@ -39,17 +39,19 @@ class Posted:
         "Block until it is answered; `NotDone` where it was refused, `TimeoutError` where nobody answered."
         end, pause = time.monotonic() + timeout, .002
         while (found := self.receipt) is None or applied and found['state'] == 'waiting':
-            if time.monotonic() > end: raise TimeoutError(_why_no_answer(self.box, timeout))
+            if time.monotonic() > end: raise TimeoutError(_why_no_answer(self.box, timeout, found))
             time.sleep(pause)
             pause = min(2*pause, .02)
         if found['state'] == 'refused': raise NotDone(found['said'])
         return found
 
 # %% ../../nbs/steer/remote.ipynb #d6ca303b
-def _why_no_answer(box, timeout)->str:
+def _why_no_answer(box, timeout, found)->str:
+    if found is not None: return f"{found['said'].rstrip('.')}; it has not come to that step within {timeout:g} s"
     run, was = box.folder.parent, heard(box.folder)
     waits = 'the request waits for whoever goes on with the run'
     if was is None: return f"nobody trains {run}; {waits}"
+    if was['state'] == 'unknown': return f"{run} is somebody else's, who alone can steer it"
     if was['state'] == 'dead': return f"process {was['pid']}, which trained {run}, has ended without a word; {waits}"
     return f"process {was['pid']}, at step {was.get('step')}, has not answered within {timeout:g} s; the request waits"
 
@@ -70,7 +72,8 @@ def shared_by(folder, mounts='/proc/self/mounts')->str: # such as 'nfs4'; '': by
 # %% ../../nbs/steer/remote.ipynb #17249c32
 def _must_be_near(run:Path):
     was, network = heard(run/'steer'), shared_by(run)
-    if not network or was is None or was.get('host') == socket.gethostname(): return
+    lives = was is not None and was['state'] in ('training', 'held', 'idle', 'silent')
+    if not network or not lives or was['host'] == socket.gethostname(): return
     raise ValueError(f"{run} lies on a folder shared by {network}, and {was.get('host')} trains it: steer it from "
                      "there, because here it would be seen late what is written there")
 
@@ -84,7 +87,10 @@ class Remote:
         self.box = Box(self.run)
     def __repr__(self): return f"Remote({self.run}, {(heard(self.box.folder) or dict(state='resting'))['state']})"
     def ask(self, kind:str, **fields)->Posted:
-        "Leave a request of any kind."
+        "Leave a request of any kind; an order needs somebody who trains."
+        was = heard(self.box.folder)
+        if kind in ('pause', 'resume', 'step', 'stop') and (was is None or was['state'] == 'dead'):
+            raise ValueError(f"nobody trains {self.run}, so there is nobody to {kind}")
         return Posted(self.box, self.box.post(kind=kind, **fields))
     @property
     def news(self)->dict:
@@ -114,7 +120,7 @@ class Switches:
 class Controls:
     "A mixin: what is done with a training from afar."
     def pause(self):
-        "Hold it at the next whole step; it dies with its process, and no sooner."
+        "Hold it at a whole step, until it is resumed, or its process ends."
         return self.ask('pause')
     def resume(self):
         "Let it go on."
@@ -129,7 +135,7 @@ class Controls:
         "Keep a snapshot of how things stand."
         return self.ask('snapshot')
     def rewind(self, step):
-        "Go back to a step, bit for bit."
+        "Go back to a step, bit for bit. A fit of n steps goes on from there until it has done n."
         return self.ask('rewind', step=step)
     def undo(self):
         "Go back to before the last change."

@@ -4,7 +4,7 @@
 
 # %% ../../nbs/steer/words.ipynb #a29ccbe9
 from __future__ import annotations
-import json, re, secrets, time
+import json, math, re, secrets, time
 
 # %% auto #0
 __all__ = ['name_of', 'most', 'fields', 'kinds', 'new_name', 'checked', 'written', 'read']
@@ -20,7 +20,9 @@ def new_name()->str:
 # %% ../../nbs/steer/words.ipynb #222af962
 def _is_text(v): return isinstance(v, str) and 0 < len(v) <= 500 and v.isprintable()
 def _is_whole(v): return isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= 10**12
-def _is_value(v): return v is None or isinstance(v, (bool, int, float)) or isinstance(v, str) and len(v) <= 500
+def _is_value(v):
+    if isinstance(v, str): return len(v) <= 500 and v.isprintable()
+    return v is None or isinstance(v, (bool, int, float)) and math.isfinite(v)
 def _is_number(v): return _is_whole(v) and 0 < v <= 10**6
 def _is_phase(v): return v in ('both', 'd', 'g')
 def _is_yes_or_no(v): return isinstance(v, bool)
@@ -61,7 +63,8 @@ kinds = {          # kind -> the fields that it needs, and those that it may hav
 
 # %% ../../nbs/steer/words.ipynb #f0f58d41
 def _must_be_known(kind, asked):
-    if kind not in kinds: raise ValueError(f"there is no request {str(kind)[:40]!r}; there are: {', '.join(kinds)}")
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ValueError(f"there is no request {str(kind)[:40]!r}; there are: {', '.join(kinds)}")
     needed, more = (o.split() for o in kinds[kind])
     for k in needed:
         if k not in asked: raise ValueError(f"{kind}: need {k}, {fields[k][1]}")

@@ -52,6 +52,7 @@ def _taken_up(held, run, step, progress, dls, G, D, **own)->GANLearner: # held: 
     known = rec.steps_on(rec.line)
     _tell_of_more(store, known)
     step = _step_known(step, known)
+    if step < known: rec.must_be_unlocked()
     learn = remade(store, dls, G, D, rec, **own)
     waiting = _able(learn, rec.waits(learn.known_losses.values()))
     if step < known: rec.leave(step, rec.last_before(step))
