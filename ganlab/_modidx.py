@@ -3581,8 +3581,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                      'ganlab/record/locking.py'),
                                        'ganlab.record.locking.Locking.lock': ( 'record/locking.html#locking.lock',
                                                                                'ganlab/record/locking.py'),
-                                       'ganlab.record.locking.Locking.locked': ( 'record/locking.html#locking.locked',
-                                                                                 'ganlab/record/locking.py'),
                                        'ganlab.record.locking.Locking.must_be_unlocked': ( 'record/locking.html#locking.must_be_unlocked',
                                                                                            'ganlab/record/locking.py'),
                                        'ganlab.record.locking.Locking.unlock': ( 'record/locking.html#locking.unlock',

@@ -12,17 +12,9 @@ from .packing import pack
 __all__ = ['Locking']
 
 # %% ../../nbs/record/locking.ipynb #d496f79a
-_unread = object()     # nobody asked the record yet
-
 class Locking:
     "A mixin of a run: may it be switched?"
-    _locked = _unread
-
-    @property
-    def locked(self)->str|None: # None: it is not
-        "Why nobody may switch."
-        if self._locked is _unread: self._locked = self.store.fact('locked')
-        return self._locked
+    locked = None      # why nobody may; None: it is not locked
 
     def lock(self,
         why:str='no reason was given', # for whoever is refused
@@ -38,7 +30,7 @@ class Locking:
         with self.store.writing() as db:
             db.execute("insert or replace into meta values('locked', ?)", (pack(why),))
             self.note_asked(db, 'lock', None, self.step)
-        self._locked = why
+        self.locked = why
 
 # %% ../../nbs/record/locking.ipynb #43f56226
 @patch

@@ -43,6 +43,7 @@ class Run(Attended, Locking, Lines):
     "The record of one training."
     def __init__(self, store:Store):
         super().__init__(store)
+        self.locked = store.fact('locked')
         self._learn = self._seen = None      # a weak reference to the learner; how things were left
     learner = property(lambda self: self._learn and self._learn(), doc="Who is recorded; None where that is gone.")
     def __enter__(self): return self
