@@ -18,9 +18,9 @@ MAKEFLAGS += $(if $(word 2,$(MAKECMDGOALS)),,--jobs=2)
 $(VENV)/.lab $(VENV)/.dev: $(VENV)/.%: $(META) | $(BIN)/python
 	@echo 'installing ganlab[$*] into $(VENV): minutes the first time, nothing after that'
 	$(PIP) install -q --no-compile torch -c constraints.txt
-	$(BIN)/python -m compileall -q $(VENV)/lib/python3*/site-packages/torch >/dev/null 2>&1 & torch=$$!; \
+	$(BIN)/python -m compileall -q -x '/test(s|ing)?/' $(VENV)/lib/python3*/site-packages/torch >/dev/null 2>&1 & torch=$$!; \
 	$(PIP) install -q --no-compile -e '.[$*]' -c constraints.txt; done=$$?; kill $$torch 2>/dev/null; exit $$done
-	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
+	@$(BIN)/python -m compileall -q -j 0 -x '/test(s|ing)?/' $(VENV)/lib >/dev/null 2>&1 || true
 	@touch $@
 
 # Some systems ship venv without pip; the second line puts it in from outside.

@@ -43,6 +43,7 @@ def test_shifts(shape):
 
 @pytest.mark.parametrize('kind', IMAGES)
 @pytest.mark.parametrize('name, params', [('diffaugment', {}), ('ada', dict(start=.7, cutout=True))])
+@pytest.mark.part(3)
 def test_augmentation_trains_on(kind, name, params):
     "It changes the run, the samples that one looks at are as G makes them, and G learns through it"
     learn, calm = make_learner(kind), make_learner(kind)
@@ -54,6 +55,7 @@ def test_augmentation_trains_on(kind, name, params):
 
 @pytest.mark.parametrize('name, params', [('diffaugment', {}), ('ada', dict(start=.7))])
 @pytest.mark.parametrize('other', ['gradient_penalty', 'wgan_gp', 'relativistic_gp', 'feature_matching', 'instance_noise', 'unrolled'])
+@pytest.mark.part(2)
 def test_augmentation_beside(name, params, other):
     "Penalties see what D sees, and their second derivative goes through it"
     learn = make_learner('dcgan')

@@ -133,6 +133,7 @@ TOY = 'train', '--data', 'ring', '--bs', 16, '--width', 8
 @pytest.mark.parametrize('more,words', [(('--seed', 7), ('--seed 3, not 7',)), (('--lr-d', '1e-3', '--bs', 32), ('--lr-d 0.0002, not 0.001', '--bs 16, not 32')), (('--preset', 'wgan'), ('--preset none, not wgan',)),
                                         (('--loss', 'hinge'), ('--loss non_saturating, not hinge',)), (('--width', 16), ('--width 8, not 16',)), (('--data', 'digits'), ('--data ring, not digits',)),
                                         (('--size', 16), ('--size none, not 16',)), (('--lr-g', 1), ('--lr-g 0.0002, not 1.0',))])
+@pytest.mark.part(2)
 def test_a_run_goes_on_as_it_was_made(tmp_path, capsys, more, words):
     run = tmp_path/'a'
     assert said(capsys, *TOY, '--run', run, '--seed', 3, '--steps', 2)[0] == 0

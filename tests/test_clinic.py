@@ -33,7 +33,7 @@ def test_who_is_in_it():
     assert not {c.seed for c in chosen('scored')} & {c.seed for c in chosen('calibration')}
 
 @pytest.mark.parametrize('case', [c for c in all_cases() if c.on in ('ring', 'grid')], ids=lambda c: c.name.replace(' ', '-'))
-@pytest.mark.part(2)
+@pytest.mark.part(4)
 def test_it_begins(case):
     "Whatever is broken about it, a learner can be made of it, with its settings in sight and out of it (of images: slow, below)"
     for veiled in (False, True): assert case.learner(veiled=veiled).step == 0

@@ -73,6 +73,7 @@ def to_nobody(args, errors)->int: # exit status
     os._exit(status)
 
 @pytest.mark.parametrize('args', [['show', 'a', '--png', ''], ['train', '--data', 'ring', '--bs', '16', '--run', 'a', '--steps', '12'], ['--help'], ['sample', 'a', '-n', '4', '-o', 'out']])
+@pytest.mark.part(2)
 def test_a_closed_pipe_ends_quietly(args, tmp_path):
     learn = GANLearner(data(), *nets(), seed=0, run='a'); go(learn, 6); learn.run.close()
     assert in_a_child(to_nobody, args, tmp_path/'errors')[0] == 141 and not (tmp_path/'errors').read_text()
@@ -126,6 +127,7 @@ def test_a_log_has_a_line_a_minute(gap, monkeypatch):
 
 @pytest.mark.parametrize('train', [lambda l: l.fit_steps(50), lambda l: l.fit(2), lambda l: l.fit_one_cycle(1), lambda l: l.rewind(10, progress=True), lambda l: l.fork(progress=True),
                                    lambda l: ganlab.compare.ab(l, on='ema', steps=25, seeds=2), lambda l: l.lr_find(num_it=20, show_plot=False)])
+@pytest.mark.part(2)
 def test_no_bar_is_drawn_into_a_file(train):
     learn = GANLearner(data(), *nets(), seed=0); go(learn, 40)
     with redirect_stdout(io.StringIO()) as said: train(learn)

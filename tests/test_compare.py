@@ -169,6 +169,7 @@ def test_the_arms_take_turns():
     assert made == [0, 12, 16] and [(a.values['metric'], b.values['metric']) for a, b in c.pairs] == [(0., 1.)]*3
 
 @pytest.mark.parametrize('kind', STRANGERS)
+@pytest.mark.part(2)
 def test_strangers(kind):
     learn, twin = two(kind)
     c = untouched(learn, lambda: quick(learn, on='label_smoothing', seeds=1), twin)
@@ -259,6 +260,7 @@ def test_interrupted():
     with pytest.raises(KeyboardInterrupt): quick(learn, on='label_smoothing', callback=at_once)
 
 @pytest.mark.parametrize('slot', ['d_term', 'around_g', 'factors', 'after_d'])
+@pytest.mark.part(2)
 def test_an_arm_that_fails(slot):
     "Is a result"
     learn, twin = two(tricks=[Drift])

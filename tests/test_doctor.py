@@ -60,7 +60,7 @@ FAULTS = dict(
     augmentation_leak=lambda: images(smooth(400), valid=smooth(200).clamp(min=0)))
 
 @pytest.mark.parametrize('cause', FAULTS)
-@pytest.mark.part(2)
+@pytest.mark.part(4)
 def test_known_faults(cause):
     "Each fault is named first, within a few steps, with figures and something to do; no bit of the training moves"
     learn = FAULTS[cause]()
@@ -128,6 +128,7 @@ SETTINGS = dict(
     fewer=dict(tricks=[('n_critic', dict(n_d=1, n_g=20)), ('optimizer', dict(opt_d='sgd', opt_g='rmsprop'))]))
 
 @pytest.mark.parametrize('how', SETTINGS)
+@pytest.mark.part(2)
 def test_to_begin_again_is_the_same_from_everywhere(how):
     "StyleGAN2's settings are in force, whatever was set; and a training follows that is the one of a learner made so"
     learn = GANLearner(ring(), *nets(8), seed=0, **SETTINGS[how])

@@ -78,6 +78,7 @@ def test_consensus_step_size(gamma):
         assert (rate < 1) is (h < limit)
 
 @pytest.mark.parametrize('name,kw', [('optimistic', {}), ('extragradient', {}), ('consensus', dict(gamma=1)), ('historical_averaging', dict(lam=.2))])
+@pytest.mark.part(2)
 def test_toggle(name, kw):
     "Off, on, off: it grows, it dies out, and it grows again as before"
     learn = dirac(.2, theta=.5, psi=-.5)

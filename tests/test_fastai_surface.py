@@ -70,7 +70,7 @@ def stand_in(name):
     return type(name, (Callback,), dict(__module__=CALLBACKS[name]))()
 
 @pytest.mark.parametrize('name', sorted(CALLBACKS))
-@pytest.mark.part(2)
+@pytest.mark.part(4)
 def test_a_callback(name, tmp_path):
     if name in WORKS: return WORKS[name](tmp_path)
     learn = make_learner(); was, n = learn.state_hash(), len(learn.cbs)

@@ -42,6 +42,7 @@ def unrolled(K, eta, h, **kwargs): return [('unrolled', dict(steps=K, rate=eta/h
 @pytest.mark.parametrize('K, eta', [(1, .4), (5, .2), (5, 1.)])
 @pytest.mark.parametrize('first_order', [False, True])
 @pytest.mark.parametrize('loss', ['minimax', 'non_saturating', 'wasserstein'])
+@pytest.mark.part(2)
 def test_dirac_eigenvalues(loss, first_order, K, eta, h=.1):
     "λ = -Kη f'² ± sqrt((Kη f'²)² - f'²) with f' = ½ (cross-entropy) or 1 (Wasserstein); first order: half the damping"
     c = 1. if loss == 'wasserstein' else .5
@@ -62,7 +63,7 @@ def test_dirac_without(loss):
 
 @pytest.mark.parametrize('update', ['alternating', 'simultaneous'])
 @pytest.mark.parametrize('loss', ['minimax', 'non_saturating', 'wasserstein'])
-@pytest.mark.part(2)
+@pytest.mark.part(4)
 def test_dirac_from_far(loss, update):
     "From (1, 1) it converges, K η = 1; without it nothing does within as many steps"
     calm, learn = dirac(h=.1, loss=loss, update=update), dirac(h=.1, loss=loss, update=update, tricks=unrolled(2, .5, .1))
@@ -92,6 +93,7 @@ def g_step(theta, **kwargs):
 
 @pytest.mark.parametrize('loss', ['minimax', 'relativistic', 'lsgan'])
 @pytest.mark.parametrize('extra', [(), (('gradient_penalty', dict(gamma=2)),), (('instance_noise', dict(sigma=.5, share=1)),)], ids=['plain', 'penalty', 'noise'])
+@pytest.mark.part(2)
 def test_gradient_is_that_of_the_unrolled_objective(loss, extra, e=3e-3):
     "By finite differences of the recorded loss, other tricks' terms and what D keeps to itself included"
     kwargs = dict(loss=loss, tricks=[*extra, ('unrolled', dict(steps=3))])

@@ -150,6 +150,7 @@ def test_labels(name, folder):
 
 @pytest.mark.filterwarnings('ignore:the data is a stream')
 @pytest.mark.parametrize('name', 'from_folder fastai_loader python swapped features function stream subset names'.split())
+@pytest.mark.part(2)
 def test_labels_there_and_back(name, folder, tmp_path):
     make, kw = LABELS[name]
     there_and_back(folder, tmp_path/'a', make, int, **kw)

@@ -29,6 +29,7 @@ def test_moments_follow_the_weight_that_spectral_norm_leaves():
     assert abs(c - 1) > .05 and torch.allclose(after['exp_avg']*c, state['exp_avg'], rtol=1e-4, atol=1e-12) and torch.allclose(after['exp_avg_sq']*c*c, state['exp_avg_sq'], rtol=1e-4, atol=1e-20)
 
 @pytest.mark.parametrize('name,params,kind', [('minibatch_stddev', dict(leave_over=20), 'dcgan'), ('virtual_batch_norm', dict(over=20), 'dcgan'), ('self_attention', dict(leave_over=20), 'dcgan')])
+@pytest.mark.part(2)
 def test_off_again_while_it_leaves(name, params, kind):
     "It does not begin anew, and is not logged twice"
     learn = make_learner(kind); learn.tricks.on(name, **params); go(learn, 25)

@@ -36,6 +36,7 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize('size,shape', [((12, 20), (12, 20)), ([20, 12], (20, 12)), ((16, 16), 16), (16, 16)], ids=str)
 @pytest.mark.parametrize('channels', [1, 2, 3, 4])
+@pytest.mark.part(2)
 def test_folders_of_any_form(folder, size, shape, channels):
     a, b = (image_dls(folder, size=size, bs=4, channels=channels, memory_gb=gb) for gb in (1, 0))
     assert a.one_batch().shape == (4, channels, *(shape if isinstance(shape, tuple) else (shape, shape)))
@@ -78,7 +79,7 @@ def test_channels_that_are_none(folder, channels):
 def wide(): return images(3, 8, 16)
 
 @pytest.mark.parametrize('trick', [t.name for t in find_tricks()])
-@pytest.mark.part(3)
+@pytest.mark.part(6)
 def test_every_trick_with_a_rectangle(trick, wide):
     "Each trains networks of one's own on images of 8 x 16, is left, and comes back; or says in a sentence why not"
     learn = GANLearner(wide, *conv(3, 8, 16), seed=0); go(learn, 1)
@@ -257,6 +258,7 @@ def test_where_the_samples_are(make, pick, calm):
     assert learn.state_hash() == calm and learn.made['x'] is pick
 
 @pytest.mark.parametrize('make,pick', [PICKS[2], PICKS[4], PICKS[5]])
+@pytest.mark.part(2)
 def test_where_the_samples_are_is_recorded(make, pick, tmp_path):
     "Forked, compared, resumed, replayed, in a page and as a script; a function is asked for again"
     learn = learner(make(), x=pick, run=tmp_path/'a'); go(learn, 4)
@@ -318,6 +320,7 @@ class Backwards(torch.utils.data.Sampler):
 @pytest.mark.parametrize('make,left', [
     (lambda: DataLoader(x[:60], 8), 4), (lambda: DataLoader(x[:60], 8, drop_last=True), 4), (lambda: FastaiLoader(TensorDataset(x[:60]), bs=8), 4), (lambda: (DataLoader(x[:63], 8), DataLoader(x[:20], 8)), 7),
     (lambda: DataLoader(x[:60], 8, shuffle=True), 0), (lambda: DataLoader(x, 8), 0), (lambda: FastaiLoader(TensorDataset(x[:60]), bs=8, shuffle=True), 0), (lambda: DataLoader(x[:60], 8, sampler=Backwards(60)), 0), (lambda: tensor_dls(x[:60], 8), 0)])
+@pytest.mark.part(2)
 def test_samples_that_never_come(make, left):
     "One warning where the same samples are left out of every epoch, and none where they change"
     with warnings.catch_warnings(record=True) as said:

@@ -16,6 +16,7 @@ from strangers import go, groups_hold, in_turn, one_sentence
 TRICKS = [c.name for c in find_tricks()]
 
 @pytest.mark.parametrize('name,game', in_turn(TRICKS, list(GAMES), 1))
+@pytest.mark.part(3)
 def test_every_trick(name, game):
     "On and off in mid-training, or a sentence; afterwards it trains on"
     learn = play(game)
@@ -62,7 +63,7 @@ def told(game, folder):
     return learn, {**hashes, learn.step: learn.state_hash()}
 
 @pytest.mark.parametrize('game', GAMES)
-@pytest.mark.part(3)
+@pytest.mark.part(6)
 def test_there_and_back(game, tmp_path):
     "Rewound and gone on, forked, resumed"
     learn, hashes = told(game, tmp_path/'a')
@@ -82,7 +83,7 @@ def test_there_and_back(game, tmp_path):
     again.run.close()
 
 @pytest.mark.parametrize('game', GAMES)
-@pytest.mark.part(3)
+@pytest.mark.part(6)
 def test_again(game, tmp_path):
     "From the seed and the changes alone: in this process, and by the script"
     learn, hashes = told(game, tmp_path/'a')

@@ -175,6 +175,7 @@ def what_is_told(kind, act, folder, monkeypatch):
     return [str(w.message) for w in seen if 'came out otherwise' in str(w.message)]
 
 @pytest.mark.parametrize('kind, act', told)
+@pytest.mark.part(2)
 def test_what_does_not_come_out_again_is_told(kind, act, tmp_path, monkeypatch):
     said = what_is_told(kind, act, tmp_path/'a', monkeypatch)
     assert len(said) == 1 and 'was computed again' in said[0] and 'same bits are not promised' in said[0]

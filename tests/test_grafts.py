@@ -64,7 +64,7 @@ def gap(a, b): return max((x - y).abs().max().item() for x, y in zip(a, b))
 def new_tensors(learn): return {f'{k}.{n}': p for k, net in (('G', learn.G), ('D', learn.D)) for n, p in net.named_parameters() if 'ganlab_' in n}
 
 @each
-@pytest.mark.part(3)
+@pytest.mark.part(6)
 def test_silent_then_alive(name, kind):
     "G(z) and D(x) as before at the switch; 100 steps later each new tensor has moved, and changing it changes what comes out"
     learn = learner(kind, lr_g=1e-3, lr_d=1e-3)
@@ -85,6 +85,7 @@ def test_silent_then_alive(name, kind):
     assert gap(was, outputs(learn)) == 0
 
 @each
+@pytest.mark.part(2)
 def test_gone_without_a_jump(name, kind):
     "With the gates closed, taking it out changes nothing, though everything has moved; and nothing is left of it"
     learn = learner(kind, lr_g=1e-3, lr_d=1e-3)
@@ -112,6 +113,7 @@ def test_leaves_over_some_steps(name):
     groups_hold(learn)
 
 @each
+@pytest.mark.part(2)
 def test_a_copy_is_whole(name, kind):
     "A deepcopy of G and D carries what was added, and does not share it"
     learn = learner(kind); learn.tricks.on(name); go(learn, 5)

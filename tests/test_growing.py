@@ -118,6 +118,7 @@ def test_off_with_no_step_between_is_off(kind):
     go(learn, 2); groups_hold(learn)
 
 @each_pair
+@pytest.mark.part(2)
 def test_up_and_down_again(kind):
     "With rates of 0 the whole way up and back ends at the very images and scores that it began with"
     learn = small(kind); go(learn, 2); still(learn)
@@ -143,7 +144,7 @@ def test_leaving_over_a_measurement():
     assert learn.source.shape == (1, 32, 32)
 
 @each_pair
-@pytest.mark.part(2)
+@pytest.mark.part(4)
 def test_what_is_new_comes_alive(kind):
     "Every new tensor has moved, and the outputs depend on it"
     learn = small(kind, lr_g=1e-3, lr_d=1e-3); grow(learn, fade=30)
@@ -238,6 +239,7 @@ def test_metrics_compare_images_of_the_present_size():
 # Snapshots, files, copies, failures
 
 @each_pair
+@pytest.mark.part(2)
 def test_snapshots(kind):
     learn = small(kind); go(learn, 1); grow(learn); go(learn, 2)
     snap, at = learn.snapshot(), learn.state_hash()

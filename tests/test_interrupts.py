@@ -225,7 +225,7 @@ def free(tmp_path, idle):
     assert threads() <= idle
 
 @pytest.mark.parametrize('act', acts)
-@pytest.mark.part(3)
+@pytest.mark.part(6)
 def test_ctrl_c_at_any_place(act, points, undisturbed, tmp_path):
     "Two in a row after a third of every other act, three after two thirds of the rest; `-m slow` goes to 80 places of each"
     explore(act, points, undisturbed, tmp_path, 4, only=(1 + list(acts).index(act) % 2,))
@@ -275,6 +275,7 @@ def let_in(act, points, tmp_path, k):
 def threads(): return {t for t in threading.enumerate() if t.name.startswith('ganlab')}
 
 @pytest.mark.parametrize('act', opened)
+@pytest.mark.part(2)
 def test_ctrl_c_while_a_run_is_opened(act, points, tmp_path): let_in(act, points, tmp_path, 4)
 
 @pytest.mark.slow
@@ -293,6 +294,7 @@ class Presses:
 def pressed(learn, *at, **kw): return learn.D.register_forward_pre_hook(Presses(*at, **kw))
 
 @pytest.mark.parametrize('at', [(20,), (20, 21), (20, 27), (20, 24, 29), (4, 5, 6), (37, 38, 40)])
+@pytest.mark.part(2)
 def test_interrupts_while_steps_are_computed_again(at, undisturbed, tmp_path):
     "The second one comes while what the first one left is put right, and the third one, too"
     learn = trained(tmp_path/'a')
@@ -402,7 +404,7 @@ sys.exit(main())
 """
 
 @pytest.mark.parametrize('module', ['ganlab.cli', 'torch', 'numpy._core.multiarray', 'torch._C', 'fastai.basics', 'ganlab.travel.fork'])
-@pytest.mark.part(2)
+@pytest.mark.part(4)
 def test_ctrl_c_while_the_command_is_loaded(module, tmp_path):
     "No traceback, and the exit status of what was stopped"
     done = subprocess.run([sys.executable, '-c', imports.format(module), 'train', '--run', str(tmp_path/'r'), '--data', 'ring', '--steps', '9'], capture_output=True, text=True, preexec_fn=deaf_no_more)

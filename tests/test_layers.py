@@ -32,7 +32,7 @@ def on(learn, name, **params):
 
 @pytest.mark.parametrize('kind', ['dcgan', 'resnet'])
 @pytest.mark.parametrize('name', GROWS)
-@pytest.mark.part(3)
+@pytest.mark.part(6)
 def test_64_pixels(name, kind):
     learn = big(kind); go(learn, 2)
     was = outputs(learn)
@@ -165,6 +165,7 @@ def test_leaky_relu_with_a_penalty():
 # Packing
 
 @pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.part(2)
 def test_packing_sees_the_pack(kind):
     learn = learner(kind, lr_d=1e-3)
     x = learn.source.batch(0); other = x.clone(); other[2:] = other[2:].flip(0)
@@ -178,6 +179,7 @@ def test_packing_sees_the_pack(kind):
 # Re-initialisation
 
 @pytest.mark.parametrize('scheme,kind', in_turn(['normal', 'he_uniform', 'orthogonal'], KINDS, 4))
+@pytest.mark.part(2)
 def test_reinit_changes_what_it_is_told(kind, scheme):
     learn = learner(kind); g, d = net_state(learn.G), net_state(learn.D)
     learn.tricks.on('reinit', which='D', scheme=scheme)

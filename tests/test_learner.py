@@ -297,6 +297,7 @@ def test_foreign_loader_repeats():
 
 
 @pytest.mark.parametrize('slot', slots)
+@pytest.mark.part(3)
 def test_a_trick_that_raises(slot):
     "A named error, a whole step, nothing lost, and training that goes on without the culprit"
     learn, calm = make_learner(), make_learner()

@@ -19,6 +19,7 @@ from strangers import MAKERS, go, make_learner, nets, one_sentence
 # Weights
 
 @pytest.mark.parametrize('kind', MAKERS)
+@pytest.mark.part(2)
 def test_a_fresh_network_takes_the_weights(kind, tmp_path):
     "The keys are its own, the samples the learner's to the bit; the weights that train are others"
     learn = make_learner(kind, tricks=[('ema', dict(rampup=0))])
@@ -41,6 +42,7 @@ def in_g(t): return 'G' in t.whose and not t.plain
 INSIDE = [t for t in find_tricks() if in_g(t()) or t.within == 'net' and in_g(t(net='G'))]
 
 @pytest.mark.parametrize('cls', INSIDE, ids=lambda t: t.name)
+@pytest.mark.part(2)
 def test_with_each_trick_that_acts_in_g(cls, tmp_path):
     "Its weights are written where they make the same samples; else it is said why, there is no file, and the module makes them"
     kind = {'leaky_relu': 'mixed', 'virtual_batch_norm': 'mixed', 'batch_norm': 'mlp'}.get(cls.name, 'dcgan')

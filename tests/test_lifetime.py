@@ -54,7 +54,7 @@ def control(learn):
     return c
 
 @pytest.mark.parametrize('panel', [trained, forked, failed, refused, compared, control, TrickPanel, steered], ids=lambda f: f.__name__)
-@pytest.mark.part(2)
+@pytest.mark.part(4)
 def test_closed(panel):
     "No learner, no widget, no thread is left; the closed panel may stay where it is, as in a notebook's `Out`"
     gc.collect()
@@ -120,7 +120,7 @@ def cells():
     cells.client.stop_channels()
     cells.manager.shutdown_kernel(now=True)
 
-@pytest.mark.parametrize('cell', [LAB, CONTROLS], ids=['lab', 'controls'])
+@pytest.mark.parametrize('cell', [LAB, pytest.param(CONTROLS, marks=pytest.mark.slow)], ids=['lab', 'controls'])
 def test_run_again(cells, cell):
     "Three runs of a cell leave one learner, and as many widgets and channels as one run does; what another cell made stays"
     cells(START, 'start')

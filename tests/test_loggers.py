@@ -49,6 +49,7 @@ def test_what_is_told(tmp_path):
     assert sink.told[-1] == ('end',)
 
 @pytest.mark.parametrize('what', ['begin', 'scalars', 'event', 'picture', 'end'])
+@pytest.mark.part(2)
 def test_one_that_fails_is_left_out(what):
     good, bad = Heard(), Heard(fails=what)
     learn = new(loggers=[bad, good])

@@ -60,7 +60,7 @@ CROWDS = dict(apart=[(100, 'on', 'TTUR'), (500, 'off', 'TTUR')], early=[(60*i, '
 
 @pytest.mark.parametrize('crowd', CROWDS)
 @pytest.mark.parametrize('dpi', [72, 150])
-@pytest.mark.part(2)
+@pytest.mark.part(4)
 def test_names_of_flags_do_not_touch(crowd, dpi):
     "Each change has its line and its pennant; a name has its place, or is left out; the newest is there"
     log = changes(*CROWDS[crowd])

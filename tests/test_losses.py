@@ -87,6 +87,7 @@ def test_smoothed_formula():
     assert all(abs(float(g)) < 1e-12 for g in at)                                          # logit(.9) = 2.197
 
 @pytest.mark.parametrize('loss, best', [(NonSaturating(), None), (NonSaturating(.9, .1), 2.1972), (NonSaturating(.9, 0.), None), (LSGAN(), None), (LSGAN(-1., 1.), None)])
+@pytest.mark.part(2)
 def test_floor(loss, best):
     l = torch.linspace(-40, 40, 16001, dtype=torch.float64)
     least = min(loss.d_loss(o[None], l[:1]).item() for o in l) - loss.d_loss(l[:1], l[:1]).item() + min(loss.d_loss(l[:1], o[None]).item() for o in l)

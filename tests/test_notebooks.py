@@ -35,7 +35,7 @@ def running(tmp_path_factory):
     return job
 
 # Trainings take long: of the notebooks that consist of them the gate runs some, and `make test-all` each
-DEAR = dict(tricks=5, tutorials=3)
+DEAR = dict(tricks=8, tutorials=4, search=2)
 def marks(nb): return pytest.mark.part(DEAR[nb.parts[0]]) if nb.parts[0] in DEAR else ()
 
 @pytest.mark.parametrize('nb', [pytest.param(nb, id=nb.as_posix(), marks=marks(nb)) for nb in notebooks()])

@@ -94,6 +94,7 @@ CLOSE = [  # update, loss, γ, the step size up to which it converges near the e
     ('alternating', 'wasserstein', .3, math.sqrt(.3**2 + 4) - .3)]               # h < √(γ² + 4) - γ
 
 @pytest.mark.parametrize('update,loss,gamma,limit', CLOSE)
+@pytest.mark.part(2)
 def test_r1_step_size(update, loss, gamma, limit):
     "It converges 5 % below the limit, and not 5 % above it"
     first, then = (50, 100) if update == 'simultaneous' else (10, 15)           # until the fast direction has gone; a slow rotation against a flip

@@ -11,7 +11,7 @@ def sizes(make): return SMALL[getattr(make, 'func', make).__name__]
 
 @pytest.mark.parametrize('name', presets)
 @pytest.mark.parametrize('kind', ['images', 'points'])
-@pytest.mark.part(2)
+@pytest.mark.part(4)
 def test_on_its_own_networks(name, kind):
     "All of it on from step 0, and it trains; where it has no such networks it says so"
     p, make = presets[name], getattr(presets[name], kind)

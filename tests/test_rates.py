@@ -167,7 +167,7 @@ def test_memory_goes_over(kind_):
 
 @some_nets
 @pytest.mark.parametrize('base,new', [('adam', 'rmsprop'), ('adam', 'sgd'), ('rmsprop', 'sgd'), ('rmsprop', 'adam'), ('sgd', 'adam'), ('sgd', 'rmsprop')])
-@pytest.mark.part(2)
+@pytest.mark.part(4)
 def test_steps_keep_their_length(kind_, base, new):
     "Within a factor of three, for D and G; and the old length again when it is off"
     lr = .05 if base == 'sgd' else 1e-3

@@ -123,6 +123,7 @@ def test_parameters_that_go_and_come_back():
     groups_hold(learn)
 
 @all_opts
+@pytest.mark.part(2)
 def test_recorded_resumed_and_gone_back(opt, tmp_path):
     learn = made(opt, run=tmp_path/'a')
     go(learn, 4); learn.tricks.on('ttur'); learn.tricks.on('self_attention'); go(learn, 3)

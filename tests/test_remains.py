@@ -42,7 +42,7 @@ def _not_begun(f): db = sqlite3.connect(f/'run.sqlite'); db.execute("delete from
 def _damaged(f): _missing(f); (f/'run.sqlite').write_bytes(b'SQLite format 3\0' + b'x'*5000)
 
 @pytest.mark.parametrize('lose', [_no_wal, _missing, _empty, _no_tables, _only_snapshots, _not_begun, _damaged])
-@pytest.mark.part(2)
+@pytest.mark.part(4)
 def test_a_lost_record(folder, open_run, lose, tmp_path, capsys):
     "What is there is said by all who come, nothing of it goes, and a learner goes on from the last snapshot, bit for bit"
     lose(folder); was = files(folder)

@@ -363,6 +363,7 @@ def test_a_run_of_another_is_none_to_record_to(tmp_path):
                                  'update chunks set data=substr(data, 1, 9)', 'update chunks set brief=substr(brief, 1, 9)', "update chunks set columns='3'", "update chunks set columns='['",
                                  "delete from meta where key='nets'", "update meta set value='3' where key='nets'", "delete from meta where key='made'", "delete from meta where key='versions'", "delete from meta where key='data'",
                                  "update frames set data=substr(data, 1, 3)", "update frames set head='{'", "update meta set value='{' where key='data'"])
+@pytest.mark.part(3)
 def test_rows_that_are_damaged(sql, tmp_path):
     learn = new(run=tmp_path/'a'); go(learn, 20); learn.tricks.on('ttur'); go(learn, 20); learn.run.close()
     with sqlite3.connect(tmp_path/'a'/'run.sqlite') as db: db.execute(sql)

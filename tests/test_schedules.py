@@ -58,7 +58,7 @@ def test_most_can_and_few_cannot():
         leaky_relu={'slope', 'over'}, weight_clipping={'c', 'soft_start'}, residual={'width'}, packing={'m'}, patch_contrast={'width'})
 
 @pytest.mark.parametrize('cls', find_tricks(), ids=lambda c: c.name)
-@pytest.mark.part(2)
+@pytest.mark.part(6)
 def test_as_if_set_by_hand(cls):
     "On a schedule of all that can move, and set by hand before each step: the same weights, moments, buffers and state, bit for bit"
     ends = movable(cls())
@@ -146,6 +146,7 @@ MOVERS = dict(schedule=[('ttur', dict(lr_g=linear(2e-4, 1e-4, steps=30)))], deca
 
 @said_nothing
 @pytest.mark.parametrize('kind', MOVERS)
+@pytest.mark.part(2)
 def test_snapshots_in_the_midst_of_a_training(kind, tmp_path):
     "What is left of a run that is killed: each has the hash of a replay that ends there, though rates and values move from step to step; and taking them changes no bit"
     learn, calm = make_learner(run=tmp_path/'a', tricks=MOVERS[kind]), make_learner(tricks=MOVERS[kind])

@@ -210,6 +210,7 @@ def pixels(D=None, **kw):
 
 @pytest.mark.parametrize('beside', ['', 'instance_noise', 'diffaugment'])
 @pytest.mark.parametrize('whole,last', [(True, False), (False, True)])
+@pytest.mark.part(2)
 def test_unet_consistency(whole, last, beside):
     "D's gradient is that of the code's losses, by hand, on what D sees: loss, consistency, CutMix's own"
     learn = pixels(UNet(whole=whole, last=last), opt='sgd', lr_g=0., lr_d=1.)
@@ -304,6 +305,7 @@ SUITS = dict(     # name -> (game, what has to be on before it, its values)
     feature_matching=('upscaling', (), dict(compare='pairs', layer='all', mode='add')), unet_consistency=('patches', (), {}))
 
 @pytest.mark.parametrize('name', SUITS)
+@pytest.mark.part(2)
 def test_on_and_off_in_mid_training(name, tmp_path):
     "Nothing else moves at the switch; off again, it is as if it were not there; a fork and a resumed run reach the same bits"
     game, before, params = SUITS[name]

@@ -181,7 +181,7 @@ def refusals(kind, n, seed, monkeypatch):
         groups_hold(learn)
     return counts
 
-@pytest.mark.parametrize('kind, n', [('mlp', 400), ('dcgan', 120)])
+@pytest.mark.parametrize('kind, n', [('mlp', 400), pytest.param('dcgan', 120, marks=pytest.mark.slow)])
 def test_refusals(kind, n, monkeypatch):
     counts = refusals(kind, n, 4, monkeypatch)
     assert counts['refused'] > n/20 and counts['told'] > n/20 and counts['made'] > n/3, counts

@@ -207,6 +207,7 @@ def test_everything_that_can_be_asked(tmp_path):
     (dict(kind='on', name='ema', params=dict(colour=1)), 'colour'), (dict(kind='loss', name='mse'), 'mse'), (dict(kind='preset', name='gan'), 'no preset called'),
     (dict(kind='rewind', step=999), 'a step that was done'), (dict(kind='undo'), 'no change to undo'), (dict(kind='on', name='ema', at=0), 'the learner stands there'),
     (dict(kind='cancel', request=f'{0:020d}-00000000'), 'nothing waits'), (dict(kind='on', name='projection'), 'Not turned on')], ids=str)
+@pytest.mark.part(3)
 def test_refused_and_not_clamped(asked, why, tmp_path):
     learn, box = new(tmp_path/'a'), Box(tmp_path/'a')
     learn.fit_steps(2, progress=False)
@@ -378,6 +379,7 @@ def dies(folder, where, asked, monkeypatch):
 @pytest.mark.parametrize('where', ['before', 'after it was committed', 'after the receipt'])
 @pytest.mark.parametrize('asked', [dict(kind='on', name='ema'), dict(kind='preset', name='wgan_gp_toy'), dict(kind='rewind', step=2), dict(kind='undo'),
                                    dict(kind='snapshot'), dict(kind='on', name='ema', at=50), dict(kind='lock', why='x')], ids=lambda o: o['kind'] + str(o.get('at', '')))
+@pytest.mark.part(3)
 def test_done_once_whoever_dies(asked, where, tmp_path, monkeypatch):
     learn = new(tmp_path/'a')
     learn.fit_steps(3, progress=False)
@@ -413,6 +415,7 @@ def test_soak(n, trainers, clients, tmp_path):
 
 # --- other processes
 
+@pytest.mark.slow
 def test_a_script_is_steered(tmp_path):
     with Other(tmp_path/'a') as (process, run):
         on = run.on('spectral_norm', soft_start=20).wait()
@@ -433,6 +436,7 @@ def test_the_command_is_steered(tmp_path):
         text = process.communicate(timeout=60)[0]
         assert process.returncode == 130 and 'stopped at step' in text and 'Traceback' not in text
 
+@pytest.mark.slow
 def test_under_torchrun(tmp_path):
     (tmp_path/'train.py').write_text(SCRIPT)
     words = f'-m torch.distributed.run --nproc-per-node 1 --standalone {tmp_path}/train.py {tmp_path}/a'.split()

@@ -253,6 +253,7 @@ def test_spectral_norm_where_a_layer_starts_at_zero():
 
 @pytest.mark.parametrize('name, params', [('spectral_norm', dict(soft_start=3)), ('minibatch_stddev', {}), ('style', dict(depth=1)), ('residual', dict(width=3)), ('progressive_growing', dict(stages=2, fade=1, hold=0, width=4)),
                                           ('self_attention', dict(divisor=2)), ('dual_discriminator', dict(alpha=.5)), ('virtual_batch_norm', dict(n=8))])
+@pytest.mark.part(2)
 def test_weights_of_a_trick_load_where_it_is_off(name, params, tmp_path):
     "It is turned on, with the values that it had; both learners then go on alike"
     kind = 'dropout' if name in ('self_attention', 'virtual_batch_norm') else 'mlp'

@@ -101,6 +101,7 @@ def ask_many(learn, seed, n, asked, refused):
         except Refused as e: assert e is asked[-1].error
         except ValueError as e: refused.append(one_sentence(e))
 
+@pytest.mark.slow
 def test_hundreds_of_switches():
     learn, per_thread = make_learner(), 150
     recorder, _ = learn.tricks.add(Recorder), learn.tricks.add(Fussy)

@@ -94,7 +94,7 @@ def test_a_cycle_gan_by_hand(loss):
     assert len(mine) == len(plain) and all(torch.allclose(a, b, atol=1e-6) for a, b in zip(mine, plain))
 
 @pytest.mark.parametrize('tie,name', in_turn(['cycle', 'patches'], [c.name for c in find_tricks()], 24))
-@pytest.mark.part(2)
+@pytest.mark.part(6)
 def test_beside_other_tricks(tie, name):
     "On and off in mid-training, before or after the other; a fork goes the same way"
     learn = play('unpaired')

@@ -92,7 +92,7 @@ def test_values_out_of_range(cls):
     assert (learn.state_hash(), learn.tricks[cls.name].params) == was and not learn.tricks.log
 
 @pytest.mark.parametrize('cls,kind', in_turn(find_tricks(), ['mlp', 'tied', 'dropout'], 1), ids=lambda o: getattr(o, 'name', o))
-@pytest.mark.part(3)
+@pytest.mark.part(6)
 def test_why_not(cls, kind):
     "None, or one sentence, for every loss; what it says is what happens"
     from ganlab.losses import losses
@@ -109,7 +109,7 @@ def test_why_not(cls, kind):
 # U1: off is as never on
 
 @both_nets
-@pytest.mark.part(3)
+@pytest.mark.part(9)
 def test_u1_on_and_off_between_two_steps(cls, kind):
     "Every bit is as it was, and so is the rest of the run, where the trick says that it leaves weights alone"
     learn, calm = ready(cls, kind), ready(cls, kind)
@@ -123,7 +123,7 @@ def test_u1_on_and_off_between_two_steps(cls, kind):
     assert learn.state_hash() == calm.state_hash()
 
 @each_trick
-@pytest.mark.part(3)
+@pytest.mark.part(6)
 def test_u1_off_again_draws_nothing(cls):
     "After a while on and off, two learners of equal state go on equally, whether or not the trick was ever on"
     learn = ready(cls); learn.tricks.on(cls.name); go(learn, 2); learn.tricks.off(cls.name, now=True)
@@ -139,7 +139,7 @@ def test_u1_off_again_draws_nothing(cls):
 # U2 to U4: the switch itself
 
 @each_trick_and_net
-@pytest.mark.part(3)
+@pytest.mark.part(9)
 def test_switch_in_mid_training(cls, kind):
     "On, on again, off: functions as the effect says, parameters the same objects with their memory, all groups whole; what is frozen never moves"
     learn = ready(cls, kind)
@@ -169,7 +169,7 @@ def test_switch_in_mid_training(cls, kind):
     for n, (p, value) in still.items(): assert now[n] is p and not p.requires_grad and torch.equal(p, value), n
 
 @both_nets
-@pytest.mark.part(3)
+@pytest.mark.part(9)
 def test_every_value_in_mid_training(cls, kind):
     "Each parameter at both ends of its range: it trains, or is refused with a sentence"
     learn = ready(cls, kind)
@@ -194,7 +194,7 @@ def test_every_value_in_mid_training(cls, kind):
         learn.tricks.set(cls.name, **{name: p.default})
 
 @each_trick
-@pytest.mark.part(3)
+@pytest.mark.part(6)
 def test_set_while_off(cls):
     "Only remembered"
     learn, calm = make_learner(), make_learner()
@@ -209,7 +209,7 @@ def test_set_while_off(cls):
 # U5: from a snapshot, from a file
 
 @both_nets
-@pytest.mark.part(3)
+@pytest.mark.part(9)
 def test_u5_snapshot(cls, kind):
     learn = ready(cls, kind); learn.tricks.on(cls.name); go(learn, 2)
     snap, at = learn.snapshot(), learn.state_hash()
@@ -220,7 +220,7 @@ def test_u5_snapshot(cls, kind):
     assert again.state_hash() == end
 
 @both_nets
-@pytest.mark.part(3)
+@pytest.mark.part(9)
 def test_u5_file(cls, kind, tmp_path):
     "Weights, buffers and optimisers from a file, with the trick on"
     learn = ready(cls, kind, path=tmp_path); learn.tricks.on(cls.name); go(learn, 2)
@@ -239,7 +239,7 @@ SHOWS = dict(grad_clip=dict(c_d=.01, c_g=.01), lr_decay=dict(steps=20), lecam=di
 BESIDE = dict(lazy_reg='gradient_penalty')    # one that acts on another's term shows beside that other
 
 @each_trick
-@pytest.mark.part(3)
+@pytest.mark.part(9)
 def test_effect_on_training(cls):
     "On, it changes the run: an option that does nothing is a lie. One that declares to be a bystander changes no bit"
     learn, calm = ready(cls), ready(cls)
@@ -251,7 +251,8 @@ def test_effect_on_training(cls):
 
 FRUGAL = dict(unrolled=dict(steps=1), n_critic=dict(n_d=2), wgan_gp=dict(n_critic=2), grad_accumulation=dict(n=2))    # their costs multiply
 
-@pytest.mark.parametrize('kind', some(['mlp', 'dcgan', *EACH], 'mlp'))
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', ['mlp', 'dcgan', *EACH])
 def test_all_together(kind):
     "All that go together at once, then off in another order"
     learn, each = make_learner(kind), 4      # a step after every fourth switch

@@ -259,7 +259,7 @@ def width(nb, want):
              or nb.one('.gl-lab').bounding_box()['width'], lambda w: abs(w - want) < 2, what=f'a panel of {want} pixels')
 
 @pytest.mark.parametrize('wide', [1400, 700, 400])
-@pytest.mark.part(2)
+@pytest.mark.part(3)
 def test_by_keyboard(train, wide):
     "Find, unfold, switch, set, pin, and a recipe taken, all without a mouse, while it trains; the focus is always seen and stays where the hand was"
     nb = train(RING)

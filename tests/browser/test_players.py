@@ -86,7 +86,7 @@ def by_keyboard(page):
 
 @pytest.mark.parametrize('width, dark', [pytest.param(*o, id=f'{o[0]}-{"dark" if o[1] else "light"}') for o in ((1400, False), (760, False), (400, True))])
 @pytest.mark.parametrize('kind', ['points', 'images', 'what_if'])
-@pytest.mark.part(2)
+@pytest.mark.part(4)
 def test_everywhere(files, opened, kind, width, dark):
     page = opened(files[kind], width, dark=dark)
     fits(page)
@@ -100,7 +100,7 @@ def test_everywhere(files, opened, kind, width, dark):
 
 @pytest.mark.parametrize('player', PLAYERS)
 @pytest.mark.parametrize('width,dark', [(1400, False), (400, True)])
-@pytest.mark.part(4)
+@pytest.mark.part(8)
 def test_players_of_the_documentation(player, opened, width, dark):
     "Each opens, is driven, and stays small"
     assert player.stat().st_size <= 1e6
