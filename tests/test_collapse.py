@@ -58,13 +58,14 @@ def test_faces_come_back(faces, seed):
 @pytest.mark.slow
 @pytest.mark.parametrize('seed', [0, 1, 2])
 def test_a_milder_collapse_passes(faces, seed):
-    "With D's rate at a tenth of G's most samples are alike within a hundred steps, and without a switch no longer at step 1600"
+    "With D's rate at a tenth of G's most samples are alike within 150 steps, and without a switch no longer at step 1600"
     learn = faces['too_fast'](seed, lr_d=4e-4)
     seen = {}
-    for step in (50, 100, 1600):
+    for step in (50, 100, 150, 1600):
         learn.fit_steps(step - learn.step, progress=False)
         seen[step] = faces['shown'](learn.sample(256))
-    assert max(seen[50]['commonest'], seen[100]['commonest']) > .5 and seen[100]['shirts'] <= 6, seen
-    assert seen[1600]['commonest'] < .4 and seen[1600]['shirts'] >= 8, seen
+    end = seen.pop(1600)
+    assert max(s['commonest'] for s in seen.values()) > .5 and all(s['shirts'] <= 6 for s in seen.values()), seen
+    assert end['commonest'] < .4 and end['shirts'] >= 8, end
 
 def test_page_of_faces_is_complete(faces): assert {'too_fast', 'shown', 'follow', 'side_by_side'} <= set(faces)
