@@ -14,13 +14,13 @@ MAKEFLAGS += $(if $(word 2,$(MAKECMDGOALS)),,--jobs=2)
 
 # A stamp per extra: a second `make` installs nothing unless the metadata changed.
 # torch comes first and alone, so that a CPU build that pip is told of wins over the default one.
-# pip compiles on one core, so compileall does it: torch while pip installs the rest, and then the rest on all cores (files that are no Python are left).
+# pip compiles on one core, so compileall does it: torch while pip installs the rest, and then, on all cores, what most processes import.
 $(VENV)/.lab $(VENV)/.dev: $(VENV)/.%: $(META) | $(BIN)/python
 	@echo 'installing ganlab[$*] into $(VENV): minutes the first time, nothing after that'
 	$(PIP) install -q --no-compile torch -c constraints.txt
 	$(BIN)/python -m compileall -q -x '/test(s|ing)?/' $(VENV)/lib/python3*/site-packages/torch >/dev/null 2>&1 & torch=$$!; \
 	$(PIP) install -q --no-compile -e '.[$*]' -c constraints.txt; done=$$?; kill $$torch 2>/dev/null; exit $$done
-	@$(BIN)/python -m compileall -q -j 0 -x '/test(s|ing)?/' $(VENV)/lib >/dev/null 2>&1 || true
+	@$(BIN)/python -m compileall -q -j 0 -x '/test(s|ing)?/|/site-packages/(torch|torchvision|spacy|thinc|sqlalchemy|debugpy|beartype|fontTools|networkx|narwhals|pip|setuptools|ghapi|mlflow|onnx|pygments/lexers)/' $(VENV)/lib >/dev/null 2>&1 || true
 	@touch $@
 
 # Some systems ship venv without pip; the second line puts it in from outside.

@@ -69,7 +69,7 @@ def kills(folder:Path, n:int, seed:int):
         print(f'run {runs}: {lives - 1} kills, {len(acknowledged)} acknowledged changes, all there; the end is the same')
 
 @needs_fork
-def test_kill(tmp_path): kills(tmp_path, 3, 1)
+def test_kill(tmp_path): kills(tmp_path, 2, 1)
 
 @pytest.mark.slow
 @needs_fork

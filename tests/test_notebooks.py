@@ -36,7 +36,10 @@ def running(tmp_path_factory):
 
 # Trainings take long: of the notebooks that consist of them the gate runs some, and `make test-all` each
 DEAR = dict(tricks=8, tutorials=4, search=2)
-def marks(nb): return pytest.mark.part(DEAR[nb.parts[0]]) if nb.parts[0] in DEAR else ()
+DEAREST = 'sweep.ipynb', 'travel/script.ipynb', 'judge/verdict.ipynb'      # what they show has tests of its own
+def marks(nb):
+    if nb.as_posix() in DEAREST: return pytest.mark.slow
+    return pytest.mark.part(DEAR[nb.parts[0]]) if nb.parts[0] in DEAR else ()
 
 @pytest.mark.parametrize('nb', [pytest.param(nb, id=nb.as_posix(), marks=marks(nb)) for nb in notebooks()])
 def test_notebook(nb, running, record_property):

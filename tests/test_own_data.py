@@ -73,6 +73,7 @@ def test_command_line(theirs, capsys):
     status, _, err = said(capsys, 'train --data my_data:blobs --steps 3 --run b')
     assert status == 2 and '--data digits, not my_data:blobs' in err
 
+@pytest.mark.slow
 def test_in_another_process(theirs, tmp_path, capsys):
     "Nothing is known there but the module's name, and that only from the command line"
     assert said(capsys, 'train --data my_data:blobs --bs 8 --width 4 --steps 3 --run a')[0] == 0

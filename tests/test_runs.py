@@ -103,12 +103,12 @@ def scripted(run, folder, data, *fill):
     exec(compile(src, str(script), 'exec'), names)
     return names['learn']
 
-THERE_AND_BACK = [pytest.param(c.name, kind, marks=() if kind == suits(c.name) and i % 4 == 1 else pytest.mark.slow)
+THERE_AND_BACK = [pytest.param(c.name, kind, marks=() if kind == suits(c.name) and i % 6 == 1 else pytest.mark.slow)
                   for i, c in enumerate(find_tricks()) for kind in ('mlp', 'dcgan', 'resnet', *STRANGERS)]
 
 @pytest.mark.parametrize('name,kind', THERE_AND_BACK)
 def test_every_trick_there_and_back(name, kind, tmp_path):
-    "By snapshots: every fourth trick, on a network that suits it; in `make test-all` each on every network"
+    "By snapshots: every sixth trick, on a network that suits it; in `make test-all` each on every network"
     tells_the_same(name, kind, tmp_path)
 
 # What a run is made of beside tricks
