@@ -71,12 +71,16 @@ LONG = ('test_soak test_refusals test_kill test_all_together test_hundreds_of_sw
         'test_ctrl_c_at_any_place test_closed test_ctrl_c_twice_at_the_command test_words test_every_trick').split()
 
 def thin(items):
-    "Of the cases of a function with the marker `part(n)` all but every n-th are slow. Functions begin with different cases, so that no trick and no network is left out by all"
+    """Of each n cases of a function with the marker `part(n)`, all but one are slow.
+
+    It is another one in each n, or a parameter of n values would always have the same; and functions begin with different cases, so that no trick
+    and no network is left out by all."""
     cases = Counter()
     for item in items:
         if item.get_closest_marker('slow') or not (part := item.get_closest_marker('part')): continue
         name = item.nodeid.split('[')[0]
-        if (cases[name] + sum(map(ord, name))) % part.args[0]: item.add_marker('slow')
+        n = part.args[0]
+        if (cases[name] + cases[name]//n + sum(map(ord, name))) % n: item.add_marker('slow')
         cases[name] += 1
 
 def pytest_collection_modifyitems(config, items):
