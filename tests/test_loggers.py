@@ -48,6 +48,17 @@ def test_what_is_told(tmp_path):
     gc.collect()
     assert sink.told[-1] == ('end',)
 
+def test_a_change_right_after_going_back_is_told():
+    sink = Heard()
+    learn = new(loggers=[sink])
+    learn.fit_steps(4, progress=False)
+    learn.tricks.on('ema')
+    learn.fit_steps(4, progress=False)
+    learn.rewind(2)
+    learn.tricks.on('ttur'), learn.tricks.on('grad_clip')
+    learn.fit_steps(2, progress=False)
+    assert [(s, c['name']) for s, _, c in sink.of('event')] == [(4, 'ema'), (2, ''), (2, 'ttur'), (2, 'grad_clip')]
+
 @pytest.mark.parametrize('what', ['begin', 'scalars', 'event', 'picture', 'end'])
 @pytest.mark.part(2)
 def test_one_that_fails_is_left_out(what):

@@ -60,7 +60,8 @@ class LogTo(Callback):
         name:str=None,     # of the run; None: that of its folder
     ):
         self.sink, self.every, self.share, self.run_name = as_sink(sink), whole(every, 'every'), share, name
-        self.begun, self.failed, self.changes, self.at = False, None, [], 0
+        self.begun, self.failed, self.at = False, None, 0
+        self.live, self.told = set(), set()      # numbers of the changes that stand, and of all that were told
         self.picture_due = 0
 
     def __repr__(self): return f'LogTo({type(self.sink).__name__})'
@@ -99,19 +100,19 @@ def _end(sink):
 def _changes(self:LogTo):
     "What was switched since it was last told, and that somebody went back."
     learn, log = self.learn, self.learn.tricks.log
-    same = sum(a is b for a, b in zip(self.changes, log))
-    if same < len(self.changes) or learn.step < self.at:
+    if learn.step < self.at or not self.live <= {c.id for c in log}:
         back = dict(kind='rewind', name='', params={}, own=False)
         self.tell('event', learn.step, f'Went back to step {learn.step}.', back)
-        same = len(log)
-    for c in log[same:]: self.tell('event', c.step, c.sentence, change_for(c))
-    self.changes, self.at = list(log), learn.step
+    for c in log:
+        if c.id not in self.told: self.tell('event', c.step, c.sentence, change_for(c))
+    self.live, self.at = {c.id for c in log}, learn.step
+    self.told |= self.live
 
 @patch
 def after_batch(self:LogTo):
     if self.failed is not None: return
     learn = self.learn
-    if len(learn.tricks.log) != len(self.changes) or learn.step <= self.at: self._changes()
+    if len(learn.tricks.log) != len(self.live) or learn.step <= self.at: self._changes()
     self.at = learn.step
     if learn.step % self.every == 0: self.tell('scalars', learn.step, scalars_of(learn))
     if self.share and learn.step >= self.picture_due: self._picture()

@@ -118,5 +118,6 @@ def answer(self:GANLearner,
         if before := _receipt_of(self, name): return reply(name, *before)
         if said := _done(self, name, asked): reply(name, 'done', self.step, said)
     except BaseException as e:
-        reply(name, 'refused', self.step, ' '.join(str(e).split()) or f'interrupted ({type(e).__name__})')
+        why = ' '.join(str(e).split()) or f'interrupted ({type(e).__name__})'
+        reply(name, *(done_before(self.run.store, name) or ('refused', self.step, why)))
         if not isinstance(e, Exception): raise      # Ctrl-C is meant for the training, too
