@@ -6,7 +6,6 @@
 from __future__ import annotations
 import atexit, threading, weakref
 from pathlib import Path
-import ipywidgets as W
 from fastcore.basics import patch
 from .base.checks import whole
 from .engine.fastai_loop import StepLearner
@@ -18,7 +17,7 @@ __all__ = ['Lab', 'as_it_was']
 
 # %% ../nbs/lab.ipynb #c345bfb8
 from .panels.announcing import ready
-from .panels.cards import Card, own_box
+from .panels.cards import Card
 from .panels.comparing import Comparing
 from .panels.curves import Curves
 from .panels.errands import Errands
@@ -28,6 +27,7 @@ from .panels.lifetime import Tenant
 from .panels.machine import Machine
 from .panels.own import as_parts
 from .panels.pace import Clock, budgets
+from .panels.panel import Panel
 from .panels.reasons import Reasons
 from .panels.refresh import Parts, Screen
 from .panels.requests import Requests
@@ -57,7 +57,7 @@ def _checked(learn, refresh, share, panels)->list: # the parts of the user's own
                      "and a share of the time above 0 and up to 1")
 
 # %% ../nbs/lab.ipynb #2e959c60
-class Lab(Travels, Tenant, W.VBox):
+class Lab(Travels, Tenant, Panel):
     "The panel of a learner, and the thread that trains it."
     machine = Machine('closed')       # until it is made
     def __init__(self,
@@ -71,9 +71,7 @@ class Lab(Travels, Tenant, W.VBox):
         self.move_in()
         machine = Machine()
         self._compose(learn, machine, refresh, share, clock, own)
-        self.body = W.Box([self.samples, self.curves, self.tricks, self.timeline]).add_class('gl-body')
-        super().__init__([self.transport, self.health, self.versus, self.body, *own_box(self.own), self.announcement])
-        self.add_class('gl').add_class('gl-lab')
+        super().__init__(own_views=[card.view for card in self.own])
         self.machine = machine
         _labs.add(self)
         self.screen.redraw(full=True)
@@ -186,6 +184,7 @@ def close(self:Lab):
     self.orders.until = None
     self.screen.close()
     self.family.clear()
+    for card in self.own: card.close()
     Tenant.close(self)
 
 # %% ../nbs/lab.ipynb #5640c6f1

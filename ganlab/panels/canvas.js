@@ -1,4 +1,5 @@
 import { make, thou } from './kit.js';
+import { notice } from './theme.js';
 
 export function palette(root) {
   const probe = make('span');
@@ -114,11 +115,10 @@ export function watch(root, model, names, draw, note = () => {}) {
     if (shown) ask();
   });
   view.observe(root);
-  const theme = new MutationObserver(() => {
+  const deaf = notice(() => {
     ask();
     setTimeout(ask, 600); // the theme's style sheet may come later than its name
   });
-  theme.observe(document.body, { attributes: true, attributeFilter: ['data-jp-theme-light', 'data-jp-theme-name'] });
   names.forEach(n => model.on('change:' + n, news));
   document.fonts?.ready.then(ask);
   note();
@@ -128,7 +128,7 @@ export function watch(root, model, names, draw, note = () => {}) {
       gone = true;
       size.disconnect();
       view.disconnect();
-      theme.disconnect();
+      deaf();
       names.forEach(n => model.off('change:' + n, news));
     },
   };

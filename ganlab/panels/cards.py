@@ -7,15 +7,16 @@ from __future__ import annotations
 import traceback, warnings
 from collections import deque
 from importlib.resources import files
-import ipywidgets as W, traitlets as T
+import traitlets as T
+from anywidget import WidgetTrait
 from fastcore.basics import patch
 from ..base.views import script, style
-from .lifetime import Whole, close_whole
+from .lifetime import close_whole
 from .own import as_part, drawn, heading, looking
 from .state import Part, any_shell, thou
 
 # %% auto #0
-__all__ = ['OwnView', 'failed', 'Card', 'own_box']
+__all__ = ['OwnView', 'failed', 'Card']
 
 # %% ../../nbs/panels/cards.ipynb #013dce28
 class OwnView(Part):
@@ -30,6 +31,12 @@ class OwnView(Part):
     picture = T.Bytes(b'').tag(sync=True)          # PNG
     problem = T.Unicode('').tag(sync=True)         # what went wrong, in a sentence
     trace = T.Unicode('').tag(sync=True)           # and where
+    wide = T.Bool(False).tag(sync=True)            # does it stand in a row of its own?
+    inner = WidgetTrait().tag(sync=True)           # the widget below
+
+    @property
+    def children(self)->tuple: return () if self.inner is None else (self.inner,) # what is closed with it
+
 
 # %% ../../nbs/panels/cards.ipynb #fcbdc4d4
 def _lines(e)->list: # of code that is neither ganlab's nor a package's
@@ -48,7 +55,7 @@ def failed(
     return dict(problem=f'{what} failed at step {thou(step)}: {said}{at}.', trace=trace)
 
 # %% ../../nbs/panels/cards.ipynb #0d42597f
-class Card(Whole, W.VBox):
+class Card:
     "A part of the user's own, in a panel."
     def __init__(self,
         part, # as `as_part` takes it
@@ -56,10 +63,8 @@ class Card(Whole, W.VBox):
     ):
         self.part, self.tell, self.asked, self.busy = as_part(part), tell, deque(), False
         self.refused = dict(problem='', trace='')       # what became of the last request
-        self.view = OwnView(title=getattr(self.part, 'title', '') or heading(type(self.part)))
-        super().__init__([self.view])
-        self.add_class('gl-card')
-        if getattr(self.part, 'wide', False): self.add_class('gl-wide')
+        title = getattr(self.part, 'title', '') or heading(type(self.part))
+        self.view = OwnView(title=title, wide=bool(getattr(self.part, 'wide', False)))
         if hasattr(self.part, 'answer'): self.part.ask = self.ask
 
     def ready(self)->bool: return self.view.ready() # is another picture worth its cost?
@@ -85,11 +90,11 @@ def look(self:Card, learn):
 @patch
 def _show(self:Card, seen, step):
     "Draw it; a widget takes the place of the one before, which is closed."
-    traits, before = drawn(seen), self.children[1:]
-    now = (seen,) if traits['kind'] == 'widget' else ()
-    if before != now:
-        self.children = (self.view, *map(_heard, now))
-        for widget in before: close_whole(widget)
+    traits, before = drawn(seen), self.view.inner
+    now = _heard(seen) if traits['kind'] == 'widget' else None
+    if before is not now:
+        self.view.inner = now
+        if before is not None: close_whole(before)
     self.view.draw(step=step, **traits)
 
 def _heard(widget):
@@ -119,11 +124,4 @@ def close(self:Card):
     getattr(part, '__dict__', {}).pop('ask', None)
     try: getattr(part, 'close', lambda: None)()
     except Exception as e: warnings.warn(f"{self.view.title}: its close() failed ({type(e).__name__}: {e})")
-    Whole.close(self)
-
-# %% ../../nbs/panels/cards.ipynb #dbd9bd97
-def own_box(
-    cards:list,
-)->list: # of one widget, or empty where there are none
-    "Cards side by side, as many as there is room for."
-    return [W.Box(cards).add_class('gl-own-parts')] if cards else []
+    self.view.close()

@@ -164,7 +164,7 @@ export function numberField(p, title, send, complain) {
     sent = null;
     if (v === now && f.classList.contains('bad')) return;
     now = v;
-    if (!timer && !(document.activeElement === inp && inp.value !== inp.dataset.shown)) {
+    if (!timer && !(inp.getRootNode().activeElement === inp && inp.value !== inp.dataset.shown)) {
       if (!f.classList.contains('bad')) {
         inp.value = write(v);
         look(v);
@@ -203,7 +203,7 @@ export function otherField(p, title, send) {
   f.sync = v => {
     if (p.kind === 'choice') c.value = p.choices.indexOf(v);
     else if (p.kind === 'text') {
-      if (document.activeElement !== c) c.value = v;
+      if (c.getRootNode().activeElement !== c) c.value = v;
     } else c.checked = v;
     f.classList.toggle('ch', v !== p.default);
   };

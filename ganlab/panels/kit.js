@@ -1,3 +1,5 @@
+import { themed } from './theme.js';
+
 export const make = (tag, cls, ...kids) => {
   const e = document.createElement(tag);
   if (cls) e.className = cls;
@@ -31,6 +33,7 @@ export function panel(el, name, label) {
   root.setAttribute('role', 'region');
   root.setAttribute('aria-label', label);
   el.append(root);
+  themed(el);
   return root;
 }
 export const mode = root => getComputedStyle(root).getPropertyValue('--mode').trim() || 'mid';
@@ -59,7 +62,7 @@ export function radios(label, options, get, set) {
     const d = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[e.key];
     if (!d) return;
     e.preventDefault();
-    const i = (bs.indexOf(document.activeElement) + d + bs.length) % bs.length;
+    const i = (bs.indexOf(seg.getRootNode().activeElement) + d + bs.length) % bs.length;
     bs[i].focus();
     set(options[i][0]);
   };

@@ -1,9 +1,13 @@
 import { make, panel, thou } from './kit.js';
+import { mount } from './mount.js';
 import { watch } from './canvas.js';
 
-function render({ model, el }) {
+function render(context) {
+  const { model, el, signal } = context;
   const t = n => model.get(n);
   const root = panel(el, 'own', t('title'));
+  el.classList.add('gl-card');
+  el.classList.toggle('gl-wide', t('wide'));
   const at = make('span', 'mut');
   const problem = make('p', 'no');
   const view = make('div', 'view');
@@ -35,9 +39,22 @@ function render({ model, el }) {
     view.hidden = !draw;
     if (draw) view.replaceChildren(draw());
   };
-  const seen = watch(root, model, ['frame', 'problem', 'kind'], read);
+  let inside = new AbortController();
+  let guest = '';
+  // a widget of the user's own stands below
+  const host = () => {
+    if (guest === t('inner')) return;
+    guest = t('inner');
+    inside.abort();
+    inside = new AbortController();
+    el.replaceChildren(root, ...(guest ? [make('div', 'inner', mount(context, guest, inside.signal))] : []));
+  };
+  const seen = watch(root, model, ['frame', 'problem', 'kind', 'inner'], read, host);
+  const end = () => inside.abort();
+  signal?.addEventListener('abort', end);
   return () => {
     seen.stop();
+    end();
     URL.revokeObjectURL(url);
   };
 }

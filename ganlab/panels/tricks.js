@@ -188,7 +188,7 @@ function render({ model, el }) {
     el.dataset.on = on;
     const ls = model.get('losses');
     if (loss.options.length !== ls.length) loss.replaceChildren(...ls.map(([v, text]) => new Option(text, v)));
-    if (document.activeElement !== loss || loss.value === el.dataset.loss) loss.value = model.get('loss');
+    if (loss.getRootNode().activeElement !== loss || loss.value === el.dataset.loss) loss.value = model.get('loss');
     el.dataset.loss = model.get('loss');
     loss.hidden = !ls.length;
     show();
