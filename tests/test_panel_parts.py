@@ -33,7 +33,7 @@ def test_from_outside():
     "The tutorial's part, in a training that runs: its buttons ask, the learner answers between two steps, and the log knows of it"
     learn, part = make_learner(), theirs()()
     with Lab(learn, panels=[part, lambda learn: f'at {learn.step}']) as lab:
-        assert len(lab.own) == 2 and part.slider in [w for card in lab.own for c in card.children for w in (c, *getattr(c, 'children', ()))]
+        assert len(lab.own) == 2 and part.slider in [w for card in lab.own for c in card.view.children for w in (c, *getattr(c, 'children', ()))]
         lab.start()
         part.slider.value = 3e-4
         change = wait_for(lambda: [c for c in learn.tricks.log if c.name == 'ttur'])[-1]

@@ -22,16 +22,15 @@ const attached = slot =>
     seen.observe(slot);
   });
 async function put(context, ref, slot, signal) {
-  let refused = null;
+  let widget;
   try {
-    const widget = await context.host.getWidget(ref);
-    return await widget.render({ el: slot, signal });
+    widget = await context.host.getWidget(ref);
   } catch (e) {
-    refused = e;
+    if (!context.model.widget_manager?.create_view) throw e;
+    await attached(slot);
+    return asView(context, ref, slot, signal);
   }
-  if (!context.model.widget_manager?.create_view) throw refused;
-  await attached(slot);
-  await asView(context, ref, slot, signal);
+  await widget.render({ el: slot, signal });
 }
 // A place for a child widget; context: what `render` was called with.
 export function mount(context, ref, signal = context.signal) {

@@ -64,7 +64,9 @@ export function signalView(ask, close) {
     el.setAttribute('aria-label', c.title);
     for (const i of sides) {
       i.setAttribute('aria-label', `${c.title}: ${i.dataset.side === 'low' ? 'lowest' : 'highest'} healthy value`);
-      if (other || i.getRootNode().activeElement !== i) i.value = c[i.dataset.side] == null ? '' : plainly(c[i.dataset.side]);
+      if (other || i.getRootNode().activeElement !== i) {
+        i.value = c[i.dataset.side] == null ? '' : plainly(c[i.dataset.side]);
+      }
       if (other) i.setAttribute('aria-invalid', false);
     }
     if (other) wrong.textContent = '';

@@ -18,8 +18,9 @@ function paperBehind(el) {
 // notice(tell): called whenever the page may have changed its colours; gives what ends that
 export function notice(tell) {
   const signs = new MutationObserver(tell);
-  for (const e of [document.documentElement, document.body])
+  for (const e of [document.documentElement, document.body]) {
     signs.observe(e, { attributes: true, attributeFilter: SIGNS });
+  }
   return () => signs.disconnect();
 }
 // Gives an element that stands for itself the colours around it, as --gl-page and --gl-text, and the class gl-dark.
