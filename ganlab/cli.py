@@ -145,7 +145,8 @@ def _sweep_words(sub):
 def _lab_words(sub):
     c = _command(sub, lab)
     c.add_argument('--fresh', action='store_true', help='a fresh copy of the quickstart, beside the one that is there')
-    c.add_argument('more', nargs='*', metavar='-- OPTIONS', help='for JupyterLab, such as: ganlab lab -- --port 9999')
+    c.add_argument('more', nargs='*', metavar='RUN -- OPTIONS',
+                   help='a run, to open its panel; options for JupyterLab, such as: ganlab lab -- --port 9999')
 
 def parser()->argparse.ArgumentParser:
     "All commands and their options."

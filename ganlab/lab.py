@@ -5,15 +5,14 @@
 # %% ../nbs/lab.ipynb #b53f479b
 from __future__ import annotations
 import atexit, threading, weakref
-from pathlib import Path
 from fastcore.basics import patch
+from os import PathLike
 from .base.checks import whole
+from .base.files import not_taken
 from .engine.fastai_loop import StepLearner
-from .losses import loss_name
-from .page.changes import raw_at, raw_from
 
 # %% auto #0
-__all__ = ['Lab', 'as_it_was']
+__all__ = ['Lab']
 
 # %% ../nbs/lab.ipynb #c345bfb8
 from .panels.announcing import ready
@@ -33,14 +32,14 @@ from .panels.refresh import Parts, Screen
 from .panels.requests import Requests
 from .panels.samples import Samples
 from .panels.state import thou
-from .panels.timeline import Timeline, rows_at
+from .panels.timeline import Timeline
 from .panels.trainer import Trainer
 from .panels.transport import Status, Transport
 from .panels.travels import Travels
 from .panels.tricks import TrickPanel
 from .panels.versus import Versus
 from .player import export_html
-import ganlab.travel.script
+import ganlab.panels.past, ganlab.travel.script
 
 # %% ../nbs/lab.ipynb #0b356546
 _labs = weakref.WeakSet()   # all labs that are open
@@ -60,8 +59,14 @@ def _checked(learn, refresh, share, panels)->list: # the parts of the user's own
 class Lab(Travels, Tenant, Panel):
     "The panel of a learner, and the thread that trains it."
     machine = Machine('closed')       # until it is made
+    def __new__(cls, learn=None, **kwargs):
+        "`Lab('runs/a')` is another class: nothing is trained here."
+        if not isinstance(learn, (str, PathLike)): return super().__new__(cls)
+        from ganlab.panels.attached import Attached
+        return Attached(learn, **kwargs)
+
     def __init__(self,
-        learn, # a `GANLearner`
+        learn, # a `GANLearner`; or the folder of a run that another process trains
         refresh:float=0.5, # seconds between two refreshes
         share:float=0.02, # of the training thread's CPU time that pictures aim at; from above 0 to 1
         clock=Clock, # has `wall()` and `cpu()`, in seconds
@@ -187,47 +192,18 @@ def close(self:Lab):
     for card in self.own: card.close()
     Tenant.close(self)
 
-# %% ../nbs/lab.ipynb #5640c6f1
-def as_it_was(
-    learn, # the learner
-    at:int, # a step of the past
-)->dict: # fields of `PanelState`
-    "What the record knows of a step: the tricks' rows, the loss, and what its scores were."
-    run, facts = learn.run, learn.run.facts
-    loss = run.switches_at(at)['loss'] or learn.made['loss']
-    if not isinstance(loss, str): loss = loss_name(loss)
-    raw = raw_at(raw_from(run.changes, facts['first_loss'].split('/')[1], facts.get('first_scores')))
-    return dict(at=at, rows=rows_at(learn, at), loss=loss, raw=raw(at))
-
 # %% ../nbs/lab.ipynb #3083ac7a
 @patch
 def _look_back(self:Lab, change):
     "The scrubber was moved."
-    at, learn, screen = change['new'], self.learn, self.screen
-    if at > learn.step: self.timeline.at = learn.step
-    elif at < 0:
-        screen.past, screen.look_now, screen.said = None, True, ('Live', 'again.')
-        screen.redraw(full=True)
-    else:
-        screen.past = as_it_was(learn, at)
-        goes_on = f' Training goes on at step {thou(learn.step)}.' if self.state == 'running' else ''
-        screen.said = '', f'Showing step {thou(at)}.{goes_on}'
-        screen.show(picture=learn.run.frame_at(at))
-
-# %% ../nbs/lab.ipynb #5ab57f60
-def _fresh(name)->Path: # in the working folder
-    "A file's name that is not taken; a script brings its weights."
-    p = Path(name)
-    def taken(q): return q.exists() or q.suffix == '.py' and q.with_suffix('.safetensors').exists()
-    others = (p.with_stem(f'{p.stem}-{n}') for n in range(2, 10_000))
-    return next(q for q in (p, *others) if not taken(q))
+    self.screen.look_back(change['new'])
 
 # %% ../nbs/lab.ipynb #d86ee8fb
 @patch
 def save(self:Lab, kind:str): # 'py' or 'html'
     "Write the run into the working folder: as a script, or as a page."
     learn, folder = self.learn, self.learn.run.folder
-    path = _fresh(f"{folder.name if folder else 'run'}-step-{learn.step}.{kind}")
+    path = not_taken(f"{folder.name if folder else 'run'}-step-{learn.step}.{kind}")
     if kind == 'py': learn.between_steps(learn.run.to_python, path)
     else: export_html(learn, path)
     self.screen.said = 'Saved', f'{path} in the folder of the notebook.'

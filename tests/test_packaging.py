@@ -106,7 +106,7 @@ def test_constraints():
 # Modules
 
 LAYERS = [o.split() for o in (        # what may import what: a module imports from the lines above its own, or from its own
-    'base.files steer.words steer.box steer.pulse steer.news steer.remote base.checks base.late base.progress base.interrupt base.decoding base.neighbours base.views base.spelled engine.lending',
+    'base.files steer.words steer.box steer.window steer.pulse steer.news steer.remote base.checks base.late base.progress base.interrupt base.decoding base.neighbours base.views base.spelled engine.lending',
     'engine.draws engine.game engine.inside engine.tensors engine.layers engine.still engine.reach engine.habits engine.meters engine.parameters engine.pacing engine.register engine.measuring engine.state engine.optimizers engine.rng loss losses judge.verdict',
     'sources',
     'engine.schedules engine.values trick engine.probe data nets',

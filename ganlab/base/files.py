@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # %% auto #0
-__all__ = ['snapshot_stem', 'run_around', 'may_write', 'placed', 'room_left']
+__all__ = ['snapshot_stem', 'run_around', 'may_write', 'not_taken', 'placed', 'room_left']
 
 # %% ../../nbs/base/files.ipynb #4be6a584
 snapshot_stem = re.compile(r'\d{1,9}-\d{1,12}-\d{1,9}') # line, step and number: what a snapshot's files are called
@@ -63,6 +63,16 @@ def may_write(
         if force: continue
         raise FileExistsError(f"{path} is there already, and stays as it is; "
                               f"give another name, or {todo} to replace it")
+
+# %% ../../nbs/base/files.ipynb #cf75d7b4
+def not_taken(
+    name, # of a file
+)->Path:
+    "This name, or one with a number behind it, that no file has; a script brings its weights."
+    p = Path(name)
+    def taken(q): return q.exists() or q.suffix == '.py' and q.with_suffix('.safetensors').exists()
+    others = (p.with_stem(f'{p.stem}-{n}') for n in range(2, 10_000))
+    return next(q for q in (p, *others) if not taken(q))
 
 # %% ../../nbs/base/files.ipynb #d30000a4
 def _mode(part:Path, path:Path)->int: # permissions: of the file that is there, or those of any new one

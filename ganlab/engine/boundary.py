@@ -48,7 +48,9 @@ def _between(self:Boundary):
 def deliver(self:Boundary):
     "Between two steps: do what was asked for from outside, in the order in which it was asked."
     mail = self.run.mail
-    if mail is None or self.run.sleeping or not mail.stirs(): return
+    if mail is None or self.run.sleeping: return
+    if mail.window.watched() or mail.drawer: self.be_seen()
+    if not mail.stirs(): return
     with unbroken():
         if self.turnstile.orders.resting: self.run.met(self)       # what was set by hand in this pause
         for name, asked in mail.new(): self.answer(name, asked)

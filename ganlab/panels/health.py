@@ -13,11 +13,11 @@ from .chips import chip, finite
 from .state import Part, PanelState
 
 # %% auto #0
-__all__ = ['Health']
+__all__ = ['HealthRow', 'Health']
 
 # %% ../../nbs/panels/health.ipynb #0bcda0f9
-class Health(Part):
-    "A chip for each signal, and one finding at a time."
+class HealthRow(Part):
+    "Chips and a finding, as they are drawn."
     _esm = script('panels/health.js')
     _css = style('panels/kit.css', 'panels/health.css')
     chips = T.List().tag(sync=True)                 # as `chip` gives them
@@ -32,6 +32,9 @@ class Health(Part):
     flags = T.List().tag(sync=True)                 # [step, kind, label, name]
     busy = T.Unicode('').tag(sync=True)
 
+# %% ../../nbs/panels/health.ipynb #07a725b7
+class Health(HealthRow):
+    "A chip for each signal, and one finding at a time."
     def __init__(self, ask=None):
         self.advice, self.bands, self.report = Counsel(), {}, Report()      # bands: name -> (low, high), of the user's own
         super().__init__(ask)

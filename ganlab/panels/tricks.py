@@ -16,7 +16,7 @@ from ..base.views import script, style
 from .state import Part, PanelState, any_shell, describe, make_state, show
 
 # %% auto #0
-__all__ = ['as_plan', 'TrickPanel', 'TrickControl', 'tell_controls', 'trick_control']
+__all__ = ['as_plan', 'TrickList', 'TrickPanel', 'TrickControl', 'tell_controls', 'trick_control']
 
 # %% ../../nbs/panels/tricks.ipynb #bef80ce6
 def as_plan(
@@ -33,8 +33,8 @@ def as_plan(
     return dict(name=name, title=p.title, short=p.short, source=p.source, differs=p.differs, lines=lines)
 
 # %% ../../nbs/panels/tricks.ipynb #f6635898
-class TrickPanel(Tenant, Part):
-    "All tricks of a learner, as one list of switches."
+class TrickList(Part):
+    "Rows of switches, as they are drawn; where there is no learner, another process fills them."
     _esm = script('panels/tricks.js')
     _css = style('panels/kit.css', 'panels/tricks.css')
     spec, rows, losses, recipes = (T.List().tag(sync=True) for _ in range(4))   # of tricks two, then names and titles
@@ -47,6 +47,9 @@ class TrickPanel(Tenant, Part):
     at = T.Int(-1).tag(sync=True)            # a step of the past, where nothing can be switched; -1: the present
     effects = T.List([[e, *said] for e, said in effect_words.items()]).tag(sync=True)   # by which the rows are grouped
 
+# %% ../../nbs/panels/tricks.ipynb #1554011d
+class TrickPanel(Tenant, TrickList):
+    "All tricks of a learner, as one list of switches."
     def __init__(self,
         learn, # the learner whose tricks they are
         after=None, # called after each request with its `Change`, or with the exception that it raised

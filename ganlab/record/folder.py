@@ -39,7 +39,8 @@ def folder_at(
 
 # %% ../../nbs/record/folder.ipynb #e2aa5dc2
 _names = re.compile(rf'{database_file.pattern}|snapshots/\d{{1,9}}-\d{{1,12}}-\d{{1,9}}\.(safetensors|json)(\.part)?'
-                    rf'|steer/((in|out)/{name_of.pattern}\.json|((in|out)-{name_of.pattern}|alive-\d+)\.part|alive\.json)')
+                    rf'|steer/((in|out)/{name_of.pattern}\.json|((in|out)-{name_of.pattern}|alive-\d+)\.part|alive\.json'
+                    r'|watch/\d+-[0-9a-f]{8}\.json|shown/[a-z]+|(watch|shown)-[0-9a-z-]+\.part)')
 
 def files_of(folder:Path)->list: # of paths; the record comes last
     "What of a folder is a run's; without a record, no more than an empty folder and a free lock."
@@ -60,7 +61,8 @@ def mail_folders(folder:Path)->list: # of a run, inner ones first
     "The mailbox of a run, where there is one."
     box = folder/'steer'
     if not _is_folder(box) or not (folder/'run.sqlite').is_file(): return []
-    return [p for p in (box/'in', box/'out', box) if _is_folder(p)]
+    inside = (box/name for name in ('in', 'out', 'watch', 'shown'))
+    return [p for p in (*inside, box) if _is_folder(p)]
 
 # %% ../../nbs/record/folder.ipynb #c6d1602f
 def _is_file(path)->bool: return path.is_file() and not path.is_symlink()

@@ -10,6 +10,7 @@ from fastcore.basics import patch
 from ..engine.pacing import step_time
 from ..steer.box import Desk, tidy
 from ..steer.pulse import Pulse
+from ..steer.window import Shown
 
 # %% auto #0
 __all__ = ['where', 'Mail', 'told', 'Attended']
@@ -25,12 +26,19 @@ def where(learn)->dict:
 class Mail(Desk):
     "The mailbox of a run, and the sign that it is read."
     pulse, since = None, 0     # since: when the training began that is under way, in nanoseconds
+    drawer = None              # what draws for panels elsewhere, while somebody watches
+    def __init__(self, run): # its folder
+        super().__init__(run)
+        self.window = Shown(run)
+
     def now(self, **otherwise):
         "Say where things stand, at once."
         if self.pulse is not None: self.pulse.tell(**otherwise)
 
     def close(self):
         "Nobody has the run open any more; where nobody asked for anything, no mailbox stays."
+        if self.drawer is not None: self.drawer.close()
+        self.drawer = None
         if self.pulse is None: return
         self.pulse.stop()
         with suppress(OSError):

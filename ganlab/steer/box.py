@@ -10,10 +10,10 @@ from pathlib import Path
 from .words import most, name_of, new_name, read, written
 
 # %% auto #0
-__all__ = ['text_of', 'why_unsafe', 'Box', 'Inbox', 'Desk', 'tidy']
+__all__ = ['put', 'text_of', 'why_unsafe', 'Box', 'Inbox', 'Desk', 'tidy']
 
 # %% ../../nbs/steer/box.ipynb #919c4e3e
-def _put(path:Path, text:bytes, sync=True):
+def put(path:Path, text:bytes, sync:bool=True): # sync: is it safe from a failure of power, too?
     "Write a file whole, or not at all."
     part = path.parent.parent/f'{path.parent.name}-{path.stem}.part'
     try:
@@ -40,7 +40,7 @@ def _sync(folder): # its names, where the system can
 def _is_mine(s)->bool: # s: of `os.stat`
     return not hasattr(os, 'geteuid') or s.st_uid == os.geteuid()
 
-def text_of(path:Path)->bytes:
+def text_of(path:Path, most:int=most)->bytes: # most: of how many bytes, at most
     "What a file says; a `ValueError` where it is not one to read."
     try: fd = os.open(path, os.O_RDONLY | getattr(os, 'O_NOFOLLOW', 0) | getattr(os, 'O_NONBLOCK', 0))
     except FileNotFoundError: raise
@@ -83,7 +83,7 @@ class Box:
         text, name = written(asked), new_name()
         for tries in range(3):
             self.make()
-            try: _put(self.inbox/f'{name}.json', text)
+            try: put(self.inbox/f'{name}.json', text)
             except FileNotFoundError: # whoever closes a run takes an empty mailbox away
                 if tries == 2: raise
             else: return name
@@ -147,7 +147,7 @@ class Desk(Inbox):
     ):
         "Write the receipt of a request."
         self.outbox.mkdir(mode=0o700, exist_ok=True)
-        _put(self.outbox/f'{name}.json', _receipt(name, state, step, said))
+        put(self.outbox/f'{name}.json', _receipt(name, state, step, said))
         if done: _unlink(self.inbox/f'{name}.json')
 
 # %% ../../nbs/steer/box.ipynb #3b50f4e6
