@@ -62,7 +62,7 @@ class Lab(Travels, Tenant, Panel):
     def __new__(cls, learn=None, **kwargs):
         "`Lab('runs/a')` is another class: nothing is trained here."
         if not isinstance(learn, (str, PathLike)): return super().__new__(cls)
-        from ganlab.panels.attached import Attached
+        from ganlab.attached import Attached
         return Attached(learn, **kwargs)
 
     def __init__(self,

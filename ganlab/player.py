@@ -18,7 +18,7 @@ from .base.progress import progress_bar
 from .engine.fastai_loop import StepLearner
 from .engine.recovery import StepError
 from .engine.change import Refused
-from .page.changes import raw_at, raw_from
+from .travel.scores import raw_at, raw_from
 from .page.scene import first_loss, flags_of, labels_of_reals, moves_in, picture_of, reals_of, scene_of
 from .page.story import fit_page, page_path, write_page
 from .page.strands import Scene, Strand, curves_of

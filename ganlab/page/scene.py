@@ -8,7 +8,7 @@ import torch
 from ..data import as_source, standard
 from ..engine.meters import Record
 from ..engine.rng import Streams
-from .changes import log_entry, log_flag, raw_at, raw_from
+from .changes import log_entry, log_flag
 from .strands import Scene, Strand, curves_of
 from ..panels.moves import moves_of
 from ..panels.state import thou
@@ -16,6 +16,7 @@ from ..trick import find_tricks
 from ..record.pictures import Pictures
 from ..record.run import Run
 from ..record.store import RunError
+from ..travel.scores import raw_at, raw_from
 
 # %% auto #0
 __all__ = ['about', 'first_loss', 'flags_of', 'picture_of', 'reals_of', 'labels_of_reals', 'moves_in', 'scene_of']

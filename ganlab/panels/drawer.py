@@ -10,6 +10,11 @@ import traitlets as T
 from anywidget import AnyWidget
 from fastcore.basics import patch
 from ..learner import GANLearner
+
+# %% auto #0
+__all__ = ['own', 'wished', 'passed', 'told_by', 'Standing', 'parts_of', 'Drawer', 'said']
+
+# %% ../../nbs/panels/drawer.ipynb #5248b0b0
 from .announcing import ended, paused
 from .curves import Curves
 from .family import Family
@@ -24,9 +29,6 @@ from .transport import Status, Transport
 from .tricks import TrickPanel
 from ..steer.window import Shown
 import ganlab.panels.past
-
-# %% auto #0
-__all__ = ['own', 'wished', 'passed', 'told_by', 'Standing', 'parts_of', 'Drawer', 'said']
 
 # %% ../../nbs/panels/drawer.ipynb #d618c439
 own = dict(samples='z ema only pick', timeline='at', curves='smooth last', tricks='pins compares', health='unfolded')
@@ -99,6 +101,7 @@ def go(self:Drawer, learn):
     else: self.screen.draw(learn, full=turned)
     self._hand_over_due(turned)
 
+# %% ../../nbs/panels/drawer.ipynb #58b221f6
 @patch
 def _hand_over_due(self:Drawer, turned:bool):
     "Twice a second, and at once what is new or was asked for."
@@ -138,6 +141,7 @@ def _in_order(asked)->list: # of [number, part, request], and of nothing else
     if not isinstance(asked, list): return []
     return [a for a in asked if isinstance(a, list) and len(a) == 3 and all(map(isinstance, a, kinds))]
 
+# %% ../../nbs/panels/drawer.ipynb #1d5b8233
 @patch
 def _look_at(self:Drawer, part, allowed, values):
     for k in allowed:

@@ -6,10 +6,10 @@
 from __future__ import annotations
 from fastcore.basics import patch
 from ..losses import loss_name
-from ..page.changes import raw_at, raw_from
 from .refresh import Screen
 from .state import thou
 from .timeline import rows_at
+from ..travel.scores import raw_at, raw_from
 
 # %% auto #0
 __all__ = ['as_it_was']

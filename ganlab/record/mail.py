@@ -50,11 +50,13 @@ class Mail(Desk):
         except OSError as e: warnings.warn(f"the receipt of a request could not be written: {e}")
         self.now()
 
-    def tell(self, change):
-        "The receipt of a change that was asked for from outside; of several that stand or fall together, one."
-        if change is not change.together[0]: return
-        step = change.queue.learn.step if change.step is None else change.step
-        self.reply(change.request, 'refused' if change.error else 'done', step, told(change))
+# %% ../../nbs/record/mail.ipynb #c690b092
+@patch
+def tell(self:Mail, change):
+    "The receipt of a change that was asked for from outside; of several that stand or fall together, one."
+    if change is not change.together[0]: return
+    step = change.queue.learn.step if change.step is None else change.step
+    self.reply(change.request, 'refused' if change.error else 'done', step, told(change))
 
 # %% ../../nbs/record/mail.ipynb #a622e47c
 @patch

@@ -55,12 +55,14 @@ class Window:
             f.mkdir(mode=0o700, exist_ok=True)
             if why := why_unsafe(f): raise ValueError(why)
 
+# %% ../../nbs/steer/window.ipynb #dfca8d69
 def _ages(folder)->dict: # name -> seconds since it was touched, of the wishes in a folder
     try:
         with os.scandir(folder) as found:
             return {e.name: time.time() - e.stat().st_mtime for e in found if e.name.endswith('.json')}
     except OSError: return {}
 
+# %% ../../nbs/steer/window.ipynb #ba5e7742
 class Watched(Window):
     "A window as the trainer has it: is there anybody?"
     often, seldom = .05, .5      # seconds between two looks: while somebody watches, and while nobody does
@@ -111,7 +113,6 @@ class Shown(Watched):
 # %% ../../nbs/steer/window.ipynb #cbf81c2d
 class Glass(Window):
     "A window as an onlooker has it."
-    again = 1.               # seconds after which a wish is touched
     def __init__(self, run):
         super().__init__(run)
         self.make()
@@ -124,7 +125,7 @@ class Glass(Window):
         if wishes != self._wished or not self.mine.exists():
             put(self.mine, json.dumps(wishes).encode(), sync=False)
             self._wished, self._told = json.loads(json.dumps(wishes)), now
-        elif now - self._told > self.again:
+        elif now - self._told > fresh/5:
             os.utime(self.mine)
             self._told = now
 
