@@ -9,6 +9,7 @@ from ganlab.engine.meters import Record
 from ganlab.engine.schedules import linear
 from ganlab.judge.one_sample import Closeup
 from ganlab.nets import dcgan
+from ganlab.panels.control import trick_control
 from ganlab.panels.curves import Curves, Thinned, measure_curve, series
 from ganlab.panels.samples import Samples
 from ganlab.panels.state import PanelState, make_state
@@ -297,3 +298,29 @@ def test_a_schedule_on_the_timeline(shown):
     page.mouse.move(box['x'] + 24 + 2*far, box['y'] + name[2])
     assert page.locator('canvas').get_attribute('title').startswith('Gradient penalty γ at step 2: 8.00')
     assert 'Gradient penalty γ 5.00' in page.locator('canvas').get_attribute('aria-valuetext')
+
+def saves(page):
+    "What the view sets from now on, and hands to the kernel: a list of [name, value] in the page, `saved`"
+    page.evaluate("""() => { window.saved = []; let set = []; const plain = model.set.bind(model);
+      model.set = (k, v) => { set.push([k, v]); plain(k, v) }; model.save_changes = () => { saved.push(...set); set = [] } }""")
+    return lambda: page.evaluate('saved.splice(0)')
+
+def test_a_control(shown):
+    "Click, label and Space ask, a refusal is read beside the switch and belongs to it; what is said is text"
+    learn = small()
+    c = trick_control(learn, 'label_smoothing')
+    page = shown(c, 384)
+    saved, sw = saves(page), page.get_by_role('switch', name='Label smoothing')
+    assert not sw.is_checked()
+    sw.click(); assert saved() == [['value', True]] and sw.is_checked()
+    page.click('label'); assert saved() == [['value', False]]
+    sw.focus(); page.keyboard.press('Space'); assert saved() == [['value', True]]
+    assert sw.get_attribute('data-lm-suppress-shortcuts') == 'true'
+    learn.set_loss('wasserstein'); c.value = True
+    for k in ('refusal', 'value'): page.evaluate('a => model.set(...a)', [k, getattr(c, k)])
+    why = page.locator('#' + sw.get_attribute('aria-describedby'))
+    assert not sw.is_checked() and why.text_content() == c.refusal and 'needs targets' in c.refusal
+    assert why.evaluate('e => getComputedStyle(e).color') == 'rgb(179, 38, 30)' and page.evaluate('document.documentElement.scrollWidth') <= 384
+    saved()
+    page.evaluate("model.set('refusal', ''); model.set('description', '<i>Smooth</i>'); model.set('tooltip', 'Softer targets'); model.set('disabled', true)")
+    assert why.text_content() == '' and page.text_content('label') == '<i>Smooth</i>' and page.get_attribute('label', 'title') == 'Softer targets' and page.locator('.sw').is_disabled()
