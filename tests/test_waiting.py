@@ -368,11 +368,31 @@ def test_the_menus_tell_a_refusal():
     p.heard(dict(do='preset', name='sagan')); assert 'no feature map' in p.told and learn.loss_name == 'minimax'
     p.heard(dict(do='preset', name='ttur')); assert p.told == ''
 
-def test_steer_escapes(monkeypatch):
-    "What an exception says is text, not markup"
+def test_steer_says_what_was_refused(monkeypatch):
+    "What an exception says is text, and the picture stays; a wrong value from a page is said there, and the former one holds"
     from ganlab.panels.steer import Steer
     learn = make_learner('dcgan', tricks=['style']); s = Steer(learn, n=4)
+    was, usual = s.picture, dict(truncation=1., latents=0, other=0, places=(0, 0))
+    for wrong in (dict(truncation=2), dict(truncation='x'), dict(latents=-1), dict(other=1000), dict(places=[1, 0]), dict(places=[0, 99])):
+        s.set_state(wrong)
+        name, = wrong
+        assert name in s.refusal and getattr(s, name) == usual[name] and s.picture == was and '\n' not in s.refusal, wrong
+    s.set_state(dict(mixing=True, places=[0, 1])); assert s.refusal == '' and s.places == (0, 1)
     def bad(*a, **k): raise ValueError('<img src=x onerror=alert(1)> & more')
     monkeypatch.setattr(learn, 'sample', bad)
-    s.truncation.value = .5
-    assert s.said.value == '&lt;img src=x onerror=alert(1)&gt; &amp; more'
+    was, s.truncation = s.picture, .5
+    assert s.refusal == '<img src=x onerror=alert(1)> & more' and s.picture == was
+    s.close(); s.close(); s.truncation = .1
+
+def test_steer_after_the_style_changed():
+    "Switched off it says so; with other places it has their names"
+    from ganlab.panels.steer import Steer
+    learn = make_learner('dcgan', tricks=['style']); s = Steer(learn, n=4)
+    names = s.names
+    s.mixing, s.places = True, (1, len(names) - 1)
+    learn.tricks.off('style', now=True); s.latents = 1
+    assert 'style' in s.refusal and s.names == names
+    learn.tricks.on('style', modulation=False, mixing=0); s.latents = 2
+    assert (s.names, s.places) == (['input'], (0, 0)) and s.refusal.startswith('mix needs modulation')
+    s.mixing = False
+    assert s.refusal == ''
