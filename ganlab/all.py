@@ -59,7 +59,7 @@ from .travel.script import *
 from .travel.walk import walk
 from .steer.remote import NotDone, Remote
 from .panels.own import PanelPart
-from .panels.tricks import trick_control
+from .panels.control import trick_control
 from .panels.steer import Steer
 from .lab import *
 from . import player

@@ -27,6 +27,7 @@ from .panels.machine import Machine
 from .panels.own import as_parts
 from .panels.pace import Clock, budgets
 from .panels.panel import Panel
+from .panels.past import look_back
 from .panels.reasons import Reasons
 from .panels.refresh import Parts, Screen
 from .panels.requests import Requests
@@ -39,7 +40,7 @@ from .panels.travels import Travels
 from .panels.tricks import TrickPanel
 from .panels.versus import Versus
 from .player import export_html
-import ganlab.panels.past, ganlab.travel.script
+import ganlab.travel.script
 
 # %% ../nbs/lab.ipynb #0b356546
 _labs = weakref.WeakSet()   # all labs that are open
@@ -196,7 +197,7 @@ def close(self:Lab):
 @patch
 def _look_back(self:Lab, change):
     "The scrubber was moved."
-    self.screen.look_back(change['new'])
+    look_back(self.screen, change['new'])
 
 # %% ../nbs/lab.ipynb #d86ee8fb
 @patch

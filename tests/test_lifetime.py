@@ -6,8 +6,9 @@ from ganlab.data import digits_dls, ring_dls
 from ganlab.lab import Lab
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
+from ganlab.panels.control import trick_control
 from ganlab.panels.steer import Steer
-from ganlab.panels.tricks import TrickPanel, trick_control
+from ganlab.panels.tricks import TrickPanel
 
 def ring(): return GANLearner(ring_dls(n=2000, bs=16), *mlp(width=8, depth=2, seed=0), seed=0)
 def digits(): return GANLearner(digits_dls(bs=8, size=16), *dcgan(16, 1, 8, 4, seed=0), seed=0)

@@ -1,12 +1,13 @@
 "A change for a later step: it says that step, it can be taken back, it is in the record, and no kill, rewind or end of a fit loses it."
-import os, signal, threading, warnings
+import asyncio, os, signal, threading, warnings
 import pytest
 from ganlab.all import Lab, Run, trick_control
 from ganlab.data import tensor_dls
 from ganlab.learner import GANLearner
 from ganlab.losses import losses
 from ganlab.panels.state import make_state, waits, words
-from ganlab.panels.tricks import TrickPanel, tell_controls
+from ganlab.panels.control import tell_controls
+from ganlab.panels.tricks import TrickPanel
 from ganlab.record.store import RunError
 from ganlab.engine.change import Refused
 from apart import in_a_child
@@ -310,10 +311,37 @@ def test_a_control_tells_a_refusal_while_idle():
     plain = c.description, c.tooltip, c.layout.width
     c.value = True
     said = str(learn.tricks.refused['label_smoothing'].error)
-    assert c.value is False and c.tooltip == said and said in c.description and '&lt;i&gt;Smooth' in c.description and 'gl-refused' in c._dom_classes
-    c.value = True; assert said in c.description
+    assert c.value is False and c.refusal == said and (c.description, c.tooltip, c.layout.width) == plain
+    c.value = True; assert c.value is False and c.refusal == said
     learn.set_loss('minimax'); c.value = True
-    assert c.value is True and (c.description, c.tooltip, c.layout.width) == plain and 'gl-refused' not in c._dom_classes and not c.description_allow_html
+    assert c.value is True and c.refusal == '' and (c.description, c.tooltip, c.layout.width) == plain
+
+def test_a_control_hears_a_hand():
+    "What a page sets is asked, once; what is refused goes back there; what another hand does is followed, and asks nothing"
+    learn = make_learner(loss='hinge'); c, other = trick_control(learn, 'ttur'), trick_control(learn, 'ttur')
+    c.set_state(dict(value=True)); c.set_state(dict(value=True))
+    assert learn.tricks['ttur'].enabled and len(learn.tricks.log) == 1 and not other.value
+    tell_controls(learn)
+    assert other.value and len(learn.tricks.log) == 1
+    other.set_state(dict(value=False)); assert not learn.tricks['ttur'].enabled
+    smooth = trick_control(learn, 'label_smoothing')
+    smooth.set_state(dict(value=True))
+    assert smooth.value is False and 'needs targets' in smooth.refusal
+
+def test_a_control_while_a_cell_is_busy():
+    "A hand is answered at once, on the thread that heard it; what others do is followed as soon as the thread is free on which it was made"
+    learn = make_learner(loss='hinge')
+    def elsewhere(f, *args): t = threading.Thread(target=f, args=args); t.start(); t.join()
+    async def cell():
+        smooth, ttur, seen = trick_control(learn, 'label_smoothing'), trick_control(learn, 'ttur'), []
+        ttur.observe(lambda c: seen.append(threading.get_ident()), 'value')
+        elsewhere(smooth.set_state, dict(value=True))
+        assert smooth.value is False and 'needs targets' in smooth.refusal
+        learn.tricks.on('ttur'); elsewhere(tell_controls, learn)
+        assert not ttur.value
+        await asyncio.sleep(0)
+        assert ttur.value and seen == [threading.get_ident()]
+    asyncio.run(cell())
 
 def test_a_control_tells_a_refusal_while_it_trains():
     "With a panel and without one"
@@ -329,7 +357,7 @@ def test_a_control_tells_a_refusal_while_it_trains():
                 if l.step == 1 and not l.tricks.refused: threading.Thread(target=lambda: setattr(c, 'value', True)).start()
                 while l.step == 1 and not l.tricks.pending and not l.tricks.refused: pass
             learn.fit_steps(3, gate=gate, progress=False)
-        assert c.value is False and 'needs targets' in c.description and 'needs targets' in c.tooltip
+        assert c.value is False and 'needs targets' in c.refusal and c.description == 'Label smoothing'
 
 def test_the_menus_tell_a_refusal():
     "The loss and the presets have a line of their own, until something of theirs succeeds"
@@ -340,11 +368,31 @@ def test_the_menus_tell_a_refusal():
     p.heard(dict(do='preset', name='sagan')); assert 'no feature map' in p.told and learn.loss_name == 'minimax'
     p.heard(dict(do='preset', name='ttur')); assert p.told == ''
 
-def test_steer_escapes(monkeypatch):
-    "What an exception says is text, not markup"
+def test_steer_says_what_was_refused(monkeypatch):
+    "What an exception says is text, and the picture stays; a wrong value from a page is said there, and the former one holds"
     from ganlab.panels.steer import Steer
     learn = make_learner('dcgan', tricks=['style']); s = Steer(learn, n=4)
+    was, usual = s.picture, dict(truncation=1., latents=0, other=0, places=(0, 0))
+    for wrong in (dict(truncation=2), dict(truncation='x'), dict(latents=-1), dict(other=1000), dict(places=[1, 0]), dict(places=[0, 99])):
+        s.set_state(wrong)
+        name, = wrong
+        assert name in s.refusal and getattr(s, name) == usual[name] and s.picture == was and '\n' not in s.refusal, wrong
+    s.set_state(dict(mixing=True, places=[0, 1])); assert s.refusal == '' and s.places == (0, 1)
     def bad(*a, **k): raise ValueError('<img src=x onerror=alert(1)> & more')
     monkeypatch.setattr(learn, 'sample', bad)
-    s.truncation.value = .5
-    assert s.said.value == '&lt;img src=x onerror=alert(1)&gt; &amp; more'
+    was, s.truncation = s.picture, .5
+    assert s.refusal == '<img src=x onerror=alert(1)> & more' and s.picture == was
+    s.close(); s.close(); s.truncation = .1
+
+def test_steer_after_the_style_changed():
+    "Switched off it says so; with other places it has their names"
+    from ganlab.panels.steer import Steer
+    learn = make_learner('dcgan', tricks=['style']); s = Steer(learn, n=4)
+    names = s.names
+    s.mixing, s.places = True, (1, len(names) - 1)
+    learn.tricks.off('style', now=True); s.latents = 1
+    assert 'style' in s.refusal and s.names == names
+    learn.tricks.on('style', modulation=False, mixing=0); s.latents = 2
+    assert (s.names, s.places) == (['input'], (0, 0)) and s.refusal.startswith('mix needs modulation')
+    s.mixing = False
+    assert s.refusal == ''

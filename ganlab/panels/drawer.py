@@ -20,6 +20,7 @@ from .curves import Curves
 from .family import Family
 from .health import Health
 from .pace import Budget, Clock, budgets
+from .past import look_back
 from .reasons import Reasons
 from .refresh import Parts, Screen
 from .samples import Samples
@@ -28,7 +29,6 @@ from .timeline import Timeline
 from .transport import Status, Transport
 from .tricks import TrickPanel
 from ..steer.window import Shown
-import ganlab.panels.past
 
 # %% ../../nbs/panels/drawer.ipynb #d618c439
 own = dict(samples='z ema only pick', timeline='at', curves='smooth last', tricks='pins compares', health='unfolded')
@@ -83,7 +83,7 @@ class Drawer:
         self.parts.timeline.observe(self._look_back, 'at')
 
     def _noting(self, name): return lambda change: self.drawn.add(name)
-    def _look_back(self, change): self.screen.look_back(change['new'])
+    def _look_back(self, change): look_back(self.screen, change['new'])
     def close(self): self.screen.close()
 
 # %% ../../nbs/panels/drawer.ipynb #2a2ac54e

@@ -24,17 +24,31 @@ export function fmt(v, n = 3) {
   const s = a >= 1e4 || (a && a < 1e-3) ? v.toExponential(1).replace('e+', 'e') : v.toPrecision(n);
   return (a >= 10 ** n && a < 1e4 ? String(Math.round(v)) : s).replace('-', '−');
 }
-export function panel(el, name, label) {
-  el.classList.add('gl', 'gl-part', 'gl-' + name);
+// The root of what a view draws into `el`, which has colours of its own to stand on.
+export function rooted(el, name) {
+  el.classList.add('gl', 'gl-' + name);
   el.addEventListener('focusin', e => {
     e.target.dataset.lmSuppressShortcuts = 'true';
   }); // the keys here are the panel's: JupyterLab asks the focused element itself
   const root = make('div', 'gl-root');
-  root.setAttribute('role', 'region');
-  root.setAttribute('aria-label', label);
   el.append(root);
   themed(el);
   return root;
+}
+export function panel(el, name, label) {
+  el.classList.add('gl-part');
+  const root = rooted(el, name);
+  root.setAttribute('role', 'region');
+  root.setAttribute('aria-label', label);
+  return root;
+}
+// A switch that is on or off; `set` is called with what a hand makes of it.
+export function toggle(set) {
+  const sw = make('input', 'sw plain');
+  sw.type = 'checkbox';
+  sw.setAttribute('role', 'switch');
+  sw.onchange = () => set(sw.checked);
+  return sw;
 }
 export const mode = root => getComputedStyle(root).getPropertyValue('--mode').trim() || 'mid';
 const bytes = v =>

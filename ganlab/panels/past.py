@@ -4,7 +4,6 @@
 
 # %% ../../nbs/panels/past.ipynb #dfd08d40
 from __future__ import annotations
-from fastcore.basics import patch
 from ..losses import loss_name
 from .refresh import Screen
 from .state import thou
@@ -12,7 +11,7 @@ from .timeline import rows_at
 from ..travel.scores import raw_at, raw_from
 
 # %% auto #0
-__all__ = ['as_it_was']
+__all__ = ['as_it_was', 'look_back']
 
 # %% ../../nbs/panels/past.ipynb #59628de2
 def as_it_was(
@@ -27,18 +26,18 @@ def as_it_was(
     return dict(at=at, rows=rows_at(learn, at), loss=loss, raw=raw(at))
 
 # %% ../../nbs/panels/past.ipynb #7308b53c
-@patch
-def look_back(self:Screen,
+def look_back(
+    screen:Screen,
     at:int, # a step; below 0: the present
 ):
     "Show a step of the past."
-    learn, timeline = self.learn, self.parts.timeline
+    learn, timeline = screen.learn, screen.parts.timeline
     if at > learn.step: timeline.at = learn.step
     elif at < 0:
-        self.past, self.look_now, self.said = None, True, ('Live', 'again.')
-        self.redraw(full=True)
+        screen.past, screen.look_now, screen.said = None, True, ('Live', 'again.')
+        screen.redraw(full=True)
     else:
-        self.past = as_it_was(learn, at)
-        goes_on = f' Training goes on at step {thou(learn.step)}.' if self.machine.state == 'running' else ''
-        self.said = '', f'Showing step {thou(at)}.{goes_on}'
-        self.show(picture=learn.run.frame_at(at))
+        screen.past = as_it_was(learn, at)
+        goes_on = f' Training goes on at step {thou(learn.step)}.' if screen.machine.state == 'running' else ''
+        screen.said = '', f'Showing step {thou(at)}.{goes_on}'
+        screen.show(picture=learn.run.frame_at(at))

@@ -19,7 +19,8 @@ from .state import make_state, words
 from .taken import Taken
 from .timeline import Timeline
 from .transport import Status, Transport, error_card
-from .tricks import TrickPanel, tell_controls
+from .control import tell_controls
+from .tricks import TrickPanel
 
 # %% auto #0
 __all__ = ['Parts', 'news_of', 'Screen']

@@ -4,73 +4,109 @@
 
 # %% ../../nbs/panels/steer.ipynb #d83a661a
 from __future__ import annotations
-import html
-import io
-import ipywidgets as W
+import traitlets as T
 from fastcore.basics import patch
-from PIL import Image
-from ..data import tile_images
+from ..base.checks import whole
+from ..base.views import script, style
+from ..data import as_pictures, has_picture
 from .lifetime import Tenant
-from .state import any_shell
+from .state import Part
+from ..record.grids import jpeg_grid
 
 # %% auto #0
-__all__ = ['Steer']
-
-# %% ../../nbs/panels/steer.ipynb #435c3f18
-def _jpeg(pixels)->bytes:
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, 'JPEG', quality=85)
-    return out.getvalue()
+__all__ = ['SteerState', 'Steer']
 
 # %% ../../nbs/panels/steer.ipynb #172bffbc
-def _sliders(places:list, width:str)->dict: # the places at which a style can be mixed in; as CSS writes it
-    "The controls, by name."
-    layout = W.Layout(width=width)
-    slim = dict(continuous_update=False, style=dict(description_width='7em'), layout=layout)
-    options = [(p, i) for i, p in enumerate(places)]
-    return dict(
-        truncation=W.FloatSlider(1., min=-1, max=1.5, step=.05, description='truncation ψ', **slim),
-        latents=W.IntSlider(0, min=0, max=999, description='latents', **slim),
-        mixing=W.Checkbox(False, description='mix in the style of another sample', indent=False),
-        other=W.IntSlider(0, min=0, max=999, description='mixed in', **slim),
-        places=W.SelectionRangeSlider(options=options, index=(0, 0), description='at places', **slim))
+class SteerState(T.HasTraits):
+    "What the sliders of a `Steer` ask for."
+    truncation = T.Float(1.).tag(sync=True)     # ψ: 1 leaves the styles as they are, 0 is the mean one
+    latents = T.Int(0).tag(sync=True)           # which latents the samples are made of, by number
+    mixing = T.Bool(False).tag(sync=True)       # is the style of another sample mixed in?
+    other = T.Int(0).tag(sync=True)             # of which one, by number
+    places = T.Tuple(T.Int(), T.Int(), default_value=(0, 0)).tag(sync=True)    # where: the first and the last, by number
+    names = T.List(T.Unicode()).tag(sync=True)  # of all places, in the order of the forward pass
+    ranges = T.Dict(dict(truncation=(-1, 1.5, .05), latents=(0, 999, 1), other=(0, 999, 1))).tag(sync=True)   # and steps
+
+    @T.validate('truncation', 'latents', 'other')
+    def _within(self, asked):
+        name, v = asked.trait.name, asked.value
+        lo, hi, _ = self.ranges[name]
+        if lo <= v <= hi: return v
+        raise T.TraitError(f'{name}={v!r}; need a number from {lo} to {hi}')
+
+    @T.validate('places')
+    def _in_order(self, asked):
+        first, last = asked.value
+        if 0 <= first <= last < len(self.names): return asked.value
+        raise T.TraitError(f'places={asked.value!r}; need (first, last), numbers from 0 to {len(self.names) - 1}: '
+                           + ', '.join(self.names))
 
 # %% ../../nbs/panels/steer.ipynb #b05af094
-class Steer(Tenant, W.VBox):
+class Steer(SteerState, Tenant, Part):
     "Sliders for truncation and style mixing beside the samples that they make."
+    _esm = script('panels/steer.js')
+    _css = style('panels/kit.css', 'panels/steer.css')
+    picture = T.Bytes(b'').tag(sync=True)       # JPEG
+    n, cols = T.Int(1).tag(sync=True), T.Int(1).tag(sync=True)      # samples; in a row
+    size = T.Int(384).tag(sync=True)            # side of the picture on the page, in pixels, where there is room
+    step = T.Int(0).tag(sync=True)              # at which it was drawn
+    refusal = T.Unicode('').tag(sync=True)      # why what was asked last was not drawn; '': it was
+
     def __init__(self,
         learn,       # a `GANLearner` of images with the trick 'style' on
         n:int=16,    # samples shown
         size:int=384,# side of the picture on the page, in pixels
     ):
-        style, width = learn.tricks['style'], f'{size}px'
+        style, shape = learn.tricks['style'], tuple(learn.source.shape)
         if not style.enabled: raise ValueError("Steer needs the trick 'style'; learn.tricks.on('style') turns it on")
+        if not has_picture(shape): raise ValueError(f'Steer shows images, and these samples have the shape {shape}')
+        n, size = whole(n, 'n'), whole(size, 'size')
         self.move_in()
-        self.learn, self.n, controls = learn, n, _sliders(style.places(), width)
-        self.truncation, self.latents, self.mixing, self.other, self.places = self.controls = list(controls.values())
-        self.picture, self.said = W.Image(format='jpeg', layout=W.Layout(width=width)), W.HTML()
-        for c in self.controls: any_shell(c).observe(lambda _: self.draw(), 'value')
-        super().__init__([self.picture, *self.controls, self.said])
-        self.draw()
+        self.learn = learn
+        super().__init__(n=n, size=size, cols=max(1, round(n**.5)), names=style.places())
+        self.observe(self._moved, ['truncation', 'latents', 'mixing', 'other', 'places'])
+        self.redraw()
+
+    def _moved(self, change): self.redraw()
 
 # %% ../../nbs/panels/steer.ipynb #f450c843
 @patch
 def asked(self:Steer)->dict: # of `sample`
     "What the sliders ask for."
-    learn, how = self.learn, dict(truncation=self.truncation.value)
-    how['z'] = learn.latents(self.n, 'steer z', self.latents.value)
-    first, last = self.places.value
-    if self.mixing.value:
-        how |= dict(mix=learn.latents(1, 'steer', 1 + self.other.value), layers=list(range(first, last + 1)))
+    learn, how = self.learn, dict(truncation=self.truncation)
+    how['z'] = learn.latents(self.n, 'steer z', self.latents)
+    first, last = self.places
+    if self.mixing:
+        how |= dict(mix=learn.latents(1, 'steer', 1 + self.other), layers=list(range(first, last + 1)))
     return how
+
+@patch
+def _wish(self:Steer)->tuple: return self.truncation, self.latents, self.mixing, self.other, self.places
 
 # %% ../../nbs/panels/steer.ipynb #98f90b1c
 @patch
-def draw(self:Steer):
-    "Draw the samples that the sliders ask for; what is refused is said below them."
-    try: x = self.learn.sample(**self.asked())
+def redraw(self:Steer):
+    "Draw the samples that the sliders ask for."
+    learn, wish = self.learn, self._wish()
+    if learn is None: return
+    self._look_at(learn.tricks['style'])
+    try: x = learn.sample(**self.asked())
     except ValueError as e:
-        self.said.value = html.escape(str(e))
+        self.refusal = str(e)
         return
-    self.picture.value = _jpeg(tile_images(x, max(1, round(self.n**.5)), range=self.learn.range))
-    self.said.value = ''
+    if wish != self._wish(): return
+    self.draw(picture=jpeg_grid(as_pictures(learn.shown(x)), self.cols), step=learn.step, refusal='')
+
+@patch
+def _look_at(self:Steer, style): # which may have been switched off and on since, with other places
+    names = style.places() if style.enabled else self.names
+    if names != self.names: self.put(names=names, places=(0, 0))
+
+# %% ../../nbs/panels/steer.ipynb #3f88deaf
+@patch
+def set_state(self:Steer, sync_data:dict):
+    "Take over what a page sent; what makes no sense is said there."
+    try: Part.set_state(self, sync_data)
+    except T.TraitError as e:
+        self.refusal = str(e)
+        self.send_state()

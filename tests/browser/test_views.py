@@ -9,9 +9,11 @@ from ganlab.engine.meters import Record
 from ganlab.engine.schedules import linear
 from ganlab.judge.one_sample import Closeup
 from ganlab.nets import dcgan
+from ganlab.panels.control import trick_control
 from ganlab.panels.curves import Curves, Thinned, measure_curve, series
 from ganlab.panels.samples import Samples
 from ganlab.panels.state import PanelState, make_state
+from ganlab.panels.steer import Steer
 from ganlab.panels.timeline import Film, Timeline, on_the_line
 from ganlab.panels.tricks import TrickPanel
 from ganlab.panels.versus import Versus, card, wish
@@ -297,3 +299,56 @@ def test_a_schedule_on_the_timeline(shown):
     page.mouse.move(box['x'] + 24 + 2*far, box['y'] + name[2])
     assert page.locator('canvas').get_attribute('title').startswith('Gradient penalty γ at step 2: 8.00')
     assert 'Gradient penalty γ 5.00' in page.locator('canvas').get_attribute('aria-valuetext')
+
+def saves(page):
+    "What the view sets from now on, and hands to the kernel: a list of [name, value] in the page, `saved`"
+    page.evaluate("""() => { window.saved = []; let set = []; const plain = model.set.bind(model);
+      model.set = (k, v) => { set.push([k, v]); plain(k, v) }; model.save_changes = () => { saved.push(...set); set = [] } }""")
+    return lambda: page.evaluate('saved.splice(0)')
+
+def test_a_control(shown):
+    "Click, label and Space ask, a refusal is read beside the switch and belongs to it; what is said is text"
+    learn = small()
+    c = trick_control(learn, 'label_smoothing')
+    page = shown(c, 384)
+    saved, sw = saves(page), page.get_by_role('switch', name='Label smoothing')
+    assert not sw.is_checked()
+    sw.click(); assert saved() == [['value', True]] and sw.is_checked()
+    page.click('label'); assert saved() == [['value', False]]
+    sw.focus(); page.keyboard.press('Space'); assert saved() == [['value', True]]
+    assert sw.get_attribute('data-lm-suppress-shortcuts') == 'true'
+    learn.set_loss('wasserstein'); c.value = True
+    for k in ('refusal', 'value'): page.evaluate('a => model.set(...a)', [k, getattr(c, k)])
+    why = page.locator('#' + sw.get_attribute('aria-describedby'))
+    assert not sw.is_checked() and why.text_content() == c.refusal and 'needs targets' in c.refusal
+    assert why.evaluate('e => getComputedStyle(e).color') == 'rgb(179, 38, 30)' and page.evaluate('document.documentElement.scrollWidth') <= 384
+    saved()
+    page.evaluate("model.set('refusal', ''); model.set('description', '<i>Smooth</i>'); model.set('tooltip', 'Softer targets'); model.set('disabled', true)")
+    assert why.text_content() == '' and page.text_content('label') == '<i>Smooth</i>' and page.get_attribute('label', 'title') == 'Softer targets' and page.locator('.sw').is_disabled()
+
+@pytest.mark.parametrize('width', [384, 1100])
+def test_steer(shown, width):
+    "Sliders say their value while they move and send it when the hand lets go; places stay in order; a refusal is text, and the picture stays"
+    learn = small()
+    learn.tricks.on('style')
+    s = Steer(learn, n=5, size=300)
+    page = shown(s, width)
+    saved, psi = saves(page), page.get_by_role('slider', name='Truncation ψ')
+    psi.evaluate("e => { e.value = .5; e.dispatchEvent(new Event('input')) }")
+    assert psi.get_attribute('aria-valuetext') == '0.50' and saved() == []
+    psi.focus(); page.keyboard.press('ArrowLeft')
+    assert saved() == [['truncation', .45]] and page.text_content('.line .val') == '0.45'
+    page.get_by_role('slider', name='Latents').focus(); page.keyboard.press('End')
+    assert saved() == [['latents', 999]]
+    first, last = page.get_by_label('First place'), page.get_by_label('Last place')
+    assert first.is_disabled() and page.get_by_role('slider', name='Other sample').is_disabled()
+    page.get_by_text('Mix in').click(); assert saved() == [['mixing', True]] and not first.is_disabled()
+    assert first.locator('option').all_text_contents() == s.names and len(s.names) > 2
+    first.select_option(s.names[2]); assert saved() == [['places', [2, 2]]] and last.input_value() == '2'
+    last.select_option(s.names[1]); assert saved() == [['places', [1, 1]]] and first.input_value() == '1'
+    page.evaluate("model.set('refusal', '<b>no</b>'); model.set('truncation', -1)")
+    assert page.text_content('.no') == '<b>no</b>' and page.locator('.no').is_visible() and page.text_content('.line .val') == '−1.00'
+    page.wait_for_function("document.querySelector('canvas').getContext('2d').getImageData(5, 5, 1, 1).data[3]")
+    picture, slider = page.locator('canvas').bounding_box(), psi.bounding_box()
+    assert picture['width'] == 300 and (slider['y'] > picture['y'] + picture['height'] if width < 640 else slider['x'] > picture['x'] + picture['width'])
+    assert picture['height'] == pytest.approx(3*149 + 4, abs=1) and page.evaluate('document.documentElement.scrollWidth') <= width
