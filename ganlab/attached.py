@@ -63,12 +63,11 @@ def card_of(
 )->dict: # as `Transport.error`; empty where somebody trains, or may
     "What the panel says where nobody trains any more."
     again = f'Go on with it, to a step N, by: ganlab train --run {run} --steps N'
-    text = f'What is shown is how it was left. {again}'
-    if where is None: return dict(title=f'{run} rests: nobody trains it.', text=text, trace='', actions=[])
+    text, end = f'What is shown is how it was left. {again}', dict(trace='', actions=[], word='Not running')
+    if where is None: return dict(title=f'{run} rests: nobody trains it.', text=text, **end)
     if where['state'] != 'dead': return {}
     title = f"Process {where['pid']}, which trained {run}, has ended without a word, at step {thou(where['step'])}."
-    return dict(title=title, text=f'Every step up to the last snapshot is kept. {again}', trace='',
-                actions=[])
+    return dict(title=title, text=f'Every step up to the last snapshot is kept. {again}', **end)
 
 # %% ../nbs/attached.ipynb #322b8207
 class Attached(Tenant, Panel):
@@ -167,6 +166,7 @@ def look(self:Attached):
 def _take(self:Attached, name, part, values):
     late = ('status', 'error') if name == 'transport' and not self._alive else ()       # of whoever trained
     shown = {k: v for k, v in values.items() if part.has_trait(k) and not k.startswith('_') and k not in late}
+    if name == 'tricks' and not part.spec: shown['pins'] = [t['name'] for t in shown.get('spec', []) if t['pinned']]
     try: part.put(**shown)
     except T.TraitError as e: self.say('', f'The {name} of {self.remote.run} cannot be shown: {e}')
 

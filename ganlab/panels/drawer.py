@@ -41,7 +41,8 @@ passed = dict(tricks='plan unplan sight dismiss', samples='look', timeline='look
 def told_by(name:str, part)->dict: # trait -> value; name: of one of `Parts`
     "What a part shows, without what belongs to whoever looks."
     of_all = {*AnyWidget.class_trait_names(), *own.get(name, '').split()}
-    return {k: getattr(part, k) for k in part.trait_names(sync=True) if k not in of_all}
+    names = [k for k in part.trait_names(sync=True) if k not in of_all and not k.startswith('_')]
+    return {k: getattr(part, k) for k in names}
 
 # %% ../../nbs/panels/drawer.ipynb #9a6e7b60
 class Standing:
@@ -78,7 +79,7 @@ class Drawer:
         self.next, self.news = 0., None                        # when something is handed over; what was handed over
         self.heard = {}                                        # onlooker -> the number of its last request
         self.asked = False                                     # for something, since it was handed over
-        self.drawn = set()                                     # names of parts that hold something new
+        self.drawn = set(self.parts._fields)                   # names of parts that hold something new
         for name, part in self.parts._asdict().items(): part.observe(self._noting(name))
         self.parts.timeline.observe(self._look_back, 'at')
 

@@ -112,7 +112,7 @@ function render({ model, el }) {
   const now = status => {
     if (since) return ['error', 'Not running'];
     if (t('busy')) return ['busy', t('busy') + (t('left') && ', ' + t('left'))];
-    return [status, NAMES[status]];
+    return [status, (status === 'error' && t('error').word) || NAMES[status]];
   };
   // why nothing can be started, or ''
   const heldBy = status => {

@@ -21,7 +21,7 @@ class Transport(Part):
     step = T.Int(0).tag(sync=True)                               # steps done
     total = T.Int(None, allow_none=True).tag(sync=True)          # step at which the training ends
     rate = T.Float(None, allow_none=True).tag(sync=True)         # steps a second
-    error = T.Dict().tag(sync=True)                              # title, text, trace, actions
+    error = T.Dict().tag(sync=True)                              # title, text, trace, actions; word: of the pill
     busy = T.Unicode().tag(sync=True)                            # what is being done meanwhile, such as 'Rewinding'
     left = T.Unicode().tag(sync=True)                            # how long still, such as '40 s left'
 

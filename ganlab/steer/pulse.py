@@ -20,9 +20,10 @@ def _record(folder)->int: # which file the record is; 0: there is none
     try: return os.stat(folder.parent/'run.sqlite').st_ino
     except OSError: return 0
 
-def _born(pid)->str: # when a process began, in the system's own ticks; '': nobody says
-    try: return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[19]
-    except (OSError, IndexError): return ''
+def _born(pid)->str: # when a process began, in the system's own ticks; '': nobody says, or it has ended
+    try: state, *rest = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+    except (OSError, ValueError): return ''
+    return '' if state in 'ZX' or len(rest) < 19 else rest[18]     # Z: it has ended, and nobody asked how
 
 def beat(folder:Path, **where):
     "Leave a sign of life."
