@@ -14,6 +14,7 @@ from .panels.drawer import passed, wished
 from .panels.health import HealthRow
 from .panels.lifetime import Tenant
 from .panels.panel import Panel
+from .panels.resting import Resting, state_of
 from .panels.samples import Samples
 from .panels.state import thou
 from .panels.timeline import Timeline
@@ -81,12 +82,13 @@ class Attached(Tenant, Panel):
         self.glass = Glass(self.remote.run)
         self.move_in()
         self.every, self.asked, self.left = every, [], []     # asked: looks, by number; left: requests not answered yet
-        self._end, self._where, self._alive = threading.Event(), None, True
+        self._end, self._where, self.resting = threading.Event(), None, None      # resting: the run, where nobody trains
         asks = {name: partial(self.ask, name) for name in ('transport', 'samples', 'timeline', 'health', 'tricks')}
         super().__init__(transport=Transport(asks['transport']), samples=Samples(asks['samples']), curves=Curves(),
                          timeline=Timeline(asks['timeline']), health=HealthRow(asks['health']),
                          tricks=TrickList(asks['tricks']), announcement=Status(partial(self.ask, 'announcement')))
         self.announcement.saves = True
+        self.timeline.observe(self._look_back, 'at')
         self.look()
         self.thread = threading.Thread(target=self._follow, name='ganlab-attached', daemon=True)
         self.thread.start()
@@ -126,12 +128,17 @@ def ask(self:Attached,
         if do == 'live': self.timeline.at = -1
         elif do in passed.get(name, '').split(): self.asked = [*self.asked, [self._number(), name, msg]][-50:]
         elif do in ('to-python', 'to-html'): threading.Thread(target=self.save, args=(do,), daemon=True).start()
-        elif request := posted(self.remote, msg): self.left.append(request)
+        elif request := posted(self.remote, msg): self._leave(request)
         else: self.say('', elsewhere.get(do, f'{do} cannot be had from another process.'))
     except (ValueError, OSError) as e: self.say('Not done:', str(e))
 
 @patch
 def _number(self:Attached)->int: return self.asked[-1][0] + 1 if self.asked else 1
+
+@patch
+def _leave(self:Attached, request):
+    self.left.append(request)
+    if self.resting: self.say('Asked', 'of whoever goes on with the run: nobody trains it now.')
 
 @patch
 def save(self:Attached, do:str): # 'to-python' or 'to-html'
@@ -164,7 +171,7 @@ def look(self:Attached):
 
 @patch
 def _take(self:Attached, name, part, values):
-    late = ('status', 'error') if name == 'transport' and not self._alive else ()       # of whoever trained
+    late = ('status', 'error') if name == 'transport' and self.resting else ()       # of whoever trained
     shown = {k: v for k, v in values.items() if part.has_trait(k) and not k.startswith('_') and k not in late}
     if name == 'tricks' and not part.spec: shown['pins'] = [t['name'] for t in shown.get('spec', []) if t['pinned']]
     try: part.put(**shown)
@@ -187,6 +194,21 @@ def _tell_life(self:Attached):
     state = where and where['state']
     if state == self._where and self._where is not None: return
     self._where, card = state, card_of(self.remote.run, where)
-    self._alive = not card
-    if card: self.transport.put(status='error', error=card, step=max(self.transport.step, self.remote.news['step']))
-    elif self.transport.status == 'error': self.transport.put(status='idle', error={})
+    was, self.resting = self.resting, Resting(self.remote.run) if card else None
+    if card:
+        self.transport.put(status='error', error=card)
+        self.rest()
+    elif was: self.transport.put(status='idle', error={})
+
+@patch
+def rest(self:Attached):
+    "Show the record, where nobody trains: at the end, or at the step that the scrubber stands at."
+    r, state = self.resting, state_of(self.resting, self.timeline.at)
+    for part in (self.samples, self.curves, self.timeline): part.refresh(state)
+    pins = self.tricks.pins or [t['name'] for t in r.spec if t['pinned']]
+    self.tricks.put(spec=r.spec, rows=[dict(row, bad='') for row in state.rows], loss=state.loss, at=state.at, pins=pins)
+    self.transport.put(step=r.step)
+
+@patch
+def _look_back(self:Attached, change):
+    if self.resting: self.rest()

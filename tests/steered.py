@@ -48,7 +48,7 @@ def train(folder):
         learn.run.left(learn)
         while learn.turnstile.orders.resting and not enough.exists():
             learn.turnstile.run_jobs()
-            learn.deliver()
+            learn.deliver(held=True)
             time.sleep(.002)
         if learn.turnstile.orders.resting: learn.turnstile.orders.give('run')
         learn.run.met(learn)

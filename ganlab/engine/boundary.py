@@ -45,16 +45,18 @@ def _between(self:Boundary):
 
 # %% ../../nbs/engine/boundary.ipynb #537b6ee1
 @patch
-def deliver(self:Boundary):
+def deliver(self:Boundary,
+    held:bool=False, # is the training held, so that things may have been set by hand meanwhile?
+):
     "Between two steps: do what was asked for from outside, in the order in which it was asked."
     mail = self.run.mail
     if mail is None or self.run.sleeping: return
     if mail.window.watched() or mail.drawer: self.be_seen()
     if not mail.stirs(): return
     with unbroken():
-        if self.turnstile.orders.resting: self.run.met(self)       # what was set by hand in this pause
+        if held: self.run.met(self)       # what was set by hand in this pause
         for name, asked in mail.new(): self.answer(name, asked)
-        if self.turnstile.orders.resting: self.run.left(self)
+        if held: self.run.left(self)
 
 # %% ../../nbs/engine/boundary.ipynb #a41193b5
 @patch

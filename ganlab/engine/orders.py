@@ -20,7 +20,7 @@ def wait(learn): # a learner that is held
     learn.run.left(learn)
     while learn.turnstile.orders.resting:
         learn.turnstile.run_jobs()
-        learn.deliver()
+        learn.deliver(held=True)
         time.sleep(.02)
     learn.run.met(learn)
 

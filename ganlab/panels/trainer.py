@@ -54,7 +54,7 @@ def _pause(self:Trainer, learn):
     learn.run.left(learn)
     while _orders(learn).resting:
         learn.turnstile.run_jobs()
-        learn.deliver()
+        learn.deliver(held=True)
         self.screen.rest(learn)
         self._wait_a_moment(learn)
     learn.run.met(learn)

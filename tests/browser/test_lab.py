@@ -1,5 +1,5 @@
 "The lab in a real JupyterLab in a real Chromium: what a person does with it, and what is shown."
-import json, os, re, signal
+import json, os, re, signal, subprocess, sys
 import pytest
 from ganlab.presets import presets
 from labdriver import Bench
@@ -478,3 +478,37 @@ def test_quickstart_makes_faces(bench):
         assert not nb.errors() and not nb.complaints()
         residual, shirts, skins = map(float, ask(nb, FACES).split())
         assert residual < 39 and shirts >= 9 and skins >= 6
+
+AWAY = '''import time, torch
+torch.set_num_threads(1)
+from ganlab.data import ring_dls
+from ganlab.learner import GANLearner
+from ganlab.nets import mlp
+learn = GANLearner(ring_dls(bs=64), *mlp(width=32, depth=2, seed=0), seed=0, run='away')
+learn.fit_steps(10**6, gate=lambda learn: time.sleep(.04), progress=False)'''
+
+def test_attached(notebook):
+    "The panel of a run that a script trains: seen, switched, held; the kernel is restarted, and the training has not noticed; when it is killed, that is said"
+    nb = notebook
+    script = subprocess.Popen([sys.executable, '-c', AWAY], cwd=nb.bench.root)
+    try:
+        nb.until(lambda: (nb.bench.root/'away'/'steer'/'alive.json').exists(), what='the training')
+        assert not nb.run_code("away = Lab('away')\naway")['errors']
+        running(nb)
+        flip(nb, 'label_smoothing', 'on')
+        nb.run_code('away.close()')
+        nb.run_code("away = Lab('away')\naway")              # another panel finds it as it is
+        nb.until(lambda: nb.data(nb.row('label_smoothing'), 'state'), lambda s: s == 'on', what='the switch')
+        nb.click('.gl-run')
+        nb.wait_text('.gl-state', 'Paused')
+        nb.click('.gl-fork')
+        nb.wait_text('.gl-say', 'A fork is made where the networks are')
+        script.kill()
+        nb.wait_text('.gl-transport', 'has ended without a word, at step', timeout=5)
+        assert nb.text('.gl-state').strip() == 'Not running' and nb.one('.gl-run').is_disabled()
+        nb.run_code('away.close()')
+    finally:
+        script.kill()
+        script.wait()
+    assert not nb.errors() and not nb.complaints()
+    while len(nb.cells()) > 1: nb.delete_cell(-1)

@@ -1,0 +1,234 @@
+"A panel on a run that another process trains: what it shows, what it asks for, what it cannot do; no bit of the training moves, and nothing it writes ends one."
+import json, os, signal, subprocess, sys, threading, time
+import pytest, torch
+from ganlab.attached import Attached, elsewhere
+from ganlab.commands.jupyter import panel_on
+from ganlab.data import digits_dls, ring_dls
+from ganlab.lab import Lab
+from ganlab.learner import GANLearner
+from ganlab.nets import dcgan, mlp
+from ganlab.panels.drawer import Drawer, told_by
+from ganlab.run import Run
+from ganlab.steer.window import Glass, Shown, packed, unpacked
+
+SCRIPT = '''
+import sys, time, torch
+torch.set_num_threads(1)
+from ganlab.data import ring_dls
+from ganlab.learner import GANLearner
+from ganlab.nets import mlp
+learn = GANLearner(ring_dls(n=2000, bs=32), *mlp(width=16, depth=2, seed=0), seed=0, run='a')
+learn.fit_steps(10**6, gate=lambda learn: time.sleep(.005), progress=False)
+learn.run.close()
+'''
+
+def until(get, what='it', seconds=60):
+    end = time.monotonic() + seconds
+    while not (found := get()):
+        assert time.monotonic() < end, f'{what}: not in {seconds} s'
+        time.sleep(.01)
+    return found
+
+@pytest.fixture
+def trained(tmp_path):
+    "A process that trains runs/a of the working folder; stopped at the end"
+    proc = subprocess.Popen([sys.executable, '-c', SCRIPT], cwd=tmp_path)
+    until(lambda: (tmp_path/'a'/'steer'/'alive.json').exists(), 'the training')
+    yield proc
+    proc.kill()
+    proc.wait()
+
+def row(lab, name): return next((r for s, r in zip(lab.tricks.spec, lab.tricks.rows) if s['name'] == name), dict(state=None))
+def steps(lab, more=3):
+    at = lab.transport.step
+    return until(lambda: lab.transport.step >= at + more, 'steps')
+
+def test_from_another_process(trained):
+    "Seen, switched, held, half a step, undone, looked back and closer, stopped; and the run's own record replays to the same bits"
+    with Lab('a') as lab:
+        assert isinstance(lab, Attached) and lab.learn is None
+        until(lambda: lab.state == 'running' and lab.samples.kind == 'points' and lab.curves.data, 'the panel')
+        steps(lab)
+        lab.tricks.ask(dict(do='on', name='instance_noise', params={}))
+        until(lambda: row(lab, 'instance_noise')['state'] == 'on', 'the switch')
+        until(lambda: [f[1:3] for f in lab.curves.flags] == [['on', 'Instance noise']], 'its flag')
+        lab.tricks.ask(dict(do='set', name='instance_noise', params=dict(sigma=-1)))
+        until(lambda: lab.announcement.say[0] == 'Not done:' and 'sigma=-1' in lab.announcement.say[1], 'the refusal')
+        lab.transport.ask(dict(do='pause')); until(lambda: lab.state == 'paused', 'the pause')
+        at = lab.transport.step
+        lab.transport.ask(dict(do='step', n=1, phase='d')); until(lambda: lab.transport.step == at + 1, 'half a step')
+        lab.timeline.ask(dict(do='undo')); until(lambda: lab.transport.step == at and lab.state == 'paused', 'the way back')
+        lab.samples.z = 'fresh'; frame = lab.samples.frame; until(lambda: lab.samples.frame > frame, 'other latents')
+        lab.timeline.at = 2; until(lambda: lab.samples.at == 2 == lab.curves.mark and row(lab, 'instance_noise')['state'] == 'off', 'the past')
+        lab.samples.ask(dict(do='live')); until(lambda: lab.samples.at == -1, 'the present')
+        lab.samples.pick = 3; until(lambda: lab.samples.card.get('index') == 3, 'one sample')
+        lab.tricks.ask(dict(do='plan', name='ttur')); until(lambda: lab.tricks.plan.get('name') == 'ttur', 'the plan')
+        lab.health.ask(dict(do='check')); until(lambda: lab.health.step == at, 'a checkup')
+        for part, do in (('timeline', 'fork'), ('tricks', 'ab')):
+            lab.ask(part, dict(do=do, name='ema')); assert lab.announcement.say[1] == elsewhere[do]
+        lab.transport.ask(dict(do='start')); steps(lab)
+        lab.transport.ask(dict(do='stop')); trained.wait(30)
+        until(lambda: lab.transport.error.get('title') == 'a rests: nobody trains it.', 'the end')
+    assert not list(os.scandir('a/steer/watch'))
+    run = Run.open('a')
+    assert run.replay(ring_dls(n=2000, bs=32), *mlp(width=16, depth=2, seed=0)).state_hash() == run.hash_at(run.step)
+
+def test_a_dead_trainer(trained):
+    "Said within five seconds, with the command that goes on; the record can be looked at, and a switch waits for whoever goes on"
+    with Lab('a') as lab:
+        until(lambda: lab.state == 'running' and lab.transport.step > 5, 'the panel')
+        trained.send_signal(signal.SIGKILL)
+        until(lambda: 'has ended without a word' in lab.transport.error.get('title', ''), 'the word', 5)
+        assert 'ganlab train --run a --steps N' in lab.transport.error['text'] and lab.transport.error['word'] == 'Not running'
+        lab.timeline.at = 1
+        assert (lab.samples.step, lab.samples.at) == (1, 1)
+        lab.tricks.ask(dict(do='on', name='ema', params={}))
+        assert lab.announcement.say[0] == 'Asked'
+    learn = GANLearner.resume('a', ring_dls(n=2000, bs=32), *mlp(width=16, depth=2, seed=0))
+    learn.fit_steps(2, progress=False)
+    assert learn.tricks['ema'].enabled
+    learn.run.close()
+
+def make(kind='ring', run=None):
+    if kind == 'ring': return GANLearner(ring_dls(n=500, bs=32), *mlp(width=8, depth=1, seed=0), seed=0, run=run)
+    return GANLearner(digits_dls(bs=16, size=16), *dcgan(16, 1, z_dim=8, width=4, seed=0), seed=0, run=run)
+
+def watched(learn, wishes=None):
+    glass = Glass(learn.run.folder)
+    glass.look(wishes or {})
+    return glass
+
+@pytest.mark.parametrize('kind', ['ring', 'digits'])
+def test_moves_no_bit(kind, monkeypatch):
+    "Drawn as often as it can be, with every part looked at"
+    monkeypatch.setattr(Shown, 'often', 0.)
+    alone, seen = make(kind), make(kind, 'a')
+    glass = watched(seen, dict(samples=dict(z='fresh', pick=1), asked=[[1, 'health', dict(do='check')], [2, 'tricks', dict(do='sight', names=['ema', 'style'])]]))
+    for learn in (alone, seen):
+        learn.fit_steps(15, progress=False); learn.tricks.on('spectral_norm'); learn.fit_steps(15, progress=False)
+    shown = dict(glass.news())
+    assert set(shown) == {'transport', 'tricks', 'samples', 'curves', 'timeline', 'health', 'announcement'} and shown['transport']['step'] > 0
+    assert seen.state_hash() == alone.state_hash()
+    seen.run.close()
+
+def test_nobody_watches():
+    "No folder, no file, no drawer; and what was made for somebody is let go of when nobody looks any more"
+    learn = make(run='a')
+    learn.fit_steps(5, progress=False)
+    assert learn.run.mail.drawer is None and not (learn.run.folder/'steer'/'shown').exists()
+    glass = watched(learn)
+    learn.run.mail.window._next = 0
+    learn.fit_steps(5, progress=False)
+    assert isinstance(learn.run.mail.drawer, Drawer)
+    glass.close()
+    learn.run.mail.window._next = 0
+    learn.fit_steps(5, progress=False)
+    assert learn.run.mail.drawer is None
+    learn.run.close()
+
+@pytest.mark.parametrize('text', [b'', b'[1]', b'{"samples": {"z": "other", "pick": "x", "frame": 9}, "timeline": 3, "asked": [[1, "tricks", {"do": "on", "name": "ema"}], [2], "x", [3, "health", {}]]}',
+                                  b'{"asked": [[4, "transport", {"do": "stop"}]], "tricks": {"pins": []}}', b'[' * 50_000, b'{"a": "' + b'x'*70_000 + b'"}'])
+def test_wishes_that_are_none(text):
+    "Whatever lies there: nothing is changed, nothing ends, and who wishes properly is heeded"
+    learn = make(run='a')
+    glass = watched(learn)
+    (glass.watch/'99-00000000.json').write_bytes(text)
+    learn.run.mail.window._next = 0
+    learn.fit_steps(5, progress=False)
+    glass.look(dict(samples=dict(z='fresh')))
+    learn.run.mail.window._next = 0
+    learn.fit_steps(5, progress=False)
+    assert learn.step == 10 and not learn.tricks.log and learn.run.mail.drawer.parts.samples.z == 'fresh'
+    learn.run.close()
+
+def test_a_part_that_fails(monkeypatch):
+    "Told once; the training goes on, and nobody is shown anything more"
+    learn = make(run='a')
+    glass = watched(learn)
+    learn.run.mail.window._next = 0
+    def broken(self, *a, **k): raise RuntimeError('no pen')
+    monkeypatch.setattr('ganlab.panels.refresh.Screen.draw', broken)
+    with pytest.warns(UserWarning, match=r'panels elsewhere see nothing more of this run \(RuntimeError: no pen\)') as said: learn.fit_steps(10, progress=False)
+    assert sum('no pen' in str(w.message) for w in said) == 1 and learn.step == 10 and not list(glass.news())
+    learn.run.close()
+
+def test_two_onlookers():
+    "Both see; who changed its mind last is followed"
+    learn = make(run='a')
+    one, two = watched(learn, dict(samples=dict(z='fixed'))), watched(learn, dict(samples=dict(z='fresh')))
+    def on():
+        learn.run.mail.window._next = 0
+        learn.fit_steps(3, progress=False)
+        return learn.run.mail.drawer.parts.samples.z
+    on()
+    two.look(dict(samples=dict(z='fixed'))); assert on() == 'fixed'
+    one.look(dict(samples=dict(z='fresh'))); assert on() == 'fresh'
+    one.close()
+    assert on() == 'fresh' and {k for k, _ in two.news()} >= {'samples', 'transport'}
+    learn.run.close()
+
+def test_idle_and_held():
+    "A learner that nobody trains at the moment, in a process that has it open, is shown too"
+    learn = make(run='a')
+    learn.fit_steps(3, progress=False)
+    with Lab('a') as lab:
+        until(lambda: lab.transport.step == 3 and lab.state == 'idle' and lab.samples.kind == 'points', 'the panel')
+        learn.tricks.on('ema')
+        until(lambda: row(lab, 'ema')['state'] == 'on', 'what was switched meanwhile')
+        lab.transport.ask(dict(do='start'))
+        until(lambda: 'nothing trains' in lab.announcement.say[1], 'that it cannot be resumed from here')
+    learn.run.close()
+
+def test_a_run_that_rests():
+    "From its record: the last pictures and curves, any step of the past, and the page and the script of it"
+    learn = make('digits', 'a')
+    learn.fit_steps(6, progress=False); learn.tricks.on('ema'); learn.set_loss('hinge'); learn.fit_steps(6, progress=False)
+    learn.run.close()
+    with Lab('a') as lab:
+        assert (lab.state, lab.transport.step, lab.samples.kind, lab.samples.step, row(lab, 'ema')['state'], lab.tricks.loss) == ('error', 12, 'images', 12, 'on', 'hinge')
+        lab.timeline.at = 3
+        assert (lab.samples.at, row(lab, 'ema')['state'], lab.tricks.loss) == (3, 'off', 'non_saturating')
+        for do, name in (('to-python', 'a-step-12.py'), ('to-html', 'a-step-12.html')):
+            lab.announcement.ask(dict(do=do))
+            until(lambda: lab.announcement.say == ('Saved', f'{name} in the folder of the notebook.'), name)
+            assert os.path.getsize(name) > 500
+
+def test_what_cannot_be_attached_to(tmp_path):
+    for path, why in (('nowhere', 'there is no folder nowhere'), (tmp_path, 'holds no run')):
+        with pytest.raises(ValueError, match=why): Lab(path)
+    make(run='a').run.close()
+    with pytest.raises(TypeError, match='panels'): Lab('a', panels=[print])
+
+def test_the_notebook_of_a_run(tmp_path):
+    make(run='runs/a').run.close()
+    path = panel_on('runs/a', '.')
+    cell, = json.loads(path.read_text())['cells']
+    assert path.name == 'a-panel.ipynb' and "Lab('runs/a')" in cell['source']
+    path.write_text('mine')
+    assert panel_on('runs/a', '.').read_text() == 'mine'
+    with pytest.raises(ValueError, match='there is no folder'): panel_on('runs/b', '.')
+
+def test_what_is_shown_as_a_file():
+    for v in (dict(), dict(a=[1, 2.5, None, 'x\n', b'\n\n'], b=dict(c=b'', d=[[b'1'], b'23'])), dict(n=float('inf'))): assert unpacked(packed(v)) == v
+    for wrong in (b'', b'{', b'[]\n', b'{"a": {"$bytes": "x"}}\n'):
+        with pytest.raises((ValueError, TypeError)): unpacked(wrong)
+    assert not [k for part in Drawer(make(run='a'), Shown('a')).parts for k in told_by('', part) if k.startswith('_')]
+
+def test_a_half_step_from_outside_is_nobodys_edit():
+    "Held, half a step, a look into the mailbox, a rewind: the record holds what was asked for, and nothing that was 'set by hand'"
+    learn = make(run='a')
+    training = threading.Thread(target=learn.fit_steps, args=(10**6,), kwargs=dict(progress=False))
+    training.start()
+    with Lab('a') as lab:
+        until(lambda: lab.state == 'running', 'the panel')
+        lab.transport.ask(dict(do='pause')); until(lambda: lab.state == 'paused', 'the pause')
+        at = learn.step
+        for n, phase in enumerate('dg', 1):
+            lab.transport.ask(dict(do='step', n=1, phase=phase))
+            until(lambda: learn.step == at + n and lab.transport.step == at + n, 'half a step')
+        assert [(c.kind, c.step) for c in learn.run.changes] == [('phase', at), ('phase', at + 1)]
+        lab.timeline.ask(dict(do='undo')); until(lambda: learn.step == at + 1, 'the way back')
+        assert [(c.kind, c.step) for c in learn.run.changes] == [('phase', at)]
+        lab.transport.ask(dict(do='stop'))
+    training.join(30)
+    learn.run.close()
