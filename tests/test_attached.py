@@ -84,6 +84,7 @@ def test_a_dead_trainer(trained):
         assert (lab.samples.step, lab.samples.at) == (1, 1)
         lab.tricks.ask(dict(do='on', name='ema', params={}))
         assert lab.announcement.say[0] == 'Asked'
+    trained.wait(30)
     learn = GANLearner.resume('a', ring_dls(n=2000, bs=32), *mlp(width=16, depth=2, seed=0))
     learn.fit_steps(2, progress=False)
     assert learn.tricks['ema'].enabled

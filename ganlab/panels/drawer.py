@@ -12,17 +12,17 @@ from fastcore.basics import patch
 from ..learner import GANLearner
 
 # %% auto #0
-__all__ = ['own', 'wished', 'passed', 'told_by', 'Standing', 'parts_of', 'Drawer', 'said']
+__all__ = ['own', 'wished', 'passed', 'every', 'told_by', 'Standing', 'parts_of', 'Drawer', 'said']
 
 # %% ../../nbs/panels/drawer.ipynb #5248b0b0
 from .announcing import ended, paused
 from .curves import Curves
 from .family import Family
 from .health import Health
-from .pace import Budget, Clock, budgets
+from .pace import Clock, budgets
 from .past import look_back
 from .reasons import Reasons
-from .refresh import Parts, Screen
+from .refresh import Parts, Screen, news_of
 from .samples import Samples
 from .state import thou
 from .timeline import Timeline
@@ -72,13 +72,13 @@ class Drawer:
         share:float=.003, # of the training thread's CPU time that pictures aim at; all together take a few times that
     ):
         window.make()
-        costs = budgets(.5, share) | dict(picture=Budget(.5, share, oldest=1.))
+        costs = budgets(.5, share)
         self.window, self.machine, self.parts = window, Standing(learn), parts_of(learn, costs)
         self.screen = Screen(learn, Family(learn), self.parts, self.machine, costs)
         self.thread, self.stands = None, ('', False)           # stands: the state; the step, where nothing runs
-        self.next, self.news = 0., None                        # when something is handed over; what was handed over
+        self.next, self.news = 0., None                        # when it looks again; the changes that it knows of
         self.heard = {}                                        # onlooker -> the number of its last request
-        self.asked = False                                     # for something, since it was handed over
+        self.asked = False                                     # for something that was not answered yet
         self.drawn = set(self.parts._fields)                   # names of parts that hold something new
         for name, part in self.parts._asdict().items(): part.observe(self._noting(name))
         self.parts.timeline.observe(self._look_back, 'at')
@@ -88,33 +88,34 @@ class Drawer:
     def close(self): self.screen.close()
 
 # %% ../../nbs/panels/drawer.ipynb #2a2ac54e
+every = .25        # seconds between two looks at what is due
+
 @patch
 def go(self:Drawer, learn):
     "Between two steps: heed what is wished, draw what is due, and leave what was drawn."
-    here, now = threading.get_ident(), self.machine.shown
-    if here != self.thread: self.screen.begin()
-    before, self.thread, self.stands = self.stands, here, (now, now != 'running' and learn.step)
-    turned = self.stands != before
+    before, now = self.stands, self.machine.shown
+    self.stands = now, now != 'running' and learn.step
+    news, wishes = news_of(learn), self.window.new() if self.window.stirs else ()
+    for who, wished in wishes: self.heed(who, wished)
+    if self.stands == before and news == self.news and not self.asked and time.monotonic() < self.next: return
+    self.next, self.news, self.asked = time.monotonic() + every, news, False
     if now != before[0]: self.screen.said = said(now, learn)
-    if self.window.stirs:
-        for who, wishes in self.window.new(): self.heed(who, wishes)
-    if now == 'paused' and not turned: self.screen.rest(learn)
-    else: self.screen.draw(learn, full=turned)
-    self._hand_over_due(turned)
-
-# %% ../../nbs/panels/drawer.ipynb #58b221f6
-@patch
-def _hand_over_due(self:Drawer, turned:bool):
-    "Twice a second, and at once what is new or was asked for."
-    asked, self.asked = self.asked, False
-    if not (turned or asked or self.news != self.screen.news or time.monotonic() >= self.next): return
-    self.next, self.news = time.monotonic() + .5, self.screen.news
+    self._draw(learn, turned=self.stands != before)
     while self.drawn: self.hand_over(self.drawn.pop())
 
 def said(state:str, learn)->tuple: # as `Status.say`
     "The sentence below the panel, where training begins, is held or ends."
     if state == 'paused': return paused(learn)
     return ('Running', f'at step {thou(learn.step)}.') if state == 'running' else ended(learn)
+
+# %% ../../nbs/panels/drawer.ipynb #58b221f6
+@patch
+def _draw(self:Drawer, learn, turned:bool): # turned: does it begin, rest or end? then all is drawn
+    here = threading.get_ident()
+    if here != self.thread: self.screen.begin()
+    self.thread = here
+    if self.stands[0] == 'paused' and not turned: self.screen.rest(learn)
+    else: self.screen.draw(learn, full=turned)
 
 @patch
 def hand_over(self:Drawer, name:str): # of one of `Parts`
