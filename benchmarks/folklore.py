@@ -179,7 +179,7 @@ def beliefs():
 SIXTEEN = ('label_smoothing', 'one_sided_label_smoothing', 'spectral_norm', 'instance_noise', 'relativistic_gp', 'path_length', 'gradient_penalty',
            'feature_matching', 'minibatch_stddev', 'unrolled', 'virtual_batch_norm', 'wgan_gp', 'dual_discriminator', 'progressive_growing',
            'self_attention', 'style')
-SIXTEEN_RING = tuple(n for n in SIXTEEN if n not in ('progressive_growing', 'self_attention', 'style'))
+SIXTEEN_RING = tuple(n for n in SIXTEEN if n not in ('virtual_batch_norm', 'progressive_growing', 'self_attention', 'style'))   # the others need images, or BatchNorm in G
 VALUES = dict(progressive_growing=dict(mode='curriculum', fade=80, hold=40))     # else the defaults
 
 TITLES = {t.name: t.title for t in find_tricks()}
