@@ -3601,6 +3601,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'ganlab.record.database.Stretch': ('record/database.html#stretch', 'ganlab/record/database.py'),
                                         'ganlab.record.database._begun': ('record/database.html#_begun', 'ganlab/record/database.py'),
                                         'ganlab.record.database._opened': ('record/database.html#_opened', 'ganlab/record/database.py'),
+                                        'ganlab.record.database._write_safely': ( 'record/database.html#_write_safely',
+                                                                                  'ganlab/record/database.py'),
                                         'ganlab.record.database.finite': ('record/database.html#finite', 'ganlab/record/database.py')},
             'ganlab.record.facts': { 'ganlab.record.facts._data': ('record/facts.html#_data', 'ganlab/record/facts.py'),
                                      'ganlab.record.facts._net': ('record/facts.html#_net', 'ganlab/record/facts.py'),

@@ -2,6 +2,7 @@
 import os
 import pytest
 from ganlab.record.folder import write_aside
+from ganlab.record.packing import RunError
 from ganlab.record.run import Run
 from ganlab.learner import GANLearner
 from recorded import fit, ring
@@ -63,3 +64,28 @@ def test_a_change_is_on_disk_when_it_is_answered(tmp_path):
     learn = ring(tmp_path/'a')
     learn.tricks.on('ttur')
     with Run.open(tmp_path/'a') as run: assert [c.name for c in run.changes] == ['ttur']
+
+def test_a_folder_shared_by_a_network(tmp_path, monkeypatch):
+    "It is recorded without a log beside the database, and that is said; killed and taken up again, it is all there, on a folder of one's own in the usual way"
+    from ganlab.record import database
+    def mode(run): return run.store.db.execute('pragma journal_mode').fetchone()[0]
+    monkeypatch.setattr(database, 'shared_by', lambda folder: 'nfs4')
+    parts = lambda: (ring_dls(n=500, bs=16), *mlp(width=8, depth=1, seed=0))
+    with pytest.warns(UserWarning, match='shared by nfs4: the run is recorded more slowly'): learn = GANLearner(*parts(), seed=0, run=tmp_path/'a')
+    learn.fit_steps(5, progress=False)
+    was = learn.state_hash()
+    assert mode(learn.run) == 'truncate' and not (tmp_path/'a'/'run.sqlite-wal').exists()
+    learn.run.close()
+    assert Run.open(tmp_path/'a').step == 5
+    monkeypatch.undo()
+    learn = GANLearner.resume(tmp_path/'a', *parts(), progress=False)
+    assert (learn.state_hash(), mode(learn.run)) == (was, 'wal')
+    learn.run.close()
+
+@pytest.mark.parametrize('error', [OSError(37, 'No locks available'), NotImplementedError('no flock')])
+def test_a_folder_that_cannot_be_locked(tmp_path, monkeypatch, error):
+    "Refused with a sentence, and nothing is left there"
+    from filelock import FileLock
+    def refuse(self, *a, **k): raise error
+    monkeypatch.setattr(FileLock, 'acquire', refuse)
+    with pytest.raises(RunError, match='cannot be locked .* record to a folder of this machine'): GANLearner(ring_dls(n=500, bs=16), *mlp(width=8, depth=1, seed=0), seed=0, run=tmp_path/'a')

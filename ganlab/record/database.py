@@ -4,7 +4,7 @@
 
 # %% ../../nbs/record/database.ipynb #be8582ca
 from __future__ import annotations
-import math, os, sqlite3, threading
+import math, os, sqlite3, threading, warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from fastcore.basics import patch
 from .folder import file_id, files_of, folder_at, locked, must_be_free, must_hold_a_run, sync_names
 from .packing import RunError, pack, unpack
 from .schema import connect, for_reading, let_go, must_be_ours, must_be_possible, tables, telling, version
+from ..steer.remote import shared_by
 
 # %% auto #0
 __all__ = ['Database', 'Stretch', 'finite']
@@ -114,13 +115,21 @@ def new(cls:Database,
     new.made = missing
     return new
 
+# %% ../../nbs/record/database.ipynb #015e88c4
+def _write_safely(db, folder):
+    "Have a transaction last that is committed."
+    network = shared_by(folder)
+    db.execute(f"pragma journal_mode={'truncate' if network else 'wal'}")
+    db.execute('pragma synchronous=full')
+    if network: warnings.warn(f"{folder} lies on a folder shared by {network}: the run is recorded more slowly, in the "
+                              "way that is safe there; steer and watch it from this machine")
+
 # %% ../../nbs/record/database.ipynb #614bb617
 def _begun(folder)->sqlite3.Connection: # to a file in which there are empty tables
     for p in files_of(folder):
         if p.is_file() and p.name != 'writer.lock': p.unlink()      # of one that was killed before it had begun
     db = connect(folder/'run.sqlite')
-    db.execute('pragma journal_mode=wal')
-    db.execute('pragma synchronous=full')
+    _write_safely(db, folder)
     db.executescript(f"begin; {tables} insert into meta values('version', '{version}'); commit;")
     sync_names(folder)
     return db
@@ -148,7 +157,7 @@ def open(cls:Database,
 # %% ../../nbs/record/database.ipynb #cf268ed5
 def _opened(folder:Path, write:bool): # -> the database, which is a run's
     db = connect(folder/'run.sqlite') if write else for_reading(folder)
-    if write: db.execute('pragma synchronous=full')
+    if write: _write_safely(db, folder)
     must_be_ours(db, folder)
     must_be_possible(db, folder)
     return db

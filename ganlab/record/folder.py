@@ -171,6 +171,10 @@ def locked(folder:Path)->FileLock:
     except Timeout:
         raise RunError(f"{folder} is being recorded by another learner or process; close that one first "
                        "(learn.run.close()), or record to another folder") from None
+    except (OSError, NotImplementedError) as e:
+        if getattr(e, 'errno', errno.ENOLCK) not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP): raise
+        raise RunError(f"{folder} cannot be locked (its file system has no locks), so that two trainings might write "
+                       "to it at once; record to a folder of this machine, and copy the run when it is done") from None
     return lock
 
 # %% ../../nbs/record/folder.ipynb #4cd94e10
