@@ -169,12 +169,14 @@ def look(self:Attached):
     self._hear()
     self._tell_life()
 
+def _without(values, *names)->dict: return {k: v for k, v in values.items() if k not in names}
+def _pinned(spec)->list: return [t['name'] for t in spec if t['pinned']]
+
 @patch
 def _take(self:Attached, name, part, values):
-    late = ('status', 'error') if name == 'transport' and self.resting else ()       # of whoever trained
-    shown = {k: v for k, v in values.items() if part.has_trait(k) and not k.startswith('_') and k not in late}
-    if name == 'tricks' and not part.spec: shown['pins'] = [t['name'] for t in shown.get('spec', []) if t['pinned']]
-    try: part.put(**shown)
+    if name == 'transport' and self.resting: values = _without(values, 'status', 'error')     # of whoever trained
+    if name == 'tricks' and not part.spec: values['pins'] = _pinned(values.get('spec', []))
+    try: part.put(**{k: v for k, v in values.items() if part.has_trait(k) and not k.startswith('_')})
     except T.TraitError as e: self.say('', f'The {name} of {self.remote.run} cannot be shown: {e}')
 
 # %% ../nbs/attached.ipynb #31376af0
@@ -205,7 +207,7 @@ def rest(self:Attached):
     "Show the record, where nobody trains: at the end, or at the step that the scrubber stands at."
     r, state = self.resting, state_of(self.resting, self.timeline.at)
     for part in (self.samples, self.curves, self.timeline): part.refresh(state)
-    pins = self.tricks.pins or [t['name'] for t in r.spec if t['pinned']]
+    pins = self.tricks.pins or _pinned(r.spec)
     self.tricks.put(spec=r.spec, rows=[dict(row, bad='') for row in state.rows], loss=state.loss, at=state.at, pins=pins)
     self.transport.put(step=r.step)
 
