@@ -82,7 +82,7 @@ class Attached(Tenant, Panel):
         self.glass = Glass(self.remote.run)
         self.move_in()
         self.every, self.asked, self.left = every, [], []     # asked: looks, by number; left: requests not answered yet
-        self._end, self._where, self.resting = threading.Event(), None, None      # resting: the run, where nobody trains
+        self._end, self._where, self.resting = threading.Event(), None, None     # resting: of a run that nobody trains
         asks = {name: partial(self.ask, name) for name in ('transport', 'samples', 'timeline', 'health', 'tricks')}
         super().__init__(transport=Transport(asks['transport']), samples=Samples(asks['samples']), curves=Curves(),
                          timeline=Timeline(asks['timeline']), health=HealthRow(asks['health']),
@@ -140,6 +140,7 @@ def _leave(self:Attached, request):
     self.left.append(request)
     if self.resting: self.say('Asked', 'of whoever goes on with the run: nobody trains it now.')
 
+# %% ../nbs/attached.ipynb #5e22c4f9
 @patch
 def save(self:Attached, do:str): # 'to-python' or 'to-html'
     "Write the run, as far as it is recorded, into the working folder: as a script, or as a page."
@@ -202,13 +203,15 @@ def _tell_life(self:Attached):
         self.rest()
     elif was: self.transport.put(status='idle', error={})
 
+# %% ../nbs/attached.ipynb #9d4559aa
 @patch
 def rest(self:Attached):
     "Show the record, where nobody trains: at the end, or at the step that the scrubber stands at."
     r, state = self.resting, state_of(self.resting, self.timeline.at)
     for part in (self.samples, self.curves, self.timeline): part.refresh(state)
     pins = self.tricks.pins or _pinned(r.spec)
-    self.tricks.put(spec=r.spec, rows=[dict(row, bad='') for row in state.rows], loss=state.loss, at=state.at, pins=pins)
+    rows = [dict(row, bad='') for row in state.rows]
+    self.tricks.put(spec=r.spec, rows=rows, loss=state.loss, at=state.at, pins=pins)
     self.transport.put(step=r.step)
 
 @patch
