@@ -9,6 +9,7 @@ from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
 from ganlab.panels.drawer import Drawer, told_by
 from ganlab.run import Run
+from ganlab.steer import window
 from ganlab.steer.window import Glass, Shown, packed, unpacked
 
 SCRIPT = '''
@@ -93,6 +94,11 @@ def test_a_dead_trainer(trained):
 def make(kind='ring', run=None):
     if kind == 'ring': return GANLearner(ring_dls(n=500, bs=32), *mlp(width=8, depth=1, seed=0), seed=0, run=run)
     return GANLearner(digits_dls(bs=16, size=16), *dcgan(16, 1, z_dim=8, width=4, seed=0), seed=0, run=run)
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    "In this process, an onlooker counts however slow the machine is"
+    monkeypatch.setattr(window, 'fresh', 1e6)
 
 def watched(learn, wishes=None):
     glass = Glass(learn.run.folder)
