@@ -53,6 +53,7 @@ from .quality.intervals import metric_interval
 from .quality.copies import find_copies
 from .compare import *
 from .doctor import *
+from .alerts import Alert, ShellCommand
 from .study import augment_study
 from .sweep import sweep
 from .travel.script import *

@@ -57,6 +57,15 @@ _options = ( # of a new run: name, kind, what it is
 def _place(text:str): # an index or a key
     return int(text) if text.removeprefix('-').isdigit() else text
 
+# %% ../nbs/cli.ipynb #6b69efcd
+def _alert_words(c):
+    c.add_argument('--alert', action='append', metavar='WHAT',
+                   help="tell when it begins: a number that leaves its range, 'g_grad_norm>100' or 'd_loss<1e-3:steps=50', "
+                        "a cause of the doctor, such as mode_collapse, nonfinite or step_error; can be given again")
+    c.add_argument('--on-alert', metavar='COMMAND',
+                   help='a command of the shell for each alert; it finds GANLAB_ALERT, GANLAB_STEP, GANLAB_VALUE and '
+                        'GANLAB_RUN in its environment')
+
 # %% ../nbs/cli.ipynb #610a7492
 def _train_words(sub):
     how = dict(epilog=going_on, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -67,6 +76,7 @@ def _train_words(sub):
                                                              "your own; with another length, where it has one")
     c.add_argument('--trick', action='append', metavar='NAME[:PARAM=VALUE,...]',
                    help="turn a trick on; can be given again; a value may be a schedule, 'cosine(10,1,5000)'")
+    _alert_words(c)
     for name, kind, what in _options:
         c.add_argument(f'--{name}', type=kind, help=f"{what} ({usual[name.replace('-', '_')]})")
     c.add_argument('--width', type=int, help='of the networks (32 for the DCGAN, 128 for points)')

@@ -4,19 +4,20 @@
 
 # %% ../nbs/doctor.ipynb #3791ae6a
 from __future__ import annotations
-import logging, sys, time
+import time
 from fastai.callback.core import Callback
 from fastcore.basics import patch
 from .base.checks import whole
 from .checkup.facts import facts
 from .engine.pacing import step_time
 from .learner import GANLearner
+from .loggers.alerting import spread
 from .symptoms.answer import Findings
 from .symptoms.finding import Finding, Remedy, causes
 from .symptoms.rule import finding, weigh
 
 # %% auto #0
-__all__ = ['log', 'began', 'known', 'in_text', 'writers', 'wandb_run', 'alert', 'Watcher', 'Finding', 'Remedy', 'causes', 'facts']
+__all__ = ['began', 'known', 'in_text', 'alert', 'Watcher', 'Finding', 'Remedy', 'causes', 'facts']
 
 # %% ../nbs/doctor.ipynb #a34bfa57
 _all_ = ['Finding', 'Remedy', 'causes', 'facts']
@@ -55,32 +56,18 @@ def diagnose(self:GANLearner,
     "What is wrong with this training as it stands, how one knows, and what to try."
     excluded, f = known(excluded), facts(self, whole(n, 'n', 100))
     found = [_found(self, f, *told) for told in weigh(f, excluded)]
+    self.inform('after_diagnose', found, excluded)
     return Findings(found, f, self.known.broke[1] if f.broke == 1 else '')
 
 # %% ../nbs/doctor.ipynb #0ae43470
-log = logging.getLogger('ganlab.doctor')
-
 def in_text(found:Finding)->str:
     "A finding as an alert says it."
     return f'{found.symptom} ({found.cause}, {found.certainty}). {found.said} Try: {found.remedies[0]!r}'
 
-# %% ../nbs/doctor.ipynb #75a8b5c0
-def writers(learn)->list: # objects with add_text(tag, text, step)
-    "What the callbacks of a learner write texts to, such as TensorBoard's `SummaryWriter`."
-    return [o for cb in learn.cbs for o in vars(cb).values() if callable(getattr(o, 'add_text', None))]
-
-def wandb_run(learn): # one with alert(title, text), or None
-    "The run of Weights & Biases that a callback of the learner logs to."
-    if any(type(cb).__name__ == 'WandbCallback' for cb in learn.cbs):
-        return getattr(sys.modules.get('wandb'), 'run', None)
-
 # %% ../nbs/doctor.ipynb #adba3deb
 def alert(learn, found:Finding):
-    "Tell Python's logger, and those that the learner carries."
-    text, run = in_text(found), wandb_run(learn)
-    log.warning('step %d: %s', learn.step, text)
-    for w in writers(learn): w.add_text('ganlab.doctor', text, learn.step)
-    if run is not None: run.alert('ganlab.doctor', f'step {learn.step}: {text}')
+    "Tell of a finding."
+    spread(learn, in_text(found), 'ganlab.doctor')
 
 # %% ../nbs/doctor.ipynb #3d59405e
 class Watcher(Callback):

@@ -162,7 +162,7 @@ def opt_g(self:GANLearner)->torch.optim.Optimizer:
 late(GANLearner, {'travel.resume': 'resume', 'travel.fork': 'rewind undo fork', 'travel.lookback': 'pin unpin',
                   'travel.leaving': 'export_G plain_G', 'travel.walk': 'interpolate',
                   'judge.rejection': 'accepted',
-                  'doctor': 'diagnose watch', 'checkup.terms': 'terms', 'stopping': 'advise',
+                  'doctor': 'diagnose watch', 'alerts': 'alert', 'checkup.terms': 'terms', 'stopping': 'advise',
                   'steer.answering': 'answer', 'travel.carried': 'carry', 'panels.drawer': 'be_seen'})
 
 # %% ../nbs/learner.ipynb #02a75077

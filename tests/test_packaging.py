@@ -118,7 +118,7 @@ LAYERS = [o.split() for o in (        # what may import what: a module imports f
     'travel.compared travel.again travel.remade travel.resume travel.lookback travel.scores travel.carried travel.fork travel.script travel.formats travel.leaving travel.walk judge.rejection judge.one_sample judge.nearest judge.sibling judge.wishes judge.arm judge.shown judge.evidence judge.telling judge.figure compare recipe presets catalogue run stopping steer.answering',
     'checkup',
     'symptoms',
-    'doctor',
+    'doctor alerts',
     'cases clinic',
     'search',
     'sweep study',

@@ -9,6 +9,7 @@ from pathlib import Path
 from fastai.callback.core import Callback
 from ..base.checks import whole
 from ..base.interrupt import unbroken
+from .alerts import alerts_of, set_alerts
 from .own import data_maker, given_data, given_nets, given_preset
 from .parts import (data_word, make_data, of_one_size, own_of, parts_of, pictures, side_of,
                                    toys)
@@ -219,7 +220,9 @@ def _up_to(learn, steps)->bool: # was it stopped?
 def _trained(learn, steps, wanted, o)->bool: # was it stopped?
     "Train, and close the run."
     try:
-        if steps > learn.step: turn_on(learn, wanted)
+        if steps > learn.step:
+            turn_on(learn, wanted)
+            set_alerts(learn, *alerts_of(o))
         return _up_to(learn, steps)
     except KeyboardInterrupt: return True
     except StepError as e:
@@ -257,6 +260,7 @@ def train(o)->int: # exit status
     "Begin a run, or go on with it."
     data_maker(o.data)      # its module may register optimisers, losses and presets
     steps, wanted = whole(o.steps, '--steps', 0), wanted_tricks(o.trick)
+    alerts_of(o)            # a mistyped one leaves no folder behind
     if o.preset: o.preset = _known_preset(o.preset)
     learn = _learner(steps, wanted, o)
     with unbroken() as block:      # Ctrl-C is heard while it trains

@@ -106,6 +106,16 @@ def __call__(self:EventLearner, name):
         self.table[name] = self._listeners(name)
     for call in self.table[name]: call()
 
+# %% ../../nbs/engine/fastai_events.ipynb #8543c032
+@patch
+def inform(self:EventLearner,
+    name:str, # of a method: 'step_failed', with the error; 'after_diagnose', with findings and excluded causes
+    *args,
+):
+    "Call it on each callback that has it."
+    for cb in self.cbs.sorted('order'):
+        if listens(cb, name): getattr(cb, name)(*args)
+
 # %% ../../nbs/engine/fastai_events.ipynb #f8bcd9a8
 @patch
 @contextmanager

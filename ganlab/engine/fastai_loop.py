@@ -63,6 +63,7 @@ class StepLearner(EventLearner):
 @patch
 def _ended_by(self:StepLearner, e):
     "A loss that is not finite is an error, or, with fastai's TerminateOnNaNCallback, the end of the fit."
+    self.inform('step_failed', e)
     if not e.term or not any(isinstance(cb, TerminateOnNaNCallback) for cb in self.cbs): raise e
     print(f'{e} The fit ends at step {e.at}.')
     raise CancelFitException
@@ -259,5 +260,4 @@ def export(self:StepLearner, *args, **kwargs):
 @patch
 def to_fp16(self:StepLearner, *args, **kwargs):
     raise RuntimeError("to_fp16() scales one loss for one optimiser; use GANLearner(..., amp='bf16')")
-
 for _name in methods: setattr(StepLearner, _name, unsuited(_name))

@@ -117,6 +117,16 @@ def after_batch(self:LogTo):
     if learn.step % self.every == 0: self.tell('scalars', learn.step, scalars_of(learn))
     if self.share and learn.step >= self.picture_due: self._picture()
 
+# %% ../../nbs/loggers/following.ipynb #888a15bc
+@patch
+def note(self:LogTo,
+    text:str, # one sentence
+    what:dict, # the same as plain values, with a 'kind'
+):
+    "Tell of something that is no change, such as an alert."
+    if not self.begun: self._begin()
+    self.tell('event', self.learn.step, text, what)
+
 # %% ../../nbs/loggers/following.ipynb #254214ad
 def scalars_of(learn)->dict:
     "The last row of the record, as far as its numbers are finite."

@@ -15,7 +15,7 @@ from .machine import Machine
 from .pace import Calm, Clock, Drawn, Pace
 from .samples import Samples
 from .speed import Speed
-from .state import make_state, words
+from .state import make_state, thou, words
 from .taken import Taken
 from .timeline import Timeline
 from .transport import Status, Transport, error_card
@@ -37,9 +37,12 @@ class Parts(NamedTuple):
     announcement: Status
 
 # %% ../../nbs/panels/refresh.ipynb #c1da0e3a
-def news_of(learn)->tuple: # changes applied, and changes refused
+def news_of(learn)->tuple: # changes applied, changes refused, and the last alert
     "Two of them are equal where nothing happened in between."
-    return len(learn.tricks.log), tuple(learn.tricks.refused.values())
+    return len(learn.tricks.log), tuple(learn.tricks.refused.values()), _last_alert(learn)
+
+def _last_alert(learn): # as `Told`; None: there was none
+    return getattr(vars(learn).get('alerts'), 'last', None)      # the callback, once something was asked for
 
 # %% ../../nbs/panels/refresh.ipynb #b5d54ed9
 class Screen:
@@ -229,16 +232,19 @@ def _hear(self:Screen, full)->bool: # is there news?
     "Where a change was applied or refused, say so, and let every part be drawn whatever it costs."
     was, self.news = self.news, news_of(self.learn)
     if was == self.news: return False
-    if not full: self._say_news(was[1])
+    if not full: self._say_news(*was[1:])
     for part in self.drawn.values():
         if part.view not in self.own or part.pace.took < .1: part.pace.news()
     return True
 
 # %% ../../nbs/panels/refresh.ipynb #35a1e3e4
 @patch
-def _say_news(self:Screen, known):
-    "Announce what was refused (and is not `known`), or applied last."
-    tr = self.learn.tricks
+def _say_news(self:Screen, known, told):
+    "Announce an alert (if it is not `told`); or what was refused (and is not `known`), or applied last."
+    tr, alert = self.learn.tricks, self.news[-1]
+    if alert not in (None, told):
+        self.said = 'Alert', f'at step {thou(alert.step)}: {alert.said}'
+        return
     new = [c for c in tr.refused.values() if c not in known] or tr.log[-1:]
     if new and new[-1].kind != 'phase': self.said = words(new[-1], self.learn)
 
