@@ -37,9 +37,9 @@ class Parts(NamedTuple):
     announcement: Status
 
 # %% ../../nbs/panels/refresh.ipynb #c1da0e3a
-def news_of(learn)->tuple: # changes applied, and changes refused
+def news_of(learn)->tuple: # changes applied, changes refused, and changes on trial
     "Two of them are equal where nothing happened in between."
-    return len(learn.tricks.log), tuple(learn.tricks.refused.values())
+    return len(learn.tricks.log), tuple(learn.tricks.refused.values()), tuple(learn.tricks.on_trial)
 
 # %% ../../nbs/panels/refresh.ipynb #b5d54ed9
 class Screen:
@@ -229,17 +229,17 @@ def _hear(self:Screen, full)->bool: # is there news?
     "Where a change was applied or refused, say so, and let every part be drawn whatever it costs."
     was, self.news = self.news, news_of(self.learn)
     if was == self.news: return False
-    if not full: self._say_news(was[1])
+    if not full: self._say_news(*was[1:])
     for part in self.drawn.values():
         if part.view not in self.own or part.pace.took < .1: part.pace.news()
     return True
 
 # %% ../../nbs/panels/refresh.ipynb #35a1e3e4
 @patch
-def _say_news(self:Screen, known):
-    "Announce what was refused (and is not `known`), or applied last."
+def _say_news(self:Screen, known, tried):
+    "Announce what was refused (and is not `known`), what was judged (of those `tried`), or what was applied last."
     tr = self.learn.tricks
-    new = [c for c in tr.refused.values() if c not in known] or tr.log[-1:]
+    new = [c for c in tr.refused.values() if c not in known] or [c for c in tried if c.trial.said] or tr.log[-1:]
     if new and new[-1].kind != 'phase': self.said = words(new[-1], self.learn)
 
 # %% ../../nbs/panels/refresh.ipynb #009480fc
