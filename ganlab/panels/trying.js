@@ -16,15 +16,8 @@ export function trying(t, ask) {
   const go = button('small', 'Try');
   const not = button('small q', 'Cancel');
   const what = make('span');
-  const line = make(
-    'form',
-    'why trial',
-    what,
-    steps,
-    make('span', '', 'steps; it stays unless samples get worse'),
-    go,
-    not,
-  );
+  const then = make('span');
+  const line = make('form', 'why trial', what, steps, then, go, not);
   go.type = 'submit';
   line.hidden = true;
   let on = false;
@@ -49,6 +42,7 @@ export function trying(t, ask) {
   const sync = row => {
     on = row.on;
     what.textContent = on ? 'Without it for' : 'With it for';
+    then.textContent = `steps; it stays ${on ? 'off' : 'on'} unless samples get worse`;
     open.title = `Turn it ${on ? 'off' : 'on'} on trial: after so many steps it stays, or is taken back, bit for bit, if the samples got worse`;
   };
   return { open, line, sync };
