@@ -33,8 +33,9 @@ __all__ = ['elsewhere', 'posted', 'card_of', 'Attached']
 # %% ../nbs/attached.ipynb #61b1dafd
 _called = dict(start='resume', pin='snapshot')        # what a click calls otherwise than a request
 
-_fields = dict(resume='', pause='', stop='', snapshot='', undo='', step='n phase', rewind='step', on='name params',
-               off='name', set='name params', loss='name', preset='name')     # of each request: what a click gives
+_fields = dict(resume='', pause='', stop='', snapshot='', undo='', step='n phase', rewind='step',
+               on='name params trial', off='name trial', set='name params', loss='name',
+               preset='name')     # of each request: what a click gives
 
 def posted(
     remote:Remote,

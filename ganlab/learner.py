@@ -163,7 +163,8 @@ late(GANLearner, {'travel.resume': 'resume', 'travel.fork': 'rewind undo fork', 
                   'travel.leaving': 'export_G plain_G', 'travel.walk': 'interpolate',
                   'judge.rejection': 'accepted',
                   'doctor': 'diagnose watch', 'alerts': 'alert', 'checkup.terms': 'terms', 'stopping': 'advise',
-                  'steer.answering': 'answer', 'travel.carried': 'carry', 'panels.drawer': 'be_seen'})
+                  'steer.answering': 'answer', 'travel.carried': 'carry', 'panels.drawer': 'be_seen',
+                  'travel.trial': 'begin_trial look_at_trials failed_on_trial left_trial'})
 
 # %% ../nbs/learner.ipynb #02a75077
 @patch

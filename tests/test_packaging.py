@@ -115,7 +115,7 @@ LAYERS = [o.split() for o in (        # what may import what: a module imports f
     'record.remains record.packing record.schema record.folder record.database record.chunks record.store record.changes record.reading record.beside record.grids record.pictures record.thinning record.writing record.taking record.facts record.requests record.mail record.locking record.lines record.run',
     'loggers',
     'learner',
-    'travel.compared travel.again travel.remade travel.resume travel.lookback travel.scores travel.carried travel.fork travel.script travel.formats travel.leaving travel.walk judge.rejection judge.one_sample judge.nearest judge.sibling judge.wishes judge.arm judge.shown judge.evidence judge.telling judge.figure compare recipe presets catalogue run stopping steer.answering',
+    'travel.compared travel.again travel.remade travel.resume travel.lookback travel.scores travel.carried travel.fork travel.trial travel.script travel.formats travel.leaving travel.walk judge.rejection judge.one_sample judge.nearest judge.sibling judge.wishes judge.arm judge.shown judge.evidence judge.telling judge.figure compare recipe presets catalogue run stopping steer.answering',
     'checkup',
     'symptoms',
     'doctor alerts',

@@ -17,7 +17,7 @@ ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in 
     'steer': ('Steer: a hand on a running process', 'remote words box window pulse news answering'),
     'record': ('Record: what a run keeps', 'run mail requests locking lines taking writing reading facts changes pictures grids beside thinning store chunks database folder schema packing remains'),
     'loggers': ('Loggers: what a training tells others', 'following sinks alerting'),
-    'travel': ('Travel: resume, rewind, fork', 'resume again remade compared fork lookback scores carried script leaving formats walk'),
+    'travel': ('Travel: resume, rewind, fork', 'resume again remade compared fork lookback trial scores carried script leaving formats walk'),
     'judge': ('Judge: did it help', 'verdict sibling wishes arm evidence telling figure shown rejection nearest one_sample'),
     'checkup': ('Checkup: facts about a training', 'facts signals terms batches figures feed wiring movement means samples course'),
     'symptoms': ('Symptoms: what is wrong, and what helps', 'rule finding answer sick sound loader pixels wiring set rates balance collapse'),
@@ -25,7 +25,7 @@ ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in 
     'quality': ('Quality: metrics by name', 'named samples points clouds attributes copies intervals features small_nets large_nets'),
     'search': ('Search: what a sweep does', 'dials space made score trial worker storage best shown'),
     'commands': ('Commands: what `ganlab` can do', 'parts own train alerts look check again search steer jupyter'),
-    'panels': ('Panels', 'machine trainer refresh moving moves requests errands comparing family travels announcing health chips advice checks worst own cards transport tricks control samples curves timeline versus steer state taken pace speed reasons panel past drawer resting lifetime'),
+    'panels': ('Panels', 'machine trainer refresh wording moving moves requests errands comparing family travels announcing health chips advice checks worst own cards transport tricks control samples curves timeline versus steer state taken pace speed reasons panel past drawer resting lifetime'),
     'page': ("Page: the player's file", 'scene strands story small changes document'),
     'base': ('Base: small tools', 'checks files views neighbours interrupt late progress decoding spelled')}
 

@@ -8,7 +8,7 @@ import argparse, json, os, sys, time
 from pathlib import Path
 from ..steer.news import news
 from ..steer.remote import NotDone, Remote
-from ..steer.words import kinds
+from ..steer.words import fields, kinds
 
 # %% auto #0
 __all__ = ['words', 'value_of', 'params_of', 'asked_of', 'do', 'told', 'status', 'watch', 'ls', 'unread', 'main']
@@ -28,9 +28,9 @@ def params_of(words:list)->dict:
 # %% ../../nbs/commands/steer.ipynb #0633f890
 def asked_of(o)->dict: # options -> fields of a request
     "The request that the words spell."
-    fields = {k: getattr(o, k, None) for k in ('name', 'at', 'now', 'steps', 'step', 'n', 'phase', 'why', 'request')}
-    if getattr(o, 'params', None): fields['params'] = params_of(o.params)
-    return {k: v for k, v in fields.items() if v is not None and v is not False}
+    given = {k: getattr(o, k, None) for k in fields if k != 'params'}
+    if getattr(o, 'params', None): given['params'] = params_of(o.params)
+    return {k: v for k, v in given.items() if v is not None and v is not False}
 
 def do(o)->int: # exit status
     "Ask, and say what became of it."
@@ -129,6 +129,8 @@ _helps = {'on': 'turn a trick on, or give it other values', 'off': 'turn a trick
           'lock': "have everybody's switches refused", 'unlock': 'let it be switched again'}
 
 _of_field = dict(at=dict(type=int, help='the step to wait for'), steps=dict(type=int, help='how long it takes'),
+                 trial=dict(type=int, metavar='STEPS', help='after so many it stays, or is taken back'),
+                 metric=dict(help='what the trial is judged by (sliced_wasserstein)'),
                  n=dict(type=int, help='how many'), why=dict(help='for whoever is refused'),
                  phase=dict(choices=('both', 'd', 'g'), help='half a step: of D or G alone'),
                  now=dict(action='store_true', help='without leaving gently'))
@@ -150,7 +152,7 @@ def _steer_words(p):
         c = sub.add_parser(kind, help=what, description=what)
         _add_fields(c, kind)
         c.add_argument('--wait', type=float, default=30, metavar='SECONDS', help='for an answer (30)')
-        c.add_argument('--until-applied', action='store_true', help='wait for its step, too')
+        c.add_argument('--until-applied', action='store_true', help='wait for its step, and its trial, too')
         c.set_defaults(do=do)
     for f in (status, watch):
         c = sub.add_parser(f.__name__, help=f.__doc__, description=f.__doc__)

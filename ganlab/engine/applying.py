@@ -20,7 +20,8 @@ class Applying(Kinds):
 
 @patch
 def apply_due(self:Applying)->int: # how many were applied
-    "Apply what is due at this boundary, in the order asked."
+    "Apply what is due at this boundary, in the order asked, after a verdict that is due."
+    if self.on_trial: self.learn.look_at_trials()
     step, n = self.learn.step, 0
     for c in [c for c in self.waiting if c.at is None or c.at <= step]:
         if self.unqueue(c.together):
@@ -58,6 +59,7 @@ def make(self:Applying, c:Change, undo):
     learn = self.learn
     try:
         if learn.run.locked and not c.own: learn.run.must_be_unlocked()
+        if c.trial and c.again is None: learn.begin_trial(c)
         c.moot = getattr(self, f'_apply_{c.kind}')(c, undo) is False
         structural = self._is_structural(c)
         if structural: learn.found = {}      # other layers than those that were found

@@ -176,12 +176,12 @@ def note_change(self:Boundary, c:Change, caution:str=None):
 
 # %% ../../nbs/engine/boundary.ipynb #be0f8726
 @patch
-def set_loss(self:Boundary, loss, at:int=None)->Change:
-    """Train on another loss from the next boundary (or step `at`) on.
+def set_loss(self:Boundary, loss, at:int=None, trial:int=None, metric:str=None)->Change:
+    """Train on another loss from the next boundary (or step `at`) on; on trial, for `trial` steps.
 
     Leaving one that is blind to D's level, such as Wasserstein's, D's last bias is moved so that its scores lie
     around 0."""
-    return self.tricks.ask(self.loss_change(loss, at))
+    return self.tricks.ask(self.loss_change(loss, at), trial, metric)
 
 # %% ../../nbs/engine/boundary.ipynb #6063521a
 @patch

@@ -5,11 +5,12 @@
 # %% ../../nbs/engine/change.ipynb #1b145220
 from __future__ import annotations
 import threading, warnings
+from dataclasses import dataclass
 from fastcore.basics import patch
 from .schedules import as_schedule
 
 # %% auto #0
-__all__ = ['Refused', 'Change']
+__all__ = ['Refused', 'Change', 'Trial']
 
 # %% ../../nbs/engine/change.ipynb #67a734ab
 class Refused(ValueError):
@@ -55,6 +56,7 @@ def _origin(self:Change):
     self.id, self.first = None, None   # its number in a run's record; of the first of those that were asked together
     self.again = None                  # the run that it is made again from
     self.request = None                # the name of the request from outside that asked for it
+    self.trial = None                  # what it is tried by, a `Trial`; None: it stays anyhow
 
 # %% ../../nbs/engine/change.ipynb #0e4cf481
 @patch
@@ -65,6 +67,18 @@ def wait(self:Change, timeout:float=None)->Change: # seconds; None waits for eve
         raise TimeoutError(f"{self.kind} {self.name} was not applied within {timeout} s; is the training paused?")
     if self.error: raise self.error
     return self
+
+# %% ../../nbs/engine/change.ipynb #20f896dd
+@dataclass
+class Trial:
+    "How long a change is tried, and by what."
+    steps: int          # after which it is judged
+    metric: str         # by which
+    before: list|None = None # that metric before the change: of all samples, then without each group of them
+    said: str = ''      # the verdict, a sentence; '': there is none yet
+
+    @property
+    def sentence(self)->str: return self.said or f'On trial for {self.steps:,} steps, by {self.metric}.' 
 
 # %% ../../nbs/engine/change.ipynb #fbd1b3df
 @patch(as_prop=True)
@@ -91,8 +105,15 @@ def sentence(self:Change)->str: # for the announcement line
         when = 'with the next step' if self.at is None else f'at step {self.at}'
         return f'{self.what}: asked at {self.asked}, applied {when}.'
     more = ': ' + self.values if self.values else ''
-    caution = ' ' + self.caution if self.caution else ''
-    return f'{self.what} at step {self.step}{more}.{caution}'
+    asides = ''.join(f' {o}' for o in (self.caution, self.trial and self.trial.sentence) if o)
+    return f'{self.what} at step {self.step}{more}.{asides}'
+
+# %% ../../nbs/engine/change.ipynb #5d8cb8a9
+@patch(as_prop=True)
+def state(self:Change)->str: # of one that is decided: 'done', 'refused', or 'waiting' for its trial to end
+    "What whoever asked from outside is told."
+    if self.error: return 'refused'
+    return 'done' if self.moot or not self.trial or self.trial.said else 'waiting'
 
 # %% ../../nbs/engine/change.ipynb #e2e6c5a5
 @patch

@@ -62,8 +62,9 @@ class StepLearner(EventLearner):
 # %% ../../nbs/engine/fastai_loop.ipynb #421cb254
 @patch
 def _ended_by(self:StepLearner, e):
-    "A loss that is not finite is an error, or, with fastai's TerminateOnNaNCallback, the end of the fit."
+    "The end of a trial, after which the fit goes on; or an error, or, with fastai's TerminateOnNaNCallback, its end."
     self.inform('step_failed', e)
+    if self.tricks.on_trial and self.failed_on_trial(e): return
     if not e.term or not any(isinstance(cb, TerminateOnNaNCallback) for cb in self.cbs): raise e
     print(f'{e} The fit ends at step {e.at}.')
     raise CancelFitException
@@ -239,9 +240,7 @@ def _suggested(funcs, lrs, losses, num_it):
 @patch
 def lr_find(self:StepLearner, start_lr=1e-7, end_lr=1., num_it=100, stop_div=True, show_plot=True,
             suggest_funcs=(SuggestionMethod.Valley)):
-    """fastai's `lr_find`: the loss over growing rates (the larger of the two), and suggestions.
-
-    The learner is left as it was."""
+    "fastai's `lr_find`, over growing rates (the larger of the two), with suggestions; the learner is left as it was."
     if self.training_now: raise RuntimeError(busy)
     if not 0 < start_lr < end_lr:
         raise ValueError(f"start_lr={start_lr!r}, end_lr={end_lr!r}; need 0 < start_lr < end_lr")

@@ -24,8 +24,9 @@ class Queue:
 
 # %% ../../nbs/engine/queue.ipynb #2de4224c
 @patch
-def ask(self:Queue, change:Change)->Change:
+def ask(self:Queue, change:Change, trial:int=None, metric:str=None)->Change: # trial: for how many steps it is tried
     "Queue `change`, or apply it now where nothing trains."
+    if trial is not None or metric is not None: change.trial = self.trial_of(trial, metric)
     self.ask_all([change])
     if change.error and change.step is None and not self.learn.training_now: raise change.error
     return change

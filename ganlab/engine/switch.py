@@ -64,7 +64,7 @@ def add(self:Tricks, cls)->Trick: # a `Trick` subclass or instance, written outs
     return t
 
 # %% ../../nbs/engine/switch.ipynb #ac27c790
-late(Tricks, {'presets': 'preset preset_changes presets'})
+late(Tricks, {'presets': 'preset preset_changes presets', 'travel.trial': 'trial_of'})
 
 # %% ../../nbs/engine/switch.ipynb #fbce7a24
 @patch
@@ -93,20 +93,28 @@ def change(self:Tricks, kind:str, name:str, params:dict={}, at:int=None, now=Fal
 
 # %% ../../nbs/engine/switch.ipynb #e33685ba
 @patch_to(Tricks)   # @patch does not see positional-only arguments
-def on(self:Tricks, name, /, *, at=None, **params)->Change:
-    "Turn a trick on (or, where it is on, give it these values), at the next boundary or at step `at`."
-    return self.ask(self.change('on', name, params, at))
+def on(self:Tricks, name, /, *, at=None, trial=None, metric=None, **params)->Change:
+    """Turn a trick on (or, where it is on, give it these values), at the next boundary or at step `at`.
+
+    On trial, it stays after `trial` steps, or is taken back: see `Tricks.trial_of`."""
+    return self.ask(self.change('on', name, params, at), trial, metric)
 
 @patch_to(Tricks)   # @patch does not see positional-only arguments
-def off(self:Tricks, name, /, *, at=None, now=False)->Change:
+def off(self:Tricks, name, /, *, at=None, now=False, trial=None, metric=None)->Change:
     "Turn a trick off; one that leaves gently takes its time, unless `now`."
-    return self.ask(self.change('off', name, {}, at, now))
+    return self.ask(self.change('off', name, {}, at, now), trial, metric)
 
 # %% ../../nbs/engine/switch.ipynb #06d40cbf
 @patch_to(Tricks)   # @patch does not see positional-only arguments
-def set(self:Tricks, name, /, *, at=None, **params)->Change:
+def set(self:Tricks, name, /, *, at=None, trial=None, metric=None, **params)->Change:
     "Give a trick other values; it stays on or off."
-    return self.ask(self.change('set', name, params, at))
+    return self.ask(self.change('set', name, params, at), trial, metric)
+
+# %% ../../nbs/engine/switch.ipynb #a85e0985
+@patch(as_prop=True)
+def on_trial(self:Tricks)->list: # of `Change`, in the order in which they were made
+    "The changes that are tried, and not judged yet."
+    return [c for c in self.log if c.trial and not c.trial.said]
 
 # %% ../../nbs/engine/switch.ipynb #61b63e4d
 @patch

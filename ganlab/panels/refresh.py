@@ -37,9 +37,10 @@ class Parts(NamedTuple):
     announcement: Status
 
 # %% ../../nbs/panels/refresh.ipynb #c1da0e3a
-def news_of(learn)->tuple: # changes applied, changes refused, and the last alert
+def news_of(learn)->tuple: # changes applied, changes refused, changes on trial, and the last alert
     "Two of them are equal where nothing happened in between."
-    return len(learn.tricks.log), tuple(learn.tricks.refused.values()), _last_alert(learn)
+    tr = learn.tricks
+    return len(tr.log), tuple(tr.refused.values()), tuple(tr.on_trial), _last_alert(learn)
 
 def _last_alert(learn): # as `Told`; None: there was none
     return getattr(vars(learn).get('alerts'), 'last', None)      # the callback, once something was asked for
@@ -239,13 +240,13 @@ def _hear(self:Screen, full)->bool: # is there news?
 
 # %% ../../nbs/panels/refresh.ipynb #35a1e3e4
 @patch
-def _say_news(self:Screen, known, told):
-    "Announce an alert (if it is not `told`); or what was refused (and is not `known`), or applied last."
+def _say_news(self:Screen, known, tried, told):
+    "Announce an alert (if it is not `told`); what was refused (and is not `known`), judged (of `tried`) or applied last."
     tr, alert = self.learn.tricks, self.news[-1]
     if alert not in (None, told):
         self.said = 'Alert', f'at step {thou(alert.step)}: {alert.said}'
         return
-    new = [c for c in tr.refused.values() if c not in known] or tr.log[-1:]
+    new = [c for c in tr.refused.values() if c not in known] or [c for c in tried if c.trial.said] or tr.log[-1:]
     if new and new[-1].kind != 'phase': self.said = words(new[-1], self.learn)
 
 # %% ../../nbs/panels/refresh.ipynb #009480fc

@@ -1,5 +1,6 @@
 import { button, icon, make } from './kit.js';
 import { numberField, otherField } from './field.js';
+import { trying } from './trying.js';
 
 let serial = 0;
 // effects: in words, and in a sentence
@@ -56,7 +57,8 @@ export function trickRow(t, ask, pin, effects) {
   ab.title = 'Does it help, or is it luck? Compare the run with and without this switch';
   ab.setAttribute('aria-label', `A/B: ${t.title}`);
   ab.onclick = () => ask({ do: 'ab', name: t.name });
-  row.append(sw, make('span', 'who', nm, pn, ab), st, about, ps, lv, why, wait);
+  const trial = trying(t, ask);
+  row.append(sw, make('span', 'who', nm, pn, ab, trial.open), st, about, ps, lv, trial.line, why, wait);
   let r = null;
   let held = null;
   let open = false; // `held`: clicked here, and not yet heard of
@@ -137,6 +139,7 @@ export function trickRow(t, ask, pin, effects) {
     pn.setAttribute('aria-pressed', pinned);
     pn.title = pinned ? 'Unpin' : 'Pin to the top';
     pn.setAttribute('aria-label', `${pn.title}: ${t.title}`);
+    trial.sync(now);
     fields.forEach(f => f.sync(now.values[f.param], now.follows?.[f.param]));
     look();
   };

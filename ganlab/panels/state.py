@@ -9,105 +9,14 @@ import anywidget, traitlets as T
 from ..losses import scores_of
 from .lifetime import Whole
 from .moving import in_motion, numbers
+from .wording import flag, show, thou, values_of, waits, words
 from ..trick import Trick
 
+_all_ = ['flag', 'show', 'thou', 'values_of', 'waits', 'words']
+
 # %% auto #0
-__all__ = ['thou', 'show', 'values_of', 'words', 'waits', 'flag', 'describe', 'trick_row', 'PanelState', 'make_state',
-           'any_shell', 'Part']
-
-# %% ../../nbs/panels/state.ipynb #23a27761
-def thou(n:int)->str: # '50 000', with narrow no-break spaces
-    "A count as people write it."
-    return f'{n:,}'.replace(',', '\u202f')
-
-# %% ../../nbs/panels/state.ipynb #35e14aeb
-def show(
-    v, # number, choice, flag or text
-)->str: # at most four figures
-    "A value as people write it."
-    if isinstance(v, bool): return 'on' if v else 'off'
-    if not isinstance(v, float): return str(v)
-    if v and not 1e-3 <= abs(v) < 1e5: return _with_exponent(v)
-    return f'{v:.4g}'
-
-def _with_exponent(v:float)->str: # 0.00012 -> '1.2e-4'
-    m, e = f'{v:.3e}'.split('e')
-    return f"{m.rstrip('0').rstrip('.')}e{int(e)}"
-
-# %% ../../nbs/panels/state.ipynb #80c7176f
-def _title(change)->str: return f'{change.title} loss' if change.kind == 'loss' else change.title
-def _when(change)->str: return 'with the next step' if change.at is None else f'at step {thou(change.at)}'
-
-def values_of(change, learn)->str: # 'σ 0.05, share 0.5'
-    "The values of a change, by the labels that the panel uses."
-    params, labels = dict(change.params), {}
-    if change.name in learn.tricks: labels = {k: p.label for k, p in learn.tricks[change.name].declared.items()}
-    return ', '.join(f'{labels.get(k, k)} {show(v)}' for k, v in params.items() if _is_told(change, k))
-
-def _is_told(change, name:str)->bool: # is this one of its values shown?
-    if change.kind == 'rates': return name == 'value'
-    return name not in ('loss', 'snapshot')
-
-# %% ../../nbs/panels/state.ipynb #f24b001a
-def _switched(changes)->str: # 'TTUR, WGAN-GP; off: Label smoothing'
-    on, off = [[_title(c) for c in changes if (c.kind == 'off') == gone] for gone in (False, True)]
-    said = []
-    if on: said.append(', '.join(on))
-    if off: said.append('off: ' + ', '.join(off))
-    return '; '.join(said)
-
-# %% ../../nbs/panels/state.ipynb #9f380e33
-def _of_recipe(change)->tuple: # as `words` gives them
-    "What became of a preset, of which the change is a part."
-    who, names = change.recipe, _switched(change.together)
-    if change.error: return who, f'was not switched. {change.error}'
-    if change.step is None: return who, f'asked at {thou(change.asked)}, on {_when(change)}: {names}.'
-    cautions = [c.caution for c in change.together if c.caution]
-    return who, ' '.join([f'on at step {thou(change.step)}: {names}.', *cautions])
-
-# %% ../../nbs/panels/state.ipynb #80e59cd7
-def _subject(change)->tuple: # who, and what it comes to
-    if change.kind == 'phase': return f'Half step of {change.name.upper()}', 'done'
-    if change.kind == 'loss': return _title(change), 'on'
-    return change.title, dict(on='on', off='off', set='changed').get(change.kind, 'edited')
-
-# %% ../../nbs/panels/state.ipynb #ee3776a3
-def words(change, learn)->tuple: # the subject, in bold, and the rest of the sentence
-    "What became of a change, for the announcement line."
-    c, (who, what) = change, _subject(change)
-    if c.recipe: return _of_recipe(c)
-    if c.error: return '', str(c.error)
-    if c.moot: return who, 'was off, or on its way.'
-    if values := values_of(c, learn): values = f': {values}'
-    if c.step is None: return who, f'asked at {thou(c.asked)}, {what} {_when(c)}{values}.'
-    return who, ' '.join([f'{what} at step {thou(c.step)}{values}.', *_asides(c)])
-
-def _asides(change): # one that was applied -> sentences
-    if change.asked != change.step: yield f'Asked at {thou(change.asked)}.'
-    if change.caution: yield str(change.caution)
-
-# %% ../../nbs/panels/state.ipynb #bd8d0fbf
-def waits(changes, learn)->str: # '' where none of them waits for a later step
-    "What waits for its step, in a sentence."
-    later = {c.together: c for c in changes if c.at is not None}
-    later = sorted(later.values(), key=lambda c: c.at)
-    if not later: return ''
-    first, step = words(later[0], learn)[0], thou(later[0].at)
-    if len(later) == 1: return f'{first} waits for step {step}.'
-    return f'{len(later)} changes wait for later steps, the first for step {step}: {first}.'
-
-# %% ../../nbs/panels/state.ipynb #8688be3b
-def flag(change, learn)->list: # [step, 'on' | 'off' | 'set' | 'ask', label, name]
-    "A change as it is drawn on the curves."
-    c, name = change, _title(change)
-    values = values_of(c, learn)
-    if c.kind == 'set' and values: name = f"{c.title} {values.split(', ')[0]}"
-    step = next(s for s in (c.step, c.at, c.asked) if s is not None)
-    return [step, _flag_kind(c), name, c.name]
-
-def _flag_kind(change)->str:
-    if change.step is None: return 'ask'
-    return change.kind if change.kind in ('on', 'off') else 'set'
+__all__ = ['describe', 'trick_row', 'PanelState', 'make_state', 'any_shell', 'Part', 'flag', 'show', 'thou', 'values_of', 'waits',
+           'words']
 
 # %% ../../nbs/panels/state.ipynb #d5fd3699
 _told = 'name', 'label', 'kind', 'lo', 'hi', 'log', 'default', 'help', 'unit'   # of each parameter
@@ -137,15 +46,20 @@ def _turn(t, soon, later): # -> a `Change`, or None
 def _asked(c)->str: return f'asked at {thou(c.asked)}' if c.at is None else f'asked for {thou(c.at)}'
 
 # %% ../../nbs/panels/state.ipynb #abd908b2
-def _stands(t, soon, later, refused, why)->dict: # of state, text, why, to: those that are not empty
+def _denied(c)->str: return 'taken back to' if c.trial and c.trial.said else 'refused at'
+
+def _stands(t, soon, later, refused, why, tried)->dict: # of state, text, why, to: those that are not empty
     if turn := _turn(t, soon, later): return dict(state='asked', text=_asked(turn), to=float(turn.kind == 'on'))
     if refused is not None:
-        text = f'refused at {thou(refused.asked)}'
+        text = f'{_denied(refused)} {thou(refused.asked)}'
         return dict(state='refused', text=text, why=str(refused.error), to=float(t.enabled))
     if t.leaving:
         done, steps = t.leaving
         return dict(state='leaving', text=f'{steps - done} of {steps} steps left', to=done/steps)
-    return _settled(t, _asked(soon[-1]) if soon else '', why)
+    return _settled(t, _asked(soon[-1]) if soon else _until(tried), why)
+
+def _until(tried)->str: # of a change on trial, or None
+    return f'on trial until {thou(tried.step + tried.trial.steps)}' if tried else ''
 
 def _settled(t, text:str, why)->dict: # as `_stands`, of a trick that is on or off; text: on what was asked of it
     if t.enabled: return dict(state='on', text=text or f'since {thou(max(0, t.since))}', to=1.)
@@ -158,12 +72,13 @@ def trick_row(
     pending=(), # its changes asked for and not applied
     refused=None, # the change of it that was refused last
     why:str=None, # why it does not apply here
+    tried=None, # the change of it that is on trial
 )->dict: # state, words at its right, values, sentence below, and where it goes
     "A trick's row as it is now."
     soon, later = [[c for c in pending if (c.at is None) == now] for now in (True, False)]
     row, asked = dict(text='', why='', to=0.), t.settings
     for c in soon: asked.update(c.params)
-    row |= _stands(t, soon, later, refused, why)
+    row |= _stands(t, soon, later, refused, why, tried)
     waits = ' '.join(_later(t, c) for c in later)
     return dict(**row, **numbers(t, asked, t.params), effect=t.effect(t.params), on=t.enabled, waits=waits)
 
@@ -206,10 +121,12 @@ def make_state(
     tr = learn.tricks
     log, pending, refused = tr.log, tr.pending, dict(tr.refused)
     moving = in_motion(tr.values())
-    key = (len(log), pending, tuple(refused.values()), moving, len(tr), learn.loss_name, whys)
+    tried = {c.name: c for c in tr.on_trial}
+    changed = len(log), pending, tuple(refused.values()), tuple(tried.values())
+    key = (*changed, moving, len(tr), learn.loss_name, whys)
     if before is not None and before.key == key:
         return PanelState(learn.step, loss=before.loss, rows=before.rows, flags=before.flags, key=key, **now)
-    def row(n, t): return trick_row(t, [c for c in pending if c.name == n], refused.get(n), whys.get(n))
+    def row(n, t): return trick_row(t, [c for c in pending if c.name == n], refused.get(n), whys.get(n), tried.get(n))
     rows = tuple(row(n, t) for n, t in tr.items())
     flags = tuple(flag(c, learn) for c in [*log[-max_flags:], *pending] if c.kind != 'phase')
     return PanelState(learn.step, loss=learn.loss_name, rows=rows, flags=flags, key=key, **now)

@@ -115,7 +115,7 @@ def request(self:TrickPanel,
     self.said = ''
     try:
         if do == 'ab': return self.compare(name)
-        change = self._do(do, name, msg.get('params', {}))
+        change = self._do(do, name, msg)
     except Exception as e:
         change = e
         self._refuse(name, e)
@@ -136,9 +136,9 @@ def _answer(self:TrickPanel):
 
 # %% ../../nbs/panels/tricks.ipynb #b346811f
 @patch
-def _do(self:TrickPanel, do, name, params): # -> a `Change`, or None
+def _do(self:TrickPanel, do, name, msg): # -> a `Change`, or None
     tr = self.learn.tricks
-    if do in ('on', 'off', 'set'): return getattr(tr, do)(name, **params)
+    if do in ('on', 'off', 'set'): return getattr(tr, do)(name, trial=msg.get('trial'), **msg.get('params', {}))
     if do == 'loss': return self.learn.set_loss(name)
     if do == 'cancel': return self._cancel(name)
     if do == 'dismiss': tr.refused.pop(name, None)

@@ -13,7 +13,8 @@ from .named import Named, NamedMetric, named_metric
 from .samples import Samples, samples_of
 
 # %% auto #0
-__all__ = ['groups', 'Interval', 'left_out', 'jackknife', 'wilson', 'surely_more', 'met_above', 'interval_of', 'metric_interval']
+__all__ = ['groups', 'Interval', 'must_be_enough', 'left_out', 'jackknife', 'wilson', 'surely_more', 'met_above', 'interval_of',
+           'metric_interval']
 
 # %% ../../nbs/quality/intervals.ipynb #6c6b7962
 class Interval(NamedTuple):
@@ -36,6 +37,13 @@ groups = 20       # that are left out, one at a time
 def _without(s, g)->Samples: # all but every twentieth sample, from the g-th on
     fakes, reals = (torch.arange(len(side)) for side in (s.fake, s.real))
     return s.part(fakes[fakes % groups != g], reals[reals % groups != g])
+
+def must_be_enough(s:Samples):
+    "Raise where there are too few to leave some of them out."
+    few = min(len(s.fake), len(s.real))
+    if few >= 2*groups: return
+    raise ValueError(f"an interval needs {2*groups} fakes and as many held-out samples, and there are {few}: "
+                     f"give n={2*groups} or more, and hold out as many, tensor_dls(x, valid=...)")
 
 def left_out(
     f, # a function of `Samples` that gives a number
@@ -117,10 +125,7 @@ def interval_of(
 )->Interval:
     "The interval of a metric, of some samples."
     if not 0 < level < 1: raise ValueError(f"level={level!r}; need a number between 0 and 1, such as 0.95")
-    few = min(len(s.fake), len(s.real))
-    if few < 2*groups:
-        raise ValueError(f"an interval needs {2*groups} fakes and as many held-out samples, and there are {few}: "
-                         f"give n={2*groups} or more, and hold out as many, tensor_dls(x, valid=...)")
+    must_be_enough(s)
     def f(part): return known.of(part, **options)
     measured = float(f(s))
     if not math.isfinite(measured): raise ValueError(f"the metric {known.name} is {measured} here, and has no interval")

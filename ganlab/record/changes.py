@@ -5,7 +5,7 @@
 # %% ../../nbs/record/changes.ipynb #23f2cade
 from __future__ import annotations
 import math
-from ..engine.change import Change
+from ..engine.change import Change, Trial
 from ..engine.schedules import Schedule
 from ..losses import by_key, find_loss, loss_key, losses, scores_of
 from .packing import RunError, pack, unpack
@@ -49,9 +49,12 @@ def _more(c)->dict:
     if c.preset: more['preset'] = c.preset
     if c.over is not None: more['over'] = c.over
     if c.request: more['request'] = c.request
+    if c.trial: more['trial'] = vars(c.trial)
     return more if first is None else {**more, 'first': first}
 
 # %% ../../nbs/record/changes.ipynb #8092fa61
+def _trial(facts)->Trial|None: return facts and Trial(**facts)
+
 def change_from(
     row:tuple, # id, step, kind, name, params, more
     known:dict, # from `known_losses`
@@ -64,6 +67,7 @@ def change_from(
         c.step, c.id, c.title, c.own, c.caution = step, number, *(more[k] for k in ('title', 'own', 'caution'))
         c.first, c.preset, c.request = more.get('first', number), more.get('preset'), more.get('request')
         c.over = more.get('over', math.inf)     # records of before: as many as the trick asks for
+        c.trial = _trial(more.get('trial'))
         if kind == 'loss': c.params, c.loss, c.scores = {}, find_loss(known, params['loss']), params.get('scores')
     except (KeyError, TypeError, ValueError) as e:
         raise RunError(f"the record is damaged: change {number}, {kind} {name} at step {step}, is not whole") from e
@@ -79,7 +83,7 @@ def waiting_facts(
 
 def _fact(c, group)->dict:
     plain = {k: getattr(c, k) for k in ('kind', 'name', 'at', 'now', 'asked', 'title', 'recipe', 'preset', 'request')}
-    return dict(plain, params=params_of(c), group=group)
+    return dict(plain, params=params_of(c), group=group, trial=c.trial and vars(c.trial))
 
 # %% ../../nbs/record/changes.ipynb #b4d165b1
 def waiting_from(
@@ -95,9 +99,10 @@ def waiting_from(
     return changes
 
 # %% ../../nbs/record/changes.ipynb #a3d661e7
-def _waiting(known, kind, name, params, at, now, asked, title, recipe=None, preset=None, request=None, group=None)->Change:
-    # records of before have no `recipe`, `preset`, `request` and `group`: each change stands for itself
+def _waiting(known, kind, name, params, at, now, asked, title, recipe=None, preset=None, request=None, group=None,
+             trial=None)->Change:
+    # records of before have no `recipe`, `preset`, `request`, `group` and `trial`: each change stands for itself
     c = Change(kind, name, {} if kind == 'loss' else params, at, now, asked)
-    c.title, c.recipe, c.preset, c.request = title, recipe, preset, request
+    c.title, c.recipe, c.preset, c.request, c.trial = title, recipe, preset, request, _trial(trial)
     c.loss = find_loss(known, params.get('loss'))
     return c

@@ -56,7 +56,7 @@ def tell(self:Mail, change):
     "The receipt of a change that was asked for from outside; of several that stand or fall together, one."
     if change is not change.together[0]: return
     step = change.queue.learn.step if change.step is None else change.step
-    self.reply(change.request, 'refused' if change.error else 'done', step, told(change))
+    self.reply(change.request, change.state, step, told(change))
 
 # %% ../../nbs/record/mail.ipynb #a622e47c
 @patch

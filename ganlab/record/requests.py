@@ -31,14 +31,15 @@ def _noted(store, name:str)->tuple|None: # what, number, step
 # %% ../../nbs/record/requests.ipynb #307e8591
 _said = dict(line='Went back to step {}.', snapshot='Snapshot of step {} kept.', lock='Done at step {}.')
 
-def _sentence(store, what, number, step)->str:
-    if what != 'change': return _said[what].format(step)
+def _became(store, what, number, step)->tuple: # state, step, sentence
+    if what != 'change': return 'done', step, _said[what].format(step)
     row, = store.rows('select id, step, kind, name, params, more from changes where id=?', number)
-    return change_from(row, {}).sentence
+    change = change_from(row, {})
+    return change.state, step, change.sentence
 
 def done_before(store, name:str)->tuple|None: # state, step, what there is to say; None: it was not done
     "What the record knows of a request."
-    if found := _noted(store, name): return 'done', found[2], _sentence(store, *found)
+    if found := _noted(store, name): return _became(store, *found)
     waits = next((f for f in store.fact('waiting', []) if f.get('request') == name), None)
     if waits: return 'waiting', waits['asked'], f"{waits['title']}: waits for step {waits['at']}."
 

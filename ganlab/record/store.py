@@ -62,7 +62,7 @@ def read_files(tensors:Path, numbers:Path)->Snapshot: # its loss is a text
 def put_snapshot(self:Store,
     snap:Snapshot, line:int,
     last:int,   # the last change before it
-    kept:str,   # why it is kept: 'start', 'ring', 'pinned' or 'edited'
+    kept:str,   # why it is kept: 'start', 'ring', 'pinned', 'trial' or 'edited'
     hash:str,   # the digest of the state
     score:float=None, # how good the samples are: the greatest is the best
     number:int=None, # the next free one
@@ -154,7 +154,7 @@ class SnapshotRow:
     id: int
     step: int
     last: int       # the last change before it
-    kept: str       # why it is kept: 'start', 'ring', 'pinned' or 'edited'
+    kept: str       # why it is kept: 'start', 'ring', 'pinned', 'trial' or 'edited'
     score: float|None   # how good its samples are
     hash: str       # of the state
     bytes: int      # of its tensors

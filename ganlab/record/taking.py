@@ -123,7 +123,7 @@ def _for_whom(self:Taking, kept:str):
 @patch
 def keep(self:Taking,
     learn,
-    kept:str='ring', # why: 'start', 'ring', 'pinned' or 'edited'
+    kept:str='ring', # why: 'start', 'ring', 'pinned', 'trial' or 'edited'
     wait:bool=False, # until it is written
 )->None:
     "Take a snapshot, and have it written."

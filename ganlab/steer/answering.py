@@ -22,8 +22,10 @@ def _values(asked)->dict: # texts may spell schedules
 def _changes(learn, asked)->list: # not asked for yet
     tr, kind, name, at = learn.tricks, asked['kind'], asked['name'], asked.get('at')
     if kind == 'preset': return tr.preset_changes(name, at, asked.get('steps'))
-    if kind == 'loss': return [learn.loss_change(name, at)]
-    return [tr.change(kind, name, _values(asked), at, asked.get('now', False))]
+    if kind == 'loss': change = learn.loss_change(name, at)
+    else: change = tr.change(kind, name, _values(asked), at, asked.get('now', False))
+    change.trial = tr.trial_of(asked.get('trial'), asked.get('metric'))
+    return [change]
 
 def _switch(learn, name, asked):
     return _ask(learn, name, _changes(learn, asked))

@@ -34,7 +34,7 @@ class Posted:
 
     def wait(self,
         timeout:float=30, # seconds
-        applied:bool=False, # go on waiting while it waits for its step?
+        applied:bool=False, # go on waiting while it waits for its step, or for the end of its trial?
     )->dict: # the receipt
         "Block until it is answered; `NotDone` where it was refused, `TimeoutError` where nobody answered."
         end, pause = time.monotonic() + timeout, .002
@@ -47,7 +47,7 @@ class Posted:
 
 # %% ../../nbs/steer/remote.ipynb #d6ca303b
 def _why_no_answer(box, timeout, found)->str:
-    if found is not None: return f"{found['said'].rstrip('.')}; it has not come to that step within {timeout:g} s"
+    if found is not None: return f"{found['said'].rstrip('.')}; it has not come to that within {timeout:g} s"
     run, was = box.folder.parent, heard(box.folder)
     waits = 'the request waits for whoever goes on with the run'
     if was is None: return f"nobody trains {run}; {waits}"
@@ -99,19 +99,19 @@ class Remote:
 
 # %% ../../nbs/steer/remote.ipynb #218dd3f6
 class Switches:
-    "A mixin: what is switched from afar; `at` is the step to wait for."
-    def on(self, name, /, *, at=None, **params):
+    "A mixin: what is switched from afar; `at` is the step to wait for, `trial` for how many steps it is tried."
+    def on(self, name, /, *, at=None, trial=None, metric=None, **params):
         "Turn a trick on, or give one that is on these values."
-        return self.ask('on', name=name, at=at, params=params or None)
-    def off(self, name, /, *, at=None, now=None):
+        return self.ask('on', name=name, at=at, trial=trial, metric=metric, params=params or None)
+    def off(self, name, /, *, at=None, now=None, trial=None, metric=None):
         "Turn a trick off."
-        return self.ask('off', name=name, at=at, now=now)
-    def set(self, name, /, *, at=None, **params):
+        return self.ask('off', name=name, at=at, now=now, trial=trial, metric=metric)
+    def set(self, name, /, *, at=None, trial=None, metric=None, **params):
         "Give a trick other values."
-        return self.ask('set', name=name, at=at, params=params)
-    def loss(self, name, at=None):
+        return self.ask('set', name=name, at=at, trial=trial, metric=metric, params=params)
+    def loss(self, name, at=None, trial=None, metric=None):
         "Train by another loss."
-        return self.ask('loss', name=name, at=at)
+        return self.ask('loss', name=name, at=at, trial=trial, metric=metric)
     def preset(self, name, at=None, steps=None):
         "Switch a whole recipe."
         return self.ask('preset', name=name, at=at, steps=steps)

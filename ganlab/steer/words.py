@@ -38,6 +38,8 @@ fields = {         # what a field may be -> how that is called
     'steps':   (_is_whole, 'a number of steps'),
     'step':    (_is_whole, 'a step'),
     'n':       (_is_number, 'a number of steps from 1 to a million'),
+    'trial':   (_is_number, 'a number of steps from 1 to a million'),
+    'metric':  (_is_text, 'the name of a metric'),
     'phase':   (_is_phase, "'both', 'd' or 'g'"),
     'now':     (_is_yes_or_no, 'true or false'),
     'why':     (_is_text, 'a reason'),
@@ -45,10 +47,10 @@ fields = {         # what a field may be -> how that is called
 
 # %% ../../nbs/steer/words.ipynb #28a110a9
 kinds = {          # kind -> the fields that it needs, and those that it may have
-    'on':       ('name', 'params at'),
-    'off':      ('name', 'at now'),
-    'set':      ('name params', 'at'),
-    'loss':     ('name', 'at'),
+    'on':       ('name', 'params at trial metric'),
+    'off':      ('name', 'at now trial metric'),
+    'set':      ('name params', 'at trial metric'),
+    'loss':     ('name', 'at trial metric'),
     'preset':   ('name', 'at steps'),
     'pause':    ('', ''),
     'resume':   ('', ''),

@@ -16,7 +16,7 @@ from ..record.run import Run
 import ganlab.travel.resume
 
 # %% auto #0
-__all__ = ['own_parts']
+__all__ = ['go_before', 'own_parts']
 
 # %% ../../nbs/travel/fork.ipynb #8c14a369
 @patch
@@ -46,15 +46,18 @@ def _undo(learn):
     run = learn.run
     for name, edit in learn.rates.edits(): learn.log_rate(name, edit)
     if not learn.training_now: run.met(learn)
-    last, before = _last_of(run.changes)
+    last = next((c for c in reversed(run.changes) if not c.own), None)
     if last is None: raise ValueError("there is no change to undo; learn.rewind(step) goes back to any step")
-    _back(learn, last.step, before, False)
+    go_before(learn, last)
 
 # %% ../../nbs/travel/fork.ipynb #6ff983ba
-def _last_of(changes:list)->tuple: # the last that was asked for, or None; the number of the change before it, or 0
-    last = next((c for c in reversed(changes) if not c.own), None)
-    if last is None: return None, 0
-    return last, max((c.id for c in changes if c.id < last.first), default=0)
+def go_before(
+    learn, # a `GANLearner`, between two steps
+    c, # a change of the live line
+):
+    "Back to where a change was made, and to before it and those that were asked together with it."
+    first = c.first or c.id
+    _back(learn, c.step, max((o.id for o in learn.run.changes if o.id < first), default=0), False)
 
 # %% ../../nbs/travel/fork.ipynb #5b6ed033
 def _back(learn, step, last, progress, changed=False):
@@ -63,7 +66,7 @@ def _back(learn, step, last, progress, changed=False):
     run.must_be_unlocked()
     _written_down(learn)
     run.sync()
-    restore, here = _as_it_stands(learn), take(learn)
+    restore, here, on_trial = _as_it_stands(learn), take(learn), learn.tricks.on_trial
     if last is None: last = run.last_before(step + changed)
     stood = here if (step, last) == (here.step, run.last_change()) else None
     run.leave(step, last)
@@ -74,6 +77,8 @@ def _back(learn, step, last, progress, changed=False):
     run.settled()
     run.going_on(learn)
     run.left(learn)
+    for c in on_trial:
+        if c.id > last: learn.left_trial(c)
 
 # %% ../../nbs/travel/fork.ipynb #5c509e52
 def _written_down(learn):

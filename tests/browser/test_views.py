@@ -352,3 +352,33 @@ def test_steer(shown, width):
     picture, slider = page.locator('canvas').bounding_box(), psi.bounding_box()
     assert picture['width'] == 300 and (slider['y'] > picture['y'] + picture['height'] if width < 640 else slider['x'] > picture['x'] + picture['width'])
     assert picture['height'] == pytest.approx(3*149 + 4, abs=1) and page.evaluate('document.documentElement.scrollWidth') <= width
+
+def test_a_trial_is_asked_for(shown):
+    "Try, beside a trick, opens a line that takes whole steps alone; of one that is on, it is tried without it"
+    learn = small()
+    learn.tricks.on('ema')
+    panel = TrickPanel(learn, compare=len)
+    panel.pins = ['ema', 'lecam']
+    try: page = shown(panel, 340)
+    finally: panel.close()
+    asked = lambda: [m for m in page.evaluate('model.sent') if m['do'] != 'sight']
+    for name, do, words in (('lecam', 'on', 'With it for'), ('ema', 'off', 'Without it for')):
+        row = page.locator(f'.row[data-trick={name}]')
+        steps, line = row.locator('.trial input'), row.locator('.trial')
+        assert not line.is_visible()
+        row.locator('.try').click()
+        assert line.is_visible() and words in line.text_content() and steps.evaluate('e => e === e.getRootNode().activeElement')
+        assert all(b['width'] >= 24 and b['height'] >= 24 for b in [e.bounding_box() for e in [row.locator('button.try'), steps, *line.locator('button').all()]])
+        box, own = line.bounding_box(), row.bounding_box()
+        assert box['x'] >= own['x'] and box['x'] + box['width'] <= own['x'] + own['width'] + 1, 'it stays within its row'
+        n = len(asked())
+        for wrong in ('0', '2.5', ''):
+            steps.fill(wrong)
+            steps.press('Enter')
+        assert len(asked()) == n and line.is_visible()
+        steps.fill('200')
+        steps.press('Enter')
+        assert asked()[n:] == [dict(do=do, name=name, trial=200)] and not line.is_visible()
+        row.locator('.try').click()
+        steps.press('Escape')
+        assert not line.is_visible() and len(asked()) == n + 1
