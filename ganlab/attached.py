@@ -4,13 +4,14 @@
 
 # %% ../nbs/attached.ipynb #8d319e54
 from __future__ import annotations
-import threading
+import threading, time
 from functools import partial
 import traitlets as T
 from fastcore.basics import patch
 from .base.files import not_taken
+from .panels.afar import card_of, elsewhere, posted
 from .panels.curves import Curves
-from .panels.drawer import passed, wished
+from .panels.drawer import passed, told_by, wished
 from .panels.health import HealthRow
 from .panels.lifetime import Tenant
 from .panels.panel import Panel
@@ -22,56 +23,19 @@ from .panels.transport import Status, Transport, in_words
 from .panels.tricks import TrickList
 from .player import export_html
 from .run import Run
+from .steer.news import must_be_a_run
 from .steer.pulse import heard
 from .steer.remote import Remote
 from .steer.window import Glass
 import ganlab.travel.script
 
 # %% auto #0
-__all__ = ['elsewhere', 'posted', 'card_of', 'Attached']
-
-# %% ../nbs/attached.ipynb #61b1dafd
-_called = dict(start='resume', pin='snapshot')        # what a click calls otherwise than a request
-
-_fields = dict(resume='', pause='', stop='', snapshot='', undo='', step='n phase', rewind='step',
-               on='name params trial', off='name trial', set='name params', loss='name',
-               preset='name')     # of each request: what a click gives
-
-def posted(
-    remote:Remote,
-    msg:dict, # do: what a click asks for; and its values
-): # -> a `Posted`; None: it is no request
-    "Ask whoever trains for what was clicked."
-    kind = _called.get(msg['do'], msg['do'])
-    if kind == 'cancel': return remote.cancel(_waiting(remote, msg['name']))
-    if kind not in _fields: return None
-    return remote.ask(kind, **{k: msg[k] for k in _fields[kind].split() if msg.get(k)})
-
-def _waiting(remote, name)->str: # the request for which a trick waits
-    found = [w['request'] for w in remote.news['waiting'] if w['name'] == name and w['request']]
-    if not found: raise ValueError(f"what waits of {name} was not asked for from outside; cancel it where it was")
-    return found[-1]
-
-# %% ../nbs/attached.ipynb #052c320c
-_fork = 'A fork is made where the networks are: learn.fork() in the process that trains.'
-_trial = 'An A/B trains the networks, which are in the process that trains: ab(learn, ...) there.'
-_remedy = 'A remedy is tried where the networks are; what it names can be switched from here.'
-elsewhere = {'fork': _fork, 'open': _fork, 'ab': _trial, 'advice-try': _remedy, 'remedy': _remedy}   # click -> sentence
-
-# %% ../nbs/attached.ipynb #ce3a5e04
-def card_of(
-    run, # its folder
-    where:dict|None, # as `heard` gives it
-)->dict: # as `Transport.error`; empty where somebody trains, or may
-    "What the panel says where nobody trains any more."
-    again = f'Go on with it, to a step N, by: ganlab train --run {run} --steps N'
-    text, end = f'What is shown is how it was left. {again}', dict(trace='', actions=[], word='Not running')
-    if where is None: return dict(title=f'{run} rests: nobody trains it.', text=text, **end)
-    if where['state'] != 'dead': return {}
-    title = f"Process {where['pid']}, which trained {run}, has ended without a word, at step {thou(where['step'])}."
-    return dict(title=title, text=f'Every step up to the last snapshot is kept. {again}', **end)
+__all__ = ['Attached']
 
 # %% ../nbs/attached.ipynb #322b8207
+_parts = dict(transport=Transport, samples=Samples, curves=Curves, timeline=Timeline, health=HealthRow, tricks=TrickList,
+              announcement=Status)
+
 class Attached(Tenant, Panel):
     "The panel of a run that another process trains."
     learn = None                 # there is none here
@@ -79,22 +43,20 @@ class Attached(Tenant, Panel):
         run, # its folder
         every:float=.1, # seconds between two looks at what there is to see
     ):
-        self.remote = Remote(run)
-        self.glass = Glass(self.remote.run)
+        self.name, folder = str(run), must_be_a_run(run).absolute()      # also when the notebook goes to another folder
+        self.remote, self.glass = Remote(folder), Glass(folder)
         self.move_in()
-        self.every, self.asked, self.left = every, [], []     # asked: looks, by number; left: requests not answered yet
-        self._end, self._where, self.resting = threading.Event(), None, None     # resting: of a run that nobody trains
-        asks = {name: partial(self.ask, name) for name in ('transport', 'samples', 'timeline', 'health', 'tricks')}
-        super().__init__(transport=Transport(asks['transport']), samples=Samples(asks['samples']), curves=Curves(),
-                         timeline=Timeline(asks['timeline']), health=HealthRow(asks['health']),
-                         tricks=TrickList(asks['tricks']), announcement=Status(partial(self.ask, 'announcement')))
+        self.every, self.asked, self.number, self.left = every, [], 0, []     # asked: looks; left: unanswered requests
+        self.resting, self._where, self._trouble, self._shown = None, 'not heard yet', '', time.monotonic()
+        self._end, self._lock = threading.Event(), threading.RLock()     # the lock: a click and a look do not meet
+        super().__init__(**{name: part(partial(self.ask, name)) for name, part in _parts.items()})
         self.announcement.saves = True
         self.timeline.observe(self._look_back, 'at')
         self.look()
         self.thread = threading.Thread(target=self._follow, name='ganlab-attached', daemon=True)
         self.thread.start()
 
-    def __repr__(self): return f'Attached({self.remote.run}, {self.state} at step {self.transport.step})'
+    def __repr__(self): return f'Attached({self.name}, {self.state} at step {self.transport.step})'
     def __enter__(self): return self
     def __exit__(self, *exc): self.close()
 
@@ -115,6 +77,7 @@ def close(self:Attached):
     self._end.set()
     if self.thread is not threading.current_thread(): self.thread.join(10)
     self.glass.close()
+    self._let_go()
     Tenant.close(self)
 
 # %% ../nbs/attached.ipynb #a73e72c6
@@ -124,17 +87,26 @@ def ask(self:Attached,
     msg:dict, # do: what it asks for; and its values
 ):
     "Answer a click: a request, a look, or a sentence."
-    do = msg.get('do')
-    try:
-        if do == 'live': self.timeline.at = -1
-        elif do in passed.get(name, '').split(): self.asked = [*self.asked, [self._number(), name, msg]][-50:]
-        elif do in ('to-python', 'to-html'): threading.Thread(target=self.save, args=(do,), daemon=True).start()
-        elif request := posted(self.remote, msg): self._leave(request)
-        else: self.say('', elsewhere.get(do, f'{do} cannot be had from another process.'))
-    except (ValueError, OSError) as e: self.say('Not done:', str(e))
+    with self._lock:
+        try: self._answer(name, msg.get('do'), msg)
+        except (ValueError, OSError) as e: self.say('Not done:', str(e))
 
 @patch
-def _number(self:Attached)->int: return self.asked[-1][0] + 1 if self.asked else 1
+def _answer(self:Attached, name, do, msg):
+    if do in passed.get(name, '').split(): return self._look_for(name, do, msg)
+    if do in ('to-python', 'to-html'): return threading.Thread(target=self.save, args=(do,), daemon=True).start()
+    if self.resting: self.resting.must_know(msg.get('name') if do in ('on', 'off', 'set') else None)
+    if request := posted(self.remote, msg): self._leave(request)
+    else: self.say('', elsewhere.get(do, f'{do} cannot be had from another process.'))
+
+# %% ../nbs/attached.ipynb #eb7ece1e
+@patch
+def _look_for(self:Attached, name, do, msg):
+    if do == 'live': self.timeline.at = -1
+    if not self.resting:
+        self.number += 1
+        self.asked = [*self.asked, [self.number, name, msg]][-50:]
+    elif do not in ('look', 'live', 'sight'): self.say('', f'{self.name} rests: that needs somebody who trains it.')
 
 @patch
 def _leave(self:Attached, request):
@@ -159,17 +131,27 @@ def save(self:Attached, do:str): # 'to-python' or 'to-html'
 def _follow(self:Attached):
     while not self._end.wait(self.every):
         try: self.look()
-        except Exception as e: self.say('', f'What there is to see could not be read: {in_words(e)}')
+        except Exception as e: self._say_trouble(e)
+        else: self._say_trouble(None)
+
+@patch
+def _say_trouble(self:Attached, e): # None: there is none
+    was, self._trouble = self._trouble, '' if e is None else f'What there is to see could not be read: {in_words(e)}'
+    if e and not (self.remote.run/'run.sqlite').exists():
+        self._trouble = f'{self.name} is not there any more: its folder was moved or deleted.'
+    if self._trouble != was: self.say('', self._trouble or f'{self.name} can be read again.')
 
 @patch
 def look(self:Attached):
     "Say what is looked at, take up what was drawn, and hear what became of requests."
     wishes = {name: {k: getattr(getattr(self, name), k) for k in traits.split()} for name, traits in wished.items()}
-    self.glass.look(wishes | dict(asked=self.asked))
-    for name, values in self.glass.news():
-        if isinstance(part := getattr(self, name, None), T.HasTraits): self._take(name, part, values)
-    self._hear()
-    self._tell_life()
+    with self._lock:
+        self.glass.look(wishes | dict(asked=self.asked))
+        self._tell_life()
+        for name, values in self.glass.news():
+            self._shown = time.monotonic()
+            if isinstance(part := getattr(self, name, None), T.HasTraits): self._take(name, part, values)
+        self._hear()
 
 def _without(values, *names)->dict: return {k: v for k, v in values.items() if k not in names}
 def _pinned(spec)->list: return [t['name'] for t in spec if t['pinned']]
@@ -178,7 +160,8 @@ def _pinned(spec)->list: return [t['name'] for t in spec if t['pinned']]
 def _take(self:Attached, name, part, values):
     if name == 'transport' and self.resting: values = _without(values, 'status', 'error')     # of whoever trained
     if name == 'tricks' and not part.spec: values['pins'] = _pinned(values.get('spec', []))
-    try: part.put(**{k: v for k, v in values.items() if part.has_trait(k) and not k.startswith('_')})
+    for remedy in values.get('finding', {}).get('remedies', []): remedy['ways'] = []      # they need the networks
+    try: part.put(**{k: v for k, v in values.items() if k in told_by(name, part) or k == 'pins'})
     except T.TraitError as e: self.say('', f'The {name} of {self.remote.run} cannot be shown: {e}')
 
 # %% ../nbs/attached.ipynb #31376af0
@@ -191,18 +174,35 @@ def _hear(self:Attached):
         said = found['said'].rstrip('.') + '.'
         self.say('Not done:' if found['state'] == 'refused' else '', said)
 
+# %% ../nbs/attached.ipynb #a8375379
 @patch
 def _tell_life(self:Attached):
-    "Where nobody trains any more, say so, and how it goes on."
+    "Where nobody trains any more, or nothing is heard or seen, say so."
     where = heard(self.remote.box.folder)
     state = where and where['state']
-    if state == self._where and self._where is not None: return
-    self._where, card = state, card_of(self.remote.run, where)
-    was, self.resting = self.resting, Resting(self.remote.run) if card else None
-    if card:
-        self.transport.put(status='error', error=card)
+    if state == 'training' and time.monotonic() - self._shown > 5: state = 'unseen'
+    if state == self._where: return
+    self._where, card = state, card_of(self.name, where)
+    self._let_go()
+    if state == 'unseen': self.say('', f"Nothing new is shown, though training goes on (step {thou(where['step'])}): "
+                                       'look at the messages of the process that trains.')
+    if card: self.transport.put(status='error', error=card)
+    elif self.transport.status == 'error': self._go_on()
+    if state in (None, 'dead'):
+        self.resting = Resting(self.remote.run)
         self.rest()
-    elif was: self.transport.put(status='idle', error={})
+
+@patch
+def _go_on(self:Attached):
+    "It is heard again: all that is shown is news, and what was asked of another process is nobody's."
+    self.asked = []
+    self.transport.put(status='idle', error={})
+    self.glass.forget()
+
+@patch
+def _let_go(self:Attached):
+    was, self.resting = self.resting, None
+    if was: was.close()
 
 # %% ../nbs/attached.ipynb #9d4559aa
 @patch
@@ -217,4 +217,5 @@ def rest(self:Attached):
 
 @patch
 def _look_back(self:Attached, change):
-    if self.resting: self.rest()
+    with self._lock:
+        if self.resting: self.rest()

@@ -56,15 +56,18 @@ def _checked(learn, refresh, share, panels)->list: # the parts of the user's own
     raise ValueError(f"refresh={refresh!r}, share={share!r}; need seconds above 0, "
                      "and a share of the time above 0 and up to 1")
 
+def _attached(run, *more):
+    from ganlab.attached import Attached
+    if more: raise TypeError(f"Lab({str(run)!r}) takes nothing else ({more[0]!r}): what draws is where it trains")
+    return Attached(run)
+
 # %% ../nbs/lab.ipynb #2e959c60
 class Lab(Travels, Tenant, Panel):
     "The panel of a learner, and the thread that trains it."
     machine = Machine('closed')       # until it is made
-    def __new__(cls, learn=None, **kwargs):
+    def __new__(cls, learn=None, *args, **kwargs):
         "`Lab('runs/a')` is another class: nothing is trained here."
-        if not isinstance(learn, (str, PathLike)): return super().__new__(cls)
-        from ganlab.attached import Attached
-        return Attached(learn, **kwargs)
+        return super().__new__(cls) if not isinstance(learn, (str, PathLike)) else _attached(learn, *args, *kwargs)
 
     def __init__(self,
         learn, # a `GANLearner`; or the folder of a run that another process trains

@@ -70,7 +70,7 @@ def test_from_another_process(trained):
         lab.transport.ask(dict(do='start')); steps(lab)
         lab.transport.ask(dict(do='stop')); trained.wait(30)
         until(lambda: lab.transport.error.get('title') == 'a rests: nobody trains it.', 'the end')
-    assert not list(os.scandir('a/steer/watch'))
+    assert not os.path.exists('a/steer/watch') and not os.path.exists('a/steer/shown')
     run = Run.open('a')
     assert run.replay(ring_dls(n=2000, bs=32), *mlp(width=16, depth=2, seed=0)).state_hash() == run.hash_at(run.step)
 
@@ -96,9 +96,9 @@ def make(kind='ring', run=None):
     return GANLearner(digits_dls(bs=16, size=16), *dcgan(16, 1, z_dim=8, width=4, seed=0), seed=0, run=run)
 
 @pytest.fixture(autouse=True)
-def patient(monkeypatch):
-    "In this process, an onlooker counts however slow the machine is"
-    monkeypatch.setattr(window, 'fresh', 1e6)
+def patient(request, monkeypatch):
+    "Where the trainer is this process, an onlooker counts however slow the machine is"
+    if 'trained' not in request.fixturenames: monkeypatch.setattr(window, 'fresh', 1e6)
 
 def watched(learn, wishes=None):
     glass = Glass(learn.run.folder)
@@ -171,6 +171,8 @@ def test_two_onlookers():
     two.look(dict(samples=dict(z='fixed'))); assert on() == 'fixed'
     one.look(dict(samples=dict(z='fresh'))); assert on() == 'fresh'
     one.close()
+    assert on() == 'fixed', 'who stays is heeded when the other has gone'
+    two.look(dict(samples=dict(z='fresh')))
     assert on() == 'fresh' and {k for k, _ in two.news()} >= {'samples', 'transport'}
     learn.run.close()
 
@@ -204,15 +206,17 @@ def test_what_cannot_be_attached_to(tmp_path):
     for path, why in (('nowhere', 'there is no folder nowhere'), (tmp_path, 'holds no run')):
         with pytest.raises(ValueError, match=why): Lab(path)
     make(run='a').run.close()
-    with pytest.raises(TypeError, match='panels'): Lab('a', panels=[print])
+    with pytest.raises(TypeError, match="takes nothing else .'panels'.: what draws is where it trains"): Lab('a', panels=[print])
 
 def test_the_notebook_of_a_run(tmp_path):
     make(run='runs/a').run.close()
     path = panel_on('runs/a', '.')
     cell, = json.loads(path.read_text())['cells']
     assert path.name == 'a-panel.ipynb' and "Lab('runs/a')" in cell['source']
-    path.write_text('mine')
-    assert panel_on('runs/a', '.').read_text() == 'mine'
+    path.write_text("mine: Lab('runs/a')")
+    assert panel_on('runs/a', '.').read_text() == "mine: Lab('runs/a')"
+    make(run='others/a').run.close()
+    assert panel_on('others/a', '.').name == 'a-panel-2.ipynb' and "Lab('others/a')" in open('a-panel-2.ipynb').read()
     with pytest.raises(ValueError, match='there is no folder'): panel_on('runs/b', '.')
 
 def test_what_is_shown_as_a_file():
@@ -238,4 +242,54 @@ def test_a_half_step_from_outside_is_nobodys_edit():
         assert [(c.kind, c.step) for c in learn.run.changes] == [('phase', at)]
         lab.transport.ask(dict(do='stop'))
     training.join(30)
+    learn.run.close()
+
+def test_a_run_that_rests_is_read_once(monkeypatch):
+    "However long it is looked at; its files are let go of, and no folder stays"
+    from ganlab import attached
+    made = []
+    class Counted(attached.Resting):
+        def __init__(self, folder): super().__init__(folder); made.append(self)
+    monkeypatch.setattr(attached, 'Resting', Counted)
+    learn = make(run='a')
+    learn.fit_steps(3, progress=False)
+    learn.run.close()
+    with Attached('a', every=.01) as lab:
+        frame = lab.samples.frame
+        for _ in range(20): lab.look()
+        assert len(made) == 1 and lab.samples.frame == frame
+        lab.ask('tricks', dict(do='plan', name='ttur')); assert lab.announcement.say[1].startswith('a rests')
+        lab.ask('tricks', dict(do='on', name='nonsense', params={})); assert lab.announcement.say == ('Not done:', "there is no trick 'nonsense'")
+    assert not made[0].run.store.is_open and not os.path.exists('a/steer')
+
+def test_a_stopped_trainer(trained):
+    "One that is silent is not said to be running; when it is heard again, all goes on"
+    with Lab('a') as lab:
+        until(lambda: lab.state == 'running' and lab.transport.step > 3, 'the panel')
+        trained.send_signal(signal.SIGSTOP)
+        until(lambda: 'no sign of life' in lab.transport.error.get('title', ''), 'the word', 30)
+        trained.send_signal(signal.SIGCONT)
+        until(lambda: lab.state == 'running' and not lab.transport.error, 'the panel again')
+        steps(lab)
+
+def test_wherever_the_notebook_goes(trained, tmp_path, monkeypatch):
+    "Another working folder changes nothing, the first step can be gone back to, and what somebody took away is made anew"
+    with Lab('a') as lab:
+        until(lambda: lab.state == 'running' and lab.transport.step > 3, 'the panel')
+        (tmp_path/'b').mkdir(); monkeypatch.chdir(tmp_path/'b')
+        steps(lab)
+        for f in (tmp_path/'a'/'steer'/'shown').iterdir(): f.unlink()
+        (tmp_path/'a'/'steer'/'shown').rmdir()
+        (tmp_path/'a'/'steer'/'watch'/'x.json').symlink_to('/nonexistent')
+        steps(lab, 30)
+        lab.transport.ask(dict(do='pause')); until(lambda: lab.state == 'paused', 'the pause')
+        lab.timeline.ask(dict(do='rewind', step=0)); until(lambda: lab.transport.step == 0, 'the beginning')
+
+@pytest.mark.parametrize('asked', [dict(do='sight'), dict(do='sight', names=3), dict(do='sight', names=[dict(a=1)]), dict(do='plan', name=['x'])])
+def test_a_look_that_makes_no_sense(asked):
+    learn = make(run='a')
+    glass = watched(learn, dict(asked=[[1, 'tricks', asked], [2, 'tricks', dict(do='plan', name='ttur')]]))
+    learn.run.mail.window._next = 0
+    learn.fit_steps(5, progress=False)
+    assert dict(glass.news())['tricks']['plan']['name'] == 'ttur'
     learn.run.close()

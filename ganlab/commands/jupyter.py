@@ -6,6 +6,7 @@
 from __future__ import annotations
 import importlib.util, json, os, sys
 from pathlib import Path
+from ..base.files import not_taken
 from ..steer.news import must_be_a_run
 
 # %% auto #0
@@ -38,14 +39,16 @@ def panel_on(
     run, # its folder
     folder, # where the notebook goes
 )->Path:
-    "A notebook with the panel of a run; one that is there already stays as it is."
+    "A notebook with the panel of a run; one of this run that is there already stays as it is."
     run = must_be_a_run(run)
-    path = Path(folder)/f'{run.resolve().name}-panel.ipynb'
     source = f'from ganlab.lab import Lab\nlab = Lab({str(run)!r})\nlab'
     cell = dict(cell_type='code', id='panel', source=source, metadata={}, outputs=[], execution_count=None)
     kernel = dict(name='python3', display_name='Python 3', language='python')
     text = json.dumps(dict(cells=[cell], metadata=dict(kernelspec=kernel), nbformat=4, nbformat_minor=5), indent=1)
-    if not path.exists(): path.write_text(text, encoding='utf-8')
+    path = Path(folder)/f'{run.resolve().name}-panel.ipynb'
+    if path.exists() and repr(str(run)) in path.read_text(encoding='utf-8'): return path
+    path = not_taken(path)
+    path.write_text(text, encoding='utf-8')
     return path
 
 # %% ../../nbs/commands/jupyter.ipynb #e1192079

@@ -35,7 +35,7 @@ own = dict(samples='z ema only pick', timeline='at', curves='smooth last', trick
 
 wished = dict(samples='z ema only pick', timeline='at')      # what an onlooker may set
 
-passed = dict(tricks='plan unplan sight dismiss', samples='look', timeline='look',
+passed = dict(tricks='plan unplan sight dismiss', samples='look live', timeline='look live',
               health='check band usual-band advice-next advice-dismiss advice-restore')     # requests that are looks
 
 def told_by(name:str, part)->dict: # trait -> value; name: of one of `Parts`
@@ -136,7 +136,8 @@ def heed(self:Drawer,
         number, name, request = asked
         if number <= self.heard.get(who, 0): continue
         self.heard[who] = number
-        if request.get('do') in passed.get(name, '').split(): self._ask(name, request)
+        if request.get('do') not in passed.get(name, '').split(): continue
+        with suppress(Exception): self._ask(name, request)       # one that makes no sense is nobody's
 
 def _in_order(asked)->list: # of [number, part, request], and of nothing else
     kinds = int, str, dict
@@ -155,6 +156,7 @@ def _look_at(self:Drawer, part, allowed, values):
 def _ask(self:Drawer, name, request):
     self.asked = True
     if request['do'] == 'look': self.screen.look_now = True
+    elif request['do'] == 'live': self.parts.timeline.at = -1
     elif request['do'] == 'check': self.screen.check()
     elif name == 'tricks': self.parts.tricks.request(request)
     else: self.parts.health.heard(request)
@@ -169,6 +171,7 @@ def be_seen(self:GANLearner):
             if mail.drawer is None: mail.drawer = Drawer(self, mail.window)
             return mail.drawer.go(self)
         mail.drawer.close()
+    except OSError: mail.window.shut(seconds=1)      # a full disk, or somebody took the files away: soon again
     except Exception as e:
         mail.window.shut()
         warnings.warn(f"panels elsewhere see nothing more of this run ({type(e).__name__}: {e})")

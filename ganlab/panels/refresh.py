@@ -42,8 +42,7 @@ def news_of(learn)->tuple: # changes applied, changes refused, changes on trial,
     tr = learn.tricks
     return len(tr.log), tuple(tr.refused.values()), tuple(tr.on_trial), _last_alert(learn)
 
-def _last_alert(learn): # as `Told`; None: there was none
-    return getattr(vars(learn).get('alerts'), 'last', None)      # the callback, once something was asked for
+def _last_alert(learn): return getattr(vars(learn).get('alerts'), 'last', None) # as `Told`; None: there was none
 
 # %% ../../nbs/panels/refresh.ipynb #b5d54ed9
 class Screen:
@@ -192,8 +191,8 @@ def _state(self:Screen, drawn:dict):
     status, error, rate, card = machine.shown, machine.error, None, None
     if status == 'running': rate = speed.rate
     if error is not None: card = error_card(error, self.learn, self.learn.run.last_healthy(self.learn.step))
-    return make_state(self.learn, self.before, self.reasons.known, status=status, total=self.learn.turnstile.orders.until, rate=rate,
-                      cost=speed.cost, say=self.said, busy=machine.busy, error=card,
+    return make_state(self.learn, self.before, self.reasons.known, status=status, rate=rate, cost=speed.cost,
+                      total=self.learn.turnstile.orders.until, say=self.said, busy=machine.busy, error=card,
                       health=self.taken.checks.current, **drawn)
 
 # %% ../../nbs/panels/refresh.ipynb #2c2011bc
@@ -241,7 +240,7 @@ def _hear(self:Screen, full)->bool: # is there news?
 # %% ../../nbs/panels/refresh.ipynb #35a1e3e4
 @patch
 def _say_news(self:Screen, known, tried, told):
-    "Announce an alert (if it is not `told`); what was refused (and is not `known`), judged (of `tried`) or applied last."
+    "Announce an alert (not `told` yet); what was refused (not `known` yet), judged (of `tried`) or applied last."
     tr, alert = self.learn.tricks, self.news[-1]
     if alert not in (None, told):
         self.said = 'Alert', f'at step {thou(alert.step)}: {alert.said}'

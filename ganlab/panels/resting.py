@@ -34,6 +34,11 @@ class Resting:
         made = self.run.facts['made']
         self.learn = SimpleNamespace(run=self.run, step=self.step, tricks=Known(), made=made)   # what is read of one
 
+    def close(self): self.run.close()
+    def must_know(self, name): # of a trick, or None
+        "A `ValueError` where this version has no trick of that name, and the run had none."
+        known = {*self.learn.tricks, *(c.name for c in self.run.changes)}
+        if name not in known | {None}: raise ValueError(f"there is no trick {name!r}")
     @property
     def spec(self)->list: # as `TrickList.spec`
         return [describe(t) for t in self.learn.tricks.values()]

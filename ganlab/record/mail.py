@@ -10,7 +10,7 @@ from fastcore.basics import patch
 from ..engine.pacing import step_time
 from ..steer.box import Desk, tidy
 from ..steer.pulse import Pulse
-from ..steer.window import Shown
+from ..steer.window import Shown, clear
 
 # %% auto #0
 __all__ = ['where', 'Mail', 'told', 'Attended']
@@ -41,6 +41,7 @@ class Mail(Desk):
         self.drawer = None
         if self.pulse is None: return
         self.pulse.stop()
+        clear(self.window)
         with suppress(OSError):
             for f in (self.outbox, self.inbox, self.folder): f.rmdir()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from .box import put, text_of, why_unsafe
 
 # %% auto #0
-__all__ = ['fresh', 'most', 'packed', 'unpacked', 'Window', 'Watched', 'Shown', 'Glass']
+__all__ = ['fresh', 'most', 'packed', 'unpacked', 'Window', 'Watched', 'clear', 'Shown', 'Onlooker', 'Glass']
 
 # %% ../../nbs/steer/window.ipynb #736d3ef8
 def packed(values:dict)->bytes: # what JSON has, and bytes
@@ -34,6 +34,7 @@ def unpacked(data:bytes)->dict:
         if isinstance(v, list): return [whole(x) for x in v]
         if not isinstance(v, dict): return v
         if list(v) != ['$bytes']: return {k: whole(x) for k, x in v.items()}
+        if not isinstance(v['$bytes'], int) or v['$bytes'] < 0: raise ValueError('it shows nothing')
         at += v['$bytes']
         return rest[at - v['$bytes']:at]
     values = json.loads(head)
@@ -57,10 +58,12 @@ class Window:
 
 # %% ../../nbs/steer/window.ipynb #dfca8d69
 def _ages(folder)->dict: # name -> seconds since it was touched, of the wishes in a folder
-    try:
-        with os.scandir(folder) as found:
-            return {e.name: time.time() - e.stat().st_mtime for e in found if e.name.endswith('.json')}
-    except OSError: return {}
+    ages = {}
+    with suppress(OSError), os.scandir(folder) as found:
+        for e in found:
+            if not e.name.endswith('.json'): continue
+            with suppress(OSError): ages[e.name] = time.time() - e.stat(follow_symlinks=False).st_mtime
+    return ages
 
 # %% ../../nbs/steer/window.ipynb #ba5e7742
 class Watched(Window):
@@ -75,15 +78,26 @@ class Watched(Window):
         "Does somebody look? A look at the clock, and now and then at the folder."
         if time.monotonic() < self._next: return self.is_watched
         ages = _ages(self.watch)
-        self._there = sorted(name for name, age in ages.items() if age < fresh and not why_unsafe(self.watch))
-        self._known = {k: v for k, v in self._known.items() if k in self._there}
+        self._there = sorted(name for name, age in ages.items() if abs(age) < fresh and not why_unsafe(self.watch))
+        if set(self._known) - set(self._there): self._known = {}     # one has left: those who stay are heeded anew
         self.is_watched = self.stirs = bool(self._there)
         self._next = time.monotonic() + (self.often if self.is_watched else self.seldom)
         return self.is_watched
 
-    def shut(self):
-        "Nobody looks any more, whoever is there."
-        self.is_watched, self._next = False, float('inf')
+    def shut(self, seconds:float=float('inf')):
+        "For so long, nobody looks, whoever is there."
+        self.is_watched, self._next = False, time.monotonic() + seconds
+
+# %% ../../nbs/steer/window.ipynb #f38343e0
+def clear(window:Window):
+    "Take away what was shown, and the wishes of those who have gone."
+    with suppress(OSError):
+        for f in window.shown.iterdir(): f.unlink()
+    for name, age in _ages(window.watch).items():
+        if abs(age) > fresh:
+            with suppress(OSError): (window.watch/name).unlink()
+    for folder in (window.shown, window.watch):
+        with suppress(OSError): folder.rmdir()
 
 # %% ../../nbs/steer/window.ipynb #bb3ae311
 def _read(path)->bytes: # b'' where it is none to read
@@ -111,8 +125,8 @@ class Shown(Watched):
         put(self.shown/part, packed(values), sync=False)
 
 # %% ../../nbs/steer/window.ipynb #cbf81c2d
-class Glass(Window):
-    "A window as an onlooker has it."
+class Onlooker(Window):
+    "A window as an onlooker has it: what it wants to see."
     def __init__(self, run):
         super().__init__(run)
         self.make()
@@ -129,6 +143,14 @@ class Glass(Window):
             os.utime(self.mine)
             self._told = now
 
+    def close(self):
+        "Nobody looks from here any more."
+        for let_go in (self.mine.unlink, self.watch.rmdir, self.shown.rmdir, self.folder.rmdir):
+            with suppress(OSError): let_go()       # of the folders, those with nothing in them
+
+# %% ../../nbs/steer/window.ipynb #414c51d6
+class Glass(Onlooker):
+    "And what there is to see."
     def news(self): # yields (part, what it shows), where it was drawn anew
         "What there is to see that was not seen yet."
         for path in sorted(self.shown.glob('[a-z]*')):
@@ -138,6 +160,6 @@ class Glass(Window):
                 self._seen[path.name] = now
                 yield path.name, unpacked(text_of(path, most))
 
-    def close(self):
-        "Nobody looks from here any more."
-        with suppress(OSError): self.mine.unlink()
+    def forget(self):
+        "All that is shown is news again."
+        self._seen = {}
