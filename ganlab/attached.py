@@ -141,6 +141,7 @@ def _say_trouble(self:Attached, e): # None: there is none
         self._trouble = f'{self.name} is not there any more: its folder was moved or deleted.'
     if self._trouble != was: self.say('', self._trouble or f'{self.name} can be read again.')
 
+# %% ../nbs/attached.ipynb #2ab70868
 @patch
 def look(self:Attached):
     "Say what is looked at, take up what was drawn, and hear what became of requests."
