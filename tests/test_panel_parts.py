@@ -161,3 +161,18 @@ def test_closed_with_the_lab():
     with pytest.warns(UserWarning, match=r'Mine: its close\(\) failed \(OSError: gone\)'): lab.close()
     lab.close()
     assert part.closed == 1 and slider.comm is None and part.box.comm is None
+
+def test_what_colab_is_given(monkeypatch):
+    "Where Colab's module is there, what a notebook shows of a lab, and of each part, names the place that its widgets are drawn from"
+    from types import SimpleNamespace
+    import sys, anywidget._util as util
+    asked, url = [], 'https://widgets.example/manager'
+    monkeypatch.setitem(sys.modules, 'google.colab.output', SimpleNamespace(enable_custom_widget_manager=lambda: asked.append(1), _widgets=SimpleNamespace(_installed_url=url)))
+    util.enable_custom_widget_manager_once.cache_clear()
+    with Lab(make_learner()) as lab:
+        for part in (lab, lab.curves, lab.tricks):
+            data, more = part._repr_mimebundle_()
+            view = 'application/vnd.jupyter.widget-view+json'
+            assert data[view]['model_id'] == part.model_id and more[view]['colab']['custom_widget_manager']['url'] == url
+    assert asked == [1]
+    util.enable_custom_widget_manager_once.cache_clear()
