@@ -26,10 +26,11 @@ async function put(context, ref, slot, signal) {
   try {
     widget = await context.host.getWidget(ref);
   } catch (e) {
-    if (!context.model.widget_manager?.create_view)
+    if (!context.model.widget_manager?.create_view) {
       throw new Error('this notebook shows anywidgets alone. Give an anywidget, a text, numbers or a figure', {
         cause: e,
       });
+    }
     await attached(slot);
     return asView(context, ref, slot, signal);
   }
