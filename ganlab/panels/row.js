@@ -58,7 +58,7 @@ export function trickRow(t, ask, pin, effects) {
   ab.setAttribute('aria-label', `A/B: ${t.title}`);
   ab.onclick = () => ask({ do: 'ab', name: t.name });
   const trial = trying(t, ask);
-  row.append(sw, make('span', 'who', nm, pn, ab, trial.open), st, about, ps, lv, trial.line, why, wait);
+  row.append(sw, make('span', 'who', nm, pn, ab, trial.open), st, about, ps, lv, why, wait, trial.line);
   let r = null;
   let held = null;
   let open = false; // `held`: clicked here, and not yet heard of
