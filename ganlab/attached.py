@@ -5,6 +5,7 @@
 # %% ../nbs/attached.ipynb #8d319e54
 from __future__ import annotations
 import threading, time
+from contextlib import closing
 from functools import partial
 import traitlets as T
 from fastcore.basics import patch
@@ -120,9 +121,9 @@ def save(self:Attached, do:str): # 'to-python' or 'to-html'
     suffix = dict(zip(('to-python', 'to-html'), ('py', 'html')))[do]
     path = not_taken(f'{self.remote.run.name}-step-{self.transport.step}.{suffix}')
     try:
-        run = Run.open(self.remote.run)
-        if suffix == 'py': run.to_python(path)
-        else: export_html(run, path)
+        with closing(Run.open(self.remote.run)) as run:
+            if suffix == 'py': run.to_python(path)
+            else: export_html(run, path)
         self.say('Saved', f'{path} in the folder of the notebook.')
     except Exception as e: self.say('Not saved:', in_words(e))
 
@@ -162,7 +163,8 @@ def _take(self:Attached, name, part, values):
     if name == 'transport' and self.resting: values = _without(values, 'status', 'error')     # of whoever trained
     if name == 'tricks' and not part.spec: values['pins'] = _pinned(values.get('spec', []))
     for remedy in values.get('finding', {}).get('remedies', []): remedy['ways'] = []      # they need the networks
-    try: part.put(**{k: v for k, v in values.items() if k in told_by(name, part) or k == 'pins'})
+    known = {*told_by(name, part), 'pins'}
+    try: part.put(**{k: v for k, v in values.items() if k in known})
     except T.TraitError as e: self.say('', f'The {name} of {self.remote.run} cannot be shown: {e}')
 
 # %% ../nbs/attached.ipynb #31376af0
