@@ -6,7 +6,7 @@ import pytest, yaml
 from project import ROOT, NBS, copy_project, in_each_folder, markdown, notebooks, read, source, words
 
 sys.path.insert(0, str(ROOT/'tools'))
-import sidebar
+import copies, sidebar
 
 CONFIG = yaml.safe_load((ROOT/'_quarto.yml').read_text(encoding='utf-8'))
 
@@ -24,13 +24,15 @@ def entries(contents, path=()):
         else: yield path, o
 
 def test_sidebar():
-    "Every page once, tutorials first; a trick under what it is for; a title in plain words with the module beneath it"
+    "Every page once; a trick under what it is for; a title in plain words with the module beneath it"
     from ganlab.trick import find_tricks, purposes
     found = list(entries(sidebar.sidebar()))
     assert sorted(o['href'] for _, o in found) == sorted(nb.as_posix() for nb in notebooks())
-    assert [p[:1] for p, _ in found if p] == sorted((p[:1] for p, _ in found if p), key=[('Tutorials',), ('Tricks',), ('The library',)].index)
+    sections = ['Learn', 'Symptoms', 'Tricks', 'How to', 'Stories and studies', 'Gallery', 'Reference', 'About']
+    tops = [p[0] for p, _ in found if p]
+    assert tops == sorted(tops, key=sections.index)
     where = {o['href']: (p, o['text']) for p, o in found}
-    assert where['tutorials/quickstart.ipynb'] == (('Tutorials',), 'Quickstart') and where['learner.ipynb'][1] == 'The learner `learner`'
+    assert where['tutorials/quickstart.ipynb'] == ((), 'Quickstart') and where['learner.ipynb'][1] == 'The learner `learner`'
     for t in find_tricks():
         if t.__module__.startswith('ganlab.tricks.'):
             assert where[f'tricks/{t.__module__.rpartition(".")[2]}.ipynb'][0] == ('Tricks', t.purpose) and t.purpose in purposes, t.name
@@ -42,8 +44,8 @@ def test_a_new_page_is_in_the_sidebar(monkeypatch, tmp_path):
     monkeypatch.setattr(sidebar, 'NBS', tmp_path/'copy'/'nbs')
     for name in ('new', 'tutorials/new', 'panels/new'): shutil.copy(NBS/'index.ipynb', sidebar.NBS/f'{name}.ipynb')
     where = {o['href']: p for p, o in entries(sidebar.sidebar())}
-    assert where['new.ipynb'] == ('The library', 'What you call')
-    assert where['tutorials/new.ipynb'] == ('Tutorials',) and where['panels/new.ipynb'] == ('The library', 'Panels')
+    assert where['new.ipynb'] == ('Reference', 'What you call')
+    assert where['tutorials/new.ipynb'] == ('How to',) and where['panels/new.ipynb'] == ('Reference', 'Panels')
 
 def anchors(nb):
     "The ids that Quarto gives to headings"
@@ -146,11 +148,11 @@ def test_parameters(site):
             assert not p.unit or row[3] == p.unit, (t.name, k)
 
 def test_players_on_the_site(site):
-    for p in NBS.glob('tutorials/players/*.html'): assert (site/p.relative_to(NBS)).read_bytes() == p.read_bytes(), p
+    for p in copies.players(): assert (site/p.relative_to(NBS)).read_bytes() == p.read_bytes(), p
 
 def test_players():
     "Quarto copies them, and each is embedded in a page"
-    players = sorted((NBS/'tutorials'/'players').glob('*.html'))
+    players = copies.players()
     assert players and all(any(fnmatch(p.relative_to(NBS).as_posix(), g) for g in CONFIG['project']['resources']) for p in players)
     for p in players: assert any(re.search(rf'<iframe src="[^"]*{re.escape(p.name)}"[^>]* title="', md) for nb in notebooks() for md in markdown(read(nb))), p
 

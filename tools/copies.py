@@ -1,13 +1,13 @@
 """Makes again what is a copy of something else: `python tools/copies.py`.
 
 ganlab/quickstart.ipynb: the quickstart as `ganlab lab` hands it out, without outputs, hidden cells, directives, pictures and links into this project.
-nbs/tutorials/players/*.html: the recorded data that is in them, on the player's page as it is now."""
+nbs/*/players/*.html: the recorded data that is in them, on the player's page as it is now."""
 import json, re, sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 START, COPY = ROOT/'nbs'/'tutorials'/'quickstart.ipynb', ROOT/'ganlab'/'quickstart.ipynb'
-PLAYERS = ROOT/'nbs'/'tutorials'/'players'
+NBS = ROOT/'nbs'
 
 def standalone(md):
     "Markdown without pictures and links that lead into this project"
@@ -35,9 +35,13 @@ def player(text):
     story, blob = read_page(text)
     return make_page(as_now(story), blob)
 
+def players():
+    "The recorded players on the site"
+    return sorted(p for folder in ('players', '*/players') for p in NBS.glob(f'{folder}/*.html') if p.parts[-3][:1] not in '._')
+
 def copies():
     "Path -> what it should hold"
-    return {COPY: quickstart(json.loads(START.read_text(encoding='utf-8')))} | {p: player(p.read_text(encoding='utf-8')) for p in sorted(PLAYERS.glob('*.html'))}
+    return {COPY: quickstart(json.loads(START.read_text(encoding='utf-8')))} | {p: player(p.read_text(encoding='utf-8')) for p in players()}
 
 if __name__ == '__main__':
     sys.path.insert(0, str(ROOT))

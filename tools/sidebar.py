@@ -9,7 +9,11 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 NBS = ROOT/'nbs'
-TUTORIALS = 'quickstart one_face toggle_story fork_and_compare collapse your_own_networks conditional few_samples super_resolution translation series dirac published folklore steering write_a_trick add_your_own your_own_bench'
+LEARN = 'game norms collapse balance penalties averages luck your_images'
+STORIES = 'one_face toggle_story fork_and_compare collapse dirac published folklore'
+HOWTO = 'your_own_networks conditional few_samples super_resolution translation series steering write_a_trick add_your_own your_own_bench'
+ABOUT = 'comparison contributing changelog citing'
+TOP = 'index catalogue glossary'      # pages on top that have a place of their own
 ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in learning order
     '': ('What you call', 'learner data nets losses loss metrics recipe presets compare doctor alerts sweep study stopping clinic run plots lab attached player cli trick all'),
     'sources': ('Sources: where batches come from', 'numbered arrays few companions classes unpaired ranges checks toys bundled avatars avatar_parts avatar_reading avatar_pairs glyphs fashion labelled filed folders picking loaders named walks randomness growing pictured drawing'),
@@ -48,15 +52,27 @@ def tricks():
     from ganlab.trick import find_tricks, purposes
     for g in purposes: yield g, [t.__module__.removeprefix('ganlab.').replace('.', '/') for t in find_tricks() if t.purpose == g]
 
+def listed(folder, first='', without=''):
+    "The notebooks of a folder: its index, the given ones in their order, the others"
+    head = [f'{folder}/{n}' if folder else n for n in ['index', *first.split()]]
+    left = {f'{folder}/{n}' if folder else n for n in without.split()}
+    here = [p.relative_to(NBS).with_suffix('').as_posix() for p in sorted((NBS/folder).glob('*.ipynb'))]
+    return [n for n in head if n in here and n not in left] + [n for n in here if n not in head and n not in left]
+
+def parts():
+    "(title, contents) of the sidebar's sections"
+    yield 'Learn', [entry(n) for n in [*listed('learn', LEARN), *(['glossary'] if (NBS/'glossary.ipynb').exists() else [])]]
+    yield 'Symptoms', [entry(n) for n in listed('help')]
+    yield 'Tricks', [entry('catalogue'), *(section(g, names) for g, names in tricks())]
+    yield 'How to', [entry(n) for n in [*listed('howto'), *listed('tutorials', HOWTO, f'quickstart {STORIES}')]]
+    yield 'Stories and studies', [entry(f'tutorials/{n}') for n in STORIES.split()]
+    yield 'Gallery', [entry(n) for n in listed('gallery')]
+    yield 'Reference', [section(title, listed(folder, first, TOP if not folder else '')) for folder, (title, first) in ROOMS.items()]
+    yield 'About', [entry(n) for n in listed('about', ABOUT)]
+
 def sidebar():
     "The contents of the sidebar"
-    every = sorted(p.relative_to(NBS).with_suffix('').as_posix() for p in NBS.rglob('*.ipynb') if not any(o[0] in '._' for o in p.relative_to(NBS).parts))
-    def listed(folder, first): # the notebooks of a folder, the given ones before the others
-        first = [f'{folder}/{n}' if folder else n for n in first.split()]
-        return first + [n for n in every if n.rpartition('/')[0] == folder and n not in [*first, 'index', 'catalogue']]
-    return [entry('index'), section('Tutorials', listed('tutorials', TUTORIALS)),
-            dict(section='Tricks', contents=[entry('catalogue'), *(section(g, names) for g, names in tricks())]),
-            dict(section='The library', contents=[section(title, listed(folder, first)) for folder, (title, first) in ROOMS.items()])]
+    return [entry('index'), entry('tutorials/quickstart'), *(dict(section=t, contents=c) for t, c in parts() if c)]
 
 if __name__ == '__main__':
     text = yaml.safe_dump(dict(website=dict(sidebar=dict(contents=sidebar()))), sort_keys=False, allow_unicode=True)

@@ -1,8 +1,11 @@
 "Pages of the site, made by pandoc from what nbdev prepares, as a browser shows them with the network off."
-import re, shutil
+import re, shutil, sys
 import pytest
-from project import NBS, markdown, notebooks, read, words
+from project import NBS, ROOT, markdown, notebooks, read, words
 from rendered import render, text_of
+
+sys.path.insert(0, str(ROOT/'tools'))
+import copies
 
 PAGES = ['index', 'catalogue', 'learner', 'record/run', 'metrics', 'tutorials/quickstart', 'tutorials/one_face', 'tutorials/toggle_story',
          'tutorials/dirac', 'tutorials/fork_and_compare', 'tricks/spectral_norm', 'tricks/gradient_penalty', 'tricks/ada', 'panels/tricks']
@@ -15,7 +18,7 @@ def html(site, tmp_path_factory):
     "html(name) -> the page of a notebook, as a file"
     to, made = tmp_path_factory.mktemp('html'), {}
     shutil.copy(NBS/'styles.css', to)
-    for folder in ('tutorials/players', 'images'): shutil.copytree(site/folder, to/folder)
+    for folder in (*{p.parent.relative_to(NBS) for p in copies.players()}, 'images'): shutil.copytree(site/folder, to/folder)
     def page(name):
         if name not in made: made[name] = render(next(p for p in notebooks() if p.as_posix() == f'{name}.ipynb'), site, to)
         return made[name]
