@@ -3,7 +3,7 @@ import globals from 'globals';
 
 export default [
   js.configs.recommended,
-  { files: ['ganlab/**/*.js'], languageOptions: { globals: globals.browser } },
+  { files: ['ganlab/**/*.js', 'nbs/*.js'], languageOptions: { globals: globals.browser } },
   { files: ['tests/js/**/*.js'], languageOptions: { globals: globals.node } },
   {
     rules: {

@@ -1,7 +1,8 @@
 """Turns a notebook into a page of the site: nbdev calls `Page` last, as `doc_procs` in pyproject.toml says, in place of three steps of its own.
 
 The code of the package is on the page, folded away beneath its documentation; signatures come from the package as it is imported, no cell is
-executed; names link to their pages only where they mean what they name; nothing on a page asks for a script from the web."""
+executed; names link to their pages only where they mean what they name; nothing on a page asks for a script from the web. Pages of tricks have an
+order of their own (`trickpages`)."""
 import ast, importlib, os, re
 from functools import cache
 from inspect import isclass
@@ -11,6 +12,8 @@ from fastcore.docments import MarkdownRenderer, docments
 from nbdev.config import get_config, nbpath2html
 from nbdev.doclinks import patch_name
 from nbdev.processors import Processor, _default_exp
+from fastcore.nbio import mk_cell
+import trickpages
 
 DEFS = ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef
 
@@ -81,10 +84,14 @@ def link(md, module, page):
         elif not fenced and not line.startswith(('#', '    ', '| `')): lines[i] = re.sub(r'\[[^\]]*\]\([^)]*\)|(?<!`)`([A-Za-z_][\w.]*)(?:\(\))?`(?!`)', one, line)
     return '\n'.join(lines)
 
+def is_trick(sym):
+    "Is it the class of a trick?"
+    from ganlab.trick import Trick
+    return isclass(sym) and issubclass(sym, Trick) and sym is not Trick
+
 def signature(sym):
     "How it is called: a trick through `learn.tricks`, with a table of its parameters; whatever else by its signature"
-    from ganlab.trick import Trick
-    if not (isclass(sym) and issubclass(sym, Trick) and sym is not Trick): return MarkdownRenderer(sym)._repr_markdown_()
+    if not is_trick(sym): return MarkdownRenderer(sym)._repr_markdown_()
     from ganlab.catalogue import params_table
     values = ''.join(f', {k}={p.default!r}' for k, p in sym.declared.items())
     call = f'learn.tricks.on({sym.name!r}{values})' if sym.name else f'class {sym.__name__}({sym.__base__.__name__})'
@@ -98,7 +105,9 @@ def show(cell, module):
     if not documented(sym):
         cell.source = None
         return
-    text = f'### {name} {{#{module.__name__}.{name}}}\n\n{signature(sym)}'
+    cell.is_switch = is_trick(sym) and bool(sym.name) and module.__name__.startswith('ganlab.tricks.')
+    title, more = ('## Switch and parameters', '\n\n' + trickpages.facts(sym)) if cell.is_switch else (f'### {name}', '')
+    text = f'{title} {{#{module.__name__}.{name}}}\n\n{signature(sym)}{more}'
     cell.outputs = [dict(output_type='display_data', metadata={}, data={'text/markdown': text.splitlines(keepends=True)})]
 
 def only_imports(cell):
@@ -112,11 +121,14 @@ def fold(cell, summary):
     code = '\n'.join(l for l in cell.source.splitlines() if not l.startswith('#|'))
     cell.source, cell.outputs = f'#| code-fold: true\n#| code-summary: "{summary}"\n{code}', []
 
+def heading(text): return mk_cell(text, 'markdown')
+
 def plain(output):
     "An output without a script: Quarto loads require.js and jQuery from the web for each output that is HTML, a table too"
     data = output.get('data', {})
     if 'text/html' not in data: return
-    html = re.sub(r'<style.*?</style>\s*', '', ''.join(data.pop('text/html')), flags=re.S)
+    html = re.sub(r'<style scoped.*?</style>\s*', '', ''.join(data.pop('text/html')), flags=re.S)
+    html = re.sub(r'(<a [^>]*href="[^":]+)\.ipynb', r'\1.html', html)
     data['text/markdown'] = ['```{=html}\n', *html.replace(' border="1"', '').splitlines(keepends=True), '\n```\n']
 
 class Page(Processor):
@@ -129,7 +141,9 @@ class Page(Processor):
             if c.cell_type == 'code': self.code(c, module)
         self.page = nbpath2html(Path(self.nb.path_).resolve().relative_to(get_config().nbs_path.resolve())).as_posix()
         self.name = module.__name__ if module else ''
-        self.nb.cells = list(in_order(c for c in cells if c.source))
+        cells = list(in_order(c for c in cells if c.source))
+        if any(getattr(c, 'is_switch', False) for c in cells): cells = trickpages.arranged(cells, heading, fold)
+        self.nb.cells = cells
 
     def code(self, c, module):
         "A cell of code: hidden, documentation, source, or an example with its outputs"

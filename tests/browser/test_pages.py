@@ -81,3 +81,37 @@ def test_words_on_the_page(name, html):
     plain = re.sub(r'\$\$.*?\$\$|\$[^$\n]+\$|<[^>]*>|&\w+;|^#+ .*\{.*\}$|:::.*$|^```\w*', ' ', '\n'.join(markdown(read(f'{name}.ipynb'))), flags=re.S | re.M)
     lost = words(plain) - words(text_of(html(name)))
     assert not lost, lost
+
+def shown(page): return page.locator('.tricks article:visible').count()
+
+@pytest.mark.parametrize('width, scheme', [(1400, 'light'), (400, 'dark')])
+def test_cards(html, browser, width, scheme):
+    "The filter: each wish leaves those cards that have it, by keyboard too; groups that are empty are gone; all come back"
+    page, _, failed = opened(browser, html('catalogue'), width, scheme)
+    try:
+        n = shown(page)
+        assert n == page.locator('.tricks article').count() > 60
+        page.get_by_label('Acts on').focus()
+        page.keyboard.press('End')                                      # the last choice
+        assert page.get_by_label('Acts on').input_value() == 'batches'
+        assert {c for c in page.eval_on_selector_all('.tricks article', "cs => cs.filter(c => !c.hidden).map(c => c.dataset.acts)")} and 0 < shown(page) < 10
+        assert page.locator('.tricks section:visible').count() < page.locator('.tricks section').count()
+        page.get_by_role('button', name='Show all').press('Enter')
+        page.wait_for_function(f"document.querySelector('.tricks output').value == '{n} of {n} tricks'")
+        page.get_by_label('Goes with').select_option('wgan_gp')
+        assert not page.locator('article[data-name=label_smoothing]').is_visible() and page.locator('article[data-name=ema]').is_visible()
+        page.get_by_label('Needs').select_option('labels')
+        assert page.eval_on_selector_all('.tricks article', "cs => cs.filter(c => !c.hidden).every(c => c.dataset.needs == 'labels')") and shown(page) == 4
+        page.get_by_label('Has the words').fill('no such trick')
+        assert shown(page) == 0 and 'No trick' in page.locator('.tricks output').inner_text()
+        assert not failed and page.evaluate('document.documentElement.scrollWidth') <= width
+    finally: page.context.close()
+
+def test_cards_without_a_script(html, browser):
+    "All of them, and no filter that would do nothing"
+    context = browser.new_context(java_script_enabled=False, viewport=dict(width=400, height=900))
+    page = context.new_page()
+    try:
+        page.goto(html('catalogue').as_uri())
+        assert shown(page) == page.locator('.tricks article').count() > 60 and not page.locator('.tricks-filter').is_visible()
+    finally: context.close()
