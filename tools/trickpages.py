@@ -44,7 +44,8 @@ def measured():
 
 def facts(trick):
     "Markdown: what its switch does, what it needs, what a step takes, what it does not go with, what was measured"
-    card = on_cards()[trick.name]
+    card = on_cards().get(trick.name)
+    if not card: return f'- **Acts on:** {trick.acts}.'      # it is newer than the catalogue as it was last run
     need = next((o.removeprefix('needs ') for o in card.facts if o.startswith('needs ')), 'nothing special')
     lines = [f'**At the switch:** {card.facts[0]}', f'**Acts on:** {trick.acts}', f'**Needs:** {need}', f'**A step takes:** {in_cost(card.cost)} ([all]({BESIDE}))',
              '**Does not go with:** ' + (', '.join(f'[{on_cards()[n].title}]({on_cards()[n].page})' for n in card.clashes) or 'nothing: no other trick is refused beside it')]
@@ -85,5 +86,6 @@ def arranged(cells, heading, fold):
     examples, checks = split(rest, lambda c: c.cell_type == 'markdown' and c.source.startswith('## Checks'))
     switch = [c for c in code if getattr(c, 'is_switch', False)]
     code = [c for c in code if c not in switch]
-    more = [heading('## In detail'), said[1]] if said[1:] else []
-    return [*intro, *switch, *setup_last(examples, fold), heading('## When, and when not'), *said[:1], *more, heading('## Code'), *map(lower, [*said[2:], *code, *checks])]
+    titles = '## When, and when not', '## In detail'
+    notes = [o for title, c in zip(titles, said) for o in (heading(title), c)]
+    return [*intro, *switch, *setup_last(examples, fold), *notes, heading('## Code'), *map(lower, [*said[2:], *code, *checks])]
