@@ -15,6 +15,7 @@ from .panels.curves import Curves
 from .panels.drawer import passed, told_by, wished
 from .panels.health import HealthRow
 from .panels.lifetime import Tenant
+from .panels.ordering import Ordered
 from .panels.panel import Panel
 from .panels.resting import Resting, state_of
 from .panels.samples import Samples
@@ -37,7 +38,7 @@ __all__ = ['Attached']
 _parts = dict(transport=Transport, samples=Samples, curves=Curves, timeline=Timeline, health=HealthRow, tricks=TrickList,
               announcement=Status)
 
-class Attached(Tenant, Panel):
+class Attached(Ordered, Tenant, Panel):
     "The panel of a run that another process trains."
     learn = None                 # there is none here
     def __init__(self,
@@ -51,7 +52,7 @@ class Attached(Tenant, Panel):
         self.resting, self._where, self._trouble, self._shown = None, 'not heard yet', '', time.monotonic()
         self._end, self._lock = threading.Event(), threading.RLock()     # the lock: a click and a look do not meet
         super().__init__(**{name: part(partial(self.ask, name)) for name, part in _parts.items()})
-        self.announcement.saves = True
+        self.announcement.saves = self.transport.apart = True
         self.timeline.observe(self._look_back, 'at')
         self.look()
         self.thread = threading.Thread(target=self._follow, name='ganlab-attached', daemon=True)
@@ -65,6 +66,9 @@ class Attached(Tenant, Panel):
 @patch(as_prop=True)
 def state(self:Attached)->str: # 'idle', 'running' or 'paused'; 'error' where nobody trains
     return self.transport.status
+
+@patch
+def card(self:Attached, where)->dict: return card_of(self.name, where) # where nobody trains it
 
 @patch
 def say(self:Attached, who:str, rest:str):
@@ -183,9 +187,10 @@ def _tell_life(self:Attached):
     "Where nobody trains any more, or nothing is heard or seen, say so."
     where = heard(self.remote.box.folder)
     state = where and where['state']
+    if self.resting: self._shown = time.monotonic()
     if state == 'training' and time.monotonic() - self._shown > 5: state = 'unseen'
     if state == self._where: return
-    self._where, card = state, card_of(self.name, where)
+    self._where, card = state, self.card(where)
     self._let_go()
     if state == 'unseen': self.say('', f"Nothing new is shown, though training goes on (step {thou(where['step'])}): "
                                        'look at the messages of the process that trains.')

@@ -71,7 +71,8 @@ def _train_words(sub):
     how = dict(epilog=going_on, formatter_class=argparse.RawDescriptionHelpFormatter)
     c = _command(sub, train, 'data', 'nets', 'own', **how)
     c.add_argument('--run', required=True, help='the folder to record to; one that holds a run is gone on with')
-    c.add_argument('--steps', type=int, required=True, help='up to which step')
+    c.add_argument('--steps', type=int, help='up to which step (until it is stopped)')
+    c.add_argument('--hold', action='store_true', help='wait before the first step, until `ganlab steer RUN resume`')
     c.add_argument('--preset', metavar='NAME[:steps=N]', help=f"a recipe: {', '.join(presets)}, or MODULE:NAME of "
                                                              "your own; with another length, where it has one")
     c.add_argument('--trick', action='append', metavar='NAME[:PARAM=VALUE,...]',

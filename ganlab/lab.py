@@ -56,18 +56,22 @@ def _checked(learn, refresh, share, panels)->list: # the parts of the user's own
     raise ValueError(f"refresh={refresh!r}, share={share!r}; need seconds above 0, "
                      "and a share of the time above 0 and up to 1")
 
-def _attached(run, *more):
+def _elsewhere(learn, more, process): # more: names of other arguments
+    "The panel of a run that another process trains, or shall train."
     from ganlab.attached import Attached
-    if more: raise TypeError(f"Lab({str(run)!r}) takes nothing else ({more[0]!r}): what draws is where it trains")
-    return Attached(run)
+    from ganlab.process import in_a_process
+    said = f'{str(learn)!r}' if isinstance(learn, (str, PathLike)) else 'learn, process=...'
+    if more: raise TypeError(f"Lab({said}) takes nothing else ({more[0]!r}): what draws is where it trains")
+    return in_a_process(learn, process) if process else Attached(learn)
 
 # %% ../nbs/lab.ipynb #2e959c60
 class Lab(Travels, Tenant, Panel):
     "The panel of a learner, and the thread that trains it."
     machine = Machine('closed')       # until it is made
-    def __new__(cls, learn=None, *args, **kwargs):
-        "`Lab('runs/a')` is another class: nothing is trained here."
-        return super().__new__(cls) if not isinstance(learn, (str, PathLike)) else _attached(learn, *args, *kwargs)
+    def __new__(cls, learn=None, *args, process=False, **kwargs):
+        "`Lab('runs/a')` and `Lab(learn, process=True)` are of another class: nothing is trained here."
+        if process or isinstance(learn, (str, PathLike)): return _elsewhere(learn, [*args, *kwargs], process)
+        return super().__new__(cls)
 
     def __init__(self,
         learn, # a `GANLearner`; or the folder of a run that another process trains
@@ -75,6 +79,7 @@ class Lab(Travels, Tenant, Panel):
         share:float=0.02, # of the training thread's CPU time that pictures aim at; from above 0 to 1
         clock=Clock, # has `wall()` and `cpu()`, in seconds
         panels=(), # parts of your own: functions of the learner, objects with `look(learn)`, widgets
+        process=False, # True: train in a process of its own; or words of `ganlab train`, '--nets my_file:make'
     ):
         own = _checked(learn, refresh, share, panels)
         self.move_in()

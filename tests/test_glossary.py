@@ -72,7 +72,7 @@ def outcomes():
 
 def states():
     names = re.search(r'NAMES = {(.+?)}', (PANELS/'transport.js').read_text(encoding='utf-8'))[1]
-    return [*re.findall(r"'(\w+)'", names), 'not running', 'half step', 'step', 'it/s']
+    return [*re.findall(r"'(\w+)'", names), 'not running', 'not seen', 'starting', 'half step', 'step', 'it/s']
 
 COLLECTED = signals, measures, losses, columns, plots, effects, rows, params, doctor, outcomes, states
 

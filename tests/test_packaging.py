@@ -125,7 +125,7 @@ LAYERS = [o.split() for o in (        # what may import what: a module imports f
     'panels',
     'page.document page.small page.changes page.strands page.story page.scene',
     'player attached lab',
-    'commands',
+    'commands process',
     'cli',
     'all __main__')]
 

@@ -5,6 +5,7 @@
 # %% ../../nbs/commands/parts.ipynb #1650daf3
 from __future__ import annotations
 import shlex
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from .own import data_again, data_maker, given_nets, given_own, own_kinds, taken
@@ -16,8 +17,8 @@ from ..travel.script import one_line, own_maker
 from ..trick import find_tricks
 
 # %% auto #0
-__all__ = ['toys', 'pictures', 'of_one_size', 'make_data', 'side_of', 'to_type', 'made_again', 'data_word', 'data_of', 'parts_of',
-           'own_of']
+__all__ = ['toys', 'pictures', 'of_one_size', 'make_data', 'side_of', 'to_type', 'made_again', 'data_word', 'data_of',
+           'makers_of', 'parts_of', 'own_of']
 
 # %% ../../nbs/commands/parts.ipynb #9064d15d
 toys = dict(ring=ring_dls, grid=grid_dls, swissroll=swissroll_dls)
@@ -66,17 +67,20 @@ def to_type(
     return shlex.join([*(['ganlab', *o.typed] if hasattr(o, 'typed') else []), *words])
 
 # %% ../../nbs/commands/parts.ipynb #570b4271
+def _maker_again(made_by, what, todo): # the function, with its arguments
+    if not made_by: raise ValueError(f"the run's {what} are not ganlab's own; name them: {todo}")
+    make, args = own_maker(made_by, what) or (None, {})
+    if make and 'path' not in args: return partial(make, **args)
+    raise ValueError(f"the run's {what} were made by {one_line(made_by)}, which a run's folder may not call; "
+                     f"name them: {todo}")
+
 def made_again(
     made_by, # what a run's folder says: (name of a function, arguments), or None
     what:str, # is made: 'data' or 'networks'
     todo:str, # what names them
 ):
     "What a run's folder says was made by one of ganlab's functions."
-    if not made_by: raise ValueError(f"the run's {what} are not ganlab's own; name them: {todo}")
-    make, args = own_maker(made_by, what) or (None, {})
-    if make and 'path' not in args: return make(**args)
-    raise ValueError(f"the run's {what} were made by {one_line(made_by)}, which a run's folder may not call; "
-                     f"name them: {todo}")
+    return _maker_again(made_by, what, todo)()
 
 # %% ../../nbs/commands/parts.ipynb #ceedee96
 def data_word(
@@ -99,28 +103,36 @@ def _named_again(facts, name):
     return data_again(name, make, facts, dict(bs=facts['bs'], size=side_of(shape), seed=seed))
 
 # %% ../../nbs/commands/parts.ipynb #fbd7abb9
+def _data_maker(run, o): # a function without arguments
+    facts = run.facts['data']
+    word = data_word(facts['made_by'])
+    ours = word in toys | pictures
+    if o.data and not (ours and o.data == word): return partial(_named_again, facts, o.data)
+    if word and not ours:
+        raise ValueError(f"the run's data is a folder of images; name it again: {to_type(o, '--data', one_line(word))}")
+    return _maker_again(facts['made_by'], 'data', to_type(o, '--data', 'MODULE:FUNCTION'))
+
 def data_of(
     run, # a `Run`
     o, # options of the command: `data`
 ):
     "The data of a run that is there."
-    facts = run.facts['data']
-    word = data_word(facts['made_by'])
-    ours = word in toys | pictures
-    if o.data and not (ours and o.data == word): return _named_again(facts, o.data)
-    if word and not ours:
-        raise ValueError(f"the run's data is a folder of images; name it again: {to_type(o, '--data', one_line(word))}")
-    return made_again(facts['made_by'], 'data', to_type(o, '--data', 'MODULE:FUNCTION'))
+    return _data_maker(run, o)()
 
 # %% ../../nbs/commands/parts.ipynb #d0330168
-def parts_of(
+def makers_of(
     run, # a `Run`
     o, # options of the command: `data`, `nets`
-)->tuple: # dls, G, D
+)->tuple: # two functions without arguments: one gives the data, the other G and D
+    "How data and networks are made for a run that is there; nothing is made yet."
+    if o.nets: return _data_maker(run, o), partial(given_nets, o.nets)
+    made_by, todo = run.facts['nets']['G']['made_by'], to_type(o, '--nets', 'MODULE:FUNCTION')
+    return _data_maker(run, o), _maker_again(made_by, 'networks', todo)
+
+def parts_of(run, o)->tuple: # dls, G, D
     "Data and networks for a run that is there."
-    dls = data_of(run, o)
-    if o.nets: return dls, *given_nets(o.nets)
-    return dls, *made_again(run.facts['nets']['G']['made_by'], 'networks', to_type(o, '--nets', 'MODULE:FUNCTION'))
+    data, nets = makers_of(run, o)
+    return data(), *nets()
 
 # %% ../../nbs/commands/parts.ipynb #27932ccf
 def _own_tricks(run)->list: # names of those that a run was changed by, and that ganlab does not have

@@ -122,13 +122,13 @@ def ls(o)->int:
 # %% ../../nbs/commands/steer.ipynb #2c269bac
 _helps = {'on': 'turn a trick on, or give it other values', 'off': 'turn a trick off',
           'set': 'give a trick other values', 'loss': 'train by another loss', 'preset': 'switch a whole recipe',
-          'pause': 'hold it at a whole step', 'resume': 'let it go on', 'step': 'some steps, then hold',
+          'pause': 'hold it at a whole step', 'resume': 'let it go on, or for so many steps', 'step': 'some steps, then hold',
           'stop': 'end the fit', 'undo': 'back to before the last change',
           'snapshot': 'keep how things stand', 'rewind': 'back to a step, bit for bit',
           'cancel': 'take a request back',
           'lock': "have everybody's switches refused", 'unlock': 'let it be switched again'}
 
-_of_field = dict(at=dict(type=int, help='the step to wait for'), steps=dict(type=int, help='how long it takes'),
+_of_field = dict(at=dict(type=int, help='the step to wait for'), steps=dict(type=int, help='how many steps it takes'),
                  trial=dict(type=int, metavar='STEPS', help='after so many it stays, or is taken back'),
                  metric=dict(help='what the trial is judged by (sliced_wasserstein)'),
                  n=dict(type=int, help='how many'), why=dict(help='for whoever is refused'),

@@ -6,11 +6,11 @@
 from __future__ import annotations
 import re
 from pathlib import Path
-from fastai.callback.core import Callback
 from ..base.checks import whole
 from ..base.interrupt import unbroken
 from .alerts import alerts_of, set_alerts
 from .own import data_maker, given_data, given_nets, given_preset
+from .upto import failed, held, is_done, up_to
 from .parts import (data_word, make_data, of_one_size, own_of, parts_of, pictures, side_of,
                                    toys)
 from ..engine.recovery import StepError
@@ -193,41 +193,18 @@ def same_as_made(
     raise ValueError(f"{o.run} was made with {'; '.join(said)}: leave {them} out to go on, "
                      f"or name another folder for another run")
 
-# %% ../../nbs/commands/train.ipynb #e5a06877
-def _failed(e, o)->str:
-    "What to do about a step that failed."
-    todo = "mend it, and the same command goes on from there"
-    if e.term:
-        todo = ("go on with another value, such as --trick ttur:lr_g=1e-5,lr_d=1e-5, or with --trick grad_clip, "
-                "or begin in another folder with lower rates")
-    said = ' '.join(f'{e} {e.detail}'.split()).rstrip('.')
-    return f"{said}. Nothing that was recorded is lost, and {o.run} stands at step {e.at:,}: {todo}"
-
-# %% ../../nbs/commands/train.ipynb #ea03af5a
-class _Stops(Callback):
-    "Was the fit ended by a request from outside?"
-    def before_fit(self): self.stopped = False
-    def after_fit(self): self.stopped = self.learn.turnstile.orders.want == 'stop'
-
-def _up_to(learn, steps)->bool: # was it stopped?
-    "Train up to a step; who rewinds it from outside has it go on from there."
-    ended = _Stops()
-    while learn.step < steps:
-        learn.fit_steps(steps - learn.step, cbs=ended)
-        if ended.stopped: return True
-    return False
-
+# %% ../../nbs/commands/train.ipynb #628a1388
 def _trained(learn, steps, wanted, o)->bool: # was it stopped?
     "Train, and close the run."
     try:
-        if steps > learn.step:
+        if not is_done(learn, steps):
             turn_on(learn, wanted)
             set_alerts(learn, *alerts_of(o))
-        return _up_to(learn, steps)
+        with held(learn, o.hold): return up_to(learn, steps)
     except KeyboardInterrupt: return True
     except StepError as e:
         print()      # below the bar
-        raise RunError(_failed(e, o)) from e
+        raise RunError(failed(e, o.run)) from e
     finally: learn.run.close()
 
 # %% ../../nbs/commands/train.ipynb #b2a8392c
@@ -238,7 +215,7 @@ def _gone_on(run, steps, o)->GANLearner:
         parts, own = parts_of(run, o), own_of(run, o)
     learn = GANLearner.resume(run, *parts, **own)
     where = f'going on from step {learn.step:,}'
-    if steps <= learn.step: where = f'stands at step {learn.step:,} already, and nothing is done'
+    if is_done(learn, steps): where = f'stands at step {learn.step:,} already, and nothing is done'
     print(f'{o.run}: {where}')
     return learn
 
@@ -259,7 +236,8 @@ def _known_preset(text)->str: # its name, with its length where one is given
 def train(o)->int: # exit status
     "Begin a run, or go on with it."
     data_maker(o.data)      # its module may register optimisers, losses and presets
-    steps, wanted = whole(o.steps, '--steps', 0), wanted_tricks(o.trick)
+    steps = None if o.steps is None else whole(o.steps, '--steps', 0)
+    wanted = wanted_tricks(o.trick)
     alerts_of(o)            # a mistyped one leaves no folder behind
     if o.preset: o.preset = _known_preset(o.preset)
     learn = _learner(steps, wanted, o)

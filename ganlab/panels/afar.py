@@ -42,9 +42,10 @@ elsewhere = {'fork': _fork, 'open': _fork, 'ab': _trial, 'advice-try': _remedy, 
 def card_of(
     run, # its folder
     where:dict|None, # as `heard` gives it
+    words:str='', # more words of the command that goes on
 )->dict: # as `Transport.error`; empty where somebody trains, or may
     "What the panel says where nobody trains any more."
-    again = f'Go on with it, to a step N, by: ganlab train --run {run} --steps N'
+    again = f'Go on with it, to a step N, by: ganlab train --run {run} --steps N{" " + words if words else ""}'
     text, end = f'What is shown is how it was left. {again}', dict(trace='', actions=[], word='Not running')
     if where is None: return dict(title=f'{run} rests: nobody trains it.', text=text, **end)
     if where['state'] == 'silent': return _silence(run, where)

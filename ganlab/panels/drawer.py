@@ -31,7 +31,7 @@ from .tricks import TrickPanel
 from ..steer.window import Shown
 
 # %% ../../nbs/panels/drawer.ipynb #d618c439
-own = dict(samples='z ema only pick', timeline='at', curves='smooth last', tricks='pins compares', health='unfolded')
+own = dict(transport='apart', samples='z ema only pick', timeline='at', curves='smooth last', tricks='pins compares', health='unfolded')
 
 wished = dict(samples='z ema only pick', timeline='at')      # what an onlooker may set
 

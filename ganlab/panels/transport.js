@@ -104,13 +104,15 @@ function render({ model, el }) {
     );
   };
   const silence = () => ({
-    title: `Nothing runs: no word from the kernel since ${since.toLocaleTimeString()}.`,
-    text: 'If it has died or was restarted, run the cell again. If only the connection was lost, the panel goes on by itself once it is back.',
+    title: `${t('apart') ? 'Nothing is seen' : 'Nothing runs'}: no word from the kernel since ${since.toLocaleTimeString()}.`,
+    text:
+      (t('apart') ? 'What another process trains goes on. ' : '') +
+      'If it has died or was restarted, run the cell again. If only the connection was lost, the panel goes on by itself once it is back.',
     actions: [],
   });
   // how the pill looks, and what it says
   const now = status => {
-    if (since) return ['error', 'Not running'];
+    if (since) return ['error', t('apart') ? 'Not seen' : 'Not running'];
     if (t('busy')) return ['busy', t('busy') + (t('left') && ', ' + t('left'))];
     return [status, (status === 'error' && t('error').word) || NAMES[status]];
   };

@@ -24,6 +24,7 @@ class Transport(Part):
     error = T.Dict().tag(sync=True)                              # title, text, trace, actions; word: of the pill
     busy = T.Unicode().tag(sync=True)                            # what is being done meanwhile, such as 'Rewinding'
     left = T.Unicode().tag(sync=True)                            # how long still, such as '40 s left'
+    apart = T.Bool(False).tag(sync=True)                         # is it trained by another process?
 
     def heard(self, msg:dict):
         "Answers whoever asks whether anybody is there."

@@ -20,6 +20,7 @@ __all__ = ['Database', 'Stretch', 'finite']
 # %% ../../nbs/record/database.ipynb #0797e16c
 class Database:
     "The tables of one run; without a folder, in memory."
+    taken = ''         # of one that was closed for somebody else: who has it
     def __init__(self,
         db:sqlite3.Connection,
         folder:Path=None, # None: in memory
@@ -38,6 +39,7 @@ class Database:
 @patch(as_prop=True)
 def closed(self:Database)->str:
     "What there is to say of a closed one."
+    if self.taken: return self.taken
     if self.folder is None:
         return ("the run in memory is closed, and nothing can go on with it; "
                 "learn.save('name') still writes the weights")

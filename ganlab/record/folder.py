@@ -38,7 +38,7 @@ def folder_at(
     return folder
 
 # %% ../../nbs/record/folder.ipynb #e2aa5dc2
-_names = re.compile(rf'{database_file.pattern}|snapshots/\d{{1,9}}-\d{{1,12}}-\d{{1,9}}\.(safetensors|json)(\.part)?'
+_names = re.compile(rf'{database_file.pattern}|process\.log|snapshots/\d{{1,9}}-\d{{1,12}}-\d{{1,9}}\.(safetensors|json)(\.part)?'
                     rf'|steer/((in|out)/{name_of.pattern}\.json|((in|out)-{name_of.pattern}|alive-\d+)\.part|alive\.json'
                     r'|watch/\d+-[0-9a-f]{8}\.json|shown/[a-z]+|(watch|shown)-[0-9a-z-]+\.part)')
 
@@ -55,7 +55,7 @@ def files_of(folder:Path)->list: # of paths; the record comes last
 def _record_files(folder:Path)->list: # of paths that may be a run's, if there is a record
     if not (folder/'run.sqlite').is_file(): return []
     inside = (f.glob('*') for f in (folder/'snapshots', *mail_folders(folder)))
-    return [*folder.glob('run.sqlite*'), *(p for found in inside for p in found)]
+    return [*folder.glob('run.sqlite*'), *folder.glob('process.log'), *(p for found in inside for p in found)]
 
 def mail_folders(folder:Path)->list: # of a run, inner ones first
     "The mailbox of a run, where there is one."

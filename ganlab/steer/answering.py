@@ -49,7 +49,8 @@ def _pause(learn, name, asked):
     return f"Held at step {learn.step}."
 
 def _resume(learn, name, asked):
-    _orders(learn, name).give('run')
+    steps = asked.get('steps')
+    _orders(learn, name).give('run', until=None if steps is None else learn.step + steps)
     return f"Goes on from step {learn.step}."
 
 def _stop(learn, name, asked):

@@ -10,7 +10,7 @@ from pathlib import Path
 from .box import text_of
 
 # %% auto #0
-__all__ = ['every', 'old', 'beat', 'heard', 'Pulse']
+__all__ = ['every', 'old', 'beat', 'has_ended', 'heard', 'Pulse']
 
 # %% ../../nbs/steer/pulse.ipynb #4d32860b
 every = .5         # seconds between two signs of life
@@ -39,7 +39,10 @@ _kinds = dict(pid=int, born=str, host=str, record=int, time=(int, float), state=
 def _is_one(was)->bool: # is it what `beat` writes?
     return isinstance(was, dict) and all(isinstance(was.get(k), t) for k, t in _kinds.items())
 
-def _has_ended(was)->bool|None: # None: that cannot be known here
+def has_ended(
+    was:dict, # a sign of life
+)->bool|None: # None: that cannot be known here
+    "Is the process gone that left it?"
     if was['host'] != socket.gethostname(): return None
     if was['born']: return _born(was['pid']) != was['born']      # another one may have its number by now
     try: os.kill(was['pid'], 0)
@@ -57,7 +60,7 @@ def _read(folder)->dict|None: # what was told last; of a folder that may not be 
     except (OSError, ValueError): return None if os.access(folder, os.R_OK | os.X_OK) else dict(state='unknown')
 
 def _state_of(was)->str:
-    gone, is_old = _has_ended(was), time.time() - was['time'] > old
+    gone, is_old = has_ended(was), time.time() - was['time'] > old
     if gone or gone is None and is_old: return 'dead'
     return 'silent' if is_old else was['state']
 
@@ -86,7 +89,7 @@ class Pulse:
 
     def tell(self, **otherwise)->bool: # False: there is nothing left to tell of; otherwise: in place of what is told
         "Leave a sign of life now."
-        told = self.where()
+        told = None if self._end.is_set() else self.where()
         if told is None: return False
         with self._lock, suppress(OSError): beat(self.folder, **{**told, **otherwise})
         return True

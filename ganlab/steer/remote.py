@@ -122,9 +122,9 @@ class Controls:
     def pause(self):
         "Hold it at a whole step, until it is resumed, or its process ends."
         return self.ask('pause')
-    def resume(self):
-        "Let it go on."
-        return self.ask('resume')
+    def resume(self, steps=None):
+        "Let it go on; after so many steps, if they are given, its fit ends."
+        return self.ask('resume', steps=steps)
     def step(self, n=1, phase='both'):
         "Do some steps, then hold; 'd' and 'g' are half a step."
         return self.ask('step', n=n, phase=phase)

@@ -53,7 +53,7 @@ kinds = {          # kind -> the fields that it needs, and those that it may hav
     'loss':     ('name', 'at trial metric'),
     'preset':   ('name', 'at steps'),
     'pause':    ('', ''),
-    'resume':   ('', ''),
+    'resume':   ('', 'steps'),
     'step':     ('', 'n phase'),
     'stop':     ('', ''),
     'snapshot': ('', ''),
