@@ -2,7 +2,7 @@
 
 Every figure of nbs/tutorials/published.ipynb and nbs/tutorials/folklore.ipynb comes from the rows in published.json and folklore.json, and stands
 nowhere else; the pages are never edited by hand, and tests/test_trials.py holds them to the rows."""
-import hashlib, json, math
+import hashlib, json, math, re
 from collections import Counter
 from pathlib import Path
 import folklore, published
@@ -12,10 +12,14 @@ HERE = Path(__file__).resolve().parent
 PAGES = HERE.parent/'nbs'/'tutorials'
 NOT_YET = 'not yet run'
 
+def whole(cell):
+    "A cell's text, in which no number breaks at the end of a line: '2e-3', '7.9 ± 0.1'"
+    return re.sub(r'(?<=\de)-(?=\d)', '\N{NON-BREAKING HYPHEN}', re.sub(r'(?<=\d) ± (?=\d)', '\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}', str(cell)))
+
 def table(head, rows):
     "A table in markdown"
     lines = [head, ['---']*len(head), *rows]
-    return '\n'.join('| ' + ' | '.join(map(str, l)) + ' |' for l in lines)
+    return '\n'.join('| ' + ' | '.join(map(whole, l)) + ' |' for l in lines)
 
 def notebook(cells):
     "A notebook of markdown alone: [(name, text)]"
@@ -73,18 +77,23 @@ def protocol_table(name, rows):
         for method in dict.fromkeys([*p.methods, *(m for _, m in p.published)]):
             title = p.methods[method][0] if method in p.methods else method.upper()
             paper = p.published.get((problem, method))
-            if paper: lines.append([problem, title, 'the paper', '', f'{p.full:,}', paper['modes'], paper['hq'], paper['reverse_kl'], '–'])
+            if paper: lines.append([problem, title, 'paper', '', f'{p.full:,}', paper['modes'], paper['hq'], paper['reverse_kl'], '–'])
             mine = [r for r in rows if (r['part'], r['problem'], r['method']) == (name, problem, method)]
-            if not mine: lines.append([problem, title, 'ganlab', NOT_YET if method in p.methods else 'not a method of ganlab', '', '', '', '', ''])
+            if not mine and method in p.methods: lines.append([problem, title, 'ganlab', NOT_YET, '', '', '', '', ''])
             for steps in sorted({r['steps'] for r in mine}):
                 at = [r for r in mine if r['steps'] == steps]
                 lines.append([problem, title, 'ganlab', len(at), f'{steps:,}', *found_in_words(at)])
     return table(['problem', 'method', 'of', 'seeds', 'steps', *RING], lines)
 
+def _elsewhere(p):
+    "Which rows of the paper stand alone"
+    others = [m.upper() for m in dict.fromkeys(m for _, m in p.published) if m not in p.methods]
+    return f" {' and '.join(others)} {'is no method' if len(others) == 1 else 'are no methods'} of ganlab." if others else ''
+
 def protocol_text(name, rows):
     p = published.PROTOCOLS[name]
     text = f"## {p.title}\n\n{p.source}. Batches of {p.bs}, {p.full:,} steps. What differs here: {p.differs}. "
-    return (text + "Unless its row says so, a run here has a small part of the paper's steps, and is no attempt at the paper's figures.\n\n"
+    return (text + f"Unless its row says so, a run here has a small part of the paper's steps, and is no attempt at the paper's figures.{_elsewhere(p)}\n\n"
             f"{protocol_table(name, rows)}\n\n`python benchmarks/published.py --part {name}`, and with `--full` all of the steps.")
 
 def commands(rows):
@@ -172,13 +181,13 @@ def means(belief, rows):
 def belief_line(belief, rows):
     mine = rows_of(belief, rows)
     said = f'{belief.on}: {belief.a}', belief.b
-    if not mine: return [*said, folklore.measure(belief.by).title, '', '', '', '', '', NOT_YET]
+    if not mine: return [*said, NOT_YET, folklore.measure(belief.by).title, '', '', '', '', '']
     p = folklore.evidence(belief, mine).finding.p
     n_a, n_b = belief.steps()
     steps = n_a if n_a == n_b else f'{n_a} and {n_b}'
     word = folklore.verdict(belief, mine)
     if len(mine) < folklore.ENOUGH: word += ' (too few seeds)'
-    return [*said, folklore.measure(belief.by).title, f'{len(mine)}, {steps} steps', *means(belief, mine), gain_in_words(belief, mine), number(p), f'**{word}**']
+    return [*said, f'**{word}**', folklore.measure(belief.by).title, f'{len(mine)}, {steps} steps', *means(belief, mine), gain_in_words(belief, mine), number(p)]
 
 def verdicts(beliefs, rows):
     "Of a section, in words: 'supported 2, undecided 1'"
@@ -189,7 +198,7 @@ def family_text(name, rows):
     title, who = FAMILIES[name]
     mine = [b for b in folklore.beliefs().values() if b.family == name]
     lines = [belief_line(b, rows) for b in mine]
-    head = ['A', 'B', 'what decides', 'seeds', 'of A', 'of B', 'B beside A', 'p', 'the belief is']
+    head = ['A', 'B', 'the belief is', 'what decides', 'seeds', 'of A', 'of B', 'B beside A', 'p']
     again = ' '.join(b.name for b in mine) if name != 'sixteen' else '...'
     claim = {b.claim for b in mine}
     says = 'The belief says that B is the worse one.' if claim == {'worse'} else 'The belief says that B is the better one.'

@@ -305,7 +305,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'ganlab.cases.scoring.Share.value': ('cases/scoring.html#share.value', 'ganlab/cases/scoring.py'),
                                       'ganlab.cases.scoring._alarms': ('cases/scoring.html#_alarms', 'ganlab/cases/scoring.py'),
                                       'ganlab.cases.scoring._crashed': ('cases/scoring.html#_crashed', 'ganlab/cases/scoring.py'),
-                                      'ganlab.cases.scoring._fits': ('cases/scoring.html#_fits', 'ganlab/cases/scoring.py'),
+                                      'ganlab.cases.scoring._in_a_word': ('cases/scoring.html#_in_a_word', 'ganlab/cases/scoring.py'),
                                       'ganlab.cases.scoring._named': ('cases/scoring.html#_named', 'ganlab/cases/scoring.py'),
                                       'ganlab.cases.scoring._right': ('cases/scoring.html#_right', 'ganlab/cases/scoring.py'),
                                       'ganlab.cases.scoring._row': ('cases/scoring.html#_row', 'ganlab/cases/scoring.py'),

@@ -141,11 +141,16 @@ def read(path)->list: # of `Result`
         raise ValueError(f"{path} holds no results of a clinic; give another name") from e
 
 # %% ../nbs/clinic.ipynb #06041325
-def report(results)->str: # Markdown
-    "The figures, what was taken for what, and each training."
-    seconds = sum(r.seconds for r in results)
-    parts = [figures_table(results), confusions(results), patients_table(results)]
-    return '\n\n'.join([*parts, f'{len(results)} patients, {seconds:.0f} s of CPU time.'])
+def report(
+    results,         # of `Result`
+    fold:bool=False, # are the trainings shown on a click only, as on a page?
+)->str: # Markdown
+    "The figures, what was taken for something else, and each training."
+    seconds, each = sum(r.seconds for r in results), patients_table(results)
+    if fold: each = f'<details><summary>Show them</summary>\n\n{each}\n\n</details>'
+    return '\n\n'.join([figures_table(results), '**What was taken for something else**', confusions(results),
+                        '**Each training.** A first finding is *right* if it names the cause.', each,
+                        f'{len(results)} patients, {seconds:.0f} s of CPU time.'])
 
 # %% ../nbs/clinic.ipynb #ab47d12d
 def arguments(argv=None):

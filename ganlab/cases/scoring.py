@@ -90,12 +90,10 @@ def figures_table(results)->str: # Markdown
     return table(['', 'share (count; 95 of 100)'], figures(results).items())
 
 def confusions(results)->str: # Markdown
-    "What was said of which cause: once for each pair, errors first."
-    pairs = Counter((r.cause or 'healthy', r.said or 'nothing') for r in results)
-    rows = sorted(pairs.items(), key=lambda o: (_fits(*o[0]), o[0]))
-    return table(['is', 'was called', 'times', ''], [[*k, n, '' if _fits(*k) else 'wrong'] for k, n in rows])
-
-def _fits(cause, said): return cause == said or (cause, said) == ('healthy', 'nothing')
+    "What was taken for something else: a row for each pair."
+    wrong = Counter((r.cause or 'healthy', r.said or 'nothing') for r in results if r.said != r.cause)
+    if not wrong: return 'Nothing was taken for something else.'
+    return table(['is', 'was called', 'times'], [[*pair, times] for pair, times in sorted(wrong.items())])
 
 # %% ../../nbs/cases/scoring.ipynb #62a889b6
 def patients_table(results)->str: # Markdown
@@ -105,6 +103,10 @@ def patients_table(results)->str: # Markdown
 
 def _row(r): # words
     healed = {None: '', True: 'yes', False: 'no'}[r.healed]
-    said = f'{r.said} ({r.certainty})' if r.said else 'nothing'
-    early, veiled = ('nothing' if o is None else o for o in (r.early, r.hidden))
+    said, early, veiled = (_in_a_word(o, r.cause) for o in (r.said, r.early, r.hidden))
+    if r.said: said += f' ({r.certainty})'
     return [f'{r.case}, seed {r.seed}', r.cause or 'healthy', said, early, veiled, r.title, healed]
+
+def _in_a_word(said, cause)->str:
+    if said is None: return 'nothing'
+    return 'right' if said == cause else said
