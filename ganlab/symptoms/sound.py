@@ -123,8 +123,8 @@ def _turn_on(learn, name, **values): # where it applies
     if not learn.tricks[name].why_not(learn): learn.tricks.on(name, **values)
 
 def redraw(learn, norm:bool): # put BatchNorm into G, too, where it has none?
-    "Both networks' weights by He, and biases at 0."
-    _turn_on(learn, 'reinit', which='both', scheme='he_normal', keep=0., slope=.2)
+    "Both networks' weights by Xavier, and biases at 0."
+    _turn_on(learn, 'reinit', which='both', scheme='xavier_normal', keep=0.)
     if norm: _turn_on(learn, 'batch_norm', to_g=True, from_d=False)
 
 def begin_anew(f, norm:bool=False)->Remedy: # put BatchNorm into G, too, where it has none?
@@ -133,4 +133,4 @@ def begin_anew(f, norm:bool=False)->Remedy: # put BatchNorm into G, too, where i
         as_stylegan2(learn, usual_gamma(f))
         redraw(learn, norm)
     also = ', BatchNorm in G where it has none' if norm else ''
-    return do(f"Weights drawn anew (He), biases at 0{also}, and the {_settings(f)}", change, clean=True)
+    return do(f"Weights drawn anew (Xavier), biases at 0{also}, and the {_settings(f)}", change, clean=True)
