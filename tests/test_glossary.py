@@ -2,7 +2,7 @@
 import re
 from collections import Counter
 import pytest
-from project import ROOT, markdown, read
+from project import NBS, ROOT, markdown, read
 from test_site import anchors
 
 PANELS = ROOT/'ganlab'/'panels'
@@ -102,3 +102,19 @@ def test_names():
     told = texts()
     for name in [*measures(), *columns()]:
         if name not in ('step', 'ms'): assert f'`{name}`' in told[slug(name)], name
+
+def test_links_to_it():
+    "Learn links to it at its terms"
+    pages = [p.relative_to(NBS).as_posix() for p in (NBS/'learn').glob('*.ipynb')]
+    assert len(pages) == 8
+    for page in pages:
+        named = re.findall(r'\.\./glossary\.ipynb#([\w.-]+)', '\n'.join(markdown(read(page))))
+        assert len(set(named)) >= 6 and set(named) <= set(anchors('glossary.ipynb')), page
+
+def test_each_page_of_learn():
+    "Something to play, three questions with folded answers, and what comes next"
+    for p in (NBS/'learn').glob('*.ipynb'):
+        text = '\n'.join(markdown(read(p.relative_to(NBS))))
+        assert re.search(r'<iframe src="players/[^"]+"', text) and (p.parent/'players'/f'{p.stem}.html').stat().st_size <= 400_000, p
+        asked = text.split('## Three questions')[1]
+        assert asked.count('<details><summary>') == asked.count('</details>') == 3 and '**Next:**' in asked, p
