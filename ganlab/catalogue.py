@@ -172,4 +172,4 @@ def params_table(
     ps = trick.declared.values()
     unit = {'unit': 7} if any(p.unit for p in ps) else {}
     rows = [[f'`{p.name}`', f'`{p.default!r}`', _in_words(p), *[p.unit]*len(unit), p.help] for p in ps]
-    return _table({'parameter': 13, 'default': 9, 'range': 15, **unit, 'what it does': 38}, rows) if rows else ''
+    return _table({'parameter': 19, 'default': 13, 'range': 15, **unit, 'what it does': 33}, rows) if rows else ''

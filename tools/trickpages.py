@@ -29,6 +29,10 @@ def on_cards():
         found[data['name']] = SimpleNamespace(**{k: v for k, v in data.items() if k != 'not'}, clashes=data['not'].split())
     return found
 
+def in_words(effect):
+    "An effect, linked to what it means"
+    return f"[{effect}](../glossary.ipynb#{re.sub('[^a-z]+', '-', effect)})"
+
 def in_cost(cost):
     "What a step takes, in words"
     if not cost: return 'not measured'
@@ -47,7 +51,7 @@ def facts(trick):
     card = on_cards().get(trick.name)
     if not card: return f'- **Acts on:** {trick.acts}.'      # it is newer than the catalogue as it was last run
     need = next((o.removeprefix('needs ') for o in card.facts if o.startswith('needs ')), 'nothing special')
-    lines = [f'**At the switch:** {card.facts[0]}', f'**Acts on:** {trick.acts}', f'**Needs:** {need}', f'**A step takes:** {in_cost(card.cost)} ([all]({BESIDE}))',
+    lines = [f'**At the switch:** {in_words(card.facts[0])}', f'**Acts on:** {trick.acts}', f'**Needs:** {need}', f'**A step takes:** {in_cost(card.cost)} ([all]({BESIDE}))',
              '**Does not go with:** ' + (', '.join(f'[{on_cards()[n].title}]({on_cards()[n].page})' for n in card.clashes) or 'nothing: no other trick is refused beside it')]
     if rows := measured().get(trick.title):
         said = '; '.join(f'{where} {by}, {verdict}' for where, by, verdict, _ in rows)
