@@ -34,6 +34,11 @@ def test_parts_in_order(site):
         assert 'code-summary: "Source"' not in said[:said.index('\n## Code\n')], f'{t.name}: code of the package before its place'
         assert not re.search(r'^## ', said[said.index('\n## Code\n') + 8:], re.M), f'{t.name}: a part after its code'
 
+def test_what_was_measured(site):
+    "The sixteen that were held against the plain run say how it went, each with a factor and the verdict"
+    said = [m for t in TRICKS for m in re.findall(r'\*\*Measured here\*\*.*: (.+) \(\[study\]', page(site, t))]
+    assert len(said) == 16 and all(re.fullmatch(r'(\w+ × [\d.]+ \([\d.]+ to [\d.]+\), (supported|refuted|undecided)(; )?){1,2}', o) for o in said), said
+
 def test_when_and_when_not():
     "Each of the three says something, in sentences that can be read in one breath"
     for t in TRICKS:

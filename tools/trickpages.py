@@ -38,12 +38,18 @@ def in_cost(cost):
     if not cost: return 'not measured'
     return f"next to nothing (× {cost})" if .95 <= float(cost) <= 1.05 else f'× {cost}, the plain step being 1'
 
+def rows(table):
+    "The rows of a table in markdown, each as {column: cell}"
+    cells = [[c.strip() for c in l.strip().strip('|').split(' | ')] for l in table.splitlines() if l.startswith('| ')]
+    return [dict(zip(cells[0], row)) for row in cells[2:]]
+
 @cache
 def measured():
-    "title -> [(on what, B beside A, verdict)] of the study in which each trick was held against the plain run"
+    "title -> rows of the study in which each trick was held against the plain run"
     found = {}
-    for m in re.finditer(r'^\| (\w+): plain \| ([^|]+) \| [^|]+ \| (\d+), [^|]* \| [^|]+ \| [^|]+ \| ([^|]+) \| [^|]+ \| \*\*(\w+)\*\* \|$', '\n'.join(texts(STUDY[0])), re.M):
-        found.setdefault(m[2].strip(), []).append((m[1], m[4].strip(), m[5], m[3]))
+    for text in texts(STUDY[0]):
+        if not text.startswith('## Each of the sixteen tricks'): continue
+        for row in rows(text): found.setdefault(row['B'], []).append(row)
     return found
 
 def facts(trick):
@@ -53,9 +59,11 @@ def facts(trick):
     need = next((o.removeprefix('needs ') for o in card.facts if o.startswith('needs ')), 'nothing special')
     lines = [f'**At the switch:** {in_words(card.facts[0])}', f'**Acts on:** {trick.acts}', f'**Needs:** {need}', f'**A step takes:** {in_cost(card.cost)} ([all]({BESIDE}))',
              '**Does not go with:** ' + (', '.join(f'[{on_cards()[n].title}]({on_cards()[n].page})' for n in card.clashes) or 'nothing: no other trick is refused beside it')]
-    if rows := measured().get(trick.title):
-        said = '; '.join(f'{where} {by}, {verdict}' for where, by, verdict, _ in rows)
-        lines.append(f'**Measured here**, on from the first step of a small healthy run ({rows[0][3]} seeds, distance to the data beside the plain run, below 1 is better): {said} ([study](../{STUDY[0]}#{STUDY[1]}))')
+    if seen := measured().get(trick.title):
+        said = '; '.join(f"{r['A'].removesuffix(': plain')} {r['B beside A']}, {r['the belief is'].strip('*')}" for r in seen)
+        seeds, study = seen[0]['seeds'].split(',')[0], f'../{STUDY[0]}#{STUDY[1]}'
+        lines.append('**Measured here**, on from the first step of a small healthy run '
+                     f'({seeds} seeds, distance to the data beside the plain run, below 1 is better): {said} ([study]({study}))')
     return '\n'.join(f'- {l}.' for l in lines)
 
 # The order of the cells
