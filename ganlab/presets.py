@@ -179,9 +179,11 @@ def preset(self:Tricks,
     name:str, # one of `presets`
     at:int=None, # the step to wait for; what is to be switched there is settled now. None: the next boundary
     steps:int=None, # how long it takes, where it has a length: r3gan's schedules, a stage of progressive; None: its own
+    trial:int=None, metric:str=None, # after so many steps it stays, or is taken back: see `Tricks.trial_of`
 )->Switched:
     "Switch a whole recipe, or nothing of it: what it does not have goes off, then its loss comes, then its tricks."
-    done = self.preset_changes(name, at, steps)
+    done, tried = self.preset_changes(name, at, steps), self.trial_of(trial, metric)
+    if done: done[0].trial = tried      # which is of one moment, and so of all of it
     self.ask_all(done)
     refused = [c.error for c in done if c.error]
     if refused and not self.learn.training_now: raise refused[0]

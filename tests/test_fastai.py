@@ -2,7 +2,7 @@
 import threading, warnings
 import numpy as np, pandas as pd, pytest, torch
 from fastai.callback.core import Callback, CancelFitException
-from fastai.callback.progress import CSVLogger
+from fastai.callback.progress import CSVLogger, ShowGraphCallback
 from fastai.callback.schedule import ParamScheduler, SchedLin
 from fastai.callback.tracker import EarlyStoppingCallback, SaveModelCallback
 from ganlab.data import tensor_dls
@@ -35,6 +35,22 @@ def test_fit_is_fit_steps():
     c.logger = lambda *_: None
     c.fit(2)
     assert a.state_hash() == b.state_hash() == c.state_hash()
+
+class GoesBack(Callback):
+    "Rewinds once"
+    def __init__(self, at, to): self.at, self.to = at, to
+    def before_batch(self):
+        if self.learn.step == self.at:
+            self.at = None
+            self.learn.rewind(self.to)
+
+@pytest.mark.parametrize('at,to,rows', [(15, 14, (13, 25)), (15, 4, (4, 15)), (14, 12, (12, 25))], ids=['within the epoch', 'into the one before', 'at its beginning'])
+def test_the_table_of_an_epoch_in_which_somebody_went_back(at, to, rows):
+    "The mean of the rows of the epoch that stand, and of what was measured since"
+    learn = make_learner()
+    with learn.no_logging(): learn.fit(2, cbs=[GoesBack(at, to), ShowGraphCallback()])
+    assert learn.step == rows[1] == learn.record.n
+    for k, c in enumerate(('d_loss', 'g_loss')): assert learn.recorder.values[1][k] == pytest.approx(float(np.mean(learn.record.array(c)[slice(*rows)])))
 
 def test_no_validation_set():
     train = tensor_dls(data(), 8).train

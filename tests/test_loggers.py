@@ -33,7 +33,7 @@ CHANGES = ['Gradient penalty on at step 20: gamma 2.', 'Loss is now Hinge at ste
 
 def test_what_is_told(tmp_path):
     sink = Heard()
-    learn, alone = story(new(loggers=[LogTo(sink, share=10.)], run=tmp_path/'a')), story(new())
+    learn, alone = story(new(loggers=[LogTo(sink, share=1e9)], run=tmp_path/'a')), story(new())
     assert learn.state_hash() == alone.state_hash()
     (name, facts), = sink.of('begin')
     assert name == 'a' and facts['lr_g'] == 2e-4 and facts['bs'] == 16 and json.dumps(facts)
@@ -88,7 +88,7 @@ def test_words_that_are_no_logger():
 def test_tensorboard(tmp_path):
     "Read back: scalars, samples, every change"
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    learn = story(new(loggers=[LogTo(TensorBoard(tmp_path/'tb'), share=10.)], run=tmp_path/'a'))
+    learn = story(new(loggers=[LogTo(TensorBoard(tmp_path/'tb'), share=1e9)], run=tmp_path/'a'))
     n, d_loss = len(learn.run.changes), learn.record.array('d_loss').copy()
     learn.run.close()
     del learn
@@ -119,7 +119,7 @@ def records_of(path):
 def test_wandb(tmp_path, monkeypatch):
     monkeypatch.setenv('WANDB_MODE', 'offline'), monkeypatch.setenv('WANDB_SILENT', 'true')
     told = Heard()
-    learn = story(new(loggers=[LogTo(Wandb(dir=str(tmp_path)), share=10.), LogTo(told, share=10.)]))
+    learn = story(new(loggers=[LogTo(Wandb(dir=str(tmp_path)), share=1e9), LogTo(told, share=1e9)]))
     del learn
     gc.collect()
     from wandb.proto.wandb_internal_pb2 import Record
@@ -133,7 +133,7 @@ def test_wandb(tmp_path, monkeypatch):
 def test_mlflow(tmp_path):
     import mlflow
     sink = MLflow(uri=f'sqlite:///{tmp_path}/ml.db' if _there('sqlalchemy') else f'file:{tmp_path}/ml')
-    learn = story(new(loggers=[LogTo(sink, share=10.)]))
+    learn = story(new(loggers=[LogTo(sink, share=1e9)]))
     n = len(learn.run.changes)
     del learn
     gc.collect()
@@ -145,10 +145,73 @@ def test_mlflow(tmp_path):
 @pytest.mark.skipif(not _there('trackio'), reason='needs trackio: pip install ganlab[loggers]')
 def test_trackio(tmp_path, monkeypatch):
     monkeypatch.setenv('TRACKIO_DIR', str(tmp_path))
-    learn = story(new(loggers=[LogTo(Trackio(), share=10.)]))
+    learn = story(new(loggers=[LogTo(Trackio(), share=1e9)]))
     del learn
     gc.collect()
     from trackio.sqlite_storage import SQLiteStorage
     run, = SQLiteStorage.get_runs('ganlab')
     rows = SQLiteStorage.get_logs('ganlab', run)
     assert [r['change'] for r in rows if 'change' in r][:2] == CHANGES and sum('d_loss' in r for r in rows) == 5
+
+# --- a refusal, and a run that goes on
+
+def test_a_refusal_is_told():
+    sink = Heard()
+    learn = new(loggers=[sink], tricks=['wgan_gp'])
+    learn.fit_steps(3, progress=False)
+    with pytest.raises(ValueError): learn.set_loss('hinge')                     # while idle
+    c = learn.tricks.on('relativistic_gp', at=5)                                # and at a boundary
+    learn.fit_steps(4, progress=False)
+    assert c.error
+    told = sink.of('event')[1:]
+    assert [(s, w['kind'], w['asked'], w['name']) for s, _, w in told] == [(3, 'refused', 'loss', 'hinge'), (5, 'refused', 'on', 'relativistic_gp')]
+    assert told[0][1].startswith('Loss not changed: ') and told[1][1] == str(c.error) and json.dumps([w for *_, w in told])
+
+def test_a_change_that_was_taken_back_is_told_with_the_reason():
+    sink = Heard()
+    learn = new(loggers=[sink])
+    learn.fit_steps(5, progress=False)
+    c = learn.tricks.on('ttur', trial=5)
+    c.trial.before = [0.]*21
+    learn.fit_steps(10, progress=False)
+    assert [(w['kind'], t == c.trial.said) for _, t, w in sink.of('event')] == [('on', False), ('refused', True), ('rewind', False)]
+
+def resumed(folder, sink, **kw): return GANLearner.resume(folder, ring_dls(n=500, bs=16), *mlp(width=8, depth=1, seed=0), loggers=[LogTo(sink, every=2)], progress=False, **kw)
+
+def test_a_resumed_run_goes_on_where_its_logger_was(tmp_path):
+    "Scalars and changes of both processes together are those of one that was never left"
+    def half(learn, name):
+        learn.fit_steps(5, progress=False)
+        learn.tricks.on(name)
+        learn.fit_steps(5, progress=False)
+        return learn
+    whole, first, second = Heard(), Heard(), Heard()
+    alone = half(half(new(loggers=[LogTo(whole, every=2)]), 'ema'), 'lecam')
+    half(new(loggers=[LogTo(first, every=2)], run=tmp_path/'a'), 'ema').run.close()
+    learn = half(resumed(tmp_path/'a', second), 'lecam')
+    assert learn.state_hash() == alone.state_hash()
+    for what in ('scalars', 'event'):
+        steps, both = [s for s, *_ in whole.of(what)], [s for s, *_ in first.of(what) + second.of(what)]
+        assert both == steps == sorted(set(steps)) and len(first.of(what)) == len(second.of(what))
+    (name, facts), = second.of('begin')
+    assert name == first.of('begin')[0][0] == 'a' and facts['from_step'] == 10 and 'from_step' not in first.of('begin')[0][1]
+
+def test_a_run_resumed_at_an_earlier_step(tmp_path):
+    first = new(run=tmp_path/'a')
+    first.fit_steps(10, progress=False)
+    first.run.close()
+    learn = resumed(tmp_path/'a', sink := Heard(), step=4)
+    learn.fit_steps(4, progress=False)
+    assert [(s, w['kind']) for s, _, w in sink.of('event')] == [(4, 'rewind')] and [s for s, _ in sink.of('scalars')] == [6, 8]
+
+def test_tensorboard_shows_no_step_twice(tmp_path):
+    "What a process told that was killed before its record had it"
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    for first, steps in ((0, (10, 20, 30)), (20, (30, 40))):
+        sink = TensorBoard(tmp_path)
+        sink.begin('a', dict(from_step=first) if first else {})
+        for s in steps: sink.scalars(s, dict(d_loss=s + first))
+        sink.end()
+    found = EventAccumulator(str(tmp_path/'a'), size_guidance=dict(scalars=0))
+    found.Reload()
+    assert [(e.step, e.value) for e in found.Scalars('d_loss')] == [(10, 10), (20, 20), (30, 50), (40, 60)]

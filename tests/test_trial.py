@@ -105,6 +105,84 @@ def test_another_metric():
     fit(learn, 5)
     assert 'precision' in c.trial.said and 'more is better' in c.trial.said and ' stays: ' in c.trial.said
 
+# --- a preset is one moment
+
+def recipe(learn, before, **kw): # before: what it is measured against
+    done = learn.tricks.preset('wgan_gp_toy', trial=20, **kw)
+    assert [bool(c.trial) for c in done] == [True] + [False]*(len(done) - 1) and len(done) > 2
+    if done[0].trial.before: done[0].trial.before = [before]*21
+    return done
+
+def test_a_preset_stays_or_is_taken_back_whole():
+    for before, stays in ((0., False), (9e9, True)):
+        learn = fit(new(tricks=['spectral_norm']), 10)
+        h, done = learn.state_hash(), recipe(learn, before)
+        assert learn.tricks.on_trial == done[:1] and len(_measured_once(learn)) == 1
+        fit(learn, 20)
+        said = done[0].trial.said
+        assert said.startswith('The preset wgan_gp_toy stays: ' if stays else 'The preset wgan_gp_toy was taken back at step 30: ')
+        if stays: assert learn.step == 30 and learn.tricks['wgan_gp'].enabled and not learn.tricks['spectral_norm'].enabled
+        else: assert learn.step == 10 and learn.state_hash() == h and str(learn.tricks.refused[done[0].name].error) == said
+
+def _measured_once(learn): return [t for t in learn.run.trials if t['metric'] == 'sliced_wasserstein']
+
+def test_a_preset_on_trial_and_somebody_else():
+    learn = fit(new(), 10)
+    done = recipe(learn, 0.)
+    learn.tricks.on('ema')
+    fit(learn, 1)
+    assert done[0].trial.said == 'The preset wgan_gp_toy stays, undecided: EMA of G on at step 10 came in between.'
+
+def test_a_preset_on_trial_in_a_run_that_is_resumed(tmp_path):
+    learn = fit(new(tmp_path/'a'), 10)
+    h = learn.state_hash()
+    recipe(learn, 0.)
+    fit(learn, 7)
+    n = len(learn.tricks.log)
+    learn.run.close()
+    learn = again(tmp_path/'a')
+    c, = learn.tricks.on_trial
+    assert len(learn.tricks.log) == n and c is learn.tricks.log[0]
+    c.trial.before = [0.]*21
+    fit(learn, 13)
+    assert learn.step == 10 and learn.state_hash() == h and c.trial.said.startswith('The preset wgan_gp_toy was taken back at step 30: ')
+    learn.run.close()
+
+def test_a_preset_on_trial_that_waits_and_whose_first_change_is_moot():
+    "Label smoothing goes off by itself before it: the trial stands beside the next change"
+    learn = fit(new(tricks=['label_smoothing']), 10)
+    done = recipe(learn, 0., at=15)
+    assert (done[0].kind, done[0].name) == ('off', 'label_smoothing')
+    learn.tricks.off('label_smoothing', now=True)
+    fit(learn, 7)
+    assert done[0].moot and done[0].trial is None and learn.tricks.on_trial == done[1:2] and done[1].trial.before
+    h = plain_off(15)
+    done[1].trial.before = [0.]*21
+    fit(learn, 18)
+    assert learn.step == 15 and learn.state_hash() == h
+
+def plain_off(n):
+    learn = fit(new(tricks=['label_smoothing']), 10)
+    learn.tricks.off('label_smoothing', now=True)
+    return fit(learn, n - 10).state_hash()
+
+def test_a_trick_of_a_preset_on_trial_fails():
+    from ganlab.presets import presets
+    from ganlab.recipe import Preset
+    learn = fit(new(), 10)
+    learn.tricks.add(Throws)
+    presets['mine'] = Preset('mine', 'Mine', 'Lecam, and one that fails.', 'here', dict(lecam={}, throws={}))
+    try: c = learn.tricks.preset('mine', trial=20)[0]
+    finally: del presets['mine']
+    fit(learn, 10)
+    assert c.name == 'lecam' and 'in Throws: enough' in c.trial.said and not learn.tricks['throws'].enabled and not learn.tricks['lecam'].enabled
+
+def test_a_preset_that_is_in_force_or_whose_trial_is_none():
+    learn = new()
+    with pytest.raises(ValueError, match='trial=0'): learn.tricks.preset('wgan_gp_toy', trial=0)
+    learn.tricks.preset('wgan_gp_toy')
+    assert learn.tricks.preset('wgan_gp_toy', trial=5) == [] and learn.tricks.on_trial == []
+
 # --- what happens meanwhile
 
 @pytest.mark.parametrize('trick,why', [(Rots, "D's loss became NaN in step 16"), (Throws, 'RuntimeError in step 16, in Throws: enough')])
@@ -219,6 +297,33 @@ def test_resumed_in_mid_trial(tmp_path):
     assert learn.tricks.on_trial[0].trial == c.trial and learn.step == 17
     fit(learn, 33)
     assert learn.step == 30 and learn.state_hash() == plain(30) and 'taken back at step 30' in learn.run.trials[0]['said']
+    learn.run.close()
+
+def test_what_is_on_trial_is_what_the_log_says(tmp_path):
+    "Which is not searched for it at each boundary"
+    def same(learn):
+        assert learn.tricks.on_trial == [c for c in learn.tricks.log if c.trial and not c.trial.said]
+        return learn.tricks.on_trial
+    learn = fit(new(tmp_path/'a'), 10)
+    judged = harmless(learn, 5)
+    judged.trial.before = [9e9]*21
+    fit(learn, 6)
+    assert same(learn) == []
+    c = bad(learn)
+    fit(learn, 4)
+    assert same(learn) == [c]
+    learn.rewind(18); assert [o.id for o in same(learn)] == [c.id]
+    fork = fit(learn.fork(), 2); assert [o.id for o in same(fork)] == [c.id]
+    fork.run.close()
+    learn.rewind(12); assert same(learn) == []
+    c = bad(learn)
+    fit(learn, 4).run.close()
+    learn = again(tmp_path/'a'); assert [o.id for o in same(learn)] == [c.id]
+    snap = learn.snapshot()
+    learn.rewind(learn.step - 1); assert [o.id for o in same(learn)] == [c.id]
+    learn.restore(snap); assert [o.id for o in same(learn)] == [c.id]
+    learn.undo(); assert same(learn) == []
+    learn.restore(snap); assert same(learn) == []      # which was ended by going back
     learn.run.close()
 
 def test_resumed_before_it_begins(tmp_path):

@@ -29,6 +29,11 @@ def apply_due(self:Applying)->int: # how many were applied
     return n
 
 # %% ../../nbs/engine/applying.ipynb #5ab23b04
+def _hand_on(changes):
+    "A trial stands beside the first change of those that there was something to do for."
+    made, c = [c for c in changes if not c.moot], changes[0]
+    if c.moot and made: made[0].trial, c.trial = c.trial, None
+
 @patch
 def apply(self:Applying, *changes)->bool: # one change, or those that stand or fall together
     "Apply changes whole and write them into the record; or leave everything as it was and note the refusal."
@@ -37,6 +42,7 @@ def apply(self:Applying, *changes)->bool: # one change, or those that stand or f
     try:
         with all_or_nothing(self.learn, recorded) as undo:
             for c in changes: self.make(c, undo)
+            _hand_on(changes)
             self.learn.run.write(*[c for c in changes if not c.moot])
     except BaseException as e: error = e
     if error is None or recorded(): self.noted(changes)
@@ -83,6 +89,7 @@ def noted(self:Applying, changes):
 def made(self:Applying, c:Change):
     "Log a change that has been made; it may have made room for a trick that could not go."
     self.log.append(c)
+    if c.trial: self.tried = [*self.on_trial, c]
     for t in self._tricks.values(): t.stuck = False
 
 # %% ../../nbs/engine/applying.ipynb #e8967603
@@ -95,6 +102,12 @@ def _reason(error)->str:
 
 # %% ../../nbs/engine/applying.ipynb #e68af834
 @patch
+def refuse(self:Applying, c:Change): # with its error, a `Refused`
+    "Have a refusal stand in the row of what was refused, and tell the callbacks that listen to `refused`."
+    self.refused[c.name] = c
+    self.learn.inform('refused', c)
+
+@patch
 def note_refusal(self:Applying, changes, error):
     "Note a refusal: of the change that failed, and of those that are not made without it."
     failed = next((c for c in changes if c.error), changes[-1])
@@ -104,7 +117,7 @@ def note_refusal(self:Applying, changes, error):
     for c in changes:
         c.moot, c.error = False, Refused(sentence)
         c.error.__cause__ = error
-    self.refused[failed.name] = failed
+    self.refuse(failed)
     if any(c.at is not None for c in changes): self.learn.run.note_waiting()
 
 # %% ../../nbs/engine/applying.ipynb #afb6c1fe

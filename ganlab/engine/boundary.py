@@ -40,8 +40,17 @@ def _between(self:Boundary):
     changed = self.tricks.apply_due() or edits
     if self.known.looked_at: self.settle()
     else: self.renew()
-    if not self.training_now: self.run.left(self)
+    if not self.training_now: self.at_rest()
     elif changed or self.ring.stale: self.keep()
+
+# %% ../../nbs/engine/boundary.ipynb #4f08aad6
+@patch
+def at_rest(self:Boundary):
+    "Something was done while nothing trains: note how things stand, and tell the onlookers."
+    self.run.left(self)
+    for o in list(self.turnstile.onlookers):
+        try: o.follow(self)
+        except Exception as e: self.say(f"what was done could not be shown ({type(e).__name__}: {e})")
 
 # %% ../../nbs/engine/boundary.ipynb #537b6ee1
 @patch

@@ -44,6 +44,7 @@ class GANRecorder(Recorder):
     def before_train(self): pass
     def before_validate(self): self.held_out = True
     def after_batch(self):
+        if self.learn.record.n <= self.first: self.first = max(0, self.learn.record.n - 1)     # somebody went back
         self.lrs.append(self.learn.opt.reference*self.learn.rates.mult)
         loss, weight = self.running
         self.running[:] = 0.98*loss + 0.02*self.learn.last_loss, 0.98*weight + 0.02
@@ -112,6 +113,7 @@ class GANGraph(ShowGraphCallback):
     name = 'show_graph'
     def before_fit(self): self.nb_batches, self.first = [], self.learn.record.n
     def after_epoch(self):
+        self.first = min(self.first, self.learn.recorder.first)
         bar = getattr(getattr(self.learn, 'progress', None), 'mbar', None)
         if bar is None or not self.nb_batches: return
         from ganlab.plots import smooth

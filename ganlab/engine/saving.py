@@ -98,7 +98,7 @@ def load(self:Saving, file, with_opt:bool=True, **kwargs):
         for c in made: c.answered()
         self.touched()
         self.run.edited(self)
-        if not self.training_now: self.run.left(self)
+        if not self.training_now: self.at_rest()
     self.between_steps(go)
     return self
 

@@ -103,7 +103,7 @@ def put_back(learn, snap:Snapshot):
     _load_tricks(learn, snap)
     _load_numbers(learn, snap)
     load_tensors(learn, snap.tensors, remembered=snap.numbers['remembered'])
-    learn.tricks.log[:] = snap.log
+    learn.tricks.stand_on(snap.log)
     learn.tricks.refresh()
     for t in learn.tricks.enabled: t.restored(learn)
 

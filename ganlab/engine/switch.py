@@ -25,6 +25,7 @@ class Tricks(Applying, Queue, Mapping):
         super().__init__(learn)
         self._tricks = {c.name: c() for c in find_tricks()}
         self.log, self.refused = [], {}                    # applied changes; last refusal by name
+        self.tried = []                                    # of these, those on trial, and some that were
         self.built = []                                    # switches of the architecture, each a `Switched`
         # tricks of the user's own: the class, or a copy of the instance as it was given
         self.given = {}
@@ -114,7 +115,13 @@ def set(self:Tricks, name, /, *, at=None, trial=None, metric=None, **params)->Ch
 @patch(as_prop=True)
 def on_trial(self:Tricks)->list: # of `Change`, in the order in which they were made
     "The changes that are tried, and not judged yet."
-    return [c for c in self.log if c.trial and not c.trial.said]
+    return [c for c in self.tried if not c.trial.said]
+
+@patch
+def stand_on(self:Tricks, log): # of `Change`
+    "Have other changes behind it: those that led to a snapshot."
+    self.log[:] = log
+    self.tried = [c for c in log if c.trial]
 
 # %% ../../nbs/engine/switch.ipynb #61b63e4d
 @patch

@@ -4,7 +4,7 @@
 
 # %% ../../nbs/engine/turnstile.ipynb #9accd0cf
 from __future__ import annotations
-import threading
+import threading, weakref
 from collections import deque
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -27,6 +27,7 @@ class Turnstile:
     ):
         self.n_threads, self.trainer, self.lock = n_threads, None, threading.RLock()
         self._nets, self._jobs, self.orders = threading.RLock(), deque(), Orders()     # orders: what the trainer is to do
+        self.onlookers = weakref.WeakSet()      # have `follow(learn)`: called when something was done while nobody trains
 
     @property
     def training(self)->bool: return self.trainer is not None # is some thread training?

@@ -60,7 +60,7 @@ class LogTo(Callback):
         name:str=None,     # of the run; None: that of its folder
     ):
         self.sink, self.every, self.share, self.run_name = as_sink(sink), whole(every, 'every'), share, name
-        self.begun, self.failed, self.at = False, None, 0
+        self.begun, self.failed, self.at = False, None, 0       # at: the last step that it knows of
         self.live, self.told = set(), set()      # numbers of the changes that stand, and of all that were told
         self.picture_due = 0
 
@@ -87,13 +87,23 @@ def _begin(self:LogTo):
     self.begun, learn = True, self.learn
     folder = learn.run.folder
     name = self.run_name or (folder.name if folder else f'run-{time.strftime("%Y%m%d-%H%M%S")}')
-    self.tell('begin', name, facts_for(learn))
+    self.at = max(self.at, learn.step)
+    self.tell('begin', name, facts_for(learn) | (dict(from_step=self.at) if self.at else {}))
     weakref.finalize(learn, _end, self.sink)     # also when Python ends
-    self.at = learn.step
 
 def _end(sink):
     try: sink.end()
     except Exception: pass         # there is nobody left to tell
+
+# %% ../../nbs/loggers/following.ipynb #58b5e8d0
+@patch
+def goes_on(self:LogTo,
+    step:int, # how far the run was trained before
+):
+    "What was done up to there has been told, by another process; called when a run is resumed."
+    self.at = step
+    self.live = {c.id for c in self.learn.tricks.log}
+    self.told |= self.live
 
 # %% ../../nbs/loggers/following.ipynb #cfebf29c
 @patch
@@ -143,6 +153,10 @@ def _picture(self:LogTo):
 
 @patch
 def after_fit(self:LogTo): self._changes()
+
+@patch
+def refused(self:LogTo, c): # a `Change`
+    self.note(c.sentence, change_for(c) | dict(kind='refused', asked=c.kind))
 
 # %% ../../nbs/loggers/following.ipynb #f857519d
 def followers(

@@ -29,7 +29,8 @@ class TensorBoard:
         self._make = brought('torch.utils.tensorboard', 'tensorboard').SummaryWriter
 
     def begin(self, name, facts):
-        self.writer = self._make(self.folder/name)
+        left = facts.get('from_step')       # what a killed process told of later steps is told again
+        self.writer = self._make(self.folder/name, purge_step=left and left + 1)
         self.writer.add_text('made with', '\n\n'.join(f'{k}: {v}' for k, v in facts.items()), 0)
     def scalars(self, step, values):
         for k, v in values.items(): self.writer.add_scalar(k, v, step)

@@ -13,12 +13,6 @@ export function palette(root) {
     }
     return got[name];
   };
-  col.rgb = name => {
-    const c = document.createElement('canvas').getContext('2d');
-    c.fillStyle = col(name);
-    c.fillRect(0, 0, 1, 1);
-    return [...c.getImageData(0, 0, 1, 1).data].slice(0, 3);
-  };
   col.done = () => probe.remove();
   col.font = (px = 11, weight = '') => `${weight} ${px}px ${getComputedStyle(root).fontFamily}`;
   return col;

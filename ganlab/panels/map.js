@@ -1,10 +1,11 @@
 import { paper } from './canvas.js';
+import { pixel } from './theme.js';
 
 function heatmap(x, l, n, w, h, raw, col) {
   const a = raw ? Math.min(...l) : 0;
   const b = raw ? Math.max(...l) : 1;
-  const bg = col.rgb('--bg');
-  const d = col.rgb('--d');
+  const bg = pixel(col('--bg'));
+  const d = pixel(col('--d'));
   const im = new ImageData(n, n);
   for (let i = 0; i < n; i++) {
     for (let j = 0; j < n; j++) {

@@ -1,7 +1,7 @@
 // The colours that stand around a panel: Jupyter's by their names; elsewhere the page's text and paper are looked up.
 const SIGNS = ['class', 'style', 'theme', 'data-theme', 'data-jp-theme-light', 'data-jp-theme-name'];
 const parentOf = e => e.parentElement ?? e.getRootNode().host ?? null;
-const pixel = color => {
+export const pixel = color => {
   const x = document.createElement('canvas').getContext('2d');
   x.fillStyle = color;
   x.fillRect(0, 0, 1, 1);

@@ -55,8 +55,9 @@ def _of_recipe(change)->tuple: # as `words` gives them
     who, names = change.recipe, _switched(change.together)
     if change.error: return who, f'was not switched. {change.error}'
     if change.step is None: return who, f'asked at {thou(change.asked)}, on {_when(change)}: {names}.'
-    cautions = [c.caution for c in change.together if c.caution]
-    return who, ' '.join([f'on at step {thou(change.step)}: {names}.', *cautions])
+    asides = [c.caution for c in change.together if c.caution]
+    asides += [c.trial.sentence for c in change.together if c.trial]
+    return who, ' '.join([f'on at step {thou(change.step)}: {names}.', *asides])
 
 # %% ../../nbs/panels/wording.ipynb #89a9e230
 def _subject(change)->tuple: # who, and what it comes to

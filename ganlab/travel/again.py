@@ -31,7 +31,8 @@ def _again(c:Change, run)->Change:
                          f"give it: loss=[{c.name}(...), ...]")
     new = Change(c.kind, c.name, c.params, now=c.now, asked=c.step)
     new.title, new.caution, new.loss, new.id, new.again = c.title, c.caution, c.loss, c.id if run else None, run
-    new.over, new.trial = c.over, c.trial if run else None
+    new.over = c.over
+    if run: new.trial, new.first, new.preset = c.trial, c.first, c.preset
     return new
 
 # %% ../../nbs/travel/again.ipynb #7505a3d3

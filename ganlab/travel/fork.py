@@ -76,7 +76,8 @@ def _back(learn, step, last, progress, changed=False):
         raise
     run.settled()
     run.going_on(learn)
-    run.left(learn)
+    if learn.training_now: run.left(learn)
+    else: learn.at_rest()
     for c in on_trial:
         if c.id > last: learn.left_trial(c)
 

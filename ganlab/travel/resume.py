@@ -10,6 +10,7 @@ from fastcore.basics import patch
 from ..base.interrupt import unbroken
 from ..base.checks import whole
 from ..learner import GANLearner
+from ..loggers.following import LogTo
 from ..record.remains import remains_of, whole_snapshots
 from ..record.run import Run
 from ..record.store import Store
@@ -29,7 +30,7 @@ def resume(cls:GANLearner,
     loss=None, opt=None, x=None, y=None, latent=None, # the user's own, if the run had such: no code is stored
     tricks=(), # classes of tricks of the user's own
     schedules=(), # and functions that values follow
-    cbs=None, path=None, device=None, # as for a new learner
+    cbs=None, path=None, device=None, loggers=(), # as for a new learner; loggers are told what is new from here on
     progress:bool=True, # show a bar while steps are computed again
 )->GANLearner:
     "Go on with a run, bit for bit, whatever ended it. A change that waited for its step (`at=`) waits again."
@@ -37,7 +38,7 @@ def resume(cls:GANLearner,
     try:
         with unbroken():
             own = dict(loss=loss, opt=opt, x=x, y=y, latent=latent, tricks=tricks, schedules=schedules)
-            own |= dict(cbs=cbs, path=path, device=device)
+            own |= dict(cbs=cbs, path=path, device=device, loggers=loggers)
             return _taken_up(held, run, step, progress, dls, G, D, **own)
     except BaseException:      # also a Ctrl-C that waited for the end: nobody gets the learner
         with unbroken(): held.close()
@@ -61,6 +62,8 @@ def _taken_up(held, run, step, progress, dls, G, D, **own)->GANLearner: # held: 
     rec.going_on(learn)
     rec.left(learn)
     learn.tricks.queue(waiting)
+    for cb in learn.cbs:
+        if isinstance(cb, LogTo): cb.goes_on(known)
     return learn
 
 # %% ../../nbs/travel/resume.ipynb #a5c7e675

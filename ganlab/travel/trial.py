@@ -89,6 +89,7 @@ def verdict(
 
 # %% ../../nbs/travel/trial.ipynb #d1a94d70
 def _who(c)->str: # what is judged
+    if c.preset: return f'The preset {c.preset}'
     return dict(on=c.title, off=f'{c.title} off', set=f'The change of {c.title}', loss=f'{c.title} loss')[c.kind]
 
 def _end(learn, c, said:str):
@@ -102,8 +103,8 @@ def _end(learn, c, said:str):
 # %% ../../nbs/travel/trial.ipynb #4576a5fe
 def _refused(learn, c, said):
     gone = Change(c.kind, c.name, c.params, asked=c.step)
-    gone.title, gone.error, gone.trial = c.title, Refused(said), c.trial
-    learn.tricks.refused[c.name] = gone
+    gone.title, gone.preset, gone.error, gone.trial = c.title, c.preset, Refused(said), c.trial
+    learn.tricks.refuse(gone)
 
 def _take_back(learn, c, why:str)->bool: # was it?
     back = f'Going on from step {c.step:,}, as if it had not been.'
@@ -126,9 +127,13 @@ def _judge(learn, c):
     else: _end(learn, c, f'{_who(c)} stays: {v.said}.')
 
 # %% ../../nbs/travel/trial.ipynb #b120abe8
+def _all_of(learn, c)->list: # it, and the changes that were asked together with it
+    first = c.first or c.id
+    return [o for o in learn.tricks.log if o in c.together or (o.first or o.id) == first]
+
 def _between(learn, c)->Change|None: # somebody's change after it; what a trick asks for by itself is a part of it
-    log = learn.tricks.log
-    return next((o for o in log[log.index(c) + 1:] if not o.own), None)
+    log, part = learn.tricks.log, _all_of(learn, c)
+    return next((o for o in log[log.index(c) + 1:] if not o.own and o not in part), None)
 
 @patch
 def look_at_trials(self:GANLearner):
@@ -152,9 +157,10 @@ def left_trial(self:GANLearner,
 def failed_on_trial(self:GANLearner,
     error:StepError,
 )->bool: # was a change taken back, so that training can go on?
-    "Take the change back that is on trial, where a number was not finite, or where its trick raised the error."
+    "Take the change back that is on trial, where a number was not finite, or where a trick of it raised the error."
     c = None if self.run.sleeping else self.tricks.on_trial[-1]
-    if c is None or _between(self, c) or not (error.term or error.culprit == c.name): return False
+    if c is None or _between(self, c): return False
+    if not error.term and error.culprit not in [o.name for o in _all_of(self, c)]: return False
     return self.between_steps(_take_back, self, c, str(error).rstrip('.'))
 
 # %% ../../nbs/travel/trial.ipynb #edbda13b

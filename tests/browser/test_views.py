@@ -105,6 +105,24 @@ def test_what_a_readout_is(shown):
         page.keyboard.press('Home')
         page.wait_for_function(f"document.querySelector('.when').textContent === 'step 1{', mean of %d' % smooth if smooth else ''}'")
 
+@pytest.mark.parametrize('width', [240, 384, 500])
+def test_a_readout_is_never_cut(shown, width):
+    "Also where the panel is narrow; and nothing moves when it says more"
+    page = shown(curves(100)[0], width)
+    def box(): return page.evaluate("""() => {
+        const [w, c, r] = ['.when', '.top canvas', '.gl-root'].map(q => document.querySelector(q));
+        const room = document.createRange();
+        room.selectNodeContents(w);
+        const [t, b] = [room.getBoundingClientRect(), w.getBoundingClientRect()];
+        return { text: w.textContent, whole: t.width <= b.width + 1 && t.height <= b.height + 1 && b.right <= r.getBoundingClientRect().right, top: c.getBoundingClientRect().top };
+    }""")
+    latest = box()
+    page.focus('.top canvas')
+    page.keyboard.press('End')
+    page.wait_for_function("document.querySelector('.when').textContent.startsWith('step 400, ')")
+    at = box()
+    assert latest['text'] == 'mean of 100' and latest['whole'] and at['whole'] and at['top'] == latest['top']
+
 def test_an_early_spike_in_the_panel(shown):
     "The scale of the loss stays that of the rest; the edge says how far the spike went"
     c, _ = curves(0, spike=True)
