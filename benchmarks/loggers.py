@@ -22,7 +22,7 @@ def measured(game, steps, folder):
     learners = [GANLearner(*GAMES[game](), seed=0, loggers=s) for s in sinks.values()]
     for l in learners: l.fit_steps(50, progress=False)       # what comes once: an import, the first picture
     spent = turn_times(learners, steps)
-    ratios = {k: float(np.median(t/spent[0])) for k, t in zip(sinks, spent)} | {}
+    ratios = {k: float(np.median(t/spent[0])) for k, t in zip(sinks, spent)}
     whole = {k: float(t.sum()/spent[0].sum()) for k, t in zip(sinks, spent)}
     del ratios['alone'], whole['alone']
     return dict(game=game, steps=steps, ms_alone=round(1e3*spent[0].sum()/steps, 2), **{f'ratio_{k}': round(v, 4) for k, v in whole.items()},

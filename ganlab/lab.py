@@ -88,6 +88,7 @@ class Lab(Travels, Tenant, Panel):
         super().__init__(own_views=[card.view for card in self.own])
         self.machine = machine
         _labs.add(self)
+        self.watch()
         self.screen.redraw(full=True)
 
     def __repr__(self):

@@ -86,7 +86,6 @@ def turn(self:Screen, learn):
     "Show another learner from here on."
     self.learn, self.taken, self.news = learn, Taken(learn), news_of(learn)
     self.before = None              # the last state
-    learn.turnstile.onlookers.add(self)     # of one that is shown no more, `follow` hears nothing
 
 @patch
 def begin(self:Screen):
@@ -257,15 +256,6 @@ def redraw(self:Screen, full:bool=False):
     if self.machine.closed or learn.when_idle(lambda: self.draw(learn, full)): return
     self.look_now = self.look_now or full
     self.show()
-
-# %% ../../nbs/panels/refresh.ipynb #ab62abda
-@patch
-def follow(self:Screen, learn):
-    "Code has done something to `learn` while nothing trains: as after a click."
-    resting = self.machine.state in ('idle', 'error') and not self.machine.busy
-    if not resting or learn is not self.learn or self.before is None: return
-    back = learn.step != self.before.step
-    if back or news_of(learn) != self.news: self.redraw(full=back)
 
 # %% ../../nbs/panels/refresh.ipynb #e2aa25ec
 @patch

@@ -8,6 +8,7 @@ from fastcore.basics import patch
 from ..base.checks import whole
 from .curves import Thinned
 from .family import Member
+from .refresh import news_of
 from .state import thou
 
 # %% auto #0
@@ -116,5 +117,21 @@ def _turn(self:Travels, index)->Member: # that is shown from here on
         self.orders.until = None
         self.tricks.turn(member.learn)
         self.screen.turn(member.learn)
+        self.watch()
         self.curves.ghost = ghost
     return member
+
+# %% ../../nbs/panels/travels.ipynb #154e5b1d
+@patch
+def watch(self:Travels):
+    "Have `follow` called when something is done to the learner that is shown."
+    self.learn.turnstile.onlookers.add(self)
+
+@patch
+def follow(self:Travels, learn):
+    "Something was done to `learn` while nothing trains: show it."
+    screen, machine = self.screen, self.machine
+    resting = machine.state in ('idle', 'error') and not machine.busy
+    if not resting or learn is not screen.learn or screen.before is None: return
+    back = learn.step != screen.before.step
+    if back or news_of(learn) != screen.news: screen.redraw(full=back)
