@@ -32,7 +32,7 @@ def apply_due(self:Applying)->int: # how many were applied
 def _hand_on(changes):
     "A trial stands beside the first change of those that there was something to do for."
     made, c = [c for c in changes if not c.moot], changes[0]
-    if c.moot and made: made[0].trial, c.trial = c.trial, None
+    if made: made[0].trial, c.trial = c.trial, None
 
 @patch
 def apply(self:Applying, *changes)->bool: # one change, or those that stand or fall together
@@ -42,7 +42,7 @@ def apply(self:Applying, *changes)->bool: # one change, or those that stand or f
     try:
         with all_or_nothing(self.learn, recorded) as undo:
             for c in changes: self.make(c, undo)
-            _hand_on(changes)
+            if changes[0].moot: _hand_on(changes)
             self.learn.run.write(*[c for c in changes if not c.moot])
     except BaseException as e: error = e
     if error is None or recorded(): self.noted(changes)

@@ -52,7 +52,7 @@ def change_for(c)->dict:
 # %% ../../nbs/loggers/following.ipynb #c802f8b2
 class LogTo(Callback):
     "Tells a sink what happens in a training."
-    order = 85
+    order, direct = 85, True
     def __init__(self,
         sink, # as `as_sink` takes it
         every:int=10,      # steps between two rows of scalars
@@ -123,7 +123,7 @@ def after_batch(self:LogTo):
     if self.failed is not None: return
     learn = self.learn
     if len(learn.tricks.log) != len(self.live) or learn.step <= self.at: self._changes()
-    self.at = learn.step
+    vars(self)['at'] = learn.step     # to set an attribute, fastai asks the whole learner about its name
     if learn.step % self.every == 0: self.tell('scalars', learn.step, scalars_of(learn))
     if self.share and learn.step >= self.picture_due: self._picture()
 
