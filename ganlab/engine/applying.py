@@ -29,11 +29,6 @@ def apply_due(self:Applying)->int: # how many were applied
     return n
 
 # %% ../../nbs/engine/applying.ipynb #5ab23b04
-def _hand_on(changes):
-    "A trial stands beside the first change of those that there was something to do for."
-    made, c = [c for c in changes if not c.moot], changes[0]
-    if made: made[0].trial, c.trial = c.trial, None
-
 @patch
 def apply(self:Applying, *changes)->bool: # one change, or those that stand or fall together
     "Apply changes whole and write them into the record; or leave everything as it was and note the refusal."
@@ -42,7 +37,6 @@ def apply(self:Applying, *changes)->bool: # one change, or those that stand or f
     try:
         with all_or_nothing(self.learn, recorded) as undo:
             for c in changes: self.make(c, undo)
-            if changes[0].moot: _hand_on(changes)
             self.learn.run.write(*[c for c in changes if not c.moot])
     except BaseException as e: error = e
     if error is None or recorded(): self.noted(changes)
@@ -59,6 +53,11 @@ def _is_structural(self:Applying, c:Change)->bool:
     t = self._tricks.get(c.name)
     return t is not None and not t.plain and bool(t.within or t.rewrites or t.owns)
 
+def _hand_on(c):
+    "The trial of several stands beside the first of them that there is something to do for."
+    later = c.together[c.together.index(c) + 1:]
+    if later: later[0].trial, c.trial = c.trial, None
+
 @patch
 def make(self:Applying, c:Change, undo):
     "Make a change, and see whether everything stands."
@@ -67,6 +66,7 @@ def make(self:Applying, c:Change, undo):
         if learn.run.locked and not c.own: learn.run.must_be_unlocked()
         if c.trial and c.again is None: learn.begin_trial(c)
         c.moot = getattr(self, f'_apply_{c.kind}')(c, undo) is False
+        if c.moot and c.trial: _hand_on(c)
         structural = self._is_structural(c)
         if structural: learn.found = {}      # other layers than those that were found
         self.refresh()
