@@ -88,7 +88,6 @@ class Lab(Travels, Tenant, Panel):
         super().__init__(own_views=[card.view for card in self.own])
         self.machine = machine
         _labs.add(self)
-        self.watch()
         self.screen.redraw(full=True)
 
     def __repr__(self):
@@ -114,6 +113,7 @@ def _compose(self:Lab, learn, machine, refresh, share, clock, own):
     self.trainer = Trainer(machine, self.screen)
     self.errands = Errands(machine, self.screen)
     self.timeline.observe(self._look_back, 'at')
+    self.watch()
 
 # %% ../nbs/lab.ipynb #88b3a67f
 @patch(as_prop=True)
