@@ -10,7 +10,8 @@ from functools import partial
 import traitlets as T
 from fastcore.basics import patch
 from .base.files import not_taken
-from .panels.afar import card_of, elsewhere, posted
+from .panels.afar import card_of, posted, requests_of, ways_from_here
+from .panels.aside import Aside, answers, must_be_taken, with_branches
 from .panels.curves import Curves
 from .panels.drawer import passed, told_by, wished
 from .panels.health import HealthRow
@@ -18,11 +19,17 @@ from .panels.lifetime import Tenant
 from .panels.ordering import Ordered
 from .panels.panel import Panel
 from .panels.resting import Resting, state_of
+
+# %% auto #0
+__all__ = ['Attached']
+
+# %% ../nbs/attached.ipynb #bfb49370
 from .panels.samples import Samples
 from .panels.state import thou
 from .panels.timeline import Timeline
 from .panels.transport import Status, Transport, in_words
 from .panels.tricks import TrickList
+from .panels.versus import Versus
 from .player import export_html
 from .run import Run
 from .steer.news import must_be_a_run
@@ -31,20 +38,21 @@ from .steer.remote import Remote
 from .steer.window import Glass
 import ganlab.travel.script
 
-# %% auto #0
-__all__ = ['Attached']
-
 # %% ../nbs/attached.ipynb #322b8207
-_parts = dict(transport=Transport, samples=Samples, curves=Curves, timeline=Timeline, health=HealthRow, tricks=TrickList,
-              announcement=Status)
+_parts = dict(transport=Transport, samples=Samples, curves=Curves, timeline=Timeline, health=HealthRow,
+              tricks=TrickList, versus=Versus, announcement=Status)
 
 class Attached(Ordered, Tenant, Panel):
     "The panel of a run that another process trains."
-    learn = None                 # there is none here
+    learn = None                 # that of the run is elsewhere
+    def __enter__(self): return self
+    def __exit__(self, *exc): self.close()
     def __init__(self,
         run, # its folder
         every:float=.1, # seconds between two looks at what there is to see
+        **given, # for forks and A/Bs: dls, G, D, loss, opt and more, as `GANLearner.resume` takes them
     ):
+        must_be_taken(repr(str(run)), given)
         self.name, folder = str(run), must_be_a_run(run).absolute()      # also when the notebook goes to another folder
         self.remote, self.glass = Remote(folder), Glass(folder)
         self.move_in()
@@ -52,15 +60,16 @@ class Attached(Ordered, Tenant, Panel):
         self.resting, self._where, self._trouble, self._shown = None, 'not heard yet', '', time.monotonic()
         self._end, self._lock = threading.Event(), threading.RLock()     # the lock: a click and a look do not meet
         super().__init__(**{name: part(partial(self.ask, name)) for name, part in _parts.items()})
-        self.announcement.saves = self.transport.apart = True
+        self.announcement.saves = self.transport.apart = self.tricks.compares = True
+        self.forks, self.aside = [], Aside(self, given)      # forks: learners in this process
         self.timeline.observe(self._look_back, 'at')
         self.look()
         self.thread = threading.Thread(target=self._follow, name='ganlab-attached', daemon=True)
         self.thread.start()
 
-    def __repr__(self): return f'Attached({self.name}, {self.state} at step {self.transport.step})'
-    def __enter__(self): return self
-    def __exit__(self, *exc): self.close()
+# %% ../nbs/attached.ipynb #3be9e5e8
+@patch
+def __repr__(self:Attached): return f'Attached({self.name}, {self.state} at step {self.transport.step})'
 
 # %% ../nbs/attached.ipynb #cd7c7c7f
 @patch(as_prop=True)
@@ -81,6 +90,7 @@ def close(self:Attached):
     if self._end.is_set(): return
     self._end.set()
     if self.thread is not threading.current_thread(): self.thread.join(10)
+    self.aside.close()
     self.glass.close()
     self._let_go()
     Tenant.close(self)
@@ -91,18 +101,19 @@ def ask(self:Attached,
     name:str, # of the part that was clicked
     msg:dict, # do: what it asks for; and its values
 ):
-    "Answer a click: a request, a look, or a sentence."
+    "Answer a click: a request, a look, or something that is done here."
     with self._lock:
         try: self._answer(name, msg.get('do'), msg)
-        except (ValueError, OSError) as e: self.say('Not done:', str(e))
+        except (ValueError, OSError, RuntimeError, LookupError) as e: self.say('Not done:', str(e))
 
 @patch
 def _answer(self:Attached, name, do, msg):
     if do in passed.get(name, '').split(): return self._look_for(name, do, msg)
     if do in ('to-python', 'to-html'): return threading.Thread(target=self.save, args=(do,), daemon=True).start()
-    if self.resting: self.resting.must_know(msg.get('name') if do in ('on', 'off', 'set') else None)
+    if self.resting: self.resting.must_know(msg.get('name') if do in ('on', 'off', 'set', 'ab') else None)
+    if do in answers: return answers[do](self.aside, msg)
     if request := posted(self.remote, msg): self._leave(request)
-    else: self.say('', elsewhere.get(do, f'{do} cannot be had from another process.'))
+    else: self.say('', f'{do} cannot be had from another process.')
 
 # %% ../nbs/attached.ipynb #eb7ece1e
 @patch
@@ -130,6 +141,23 @@ def save(self:Attached, do:str): # 'to-python' or 'to-html'
             else: export_html(run, path)
         self.say('Saved', f'{path} in the folder of the notebook.')
     except Exception as e: self.say('Not saved:', in_words(e))
+
+# %% ../nbs/attached.ipynb #b1cb8b8c
+@patch
+def switch(self:Attached, args:dict): # as `wish` gives it
+    "Ask whoever trains for what was compared."
+    for kind, fields in requests_of(args): self._leave(self.remote.ask(kind, **fields))
+
+# %% ../nbs/attached.ipynb #71c2a8ec
+@patch
+def show_errand(self:Attached, what:str): # 'Forking', say; '': nothing is done
+    "Say what is done here meanwhile, on all parts whose buttons wait for it."
+    for part in (self.timeline, self.health): part.put(busy=what)
+
+@patch
+def show_forks(self:Attached):
+    "Draw the forks that were made here below the timeline."
+    self.timeline.put(forks=with_branches(self.timeline.forks, self.forks))
 
 # %% ../nbs/attached.ipynb #509e1ba2
 @patch
@@ -162,14 +190,24 @@ def look(self:Attached):
 def _without(values, *names)->dict: return {k: v for k, v in values.items() if k not in names}
 def _pinned(spec)->list: return [t['name'] for t in spec if t['pinned']]
 
+# %% ../nbs/attached.ipynb #c4321f3a
+@patch
+def _suit(self:Attached, part, values):
+    "What is this panel's own: which tricks are pinned, and what can be tried from here."
+    if part is self.tricks and not part.spec: values['pins'] = _pinned(values.get('spec', []))
+    for remedy in values.get('finding', {}).get('remedies', []):
+        remedy['ways'] = ways_from_here(remedy.get('asks'), self.curves.flags)
+
+# %% ../nbs/attached.ipynb #ae22bcc2
 @patch
 def _take(self:Attached, name, part, values):
     if name == 'transport' and self.resting: values = _without(values, 'status', 'error')     # of whoever trained
-    if name == 'tricks' and not part.spec: values['pins'] = _pinned(values.get('spec', []))
-    for remedy in values.get('finding', {}).get('remedies', []): remedy['ways'] = []      # they need the networks
+    if name in ('timeline', 'health'): values = _without(values, 'busy')      # it tells what is done here
+    self._suit(part, values)
     known = {*told_by(name, part), 'pins'}
     try: part.put(**{k: v for k, v in values.items() if k in known})
     except T.TraitError as e: self.say('', f'The {name} of {self.remote.run} cannot be shown: {e}')
+    if name == 'timeline': self.show_forks()
 
 # %% ../nbs/attached.ipynb #31376af0
 @patch
@@ -209,19 +247,20 @@ def _go_on(self:Attached):
 
 @patch
 def _let_go(self:Attached):
-    was, self.resting = self.resting, None
-    if was: was.close()
+    if self.resting: self.resting.close()
+    self.resting = None
 
 # %% ../nbs/attached.ipynb #9d4559aa
 @patch
 def rest(self:Attached):
     "Show the record, where nobody trains: at the end, or at the step that the scrubber stands at."
-    r, state = self.resting, state_of(self.resting, self.timeline.at)
+    r, state = self.resting, state_of(self.resting, self.timeline.at, self.aside.machine.busy)
     for part in (self.samples, self.curves, self.timeline): part.refresh(state)
     pins = self.tricks.pins or _pinned(r.spec)
     rows = [dict(row, bad='') for row in state.rows]
     self.tricks.put(spec=r.spec, rows=rows, loss=state.loss, at=state.at, pins=pins)
     self.transport.put(step=r.step)
+    self.show_forks()
 
 @patch
 def _look_back(self:Attached, change):

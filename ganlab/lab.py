@@ -56,13 +56,14 @@ def _checked(learn, refresh, share, panels)->list: # the parts of the user's own
     raise ValueError(f"refresh={refresh!r}, share={share!r}; need seconds above 0, "
                      "and a share of the time above 0 and up to 1")
 
-def _elsewhere(learn, more, process): # more: names of other arguments
+def _elsewhere(learn, more, process, given): # more: what else was given without a name
     "The panel of a run that another process trains, or shall train."
     from ganlab.attached import Attached
+    from ganlab.panels.aside import must_be_taken
     from ganlab.process import in_a_process
     said = f'{str(learn)!r}' if isinstance(learn, (str, PathLike)) else 'learn, process=...'
-    if more: raise TypeError(f"Lab({said}) takes nothing else ({more[0]!r}): what draws is where it trains")
-    return in_a_process(learn, process) if process else Attached(learn)
+    must_be_taken(said, {**dict.fromkeys(map(repr, more)), **given})
+    return in_a_process(learn, process, **given) if process else Attached(learn, **given)
 
 # %% ../nbs/lab.ipynb #2e959c60
 class Lab(Travels, Tenant, Panel):
@@ -70,7 +71,7 @@ class Lab(Travels, Tenant, Panel):
     machine = Machine('closed')       # until it is made
     def __new__(cls, learn=None, *args, process=False, **kwargs):
         "`Lab('runs/a')` and `Lab(learn, process=True)` are of another class: nothing is trained here."
-        if process or isinstance(learn, (str, PathLike)): return _elsewhere(learn, [*args, *kwargs], process)
+        if process or isinstance(learn, (str, PathLike)): return _elsewhere(learn, args, process, kwargs)
         return super().__new__(cls)
 
     def __init__(self,

@@ -86,9 +86,10 @@ class Process(Attached):
         run, # its folder
         words:str='', # of `ganlab train`: what the record does not name
         every:float=.1, # seconds between two looks at what there is to see
+        **given, # for forks and A/Bs, as `Attached` takes it
     ):
         self.words, self.proc, self.wish, self.who = words, None, None, None     # wish: what waits for the process
-        super().__init__(run, every)
+        super().__init__(run, every, **given)
 
     def __repr__(self): return super().__repr__().replace('Attached', 'Process', 1)
     def look(self):
@@ -225,9 +226,11 @@ def _callbacks(learn)->list: # names of the user's own
 def in_a_process(
     what, # a `GANLearner` that records to a folder, or the folder of a run
     process, # True, or words of `ganlab train`
+    **given, # for forks and A/Bs, as `Attached` takes it
 )->Process:
     "The panel of a run that a process of its own trains, or shall train."
     if not (process is True or isinstance(process, str)):
         raise TypeError(f"process={process!r}: need True, or words of `ganlab train`, such as '--nets my_file:make'")
     words = '' if process is True else process
-    return Process(_handed_over(what, words) if not isinstance(what, (str, os.PathLike)) else what, words)
+    run = what if isinstance(what, (str, os.PathLike)) else _handed_over(what, words)
+    return Process(run, words, **given)

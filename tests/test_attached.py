@@ -1,7 +1,7 @@
 "A panel on a run that another process trains: what it shows, what it asks for, what it cannot do; no bit of the training moves, and nothing it writes ends one."
 import json, os, signal, subprocess, sys, threading, time
 import pytest, torch
-from ganlab.attached import Attached, elsewhere
+from ganlab.attached import Attached
 from ganlab.commands.jupyter import panel_on
 from ganlab.data import digits_dls, ring_dls
 from ganlab.lab import Lab
@@ -65,14 +65,16 @@ def test_from_another_process(trained):
         lab.samples.pick = 3; until(lambda: lab.samples.card.get('index') == 3, 'one sample')
         lab.tricks.ask(dict(do='plan', name='ttur')); until(lambda: lab.tricks.plan.get('name') == 'ttur', 'the plan')
         lab.health.ask(dict(do='check')); until(lambda: lab.health.step == at, 'a checkup')
-        for part, do in (('timeline', 'fork'), ('tricks', 'ab')):
-            lab.ask(part, dict(do=do, name='ema')); assert lab.announcement.say[1] == elsewhere[do]
+        lab.timeline.ask(dict(do='fork', step=at)); fork = until(lambda: lab.forks, 'a fork')[0]
+        assert fork.step == at and [f[:3] for f in until(lambda: lab.timeline.forks, 'its branch')] == [[at, 'a-fork1', at]]
+        recorded = fork.state_hash(); fork.fit_steps(5, progress=False); fork.run.close()
         lab.transport.ask(dict(do='start')); steps(lab)
         lab.transport.ask(dict(do='stop')); trained.wait(30)
         until(lambda: lab.transport.error.get('title') == 'a rests: nobody trains it.', 'the end')
     assert not os.path.exists('a/steer/watch') and not os.path.exists('a/steer/shown')
     run = Run.open('a')
     assert run.replay(ring_dls(n=2000, bs=32), *mlp(width=16, depth=2, seed=0)).state_hash() == run.hash_at(run.step)
+    assert run.learner_at(ring_dls(n=2000, bs=32), *mlp(width=16, depth=2, seed=0), step=at).state_hash() == recorded
 
 def test_a_dead_trainer(trained):
     "Said within five seconds, with the command that goes on; the record can be looked at, and a switch waits for whoever goes on"
@@ -293,3 +295,164 @@ def test_a_look_that_makes_no_sense(asked):
     learn.fit_steps(5, progress=False)
     assert dict(glass.news())['tricks']['plan']['name'] == 'ttur'
     learn.run.close()
+
+def done(lab):
+    lab.aside.errands.thread.join(60)
+    assert not lab.aside.errands.thread.is_alive() and not lab.aside.machine.busy
+
+def click(lab, part, **msg):
+    getattr(lab, part).ask(msg)
+    done(lab)
+
+def files(folder): return {p.relative_to(folder): p.read_bytes() for p in folder.rglob('*') if p.is_file() and 'steer' not in p.parts and p.suffix not in ('.sqlite-shm', '.sqlite-wal')}
+
+@pytest.fixture
+def rests():
+    "runs/a of the working folder: 30 steps, a snapshot every 10, EMA from step 20 on; nobody trains it"
+    learn = make(run='a')
+    for _ in range(2): learn.fit_steps(10, progress=False); learn.pin()
+    learn.tricks.on('ema'); learn.fit_steps(10, progress=False)
+    learn.run.close()
+    return learn
+
+def parts(): return ring_dls(n=500, bs=32), *mlp(width=8, depth=1, seed=3)
+
+def test_forks_from_afar(rests):
+    "Made from a snapshot, or from a step that is looked at; each goes on as the run would have; not a byte of the run is another"
+    before = files(rests.run.folder)
+    with Lab('a') as lab:
+        click(lab, 'timeline', do='fork', step=10)
+        click(lab, 'timeline', do='fork', step=20)
+        click(lab, 'timeline', do='fork')
+        assert lab.announcement.say == ('Forked', 'at step 30, as a-fork3, in this notebook: Lab(lab.forks[2]) shows it and trains it. a is as it was.')
+        ten, twenty, last = lab.forks
+        run = Run.open('a')
+        assert [f.state_hash() for f in lab.forks] == [run.hash_at(n) for n in (10, 20, 30)] and rests.state_hash() == last.state_hash()
+        assert not twenty.tricks['ema'].enabled and last.tricks['ema'].enabled and last.run.facts['parent']['step'] == 30
+        assert [f[:3] for f in lab.timeline.forks] == [[10, 'a-fork1', 10], [20, 'a-fork2', 20], [30, 'a-fork3', 30]]
+        lab.timeline.at = 5
+        assert len(lab.timeline.forks) == 3 and lab.timeline.busy == ''
+        for f in lab.forks: f.fit_steps(3, progress=False); f.run.close()
+        assert files(rests.run.folder) == before
+        again = run.learner_at(*parts(), step=20)
+        again.fit_steps(3, progress=False)
+        assert twenty.state_hash() == again.state_hash()
+    assert [f.step for f in lab.forks] == [13, 23, 33], 'they are the user\'s, and stay when the panel is closed'
+
+def test_an_ab_from_afar(rests):
+    "The same verdict as ab() from that snapshot; what it offers is asked of the trainer, or a fork that has it"
+    from ganlab.compare import ab
+    def diffs(rows): return [r['diffs'] for r in rows if not r['title'].startswith('Milliseconds')]
+    before = files(rests.run.folder)
+    with Lab('a') as lab:
+        assert lab.tricks.compares and not lab.versus.held
+        click(lab, 'tricks', do='ab', name='instance_noise')
+        assert (lab.versus.phase, lab.versus.here) == ('asking', 'Turn Instance noise on in the run')
+        lab.versus.steps, lab.versus.seeds = 4, 2
+        click(lab, 'versus', do='ab-start')
+        there = Run.open('a').learner_at(*parts())
+        settings = there.tricks['instance_noise'].settings
+        same = ab(there, on=dict(instance_noise=settings), steps=4, seeds=2, progress=False)
+        assert lab.versus.phase == 'done' and lab.aside.comparing.known.verdict == same.verdict and diffs(lab.versus.rows) == diffs(same.rows)
+        assert lab.announcement.say[0] == 'A/B finished' and lab.aside.learn.state_hash() == there.state_hash() == rests.state_hash()
+        click(lab, 'versus', do='ab-fork')
+        fork, = lab.forks
+        assert fork.step == 30 and fork.tricks['instance_noise'].enabled and lab.versus.phase == 'closed'
+        fork.run.close()
+        click(lab, 'tricks', do='ab', name='ema')
+        lab.versus.ask(dict(do='ab-apply'))
+        assert lab.announcement.say[0] == 'Asked' and lab.versus.phase == 'closed'
+        assert files(rests.run.folder) == before
+    learn = GANLearner.resume('a', *parts())
+    learn.fit_steps(1, progress=False)
+    assert not learn.tricks['ema'].enabled and [(c.kind, c.name) for c in learn.tricks.log] == [('on', 'ema'), ('off', 'ema')]
+    learn.run.close()
+
+def own_nets():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2)), torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.ReLU(), torch.nn.Linear(8, 1))
+
+def test_networks_of_ones_own():
+    "One sentence says how they are given; given, they make forks, and are not trained themselves"
+    learn = GANLearner(torch.utils.data.DataLoader(torch.randn(200, 2), 20), *own_nets(), seed=0, run='a', z_dim=2)
+    learn.fit_steps(4, progress=False); learn.run.close()
+    with Lab('a') as lab:
+        for part, do in (('timeline', 'fork'), ('tricks', 'ab')):
+            click(lab, part, do=do, name='ema')
+            assert lab.announcement.say == ('Not done:', "the data and networks of a cannot be made again from what its folder says; give such as it began with: Lab('a', dls=..., G=..., D=...)")
+        assert not lab.forks and not os.path.exists('a-fork1') and lab.versus.phase == 'closed'
+    G, D = own_nets()
+    was = [p.clone() for p in G.parameters()]
+    with Lab('a', dls=learn.dls, G=G, D=D) as lab:
+        click(lab, 'timeline', do='fork'); click(lab, 'timeline', do='fork')
+        assert [f.state_hash() for f in lab.forks] == [learn.state_hash()]*2 and all(torch.equal(p, q) for p, q in zip(was, G.parameters()))
+        for f in lab.forks: f.run.close()
+    with Lab('a', dls=learn.dls, G=G) as lab:
+        click(lab, 'timeline', do='fork'); assert lab.announcement.say == ('Not done:', 'give both G and D, or neither')
+
+def advice(lab, **asks):
+    "A finding on the card, as the trainer would draw it"
+    asks = dict(name='instance_noise', params=dict(sigma=.05), before=None, back=None) | asks
+    lab._take('health', lab.health, dict(finding=dict(cause='sick', title='', when='', said='', source='', at=1, of=1,
+                                                      remedies=[dict(title='Noise', ways=['ab'], asks=asks), dict(title='Mend the code', ways=['ab'])])))
+    return [r['ways'] for r in lab.health.finding['remedies']]
+
+def test_remedies_from_afar(rests):
+    "An A/B begins where the trouble did; what cannot be done from here has no button"
+    with Lab('a') as lab:
+        assert advice(lab) == [['ab'], []] and advice(lab, back=10, before=10) == [['rewind', 'ab'], []]
+        click(lab, 'health', do='advice-try', cause='sick', remedy=0, way='ab')
+        assert (lab.versus.phase, lab.versus.what, lab.aside.learn.state_hash()) == ('asking', 'Noise', Run.open('a').hash_at(10))
+        lab.versus.steps, lab.versus.seeds = 2, 1
+        click(lab, 'versus', do='ab-start'); click(lab, 'versus', do='ab-fork')
+        fork, = lab.forks
+        assert (fork.step, fork.tricks['instance_noise'].sigma) == (10, .05) and not fork.tricks['ema'].enabled
+        fork.run.close()
+        lab.health.ask(dict(do='advice-try', cause='gone', remedy=0, way='ab'))
+        assert lab.announcement.say == ('Not done:', 'that advice does not stand any more; look at the card again')
+        advice(lab, back=10)
+        click(lab, 'health', do='advice-try', cause='sick', remedy=0, way='rewind')
+        assert lab.announcement.say == ('Not done:', 'nobody trains a, so there is nobody to rewind it and to try')
+
+def test_rewind_and_try(trained):
+    "Two requests, each done once: the run goes back, and what is suggested is on from there"
+    with Lab('a') as lab:
+        until(lambda: lab.state == 'running' and lab.transport.step > 20, 'the panel')
+        advice(lab, back=5)
+        click(lab, 'health', do='advice-try', cause='sick', remedy=0, way='rewind')
+        assert lab.announcement.say[0] == 'Rewound' and 'Went back to step 5.' in lab.announcement.say[1]
+        lab.transport.ask(dict(do='stop')); trained.wait(30)
+    run = Run.open('a')
+    change, = run.changes
+    assert (change.name, change.params, len(run.branches())) == ('instance_noise', dict(sigma=.05), 1) and 5 <= change.step
+    assert run.replay(ring_dls(n=2000, bs=32), *mlp(width=16, depth=2, seed=0)).state_hash() == run.hash_at(run.step)
+
+def test_one_errand_at_a_time(rests):
+    with Lab('a') as lab:
+        lab.aside.machine.take('Forking')
+        lab.timeline.ask(dict(do='fork'))
+        assert lab.announcement.say == ('Not done:', 'Forking: wait until that is done.') and not lab.forks
+        lab.aside.machine.busy = ''
+
+def test_a_trick_of_ones_own_rests():
+    "A row with what the record knows; at any step, and whatever values it was given"
+    from ganlab.engine.schedules import linear
+    from ganlab.trick import Flag, Num, Text, Trick
+    class Mine(Trick):
+        "A term of the user's own."
+        name, title, gain, much, word = 'mine', 'My term', Num(1., 0, 10), Flag(False), Text('x')
+    learn = GANLearner(*parts(), seed=0, run='a')
+    learn.tricks.add(Mine)
+    learn.fit_steps(5, progress=False); learn.tricks.on('mine', gain=linear(2, 4, steps=10), much=True); learn.fit_steps(5, progress=False)
+    learn.tricks.set('mine', gain=7., word='y'); learn.fit_steps(5, progress=False); learn.run.close()
+    with Lab('a') as lab:
+        spec = next(s for s in lab.tricks.spec if s['name'] == 'mine')
+        assert spec['title'] == 'My term' and 'no code is stored' in spec['short'] and 'mine' in lab.tricks.pins
+        assert row(lab, 'mine')['values'] == dict(gain=7., much=True, word='y') and row(lab, 'mine')['state'] == 'on'
+        lab.timeline.at = 9; assert row(lab, 'mine')['values']['gain'] == pytest.approx(2.8) and row(lab, 'mine')['state'] == 'on'
+        lab.timeline.at = 2; assert row(lab, 'mine')['state'] == 'off'
+        lab.timeline.at = -1
+        click(lab, 'timeline', do='fork'); assert lab.announcement.say[0] == 'Not done:' and 'tricks=' in lab.announcement.say[1]
+    with Lab('a', tricks=[Mine]) as lab:
+        click(lab, 'timeline', do='fork'); assert lab.forks[0].state_hash() == learn.state_hash()
+        lab.forks[0].run.close()

@@ -16,7 +16,7 @@ def signal(value, low=None, high=None, **evidence):
     state = 'low' if low is not None and value < low else 'ok'
     return SimpleNamespace(value=value, low=low, high=high, state=state, title='Distance between two samples', evidence=evidence)
 
-def remedy(title='R1', change='gradient_penalty', rewind=False, apply=None): return SimpleNamespace(title=title, change=change, rewind=rewind, apply=apply)
+def remedy(title='R1', change='gradient_penalty', rewind=False, apply=None): return SimpleNamespace(title=title, change=change, rewind=rewind, apply=apply, onset=0, blamed=())
 
 def finding(cause, *remedies, onset=None):
     return SimpleNamespace(cause=cause, symptom=cause.upper(), onset=onset, evidence=dict(said='0.1 of 0.5.', diversity=.1), remedies=list(remedies),

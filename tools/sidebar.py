@@ -29,7 +29,7 @@ ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in 
     'quality': ('Quality: metrics by name', 'named samples points clouds attributes copies intervals features small_nets large_nets'),
     'search': ('Search: what a sweep does', 'dials space made score trial worker storage best shown'),
     'commands': ('Commands: what `ganlab` can do', 'parts own train upto alerts look check again search steer jupyter'),
-    'panels': ('Panels', 'machine trainer refresh wording moving moves requests errands comparing family travels announcing health chips advice checks worst own cards transport tricks control samples curves timeline versus steer state taken pace speed reasons panel past drawer resting afar ordering lifetime'),
+    'panels': ('Panels', 'machine trainer refresh wording moving moves requests errands comparing family travels announcing health chips advice checks worst own cards transport tricks control samples curves timeline versus steer state taken pace speed reasons panel past drawer resting afar aside ordering lifetime'),
     'page': ("Page: the player's file", 'scene strands story small changes document'),
     'base': ('Base: small tools', 'checks files views neighbours interrupt late progress decoding spelled')}
 

@@ -18,17 +18,31 @@ def ways_of(
     if remedy.change is None: return []
     return ['rewind', 'ab'] if remedy.rewind else ['ab']
 
+# %% ../../nbs/panels/advice.ipynb #141c1c5a
+def _plain(change)->tuple|None: # a remedy's -> name and values of a trick; None: it is code
+    if change is None or callable(change): return None
+    name, values = (change, {}) if isinstance(change, str) else change
+    return (name, dict(values)) if all(isinstance(v, (int, float, str)) for v in values.values()) else None
+
+def _asks(finding, remedy)->dict: # asks: see `told`; empty where only code can do it
+    if (plain := _plain(remedy.change)) is None: return {}
+    back = remedy.rewind and not remedy.blamed
+    return dict(asks=dict(name=plain[0], params=plain[1], before=(finding.onset or 0) if remedy.rewind else None,
+                          back=remedy.onset if back else None))
+
+# %% ../../nbs/panels/advice.ipynb #bc34372f
 def when(finding)->str: # 'likely, since step 600'
     "How sure it is, and since when."
     if finding.onset is None: return finding.certainty
     since = f'since step {thou(finding.onset)}' if finding.onset else 'from the start'
     return f'{finding.certainty}, {since}'
 
+# %% ../../nbs/panels/advice.ipynb #9fd9f157
 def told(
     finding, # has cause, symptom, onset, evidence, remedies, certainty, source
 )->dict: # plain values
     "A finding, as the card shows it."
-    remedies = [dict(title=r.title, ways=ways_of(r)) for r in finding.remedies]
+    remedies = [dict(title=r.title, ways=ways_of(r), **_asks(finding, r)) for r in finding.remedies]
     return dict(cause=finding.cause, title=finding.symptom, when=when(finding), said=finding.evidence.get('said', ''),
                 remedies=remedies, source=finding.source)
 

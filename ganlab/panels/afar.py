@@ -4,11 +4,12 @@
 
 # %% ../../nbs/panels/afar.ipynb #3a05feaa
 from __future__ import annotations
+from ..engine.schedules import Schedule
 from .state import thou
 from ..steer.remote import Remote
 
 # %% auto #0
-__all__ = ['elsewhere', 'posted', 'card_of']
+__all__ = ['posted', 'requests_of', 'ways_from_here', 'card_of']
 
 # %% ../../nbs/panels/afar.ipynb #463124de
 _called = dict(start='resume', pin='snapshot')        # what a click calls otherwise than a request
@@ -32,11 +33,27 @@ def _waiting(remote, name)->str: # the request for which a trick waits
     if not found: raise ValueError(f"what waits of {name} was not asked for from outside; cancel it where it was")
     return found[-1]
 
-# %% ../../nbs/panels/afar.ipynb #0de69078
-_fork = 'A fork is made where the networks are: learn.fork() in the process that trains.'
-_trial = 'An A/B trains the networks, which are in the process that trains: ab(learn, ...) there.'
-_remedy = 'A remedy is tried where the networks are; what it names can be switched from here.'
-elsewhere = {'fork': _fork, 'open': _fork, 'ab': _trial, 'advice-try': _remedy, 'remedy': _remedy}   # click -> sentence
+# %% ../../nbs/panels/afar.ipynb #99555421
+def requests_of(
+    args:dict, # what was compared, as `wish` gives it: 'on' or 'off' with tricks
+)->list: # (kind, fields)
+    "What is asked of whoever trains, for that to be switched there."
+    (kind, what), = args.items()
+    if kind == 'off': return [('off', dict(name=what))]
+    return [('on', dict(name=name, params=_spelled(values) or None)) for name, values in what.items()]
+
+def _spelled(values)->dict: # schedules as texts
+    return {k: repr(v) if isinstance(v, Schedule) else v for k, v in values.items()}
+
+# %% ../../nbs/panels/afar.ipynb #ca75e00c
+def ways_from_here(
+    asks:dict|None, # of a remedy, as `told` has it; None: it is more than a request
+    flags, # of the run: [step, ...]
+)->list: # of 'rewind' and 'ab', as `ways_of` gives them
+    "How a remedy can be tried where another process trains."
+    if not asks: return []
+    leaves_out = asks['back'] == 0 and any(step == 0 for step, *_ in flags)
+    return ['ab'] if asks['back'] is None or leaves_out else ['rewind', 'ab']
 
 # %% ../../nbs/panels/afar.ipynb #1454ebac
 def card_of(

@@ -84,12 +84,17 @@ def run(self:Comparing,
 
 # %% ../../nbs/panels/comparing.ipynb #cf88696f
 @patch
+def meanwhile(self:Comparing, going:bool)->str: # going: was it being trained?
+    "What the run does while it is compared."
+    then = ' and goes on afterwards' if going else ''
+    return f'the run is held at step {thou(self.lab.learn.step)}{then}'
+
+@patch
 def _train(self:Comparing, learn, more, going):
     lab, card_ = self.lab, self.lab.versus
     self.cancelled = False
     progress = Progress(card_, lab.transport, lambda: self.cancelled)
-    then = ' and goes on afterwards' if going else ''
-    lab.screen.said = 'Comparing', f'{card_.what}; the run is held at step {thou(learn.step)}{then}.'
+    lab.screen.said = 'Comparing', f'{card_.what}; {self.meanwhile(going)}.'
     lab.screen.redraw()
     try:
         if more: self.known = self.known.more(progress=False, callback=progress)

@@ -12,7 +12,7 @@ from fastcore.basics import patch
 from ..learner import GANLearner
 
 # %% auto #0
-__all__ = ['own', 'wished', 'passed', 'every', 'told_by', 'Standing', 'parts_of', 'Drawer', 'said']
+__all__ = ['onlookers', 'wished', 'passed', 'between_looks', 'told_by', 'Standing', 'parts_of', 'Drawer', 'said']
 
 # %% ../../nbs/panels/drawer.ipynb #5248b0b0
 from .announcing import ended, paused
@@ -31,7 +31,7 @@ from .tricks import TrickPanel
 from ..steer.window import Shown
 
 # %% ../../nbs/panels/drawer.ipynb #d618c439
-own = dict(transport='apart', samples='z ema only pick', timeline='at', curves='smooth last', tricks='pins compares', health='unfolded')
+onlookers = dict(transport='apart', samples='z ema only pick', timeline='at', curves='smooth last', tricks='pins compares', health='unfolded')
 
 wished = dict(samples='z ema only pick', timeline='at')      # what an onlooker may set
 
@@ -40,7 +40,7 @@ passed = dict(tricks='plan unplan sight dismiss', samples='look live', timeline=
 
 def told_by(name:str, part)->dict: # trait -> value; name: of one of `Parts`
     "What a part shows, without what belongs to whoever looks."
-    of_all = {*AnyWidget.class_trait_names(), *own.get(name, '').split()}
+    of_all = {*AnyWidget.class_trait_names(), *onlookers.get(name, '').split()}
     names = [k for k in part.trait_names(sync=True) if k not in of_all and not k.startswith('_')]
     return {k: getattr(part, k) for k in names}
 
@@ -88,7 +88,7 @@ class Drawer:
     def close(self): self.screen.close()
 
 # %% ../../nbs/panels/drawer.ipynb #2a2ac54e
-every = .25        # seconds between two looks at what is due
+between_looks = .25        # seconds: how often it is looked at what is due
 
 @patch
 def go(self:Drawer, learn):
@@ -98,7 +98,7 @@ def go(self:Drawer, learn):
     news, wishes = news_of(learn), self.window.new() if self.window.stirs else ()
     for who, wished in wishes: self.heed(who, wished)
     if self.stands == before and news == self.news and not self.asked and time.monotonic() < self.next: return
-    self.next, self.news, self.asked = time.monotonic() + every, news, False
+    self.next, self.news, self.asked = time.monotonic() + between_looks, news, False
     if now != before[0]: self.screen.said = said(now, learn)
     self._draw(learn, turned=self.stands != before)
     while self.drawn: self.hand_over(self.drawn.pop())

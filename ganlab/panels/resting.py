@@ -11,18 +11,52 @@ from .past import as_it_was
 from .state import PanelState, describe, flag
 from .timeline import Film, on_the_line
 from ..record.run import Run
-from ..trick import find_tricks
+from ..engine.schedules import Schedule
+from ..trick import Flag, Num, Param, Text, Trick, find_tricks
 
 # %% auto #0
-__all__ = ['Known', 'Resting', 'state_of']
+__all__ = ['recorded', 'Known', 'Resting', 'state_of']
+
+# %% ../../nbs/panels/resting.ipynb #700d0fea
+def _ends(v)->tuple: return (v.start, v.stop) if isinstance(v, Schedule) else (v,) # the values that one setting names
+def _is_number(v)->bool: return isinstance(v, (int, float)) and not isinstance(v, bool)
+
+# %% ../../nbs/panels/resting.ipynb #4211f700
+def _declared(values)->Param: # as far as the values tell that a parameter was given
+    ends = [end for v in values for end in _ends(v)]
+    first = next((e for e in ends if isinstance(e, (int, float, str))), 0.)
+    if isinstance(first, bool): return Flag(first)
+    if isinstance(first, str): return Text(first)
+    numbers = [*filter(_is_number, ends), first]
+    return Num(first, min(numbers), max(numbers))
+
+# %% ../../nbs/panels/resting.ipynb #d3755d49
+_said = 'A trick of your own. This is what the record knows of it: no code is stored.'
+_switches = 'on', 'off', 'set'
+
+def recorded(
+    name:str, # of a trick
+    changes, # of a run
+)->Trick: # as far as the changes tell
+    "A trick that a run had, and this version has not."
+    its = [c for c in changes if c.name == name and c.kind in _switches]
+    given = {}
+    for k, v in (item for c in its for item in c.params.items()): given.setdefault(k, []).append(v)
+    body = {k: _declared(values) for k, values in given.items() if not hasattr(Trick, k)}
+    told = dict(name=name, title=its[-1].title or name, short=_said, pinned=True)
+    return type('Recorded', (Trick,), {**told, **body})()
 
 # %% ../../nbs/panels/resting.ipynb #2db638dd
 class Known(dict):
-    "All tricks by name, of no learner."
-    def __init__(self): super().__init__({t.name: t() for t in find_tricks()})
+    "All tricks by name, of no learner: those of this version, and those that a run had beside them."
+    def __init__(self, changes):
+        super().__init__({t.name: t() for t in find_tricks()})
+        own = {c.name for c in changes if c.kind in _switches} - self.keys()
+        self.update({name: recorded(name, changes) for name in sorted(own)})
     def knows(self, schedule): return schedule
     def bound(self, values): return values
 
+# %% ../../nbs/panels/resting.ipynb #aaefd7cd
 class Resting:
     "A run as a panel shows it, where nobody trains."
     def __init__(self, folder): # of the run
@@ -32,13 +66,13 @@ class Resting:
         record.fill(columns, y, y.shape[1])
         self.step, self.thin, self.film = self.run.step, Thinned(record).take(), Film(self.run)
         made = self.run.facts['made']
-        self.learn = SimpleNamespace(run=self.run, step=self.step, tricks=Known(), made=made)   # what is read of one
+        self.learn = SimpleNamespace(run=self.run, step=self.step, tricks=Known(self.run.changes),
+                                     made=made)      # what is read of one
 
     def close(self): self.run.close()
     def must_know(self, name): # of a trick, or None
         "A `ValueError` where this version has no trick of that name, and the run had none."
-        known = {*self.learn.tricks, *(c.name for c in self.run.changes)}
-        if name not in known | {None}: raise ValueError(f"there is no trick {name!r}")
+        if name is not None and name not in self.learn.tricks: raise ValueError(f"there is no trick {name!r}")
     @property
     def spec(self)->list: # as `TrickList.spec`
         return [describe(t) for t in self.learn.tricks.values()]
@@ -47,11 +81,12 @@ class Resting:
 def state_of(
     resting:Resting,
     at:int=-1, # a step of the past; below 0: the last one
+    busy:str='', # what is being done meanwhile
 )->PanelState:
     "All that is shown, at one step."
     r, last = resting, min(at, resting.step) if at >= 0 else resting.step
     was = as_it_was(r.learn, last)
     flags = tuple(flag(c, r.learn) for c in r.run.changes[-400:] if c.kind != 'phase')
     line = on_the_line(r.learn, r.film) | dict(runs=[r.run.folder.name], here=0)
-    return PanelState(r.step, flags=flags, curves=r.thin.tobytes(), timeline=line, picture=r.run.frame_at(last),
-                      **(was | dict(at=at if at >= 0 else -1)))
+    return PanelState(r.step, busy=busy, flags=flags, curves=r.thin.tobytes(), timeline=line,
+                      picture=r.run.frame_at(last), **(was | dict(at=at if at >= 0 else -1)))

@@ -72,7 +72,6 @@ function render({ model, el }) {
   root.append(make('div', 'top', head, note), verdict, reason, cost, form, run, both, acts);
   ca.setAttribute('role', 'img');
   cb.setAttribute('role', 'img');
-  const time = s => (s < 90 ? `${Math.max(1, Math.round(s))} s` : `${Math.round(s / 60)} min`);
   let made = null;
   let cells = [];
   let was = '';
@@ -135,10 +134,7 @@ function render({ model, el }) {
     form.hidden = p !== 'asking';
     steps.querySelector('input').value = t('steps');
     seeds.querySelector('input').value = t('seeds');
-    const each = t('each');
-    about.textContent = each
-      ? `about ${time(2 * t('steps') * t('seeds') * each)}; the run is held meanwhile and stays as it is`
-      : 'the run is held meanwhile and stays as it is';
+    about.textContent = meanwhile(2 * t('steps') * t('seeds') * t('each'), t('held'));
     run.hidden = !going;
     bar.firstChild.style.width = 100 * t('progress') + '%';
     bar.setAttribute('aria-valuenow', Math.round(100 * t('progress')));
@@ -188,5 +184,12 @@ function render({ model, el }) {
   const names = ['phase', 'what', 'verdict', 'advice', 'rows', 'progress', 'left', 'each', 'steps', 'seeds'];
   const w = watch(el, model, ['frame', ...names], draw, read);
   return () => w.stop();
+}
+const time = s => (s < 90 ? `${Math.max(1, Math.round(s))} s` : `${Math.round(s / 60)} min`);
+
+// what is said before it begins; seconds: 0 where nobody knows
+function meanwhile(seconds, held) {
+  const run = `the run ${held ? 'is held' : 'goes on'} meanwhile and stays as it is`;
+  return seconds ? `about ${time(seconds)}; ${run}` : run;
 }
 export default { render };

@@ -124,6 +124,7 @@ class Versus(Part):
     names, a_rows, b_rows = (T.List().tag(sync=True) for _ in range(3))   # parts of each; what rows are called
     steps, seeds = T.Int(500).tag(sync=True), T.Int(3).tag(sync=True)     # what is asked for; belong to whoever looks
     each = T.Float(0.).tag(sync=True)          # seconds that a step takes
+    held = T.Bool(True).tag(sync=True)         # is the training held meanwhile?
     progress = T.Float(0.).tag(sync=True)      # from 0 to 1
     extent = T.Float(1.).tag(sync=True)
     rows = T.List().tag(sync=True)             # as `card` gives them

@@ -114,7 +114,7 @@ def let_go(cls:Run,
 
 # %% ../../nbs/record/run.ipynb #a15241ab
 late(Run, {'travel.lookback': 'frame_steps frame_at switches_at branches last_healthy', 'travel.compared': 'otherwise',
-           'travel.fork': 'learner_at', 'travel.script': 'to_python', 'travel.carried': 'recipe',
+           'travel.fork': 'learner_at fork', 'travel.script': 'to_python', 'travel.carried': 'recipe',
            'travel.again': 'snapshot bring', 'travel.trial': 'trials',
            'travel.resume': 'replay'})
 

@@ -142,15 +142,19 @@ def own_parts(
                 tricks=[deepcopy(t) for t in learn.tricks.given.values()],
                 schedules=list(learn.tricks.functions.values()))
 
-def _fork(learn, step, name, G, D, progress, changed):
-    _written_down(learn)
-    store, step = _copied(learn, step, name, changed)
-    own = own_parts(learn)
-    try: fork = GANLearner.resume(store, learn.dls, G, D, step=step, **own, device=learn.device, progress=progress)
+# %% ../../nbs/travel/fork.ipynb #61402c37
+def _resumed(store, *parts, **own)->GANLearner: # store: a copy, of which nothing stays where that fails
+    try: return GANLearner.resume(store, *parts, **own)
     except BaseException:
         store.close()
         wipe(store.folder, store.made)
         raise
+
+def _fork(learn, step, name, G, D, progress, changed):
+    _written_down(learn)
+    store, step = _copied(learn, step, name, changed)
+    own = own_parts(learn) | dict(device=learn.device, progress=progress)
+    fork = _resumed(store, learn.dls, G, D, step=step, **own)
     for m in learn.measures.values(): fork.add_metric(m, best=learn.run.metric is m)
     return fork
 
@@ -182,14 +186,34 @@ def _beside(folder:Path, name)->Path:
     return folder.parent/name
 
 # %% ../../nbs/travel/fork.ipynb #348065dd
+def _place(run, step, changed)->tuple: # the step, and the last change that counts
+    known = run.step
+    step = known if step is None else whole(step, 'step', 0, known, ': that is how far the run is known')
+    return step, run.last_before(step + changed) if step < known else run.last_change()
+
+# %% ../../nbs/travel/fork.ipynb #3032f732
 @patch
 def learner_at(self:Run,
     dls, G, D, # the data, and networks built as they were when the run began
     step:int=None, # None: the last step that is known
+    changed:bool=False, # with the changes of that step, too
     **own, # loss, opt, tricks of the user's own, as for `GANLearner.resume`
 )->GANLearner:
     "A learner in memory that stands at a step of this record, and leaves the record as it is."
-    known = self.step
-    step = known if step is None else whole(step, 'step', 0, known, ': that is how far the run is known')
-    last = self.last_before(step) if step < known else self.last_change()
+    step, last = _place(self, step, changed)
     return GANLearner.resume(self.store.copy(None, self.line, step, last), dls, G, D, step=step, **own)
+
+# %% ../../nbs/travel/fork.ipynb #bf9754aa
+@patch
+def fork(self:Run,
+    dls, G, D, # the data, and networks built as they were when the run began
+    step:int=None, # a step that is known, before its changes; None: the last one
+    name:str=None, # of the fork: of the folder beside this run's
+    changed:bool=False, # with the changes of that step, too
+    **own, # loss, opt, tricks of the user's own, as for `GANLearner.resume`
+)->GANLearner:
+    "A second learner that goes on from a step of this record, as a run beside it; this record is only read."
+    step, last = _place(self, step, changed)
+    where = self.folder and _beside(self.folder, name)
+    store = self.store.copy(where, self.line, step, last, **_facts(self, step, name))
+    return _resumed(store, dls, G, D, step=step, **own)
