@@ -7,7 +7,7 @@ A is what the belief speaks against, B what it recommends; both begin from the s
 and latents. Where B is a change of A, `ab` makes the two runs; where B has other networks, batches or another length, they are trained by the same
 parts. Each seed has its own weights, data and latents. A row is written as soon as its two runs are done, and one that is there is not made again.
 """
-import argparse, math, os, sys, time, warnings
+import argparse, math, os, sys, tempfile, time, warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,12 +16,14 @@ from pathlib import Path
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np, torch
+from torch import nn
 from ganlab.compare import ab
-from ganlab.data import avatars_dls, digits_dls, ring_dls
+from ganlab.data import avatars_dls, digits_dls, ring_dls, tensor_dls
 from ganlab.judge.arm import Arm, Measure, Reader, compared, train_arm
 from ganlab.judge.evidence import Evidence
 from ganlab.learner import GANLearner
-from ganlab.nets import dcgan, mlp
+from ganlab.metrics import sliced_wasserstein
+from ganlab.nets import dcgan, init_dcgan, mlp
 from ganlab.trick import find_tricks
 from rows import Rows, command
 
@@ -63,6 +65,58 @@ def wgan_gp(lam=10, n_critic=1): return ('wgan_gp', dict(lam=lam, n_critic=n_cri
 GP = rates(RATE, RATE, .5, .9)       # Adam as in Gulrajani's code
 
 
+# ---------------------------------------------------------------- benches that are sick in one way
+
+def r1(gamma): return ('gradient_penalty', dict(gamma=gamma)),
+
+def few(seed, n=50, **kw):
+    "A handful of faces, and 500 others held out"
+    data = avatars_dls(bs=32, n=5000, seed=seed)
+    dls = tensor_dls(data.train.head(n), bs=32, valid=data.valid.head(500), name='few avatars')
+    return GANLearner(dls, *dcgan(16, 3, width=8, seed=seed), seed=seed, **(rates(RATE, RATE) | kw))
+
+def unscaled(seed, **kw):
+    "Faces in [0, 1] for a G that ends in a Tanh"
+    data = avatars_dls(n=5000, seed=seed, range=(0, 1))
+    dls = tensor_dls(data.train.head(4500), bs=64, valid=data.valid.head(500), name='avatars in [0, 1]')
+    return GANLearner(dls, *dcgan(16, 3, width=8, seed=seed), seed=seed, **(rates(RATE, RATE) | kw))
+
+def doubled(a, b, how):
+    "Layers that make maps of `a` channels twice as large"
+    if how == 'transposed 3': return [nn.ConvTranspose2d(a, b, 3, 2, 1, output_padding=1)]
+    if how == 'transposed 4': return [nn.ConvTranspose2d(a, b, 4, 2, 1)]
+    return [nn.Upsample(scale_factor=2), nn.Conv2d(a, b, 3, 1, 1)]
+
+def upsampled(seed, how, bs=64, **kw):
+    "Digits of 16 pixels by a G that doubles its maps in one of three ways"
+    G, D = dcgan(16, 1, width=8, seed=seed)
+    layers = [o for m in G for o in (doubled(m.in_channels, m.out_channels, how) if getattr(m, 'stride', 1) == (2, 2) else [m])]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        G = nn.Sequential(*layers).apply(init_dcgan)
+    return GANLearner(digits_dls(bs=bs, size=16, seed=seed), G, D, z_dim=64, seed=seed, **(rates(RATE, RATE) | kw))
+
+def forgetful_norms(seed, momentum=.001):
+    "Digits with a BatchNorm in G that remembers the last 1/momentum batches"
+    learn = digits(seed, width=8)
+    for m in learn.G.modules():
+        if isinstance(m, nn.BatchNorm2d): m.momentum = momentum
+    return learn
+
+def taken_up(seed, by='the same process', steps=250):
+    "A ring with R1 after some steps: it goes on, or is resumed from its folder, or has the weights and not Adam's moments"
+    held = tempfile.TemporaryDirectory()
+    learn = ring(seed, tricks=r1(1), run=f'{held.name}/run')
+    learn.fit_steps(steps, progress=False)
+    if by == 'resume':
+        learn.run.close()
+        learn = GANLearner.resume(f'{held.name}/run', ring_dls(n=10_000, bs=64, sigma=.05, seed=seed), *mlp(z_dim=2, width=32, depth=2, seed=seed), progress=False)
+    if by == 'weights': learn.opt_g.state.clear(), learn.opt_d.state.clear()
+    learn.held = held       # the folder, as long as the learner
+    return learn
+
+
+
 # ---------------------------------------------------------------- what decides
 
 class Movement:
@@ -82,7 +136,40 @@ class Unsteadiness:
         y = learn.record.array('g_grad_norm')[-50:]
         return float(np.nanstd(y)/np.nanmean(y))
 
-OWN = dict(movement=Movement, unsteadiness=Unsteadiness)
+class Tint:
+    "How far the mean colour of 512 samples lies from that of the data, over the channels"
+    better, heading = 'less', 'distance of the mean colour'
+    def __call__(self, learn):
+        fake, real = learn.sample(z=learn.latents(512, 'tint')), learn.source.valid(500)
+        return float((fake.mean((0, 2, 3)) - real.mean((0, 2, 3))).norm())
+
+class Checkerboard:
+    "How strongly an image alternates from pixel to pixel all over it (downwards, across, both), beside the reals"
+    better, heading = 'less', 'checkerboard, beside the data'
+    @staticmethod
+    def alternates(x):
+        a, b, c, d = (x[..., i::2, j::2] for i in (0, 1) for j in (0, 1))
+        return float(sum(o.mean((1, 2, 3)).abs().mean() for o in (a - b + c - d, a + b - c - d, a - b - c + d)))
+    def __call__(self, learn): return self.alternates(learn.sample(z=learn.latents(256, 'checkerboard')))/self.alternates(learn.source.valid(170))
+
+class Fall:
+    "How far above its best the distance stands, as the logarithm of a ratio"
+    better, heading = 'less', 'log of the distance beside its best'
+    def __init__(self): self.learn, self.best = None, math.inf
+    def __call__(self, learn):
+        if self.learn is not learn: self.learn, self.best = learn, math.inf
+        now = sliced_wasserstein(learn.sample(z=learn.latents(1024, 'fall')), learn.source.valid(1024))
+        self.best = min(self.best, now)
+        return math.log(now/self.best)
+
+class Relative:
+    "The distance in deviations of the data, so that ranges can be compared"
+    better, heading = 'less', "distance, in deviations of the data"
+    def __call__(self, learn):
+        real = learn.source.valid(500)
+        return sliced_wasserstein(learn.sample(z=learn.latents(500, 'relative')), real)/float(real.std())
+
+OWN = dict(movement=Movement, unsteadiness=Unsteadiness, tint=Tint, checkerboard=Checkerboard, fall=Fall, relative=Relative)
 
 def measure(by)->Measure: # how it is called and compared
     return Measure(OWN[by].heading, OWN[by].better, False) if by in OWN else compared[by]
@@ -174,7 +261,69 @@ def beliefs():
                other=partial(digits, size=32, of=16, width=8, tricks=(('progressive_growing', dict(fade=80, hold=80, width=8)),)), on='digits'),
     ]
     b += [sixteen(name, 'avatars') for name in SIXTEEN]
-    return {o.name: o for o in b}
+    return {o.name: o for o in [*b, *remedies()]}
+
+R1 = dict(gradient_penalty=dict(gamma=1))
+STILL = dict(betas=dict(beta1_d=0, beta1_g=0, beta2_d=.99, beta2_g=.99))      # Adam without momentum
+EQUAL = dict(ttur=dict(lr_d=RATE, lr_g=RATE))
+
+def remedy(name, a, b, make, change=None, **kw):
+    "What is advised against a symptom, on a bench that has it"
+    return Belief(name, 'symptoms', a, b, make, change and dict(on=change), **(dict(share_a=.5) | kw))
+
+def remedies_of_balance():
+    slow, weak, mini = partial(ring, lr_g=1e-4), partial(ring, lr_d=1e-5), partial(ring, loss='minimax', lr_g=1e-4)
+    strong, sure = partial(digits, width=8, lr_d=4e-3, lr_g=2e-4), 'D at twenty times the rate of G'
+    late, faint = 'G at a tenth of the rate of D', 'D at a hundredth of the rate of G'
+    return [
+        remedy('strong_d_r1_digits', sure, 'R1, γ 1', strong, R1, on='digits'),
+        remedy('strong_d_noise_digits', sure, 'instance noise, 0.1', strong, dict(instance_noise=dict(sigma=.1)), on='digits'),
+        remedy('strong_d_rates_digits', sure, 'equal rates, 1e-3', strong, EQUAL, on='digits'),
+        remedy('slow_g_rates_ring', late, 'equal rates, 1e-3', slow, EQUAL),
+        remedy('slow_g_twice_ring', late, 'G twice a step', slow, dict(n_critic=dict(n_d=1, n_g=2))),
+        remedy('saturating_ring', f'the minimax loss, {late}', 'the non-saturating loss', mini, other=slow),
+        remedy('weak_d_rate_ring', faint, 'equal rates, 1e-3', weak, EQUAL),
+        remedy('weak_d_steps_ring', faint, 'D five times a step', weak, dict(n_critic=dict(n_d=5)))]
+
+def remedies_of_collapse():
+    loses = 'a ring that loses modes'
+    return [
+        remedy('collapse_r1_ring', loses, 'R1, γ 1', collapsing, R1, by='modes'),
+        remedy('collapse_packing_ring', loses, 'packing, two samples', collapsing, dict(packing={}), by='modes'),
+        remedy('missing_packing_ring', 'plain', 'packing, two samples', ring, dict(packing={}), by='modes'),
+        remedy('circling_momentum_ring', loses, 'β₁ 0 in place of 0.86', collapsing, STILL, by='movement')]
+
+def remedies_of_course():
+    free, burst = partial(ring, loss='wasserstein', lr_d=1e-2), partial(ring, loss='lsgan', opt='sgd', lr_d=1., lr_g=1.)
+    kept, unbound, fall = 'a ring with R1 (γ 1) goes on at step 250', 'Wasserstein loss without a bound, D at 1e-2', dict(share_a=1.6, by='fall')
+    return [
+        remedy('exploding_clip_ring', unbound, 'gradients clipped at 1', free, dict(grad_clip={})),
+        remedy('exploding_gp_ring', unbound, 'WGAN-GP (λ 0.1, one update of D)', free, dict(wgan_gp=dict(lam=.1, n_critic=1))),
+        remedy('bursting_clip_ring', 'least squares by SGD at a rate of 1', 'gradients clipped at 1', burst, dict(grad_clip={})),
+        remedy('fall_decay_ring', 'plain, 800 steps', 'rates that decay to 0', ring, dict(lr_decay=dict(shape='cosine', steps=800, end=0)), **fall),
+        remedy('fall_r1_ring', 'plain, 800 steps', 'R1, γ 1', ring, R1, **fall),
+        remedy('longer_ring', 'plain, 250 steps', 'three times as many steps', ring, other=ring, share=3),
+        remedy('resume_ring', kept, 'a run that is resumed from its folder', taken_up, other=partial(taken_up, by='resume'), claim='worse'),
+        remedy('resume_weights_ring', kept, "a run that goes on from its weights, without Adam's moments", taken_up, other=partial(taken_up, by='weights'), claim='worse'),
+        remedy('scaled_rate_ring', 'batches of 128 (two devices of 64), rates as for 64', 'rates twice as high for twice the batch', partial(ring, bs=128),
+               other=partial(ring, bs=128, lr_d=2*RATE, lr_g=2*RATE)),
+        remedy('gamma_ring', 'R1 with γ 10', 'R1 with γ 0.1', partial(ring, tricks=r1(10)), other=partial(ring, tricks=r1(.1)))]
+
+def remedies_of_images():
+    small, faces, odd = partial(avatars, width=8), dict(on='avatars'), partial(upsampled, how='transposed 3')
+    uneven, board, noisy = 'transposed convolution, kernel 3, stride 2', dict(by='checkerboard', on='digits'), dict(sigma=.5)
+    return [
+        remedy('norm_memory_digits', 'BatchNorm that remembers a thousand batches', 'BatchNorm that remembers ten batches, the default', forgetful_norms,
+               other=partial(forgetful_norms, momentum=.1), on='digits'),
+        remedy('checkerboard_resize_digits', uneven, 'nearest neighbour, then convolution', odd, other=partial(upsampled, how='resized'), **board),
+        remedy('checkerboard_kernel_digits', uneven, 'kernel 4, stride 2', odd, other=partial(upsampled, how='transposed 4'), **board),
+        remedy('few_diffaugment_avatars', '50 faces', 'DiffAugment', few, dict(diffaugment={}), share_a=1, **faces),
+        remedy('tint_ema_avatars', 'plain', 'the average of G (EMA, 0.98)', small, dict(ema=dict(beta=.98)), by='tint', **faces),
+        remedy('range_avatars', 'images in [0, 1], G ends in a Tanh', 'images in [-1, 1]', unscaled, other=small, by='relative', **faces),
+        remedy('noise_fades_avatars', 'instance noise of 0.5 that stays', 'instance noise of 0.5 that fades within 50 steps', partial(small, tricks=(('instance_noise', noisy),)),
+               other=partial(small, tricks=(('instance_noise', dict(noisy, schedule='linear', over=50)),)), **faces)]
+
+def remedies(): return [*remedies_of_balance(), *remedies_of_collapse(), *remedies_of_course(), *remedies_of_images()]
 
 SIXTEEN = ('label_smoothing', 'one_sided_label_smoothing', 'spectral_norm', 'instance_noise', 'relativistic_gp', 'path_length', 'gradient_penalty',
            'feature_matching', 'minibatch_stddev', 'unrolled', 'virtual_batch_norm', 'wgan_gp', 'dual_discriminator', 'progressive_growing',

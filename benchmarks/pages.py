@@ -1,15 +1,19 @@
 """Writes the pages that tell what benchmarks/published.py and benchmarks/folklore.py found: `python benchmarks/pages.py`.
 
 Every figure of nbs/tutorials/published.ipynb and nbs/tutorials/folklore.ipynb comes from the rows in published.json and folklore.json, and stands
-nowhere else; the pages are never edited by hand, and tests/test_trials.py holds them to the rows."""
+nowhere else; these two pages are never edited by hand. Of each page in nbs/help, the cells `measured` and `causes` are written here, from folklore.json,
+clinic.json and the doctor's rules; the rest of it is a person's. tests/test_trials.py holds all of them to the rows."""
 import hashlib, json, math, re
 from collections import Counter
 from pathlib import Path
 import folklore, published
+from ganlab.symptoms.pages import of_page
+from ganlab.symptoms.rule import find_rules
 from rows import Rows, plus_minus
 
 HERE = Path(__file__).resolve().parent
 PAGES = HERE.parent/'nbs'/'tutorials'
+HELP = HERE.parent/'nbs'/'help'
 NOT_YET = 'not yet run'
 
 def whole(cell):
@@ -148,9 +152,13 @@ FAMILIES = {        # section -> its title, and who says so
     'four_points': ('Four points avoid 90 % of collapses', 'We found the figure without a source. As the four points we take rates apart (D 1, G 2), WGAN-GP with λ 10, '
                     'spectral norm in D, and batches of 64; A and B both have the latter.'),
     'historical': ('Historical averaging steadies the game', 'Salimans et al. 2016, section 3.3. It gives no weight; λ is 0.01.'),
+    'symptoms': ('A symptom, and what is advised against it', 'Benches that are sick in one way, and one remedy each; the pages of [Symptoms](../help/index.ipynb) tell '
+                 'of them. They are half as long as the others, unless a row says otherwise, and networks for images half as wide.'),
     'growing': ('Networks should grow with the images', 'Karras et al. 2018, for images of 1,024 pixels. Here from 16 to 32 pixels.'),
     'sixteen': ('Each of the sixteen tricks, against the plain run', "Every trick with its defaults, turned on at the first step: does it help this run? That a trick does not "
                 'help a small run that is healthy says nothing about runs that it was made for.')}
+
+WORSE = dict(init='weights by He or Xavier', symptoms='been stopped and goes on')      # where the claim is 'worse'
 
 def rows_of(belief, rows):
     "The rows of a belief, with the steps that it asks for"
@@ -199,10 +207,10 @@ def family_text(name, rows):
     mine = [b for b in folklore.beliefs().values() if b.family == name]
     lines = [belief_line(b, rows) for b in mine]
     head = ['A', 'B', 'the belief is', 'what decides', 'seeds', 'of A', 'of B', 'B beside A', 'p']
-    again = ' '.join(b.name for b in mine) if name != 'sixteen' else '...'
+    again = ' '.join(b.name for b in mine) if name not in ('sixteen', 'symptoms') else '...'
     claim = {b.claim for b in mine}
     says = 'The belief says that B is the worse one.' if claim == {'worse'} else 'The belief says that B is the better one.'
-    if len(claim) > 1: says = 'The belief says that B is the worse one where it has weights by He or Xavier, and the better one elsewhere.'
+    if len(claim) > 1: says = f'The belief says that B is the worse one where it has {WORSE[name]}, and the better one elsewhere.'
     return f'## {title}\n\n{who} {says}\n\n{table(head, lines)}\n\n`python benchmarks/folklore.py --only {again}`'
 
 def overview(rows):
@@ -227,10 +235,131 @@ def folklore_page(rows):
         ('overview', f'## At a glance\n\n{overview(rows)}')]
     return notebook([*cells, *((n, family_text(n, rows)) for n in FAMILIES)])
 
+
+# ---------------------------------------------------------------- symptoms
+
+SYMPTOMS = dict(    # page in nbs/help -> the beliefs that it tells of
+    d_loss_zero='strong_d_r1_digits strong_d_noise_digits strong_d_rates_digits',
+    g_loss_rises='slow_g_twice_ring slow_g_rates_ring',
+    mode_collapse='collapse_r1_ring collapse_packing_ring smoothing_ring smoothing_two_ring four_points_ring',
+    missing_modes='missing_packing_ring minibatch_stddev_ring gradient_penalty_ring unrolled_ring feature_matching_ring',
+    vanishing_gradient='saturating_ring init_he_avatars init_ring',
+    oscillation='circling_momentum_ring sgd_ring historical_moves_ring',
+    nan='exploding_clip_ring exploding_gp_ring bursting_clip_ring',
+    checkerboard='checkerboard_kernel_digits checkerboard_resize_digits',
+    colours='range_avatars tint_ema_avatars',
+    fell_apart='fall_decay_ring fall_r1_ring',
+    only_noise='init_ring init_xavier_avatars wider_ring wider_avatars',
+    blurred='noise_fades_avatars instance_noise_avatars wider_avatars',
+    d_too_weak='weak_d_rate_ring weak_d_steps_ring',
+    penalty_weight='gamma_ring lambda_ring lambda_avatars gradient_penalty_ring gradient_penalty_avatars',
+    learning_rates='rates_ring rates_equal_ring rates_avatars',
+    when_to_stop='longer_ring fall_decay_ring',
+    batch_size='batch_16_ring batch_128_ring batch_256_ring batch_16_avatars batch_128_avatars batch_256_avatars steady_ring odd_batch_avatars',
+    small_data='few_diffaugment_avatars dropout_avatars',
+    train_and_eval='norm_memory_digits virtual_batch_norm_avatars bn_d_digits',
+    resume='resume_ring resume_weights_ring scaled_rate_ring')
+
+SAYS = dict(supported='The advice holds here', refuted='The advice does not hold here', undecided='Undecided')
+
+def seeds_in_words(rows):
+    seeds = sorted(r['seed'] for r in rows)
+    whole = seeds == list(range(seeds[0], seeds[-1] + 1))
+    return f'{seeds[0]} to {seeds[-1]}' if whole and len(seeds) > 1 else ', '.join(map(str, seeds))
+
+def effect_in_words(belief, rows):
+    "What decides, with and without"
+    a, b = (re.sub(r', (\d+) below 5', rf' (\1 of {len(rows)} runs under five)', o) for o in means(belief, rows))
+    m = folklore.measure(belief.by)
+    same = all(r['a_hash'] == r['b_hash'] for r in rows)
+    if same: return f'{m.title}: {a}; both runs are equal, bit for bit'
+    return f'{m.title}: {a} → {b} ({m.better} is better); {gain_in_words(belief, rows)}'
+
+def trial_line(belief, rows):
+    mine = rows_of(belief, rows)
+    n_a, n_b = belief.steps()
+    steps = f'{n_a} steps' if n_a == n_b else f'{n_a} and {n_b} steps'
+    word = SAYS[folklore.verdict(belief, mine)] if mine else NOT_YET
+    said = f'{belief.b}: said to be {belief.claim}'
+    if not mine: return [f'{belief.on}: {belief.a}', said, NOT_YET, '']
+    return [f'{belief.on}: {belief.a}', said, f'**{word}** (seeds {seeds_in_words(mine)}, {steps})', effect_in_words(belief, mine)]
+
+def measured_text(page, rows):
+    names = SYMPTOMS[page].split()
+    lines = [trial_line(folklore.beliefs()[n], rows) for n in names]
+    return ('## What was measured here\n\nOf each line, two runs that differ in one thing, on small problems, over five seeds; the interval in brackets is at 98.5 %. '
+            '*Undecided* means that five seeds do not tell, and not that the two are equal. '
+            'How it is judged stands with [all the beliefs](../tutorials/folklore.ipynb).\n\n'
+            f"{table(['the run', 'what is advised', 'verdict', 'what came out'], lines)}\n\n"
+            f"`python benchmarks/folklore.py --only {' '.join(names)}`")
+
+def clinic_in_words(cause, patients):
+    "How often the doctor was right about it, and how often its first remedy healed"
+    mine = [r for r in patients if r['cause'] == cause]
+    named, tried = sum(r['said'] == cause for r in mine), [r for r in mine if r['healed'] is not None]
+    said = f'In the [clinic](../clinic.ipynb) it named {named} of {len(mine)} trainings that are broken in this way'
+    return said + (f", and its first remedy healed {sum(r['healed'] for r in tried)} of {len(tried)}." if tried else '; its remedy is not tried there.')
+
+def linked(source): return re.sub(r'\b\d{4}\.\d{5}\b', r'[\g<0>](https://arxiv.org/abs/\g<0>)', source)
+
+def cause_text(cause, patients):
+    mine = [r for r in find_rules() if r.cause == cause]
+    head = ' · '.join(dict.fromkeys(r.symptom for r in mine))
+    when = '\n'.join(f'- {r.__doc__} Reason: {linked(r.source)}.' for r in mine)
+    return f'### {head} {{#{cause}}}\n\n`{cause}`, found from:\n\n{when}\n\n{clinic_in_words(cause, patients)}'
+
+def causes_text(page, patients):
+    told = of_page[page].split()
+    if not told: return '## What the doctor says\n\nNo cause of [the doctor](../doctor.ipynb) has this name: it is a thing to be seen, and the causes of other pages can be behind it.'
+    return ('## What the doctor says\n\n`learn.diagnose()` names the cause; `found.page` leads from a finding to this heading.\n\n'
+            + '\n\n'.join(cause_text(c, patients) for c in told))
+
+def with_cells(path, **texts):
+    "A notebook, some of its cells written: id=text"
+    nb = json.loads(path.read_text(encoding='utf-8'))
+    for c in nb['cells']:
+        if c['id'] in texts: c['source'] = texts.pop(c['id']).splitlines(True)
+    assert not texts, f'{path.name}: no cell {", ".join(texts)}'
+    return json.dumps(nb, indent=1, ensure_ascii=False, sort_keys=True) + '\n'
+
+def title_of(page): return json.loads((HELP/f'{page}.ipynb').read_text(encoding='utf-8'))['cells'][0]['source'][0].removeprefix('# ').strip()
+
+def advice_in_words(name, names):
+    "A belief among others of its page: what is advised, and where; what it is compared with if another one advises the same"
+    beliefs = folklore.beliefs()
+    b = beliefs[name]
+    twice = sum((beliefs[n].b, beliefs[n].on) == (b.b, b.on) for n in names) > 1
+    return b.b + (f', beside {b.a}' if twice else '') + f' ({b.on}' + (', said to be worse' if b.claim == 'worse' else '') + ')'
+
+def glance(rows):
+    "Of each page, the remedies by their verdicts"
+    lines = []
+    for page, names in SYMPTOMS.items():
+        found = {n: folklore.verdict(folklore.beliefs()[n], rows_of(folklore.beliefs()[n], rows)) for n in names.split() if rows_of(folklore.beliefs()[n], rows)}
+        by = ['; '.join(advice_in_words(n, found) for n, v in found.items() if v == word) or '–' for word in ('supported', 'refuted', 'undecided')]
+        lines.append([f'[{title_of(page)}]({page}.ipynb)', *by])
+    return ('## What held, at a glance\n\nEvery page has its comparisons, each over five seeds, on small problems. Behind each remedy stands the problem.\n\n'
+            + table(['page', 'the advice holds', 'it does not', 'undecided'], lines))
+
+def every_cause():
+    "Where each cause is told of"
+    lines = [[f'`{cause}`', ' · '.join(dict.fromkeys(r.symptom for r in find_rules() if r.cause == cause)), f'[{title_of(page)}]({page}.ipynb#{cause})']
+             for page, told in of_page.items() for cause in told.split()]
+    return ("## By the doctor's name\n\n`learn.diagnose()` gives findings, and `finding.cause` is one of these.\n\n"
+            + table(['cause', 'in words', 'page'], sorted(lines)))
+
+def help_pages(rows):
+    patients = json.loads((HERE/'clinic.json').read_text(encoding='utf-8'))
+    for page in SYMPTOMS:
+        path = HELP/f'{page}.ipynb'
+        yield path, with_cells(path, measured=measured_text(page, rows), causes=causes_text(page, patients))
+    yield HELP/'index.ipynb', with_cells(HELP/'index.ipynb', glance=glance(rows), causes=every_cause())
+
 def pages():
     "{path: what it has to hold}"
+    rows = list(Rows(HERE/'folklore.json', folklore.KEYS))
     return {PAGES/'published.ipynb': published_page(list(Rows(HERE/'published.json', published.KEYS))),
-            PAGES/'folklore.ipynb': folklore_page(list(Rows(HERE/'folklore.json', folklore.KEYS)))}
+            PAGES/'folklore.ipynb': folklore_page(rows), **dict(help_pages(rows))}
 
 if __name__ == '__main__':
     for path, text in pages().items(): path.write_text(text, encoding='utf-8')

@@ -5105,6 +5105,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                        'ganlab/symptoms/finding.py'),
                                          'ganlab.symptoms.finding.Finding._repr_markdown_': ( 'symptoms/finding.html#finding._repr_markdown_',
                                                                                               'ganlab/symptoms/finding.py'),
+                                         'ganlab.symptoms.finding.Finding.page': ( 'symptoms/finding.html#finding.page',
+                                                                                   'ganlab/symptoms/finding.py'),
                                          'ganlab.symptoms.finding.Finding.said': ( 'symptoms/finding.html#finding.said',
                                                                                    'ganlab/symptoms/finding.py'),
                                          'ganlab.symptoms.finding.Remedy': ('symptoms/finding.html#remedy', 'ganlab/symptoms/finding.py'),

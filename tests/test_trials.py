@@ -1,7 +1,9 @@
 "The scripts that hold ganlab to published results, and beliefs to a trial: they run, they go on where they stopped, and the pages tell what they found."
 import json, math, sys
 import pytest
-from project import NBS, ROOT
+from project import NBS, ROOT, markdown, read
+from ganlab.symptoms.finding import causes
+from ganlab.symptoms.pages import of_page, page_of
 
 sys.path.insert(0, str(ROOT/'benchmarks'))
 import folklore, pages, published
@@ -53,9 +55,9 @@ def test_intervals():
     assert math.isnan(mean_interval([1, 2])[1])
 
 def test_the_pages_tell_what_was_found():
-    "Every figure of the two pages is that of the rows: `python benchmarks/pages.py` writes them"
+    "Every figure of these pages is that of the rows: `python benchmarks/pages.py` writes them"
     for path, text in pages.pages().items():
-        there = json.loads((NBS/'tutorials'/path.name).read_text(encoding='utf-8'))
+        there = json.loads(path.read_text(encoding='utf-8'))
         assert there['cells'] == json.loads(text)['cells'], path.name
     for name in pages.FAMILIES: assert any(b.family == name for b in folklore.beliefs().values())
     assert {b.family for b in folklore.beliefs().values()} == set(pages.FAMILIES)
@@ -73,3 +75,36 @@ def test_published_rows():
     for problem, least in (('ring', 8), ('grid', 24)):
         mine = [r for r in found if r['part'] == 'recipe' and r['problem'] == problem and r['steps'] == published.RECIPE[problem]]
         assert {r['seed'] for r in mine} >= set(range(5)) and all(r['modes'] >= least for r in mine), problem
+
+def cell(page, name):
+    "The text of a cell of a symptom's page"
+    nb = json.loads((NBS/'help'/f'{page}.ipynb').read_text(encoding='utf-8'))
+    return ''.join(next(c['source'] for c in nb['cells'] if c['id'] == name))
+
+def test_every_symptom_has_its_page():
+    "Twenty, all of them in the index; no other ones"
+    there = {p.stem for p in (NBS/'help').glob('*.ipynb')} - {'index'}
+    assert there == set(pages.SYMPTOMS) == set(of_page) and len(there) == 20
+    index = '\n'.join(markdown(read('help/index.ipynb')))
+    for page in there: assert index.count(f']({page}.ipynb)') >= 2, page
+
+@pytest.mark.parametrize('page', list(pages.SYMPTOMS))
+def test_every_symptom_has_a_verdict(page):
+    "Of five seeds, which it names, with the command that makes the rows again"
+    found, said = Rows(ROOT/'benchmarks'/'folklore.json', folklore.KEYS), cell(page, 'measured')
+    names = pages.SYMPTOMS[page].split()
+    assert f"`python benchmarks/folklore.py --only {' '.join(names)}`" in said
+    for name in names:
+        belief = folklore.beliefs()[name]
+        mine = pages.rows_of(belief, found)
+        assert {r['seed'] for r in mine} >= set(range(folklore.ENOUGH)), name
+        lines = [l for l in said.splitlines() if pages.whole(f'| {belief.on}: {belief.a} | {belief.b}: ') in l]
+        assert len(lines) == 1 and f'**{pages.SAYS[folklore.verdict(belief, mine)]}** (seeds 0 to 4' in lines[0], name
+
+@pytest.mark.parametrize('cause', causes)
+def test_every_cause_has_a_heading(cause):
+    "On the page that a finding names, once in all"
+    page, _, anchor = page_of[cause].removeprefix('help/').partition('.html#')
+    assert anchor == cause and f'{{#{cause}}}' in cell(page, 'causes')
+    assert sum(cell(p, 'causes').count(f'{{#{cause}}}') for p in pages.SYMPTOMS) == 1
+    assert f']({page}.ipynb#{cause})' in cell('index', 'causes')

@@ -24,7 +24,7 @@ ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in 
     'travel': ('Travel: resume, rewind, fork', 'resume again remade compared fork lookback trial scores carried script leaving formats walk'),
     'judge': ('Judge: did it help', 'verdict sibling wishes arm evidence telling figure shown rejection nearest one_sample'),
     'checkup': ('Checkup: facts about a training', 'facts signals terms batches figures feed wiring movement means samples course'),
-    'symptoms': ('Symptoms: what is wrong, and what helps', 'rule finding answer sick sound loader pixels wiring set rates balance collapse'),
+    'symptoms': ('Symptoms: what is wrong, and what helps', 'rule finding pages answer sick sound loader pixels wiring set rates balance collapse'),
     'cases': ('Cases: trainings that are broken on purpose', 'bench case recovery broken_nets broken_data broken_losses settings networks inputs sound_ones roster hiding scoring'),
     'quality': ('Quality: metrics by name', 'named samples points clouds attributes copies intervals features small_nets large_nets'),
     'search': ('Search: what a sweep does', 'dials space made score trial worker storage best shown'),

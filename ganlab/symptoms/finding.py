@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from fastcore.basics import patch
 from ..checkup.facts import facts
 from ..engine.change import Refused
+from .pages import page_of
 from .sick import sick
 
 # %% auto #0
@@ -57,6 +58,8 @@ class Finding:
 
     @property
     def said(self)->str: return self.evidence.get('said', '') # one sentence with the figures
+    @property
+    def page(self)->str: return page_of[self.cause] # of this documentation, which tells more: 'help/...html#cause'
     def __repr__(self): return f'Finding({self.cause}, {self.certainty}: {self.said})'
     def _repr_markdown_(self):
         todo = '\n'.join(f'- {r!r}' for r in self.remedies)

@@ -8,7 +8,8 @@ sys.path.insert(0, str(ROOT/'tools'))
 import copies
 
 PAGES = ['index', 'catalogue', 'learner', 'record/run', 'metrics', 'tutorials/quickstart', 'tutorials/one_face', 'tutorials/toggle_story',
-         'tutorials/dirac', 'tutorials/fork_and_compare', 'tricks/spectral_norm', 'tricks/gradient_penalty', 'tricks/ada', 'panels/tricks']
+         'tutorials/dirac', 'tutorials/fork_and_compare', 'tricks/spectral_norm', 'tricks/gradient_penalty', 'tricks/ada', 'panels/tricks',
+         'help/index', 'help/d_loss_zero']
 IN_ALL = ['learner', 'tutorials/dirac', 'tutorials/one_face', 'metrics', 'record/run', 'tutorials/toggle_story', 'tutorials/fork_and_compare', 'tricks/gradient_penalty', 'tricks/ada']  # with `make test-all`
 each_page = pytest.mark.parametrize('name', [pytest.param(p, marks=pytest.mark.slow) if p in IN_ALL else p for p in PAGES])
 pytestmark = pytest.mark.browser
