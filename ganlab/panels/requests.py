@@ -5,6 +5,7 @@
 # %% ../../nbs/panels/requests.ipynb #44109691
 from __future__ import annotations
 from fastcore.basics import patch
+from ..engine.change import Refused
 from .state import thou, words
 
 # %% auto #0
@@ -27,7 +28,8 @@ class Requests:
     def asked(self, change):
         "After a request of the list of tricks: a `Change`, or the exception that it raised."
         lab = self.lab
-        if isinstance(change, Exception): lab.screen.said = '', str(change)
+        if isinstance(change, Refused): pass      # of what stands in the log or among the refusals, the screen hears
+        elif isinstance(change, Exception): lab.screen.said = '', str(change)
         elif change is not None and change.step is None: lab.screen.said = words(change, lab.learn)
         lab.screen.redraw()
 
