@@ -1,13 +1,12 @@
 # make lab   JupyterLab on the quickstart          make test   what is checked, of long rows of cases a part; make test-all   every case (hours)
-# make export   notebooks -> ganlab/, README.md    make docs   the site (needs Quarto)    make clean
+# make export   notebooks -> ganlab/, README.md    make docs   the site (needs Quarto)    make preview   the site by pandoc    make clean
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip
 META   := pyproject.toml settings.ini setup.py constraints.txt
-START  := nbs/tutorials/quickstart.ipynb
 
-.PHONY: lab test test-all export docs clean
+.PHONY: lab test test-all export docs preview clean
 .DELETE_ON_ERROR:
 # npm installs beside pip; several goals come one after the other
 MAKEFLAGS += $(if $(word 2,$(MAKECMDGOALS)),,--jobs=2)
@@ -28,11 +27,9 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ganlab needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install -q pip; }
 
-# Jupyter refuses root unless told, and a browser needs a display. More options: make lab LAB='--port 9999 --ip 0.0.0.0'
+# On a copy of the quickstart, quickstart.ipynb, so that your clone stays clean. More options: make lab LAB='--port 9999 --ip 0.0.0.0'
 lab: $(VENV)/.lab
-	@set --; [ "$$(id -u)" != 0 ] || set -- "$$@" --allow-root; \
-	[ "$$(uname)" = Darwin ] || [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || set -- "$$@" --no-browser; \
-	exec $(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(START) "$$@" $(LAB)
+	@exec $(BIN)/ganlab lab $(LAB)
 
 # What formats and checks the .js and .css files. Without Node their tests are skipped; in CI its absence is a failure.
 node_modules/.package-lock.json: package.json package-lock.json
@@ -56,6 +53,10 @@ docs: $(VENV)/.dev
 	@command -v quarto >/dev/null || { echo 'make docs needs Quarto, which no Python package brings: see https://quarto.org/docs/get-started'; exit 1; }
 	$(BIN)/python tools/sidebar.py
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH="$(CURDIR)/tools" nbdev-docs --n-workers 0
+
+# The site without Quarto, into _docs: pages made by pandoc, without Quarto's theme and search
+preview: $(VENV)/.dev
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/preview.py _docs
 
 clean:
 	rm -rf _docs _proc build dist *.egg-info .pytest_cache node_modules nbs/nbdev.yml nbs/sidebar.yml

@@ -367,7 +367,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'ganlab.catalogue.cards': ('catalogue.html#cards', 'ganlab/catalogue.py'),
                                   'ganlab.catalogue.catalogue': ('catalogue.html#catalogue', 'ganlab/catalogue.py'),
                                   'ganlab.catalogue.exclusions': ('catalogue.html#exclusions', 'ganlab/catalogue.py'),
-                                  'ganlab.catalogue.list_of_tricks': ('catalogue.html#list_of_tricks', 'ganlab/catalogue.py'),
                                   'ganlab.catalogue.needs': ('catalogue.html#needs', 'ganlab/catalogue.py'),
                                   'ganlab.catalogue.params_table': ('catalogue.html#params_table', 'ganlab/catalogue.py')},
             'ganlab.checkup.batches': { 'ganlab.checkup.batches.Batches': ('checkup/batches.html#batches', 'ganlab/checkup/batches.py'),

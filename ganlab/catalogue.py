@@ -15,8 +15,7 @@ from .nets import dcgan, mlp
 from .trick import effect_words, find_tricks, purposes
 
 # %% auto #0
-__all__ = ['acts_words', 'needs_words', 'exclusions', 'needs', 'acts_on', 'cards', 'by_purpose', 'catalogue', 'list_of_tricks',
-           'params_table']
+__all__ = ['acts_words', 'needs_words', 'exclusions', 'needs', 'acts_on', 'cards', 'by_purpose', 'catalogue', 'params_table']
 
 # %% ../nbs/catalogue.ipynb #c3a639e9
 def _clash(learn, a, b)->bool: # does the switch refuse `b` now, where `a` is on?
@@ -150,13 +149,6 @@ def catalogue(
     columns = {'trick': 20, 'acts on': 16, 'at the switch': 13, 'what it does': 41}
     def part(purpose, ts): return f'### {purpose}\n\n{_table(columns, [_row(t, folder) for t in ts])}'
     return '\n\n'.join(part(purpose, ts) for purpose, ts in by_purpose().items())
-
-# %% ../nbs/catalogue.ipynb #8a8ce9f7
-def list_of_tricks(
-    folder:str='tricks/', # where the notebooks are, from the page that shows the list
-)->str: # markdown
-    "One line for each thing that tricks are for."
-    return '\n'.join(f"- **{p}**: {', '.join(_page_link(t, folder) for t in ts)}" for p, ts in by_purpose().items())
 
 # %% ../nbs/catalogue.ipynb #b2d6f8e3
 def _in_words(p)->str: # what the parameter `p` may be, without its unit

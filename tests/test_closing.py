@@ -1,7 +1,7 @@
 "What is opened is closed: a clean end leaves a run's own files, and nothing of SQLite's beside them."
-import re, subprocess, sys
+import subprocess, sys
 import pytest
-from project import ROOT
+from project import code, read
 from ganlab.cli import main
 from ganlab.data import ring_dls
 from ganlab.learner import GANLearner
@@ -56,9 +56,9 @@ def test_the_command_as_a_module(module, tmp_path):
     done = subprocess.run([sys.executable, '-m', module, 'show', 'nowhere'], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr.startswith('ganlab: nowhere holds no run'), done.stderr
 
-def test_the_readme_in_its_order(tmp_path):
+def test_the_how_to_in_its_order(tmp_path):
     "The rewind and what follows, with a hundredth of the steps"
-    block = next(b for b in re.findall(r'```python\n(.*?)```', (ROOT/'README.md').read_text(encoding='utf-8'), re.S) if 'learn.undo()' in b)
+    block = next(b for b in code(read('howto/runs.ipynb')) if 'learn.undo()' in b)
     lines = block[block.index('learn.fit_steps'):block.index('ab(learn')].replace('00)', ')')
     learn = new(run=tmp_path/'a')
     exec(lines, made := dict(learn=learn))

@@ -1,5 +1,5 @@
 "What is generated agrees with what it is generated from, and the notebooks are clean."
-import ast, os, re, subprocess, sys
+import ast, json, os, re, subprocess, sys
 from copy import deepcopy
 import pytest
 from project import ROOT, NBS, code, copy_project, exports_to, in_each_folder, markdown, notebooks, read, settings, lines, source
@@ -56,18 +56,16 @@ def test_outputs(nb):
 def test_form(nb):
     "A title, a line on what the reader gains, and a module of the notebook's name"
     d = read(nb)
-    assert re.fullmatch(r'# .+\n+> .+', markdown(d)[0].strip()), 'a cell of its own: the first heading, then one line that starts with `> `; nbdev makes the head of the page of it'
+    assert re.fullmatch(r'# .+\n+> .+(\n+- [a-z-]+: .+)?', markdown(d)[0].strip()), 'a cell of its own: the first heading, then one line that starts with `> `; nbdev makes the head of the page of it'
     if mod := exports_to(d):
         assert mod == re.sub(r'^\d\d_', '', nb.with_suffix('').as_posix()).replace('/', '.')
         assert 'nbdev_export()' in code(d)[-1] and '#| hide' in code(d)[-1]
 
 def test_readme():
-    "README.md is index.ipynb, and what it lists is complete"
+    "README.md is index.ipynb without what only a site can show, and says why each package is needed"
     text = (ROOT/'README.md').read_text(encoding='utf-8')
     assert text == readme.render(read('index.ipynb')), 'run `make export`'
-    from ganlab.trick import find_tricks
-    for t in find_tricks():
-        if t.__module__.startswith('ganlab.tricks.'): assert f'[{t.title}](nbs/tricks/{t.__module__.rpartition(".")[2]}.ipynb)' in text, f'{t.name}: run `make export`'
+    assert '```sh\nmake lab' in text and '\nmake test' in text and '<iframe' not in text and ':::' not in text
     for r in lines(settings()['requirements']['core']):
         name = re.match(r'[\w-]+', r)[0]
         assert f'\n| {name} | ' in text, name
@@ -77,9 +75,12 @@ def test_copies(path):
     "The quickstart that the package brings is the one of the documentation, and its players are on the page as it is"
     assert path.read_text(encoding='utf-8') == copies.copies()[path], 'run `make export`'
 
-def test_the_quickstart_keeps_no_outputs():
-    "JupyterLab does not trust those of another machine, and would not show the panel again after a reload"
-    assert not any(c.get('outputs') for c in read('tutorials/quickstart.ipynb')['cells'])
+def test_the_quickstart():
+    "Its page shows what came out; the copy that is worked in has no outputs: JupyterLab trusts none of another machine, and would not show the panel after a reload"
+    page, copy = (json.loads(p.read_text(encoding='utf-8')) for p in (copies.START, copies.COPY))
+    kinds = [kind for c in page['cells'] for o in c.get('outputs', []) for kind in o.get('data', {})]
+    assert kinds.count('image/png') >= 3 and 'text/html' in kinds
+    assert not any(c.get('outputs') for c in copy['cells'])
 
 def unused(path):
     tree = ast.parse(path.read_text(encoding='utf-8'))

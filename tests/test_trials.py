@@ -6,7 +6,7 @@ from ganlab.symptoms.finding import causes
 from ganlab.symptoms.pages import of_page, page_of
 
 sys.path.insert(0, str(ROOT/'benchmarks'))
-import folklore, pages, published
+import folklore, published, tell
 from rows import Rows, mean_interval
 
 def test_published_results_are_made_once(tmp_path, capsys):
@@ -55,12 +55,12 @@ def test_intervals():
     assert math.isnan(mean_interval([1, 2])[1])
 
 def test_the_pages_tell_what_was_found():
-    "Every figure of these pages is that of the rows: `python benchmarks/pages.py` writes them"
-    for path, text in pages.pages().items():
+    "Every figure of these pages is that of the rows: `python benchmarks/tell.py` writes them"
+    for path, text in tell.pages().items():
         there = json.loads(path.read_text(encoding='utf-8'))
         assert there['cells'] == json.loads(text)['cells'], path.name
-    for name in pages.FAMILIES: assert any(b.family == name for b in folklore.beliefs().values())
-    assert {b.family for b in folklore.beliefs().values()} == set(pages.FAMILIES)
+    for name in tell.FAMILIES: assert any(b.family == name for b in folklore.beliefs().values())
+    assert {b.family for b in folklore.beliefs().values()} == set(tell.FAMILIES)
 
 def test_published_rows():
     "What converges by theory arrives, what does not does not; and the recipe finds all modes of the ring, and 24 or more of the grid"
@@ -84,27 +84,27 @@ def cell(page, name):
 def test_every_symptom_has_its_page():
     "Twenty, all of them in the index; no other ones"
     there = {p.stem for p in (NBS/'help').glob('*.ipynb')} - {'index'}
-    assert there == set(pages.SYMPTOMS) == set(of_page) and len(there) == 20
+    assert there == set(tell.SYMPTOMS) == set(of_page) and len(there) == 20
     index = '\n'.join(markdown(read('help/index.ipynb')))
     for page in there: assert index.count(f']({page}.ipynb)') >= 2, page
 
-@pytest.mark.parametrize('page', list(pages.SYMPTOMS))
+@pytest.mark.parametrize('page', list(tell.SYMPTOMS))
 def test_every_symptom_has_a_verdict(page):
     "Of five seeds, which it names, with the command that makes the rows again"
     found, said = Rows(ROOT/'benchmarks'/'folklore.json', folklore.KEYS), cell(page, 'measured')
-    names = pages.SYMPTOMS[page].split()
+    names = tell.SYMPTOMS[page].split()
     assert f"`python benchmarks/folklore.py --only {' '.join(names)}`" in said
     for name in names:
         belief = folklore.beliefs()[name]
-        mine = pages.rows_of(belief, found)
+        mine = tell.rows_of(belief, found)
         assert {r['seed'] for r in mine} >= set(range(folklore.ENOUGH)), name
-        lines = [l for l in said.splitlines() if pages.whole(f'| {belief.on}: {belief.a} | {belief.b}: ') in l]
-        assert len(lines) == 1 and f'**{pages.SAYS[folklore.verdict(belief, mine)]}** (seeds 0 to 4' in lines[0], name
+        lines = [l for l in said.splitlines() if tell.whole(f'| {belief.on}: {belief.a} | {belief.b}: ') in l]
+        assert len(lines) == 1 and f'**{tell.SAYS[folklore.verdict(belief, mine)]}** (seeds 0 to 4' in lines[0], name
 
 @pytest.mark.parametrize('cause', causes)
 def test_every_cause_has_a_heading(cause):
     "On the page that a finding names, once in all"
     page, _, anchor = page_of[cause].removeprefix('help/').partition('.html#')
     assert anchor == cause and f'{{#{cause}}}' in cell(page, 'causes')
-    assert sum(cell(p, 'causes').count(f'{{#{cause}}}') for p in pages.SYMPTOMS) == 1
+    assert sum(cell(p, 'causes').count(f'{{#{cause}}}') for p in tell.SYMPTOMS) == 1
     assert f']({page}.ipynb#{cause})' in cell('index', 'causes')

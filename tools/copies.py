@@ -1,6 +1,7 @@
 """Makes again what is a copy of something else: `python tools/copies.py`.
 
 ganlab/quickstart.ipynb: the quickstart as `ganlab lab` hands it out, without outputs, hidden cells, directives, pictures and links into this project.
+nbs/api.ipynb, nbs/howto/sentences.ipynb: every public name, and every sentence that ganlab can say.
 nbs/*/players/*.html: the recorded data that is in them, on the player's page as it is now."""
 import json, re, sys
 from pathlib import Path
@@ -41,10 +42,12 @@ def players():
 
 def copies():
     "Path -> what it should hold"
-    return {COPY: quickstart(json.loads(START.read_text(encoding='utf-8')))} | {p: player(p.read_text(encoding='utf-8')) for p in players()}
+    import lists
+    listed = {NBS/'api.ipynb': lists.notebook(lists.api()), NBS/'howto'/'sentences.ipynb': lists.notebook(lists.sentences())}
+    return {COPY: quickstart(json.loads(START.read_text(encoding='utf-8')))} | listed | {p: player(p.read_text(encoding='utf-8')) for p in players()}
 
 if __name__ == '__main__':
-    sys.path.insert(0, str(ROOT))
+    sys.path[:0] = [str(ROOT), str(ROOT/'tools')]
     for path, text in copies().items():
         if not path.exists() or path.read_text(encoding='utf-8') != text:
             path.write_text(text, encoding='utf-8', newline='\n')

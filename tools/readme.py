@@ -1,6 +1,7 @@
 """Writes README.md from nbs/index.ipynb, whose cells it runs first: `python tools/readme.py`.
 
-Its markdown, its code and what the code gave, as text; cells with `#| hide` are left out, those with `#| echo: false` leave only what they gave."""
+Its markdown, its code and what the code gave, as text; cells with `#| hide` are left out, those with `#| echo: false` leave only what they gave. What only a
+site can show is left out, too: cells with a player, the fences of blocks, settings of the page."""
 import json, re, sys
 from pathlib import Path
 
@@ -11,6 +12,10 @@ def relink(md):
     "Links and images as seen from the repository's root, not from nbs/."
     def f(m): return m[1] + (m[2][3:] if m[2].startswith('../') else m[2] if re.match(r'[a-z]+:|#|/', m[2]) else f'nbs/{m[2]}')
     return re.sub(r'(\]\(|\b(?:src|srcset)=")([^)\s"]+)', f, md)
+
+def for_readers(md):
+    "Markdown without what speaks to Quarto"
+    return re.sub(r'\n*^- toc: \w+$|^:::.*\n+|\n+^:::.*', '', md, flags=re.M)
 
 def directives(src): return [l[2:].strip() for l in src.splitlines() if l.startswith('#|')]
 
@@ -24,7 +29,7 @@ def output(o):
 def cell(c):
     "One cell of a notebook as markdown"
     src = ''.join(c['source']).strip()
-    if c['cell_type'] != 'code': return relink(src)
+    if c['cell_type'] != 'code': return '' if '<iframe' in src else relink(for_readers(src))
     ds = directives(src)
     if 'hide' in ds or any(d.startswith('default_exp') for d in ds): return ''
     code = '\n'.join(l for l in src.splitlines() if not l.startswith('#|')).strip()

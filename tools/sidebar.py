@@ -1,7 +1,7 @@
-"""Writes nbs/sidebar.yml, the sidebar of the site: `python tools/sidebar.py`, which `make docs` does.
+"""Writes nbs/sidebar.yml, the sidebars of the site: `python tools/sidebar.py`, which `make docs` does.
 
-Each page once, in learning order: tutorials, tricks by what they are for, then the library. A trick says itself what it is for;
-the library has a section for each of its rooms. A page that no list below names stands at the end of its section,
+Each page but the home page once, in the order in which it is read; a page shows the sidebar that it stands in. A trick says itself what it is for;
+the reference has a section for each room of the library. A page that no list below names stands at the end of its section,
 so that a new notebook needs no edit here."""
 import json, re, sys
 from pathlib import Path
@@ -12,8 +12,9 @@ NBS = ROOT/'nbs'
 LEARN = 'game norms collapse balance penalties averages luck your_images'
 STORIES = 'one_face toggle_story fork_and_compare collapse dirac published folklore'
 HOWTO = 'your_own_networks conditional few_samples super_resolution translation series steering write_a_trick add_your_own your_own_bench'
+GUIDES = 'install data games gpu server runs ask own paper troubleshooting sentences'
 ABOUT = 'comparison contributing changelog citing'
-TOP = 'index catalogue glossary'      # pages on top that have a place of their own
+TOP = 'index catalogue glossary api cheatsheet'      # pages on top that have a place of their own
 ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in learning order
     '': ('What you call', 'learner data nets losses loss metrics recipe presets compare doctor alerts sweep study stopping clinic run plots lab attached process player cli trick all'),
     'sources': ('Sources: where batches come from', 'numbered arrays few companions classes unpaired ranges checks toys bundled avatars avatar_parts avatar_reading avatar_pairs glyphs fashion labelled filed folders picking loaders named walks randomness growing pictured drawing'),
@@ -39,12 +40,12 @@ def first_lines(path):
     title = next(re.match(r'# (.+)', c)[1] for c in cells if c.startswith('# '))
     return title, next((m[1] for c in cells if (m := re.match(r'#\| *default_exp +(\S+)', c))), '')
 
-def entry(name):
+def entry(name, with_module=False):
     "A page of the sidebar: its title, and its module beneath it"
     title, module = first_lines(NBS/f'{name}.ipynb')
-    return dict(href=f'{name}.ipynb', text=f'{title} `{module}`' if module else title)
+    return dict(href=f'{name}.ipynb', text=f'{title} `{module}`' if module and with_module else title)
 
-def section(title, names): return dict(section=title, contents=[entry(n) for n in names])
+def section(title, names, with_module=False): return dict(section=title, contents=[entry(n, with_module) for n in names])
 
 def tricks():
     "(group, pages) in catalogue order"
@@ -61,19 +62,20 @@ def listed(folder, first='', without=''):
 
 def parts():
     "(title, contents) of the sidebar's sections"
-    yield 'Learn', [entry(n) for n in [*listed('learn', LEARN), *(['glossary'] if (NBS/'glossary.ipynb').exists() else [])]]
+    stories = section('Stories and studies', [f'tutorials/{n}' for n in STORIES.split()])
+    yield 'Learn', [*(entry(n) for n in ['tutorials/quickstart', *listed('learn', LEARN), 'glossary']), stories]
     yield 'Symptoms', [entry(n) for n in listed('help')]
     yield 'Tricks', [entry('catalogue'), *(section(g, names) for g, names in tricks())]
-    yield 'How to', [entry(n) for n in [*listed('howto'), *listed('tutorials', HOWTO, f'quickstart {STORIES}')]]
-    yield 'Stories and studies', [entry(f'tutorials/{n}') for n in STORIES.split()]
+    yield 'How to', [entry(n) for n in [*listed('howto', GUIDES), *listed('tutorials', HOWTO, f'quickstart {STORIES}')]]
     yield 'Gallery', [entry(n) for n in listed('gallery')]
-    yield 'Reference', [section(title, listed(folder, first, TOP if not folder else '')) for folder, (title, first) in ROOMS.items()]
+    yield 'Reference', [entry('cheatsheet'), entry('api'), *(section(title, listed(folder, first, TOP if not folder else ''), with_module=True) for folder, (title, first) in ROOMS.items())]
     yield 'About', [entry(n) for n in listed('about', ABOUT)]
 
 def sidebar():
-    "The contents of the sidebar"
-    return [entry('index'), entry('tutorials/quickstart'), *(dict(section=t, contents=c) for t, c in parts() if c)]
+    "The sidebars of the site: each page shows the one that it is in"
+    found = [(t, c) for t, c in parts() if c]
+    return [{'id': t.lower().replace(' ', '-'), 'title': t, 'style': 'docked', 'collapse-level': 1, 'contents': c} for t, c in found]
 
 if __name__ == '__main__':
-    text = yaml.safe_dump(dict(website=dict(sidebar=dict(contents=sidebar()))), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(dict(website=dict(sidebar=sidebar())), sort_keys=False, allow_unicode=True)
     (NBS/'sidebar.yml').write_text(text, encoding='utf-8')

@@ -68,12 +68,9 @@ def facts(trick):
 
 # The order of the cells
 
-def lower(cell, by=1):
-    "Headings of a markdown cell, or of documentation, one level further down"
-    def one(text): return re.sub(r'^(#{2,5}) ', lambda m: '#'*(len(m[1]) + by) + ' ', text, flags=re.M)
-    if cell.cell_type == 'markdown': cell.source = one(cell.source)
-    for o in cell.get('outputs', []):
-        if 'text/markdown' in o.get('data', {}): o['data']['text/markdown'] = one(''.join(o['data']['text/markdown']))
+def lower(cell):
+    "Headings of a markdown cell one level further down: beneath that of the code, where what documents it stands, too"
+    if cell.cell_type == 'markdown': cell.source = re.sub(r'^(#{2,5}) ', r'\1# ', cell.source, flags=re.M)
     return cell
 
 def is_text(c): return c.cell_type in ('markdown', 'raw')

@@ -2,16 +2,16 @@
 import re, shutil, sys
 import pytest
 from project import NBS, ROOT, markdown, notebooks, read, words
-from rendered import render, text_of
 
 sys.path.insert(0, str(ROOT/'tools'))
 import copies
+from preview import render, text_of
 
-PAGES = ['index', 'catalogue', 'learner', 'record/run', 'metrics', 'tutorials/quickstart', 'tutorials/one_face', 'tutorials/toggle_story',
-         'tutorials/dirac', 'tutorials/fork_and_compare', 'tricks/spectral_norm', 'tricks/gradient_penalty', 'tricks/ada', 'panels/tricks',
-         'help/index', 'help/d_loss_zero']
-IN_ALL = ['learner', 'tutorials/dirac', 'tutorials/one_face', 'metrics', 'record/run', 'tutorials/toggle_story', 'tutorials/fork_and_compare', 'tricks/gradient_penalty', 'tricks/ada']  # with `make test-all`
-each_page = pytest.mark.parametrize('name', [pytest.param(p, marks=pytest.mark.slow) if p in IN_ALL else p for p in PAGES])
+READ = 'learn', 'help', 'howto', 'tutorials', 'gallery', 'about'        # folders whose pages are read, and not looked up
+LISTED = 'api', 'howto/sentences'                                      # lists made from the package, with more signs than words
+LIBRARY = ['index', 'catalogue', 'cheatsheet', 'api', 'glossary', 'learner', 'record/run', 'metrics', 'panels/tricks', 'tricks/spectral_norm', 'tricks/gradient_penalty', 'tricks/ada']
+PAGES = [p for p in (nb.with_suffix('').as_posix() for nb in notebooks()) if p in LIBRARY or p.partition('/')[0] in READ]
+each_page = pytest.mark.parametrize('pages', [pytest.param(PAGES[i::8], id=f'{i + 1} of 8') for i in range(8)])
 pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope='module')
@@ -36,20 +36,29 @@ def opened(browser, path, width=400, scheme='light'):
     return page, [u for u in asked if not u.startswith(('file:', 'data:', 'blob:'))], failed
 
 @each_page
-def test_page(name, html, browser):
-    "It asks nothing of the network, shows its formulas, says what is on its images, and does not scroll sideways on a telephone"
+def test_pages(pages, html, browser):
+    "They ask nothing of the network, show their formulas, say what is on their images, and do not scroll sideways, on a telephone or a desk"
+    wrong = {}
+    for name in pages:
+        try: check_page(name, html, browser)
+        except Exception as e: wrong[name] = str(e)
+    assert not wrong, wrong
+
+def check_page(name, html, browser):
     page, asked, failed = opened(browser, html(name))
     try:
         assert not asked and not failed, (asked, failed)
-        assert page.evaluate('document.documentElement.scrollWidth') <= 400, page.evaluate(WIDE)
-        assert page.evaluate("[...document.images].filter(i => !i.alt.trim() || !i.naturalWidth).map(i => i.src)") == []
+        assert page.evaluate("[...document.images].filter(i => !i.hasAttribute('alt') || i.closest('main') && !i.alt.trim() || !i.naturalWidth).map(i => i.src)") == []
         assert page.evaluate("[...document.querySelectorAll('iframe')].filter(f => !f.title).length") == 0
-        text = page.inner_text('main')
+        assert page.evaluate("[...document.querySelectorAll('main a')].filter(a => !a.textContent.trim() && !a.closest('pre') && !a.querySelector('img[alt]')).length") == 0
         assert not re.search(r'\\(frac|hat|mathrm|lVert|theta|sigma|begin)\b', re.sub(r'`[^`]*`', '', page.evaluate(PROSE))), 'a formula that is not one'
         assert '$$' not in page.evaluate(PROSE)
+        for width in (400, 1400):
+            page.set_viewport_size(dict(width=width, height=900))
+            assert page.evaluate('document.documentElement.scrollWidth') <= width, (width, page.evaluate(WIDE, width))
     finally: page.context.close()
 
-WIDE = """[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > 401 && !e.closest('.dataframe, math')).map(e => e.tagName + ': ' + e.textContent.slice(0, 60)).slice(0, 5)"""
+WIDE = """width => [...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > width + 1 && !e.closest('.dataframe, math')).map(e => e.tagName + ': ' + e.textContent.slice(0, 60)).slice(0, 5)"""
 PROSE = """[...document.querySelectorAll('main p, main li, main td')].filter(e => !e.closest('.dataframe')).map(e => [...e.childNodes].filter(n => n.nodeType == 3).map(n => n.data).join(' ')).join(' ')"""
 
 @pytest.mark.parametrize('name', ['index', 'tricks/spectral_norm'])
@@ -71,17 +80,43 @@ def test_table_of_tricks(html, browser):
     "It is read on a small tablet without scrolling, no column narrower than a word"
     page = opened(browser, html('catalogue'), width=700)[0]
     try:
-        assert page.evaluate('document.documentElement.scrollWidth') <= 700, page.evaluate(WIDE)
+        assert page.evaluate('document.documentElement.scrollWidth') <= 700, page.evaluate(WIDE, 700)
         widths = page.evaluate("[...document.querySelector('main table').rows[1].cells].map(c => c.clientWidth)")
         assert min(widths) > 80, widths
     finally: page.context.close()
 
 @each_page
-def test_words_on_the_page(name, html):
-    "What the notebook says stands on the page as it is read"
-    plain = re.sub(r'\$\$.*?\$\$|\$[^$\n]+\$|<[^>]*>|&\w+;|^#+ .*\{.*\}$|:::.*$|^```\w*', ' ', '\n'.join(markdown(read(f'{name}.ipynb'))), flags=re.S | re.M)
-    lost = words(plain) - words(text_of(html(name)))
-    assert not lost, lost
+def test_words_on_the_pages(pages, html):
+    "What a notebook says stands on its page as it is read"
+    def lost(name):
+        plain = re.sub(r'\$\$.*?\$\$|\$[^$\n]+\$|<[^>]*>|!\[[^\]]*\]\([^)]*\)|&\w+;|^#+ .*\{.*\}$|:::.*$|^```\w*|^- toc: false$|^\d+\. ', ' ', '\n'.join(markdown(read(f'{name}.ipynb'))), flags=re.S | re.M)
+        return words(plain) - words(text_of(html(name)))
+    assert not (found := {name: lost(name) for name in pages if name not in LISTED and lost(name)}), found
+
+PLAYERS_APART = 400_000      # bytes of a page, of its pictures and of the styles; a player comes when it is scrolled to
+
+def test_weight(html):
+    "Half of the pages weigh no more than 400 kB, and none of them four times as much"
+    sizes = {name: weight(html(name)) for name in PAGES}
+    middle = sorted(sizes.values())[len(sizes)//2]
+    assert middle <= PLAYERS_APART and max(sizes.values()) <= 4*PLAYERS_APART, sorted(sizes.items(), key=lambda o: -o[1])[:5]
+
+def weight(page):
+    text = page.read_text(encoding='utf-8')
+    files = {page.parent/src for src in re.findall(r'<(?:img|script|link)[^>]* (?:src|href)="([^"#]+)"', text)}
+    return len(text.encode()) + sum(f.resolve().stat().st_size for f in files)
+
+def test_a_player_is_reached_soon(html, browser):
+    "On the home page it takes ten tabs at most, and the first one skips the bar on top"
+    page = opened(browser, html('index'), width=1400)[0]
+    try:
+        seen = []
+        while len(seen) < 10 and 'IFRAME' not in seen:
+            page.keyboard.press('Tab')
+            seen.append(page.evaluate("document.activeElement.tagName"))
+            if len(seen) == 1: assert page.evaluate("document.activeElement.className") == 'skip'
+        assert 'IFRAME' in seen, seen
+    finally: page.context.close()
 
 def shown(page): return page.locator('.tricks article:visible').count()
 

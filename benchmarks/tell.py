@@ -1,4 +1,4 @@
-"""Writes the pages that tell what benchmarks/published.py and benchmarks/folklore.py found: `python benchmarks/pages.py`.
+"""Writes the pages that tell what benchmarks/published.py and benchmarks/folklore.py found: `python benchmarks/tell.py`.
 
 Every figure of nbs/tutorials/published.ipynb and nbs/tutorials/folklore.ipynb comes from the rows in published.json and folklore.json, and stands
 nowhere else; these two pages are never edited by hand. Of each page in nbs/help, the cells `measured` and `causes` are written here, from folklore.json,
