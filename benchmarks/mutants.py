@@ -284,7 +284,7 @@ MUTANTS = [Mutant(*row) for row in (
     ('a preset takes what nobody sees off', 'recipe', 'and not tr[n].bystander]', ']', 'test_presets::test_what_nobody_sees_stays_on'),
     ('another run is called the same', 'commands/again', 'return 0 if found == recorded else 1', 'return 0',
      'test_cli::test_a_run_that_was_changed_is_found_out'),
-    ('going on does it all again', 'commands/train', 'learn.fit_steps(steps - learn.step, cbs=ended)', 'learn.fit_steps(steps, cbs=ended)',
+    ('going on does it all again', 'commands/upto', 'learn.fit_steps(steps - learn.step, cbs=ended)', 'learn.fit_steps(steps, cbs=ended)',
      'test_cli::test_a_run_goes_on_as_it_was_made'),
     ('a switch that stands is made again', 'commands/train', 'all(t.settings[k] == v for k, v in values.items())', 'False',
      'test_cli::test_the_same_command_again_switches_nothing'),
