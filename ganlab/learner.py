@@ -24,6 +24,11 @@ from .engine.meeting import Meeting
 from .engine.meters import Record, layer_norms
 from .engine.optimizers import make_optimizer
 from .engine.probe import latent_shape, need_module
+
+# %% auto #0
+__all__ = ['GAN', 'GANLearner']
+
+# %% ../nbs/learner.ipynb #169dc0dc
 from .engine.rates import Rates, TwoOptimizers
 from .engine.recovery import Recovery, Ring
 from .engine.rng import BorrowedRNG, Streams
@@ -35,9 +40,6 @@ from .engine.wrapping import Wrapping
 from .loggers.following import followers
 from .losses import get_loss, loss_key, loss_name as named
 from .trick import Ctx
-
-# %% auto #0
-__all__ = ['GAN', 'GANLearner']
 
 # %% ../nbs/learner.ipynb #a7505125
 class GAN(nn.Module):

@@ -424,7 +424,7 @@ def test_rewind_and_try(trained):
         lab.transport.ask(dict(do='stop')); trained.wait(30)
     run = Run.open('a')
     change, = run.changes
-    assert (change.name, change.params, len(run.branches())) == ('instance_noise', dict(sigma=.05), 1) and 5 <= change.step
+    assert (change.name, change.params, len(run.branches())) == ('instance_noise', dict(sigma=.05), 1) and change.step == 5
     assert run.replay(ring_dls(n=2000, bs=32), *mlp(width=16, depth=2, seed=0)).state_hash() == run.hash_at(run.step)
 
 def test_one_errand_at_a_time(rests):

@@ -7,7 +7,7 @@ from project import ROOT
 from ganlab.cli import main
 from ganlab.data import (as_bytes, avatar_classes, avatar_coverage, avatar_factors, avatar_factors_of, avatar_labels, avatar_layout, avatar_pairs, avatar_pairs_dls, avatar_values, avatars,
                          avatars_dls, fashion_dls, glyph, glyph_faces, glyph_labels, glyphs, glyphs_dls, layout_image, visible_factors)
-from ganlab.commands.parts import data_word, made_again
+from ganlab.commands.parts import data_word, known_maker
 from ganlab.engine.rng import Streams
 from ganlab.record.run import Run
 from ganlab.sources.fashion import read_idx
@@ -89,7 +89,7 @@ def test_every_label_is_its_samples():
         seen, _ = avatar_factors_of(x)
         told = seen['hair_color'] >= 0
         assert torch.equal(y[:, :11].argmax(1)[told], seen['hair_color'][told]) and torch.equal(y[:, 11:].argmax(1) - 1, seen['hat'])
-    assert dls.made_by[1]['labels'] == ['hair_color', 'hat'] and torch.equal(made_again(dls.made_by, 'data', '--data').train.y, dls.train.y)
+    assert dls.made_by[1]['labels'] == ['hair_color', 'hat'] and torch.equal(known_maker(dls.made_by, 'data', '--data')().train.y, dls.train.y)
     dls = glyphs_dls(n=100, bs=10, size=16, chars='XO', labels='char')
     x, y = dls.train.batch(2, Streams(3)), dls.train.given(2, Streams(3))
     ims, known = glyphs(100, 16, chars='XO')
@@ -100,7 +100,7 @@ def test_pairs_come_together():
     dls = avatar_pairs_dls('glasses', n=100, bs=10, range=(0, 1))
     x, y = (avatar_factors_of(o, range=(0, 1))[0] for o in (dls.train.batch(2, Streams(1)), dls.train.given(2, Streams(1))))
     assert (x['glasses'] >= 0).all() and (y['glasses'] < 0).all() and torch.equal(x['clothes'], y['clothes']) and torch.equal(x['mouth'], y['mouth'])
-    assert torch.equal(made_again(dls.made_by, 'data', '--data').train.y, dls.train.y)
+    assert torch.equal(known_maker(dls.made_by, 'data', '--data')().train.y, dls.train.y)
 
 # ---- reading
 
@@ -168,9 +168,9 @@ def test_a_script_makes_them_again():
     dls = avatars_dls(n=100, bs=8, only=dict(hair=range(3), hat=False), palette='night')
     name, args = dls.made_by
     assert name == 'avatars_dls' and args['only'] == dict(hair=[0, 1, 2], hat=False) and json.loads(json.dumps(args)) == args
-    assert torch.equal(made_again(dls.made_by, 'data', '--data').train.x, dls.train.x)
+    assert torch.equal(known_maker(dls.made_by, 'data', '--data')().train.x, dls.train.x)
     dls = glyphs_dls(n=60, bs=8, size=16, chars='xyz', faces=('cmr10', 'DejaVuSans'))
-    assert torch.equal(made_again(json.loads(json.dumps(dls.made_by)), 'data', '--data').train.x, dls.train.x)
+    assert torch.equal(known_maker(json.loads(json.dumps(dls.made_by)), 'data', '--data')().train.x, dls.train.x)
 
 @pytest.mark.parametrize('data,more', [('avatars', ''), ('glyphs', '--size 16')])
 @pytest.mark.part(2)
@@ -245,7 +245,7 @@ def test_a_runs_folder_reads_no_other_folder(folder):
     "Where the files lie is said by whoever starts it"
     made_by = fashion_dls(bs=4, path=folder).made_by
     assert made_by[1]['path'] == str(folder) and data_word(made_by) is None
-    with pytest.raises(ValueError, match="may not call"): made_again(made_by, 'data', '--data')
+    with pytest.raises(ValueError, match="may not call"): known_maker(made_by, 'data', '--data')
 
 @pytest.mark.parametrize('raw,words', [(b'\0\0\x0d\x01\0\0\0\x02ab', 'no IDX file of bytes'), (b'\0\0\x08\x01\0\0\0\x05ab', 'another length'), (b'', 'no IDX file')])
 def test_no_fashion(raw, words, folder):

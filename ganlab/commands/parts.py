@@ -13,11 +13,11 @@ from ..data import (avatars_dls, digits_dls, fashion_dls, glyphs_dls, grid_dls, 
                          swissroll_dls)
 from ..losses import built_in
 from ..record.changes import own_functions
-from ..travel.script import one_line, own_maker
+from ..travel.script import maker_again, one_line, own_maker
 from ..trick import find_tricks
 
 # %% auto #0
-__all__ = ['toys', 'pictures', 'of_one_size', 'make_data', 'side_of', 'to_type', 'made_again', 'data_word', 'data_of',
+__all__ = ['toys', 'pictures', 'of_one_size', 'make_data', 'side_of', 'to_type', 'known_maker', 'data_word', 'data_of',
            'makers_of', 'parts_of', 'own_of']
 
 # %% ../../nbs/commands/parts.ipynb #9064d15d
@@ -67,20 +67,16 @@ def to_type(
     return shlex.join([*(['ganlab', *o.typed] if hasattr(o, 'typed') else []), *words])
 
 # %% ../../nbs/commands/parts.ipynb #570b4271
-def _maker_again(made_by, what, todo): # the function, with its arguments
-    if not made_by: raise ValueError(f"the run's {what} are not ganlab's own; name them: {todo}")
-    make, args = own_maker(made_by, what) or (None, {})
-    if make and 'path' not in args: return partial(make, **args)
-    raise ValueError(f"the run's {what} were made by {one_line(made_by)}, which a run's folder may not call; "
-                     f"name them: {todo}")
-
-def made_again(
+def known_maker(
     made_by, # what a run's folder says: (name of a function, arguments), or None
     what:str, # is made: 'data' or 'networks'
     todo:str, # what names them
-):
-    "What a run's folder says was made by one of ganlab's functions."
-    return _maker_again(made_by, what, todo)()
+): # a function without arguments
+    "How what a run's folder names is made again, by one of ganlab's functions; a `ValueError` where it may not be."
+    if not made_by: raise ValueError(f"the run's {what} are not ganlab's own; name them: {todo}")
+    if again := maker_again(made_by, what): return again
+    raise ValueError(f"the run's {what} were made by {one_line(made_by)}, which a run's folder may not call; "
+                     f"name them: {todo}")
 
 # %% ../../nbs/commands/parts.ipynb #ceedee96
 def data_word(
@@ -110,7 +106,7 @@ def _data_maker(run, o): # a function without arguments
     if o.data and not (ours and o.data == word): return partial(_named_again, facts, o.data)
     if word and not ours:
         raise ValueError(f"the run's data is a folder of images; name it again: {to_type(o, '--data', one_line(word))}")
-    return _maker_again(facts['made_by'], 'data', to_type(o, '--data', 'MODULE:FUNCTION'))
+    return known_maker(facts['made_by'], 'data', to_type(o, '--data', 'MODULE:FUNCTION'))
 
 def data_of(
     run, # a `Run`
@@ -127,7 +123,7 @@ def makers_of(
     "How data and networks are made for a run that is there; nothing is made yet."
     if o.nets: return _data_maker(run, o), partial(given_nets, o.nets)
     made_by, todo = run.facts['nets']['G']['made_by'], to_type(o, '--nets', 'MODULE:FUNCTION')
-    return _data_maker(run, o), _maker_again(made_by, 'networks', todo)
+    return _data_maker(run, o), known_maker(made_by, 'networks', todo)
 
 def parts_of(run, o)->tuple: # dls, G, D
     "Data and networks for a run that is there."

@@ -15,7 +15,7 @@ from .state import thou
 from .trainer import Trainer
 from .versus import wish, wish_of
 from ..record.run import Run
-from ..travel.script import own_maker
+from ..travel.script import maker_again
 import ganlab.travel.fork
 
 # %% auto #0
@@ -32,11 +32,6 @@ def must_be_taken(
     wrong = [k for k in given if k not in _given]
     if wrong: raise TypeError(f"Lab({said}) takes nothing else ({wrong[0]!r}): what draws is where it trains. "
                               f"For forks and A/Bs it takes {', '.join(_given)}")
-
-# %% ../../nbs/panels/aside.ipynb #325bcf16
-def _maker(made_by, what): # the function and its arguments; None: it may not be called
-    found = own_maker(made_by, what)
-    return None if found is None or 'path' in found[1] else found
 
 # %% ../../nbs/panels/aside.ipynb #76364484
 def _must_be_given(name, data, nets): # data, nets: are they there?
@@ -55,10 +50,11 @@ def parts_of(
     "Data and networks for a learner like that of a run: copies of those given, or made again."
     dls, G, D = (given.get(k) for k in ('dls', 'G', 'D'))
     if (G is None) != (D is None): raise ValueError('give both G and D, or neither')
-    data, nets = _maker(run.facts['data']['made_by'], 'data'), _maker(run.facts['nets']['G']['made_by'], 'networks')
+    data = maker_again(run.facts['data']['made_by'], 'data')
+    nets = maker_again(run.facts['nets']['G']['made_by'], 'networks')
     _must_be_given(name, dls is not None or data, G is not None or nets)
-    if dls is None: dls = data[0](**data[1])
-    G, D = deepcopy((G, D)) if G is not None else nets[0](**nets[1])
+    if dls is None: dls = data()
+    G, D = deepcopy((G, D)) if G is not None else nets()
     return dls, G, D
 
 # %% ../../nbs/panels/aside.ipynb #3a085f94
@@ -216,12 +212,18 @@ def _advice(aside, msg):
 # %% ../../nbs/panels/aside.ipynb #688da056
 @patch
 def go_back(self:Aside, asks:dict): # name, params, back: as `told` has them
-    "Ask for a rewind, and where that was done, for the switch."
+    "Ask for a rewind, and for the switch at the step that it leads to: what runs is held meanwhile."
     panel, remote = self.panel, self.panel.remote
     if panel.resting: raise ValueError(f'nobody trains {panel.name}, so there is nobody to rewind it and to try')
-    done = remote.ask('rewind', step=asks['back']).wait()
-    switched = remote.ask('on', name=asks['name'], params=asks['params'] or None).wait()
-    self.said = 'Rewound', f"{done['said']} {switched['said']}"
+    runs = panel.state == 'running'
+    if runs: remote.ask('pause').wait()
+    try:
+        done = remote.ask('rewind', step=asks['back']).wait()
+        switched = remote.ask('on', name=asks['name'], params=asks['params'] or None)
+    finally:
+        if runs: remote.ask('resume')
+    then = switched.wait()['said'] if runs else 'The switch comes with the next step.'
+    self.said = 'Rewound', f"{done['said']} {then}"
 
 # %% ../../nbs/panels/aside.ipynb #bd21430e
 answers = {'fork': _fork, 'ab': _ab, 'ab-start': _ab_start, 'ab-more': _ab_more, 'ab-cancel': _ab_cancel,

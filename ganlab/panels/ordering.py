@@ -5,28 +5,30 @@
 # %% ../../nbs/panels/ordering.ipynb #e1a66ea0
 from __future__ import annotations
 import time
+from fastcore.basics import patch
 from ..base.checks import whole
 from ..steer.pulse import heard
 from ..steer.remote import NotDone
 
 # %% auto #0
-__all__ = ['Orderer', 'Ordering', 'Ordered']
+__all__ = ['Ordered']
 
 # %% ../../nbs/panels/ordering.ipynb #34f7a977
-class Orderer:
-    "A mixin of a panel on a run: what a cell or a script orders of whoever trains it."
+class Ordered:
+    "What a cell or a script orders of whoever trains the run of a panel; a mixin."
     last, answered = None, 0.         # the last order, as a `Posted`; when its answer was seen
 
-    @property
-    def there(self)->dict|None: # as `heard` gives it; None: nobody
-        "Who has the run open."
-        where = heard(self.remote.box.folder)
-        return None if where is None or where['state'] == 'dead' else where
+@patch(as_prop=True)
+def there(self:Ordered)->dict|None: # as `heard` gives it; None: nobody
+    "Who has the run open."
+    where = heard(self.remote.box.folder)
+    return None if where is None or where['state'] == 'dead' else where
 
-    def order(self, kind:str, **fields):
-        "Leave an order, and do not wait for it; a `ValueError` where nobody trains."
-        self.last, self.answered = self.remote.ask(kind, **fields), 0.
-        self.left.append(self.last)
+@patch
+def order(self:Ordered, kind:str, **fields):
+    "Leave an order, and do not wait for it; a `ValueError` where nobody trains."
+    self.last, self.answered = self.remote.ask(kind, **fields), 0.
+    self.left.append(self.last)
 
 # %% ../../nbs/panels/ordering.ipynb #b0bf237c
 def _said_since(orders, where)->bool: # where: as `heard` gives it
@@ -36,50 +38,53 @@ def _said_since(orders, where)->bool: # where: as `heard` gives it
     orders.answered = orders.answered or time.time()
     return where['time'] > orders.answered
 
-class Ordering(Orderer):
-    "And what becomes of it."
-    @property
-    def quiet(self)->bool:
-        "Does nothing run, and is nothing about to?"
-        where = self.there
-        return where is None or where['state'] in ('held', 'idle') and _said_since(self, where)
+@patch(as_prop=True)
+def quiet(self:Ordered)->bool:
+    "Does nothing run, and is nothing about to?"
+    where = self.there
+    return where is None or where['state'] in ('held', 'idle') and _said_since(self, where)
 
-    def wait(self, timeout:float=None)->bool: # seconds; True where nothing runs any more
-        "Block until the training is held, or has ended."
-        end = None if timeout is None else time.monotonic() + timeout
-        while not self.quiet:
-            if end is not None and time.monotonic() > end: return False
-            time.sleep(.02)
-        self.look()
-        return True
+@patch
+def wait(self:Ordered, timeout:float=None)->bool: # seconds; True where nothing runs any more
+    "Block until the training is held, or has ended."
+    end = None if timeout is None else time.monotonic() + timeout
+    while not self.quiet:
+        if end is not None and time.monotonic() > end: return False
+        time.sleep(.02)
+    self.look()
+    return True
 
 # %% ../../nbs/panels/ordering.ipynb #78c067eb
-class Ordered(Ordering):
-    "And by which words."
-    def start(self,
-        steps:int=None, # how many, after which the fit ends; None: until stopped, or to the end that was set
-    ):
-        "Have it train."
-        self.order('resume', steps=None if steps is None else whole(steps, 'steps'))
+@patch
+def start(self:Ordered,
+    steps:int=None, # how many, after which the fit ends; None: until stopped, or to the end that was set
+):
+    "Have it train."
+    self.order('resume', steps=None if steps is None else whole(steps, 'steps'))
 
-    def step(self,
-        n:int=1, # how many
-        phase:str='both', # 'd' trains D alone, 'g' G alone: one step at a time
-    ):
-        "Have it train `n` steps, then hold."
-        self.order('step', n=n, phase=phase)
+@patch
+def step(self:Ordered,
+    n:int=1, # how many
+    phase:str='both', # 'd' trains D alone, 'g' G alone: one step at a time
+):
+    "Have it train `n` steps, then hold."
+    self.order('step', n=n, phase=phase)
 
-    def pause(self, timeout:float=60): # seconds to wait for the step under way
-        "Hold it after the step under way."
-        self._given('pause', timeout)
+# %% ../../nbs/panels/ordering.ipynb #d0c85de3
+@patch
+def pause(self:Ordered, timeout:float=60): # seconds to wait for the step under way
+    "Hold it after the step under way."
+    self._given('pause', timeout)
 
-    def stop(self, timeout:float=60): # seconds to wait for the step under way
-        "End the fit after the step under way."
-        self._given('stop', timeout)
+@patch
+def stop(self:Ordered, timeout:float=60): # seconds to wait for the step under way
+    "End the fit after the step under way."
+    self._given('stop', timeout)
 
-    def _given(self, kind, timeout):
-        if not self.there: return
-        self.order(kind)
-        try: self.last.wait(timeout)
-        except NotDone: return            # nothing trains, which is said below the panel
-        self.wait(timeout)
+@patch
+def _given(self:Ordered, kind, timeout):
+    if not self.there: return
+    self.order(kind)
+    try: self.last.wait(timeout)
+    except NotDone: return            # nothing trains, which is said below the panel
+    self.wait(timeout)

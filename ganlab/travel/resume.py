@@ -10,7 +10,6 @@ from fastcore.basics import patch
 from ..base.interrupt import unbroken
 from ..base.checks import whole
 from ..learner import GANLearner
-from ..loggers.following import LogTo
 from ..record.remains import remains_of, whole_snapshots
 from ..record.run import Run
 from ..record.store import Store
@@ -62,8 +61,7 @@ def _taken_up(held, run, step, progress, dls, G, D, **own)->GANLearner: # held: 
     rec.going_on(learn)
     rec.left(learn)
     learn.tricks.queue(waiting)
-    for cb in learn.cbs:
-        if isinstance(cb, LogTo): cb.goes_on(known)
+    learn.inform('goes_on', known)
     return learn
 
 # %% ../../nbs/travel/resume.ipynb #a5c7e675

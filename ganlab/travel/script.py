@@ -25,7 +25,7 @@ from ..sources.named import origin, own_data
 import ganlab.travel.resume
 
 # %% auto #0
-__all__ = ['own_maker', 'one_line']
+__all__ = ['own_maker', 'maker_again', 'one_line']
 
 # %% ../../nbs/travel/script.ipynb #85fe4a54
 _makers = {what: {f.__name__: f for f in fs} for what, fs in dict(
@@ -49,6 +49,14 @@ def own_maker(
         signature(make).bind(**args)
     except (TypeError, ValueError, KeyError): return None
     return make, args
+
+def maker_again(
+    made_by, # as `own_maker` takes it, or None
+    what:str, # 'data' or 'networks'
+): # a function without arguments; None: it is none of ganlab's, or reads files, which a run's folder may not have read
+    "What makes the same again, from nothing but what a run's folder says."
+    make, args = own_maker(made_by, what) or (None, {})
+    return partial(make, **args) if make and 'path' not in args else None
 
 # %% ../../nbs/travel/script.ipynb #46a2153c
 def one_line(text)->str: # at most 300 characters
