@@ -3360,6 +3360,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'ganlab.panels.trainer._orders': ('panels/trainer.html#_orders', 'ganlab/panels/trainer.py'),
                                        'ganlab.panels.trainer.apply_due': ('panels/trainer.html#apply_due', 'ganlab/panels/trainer.py')},
             'ganlab.panels.transport': { 'ganlab.panels.transport.Status': ('panels/transport.html#status', 'ganlab/panels/transport.py'),
+                                         'ganlab.panels.transport.Status.heard': ( 'panels/transport.html#status.heard',
+                                                                                   'ganlab/panels/transport.py'),
                                          'ganlab.panels.transport.Status.refresh': ( 'panels/transport.html#status.refresh',
                                                                                      'ganlab/panels/transport.py'),
                                          'ganlab.panels.transport.Transport': ( 'panels/transport.html#transport',

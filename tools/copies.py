@@ -1,5 +1,6 @@
 """Makes again what is a copy of something else: `python tools/copies.py`.
 
+ganlab/panels/words.json: the glossary, for the panel's "?".
 ganlab/quickstart.ipynb: the quickstart as `ganlab lab` hands it out, without outputs, hidden cells, directives, pictures and links into this project.
 nbs/api.ipynb, nbs/howto/sentences.ipynb: every public name, and every sentence that ganlab can say.
 nbs/*/players/*.html: the recorded data that is in them, on the player's page as it is now."""
@@ -24,6 +25,20 @@ def quickstart(nb):
         if c['cell_type'] == 'code': c['outputs'] = []
     return json.dumps(nb, indent=1, ensure_ascii=False, sort_keys=True) + '\n'
 
+def plain(md):
+    "Markdown as one line of text"
+    md = re.sub(r'\[([^\]]+)\]\([^)]*\)', r'\1', md)
+    return re.sub(r'\s+', ' ', re.sub(r'\*+([^*]+)\*+', r'\1', md.replace('`', ''))).strip()
+
+def words(nb):
+    "The glossary as the panel shows it, as text: a row for each word, with the part it stands in and what it means"
+    found = []
+    for c in nb['cells']:
+        part, *terms = re.split(r'^### (.+)$', ''.join(c['source']), flags=re.M)
+        name = re.search(r'^## (?:The )?(.+)$', part, flags=re.M)
+        if name: found += [[plain(t), name[1].lower(), plain(text)] for t, text in zip(terms[::2], terms[1::2])]
+    return '[\n' + ',\n'.join(json.dumps(o, ensure_ascii=False) for o in sorted(found, key=lambda o: o[0].lower())) + '\n]\n'
+
 def as_now(story):
     "The story of a player; of older ones all frames had one grid, and no curves of schedules were kept"
     for b in story['branches']: b.setdefault('moves', [])
@@ -44,7 +59,9 @@ def copies():
     "Path -> what it should hold"
     import lists
     listed = {NBS/'api.ipynb': lists.notebook(lists.api()), NBS/'howto'/'sentences.ipynb': lists.notebook(lists.sentences())}
-    return {COPY: quickstart(json.loads(START.read_text(encoding='utf-8')))} | listed | {p: player(p.read_text(encoding='utf-8')) for p in players()}
+    def read(path): return json.loads(path.read_text(encoding='utf-8'))
+    made = {COPY: quickstart(read(START)), ROOT/'ganlab'/'panels'/'words.json': words(read(NBS/'glossary.ipynb'))}
+    return made | listed | {p: player(p.read_text(encoding='utf-8')) for p in players()}
 
 if __name__ == '__main__':
     sys.path[:0] = [str(ROOT), str(ROOT/'tools')]

@@ -1,4 +1,5 @@
 import { button, make, panel } from './kit.js';
+import { wordList } from './words.js';
 
 function render({ model, el }) {
   const root = panel(el, 'status', 'What happened');
@@ -13,6 +14,7 @@ function render({ model, el }) {
     b.hidden = !model.get('saves');
     return b;
   };
+  const words = wordList(() => model.send({ words: true }));
   cost.title = 'Share of the training time that the panel takes, measured';
   root.append(
     make(
@@ -26,7 +28,9 @@ function render({ model, el }) {
         'A script that makes the same run, bit for bit, and the weights it begins with',
       ),
       save('Export .html', 'to-html', 'The run as one page that needs no kernel and no network'),
+      words.open,
     ),
+    words.box,
   );
   let was = null;
   const read = () => {
@@ -41,7 +45,12 @@ function render({ model, el }) {
   };
   const names = ['say', 'cost'];
   names.forEach(k => model.on('change:' + k, read));
+  const heard = msg => msg.words && words.show(msg.words);
+  model.on('msg:custom', heard);
   read();
-  return () => names.forEach(k => model.off('change:' + k, read));
+  return () => {
+    names.forEach(k => model.off('change:' + k, read));
+    model.off('msg:custom', heard);
+  };
 }
 export default { render };

@@ -4,9 +4,9 @@
 
 # %% ../../nbs/panels/transport.ipynb #41abf030
 from __future__ import annotations
-import traceback
+import json, traceback
 import traitlets as T
-from ..base.views import script, style
+from ..base.views import script, source, style
 from .state import Part, PanelState, show, thou
 
 # %% auto #0
@@ -95,6 +95,11 @@ class Status(Part):
     say = T.Tuple(T.Unicode(), T.Unicode(), default_value=('', '')).tag(sync=True)   # subject, rest of the sentence
     cost = T.Float(None, allow_none=True).tag(sync=True)                             # from 0 to 1
     saves = T.Bool(False).tag(sync=True)        # are there buttons that save the run?
+
+    def heard(self, msg:dict):
+        "Sends the words of the panel to whoever asks what they mean."
+        if 'words' in msg: self.send(dict(words=json.loads(source('panels/words.json'))))
+        else: super().heard(msg)
 
     def refresh(self, state:PanelState):
         "Show `state`."

@@ -15,6 +15,7 @@ from ganlab.panels.samples import Samples
 from ganlab.panels.state import PanelState, make_state
 from ganlab.panels.steer import Steer
 from ganlab.panels.timeline import Film, Timeline, on_the_line
+from ganlab.panels.transport import Status
 from ganlab.panels.tricks import TrickPanel
 from ganlab.panels.versus import Versus, card, wish
 from ganlab.record.pictures import Pictures
@@ -400,3 +401,23 @@ def test_a_trial_is_asked_for(shown):
         row.locator('.try').click()
         steps.press('Escape')
         assert not line.is_visible() and len(asked()) == n + 1
+
+def test_what_the_words_mean(shown):
+    "The button ? asks once for the glossary, which comes with the package, and finds a word by its name, or by what is said of it; Escape closes it, and the focus is where it was"
+    part = Status(saves=True)
+    sent, part.send = [], lambda content: sent.append(content)
+    part.heard(dict(words=True))
+    page = shown(part)
+    page.click('.gl-words')
+    assert page.evaluate('model.sent') == [{'words': True}] and page.evaluate('document.activeElement.className') == 'inp gl-find'
+    page.evaluate('m => model.heard["msg:custom"].forEach(f => f(m))', sent[0])
+    def found(): return page.locator('.wl dl > div:visible dt').evaluate_all('ts => ts.map(t => t.firstChild.textContent)')
+    assert len(found()) == len(sent[0]['words']) > 150
+    page.fill('.gl-find', 'D wins'); assert found() == ['D wins']
+    assert 'scores a real above a fake' in page.locator('.wl dl > div:visible dd').inner_text()
+    page.fill('.gl-find', 'logarithmic axis'); assert found() == ['Gradient norm']
+    page.fill('.gl-find', 'xyzzy'); assert found() == [] and page.locator('.wl p').inner_text() == 'No such word.'
+    page.press('.gl-find', 'Escape')
+    assert page.locator('.wl').is_hidden() and page.evaluate('document.activeElement.className').endswith('gl-words')
+    page.click('.gl-words')
+    assert len(page.evaluate('model.sent')) == 1
