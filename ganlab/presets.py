@@ -160,17 +160,19 @@ Tricks.presets = property(lambda self: presets, doc="The recipes, by name.")
 
 # %% ../nbs/presets.ipynb #b07d634f
 @patch
-def preset_changes(self:Tricks, name:str, at:int=None, steps:int=None)->Switched: # not asked for yet
+def preset_changes(self:Tricks, name:str, at:int=None, steps:int=None, trial:int=None, metric:str=None,
+)->Switched: # as of `preset`, not asked for yet
     "The changes that a recipe consists of, as things stand: whole, or nothing of it."
     if name not in presets:
         raise ValueError(f"no preset called {name!r}.{nearest(name, presets)} learn.tricks.presets lists them all.")
-    done, learn, at = Switched(), self.learn, self.step_of(at)
+    done, learn, at, tried = Switched(), self.learn, self.step_of(at), self.trial_of(trial, metric)
     recipe = presets[name]
     if steps is not None: recipe = recipe.over(steps)
     for kind, what, values in recipe.plan(learn, at):
         if kind == 'loss': done.append(learn.loss_change(what, at))
         else: done.append(self.change(kind, what, values, at, now=kind == 'off'))
     for c in done: c.together, c.recipe, c.preset = tuple(done), recipe.title, name
+    if done: done[0].trial = tried      # which is of one moment, and so of all of it
     return done
 
 # %% ../nbs/presets.ipynb #1cdb8ff7
@@ -182,8 +184,7 @@ def preset(self:Tricks,
     trial:int=None, metric:str=None, # after so many steps it stays, or is taken back: see `Tricks.trial_of`
 )->Switched:
     "Switch a whole recipe, or nothing of it: what it does not have goes off, then its loss comes, then its tricks."
-    done, tried = self.preset_changes(name, at, steps), self.trial_of(trial, metric)
-    if done: done[0].trial = tried      # which is of one moment, and so of all of it
+    done = self.preset_changes(name, at, steps, trial, metric)
     self.ask_all(done)
     refused = [c.error for c in done if c.error]
     if refused and not self.learn.training_now: raise refused[0]

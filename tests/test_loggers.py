@@ -176,6 +176,17 @@ def test_a_change_that_was_taken_back_is_told_with_the_reason():
     learn.fit_steps(10, progress=False)
     assert [(w['kind'], t == c.trial.said) for _, t, w in sink.of('event')] == [('on', False), ('refused', True), ('rewind', False)]
 
+def test_a_trial_that_ends_well_is_told():
+    sink = Heard()
+    learn = new(loggers=[sink])
+    learn.fit_steps(2, progress=False)
+    c = learn.tricks.on('lecam', trial=5)
+    c.trial.before = [9e9]*21
+    learn.fit_steps(6, progress=False)
+    learn.tricks.on('ttur', trial=5), learn.fit_steps(2, progress=False), learn.tricks.on('ema'), learn.fit_steps(2, progress=False)
+    told = [(s, w['kind'], w['name'], t) for s, t, w in sink.of('event') if w['kind'] == 'stays']
+    assert [o[:3] for o in told] == [(7, 'stays', 'lecam'), (10, 'stays', 'ttur')] and told[0][3] == c.trial.said and 'undecided' in told[1][3]
+
 def resumed(folder, sink, **kw): return GANLearner.resume(folder, ring_dls(n=500, bs=16), *mlp(width=8, depth=1, seed=0), loggers=[LogTo(sink, every=2)], progress=False, **kw)
 
 def test_a_resumed_run_goes_on_where_its_logger_was(tmp_path):

@@ -8,6 +8,7 @@ from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
 from ganlab.panels.state import make_state
+from ganlab.panels.tricks import TrickPanel
 from ganlab.record.run import Run
 from ganlab.steer.box import Box
 from ganlab.steer.news import news
@@ -395,6 +396,26 @@ def test_by_request(tmp_path):
     assert box.receipt(name)['state'] == 'waiting'
     learn.undo()
     assert 'is not judged: somebody went back' in box.receipt(name)['said'] and box.receipt(name)['state'] == 'done'
+    learn.run.close()
+
+def test_a_preset_by_request_and_from_the_panel(tmp_path):
+    "Asked from outside, or clicked, it is on trial whole, and one receipt tells of all of it"
+    learn = fit(new(tmp_path/'a'), 10)
+    h, box = learn.state_hash(), Box(tmp_path/'a')
+    name = box.post(kind='preset', name='wgan_gp_toy', trial=20)
+    fit(learn, 1)
+    assert box.receipt(name)['state'] == 'waiting'
+    first, = learn.tricks.on_trial
+    first.trial.before = [0.]*21
+    fit(learn, 20)
+    said = box.receipt(name)
+    assert said['state'] == 'done' and 'The preset wgan_gp_toy was taken back at step 30: ' in said['said'], said
+    fit(learn, 10 - learn.step) if learn.step < 10 else learn.rewind(10)
+    assert learn.state_hash() == h
+    panel = TrickPanel(learn)
+    panel.request(dict(do='preset', name='wgan_gp_toy', trial=5))
+    panel.close()
+    assert [(c.preset, c.trial.steps) for c in learn.tricks.on_trial] == [('wgan_gp_toy', 5)]
     learn.run.close()
 
 def test_a_request_of_a_run_that_was_resumed(tmp_path):

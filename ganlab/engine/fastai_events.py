@@ -109,7 +109,7 @@ def __call__(self:EventLearner, name):
 # %% ../../nbs/engine/fastai_events.ipynb #8543c032
 @patch
 def inform(self:EventLearner,
-    name:str, # of a method: 'step_failed', with the error; 'refused', with a `Change`; 'after_diagnose', 'goes_on'
+    name:str, # of a method: 'step_failed', with the error; 'refused', 'stays', with a `Change`; 'after_diagnose', 'goes_on'
     *args,
 ):
     "Call it on each callback that has it."

@@ -158,6 +158,10 @@ def after_fit(self:LogTo): self._changes()
 def refused(self:LogTo, c): # a `Change`
     self.note(c.sentence, change_for(c) | dict(kind='refused', asked=c.kind))
 
+@patch
+def stays(self:LogTo, c): # a `Change` whose trial has ended
+    self.note(c.trial.said, change_for(c) | dict(kind='stays', asked=c.kind))
+
 # %% ../../nbs/loggers/following.ipynb #f857519d
 def followers(
     loggers, # one, or several, as `as_sink` takes them, or `LogTo`s

@@ -16,7 +16,7 @@ _called = dict(start='resume', pin='snapshot')        # what a click calls other
 
 _fields = dict(resume='', pause='', stop='', snapshot='', undo='', step='n phase', rewind='step',
                on='name params trial', off='name trial', set='name params', loss='name',
-               preset='name')     # of each request: what a click gives
+               preset='name trial')     # of each request: what a click gives
 
 def posted(
     remote:Remote,

@@ -57,7 +57,7 @@ export function trickRow(t, ask, pin, effects) {
   ab.title = 'Does it help, or is it luck? Compare the run with and without this switch';
   ab.setAttribute('aria-label', `A/B: ${t.title}`);
   ab.onclick = () => ask({ do: 'ab', name: t.name });
-  const trial = trying(t, ask);
+  const trial = trying(t.title, (steps, on) => ask({ do: on ? 'off' : 'on', name: t.name, trial: steps }));
   row.append(sw, make('span', 'who', nm, pn, ab, trial.open), st, about, ps, lv, why, wait, trial.line);
   let r = null;
   let held = null;
@@ -139,7 +139,7 @@ export function trickRow(t, ask, pin, effects) {
     pn.setAttribute('aria-pressed', pinned);
     pn.title = pinned ? 'Unpin' : 'Pin to the top';
     pn.setAttribute('aria-label', `${pn.title}: ${t.title}`);
-    trial.sync(now);
+    trial.sync(now.on);
     fields.forEach(f => f.sync(now.values[f.param], now.follows?.[f.param]));
     look();
   };

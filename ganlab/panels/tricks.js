@@ -1,5 +1,6 @@
 import { button, icon, make, panel, thou } from './kit.js';
 import { trickRow } from './row.js';
+import { trying } from './trying.js';
 
 function render({ model, el }) {
   const root = panel(el, 'tricks', 'Tricks');
@@ -109,10 +110,15 @@ function render({ model, el }) {
       ask({ do: 'unplan' });
       recipe.focus();
     };
-    go.onclick = () => {
-      ask({ do: 'preset', name: p.name });
+    const asked = more => {
+      ask({ do: 'preset', name: p.name, ...more });
       recipe.focus();
     };
+    const trial = trying(p.title, steps => asked({ trial: steps }));
+    trial.sync(false);
+    trial.open.className = 'b small';
+    trial.open.disabled = go.disabled;
+    go.onclick = () => asked({});
     p.lines.forEach(([what, title, values]) =>
       list.append(make('li', what, make('b', '', what), title, values ? make('span', 'mut', values) : '')),
     );
@@ -121,7 +127,8 @@ function render({ model, el }) {
       make('p', 'mut', p.short),
       make('p', 'mut src', p.source + (p.differs ? `. Here: ${p.differs}.` : '')),
       p.lines.length ? list : make('p', '', 'All of it is so already.'),
-      make('div', 'acts', go, not),
+      make('div', 'acts', go, trial.open, not),
+      trial.line,
     );
     if (within) go.focus();
   };

@@ -142,13 +142,13 @@ def _do(self:TrickPanel, do, name, msg): # -> a `Change`, or None
     if do == 'loss': return self.learn.set_loss(name)
     if do == 'cancel': return self._cancel(name)
     if do == 'dismiss': tr.refused.pop(name, None)
-    if do in ('plan', 'unplan', 'preset'): return self._recipe(do, name)
+    if do in ('plan', 'unplan', 'preset'): return self._recipe(do, name, msg.get('trial'))
 
 # %% ../../nbs/panels/tricks.ipynb #2f6a4907
 @patch
-def _recipe(self:TrickPanel, do, name): # -> the last `Change` of a recipe that was asked for, or None
+def _recipe(self:TrickPanel, do, name, trial): # -> the last `Change` of a recipe that was asked for, or None
     self.plan = as_plan(self.learn, name) if do == 'plan' else {}
-    if do == 'preset': return next(reversed(self.learn.tricks.preset(name)), None)
+    if do == 'preset': return next(reversed(self.learn.tricks.preset(name, trial=trial)), None)
 
 # %% ../../nbs/panels/tricks.ipynb #c64958d5
 @patch

@@ -1,10 +1,11 @@
 import { button, make } from './kit.js';
 
-// A trial of a trick: a button beside its name, and the line below in which its length is given.
-export function trying(t, ask) {
+// A trial of a trick, or of a preset: a button beside its name, and the line below in which its length is given; `go` is called with that
+// and with whether what is on goes off.
+export function trying(title, go) {
   const open = button('try', 'Try');
   open.className = 'try';
-  open.setAttribute('aria-label', `Try: ${t.title}`);
+  open.setAttribute('aria-label', `Try: ${title}`);
   open.setAttribute('aria-expanded', false);
   const steps = make('input', 'inp');
   steps.type = 'number';
@@ -12,13 +13,13 @@ export function trying(t, ask) {
   steps.max = 1e6;
   steps.required = true;
   steps.value = 500;
-  steps.setAttribute('aria-label', `Steps of the trial: ${t.title}`);
-  const go = button('small', 'Try');
+  steps.setAttribute('aria-label', `Steps of the trial: ${title}`);
+  const start = button('small', 'Try');
   const not = button('small q', 'Cancel');
   const what = make('span');
   const then = make('span');
-  const line = make('form', 'why trial', what, steps, then, go, not);
-  go.type = 'submit';
+  const line = make('form', 'why trial', what, steps, then, start, not);
+  start.type = 'submit';
   line.hidden = true;
   let on = false;
   const show = yes => {
@@ -36,11 +37,11 @@ export function trying(t, ask) {
   };
   line.onsubmit = e => {
     e.preventDefault();
-    ask({ do: on ? 'off' : 'on', name: t.name, trial: Number(steps.value) });
     not.onclick();
+    go(Number(steps.value), on);
   };
-  const sync = row => {
-    on = row.on;
+  const sync = is => {
+    on = is;
     what.textContent = on ? 'Without it for' : 'With it for';
     then.textContent = `steps; it stays ${on ? 'off' : 'on'} unless samples get worse`;
     open.title = `Turn it ${on ? 'off' : 'on'} on trial: after so many steps it stays, or is taken back, bit for bit, if the samples got worse`;

@@ -13,7 +13,7 @@ from ..steer.pulse import Pulse
 from ..steer.window import Shown, clear
 
 # %% auto #0
-__all__ = ['where', 'Mail', 'told', 'Attended']
+__all__ = ['where', 'Mail', 'tried_of', 'told', 'Attended']
 
 # %% ../../nbs/record/mail.ipynb #dbdd5dcd
 def where(learn)->dict:
@@ -55,9 +55,10 @@ class Mail(Desk):
 @patch
 def tell(self:Mail, change):
     "The receipt of a change that was asked for from outside; of several that stand or fall together, one."
-    if change is not change.together[0]: return
+    first, tried = change.together[0], tried_of(change)
+    if change is not first and change is not tried: return
     step = change.queue.learn.step if change.step is None else change.step
-    self.reply(change.request, change.state, step, told(change))
+    self.reply(change.request, tried.state, step, told(change))
 
 # %% ../../nbs/record/mail.ipynb #a622e47c
 @patch
@@ -79,11 +80,16 @@ def begin(self:Mail, learn):
     self.pulse = Pulse(self.folder, now, meanwhile)
 
 # %% ../../nbs/record/mail.ipynb #33ecff1f
+def tried_of(change): # a `Change`
+    "Of those that stand or fall together, the one that is on trial for all of them; without a trial, the first."
+    return next((c for c in change.together if c.trial and not c.moot), change.together[0])
+
 def told(change)->str:
     "What became of it, in one sentence."
     if change.error or len(change.together) == 1: return change.sentence
-    made = ', '.join(c.what for c in change.together if not c.moot)
-    return f"{change.recipe or 'Done'} at step {change.step}: {made or 'nothing to change'}."
+    made, trial = ', '.join(c.what for c in change.together if not c.moot), tried_of(change).trial
+    done = f"{change.recipe or 'Done'} at step {change.step}: {made or 'nothing to change'}."
+    return f'{done} {trial.sentence}' if made and trial else done
 
 # %% ../../nbs/record/mail.ipynb #494d7594
 class Attended:

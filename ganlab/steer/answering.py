@@ -21,10 +21,11 @@ def _values(asked)->dict: # texts may spell schedules
 
 def _changes(learn, asked)->list: # not asked for yet
     tr, kind, name, at = learn.tricks, asked['kind'], asked['name'], asked.get('at')
-    if kind == 'preset': return tr.preset_changes(name, at, asked.get('steps'))
+    tried = asked.get('trial'), asked.get('metric')
+    if kind == 'preset': return tr.preset_changes(name, at, asked.get('steps'), *tried)
     if kind == 'loss': change = learn.loss_change(name, at)
     else: change = tr.change(kind, name, _values(asked), at, asked.get('now', False))
-    change.trial = tr.trial_of(asked.get('trial'), asked.get('metric'))
+    change.trial = tr.trial_of(*tried)
     return [change]
 
 def _switch(learn, name, asked):

@@ -112,9 +112,9 @@ class Switches:
     def loss(self, name, at=None, trial=None, metric=None):
         "Train by another loss."
         return self.ask('loss', name=name, at=at, trial=trial, metric=metric)
-    def preset(self, name, at=None, steps=None):
+    def preset(self, name, at=None, steps=None, trial=None, metric=None):
         "Switch a whole recipe."
-        return self.ask('preset', name=name, at=at, steps=steps)
+        return self.ask('preset', name=name, at=at, steps=steps, trial=trial, metric=metric)
 
 # %% ../../nbs/steer/remote.ipynb #4662ede0
 class Controls:

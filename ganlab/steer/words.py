@@ -51,7 +51,7 @@ kinds = {          # kind -> the fields that it needs, and those that it may hav
     'off':      ('name', 'at now trial metric'),
     'set':      ('name params', 'at trial metric'),
     'loss':     ('name', 'at trial metric'),
-    'preset':   ('name', 'at steps'),
+    'preset':   ('name', 'at steps trial metric'),
     'pause':    ('', ''),
     'resume':   ('', 'steps'),
     'step':     ('', 'n phase'),

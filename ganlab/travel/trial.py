@@ -100,6 +100,10 @@ def _end(learn, c, said:str):
         db.execute("update snapshots set kept='ring' where kept='trial'")
     if c.request and run.mail: run.mail.tell(c)
 
+def _stays(learn, c, said:str):
+    _end(learn, c, said)
+    learn.inform('stays', c)
+
 # %% ../../nbs/travel/trial.ipynb #4576a5fe
 def _refused(learn, c, said):
     gone = Change(c.kind, c.name, c.params, asked=c.step)
@@ -113,7 +117,7 @@ def _take_back(learn, c, why:str)->bool: # was it?
     except BaseException as e:
         c.trial.said = ''
         if not isinstance(e, Exception): raise      # an interrupt: it is judged at the next boundary
-        _end(learn, c, f'{_who(c)} stays, though: {why}. It could not be taken back ({e}).')
+        _stays(learn, c, f'{_who(c)} stays, though: {why}. It could not be taken back ({e}).')
         return False
     _refused(learn, c, said)
     _end(learn, c, said)
@@ -124,7 +128,7 @@ def _judge(learn, c):
     try: v = verdict(c.trial, _measured(learn, c.trial.metric))
     except Exception as e: v = Verdict(True, f'{c.trial.metric} cannot be measured any more ({e})')
     if v.worse: _take_back(learn, c, v.said)
-    else: _end(learn, c, f'{_who(c)} stays: {v.said}.')
+    else: _stays(learn, c, f'{_who(c)} stays: {v.said}.')
 
 # %% ../../nbs/travel/trial.ipynb #b120abe8
 def _all_of(learn, c)->list: # it, and the changes that were asked together with it
@@ -141,7 +145,7 @@ def look_at_trials(self:GANLearner):
     if self.run.sleeping: return
     for c in self.tricks.on_trial:
         if other := _between(self, c):
-            _end(self, c, f'{_who(c)} stays, undecided: {other.what} at step {other.step:,} came in between.')
+            _stays(self, c, f'{_who(c)} stays, undecided: {other.what} at step {other.step:,} came in between.')
         elif self.step >= c.step + c.trial.steps: _judge(self, c)
 
 # %% ../../nbs/travel/trial.ipynb #5665f7dc

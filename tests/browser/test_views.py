@@ -402,6 +402,23 @@ def test_a_trial_is_asked_for(shown):
         steps.press('Escape')
         assert not line.is_visible() and len(asked()) == n + 1
 
+def test_a_preset_is_tried(shown):
+    "Beside Switch stands Try, which opens the same line as beside a trick"
+    panel = TrickPanel(small(), compare=len)
+    panel.request(dict(do='plan', name='wgan_gp_toy'))
+    try: page = shown(panel, 340)
+    finally: panel.close()
+    card = page.locator('.plan')
+    steps = card.locator('.trial input')
+    assert not steps.is_visible()
+    card.get_by_role('button', name='Try: WGAN-GP').click()
+    assert 'With it for' in card.locator('.trial').text_content() and steps.evaluate('e => e === e.getRootNode().activeElement')
+    box, own = card.locator('.trial').bounding_box(), card.bounding_box()
+    assert box['x'] >= own['x'] and box['x'] + box['width'] <= own['x'] + own['width'] + 1
+    steps.fill('200')
+    steps.press('Enter')
+    assert [m for m in page.evaluate('model.sent') if m['do'] == 'preset'] == [dict(do='preset', name='wgan_gp_toy', trial=200)]
+
 def test_what_the_words_mean(shown):
     "The button ? asks once for the glossary, which comes with the package, and finds a word by its name, or by what is said of it; Escape closes it, and the focus is where it was"
     part = Status(saves=True)
