@@ -92,7 +92,7 @@ def after_batch(self:Watcher):
     if step % self.every: return
     a_step = step_time(self.learn)
     self.training_s += self.every*a_step
-    cost = 15*a_step if self.cost is None else self.cost   # nobody knows yet what one costs
+    cost = 20*a_step if self.cost is None else self.cost   # nobody knows yet what one costs
     if self.spent + cost > self.share*self.training_s: return
     t0 = time.perf_counter()
     self.look()
