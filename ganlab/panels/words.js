@@ -4,7 +4,7 @@ import { button, make } from './kit.js';
 export function wordList(ask) {
   const open = button('q small gl-words', '?');
   const find = make('input', 'inp gl-find');
-  const list = make('dl', '');
+  const list = make('div', 'ws'); // no dl: JupyterLab gives that a style of its own
   const none = make('p', 'mut', 'No such word.');
   const box = make('section', 'wl', find, list, none);
   const rows = [];
@@ -14,6 +14,7 @@ export function wordList(ask) {
   find.placeholder = 'A word of the panel';
   find.setAttribute('aria-label', 'Find a word');
   find.type = 'search';
+  list.setAttribute('role', 'list');
   list.tabIndex = 0; // so that the arrow keys scroll it
   const sift = () => {
     const hits = matching(
@@ -50,9 +51,9 @@ export function wordList(ask) {
   };
 }
 function row([term, where, text]) {
-  const name = make('dt', '', term);
-  name.append(make('span', 'mut', where));
-  return make('div', '', name, make('dd', '', text));
+  const r = make('div', '', make('b', '', term), make('span', 'mut', where), make('div', '', text));
+  r.setAttribute('role', 'listitem');
+  return r;
 }
 // Those of the words that are looked for: by their name, and if none is called so, by their text.
 export function matching(words, looked) {

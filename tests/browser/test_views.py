@@ -428,10 +428,10 @@ def test_what_the_words_mean(shown):
     page.click('.gl-words')
     assert page.evaluate('model.sent') == [{'words': True}] and page.evaluate('document.activeElement.className') == 'inp gl-find'
     page.evaluate('m => model.heard["msg:custom"].forEach(f => f(m))', sent[0])
-    def found(): return page.locator('.wl dl > div:visible dt').evaluate_all('ts => ts.map(t => t.firstChild.textContent)')
+    def found(): return page.locator('.wl .ws > div:visible b').all_inner_texts()
     assert len(found()) == len(sent[0]['words']) > 150
     page.fill('.gl-find', 'D wins'); assert found() == ['D wins']
-    assert 'scores a real above a fake' in page.locator('.wl dl > div:visible dd').inner_text()
+    assert 'scores a real above a fake' in page.locator('.wl .ws > div:visible').inner_text()
     page.fill('.gl-find', 'logarithmic axis'); assert found() == ['Gradient norm']
     page.fill('.gl-find', 'xyzzy'); assert found() == [] and page.locator('.wl p').inner_text() == 'No such word.'
     page.press('.gl-find', 'Escape')
