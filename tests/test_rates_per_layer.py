@@ -145,12 +145,12 @@ def test_lr_find(opt):
     at(learn, 2e-4, opt)
 
 def test_the_panel_says_the_range():
-    "Only where layers of a network differ"
+    "One number where all layers of a network have the same"
     learn = made('slow_start'); panel = TrickPanel(learn)
     assert panel.rates == 'G 2e-06 to 0.0002, D 2e-06 to 0.0002'
     panel.heard(dict(do='on', name='ttur', params=dict(lr_d=4e-4, lr_g=1e-4)))
     assert panel.rates == 'G 1e-06 to 0.0001, D 4e-06 to 0.0004'
-    assert TrickPanel(make_learner('dcgan')).rates == '' == TrickPanel(made('by_size')).rates
+    assert TrickPanel(make_learner('dcgan')).rates == 'G 0.0002, D 0.0002' == TrickPanel(made('by_size')).rates
 
 def test_a_rate_of_zero_in_the_first_group():
     "Layers that are held still stay so, and the others follow"

@@ -84,12 +84,11 @@ def now(self:Rates)->dict: # {'lr_d': 2e-4, 'beta1_d': .5, ...}
 
 # %% ../../nbs/engine/rates.ipynb #495b3380
 @patch(as_prop=True)
-def spread(self:Rates)->str: # such as 'G 2e-06 to 0.0002, D 0.0004'; '' where each network has one
-    "The rates in force, where a network has several."
+def spread(self:Rates)->str: # such as 'G 2e-06 to 0.0002, D 0.0004'
+    "The rates in force."
     lrs = {n: [g['lr'] for g in o.param_groups if g['params']] for n, o in reversed(self.opts.items())}
-    if all(min(v) == max(v) for v in lrs.values()): return ''
     def told(n, v): return f"{n.upper()} {min(v):.3g}" + (f' to {max(v):.3g}' if max(v) > min(v) else '')
-    return ', '.join(told(n, v) for n, v in lrs.items())
+    return ', '.join(told(n, v) for n, v in lrs.items() if v)
 
 # %% ../../nbs/engine/rates.ipynb #93cfef32
 @patch

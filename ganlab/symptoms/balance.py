@@ -40,7 +40,7 @@ def _favoured(f)->bool: # is D given more steps, or longer ones?
 # %% ../../nbs/symptoms/balance.ipynb #859da85e
 @rule('d_too_strong', 'D is too strong', 'settings',
       "D is right in {wins:.0%} of pairs[, {wins_held:.0%} of held-out ones]. Updates per step: D {n_d:.0f}, "
-      'G {n_g:.0f}; rates: {lr_d:.1g} and {lr_g:.1g}.',
+      'G {n_g:.0f}; rates: D {lr_d:.1g}, G {lr_g:.1g}.',
       remedies=again, by=powers, source='Arjovsky & Bottou 2017 (1701.04862)', rank=16)
 def d_too_strong(f):
     "D is given more, tells everything apart, and G does not come nearer."
@@ -59,7 +59,7 @@ def fed_more(f)->list: # of `Remedy`
 # %% ../../nbs/symptoms/balance.ipynb #f56c7a22
 @rule('d_too_weak', 'D is too weak', 'settings',
       "D is right in {wins:.0%} of pairs; it has moved by {d_moved:.2g} of its size and G by {g_moved:.2g}. Updates per "
-      'step: D {n_d:.0f}, G {n_g:.0f}; rates: {lr_d:.1g} and {lr_g:.1g}.',
+      'step: D {n_d:.0f}, G {n_g:.0f}; rates: D {lr_d:.1g}, G {lr_g:.1g}.',
       remedies=fed_more, by=powers, source='a G that is not found out learns nothing', rank=17)
 def d_too_weak(f):
     "D is given less than G, and the samples are poor."

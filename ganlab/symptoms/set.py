@@ -98,7 +98,7 @@ _penalties = ('gradient_penalty', 'wgan_gp', 'weight_clipping', 'spectral_norm',
               'relativistic_gp', 'historical_averaging')
 
 @rule('critic_unconstrained', "Nothing bounds the critic's slope", 'settings',
-      "D's loss never lets go, nothing bounds its slope, and scores of reals and fakes are {gap_size:.3g} apart.",
+      "This loss asks for scores ever further apart, nothing bounds D's slope, and those of reals and fakes are {gap_size:.3g} apart.",
       remedies=lambda f: [begin_again(f), do('WGAN-GP', lambda learn: learn.tricks.on('wgan_gp', n_critic=2))],
       source='Arjovsky 2017 (1701.07875); Gulrajani 2017 (1704.00028)', rank=5, by=('loss', *_penalties))
 def critic_unconstrained(f):
