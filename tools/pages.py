@@ -98,13 +98,14 @@ def signature(sym):
     doc = f'*{sym.__doc__}*' if vars(sym).get('__doc__') else ''
     return '\n\n'.join(o for o in (f'```python\n{call}\n```', doc, params_table(sym)) if o)
 
-def show(cell, module):
-    "Fills the cell `show_doc(name)` with the documentation of the name, or empties it if there is none"
+def show(cell, module, shown):
+    "Fills the cell `show_doc(name)` with the documentation of the name; or empties it if there is none, if the name is private, or if it is `shown` already, as a property that can be set"
     name = re.search(r'^show_doc\((.*)\)', cell.source, re.M)[1]
     sym = lookup(module, name)
-    if not documented(sym):
+    if not documented(sym) or name.startswith('_') or '._' in name or name in shown:
         cell.source = None
         return
+    shown.add(name)
     cell.is_switch = is_trick(sym) and bool(sym.name) and module.__name__.startswith('ganlab.tricks.')
     title, more = ('## Switch and parameters', '\n\n' + trickpages.facts(sym)) if cell.is_switch else (f'### {name}', '')
     text = f'{title} {{#{module.__name__}.{name}}}\n\n{signature(sym)}{more}'
@@ -137,19 +138,20 @@ class Page(Processor):
         cells = self.nb.cells
         mod = next((c.directives_['default_exp'] for c in cells if 'default_exp' in c.directives_), None)
         module = importlib.import_module(f'ganlab.{mod}') if mod else None
+        shown = set()
         for c in cells:
-            if c.cell_type == 'code': self.code(c, module)
+            if c.cell_type == 'code': self.code(c, module, shown)
         self.page = nbpath2html(Path(self.nb.path_).resolve().relative_to(get_config().nbs_path.resolve())).as_posix()
         self.name = module.__name__ if module else ''
         cells = list(in_order(c for c in cells if c.source))
         if any(getattr(c, 'is_switch', False) for c in cells): cells = trickpages.arranged(cells, heading, fold)
         self.nb.cells = cells
 
-    def code(self, c, module):
+    def code(self, c, module, shown):
         "A cell of code: hidden, documentation, source, or an example with its outputs"
         said = c.directives_.keys()
         if said & {'hide', 'default_exp', 'exporti'}: c.source = None
-        elif getattr(c, 'has_sd', False): show(c, module)
+        elif getattr(c, 'has_sd', False): show(c, module, shown)
         elif 'export' in said and only_imports(c): c.source = None
         elif 'export' in said: fold(c, 'Source')
         elif only_imports(c): fold(c, 'Imports of the examples')
