@@ -3,7 +3,7 @@
 
     python benchmarks/tricks.py [--width 64] [--pairs 7] [--only NAME ...] [--part table|twins|off|lazy|numpy_ml ...] [--json FILE] [--markdown FILE]
 
-Parts: `table`, every trick on DCGAN-32 beside the plain step; `twins`, seven of them beside a loop in which the trick is written by hand;
+Parts: `table`, every trick on DCGAN-32 beside the plain step (those that need labels, pairs, inputs or scores of pixels: beside a plain step that has them); `twins`, seven of them beside a loop in which the trick is written by hand;
 `off`, a learner that knows all tricks (all off) beside one that knows none; `lazy`, R1 with lazy regularisation beside the plain step;
 `numpy_ml`, ganlab's WGAN-GP preset beside numpy-ml's `WGAN_GP`, samples a second on one core.
 
@@ -20,7 +20,8 @@ sys.path[:0] = [str(ROOT), str(ROOT/'tests')]
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
-from ganlab.data import digits_dls, ring_dls
+from ganlab.catalogue import needs
+from ganlab.data import digits_dls, ring_dls, tensor_dls, unpaired_dls
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
 from ganlab.trick import find_tricks
@@ -32,6 +33,20 @@ BS, Z = 64, 64
 def problem(width):
     dls = digits_dls(bs=BS, size=32)
     return dls, dcgan(32, 1, Z, width, seed=0), dls.train.x.float()/127.5 - 1
+
+def games(width):
+    "What a trick needs -> (data, networks, options) that have it, as the catalogue finds out; '' and images: DCGAN-32"
+    from sklearn.datasets import load_digits
+    dls, nets, _ = problem(width)
+    raw, w = load_digits(), width//2
+    x = F.interpolate(torch.from_numpy(raw.images).float()[:, None]/8 - 1, (32, 32), mode='bilinear', antialias=True).clamp(-1, 1)
+    def conv(a, b): return nn.Conv2d(a, b, 3, 1, 1), nn.LeakyReLU(.2)
+    torch.manual_seed(0)
+    turn = nn.Sequential(*conv(1, w), *conv(w, w), nn.Conv2d(w, 1, 3, 1, 1), nn.Tanh()), nets[1]
+    pixels = nets[0], nn.Sequential(*conv(1, w), *conv(w, w), nn.Conv2d(w, 1, 1))
+    plain = dls, nets, {}
+    return {'': plain, 'images': plain, 'labels': (tensor_dls(x, BS, y=torch.from_numpy(raw.target)), nets, {}), 'pixels': (dls, pixels, {}),
+            'pairs': (tensor_dls(x, BS, y=F.avg_pool2d(x, 3, 1, 1)), turn, dict(z_dim=0)), 'inputs': (unpaired_dls(x, -x, BS), turn, dict(z_dim=0))}
 
 def steps_of(learn):
     def run(n):
@@ -61,17 +76,20 @@ def compare(a, b, pairs, n, warm=2):
 # ---------------------------------------------------------------- every trick beside the plain step
 
 NEEDS = dict(weight_clipping=dict(loss='wasserstein'))                  # what a trick asks of the learner
-GIVEN = dict(lazy_reg=['gradient_penalty'], ada=[], dual_discriminator=[])   # tricks that must be on for it to mean anything
+BESIDE = dict(label_dropout=['class_norm'], adaptive_weight=['reconstruction'], adversarial_weight=['ttur'])   # on in both, so that it means anything
+GIVEN = dict(lazy_reg=['gradient_penalty'], ada=[], dual_discriminator=[])   # on with it
 
 def table(width, pairs, only):
-    dls, nets, _ = problem(width)
-    out = {}
+    known, need, out = games(width), needs(), {}
     for cls in find_tricks():
         if only and cls.name not in only: continue
-        make = lambda: GANLearner(dls, *copy.deepcopy(nets), seed=0, **NEEDS.get(cls.name, {}))
+        dls, nets, more = known[need[cls.name]]
+        make = lambda: GANLearner(dls, *copy.deepcopy(nets), seed=0, **more, **NEEDS.get(cls.name, {}))
         plain, learn = make(), make()
         for o in (plain, learn): o.fit_steps(1, progress=False)
         try:
+            for o in (plain, learn):
+                for name in BESIDE.get(cls.name, []): o.tricks.on(name)
             for name in GIVEN.get(cls.name, []): learn.tricks.on(name)
             learn.tricks.on(cls.name)
         except ValueError as e:
@@ -296,7 +314,10 @@ def main():
     for p in o.part:
         print(f'\n{todo[p][0]}')
         result[p] = todo[p][1]()
-    if o.json: Path(o.json).write_text(json.dumps(result, indent=1))
+    if o.json:
+        there = json.loads(Path(o.json).read_text()) if Path(o.json).exists() else {}
+        for p, rows in result.items(): there[p] = {**there[p], **rows} if o.only and p in there else rows     # the others stand
+        Path(o.json).write_text(json.dumps(there, indent=1))
     if o.markdown and 'table' in result: Path(o.markdown).write_text(markdown(result, o.width))
 
 if __name__ == '__main__': main()

@@ -2880,6 +2880,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'ganlab.panels.chips.curve_of': ('panels/chips.html#curve_of', 'ganlab/panels/chips.py'),
                                      'ganlab.panels.chips.evidence_of': ('panels/chips.html#evidence_of', 'ganlab/panels/chips.py'),
                                      'ganlab.panels.chips.finite': ('panels/chips.html#finite', 'ganlab/panels/chips.py'),
+                                     'ganlab.panels.chips.in_code': ('panels/chips.html#in_code', 'ganlab/panels/chips.py'),
                                      'ganlab.panels.chips.written': ('panels/chips.html#written', 'ganlab/panels/chips.py')},
             'ganlab.panels.comparing': { 'ganlab.panels.comparing.Comparing': ( 'panels/comparing.html#comparing',
                                                                                 'ganlab/panels/comparing.py'),

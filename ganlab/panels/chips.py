@@ -10,7 +10,7 @@ from ..engine.meters import minmax, state_of
 from .state import show
 
 # %% auto #0
-__all__ = ['known', 'about', 'finite', 'written', 'evidence_of', 'curve_of', 'band_of', 'chip']
+__all__ = ['known', 'about', 'finite', 'written', 'evidence_of', 'in_code', 'curve_of', 'band_of', 'chip']
 
 # %% ../../nbs/panels/chips.ipynb #51e3de01
 def finite(v)->float|None: # None: it is no number, or has no bound
@@ -45,6 +45,15 @@ known = dict(            # signal -> its name, and the way of `worst`
 _silent = 'Units of a layer that give 0 for every sample: they learn nothing any more.'
 _moves = 'How far a step moves its weights, beside their size. 0: it does not learn.'
 _gradient = 'Very small: it learns nothing; very large: its steps go anywhere.'
+
+# %% ../../nbs/panels/chips.ipynb #f6dbc9c4
+_by_chip = {chip.lower(): name for name, (chip, _) in known.items()}
+
+def in_code(
+    name:str, # of a signal, in code or on its chip
+)->str: # in code; what is neither, as it is
+    "'Diversity' -> 'likeness'"
+    return _by_chip.get(str(name).lower(), name)
 
 # %% ../../nbs/panels/chips.ipynb #7a67bc71
 about = dict(            # signal -> what it means

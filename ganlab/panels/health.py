@@ -9,7 +9,7 @@ from fastcore.basics import patch
 from ..base.views import script, style
 from .advice import Counsel
 from .checks import Report
-from .chips import chip, finite
+from .chips import chip, finite, in_code
 from .state import Part, PanelState
 
 # %% auto #0
@@ -58,11 +58,11 @@ def _told(self:Health)->dict: # traits, of the last report
 # %% ../../nbs/panels/health.ipynb #7c8c341c
 @patch
 def set_band(self:Health,
-    name:str, # of a signal
+    name:str, # of a signal, in code or on its chip
     low:float=None, high:float=None, # where it is healthy; None: there is no bound
 ):
     "Judge a signal by other thresholds than its own."
-    there = self.report.signals
+    there, name = self.report.signals, in_code(name)
     if name not in there: raise ValueError(f"no signal is called {name!r}; there are: {', '.join(there) or 'none yet'}")
     low, high = finite(low), finite(high)
     if low is not None and high is not None and low > high: raise ValueError(f"low={low:g} lies above high={high:g}")
@@ -72,7 +72,7 @@ def set_band(self:Health,
 @patch
 def reset_band(self:Health, name:str): # of a signal
     "Judge it by its own thresholds again."
-    self.bands.pop(name, None)
+    self.bands.pop(in_code(name), None)
     self.put(**self._told())
 
 # %% ../../nbs/panels/health.ipynb #214c1c43
