@@ -4310,6 +4310,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'ganlab.search.storage': { 'ganlab.search.storage._database': ('search/storage.html#_database', 'ganlab/search/storage.py'),
                                        'ganlab.search.storage._facts': ('search/storage.html#_facts', 'ganlab/search/storage.py'),
                                        'ganlab.search.storage._must_agree': ('search/storage.html#_must_agree', 'ganlab/search/storage.py'),
+                                       'ganlab.search.storage._opened': ('search/storage.html#_opened', 'ganlab/search/storage.py'),
                                        'ganlab.search.storage.open_storage': ( 'search/storage.html#open_storage',
                                                                                'ganlab/search/storage.py'),
                                        'ganlab.search.storage.open_study': ('search/storage.html#open_study', 'ganlab/search/storage.py'),

@@ -324,3 +324,19 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     assert main([*words[:2], '--make', 'searched_for:nothing']) == 2 and 'need a function' in capsys.readouterr().err
     assert main([*words[:2], '--make', 'searched_for:number']) == 2 and 'number() returned a int; need a GANLearner' in capsys.readouterr().err
     assert main([*words[:2], '--make', 'searched_for:breaks']) == 2 and 'breaks() failed: KeyError' in capsys.readouterr().err
+
+def test_two_workers_make_the_tables_at_once(tmp_path, monkeypatch):
+    "The one that comes second looks again; what cannot be opened at all is still said"
+    from sqlalchemy.exc import IntegrityError
+    from ganlab.search import storage
+    real, asked = storage._database, []
+    def second(url, heartbeat):
+        asked.append(url)
+        if len(asked) == 1:
+            real(url, heartbeat)      # somebody else was first
+            raise IntegrityError('insert', {}, Exception('UNIQUE constraint failed: alembic_version.version_num'))
+        return real(url, heartbeat)
+    monkeypatch.setattr(storage, '_database', second)
+    assert storage.open_storage(None, tmp_path).get_all_studies() == [] and len(asked) == 2
+    monkeypatch.setattr(storage, '_database', lambda *_: (_ for _ in ()).throw(OSError('no such place')))
+    with pytest.raises(ValueError, match='cannot be opened .OSError: no such place'): storage.open_storage(None, tmp_path)

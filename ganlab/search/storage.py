@@ -32,6 +32,17 @@ def _database(url:str, heartbeat:int):
     return RDBStorage(url, engine_kwargs=how, heartbeat_interval=heartbeat, grace_period=3*heartbeat,
                       heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=3))
 
+# %% ../../nbs/search/storage.ipynb #addac722
+_first_was = 'UNIQUE constraint', 'already exists', 'duplicate key'      # what a database says of tables that are there
+
+def _opened(url:str, heartbeat:int, tries:int=5):
+    "The database; once more where another worker makes its tables just now."
+    for i in range(1, tries + 1):
+        try: return _database(url, heartbeat)
+        except Exception as e:
+            if i == tries or not any(o in str(e) for o in _first_was): raise
+            time.sleep(.1*i)
+
 # %% ../../nbs/search/storage.ipynb #7ed252d8
 def open_storage(
     storage, # a URL, a storage of Optuna's, or None: SQLite in the folder
@@ -42,7 +53,7 @@ def open_storage(
     need_packages('a sweep', 'optuna', extra='sweep')
     if storage is not None and not isinstance(storage, str): return storage
     url = storage or f'sqlite:///{folder/"sweep.sqlite"}'
-    try: return _database(url, heartbeat)
+    try: return _opened(url, heartbeat)
     except ImportError as e: raise ValueError(f"storage={url!r} needs a driver that is not installed: {e}") from e
     except Exception as e:
         raise ValueError(f"storage={url!r} cannot be opened ({type(e).__name__}: {str(e).splitlines()[0]})") from e
