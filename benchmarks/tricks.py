@@ -77,6 +77,7 @@ def compare(a, b, pairs, n, warm=2):
 
 NEEDS = dict(weight_clipping=dict(loss='wasserstein'))                  # what a trick asks of the learner
 BESIDE = dict(label_dropout=['class_norm'], adaptive_weight=['reconstruction'], adversarial_weight=['ttur'])   # on in both, so that it means anything
+BARE = ('batch_norm',)       # asks for a G without BatchNorm
 GIVEN = dict(lazy_reg=['gradient_penalty'], ada=[], dual_discriminator=[])   # on with it
 
 def table(width, pairs, only):
@@ -84,6 +85,7 @@ def table(width, pairs, only):
     for cls in find_tricks():
         if only and cls.name not in only: continue
         dls, nets, more = known[need[cls.name]]
+        if cls.name in BARE: nets = nn.Sequential(*(m for m in nets[0] if not isinstance(m, nn.BatchNorm2d))), nets[1]
         make = lambda: GANLearner(dls, *copy.deepcopy(nets), seed=0, **more, **NEEDS.get(cls.name, {}))
         plain, learn = make(), make()
         for o in (plain, learn): o.fit_steps(1, progress=False)

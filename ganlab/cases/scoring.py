@@ -87,7 +87,7 @@ def table(head, rows)->str: # words, and rows of as many words
 
 def figures_table(results)->str: # Markdown
     "A row for each figure."
-    return table(['', 'share (count; 95 of 100)'], figures(results).items())
+    return table(['', 'share (of how many; 95 % interval)'], figures(results).items())
 
 def confusions(results)->str: # Markdown
     "What was taken for something else: a row for each pair."
