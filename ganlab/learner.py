@@ -22,7 +22,8 @@ from .engine.looking import Looking
 from .engine.measuring import Measuring
 from .engine.meeting import Meeting
 from .engine.meters import Record, layer_norms
-from .engine.optimizers import make_optimizer
+from .engine.one_pass import both_scores
+from .engine.optimizers import make_optimizer, take_step
 from .engine.probe import latent_shape, need_module
 
 # %% auto #0
@@ -73,13 +74,14 @@ class GANLearner(Meeting, Asking, Wrapping, Rows, Measuring, Boundary, Recovery,
         run=None,                 # a folder that is new or empty, to record to; None: the record is kept in memory
         cbs=None, path=None, loggers=(), # fastai's callbacks; a folder for save(); 'wandb' and others of `loggers.sinks`
         device=None, amp=None,    # None: fastai's default_device(); 'bf16': passes in bfloat16, no promise of equal bits
+        fused_d=False,            # reals and fakes through D in one pass, where that can be: see `engine.one_pass`
         x=0, y=1, takes=None,     # where a batch has samples, and what comes with them; dict(g='zy', d='xy'), or found
         range=None,               # of images: (black, white), such as (0, 1); None: as the data declares it, or found out
         metrics=None,             # functions of (fakes, reals), or fastai Metrics: columns of the table of each epoch
     ):
         self.made = dict(loss=loss, opt=opt, **checked_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update), z_dim=z_dim,
                          latent=checked_latent(latent), seed=seed, amp=checked_amp(amp), x=x, y=y,
-                         takes=checked_takes(takes), range=checked_range(range))
+                         takes=checked_takes(takes), range=checked_range(range), fused_d=bool(fused_d) or None)
         check_tricks(tricks), check_run(run)
         self._prepare(dls, G, D, device, path, metrics)
         self._begin_record([*L(cbs), *followers(loggers)], tricks, run)
@@ -225,7 +227,7 @@ def d_gradient(self:GANLearner, c:Ctx, *note): # note: see `summed`
     with self.autocast():
         fakes, c.yf, made = c.xf.detach(), c.y, []
         for t in self.tricks.slots['fakes']: fakes = self.faked(t, fakes, c, made)
-        c.l_real, c.l_fake = self.d_scores(c.x, 'real', c), self.d_scores(fakes, 'fake', c, made, c.yf)
+        c.l_real, c.l_fake = both_scores(self, c, fakes, made)
         loss = self.summed(self.lost(self.loss_now, c), c, *note)
     torch.autograd.backward(loss)                                 # what it draws is seen, too
 
@@ -259,6 +261,6 @@ def optimizer_step(self:GANLearner, c:Ctx):
     trained, slots = self.trained[c.phase], self.tricks.slots
     self.row[c.phase] = c, layer_norms(trained)
     for t in slots[f'before_{c.phase}']: self.ask(t, f'before_{c.phase}', c)
-    self.rates.opts[c.phase].step()
+    take_step(self.rates.opts[c.phase])
     for p in trained: p.grad = None
     for t in slots[f'after_{c.phase}']: self.ask(t, f'after_{c.phase}', c)

@@ -178,24 +178,36 @@ def d_scores(self:Asking, x, side, c,
     y=None, # what comes with the samples; None: what comes with those of the batch
 )->torch.Tensor: # (B,), or (B, P) of a D that gives P scores for a sample
     "D's raw scores of what the tricks let it see of `x`."
-    if y is None: y = c.y
+    x, made = self.seen(x, side, c, made)
+    l, c.parts = self.raw_scores(x.clone(), c.y if y is None else y, made, c)
+    return l
+
+@patch
+def seen(self:Asking, x, side, c, made=())->tuple: # samples; and (trick, what it was given) of all that had a hand in them
+    "What the tricks let D see of `x`."
     given = c.x if side == 'real' else c.xf
     if given is None: given = x     # asked outside an update
     x = laid_like(x, given)         # a trick may ask about samples of its own
-    if ins := self.tricks.slots['inputs']:
-        c.side, n, made = side, len(x), [*made]
-        for t in ins:
-            made.append((t, x))
-            x = self.ask(t, 'inputs', x, c)
-            need_result(t, 'inputs', c, torch.is_tensor(x) and len(x) == n, x, f"the {n} samples")
-            x = laid_like(x, given)
-        c.side = None
-    try: out = self.judge(x.clone(), y)      # a copy: D may work in place on it, and the same fakes go into it twice
+    if not (ins := self.tricks.slots['inputs']): return x, made
+    c.side, n, made = side, len(x), [*made]
+    for t in ins:
+        made.append((t, x))
+        x = self.ask(t, 'inputs', x, c)
+        need_result(t, 'inputs', c, torch.is_tensor(x) and len(x) == n, x, f"the {n} samples")
+        x = laid_like(x, given)
+    c.side = None
+    return x, made
+
+@patch
+def raw_scores(self:Asking,
+    x, # a copy: D may work in place on it, and the same fakes go into it twice
+    y, made, c, # what comes with them; who had a hand in them; the context
+)->tuple: # scores, and how many of the columns belong to each part
+    "D's answer to samples as it sees them."
+    try: return as_scores(self.judge(x, y), x.shape[0])
     except Exception as e:
         self._choked(x, y, made, c, e)
         raise
-    l, c.parts = as_scores(out, x.shape[0])
-    return l
 
 # %% ../../nbs/engine/asking.ipynb #6ba12886
 @patch

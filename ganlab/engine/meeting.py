@@ -19,6 +19,7 @@ from .reach import find_range
 from .probe import halvings, probe
 from .rng import borrowed_rng
 from .named_state import named_params
+from .one_pass import why_two
 from .state import Wiring
 from .summary import Game, game_of
 from .enrolment import enrol
@@ -179,7 +180,14 @@ def rewire(self:Meeting):
     self.streams.lends = draws and out_of_sight(nets)
     if self.streams.lends: self.say(lent_here)
     self.wiring = _wiring(self.D, self.G, self.layers, draws)
+    if self.made['fused_d']: self.wiring = self.wiring._replace(one_pass=self._in_one_pass())
     for key in 'gd': self.lends(key)        # found here, once, and not in a step
+
+@patch
+def _in_one_pass(self:Meeting)->bool: # may reals and fakes go through D together? if not, it is said
+    why = why_two(self)
+    if why: self.say(f"fused_d: {why}, so reals and fakes go through D one after the other")
+    return not why
 
 # %% ../../nbs/engine/meeting.ipynb #7dffb7e6
 def _columns(record, names)->list|None: # None: all of them, in order, which is the usual case

@@ -45,6 +45,7 @@ class Wiring(NamedTuple):
     trained: dict             # lists of those that require a gradient
     columns: dict             # their columns in the record of gradient norms; None: all, in order
     draws: bool               # may anything in a step draw random numbers by itself?
+    one_pass: bool = False    # do reals and fakes go through D together?
 
 # %% ../../nbs/engine/state.ipynb #3f29ac44
 @dataclass

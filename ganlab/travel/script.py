@@ -134,7 +134,8 @@ def _told(made_by)->str: # of data of the user's own
 
 # %% ../../nbs/travel/script.ipynb #241d3059
 # of the arguments of a learner, those that are of the training
-_made = 'loss', 'opt', 'lr_g', 'lr_d', 'betas_g', 'betas_d', 'n_d', 'update', 'z_dim', 'seed', 'amp', 'takes', 'range'
+_made = ('loss', 'opt', 'lr_g', 'lr_d', 'betas_g', 'betas_d', 'n_d', 'update', 'z_dim', 'seed', 'amp', 'takes', 'range',
+         'fused_d')
 
 def _to_fill_in(made)->tuple: # names of the arguments that are the user's own
     own = [k for k in ('loss', 'opt', 'x', 'latent') if made.get(k, 0) is None]
