@@ -13,6 +13,7 @@ from torch import nn
 from .base.interrupt import unbroken
 from .base.late import late
 from .data import Halved, as_source, checked_range
+from .engine.adam_step import take_step
 from .engine.asking import Asking, still
 from .engine.boundary import Boundary
 from .engine.fastai_loop import StepLearner
@@ -22,8 +23,8 @@ from .engine.looking import Looking
 from .engine.measuring import Measuring
 from .engine.meeting import Meeting
 from .engine.meters import Record, layer_norms
-from .engine.one_pass import both_scores
-from .engine.optimizers import make_optimizer, take_step
+from .engine.scores import both_scores
+from .engine.optimizers import make_optimizer
 from .engine.probe import latent_shape, need_module
 
 # %% auto #0
@@ -73,8 +74,7 @@ class GANLearner(Meeting, Asking, Wrapping, Rows, Measuring, Boundary, Recovery,
         tricks=(),                # on from step 0: names, (name, params) pairs, Trick classes or instances
         run=None,                 # a folder that is new or empty, to record to; None: the record is kept in memory
         cbs=None, path=None, loggers=(), # fastai's callbacks; a folder for save(); 'wandb' and others of `loggers.sinks`
-        device=None, amp=None,    # None: fastai's default_device(); 'bf16': passes in bfloat16, no promise of equal bits
-        fused_d=False,            # reals and fakes through D in one pass, where that can be: see `engine.one_pass`
+        device=None, amp=None, fused_d=False, # None: default_device(); 'bf16': in bfloat16, other bits; `engine.scores`
         x=0, y=1, takes=None,     # where a batch has samples, and what comes with them; dict(g='zy', d='xy'), or found
         range=None,               # of images: (black, white), such as (0, 1); None: as the data declares it, or found out
         metrics=None,             # functions of (fakes, reals), or fastai Metrics: columns of the table of each epoch

@@ -3,8 +3,9 @@ import copy, warnings
 import pytest, torch
 from torch import nn
 from ganlab.data import ring_dls, tensor_dls
-from ganlab.engine.one_pass import why_two
-from ganlab.engine.optimizers import make_optimizer, take_step
+from ganlab.engine.adam_step import take_step
+from ganlab.engine.scores import why_two
+from ganlab.engine.optimizers import make_optimizer
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
 

@@ -11,8 +11,6 @@ from fastai.callback.core import CancelBatchException, CancelEpochException, Can
 from .game import as_scores, fed, over_parts, per_sample, put
 from .lending import Lent, has_labelled
 from .sites import net_of
-from .still import held
-from .surgery import laid_like
 from ..sources.numbered import innermost
 from ..trick import Ctx
 
@@ -159,71 +157,6 @@ def still(params:list):
     try: yield
     finally:
         for p in held_back: p.requires_grad_(True)
-
-# %% ../../nbs/engine/asking.ipynb #a69571d7
-@patch
-def faked(self:Asking, t, fakes:torch.Tensor, c:Ctx,
-    made:list, # who had a hand in them, and what each was given; this trick is added
-)->torch.Tensor:
-    "What a trick gives D in place of the fakes."
-    made.append((t, fakes))
-    fakes = self.ask(t, 'fakes', fakes, c)
-    need_result(t, 'fakes', c, torch.is_tensor(fakes) and fakes.ndim > 1, fakes, "samples")
-    return laid_like(fakes, c.xf)
-
-# %% ../../nbs/engine/asking.ipynb #f60461b0
-@patch
-def d_scores(self:Asking, x, side, c,
-    made=(), # (trick, what it was given) of those that had a hand in `x` before
-    y=None, # what comes with the samples; None: what comes with those of the batch
-)->torch.Tensor: # (B,), or (B, P) of a D that gives P scores for a sample
-    "D's raw scores of what the tricks let it see of `x`."
-    x, made = self.seen(x, side, c, made)
-    l, c.parts = self.raw_scores(x.clone(), c.y if y is None else y, made, c)
-    return l
-
-@patch
-def seen(self:Asking, x, side, c, made=())->tuple: # samples; and (trick, what it was given) of all that had a hand in them
-    "What the tricks let D see of `x`."
-    given = c.x if side == 'real' else c.xf
-    if given is None: given = x     # asked outside an update
-    x = laid_like(x, given)         # a trick may ask about samples of its own
-    if not (ins := self.tricks.slots['inputs']): return x, made
-    c.side, n, made = side, len(x), [*made]
-    for t in ins:
-        made.append((t, x))
-        x = self.ask(t, 'inputs', x, c)
-        need_result(t, 'inputs', c, torch.is_tensor(x) and len(x) == n, x, f"the {n} samples")
-        x = laid_like(x, given)
-    c.side = None
-    return x, made
-
-@patch
-def raw_scores(self:Asking,
-    x, # a copy: D may work in place on it, and the same fakes go into it twice
-    y, made, c, # what comes with them; who had a hand in them; the context
-)->tuple: # scores, and how many of the columns belong to each part
-    "D's answer to samples as it sees them."
-    try: return as_scores(self.judge(x, y), x.shape[0])
-    except Exception as e:
-        self._choked(x, y, made, c, e)
-        raise
-
-# %% ../../nbs/engine/asking.ipynb #6ba12886
-@patch
-def _choked(self:Asking, x, y, made, c, error):
-    "Raise in the name of the trick whose work D cannot take, where it takes what that trick was given."
-    def takes(x):
-        try:
-            with torch.no_grad(), held(self.D): self.judge(x.clone(), y)
-        except Exception: return False
-        return True
-    if not made or takes(x): return
-    t = next((t for t, before in reversed(made) if takes(before)), None)
-    if t is None: return
-    c.who = t.name
-    raise RuntimeError(f"D does not take what {t.title} makes of its samples ({type(error).__name__}: "
-                       f"{str(error).splitlines()[0]})") from error
 
 # %% ../../nbs/engine/asking.ipynb #6be6b090
 @patch

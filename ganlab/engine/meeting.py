@@ -19,7 +19,7 @@ from .reach import find_range
 from .probe import halvings, probe
 from .rng import borrowed_rng
 from .named_state import named_params
-from .one_pass import why_two
+from .scores import why_two
 from .state import Wiring
 from .summary import Game, game_of
 from .enrolment import enrol

@@ -5,11 +5,10 @@
 # %% ../../nbs/engine/optimizers.ipynb #ce16acbc
 from __future__ import annotations
 import torch
-from torch.optim import optimizer
 
 # %% auto #0
 __all__ = ['optimizers', 'OptimizerKind', 'SGDKind', 'AdamKind', 'AdamWKind', 'RMSpropKind', 'add_optimizer', 'kind_of', 'akin',
-           'usual_kind', 'bias_corrected', 'scale_moments', 'checked', 'make_optimizer', 'take_step']
+           'usual_kind', 'bias_corrected', 'scale_moments', 'checked', 'make_optimizer']
 
 # %% ../../nbs/engine/optimizers.ipynb #eb82a6f7
 class OptimizerKind:
@@ -183,36 +182,3 @@ def make_optimizer(opt, net, lr, betas):
                          "or a function of (params, lr) that returns a torch optimiser")
     kind = optimizers[opt]
     return kind.make(ps, lr, *(kind.first or map(float, betas)))
-
-# %% ../../nbs/engine/optimizers.ipynb #0d40e1f7
-_plain = dict(amsgrad=False, maximize=False, capturable=False, differentiable=False, fused=True,
-              decoupled_weight_decay=False)
-_heard = optimizer._global_optimizer_pre_hooks, optimizer._global_optimizer_post_hooks
-
-def _is_plain(opt)->bool: # is it Adam as a learner makes it, and does nobody listen?
-    if type(opt) is not torch.optim.Adam or 'step' in vars(opt): return False      # a scheduler puts its own there
-    if any(_heard) or opt._optimizer_step_pre_hooks or opt._optimizer_step_post_hooks: return False
-    return all(type(g['lr']) is float and all(g.get(k) == v for k, v in _plain.items()) for g in opt.param_groups)
-
-# %% ../../nbs/engine/optimizers.ipynb #e54b50d7
-def _call(opt, g)->tuple|None: # a group -> (counts, arguments) of the kernel; None: it is for `step` to begin
-    ps = [p for p in g['params'] if p.grad is not None]
-    if not all(p in opt.state for p in ps): return None
-    states, grads = [opt.state[p] for p in ps], [p.grad for p in ps]
-    alike = {(p.device.type, p.dtype) for p in ps} | {(w.device.type, w.dtype) for w in grads}
-    if alike != {('cpu', torch.float32)} or any(w.layout != torch.strided for w in grads): return None
-    m, v, counts = ([s[k] for s in states] for k in ('exp_avg', 'exp_avg_sq', 'step'))
-    (beta1, beta2), (lr, wd, eps) = g['betas'], (g[k] for k in ('lr', 'weight_decay', 'eps'))
-    return counts, (ps, grads, m, v, [], counts), dict(amsgrad=False, lr=lr, beta1=beta1, beta2=beta2, weight_decay=wd,
-                                                       eps=eps, maximize=False, grad_scale=None, found_inf=None)
-
-@torch.no_grad()
-def take_step(
-    opt, # an optimiser; the gradients stand in `.grad`
-):
-    "One step of it, to the bits of `opt.step()`."
-    calls = [_call(opt, g) for g in opt.param_groups if g['params']] if _is_plain(opt) else [None]
-    if None in calls: return opt.step()
-    for counts, tensors, options in calls:
-        torch._foreach_add_(counts, 1)
-        torch._fused_adam_(*tensors, **options)
