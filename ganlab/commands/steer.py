@@ -81,7 +81,7 @@ def status(o)->int:
 
 def _line(n)->str:
     v, ms = n['scalars'], f"{1e3/n['ms']:,.0f} steps/s" if n['ms'] and n['state'] == 'training' else n['state']
-    losses = '  '.join(f'{k} {v[k]:.3g}' for k in ('d_loss', 'g_loss', 'd_grad_norm', 'g_grad_norm') if k in v)
+    losses = '  '.join(f'{k} {v[k]:<7.3g}' for k in ('d_loss', 'g_loss', 'd_grad_norm', 'g_grad_norm') if k in v)
     return f"{n['step']:>9,}  {ms:>13}  {losses}  {', '.join(t['name'] for t in n['on'])}"
 
 def _new(last, seen)->list: # of changes, in words
