@@ -281,3 +281,39 @@ def test_more_members_than_ray_looks_at_by_itself(tmp_path, ray_there):
     "A round has all of them: Ray would begin with sixteen"
     found = population(make, {'rates': {'lr': (.5, 2.)}}, n=20, folder=tmp_path/'a', steps=2, every=1, progress=False)
     assert found.is_done and sum(len(m.lineage) > 1 for m in found.members) == 5
+
+class Deadly:
+    "A metric that kills the process that unpickles it, as often as it says: a worker that dies as it starts"
+    def __init__(self, folder, times): self.folder, self.times = folder, times
+    def __call__(self, learn): return 1/(1 + learn.step)
+    def __setstate__(self, state):
+        vars(self).update(state)
+        n = len(list(self.folder.glob('died-*')))
+        if n >= self.times: return
+        (self.folder/f'died-{n}').touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+@needs_ray
+def test_a_worker_dies_as_it_starts(tmp_path, ray_there):
+    "It costs a start, and nothing else"
+    found = population(make, SPACE, Deadly(tmp_path, 1), 2, folder=tmp_path/'a', **SMALL)
+    assert found.is_done and len(list(tmp_path.glob('died-*'))) == 1
+
+@needs_ray
+def test_workers_are_killed_between_two_stretches(tmp_path, ray_there, monkeypatch):
+    "At the end of each round both die: the one that waits for its next member, and the one that came last"
+    here, ended = os.getpid(), []
+    def metric(learn):
+        (tmp_path/f'pid-{os.getpid()}').touch()
+        return float(learn.sample(64).norm(dim=1).sub(1).abs().mean())
+    def kill(step, *_):
+        ended.append(step)
+        for mark in tmp_path.glob('pid-*'):
+            if int(mark.name[4:]) == here: continue
+            os.kill(int(mark.name[4:]), signal.SIGKILL)
+            mark.unlink()
+        return 'killed'
+    monkeypatch.setattr('ganlab.population._line_of', kill)
+    found = population(make, SPACE, metric, 4, folder=tmp_path/'a', **{**SMALL, 'progress': True})
+    hand = by_hand(task_in(tmp_path/'b', metric=metric), 4)
+    assert found.is_done and {8, 16} <= set(ended) and hashes(found.task) == hashes(hand.task)
