@@ -56,6 +56,7 @@ from .doctor import *
 from .alerts import Alert, ShellCommand
 from .study import augment_study
 from .sweep import sweep
+from .population import population
 from .travel.script import *
 from .travel.walk import walk
 from .steer.remote import NotDone, Remote

@@ -16,7 +16,7 @@ GUIDES = 'install data games gpu server runs ask own paper troubleshooting sente
 ABOUT = 'comparison contributing changelog citing'
 TOP = 'index catalogue glossary api cheatsheet'      # pages on top that have a place of their own
 ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in learning order
-    '': ('What you call', 'learner data nets losses loss metrics recipe presets compare doctor alerts sweep study stopping clinic run plots lab attached process player cli trick all'),
+    '': ('What you call', 'learner data nets losses loss metrics recipe presets compare doctor alerts sweep population study stopping clinic run plots lab attached process player cli trick all'),
     'sources': ('Sources: where batches come from', 'numbered arrays few companions classes unpaired ranges checks toys bundled avatars avatar_parts avatar_reading avatar_pairs glyphs fashion labelled filed folders picking loaders named walks randomness growing pictured drawing'),
     'engine': ('Engine: a step and its switches', 'given meeting game summary lending asking scores wrapping rows boundary recovery switch change queue standing applying kinds rollback surgery conditional translating sites layers odd_layers branches enrolment folding norms carried level stages styling still inside tensors twice meters register measuring pacing optimizers adam_step handover orders fastai_loop fastai_events unsuited probe reach habits rng draws named_state snapshots parameters values schedules'),
     'steer': ('Steer: a hand on a running process', 'remote words box window pulse news answering'),
@@ -29,6 +29,7 @@ ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in 
     'cases': ('Cases: trainings that are broken on purpose', 'bench case recovery broken_nets broken_data broken_losses settings networks inputs sound_ones roster hiding scoring'),
     'quality': ('Quality: metrics by name', 'named samples points clouds attributes copies intervals features small_nets large_nets'),
     'search': ('Search: what a sweep does', 'dials space made score trial worker storage best shown'),
+    'pbt': ('PBT: what a population does', 'member explore drawing rounds kin'),
     'commands': ('Commands: what `ganlab` can do', 'parts own train upto alerts look check again search steer jupyter'),
     'panels': ('Panels', 'machine trainer refresh wording moving moves requests errands comparing family travels announcing health chips advice checks worst own cards transport tricks control samples curves timeline versus steer state taken pace speed reasons panel past drawer resting afar aside ordering lifetime'),
     'page': ("Page: the player's file", 'scene strands story small changes document'),
