@@ -24,6 +24,7 @@ from .engine.meeting import Meeting
 from .engine.meters import Record, layer_norms
 from .engine.optimizers import make_optimizer
 from .engine.probe import latent_shape, need_module
+from .engine.ranks import as_team
 
 # %% auto #0
 __all__ = ['GAN', 'GANLearner']
@@ -36,6 +37,7 @@ from .engine.rows import Rows, columns
 from .engine.saving import Saving
 from .engine.state import Known, Plan, State, Wiring, Written, passes_on
 from .engine.switch import Tricks
+import ganlab.engine.whole
 from .engine.wrapping import Wrapping
 from .loggers.following import followers
 from .losses import get_loss, loss_key, loss_name as named
@@ -75,28 +77,29 @@ class GANLearner(Meeting, Asking, Wrapping, Rows, Measuring, Boundary, Recovery,
         device=None, amp=None,    # None: fastai's default_device(); 'bf16': passes in bfloat16, no promise of equal bits
         x=0, y=1, takes=None,     # where a batch has samples, and what comes with them; dict(g='zy', d='xy'), or found
         range=None,               # of images: (black, white), such as (0, 1); None: as the data declares it, or found out
-        metrics=None,             # functions of (fakes, reals), or fastai Metrics: columns of the table of each epoch
+        metrics=None, team='auto', # of (fakes, reals), or fastai Metrics; torchrun's processes, None: this one alone
     ):
         self.made = dict(loss=loss, opt=opt, **checked_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update), z_dim=z_dim,
                          latent=checked_latent(latent), seed=seed, amp=checked_amp(amp), x=x, y=y,
                          takes=checked_takes(takes), range=checked_range(range))
         check_tricks(tricks), check_run(run)
-        self._prepare(dls, G, D, device, path, metrics)
-        self._begin_record([*L(cbs), *followers(loggers)], tricks, run)
+        self._prepare(dls, G, D, device, path, metrics, team)
+        self._begin_record([*L(cbs), *(followers(loggers) if self.team.first else ())], tricks, run)
 
 # %% ../nbs/learner.ipynb #e12a648e
 @patch
-def _prepare(self:GANLearner, dls, G, D, device, path, metrics):
+def _prepare(self:GANLearner, dls, G, D, device, path, metrics, team):
     "Meet the data and the networks, and make what a step needs."
-    made, D = self.made, as_network(D)
+    made, D, self.team = self.made, as_network(D), as_team(team)
     need_module(G, 'G'), need_module(D, 'D')
-    self.device, self.streams, self.amp = as_device(device), Streams(made['seed']), made['amp']
+    self.device, self.streams, self.amp = as_device(device, self.team), Streams(made['seed']), made['amp']
     self.state = State(get_loss(made['loss']), made['n_d'], made['update'])
     self.plan, self.source = Plan(self.base_loss), as_source(dls, self.streams, x=made['x'], y=made['y'])
     self.known = Known(latent_shape(G, made['z_dim']), known_losses={loss_key(self.base_loss): self.base_loss})
     self.rng = BorrowedRNG(self.streams, self.device, wary=True)
     self.written, self.ring = Written(Record(columns), dict(d=Record(), g=Record())), Ring()
     G.to(self.device), D.to(self.device)
+    self.team.must_divide(self.source.bs, 'a batch')
     StepLearner.__init__(self, dls, GAN(G, D), path=path)
     self.metrics = metrics
     self.meet()
@@ -112,7 +115,8 @@ def _begin_record(self:GANLearner, cbs, tricks, run):
     if isinstance(self.source, Halved): warnings.warn(self.averaged_down(), stacklevel=3)
     self.add_cbs(cbs)
     from ganlab.record.run import Run
-    with Run.begins(self, run) as self.run:
+    with Run.begins(self, self.recorded_to(run)) as self.run:
+        if not self.team.first: self.run.frame_every = self.run.snap_every = 0
         for t in (tricks.items() if isinstance(tricks, Mapping) else tricks): self._first(t)
         self('after_create')
 
@@ -228,6 +232,7 @@ def d_gradient(self:GANLearner, c:Ctx, *note): # note: see `summed`
         c.l_real, c.l_fake = self.d_scores(c.x, 'real', c), self.d_scores(fakes, 'fake', c, made, c.yf)
         loss = self.summed(self.lost(self.loss_now, c), c, *note)
     torch.autograd.backward(loss)                                 # what it draws is seen, too
+    self.team.average(self.trained['d'])
 
 # %% ../nbs/learner.ipynb #5b72a8d5
 @patch
@@ -251,6 +256,7 @@ def g_gradient(self:GANLearner, c:Ctx, *note):
         for t in self.tricks.slots['scores']: c.l_fake = self.chosen(t, c.l_fake, c)
         loss = self.summed(self.lost(self.loss_now, c), c, *note)
     torch.autograd.backward(loss)
+    self.team.average(self.trained['g'])
 
 # %% ../nbs/learner.ipynb #af4e3cb0
 @patch

@@ -21,6 +21,7 @@ class Applying(Kinds):
 @patch
 def apply_due(self:Applying)->int: # how many were applied
     "Apply what is due at this boundary, in the order asked, after a verdict that is due."
+    if not self.learn.may_apply: return 0
     if self.on_trial: self.learn.look_at_trials()
     step, n = self.learn.step, 0
     for c in [c for c in self.waiting if c.at is None or c.at <= step]:
@@ -39,7 +40,7 @@ def apply(self:Applying, *changes)->bool: # one change, or those that stand or f
             for c in changes: self.make(c, undo)
             self.learn.run.write(*[c for c in changes if not c.moot])
     except BaseException as e: error = e
-    if error is None or recorded(): self.noted(changes)
+    if error is None or recorded(): self._done(changes)
     else: self.note_refusal(changes, error)
     for c in changes: c.answered()
     if error and not isinstance(error, Exception): raise error      # an interrupt
@@ -76,6 +77,12 @@ def make(self:Applying, c:Change, undo):
     except BaseException as e:
         c.error = e
         raise
+
+# %% ../../nbs/engine/applying.ipynb #6721ec7e
+@patch
+def _done(self:Applying, changes):
+    self.noted(changes)
+    if self.learn.team.leads: self.learn.team.order(changes=self.learn.run.facts_of_changes(changes))
 
 # %% ../../nbs/engine/applying.ipynb #b5e30568
 @patch

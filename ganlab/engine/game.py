@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor, nn
 from .lending import Lent, lending
+from .tensors import full
 
 # %% ../../nbs/engine/game.ipynb #062a6831
 def fed(
@@ -111,12 +112,12 @@ def as_scores(
     n:int,
 )->tuple: # float32 scores, (n,) or (n, P); and how many of the columns belong to each part
     "D's answer, laid out."
-    if _one_each(out, n): return out.flatten().float(), (1,)
+    if _one_each(out, n): return full(out.flatten()), (1,)
     maps = score_maps(out)
     for m in maps or [out]:
         if not is_map(m) or len(m) != n: raise TypeError(_no_scores(m, n))
-    if len(maps) == 1 and _one_each(maps[0], n): return maps[0].flatten().float(), (1,)
-    return _side_by_side([m.reshape(n, -1).float() for m in maps])
+    if len(maps) == 1 and _one_each(maps[0], n): return full(maps[0].flatten()), (1,)
+    return _side_by_side([full(m.reshape(n, -1)) for m in maps])
 
 def _side_by_side(flat:list)->tuple: return torch.cat(flat, 1), tuple(m.shape[1] for m in flat)
 

@@ -180,6 +180,7 @@ def rewire(self:Meeting):
     if self.streams.lends: self.say(lent_here)
     self.wiring = _wiring(self.D, self.G, self.layers, draws)
     for key in 'gd': self.lends(key)        # found here, once, and not in a step
+    if self.team.size > 1: self.must_be_seen()
 
 # %% ../../nbs/engine/meeting.ipynb #7dffb7e6
 def _columns(record, names)->list|None: # None: all of them, in order, which is the usual case

@@ -11,6 +11,7 @@ from fastcore.basics import patch
 from ..engine.conditional import AtLast, Features
 from ..engine.sites import hooked
 from ..engine.still import held
+from ..engine.tensors import full
 from ..trick import Choice, Int, Num
 
 # %% auto #0
@@ -43,7 +44,7 @@ class Head(nn.Module):
     def loss(self, h:Tensor, y:Tensor)->Tensor: # what passed (B, ...), labels (B,), -1 for none: a scalar
         "How wrong it is of those that have a class; 0 where none has."
         known = y >= 0
-        out, y = self.out(self.features(h).float())[known], y[known]
+        out, y = self.out(full(self.features(h)))[known], y[known]
         if not len(y): return out.sum()
         if self.form == 'cross_entropy': return cross_entropy(out, y)
         return d2d(normalize(out), normalize(self.proxies), y)

@@ -13,6 +13,7 @@ from ..engine.game import as_scores, over_parts
 from ..engine.sites import trying
 from ..engine.still import held
 from ..engine.surgery import hosts, insert, remove
+from ..engine.tensors import full
 from ..engine.translating import no_source
 from ..trick import Flag, Num, Trick
 
@@ -20,7 +21,7 @@ from ..trick import Flag, Num, Trick
 __all__ = ['lost', 'source_game', 'Cycle']
 
 # %% ../../nbs/tricks/cycle.ipynb #9426bb13
-def lost(a:Tensor, b:Tensor)->Tensor: return (a.float() - b).abs().mean() # what was there and what is left: a scalar
+def lost(a:Tensor, b:Tensor)->Tensor: return (full(a) - b).abs().mean() # what was there and what is left: a scalar
 
 def source_game(
     ctx, # of the update; its phase says whose loss it is

@@ -6,6 +6,7 @@
 from __future__ import annotations
 from torch import Tensor
 from ..engine.still import held
+from ..engine.tensors import full
 from ..engine.translating import not_of_its_kind
 from ..trick import Choice, Int, Num, Trick
 
@@ -27,8 +28,8 @@ class Identity(Trick):
 
     def why_not(self, learn): return not_of_its_kind(learn, self.title)
     def g_term(self, ctx):
-        far = ctx.xf.float() - ctx.y if self.of == 'sources' else self.left(ctx) - ctx.x
+        far = full(ctx.xf) - ctx.y if self.of == 'sources' else self.left(ctx) - ctx.x
         return self.weight*self.risen(ctx.step)*(far.abs() if self.distance == 'l1' else far.square()).mean()
     def left(self, ctx)->Tensor: # (B, ...)
         "What G makes of the batch's own reals; nothing that G keeps advances."
-        with held(ctx.learn.G), ctx.drawing(self.name): return ctx.learn.generate(ctx.z, ctx.x).float()
+        with held(ctx.learn.G), ctx.drawing(self.name): return full(ctx.learn.generate(ctx.z, ctx.x))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 import torch
 from ..engine.conditional import no_labels
+from ..engine.dealing import rand
 from ..trick import Num, Trick
 
 # %% auto #0
@@ -28,5 +29,5 @@ class LabelDropout(Trick):
         if not (learn.lends('g') or learn.lends('d')):
             return f"{self.title}: no part of G or D looks labels up; turn class_norm or projection on first."
     def labels(self, y, ctx): # (B,) -> (B,), -1 where the label is gone
-        gone = torch.rand(len(y), generator=ctx.rng('labels'), device=y.device) < self.p
+        gone = rand(len(y), generator=ctx.rng('labels'), device=y.device) < self.p
         return torch.where(gone, -1, y)

@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy, normalize
 from ..engine.sites import hidden, hooked
 from ..engine.still import held
 from ..engine.surgery import Grafted, hosts, remove
+from ..engine.tensors import full
 from ..engine.translating import not_of_its_kind
 from ..trick import Flag, Int, Num, Text
 
@@ -42,7 +43,7 @@ class Head(nn.Module):
         places:Tensor, # numbers of places (S,)
     )->Tensor: # (B, S, d), of length 1
         "What is at the places."
-        y = y.float().flatten(1, -2) if self.last else y.float().flatten(2).transpose(1, 2)
+        y = full(y).flatten(1, -2) if self.last else full(y).flatten(2).transpose(1, 2)
         return normalize(self.out(y[:, places]), dim=2)
 
 def places_of(site)->int: # how many places a layer's output has, each with all channels

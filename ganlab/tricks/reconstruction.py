@@ -7,6 +7,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 from ..data import standard
+from ..engine.tensors import full
 from ..sources.unpaired import is_paired
 from ..trick import Choice, Int, Num, Trick
 
@@ -55,7 +56,7 @@ class Reconstruction(Trick):
             return f"Reconstruction: SSIM compares windows of 7 x 7 pixels, a sample is {tuple(shape)}; use l1 or l2."
 
     def g_term(self, ctx):
-        x, xf = ctx.x, ctx.xf.float()
+        x, xf = ctx.x, full(ctx.xf)
         if self.distance == 'ssim':
             x, xf = (standard(t, ctx.learn.range)/2 + .5 for t in (x, xf))
             d = 1 - ssim(x, xf)

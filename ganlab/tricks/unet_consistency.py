@@ -7,6 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from fastcore.basics import patch
+from ..engine.dealing import rand, randint
 from ..engine.game import as_scores, fed, score_maps
 from ..engine.sites import some_input, trying
 from ..engine.still import held
@@ -27,13 +28,13 @@ def boxes(
 )->Tensor: # (n, 1, *shape), of 0 and 1, both in each
     "Masks of one box each."
     axes, at = len(shape), dict(generator=g, device=g.device)
-    share, inside = torch.rand(n, **at), torch.ones(n, *[1]*(axes + 1), dtype=torch.bool, device=g.device)
+    share, inside = rand(n, **at), torch.ones(n, *[1]*(axes + 1), dtype=torch.bool, device=g.device)
     for axis, size in enumerate(shape):
         side = (size*share**(1/axes)).long().clamp(max=size - 1).clamp(min=1)
-        first = torch.randint(size, (n,), **at) - side//2
+        first = randint(0, size, n, **at) - side//2
         within = torch.arange(size, device=g.device) - first[:, None]
         inside = inside & _along((within >= 0) & (within < side[:, None]), axis, axes)
-    turned = torch.rand(n, *[1]*(axes + 1), **at) < .5
+    turned = rand(n, *[1]*(axes + 1), **at) < .5
     return (inside ^ turned).float()
 
 # %% ../../nbs/tricks/unet_consistency.ipynb #d1b6a2c4
