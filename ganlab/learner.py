@@ -99,7 +99,7 @@ def _prepare(self:GANLearner, dls, G, D, device, path, metrics, team):
     self.rng = BorrowedRNG(self.streams, self.device, wary=True)
     self.written, self.ring = Written(Record(columns), dict(d=Record(), g=Record())), Ring()
     G.to(self.device), D.to(self.device)
-    self.team.must_divide(self.source.bs, 'a batch')
+    if self.team.size > 1: self.join()
     StepLearner.__init__(self, dls, GAN(G, D), path=path)
     self.metrics = metrics
     self.meet()
@@ -232,7 +232,6 @@ def d_gradient(self:GANLearner, c:Ctx, *note): # note: see `summed`
         c.l_real, c.l_fake = self.d_scores(c.x, 'real', c), self.d_scores(fakes, 'fake', c, made, c.yf)
         loss = self.summed(self.lost(self.loss_now, c), c, *note)
     torch.autograd.backward(loss)                                 # what it draws is seen, too
-    self.team.average(self.trained['d'])
 
 # %% ../nbs/learner.ipynb #5b72a8d5
 @patch
@@ -256,7 +255,6 @@ def g_gradient(self:GANLearner, c:Ctx, *note):
         for t in self.tricks.slots['scores']: c.l_fake = self.chosen(t, c.l_fake, c)
         loss = self.summed(self.lost(self.loss_now, c), c, *note)
     torch.autograd.backward(loss)
-    self.team.average(self.trained['g'])
 
 # %% ../nbs/learner.ipynb #af4e3cb0
 @patch

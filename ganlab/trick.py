@@ -193,8 +193,9 @@ def sealed_off(self:Trick, learn)->str|None: # one sentence, or None
 @patch
 def apart(self:Trick, learn)->str|None: # one sentence, or None
     "Why it does not apply in a team of several processes."
-    if learn.team.size == 1 or self.ranks is True: return None
-    why = self.ranks or 'that it does the same on several processes as on one has not been shown'
+    ranks = self.ranks if 'ranks' in vars(type(self)) else None       # what one inherits has been shown of another
+    if ranks is True: return None
+    why = ranks or 'that it does the same on several processes as on one has not been shown'
     return f"{self.title}: {why}; train it in one process, or leave it off."
 
 def asks_first(cls:type)->type: # a trick's class, and itself again
@@ -202,7 +203,7 @@ def asks_first(cls:type)->type: # a trick's class, and itself again
     own = cls.why_not
     if getattr(own, 'asks', False): return cls
     @wraps(own)
-    def why_not(self, learn): return self.apart(learn) or self.sealed_off(learn) or own(self, learn)
+    def why_not(self, learn): return learn.team.size > 1 and self.apart(learn) or self.sealed_off(learn) or own(self, learn)
     why_not.asks, cls.why_not = True, why_not
     return cls
 

@@ -62,26 +62,48 @@ def done(case):
     try: return globals()[case.pop('do', 'run_case')](**case)
     finally: torch.set_default_dtype(dtype)
 
-def in_double(G, D):
-    "The networks in float64, whatever they are given"
+def in_double(net):
+    "A network in float64, whatever it is given"
     import torch
-    torch.set_default_dtype(torch.float64)      # what tricks add, and latents, too
+    from ganlab.engine.game import required
+    if isinstance(net, list): return [in_double(n) for n in net]
+    def double(t): return t.double() if t.is_floating_point() else t
     class Double(torch.nn.Module):
         def __init__(self, net):
             super().__init__()
             self.net = net.double()
-        def forward(self, x): return self.net(x.double())
-    return Double(G), Double(D)
+    class Alone(Double):
+        def forward(self, x): return self.net(double(x))
+    class Both(Double):
+        def forward(self, x, y): return self.net(double(x), double(y))
+    return (Both if len(required(net) or ()) > 1 else Alone)(net)
+
+def parts(net, bs):
+    "Data, networks, and what a learner is told beside them"
+    import games
+    from ganlab.data import digits_dls, ring_dls
+    from ganlab.nets import dcgan, mlp
+    if net == 'mlp': return ring_dls(n=1000, bs=bs), mlp(width=16, depth=2, seed=0), {}
+    if net.startswith('dcgan'): return digits_dls(bs=bs, size=16), dcgan(16, 1, z_dim=8, width=4, seed=0, bn_d=net == 'dcgan_bn'), {}
+    if net == 'pixels': return games.GAMES['patches'][0](), pixel_nets(), {}
+    return games.GAMES[net][0](), games.networks(net), games.GAMES[net][2]
+
+def pixel_nets():
+    "A G, and a D with a score for each pixel"
+    import games, torch
+    from torch import nn
+    torch.manual_seed(1)
+    return games.plain_g(), nn.Sequential(nn.Conv2d(1, 4, 3, 1, 1), nn.LeakyReLU(.2), nn.Conv2d(4, 1, 3, 1, 1))
 
 def learner(net='mlp', bs=16, double=True, **kwargs):
-    "A small GAN"
-    from ganlab.data import digits_dls, ring_dls
+    "A small GAN; double: in float64, with what tricks add and latents, too"
+    import torch
     from ganlab.learner import GANLearner
-    from ganlab.nets import dcgan, mlp
-    if net == 'mlp': dls, nets = ring_dls(n=1000, bs=bs), mlp(width=16, depth=2, seed=0)
-    else: dls, nets = digits_dls(bs=bs, size=16), dcgan(16, 1, z_dim=8, width=4, seed=0, bn_d=net == 'dcgan_bn')
-    if double: nets = in_double(*nets)
-    return GANLearner(dls, *nets, **dict(opt='sgd', lr_g=1e-2, lr_d=1e-2, seed=0) | kwargs)
+    dls, nets, told = parts(net, bs)
+    if double:
+        torch.set_default_dtype(torch.float64)
+        nets = map(in_double, nets)
+    return GANLearner(dls, *nets, **dict(opt='sgd', lr_g=1e-2, lr_d=1e-2, seed=0) | told | kwargs)
 
 def standing(learn):
     "Where a learner stands: its weights and buffers, and its hash"
@@ -132,8 +154,7 @@ def live_switches(rounds=4, then=10):
     "Forty switches that rank 0 is asked for while all train; then a resumed run, a fork and a replay go on from there"
     from ganlab.learner import GANLearner
     from ganlab.record.run import Run
-    parts = dict(net='mlp', double=False, opt='adam')
-    learn = learner(**parts, run=folder('live'))
+    learn = learner(double=False, opt='adam', run=folder('live'))
     def many():
         for _ in range(rounds):
             for kind, name in SWITCHES: ask(learn, kind, name)
@@ -143,18 +164,13 @@ def live_switches(rounds=4, then=10):
     fork.fit_steps(then, progress=False), learn.fit_steps(then, progress=False)
     out['went_on'], out['forked'] = learn.state_hash(), fork.state_hash()
     learn.run.close(), fork.run.close()
-    dls, nets = learner_parts(**parts)
+    dls, nets, _ = parts('mlp', 16)
     again = GANLearner.resume(folder('live'), dls, *nets, progress=False)
     out['resumed'] = again.state_hash()
     again.run.close()
-    dls, nets = learner_parts(**parts)
+    dls, nets, _ = parts('mlp', 16)
     out['rerun'] = Run.open(folder('live')).replay(dls, *nets, progress=False).state_hash()
     return out
-
-def learner_parts(net='mlp', bs=16, **kwargs):
-    from ganlab.data import ring_dls
-    from ganlab.nets import mlp
-    return ring_dls(n=1000, bs=bs), mlp(width=16, depth=2, seed=0)
 
 def after_failure(learn, steps):
     "What is said of a failure, where the learner stands, and where it is some steps later"
@@ -225,12 +241,23 @@ def paused(steps=5):
 
 def refused():
     "What a team does not do, in words"
-    from ganlab.trick import find_tricks
+    import torch
+    from torch import nn
+    from ganlab.learner import GANLearner
+    from ganlab.tricks.ema import EMA
     learn, said = learner(double=False), {}
-    for name, f in dict(trial=lambda: learn.tricks.on('ema', trial=5), rewind=lambda: learn.rewind(0), divide=lambda: learner(bs=15)).items():
+    class OfMyOwn(EMA): name, title = 'of_my_own', 'Of my own'
+    class Draws(nn.Module):
+        def forward(self, x): return x + .1*torch.randn_like(x)
+    class Compares(nn.Module):
+        def forward(self, x): return x - x.mean(0)
+    dls, (G, D), _ = parts('mlp', 16)
+    def with_part(part): return GANLearner(dls, G, nn.Sequential(part, D), seed=0).fit_steps(1, progress=False)
+    learn.tricks.add(OfMyOwn)
+    for name, f in dict(trial=lambda: learn.tricks.on('ema', trial=5), rewind=lambda: learn.rewind(0), divide=lambda: learner(bs=15, double=False), own=lambda: learn.tricks.on('of_my_own'),
+                        batch_size=lambda: learn.tricks.on('batch_size', bs=15), draws=lambda: with_part(Draws()), compares=lambda: with_part(Compares())).items():
         try: f()
-        except ValueError as e: said[name] = str(e)
-    said['tricks'] = {t.name: str(t.apart(learn)) for t in learn.tricks.values() if t.ranks is not True}
+        except (ValueError, RuntimeError) as e: said[name] = str(e)
     if learn.team.rank == 1: learn.tricks.on('ema')
     try: learn.fit_steps(1, progress=False)
     except RuntimeError as e: said['alone'] = str(e)
@@ -251,7 +278,7 @@ def begun(run, steps):
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter('always')
         if Path(run).exists():
-            dls, nets = learner_parts()
+            dls, nets, _ = parts('mlp', 16)
             learn = GANLearner.resume(run, dls, *nets, progress=False)
         else: learn = learner(double=False, run=run)
         learn.fit_steps(steps - learn.step, progress=False)

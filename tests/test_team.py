@@ -15,16 +15,31 @@ PARAMS = dict(lecam=dict(start=0), ada=dict(every=1, start=.5, images=100), batc
 FORMS = {'gradient_penalty/dragan': dict(points='dragan', gamma=.1), 'gradient_penalty/interp': dict(points='interp', gamma=.1), 'gradient_penalty/both': dict(points='both', gamma=.1),
          'relativistic_gp/ra': dict(form='ra'), 'unrolled/sgd': dict(steps=2, inner='sgd'), 'unrolled/first': dict(steps=2, first_order=True),
          'feature_matching/all': dict(layer='all', mode='add'), 'packing/4': dict(m=4), 'dropout/maps': dict(maps=True), 'minibatch_stddev/8': dict(group=8)}
+GAMES = {     # other games than the textbook's: data and networks, the trick, its values, and what else is on
+    'labels': ('labels', None), 'by_switch': ('by_switch', None), 'scales': ('scales', None), 'ensemble': ('ensemble', None), 'upscaling': ('upscaling', None), 'series': ('series', None),
+    'volumes': ('volumes', None), 'unpaired': ('unpaired', None), 'projection': ('by_switch', 'projection', {}, 'class_norm'), 'class_norm': ('by_switch', 'class_norm', {}, 'projection'),
+    'auxiliary_classifier': ('by_switch', 'auxiliary_classifier', {}, 'class_norm'), 'd2d': ('by_switch', 'auxiliary_classifier', dict(form='d2d', dim=8), 'class_norm'),
+    'label_dropout': ('by_switch', 'label_dropout', dict(p=.4), 'class_norm', 'auxiliary_classifier'), 'replay': ('labels', 'replay_buffer', dict(size=20)), 'noise': ('labels', 'instance_noise'),
+    'reconstruction': ('upscaling', 'reconstruction'), 'ssim': ('upscaling', 'reconstruction', dict(distance='ssim')), 'adaptive_weight': ('upscaling', 'adaptive_weight', {}, 'reconstruction'),
+    'pairs': ('upscaling', 'feature_matching', dict(compare='pairs', layer='all', mode='add')), 'identity': ('unpaired', 'identity'), 'cycle': ('unpaired', 'cycle'),
+    'cycle_ra': ('unpaired', 'cycle', {}, ['relativistic_gp', dict(form='ra')]), 'patch_contrast': ('unpaired', 'patch_contrast', dict(places=9)), 'unet_consistency': ('pixels', 'unet_consistency'),
+    'top_k': ('patches', 'top_k'), 'label_flip': ('patches', 'label_flip', dict(p=.3)), 'ra': ('patches', 'relativistic_gp', dict(form='ra')), 'packing': ('series', 'packing'),
+    'stddev': ('volumes', 'minibatch_stddev', dict(group=6)), 'style': ('series', 'style', dict(width=8))}
 IMAGES = 'virtual_batch_norm self_attention diffaugment ada blur'.split()      # what a 2-D cloud has no use for
-PROVEN = [t.name for t in find_tricks() if t.ranks is True or isinstance(t.ranks, property)]
+IN_BOTH = {'replay_buffer', 'instance_noise', 'feature_matching', 'top_k', 'label_flip', 'relativistic_gp', 'packing', 'minibatch_stddev', 'style'}      # of these, what the plain networks have, too
+PROVEN = [t.name for t in find_tricks() if t().ranks is True]
 
 def all_cases(net):
     "Each trick that a team takes, on and off in mid-training"
     when = dict(steps=50, at=10, off=30) if net == 'mlp' else dict(steps=16, at=3, off=10)
     for name in [*PROVEN, *FORMS]:
         trick = name.split('/')[0]
-        if (trick in IMAGES) and net == 'mlp' or trick == 'batch_norm' and net == 'dcgan': continue
+        if trick in {g[1] for g in GAMES.values()} - IN_BOTH or trick in IMAGES and net == 'mlp' or trick == 'batch_norm' and net == 'dcgan': continue
         yield f'{net}/{name}', dict(net=net, trick=trick, params=PARAMS.get(name, FORMS.get(name)), **when) | (dict(opt='adam') if trick == 'betas' else {})
+
+def game_case(net, trick, params={}, *others):
+    case = dict(net=net, steps=16, others=[o if isinstance(o, list) else [o, {}] for o in others])
+    return case | dict(trick=trick, params=params, at=3, off=10) if trick else case
 
 def far(a, b):
     assert len(a) == len(b)
@@ -40,7 +55,8 @@ def must_equal(ranks, one, name):
 
 PICKED = ('instance_noise gradient_penalty/dragan minibatch_stddev path_length replay_buffer lecam consensus unrolled relativistic_gp/ra top_k batch_size dropout '
           'packing checkpointing').split()
-EQUAL = ALONE | {k: c for k, c in all_cases('mlp') if k.split('/', 1)[1] in PICKED} | {k: c for k, c in all_cases('dcgan') if k.split('/', 1)[1] == 'checkpointing'}
+IN_GAMES = 'label_dropout d2d adaptive_weight cycle_ra unet_consistency'.split()
+EQUAL = {k: game_case(*GAMES[k]) for k in IN_GAMES} | ALONE | {k: c for k, c in all_cases('mlp') if k.split('/', 1)[1] in PICKED} | {k: c for k, c in all_cases('dcgan') if k.split('/', 1)[1] == 'checkpointing'}
 SCENES = {k: dict(do=k) for k in 'live_switches raises nan callback_fails paused refused sent'.split()} | dict(begun=dict(do='begun', run='two', steps=10))
 
 @pytest.fixture(scope='module')
@@ -55,6 +71,13 @@ def scenes(pair): return pair[0]
 def test_equal(scenes):
     "Plain steps, and a few tricks of each kind, of two processes against one"
     for name, case in EQUAL.items(): must_equal(scenes, {name: done(case)}, name)
+
+@pytest.mark.slow
+def test_every_game_equal(tmp_path):
+    "Labels, pairs, unpaired sets, maps of scores, series and volumes, and the tricks that need them"
+    cases = {k: game_case(*g) for k, g in GAMES.items()}
+    ranks = trained(2, cases, tmp_path)
+    for name, case in cases.items(): must_equal(ranks, {name: done(case)}, name)
 
 @pytest.mark.slow
 @pytest.mark.parametrize('n', [2, 4])
@@ -90,9 +113,9 @@ def test_paused(scenes):
 def test_refused(scenes):
     "What a team does not do, it refuses with a sentence"
     got = alike(scenes, 'refused')
-    assert set(got['tricks']) == {t.name for t in find_tricks()} - set(PROVEN)
-    assert all('several processes' in said for said in got['tricks'].values())
-    assert 'choose 14 or 16' in got['divide'] and 'resume' in got['rewind'] and 'trial=' in got['trial'] and 'rank 1 does not stand where rank 0 does' in got['alone']
+    for name, said in dict(divide='choose 14 or 16', rewind='resume', trial='trial=', own='has not been shown', batch_size='cannot share 15 samples', draws='randn_like',
+                           compares='D compares the samples of a batch', alone='rank 1 does not stand where rank 0 does').items(): assert said in got[name]
+    assert {t.name for t in find_tricks()} == set(PROVEN)
 
 def test_sent(scenes):
     "Three sums a step for plain networks: D's gradient, G's, and the numbers of the step"
@@ -108,7 +131,8 @@ def test_death(tmp_path):
     assert 'rank 1 is gone' in got['said'] and got['step'] == 13
     with Run.open(tmp_path/'a') as run: assert run.step == 12
 
-@pytest.mark.parametrize('number, how', [(signal.SIGINT, 'interrupted'), pytest.param(signal.SIGTERM, 'ended 143', marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize('number, how', [(signal.SIGINT, 'interrupted'), (signal.SIGTERM, 'ended 143')])
 def test_told_to_end(tmp_path, number, how):
     "One process is told to end, and all end at the same step"
     ranks = started(2, 'import signal, sys, teams; signal.signal(signal.SIGINT, signal.default_int_handler); teams.interrupted(sys.argv[1])', tmp_path/'a')

@@ -40,7 +40,7 @@ def apply(self:Applying, *changes)->bool: # one change, or those that stand or f
             for c in changes: self.make(c, undo)
             self.learn.run.write(*[c for c in changes if not c.moot])
     except BaseException as e: error = e
-    if error is None or recorded(): self._done(changes)
+    if error is None or recorded(): self.noted(changes)
     else: self.note_refusal(changes, error)
     for c in changes: c.answered()
     if error and not isinstance(error, Exception): raise error      # an interrupt
@@ -78,12 +78,6 @@ def make(self:Applying, c:Change, undo):
         c.error = e
         raise
 
-# %% ../../nbs/engine/applying.ipynb #6721ec7e
-@patch
-def _done(self:Applying, changes):
-    self.noted(changes)
-    if self.learn.team.leads: self.learn.team.order(changes=self.learn.run.facts_of_changes(changes))
-
 # %% ../../nbs/engine/applying.ipynb #b5e30568
 @patch
 def noted(self:Applying, changes):
@@ -91,6 +85,7 @@ def noted(self:Applying, changes):
         c.step = self.learn.step
         for n in [n for n, r in self.refused.items() if n == c.name or r.kind == c.kind == 'loss']: del self.refused[n]
         if not c.moot: self.made(c)
+    if self.learn.team.leads: self.learn.team.order(changes=self.learn.run.facts_of_changes(changes))
 
 @patch
 def made(self:Applying, c:Change):

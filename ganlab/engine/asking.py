@@ -8,7 +8,7 @@ import math, torch
 from contextlib import contextmanager, nullcontext
 from fastcore.basics import patch
 from fastai.callback.core import CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException
-from .game import as_scores, each, fed, over_parts, per_sample, put
+from .game import as_scores, fed, over_parts, per_sample, put
 from .lending import Lent, has_labelled
 from .sites import net_of
 from .still import held
@@ -30,7 +30,8 @@ class Asking:
     "How a learner calls its tricks, its networks and its data."
 
 @patch
-def latents(self:Asking, n, name='z', step=0, k=0): return self.drawn(n, self.streams.generator(name, step, k, self.device))
+def latents(self:Asking, n, name='z', step=0, k=0):
+    return self.drawn(n, self.streams.generator(name, step, k, self.device))
 
 @patch
 def drawn(self:Asking, n:int, rng:torch.Generator)->torch.Tensor: # (n, *z_dim)
@@ -103,7 +104,7 @@ def judged(self:Asking, x:torch.Tensor, y=None, net=None)->torch.Tensor: # (B,)
 @patch
 def play(self:Asking)->Ctx: # of the D update whose fakes G's first update uses
     "All updates of a step, on the random numbers of the run, in what tricks put around a whole step."
-    with self.of_team(), self.rng if self.draws else nullcontext():
+    with self.rng if self.draws else nullcontext():
         self.rng.seed('step', self.step)
         self.under_way = Ctx(self, self.step, 0, '')
         return self.around_step(self.under_way)
@@ -121,12 +122,12 @@ def open_update(self:Asking, k, phase, d=None):
     c = Ctx(self, self.step, k, phase)
     if d is not None: c.x, c.y, c.xf, c.z = d.x, d.y, d.xf, d.z
     else:
-        try: c.x, c.y = each(self.team.mine, self.next_pair())
+        try: c.x, c.y = self.next_pair()
         except Cancelled: raise
         except Exception as e: raise DataError(f"{type(e).__name__} in the data, in batch {self.n_batches}: {e}") from e
         self.under_way = c
         for t in self.tricks.slots['labels']: c.y = self.ask(t, 'labels', c.y, c)
-        c.z = self.team.mine(self.latents(self.bs, 'z', self.step, k))
+        c.z = self.latents(self.bs, 'z', self.step, k)
         self.state.n_batches += 1
     self.under_way = c
     return c
@@ -226,9 +227,8 @@ def lost(self:Asking, loss, c:Ctx)->torch.Tensor: # scalar
     "What a loss makes of the scores of an update: the mean over the parts of D's answer."
     if (see := getattr(loss, 'see', None)) and c.saw is not loss: see(c)
     c.saw = loss        # tricks that weigh it ask again
-    real, fake = self.scores_for(loss, c)
-    if c.phase == 'd': return over_parts(loss.d_loss, c.parts, real, fake)
-    return over_parts(loss.g_loss, c.parts, fake, real)
+    if c.phase == 'd': return over_parts(loss.d_loss, c.parts, c.l_real, c.l_fake)
+    return over_parts(loss.g_loss, c.parts, c.l_fake, c.l_real)
 
 # %% ../../nbs/engine/asking.ipynb #333b95d2
 @patch

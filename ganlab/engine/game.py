@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['score_keys', 'fed', 'each', 'copied', 'some_of', 'put', 'all_in', 'size_of', 'in_parts', 'joined', 'required',
-           'checked_takes', 'way_of', 'is_map', 'score_maps', 'as_scores', 'numbers', 'per_sample', 'over_parts',
-           'beside_others', 'Ensemble', 'as_network', 'TwoNetworks']
+           'checked_takes', 'way_of', 'is_map', 'score_maps', 'full', 'as_scores', 'numbers', 'per_sample',
+           'over_parts', 'beside_others', 'Ensemble', 'as_network', 'TwoNetworks']
 
 # %% ../../nbs/engine/game.ipynb #9b25197c
 from inspect import Parameter, signature
@@ -14,7 +14,6 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor, nn
 from .lending import Lent, lending
-from .tensors import full
 
 # %% ../../nbs/engine/game.ipynb #062a6831
 def fed(
@@ -107,6 +106,10 @@ def score_maps(
     return [out]
 
 # %% ../../nbs/engine/game.ipynb #e50a35e8
+def full(t:Tensor)->Tensor: # of any precision
+    "The same numbers in float32 at least."
+    return t.float() if t.dtype.itemsize < 4 else t
+
 def as_scores(
     out, # what D gives for `n` samples
     n:int,

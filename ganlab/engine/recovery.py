@@ -80,6 +80,7 @@ def restore(self:Recovery, snap:Snapshot):
     "Go back to `snap`; the record ends there too."
     def go():
         if not isinstance(snap, Snapshot): raise TypeError(f"{snap!r} is not a snapshot; learn.snapshot() takes one")
+        self.must_rest()
         self.run.flush(self, wait=True)
         self.back_to(snap)
         self.touched()

@@ -10,11 +10,11 @@ from fastcore.basics import patch
 from torch.nn.utils.parametrize import is_parametrized
 from .dealing import here, randn
 from .draws import current
+from .game import full
 from .inside import own_parameters
 from .optimizers import scale_moments
 from .rng import stream_seed
 from .surgery import Joint
-from .tensors import full
 
 # %% auto #0
 __all__ = ['weight_in_use', 'norms', 'own_stream', 'spread', 'Styled', 'Out', 'pixel_norm', 'Mapping', 'AtG', 'bake']

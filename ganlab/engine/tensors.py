@@ -8,13 +8,9 @@ import torch
 from torch import Tensor
 
 # %% auto #0
-__all__ = ['full', 'norms', 'copy_into', 'add_into', 'scale', 'move_towards', 'clamp']
+__all__ = ['norms', 'copy_into', 'add_into', 'scale', 'move_towards', 'clamp']
 
 # %% ../../nbs/engine/tensors.ipynb #c2666490
-def full(t:Tensor)->Tensor: # of any precision
-    "The same numbers in float32 at least."
-    return t.float() if t.dtype.itemsize < 4 else t
-
 def norms(ts:list)->list: # 0-dim tensors, one for each
     "The Euclidean norm of each tensor."
     return list(torch._foreach_norm(ts))

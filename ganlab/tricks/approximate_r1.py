@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from fastcore.basics import patch
 from ..engine.dealing import randn
-from ..engine.tensors import full
+from ..engine.game import full
 from ..trick import Choice, Int, Num, Trick
 from .consistency import apart
 from .gradient_penalty import mixes_samples

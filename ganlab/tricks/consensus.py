@@ -11,9 +11,9 @@ from torch.nn.functional import softplus
 from torch.nn.utils.parametrize import ParametrizationList
 from fastcore.basics import patch
 from ..engine.dealing import here
+from ..engine.game import full
 from ..engine.sites import some_made
 from ..engine.still import eval_mode, held
-from ..engine.tensors import full
 from ..engine.twice import aside, no_way_back, not_twice, tried
 from ..losses import uses_real
 from ..trick import Int, Num, Trick

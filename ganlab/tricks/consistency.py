@@ -9,9 +9,8 @@ from torch import Tensor
 from fastcore.basics import patch
 from ..data import back_to, standard
 from ..engine.dealing import randint, randn
-from ..engine.game import beside_others
+from ..engine.game import beside_others, full
 from ..engine.still import held
-from ..engine.tensors import full
 from ..trick import Flag, Int, Num, Trick
 from .diffaugment import shifted
 

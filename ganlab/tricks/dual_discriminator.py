@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fastcore.basics import patch
 from torch import nn
 from torch.nn.functional import avg_pool2d, softplus
-from ..engine.tensors import full
+from ..engine.game import full
 from ..losses import loss_name
 from ..engine.change import Refused
 from ..engine.named_state import named_params

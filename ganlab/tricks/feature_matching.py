@@ -7,8 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from fastcore.basics import patch
-from ..engine.game import Ensemble, fed, is_map, score_keys
-from ..engine.tensors import full
+from ..engine.game import Ensemble, fed, full, is_map, score_keys
 from ..losses import has_targets, loss_name, loss_title, scores_of
 from ..engine.sites import at, hooked, instead, layers, sites, some_input, taken, trying
 from ..engine.still import held, swapped

@@ -19,7 +19,7 @@ class LabelDropout(Trick):
     short = 'A conditional G makes samples of a class and of none: in training, some samples come without their label.'
     source = 'Ho & Salimans 2022 (2207.12598) algorithm 1'
     acts = 'labels'
-    purpose = 'Sample by class'
+    purpose, ranks = 'Sample by class', True
     p = Num(0.1, 0, 1, 'share of the samples that come without their label')
 
     def why_not(self, learn):

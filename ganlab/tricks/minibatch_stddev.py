@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from ..engine.dealing import here
+from ..engine.game import full
 from ..engine.layers import form
 from ..engine.sites import at, instead, layers
 from ..engine.surgery import Grafted
-from ..engine.tensors import full
 from ..trick import Int, Text
 
 # %% auto #0

@@ -8,11 +8,11 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
+from ..engine.game import full as in_full
 from ..engine.inside import own_parameters
 from ..engine.layers import is_layer, raw_weight, usual
 from ..engine.odd_layers import resting
 from ..engine.still import eval_mode
-from ..engine.tensors import full as in_full
 from ..trick import Choice, Int, Num, Trick
 
 # %% auto #0

@@ -12,13 +12,13 @@ from torch.nn.functional import softplus
 from torch.nn.utils.parametrize import ParametrizationList
 from fastcore.basics import patch
 from ..engine.dealing import here
+from ..engine.game import full
 from ..engine.handover import groups_of
 from ..engine.inside import own_buffers, own_children
 from ..engine.optimizers import optimizers, usual_kind
 from ..engine.rng import borrowed_rng
 from ..engine.sites import some_made
 from ..engine.still import eval_mode, held, swapped
-from ..engine.tensors import full
 from ..engine.twice import aside, first_line, no_way_back, not_twice, tried
 from ..trick import Choice, Flag, Int, Num, Trick
 

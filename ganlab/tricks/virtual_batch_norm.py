@@ -8,13 +8,13 @@ from functools import partial
 import torch
 from torch import nn
 from fastcore.basics import patch
+from ..engine.game import full
 from ..engine.inside import put_first
 from ..engine.rng import BorrowedRNG
 from ..engine.norms import batch_norms
 from ..engine.sites import net_of, sites
 from ..engine.still import held
 from ..engine.surgery import Grafted, hosts
-from ..engine.tensors import full
 from ..trick import Choice, Int
 
 # %% auto #0
