@@ -37,6 +37,7 @@ from .engine.callbacks import *
 from .engine.optimizers import *
 from .engine.asking import Cancelled, DataError
 from .engine.recovery import StepError
+from .engine.ranks import team
 from .engine.fastai_loop import *
 from .learner import *
 

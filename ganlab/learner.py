@@ -26,6 +26,7 @@ from .engine.meters import Record, layer_norms
 from .engine.scores import both_scores
 from .engine.optimizers import make_optimizer
 from .engine.probe import latent_shape, need_module
+from .engine.ranks import as_team
 
 # %% auto #0
 __all__ = ['GAN', 'GANLearner']
@@ -38,6 +39,7 @@ from .engine.rows import Rows, columns
 from .engine.saving import Saving
 from .engine.state import Known, Plan, State, Wiring, Written, passes_on
 from .engine.switch import Tricks
+import ganlab.engine.whole
 from .engine.wrapping import Wrapping
 from .loggers.following import followers
 from .losses import get_loss, loss_key, loss_name as named
@@ -77,28 +79,29 @@ class GANLearner(Meeting, Asking, Wrapping, Rows, Measuring, Boundary, Recovery,
         device=None, amp=None, fused_d=False, # None: default_device(); 'bf16': in bfloat16, other bits; `engine.scores`
         x=0, y=1, takes=None,     # where a batch has samples, and what comes with them; dict(g='zy', d='xy'), or found
         range=None,               # of images: (black, white), such as (0, 1); None: as the data declares it, or found out
-        metrics=None,             # functions of (fakes, reals), or fastai Metrics: columns of the table of each epoch
+        metrics=None, team='auto', # of (fakes, reals), or fastai Metrics; torchrun's processes, None: this one alone
     ):
         self.made = dict(loss=loss, opt=opt, **checked_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update), z_dim=z_dim,
                          latent=checked_latent(latent), seed=seed, amp=checked_amp(amp), x=x, y=y,
                          takes=checked_takes(takes), range=checked_range(range), fused_d=bool(fused_d) or None)
         check_tricks(tricks), check_run(run)
-        self._prepare(dls, G, D, device, path, metrics)
-        self._begin_record([*L(cbs), *followers(loggers)], tricks, run)
+        self._prepare(dls, G, D, device, path, metrics, team)
+        self._begin_record([*L(cbs), *(followers(loggers) if self.team.first else ())], tricks, run)
 
 # %% ../nbs/learner.ipynb #e12a648e
 @patch
-def _prepare(self:GANLearner, dls, G, D, device, path, metrics):
+def _prepare(self:GANLearner, dls, G, D, device, path, metrics, team):
     "Meet the data and the networks, and make what a step needs."
-    made, D = self.made, as_network(D)
+    made, D, self.team = self.made, as_network(D), as_team(team)
     need_module(G, 'G'), need_module(D, 'D')
-    self.device, self.streams, self.amp = as_device(device), Streams(made['seed']), made['amp']
+    self.device, self.streams, self.amp = as_device(device, self.team), Streams(made['seed']), made['amp']
     self.state = State(get_loss(made['loss']), made['n_d'], made['update'])
     self.plan, self.source = Plan(self.base_loss), as_source(dls, self.streams, x=made['x'], y=made['y'])
     self.known = Known(latent_shape(G, made['z_dim']), known_losses={loss_key(self.base_loss): self.base_loss})
     self.rng = BorrowedRNG(self.streams, self.device, wary=True)
     self.written, self.ring = Written(Record(columns), dict(d=Record(), g=Record())), Ring()
     G.to(self.device), D.to(self.device)
+    if self.team.size > 1: self.join()
     StepLearner.__init__(self, dls, GAN(G, D), path=path)
     self.metrics = metrics
     self.meet()
@@ -114,7 +117,8 @@ def _begin_record(self:GANLearner, cbs, tricks, run):
     if isinstance(self.source, Halved): warnings.warn(self.averaged_down(), stacklevel=3)
     self.add_cbs(cbs)
     from ganlab.record.run import Run
-    with Run.begins(self, run) as self.run:
+    with Run.begins(self, self.recorded_to(run)) as self.run:
+        if not self.team.first: self.run.frame_every = self.run.snap_every = 0
         for t in (tricks.items() if isinstance(tricks, Mapping) else tricks): self._first(t)
         self('after_create')
 

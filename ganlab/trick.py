@@ -57,6 +57,7 @@ class Described:
     within = ''                          # whose insides it needs: 'G', 'D', 'GD', 'net' (as its parameter `net` says)
     instead_of: tuple = ()               # callbacks of fastai whose work it does in a GAN
     couples = False                      # does what it makes of a sample depend on the others of its batch?
+    ranks: bool|str|None = None          # the same on several processes as on one? True, or why not; None: not shown
     stuck = False                        # should it have gone, and could not? it is asked again after another change
     declared: dict = {}                  # name -> Param, gathered from the class body
     fixed: tuple = ()                    # parameters that are looked at only when it is turned on
@@ -189,12 +190,20 @@ def sealed_off(self:Trick, learn)->str|None: # one sentence, or None
                     f"give GANLearner the network as it was before that.")
 
 # %% ../nbs/trick.ipynb #4859d92a
+@patch
+def apart(self:Trick, learn)->str|None: # one sentence, or None
+    "Why it does not apply in a team of several processes."
+    ranks = self.ranks if 'ranks' in vars(type(self)) else None       # what one inherits has been shown of another
+    if ranks is True: return None
+    why = ranks or 'that it does the same on several processes as on one has not been shown'
+    return f"{self.title}: {why}; train it in one process, or leave it off."
+
 def asks_first(cls:type)->type: # a trick's class, and itself again
-    "Have `why_not` ask first whether the trick can reach into the networks."
+    "Have `why_not` ask first whether the trick can reach into the networks, and whether it suits a team."
     own = cls.why_not
     if getattr(own, 'asks', False): return cls
     @wraps(own)
-    def why_not(self, learn): return self.sealed_off(learn) or own(self, learn)
+    def why_not(self, learn): return learn.team.size > 1 and self.apart(learn) or self.sealed_off(learn) or own(self, learn)
     why_not.asks, cls.why_not = True, why_not
     return cls
 

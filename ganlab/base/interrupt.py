@@ -9,7 +9,7 @@ from fastcore.basics import patch
 import _signal as signal      # of the standard library's `signal`, which spends 20 µs on turning numbers into words
 
 # %% auto #0
-__all__ = ['unbroken', 'heed', 'listen', 'breakable']
+__all__ = ['unbroken', 'heed', 'heard', 'listen', 'breakable']
 
 # %% ../../nbs/base/interrupt.ipynb #b17097d1
 class _Handler:
@@ -85,6 +85,10 @@ def _stands_here()->bool: return threading.current_thread() is threading.main_th
 def heed():
     "In a whole block: a point at which it may be left."
     if _stands_here() and _handler.noted and 'deaf' not in _handler.modes: _handler.tell()
+
+def heard()->bool:
+    "Has Ctrl-C been noted, and waits?"
+    return _stands_here() and _handler.noted > 0
 
 def listen():
     "In a part that may be left, between two rounds: whoever caught the last Ctrl-C went on, and the next one is heard."

@@ -4,7 +4,8 @@
 
 # %% ../../nbs/commands/train.ipynb #848b8d71
 from __future__ import annotations
-import re
+import io, re
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from ..base.checks import whole
 from ..base.interrupt import unbroken
@@ -13,6 +14,7 @@ from .own import data_maker, given_data, given_nets, given_preset
 from .upto import failed, held, is_done, up_to
 from .parts import (data_word, make_data, of_one_size, own_of, parts_of, pictures, side_of,
                                    toys)
+from ..engine.ranks import team
 from ..engine.recovery import StepError
 from ..data import as_source
 from ..engine.schedules import read_schedule
@@ -220,10 +222,14 @@ def _gone_on(run, steps, o)->GANLearner:
     return learn
 
 # %% ../../nbs/commands/train.ipynb #68e7579c
+def _is_there(folder)->bool: # a run?
+    try: Run.open(folder).close()
+    except ValueError: return False
+    return True
+
 def _learner(steps, wanted, o)->GANLearner: # of a new run, or of the one that is there
-    try: run = Run.open(o.run)
-    except ValueError: return _begin(o, wanted)
-    return _gone_on(run, steps, o)
+    if not team().told(lambda: _is_there(o.run)): return _begin(o, wanted)
+    return _gone_on(Run.open(o.run), steps, o)
 
 # %% ../../nbs/commands/train.ipynb #2e5255eb
 def _known_preset(text)->str: # its name, with its length where one is given
@@ -235,6 +241,9 @@ def _known_preset(text)->str: # its name, with its length where one is given
 
 def train(o)->int: # exit status
     "Begin a run, or go on with it."
+    with nullcontext() if team().first else redirect_stdout(io.StringIO()): return _train(o)
+
+def _train(o)->int:
     data_maker(o.data)      # its module may register optimisers, losses and presets
     steps = None if o.steps is None else whole(o.steps, '--steps', 0)
     wanted = wanted_tricks(o.trick)

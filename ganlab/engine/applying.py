@@ -21,6 +21,7 @@ class Applying(Kinds):
 @patch
 def apply_due(self:Applying)->int: # how many were applied
     "Apply what is due at this boundary, in the order asked, after a verdict that is due."
+    if not self.learn.may_apply: return 0
     if self.on_trial: self.learn.look_at_trials()
     step, n = self.learn.step, 0
     for c in [c for c in self.waiting if c.at is None or c.at <= step]:
@@ -84,6 +85,7 @@ def noted(self:Applying, changes):
         c.step = self.learn.step
         for n in [n for n, r in self.refused.items() if n == c.name or r.kind == c.kind == 'loss']: del self.refused[n]
         if not c.moot: self.made(c)
+    if self.learn.team.leads: self.learn.team.order(changes=self.learn.run.facts_of_changes(changes))
 
 @patch
 def made(self:Applying, c:Change):

@@ -162,7 +162,7 @@ def still(params:list):
 @patch
 def chosen(self:Asking, t, l:torch.Tensor, c:Ctx)->torch.Tensor: # scores (n, ...) -> (m, ...)
     "The scores that a trick has G learn from."
-    n, l = l.ndim, self.ask(t, 'scores', l, c)
+    n, l = l.ndim, self.ask(t, 'scores', self.team.whole(l) if t.couples else l, c)
     need_result(t, 'scores', c, torch.is_tensor(l) and l.ndim == n and len(l), l, f"scores with {n} axes, as they came")
     return l
 

@@ -60,8 +60,8 @@ def deliver(self:Boundary,
     "Between two steps: do what was asked for from outside, in the order in which it was asked."
     mail = self.run.mail
     if mail is None or self.run.sleeping: return
-    if mail.window.watched() or mail.drawer: self.be_seen()
-    if not mail.stirs(): return
+    self.be_watched()
+    if not mail.stirs() or not self.may_answer: return
     with unbroken():
         if held: self.run.met(self)       # what was set by hand in this pause
         for name, asked in mail.new(): self.answer(name, asked)

@@ -11,11 +11,12 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils import checkpoint
 from torch.utils._python_dispatch import TorchDispatchMode
+from .dealing import dealt, deals, here
 from .inside import AnyDropout, backward_hooks, called_as, forward_hooks
 
 # %% auto #0
-__all__ = ['takers', 'makers', 'draws', 'lent_here', 'Given', 'on_cpu', 'Lend', 'Draws', 'dropout', 'begin', 'end', 'lent',
-           'current', 'mentions', 'may_draw', 'out_of_sight']
+__all__ = ['takers', 'makers', 'draws', 'lent_here', 'undealt', 'Given', 'on_cpu', 'Lend', 'Draws', 'dropout', 'begin', 'end',
+           'lent', 'current', 'mentions', 'may_draw', 'out_of_sight']
 
 # %% ../../nbs/engine/draws.ipynb #341f4c4d
 _takers = """
@@ -75,6 +76,10 @@ lent_here = ("G or D draws random numbers where it cannot be given a generator (
              "within torch.utils.checkpoint): while a step runs, PyTorch's default generator is lent to it. "
              "Whatever else draws meanwhile should draw from a torch.Generator of its own")
 
+undealt = ("G or D draws random numbers on a GPU, or where it cannot be given a generator (it is compiled or scripted, "
+           "or draws within torch.utils.checkpoint), and cannot be dealt its share of those of one process; "
+           "train in one process")
+
 class Lend(BaseException):
     "These draws cannot be given a generator: the default one has to be lent."
 
@@ -90,11 +95,18 @@ class Draws(TorchFunctionMode):
         g = self.gens[-1] if func in draws else None
         if g is None or kwargs.get('generator') is not None or not on_cpu(args, kwargs): return func(*args, **kwargs)
         if self.wary and _checkpointed(): raise Lend
+        _must_be_dealt(func)
         if func in takers: return func(*args, **{**kwargs, 'generator': g})
         if func is nn.functional.dropout: return dropout(g, func, *args, **kwargs)
         with Given(g): return func(*args, **kwargs)
 
 # %% ../../nbs/engine/draws.ipynb #2b22f498
+def _must_be_dealt(func):
+    "Raise where each rank of a team would draw numbers of its own."
+    if here().size == 1 or deals() or func is nn.functional.dropout: return
+    raise RuntimeError(f"the networks draw random numbers ({func.__name__}), and several processes would draw others "
+                       "than one does; only dropout is dealt out to them: train this in one process")
+
 def _checkpointed()->bool:
     "Is this call inside of what `torch.utils.checkpoint` will compute again?"
     f = sys._getframe(2)
@@ -104,7 +116,9 @@ def _checkpointed()->bool:
 def dropout(g, func, input, p=0.5, training=True, inplace=False):
     "The most usual of them, as PyTorch computes it on a CPU: the way below costs ten times as much."
     if not training or not 0 < p < 1 or not input.numel(): return func(input, p, training, inplace)
-    noise = torch.empty_like(input).bernoulli_(1 - p, generator=g).div_(1 - p)
+    def draw(empty): return empty.bernoulli_(1 - p, generator=g).div_(1 - p)
+    if here().size == 1: noise = draw(torch.empty_like(input))
+    else: noise = dealt(len(input), lambda n: draw(input.new_empty(n, *input.shape[1:])))
     return input.mul_(noise) if inplace else input*noise
 
 # %% ../../nbs/engine/draws.ipynb #ee91f4eb

@@ -17,10 +17,11 @@ from fastcore.basics import noop, patch
 from fastcore.foundation import L
 import torch
 from ..base.checks import whole
-from ..base.interrupt import breakable, listen, unbroken
+from ..base.interrupt import unbroken
 from .callbacks import GANProgress, GANRecorder
 from .fastai_events import EventLearner
 from .recovery import StepError
+from .together import Together
 from .turnstile import Turnstile, busy
 from .unsuited import methods, unsuited
 
@@ -28,7 +29,7 @@ from .unsuited import methods, unsuited
 __all__ = ['StepLearner']
 
 # %% ../../nbs/engine/fastai_loop.ipynb #b28fc0f2
-class StepLearner(EventLearner):
+class StepLearner(Together, EventLearner):
     "A fastai learner whose batch is one call of `one_step`."
     def __init__(self, dls, model, cbs=None, path=None):
         self.turnstile = Turnstile(torch.get_num_threads())
@@ -84,9 +85,7 @@ def _all_steps(self:StepLearner, n, gate=None):
     "`n` steps (`None`: until `gate` ends it), each a fastai batch."
     i = 0
     while n is None or i < n:
-        listen()
-        if gate: gate(self)
-        self.turnstile.orders.hold(self)
+        self.hear(gate)
         self.iter = i
         try:
             self('before_batch')
@@ -99,6 +98,7 @@ def _all_steps(self:StepLearner, n, gate=None):
         self('after_batch')
         i += 1
     if gate: gate(self)
+    self.last_word()
 
 # %% ../../nbs/engine/fastai_loop.ipynb #9f706f3f
 @patch
@@ -126,7 +126,7 @@ def _fit(self:StepLearner,
     validates=True, # after each epoch? None: where a callback tracks a metric
     progress=True,  # show a bar?
 ):
-    quiet = nullcontext() if progress else self.quiet()
+    quiet = nullcontext() if progress and self.team.first else self.quiet()
     with self.claim(), quiet, self.added_cbs(cbs):
         self.rates.mult = 1. if lr is None else self.opt.multiplier(lr)
         self.model.train()
@@ -134,7 +134,7 @@ def _fit(self:StepLearner,
         self.n_epoch, self._steps, self._gate = n_epoch, steps, gate
         self.validates, self.train_iter = validates and self.has_valid, 0
         try:
-            with breakable(), self.turnstile.orders.followed():
+            with self.in_step(), self.turnstile.orders.followed():
                 self._with_events(self._do_fit, 'fit', CancelFitException, self._end_cleanup)
         finally: self.rates.mult = 1.
     if steps is not None and not self.run.sleeping: self.tricks.tell_waiting()

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['score_keys', 'fed', 'each', 'copied', 'some_of', 'put', 'all_in', 'size_of', 'in_parts', 'joined', 'required',
-           'checked_takes', 'way_of', 'is_map', 'score_maps', 'as_scores', 'numbers', 'per_sample', 'over_parts',
-           'beside_others', 'Ensemble', 'as_network', 'TwoNetworks']
+           'checked_takes', 'way_of', 'is_map', 'score_maps', 'full', 'as_scores', 'numbers', 'per_sample',
+           'over_parts', 'beside_others', 'Ensemble', 'as_network', 'TwoNetworks']
 
 # %% ../../nbs/engine/game.ipynb #9b25197c
 from inspect import Parameter, signature
@@ -106,17 +106,21 @@ def score_maps(
     return [out]
 
 # %% ../../nbs/engine/game.ipynb #e50a35e8
+def full(t:Tensor)->Tensor: # of any precision
+    "The same numbers in float32 at least."
+    return t.float() if t.dtype.itemsize < 4 else t
+
 def as_scores(
     out, # what D gives for `n` samples
     n:int,
 )->tuple: # float32 scores, (n,) or (n, P); and how many of the columns belong to each part
     "D's answer, laid out."
-    if _one_each(out, n): return out.flatten().float(), (1,)
+    if _one_each(out, n): return full(out.flatten()), (1,)
     maps = score_maps(out)
     for m in maps or [out]:
         if not is_map(m) or len(m) != n: raise TypeError(_no_scores(m, n))
-    if len(maps) == 1 and _one_each(maps[0], n): return maps[0].flatten().float(), (1,)
-    return _side_by_side([m.reshape(n, -1).float() for m in maps])
+    if len(maps) == 1 and _one_each(maps[0], n): return full(maps[0].flatten()), (1,)
+    return _side_by_side([full(m.reshape(n, -1)) for m in maps])
 
 def _side_by_side(flat:list)->tuple: return torch.cat(flat, 1), tuple(m.shape[1] for m in flat)
 

@@ -12,6 +12,7 @@ import torch
 from fastai.torch_core import default_device
 from ..base.checks import whole
 from .schedules import Schedule
+from .team import alone
 
 # %% auto #0
 __all__ = ['checked_numbers', 'checked_latent', 'checked_amp', 'check_tricks', 'check_run', 'as_device', 'copied']
@@ -70,10 +71,11 @@ def check_run(run):
     if why := run.why_not(): raise ValueError(f"run={run!r}: {why}")
 
 # %% ../../nbs/engine/given.ipynb #77c0e39c
-def as_device(device)->torch.device: # None: fastai's default_device()
+def as_device(device, team=alone)->torch.device: # None: the team's, or fastai's default_device()
     "A device on which a tensor can stand."
     try:
-        dev = torch.device(device if device is not None else default_device())
+        if device is None: device = team.device or default_device()
+        dev = torch.device(device)
         torch.zeros(1, device=dev)
         return dev
     except Exception as e:

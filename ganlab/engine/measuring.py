@@ -150,7 +150,7 @@ def _as_metric(learn, metric, how)->Metric:
 def measure_due(self:Measuring):
     "After a step: put what is due into its row."
     due, cost = self.measures.now(self.step), 0.
-    if not due: return
+    if not due or not self.team.first: return
     with self.measures.together():
         for m in due: cost += self._measure_one(m)
     self.measures.account(self.step, cost, step_time(self))

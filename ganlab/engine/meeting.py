@@ -182,6 +182,7 @@ def rewire(self:Meeting):
     self.wiring = _wiring(self.D, self.G, self.layers, draws)
     if self.made['fused_d']: self.wiring = self.wiring._replace(one_pass=self._in_one_pass())
     for key in 'gd': self.lends(key)        # found here, once, and not in a step
+    if self.team.size > 1: self.must_be_seen()
 
 @patch
 def _in_one_pass(self:Meeting)->bool: # may reals and fakes go through D together? if not, it is said

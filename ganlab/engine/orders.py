@@ -21,6 +21,7 @@ def wait(learn): # a learner that is held
     while learn.turnstile.orders.resting:
         learn.turnstile.run_jobs()
         learn.deliver(held=True)
+        learn.team.heed()
         time.sleep(.02)
     learn.run.met(learn)
 

@@ -10,10 +10,11 @@ import numpy as np
 from fastcore.basics import patch
 from ..base.interrupt import unbroken
 from .asking import Cancelled, DataError
-from .draws import Lend, lent_here
+from .draws import Lend, lent_here, undealt
 from .rows import columns as always
 from .snapshots import Snapshot, put_back, take
 from .named_state import state_digest
+from .team import Gone
 
 # %% auto #0
 __all__ = ['StepError', 'Ring', 'Recovery']
@@ -29,10 +30,11 @@ class StepError(RuntimeError):
         term:str=None,    # the first quantity that was not finite
         detail:str='',    # one more sentence
         trace:str='',     # the traceback, as text
+        agreed:bool=False, # has it been told to all processes of a team?
     ):
         super().__init__(sentence)
         self.step, self.at, self.culprit = step, at, culprit
-        self.term, self.detail, self.traceback_text = term, detail, trace
+        self.term, self.detail, self.traceback_text, self.agreed = term, detail, trace, agreed
 
 # %% ../../nbs/engine/recovery.ipynb #a84886c3
 class Ring:
@@ -78,6 +80,7 @@ def restore(self:Recovery, snap:Snapshot):
     "Go back to `snap`; the record ends there too."
     def go():
         if not isinstance(snap, Snapshot): raise TypeError(f"{snap!r} is not a snapshot; learn.snapshot() takes one")
+        self.must_rest()
         self.run.flush(self, wait=True)
         self.back_to(snap)
         self.touched()
@@ -119,6 +122,7 @@ def lend(self:Recovery):
     if self.streams.lends:
         raise self.recover(RuntimeError("torch.utils.checkpoint: the default generator is lent already, and is drawn "
                                         "from out of turn"))
+    if self.team.size > 1: raise self.recover(RuntimeError(undealt))
     self.recompute(self.step)
     self.streams.lends = True
     self.say(lent_here)
@@ -144,15 +148,19 @@ def say(self:Recovery, text):
 def recover(self:Recovery, error, bad=None, value=None)->StepError:
     "Stand at the last whole step again; the error to raise."
     failed = self.step + 1
-    said = self._of_number(bad, value, failed) if error is None else self._of_error(error, failed)
+    try:
+        if error is None: said = self._of_number(bad, value, failed)
+        else: said = self.agreed(error, self._of_error(error, failed))
+    except Gone as gone: return self.left_alone(gone, failed)
     sentence, culprit, detail, trace = said
     self.recompute(failed - 1)
     self.known.broke = self.step, bad
-    return StepError(sentence, failed, self.step, culprit, bad, detail, trace)
+    return StepError(sentence, failed, self.step, culprit, bad, detail, trace, agreed=True)
 
 # %% ../../nbs/engine/recovery.ipynb #ad8bfa68
 @patch
 def _of_error(self:Recovery, error, failed)->tuple: # sentence, culprit, detail, trace
+    if isinstance(error, StepError): return str(error), error.culprit, error.detail, error.traceback_text
     culprit = getattr(self, 'under_way', None) and self.under_way.who or None
     who = self.tricks[culprit].title if culprit else 'the networks or the loss'
     sentence = f"{type(error).__name__} in step {failed}, in {who}: {error}"

@@ -8,7 +8,7 @@ import math, time, warnings
 from functools import partial
 from fastcore.basics import patch
 import torch
-from .game import per_sample, some_of
+from .game import each, per_sample, some_of
 from .meters import input_grad_norm
 from .register import register
 from .rng import borrowed_rng
@@ -58,7 +58,7 @@ def _read(self:Rows)->tuple: # {column: number}, {'d' or 'g': gradient norms}
         if key == 'd':
             names += ['d_real', 'd_fake']
             values += [per_sample(l.detach(), ctx.parts).mean() for l in (ctx.l_real, ctx.l_fake)]
-    flat = torch.stack(values).tolist()
+    flat = self.team.read(values, n)
     for key, (_, some) in self.row.items():
         norms[key] = flat[i:i + len(some)]
         i += len(some)
@@ -89,12 +89,13 @@ def _layer_row(self:Rows, key, norms):
 @patch
 def slope(self:Rows, c):
     "D's slope between this step's reals and fakes; no state of D advances."
-    n = min(64, len(c.x))
     try:
+        with torch.no_grad(): x, xf, y = (each(self.team.whole, o) for o in (c.x, c.xf, c.y))
+        n = min(64, len(x))
         with borrowed_rng(self.streams, 'slope', self.step, device=self.device):
-            judged = partial(self.judged, y=some_of(c.y, n))
+            judged = partial(self.judged, y=some_of(y, n))
             rng = self.streams.generator('slope', self.step, 0, self.device)
-            g = input_grad_norm(self.D, judged, c.x[:n], c.xf[:n], rng)
+            g = input_grad_norm(self.D, judged, x[:n], xf[:n], rng)
         self.record.put('d_input_grad_norm', g.item())
     except Exception as e:      # a meter that fails must not undo a step
         self.slope_every = 0

@@ -90,6 +90,7 @@ def load(self:Saving, file, with_opt:bool=True, **kwargs):
     ts, meta = _read(file)
     made = []
     def go():
+        self.must_rest()
         with unbroken(), all_or_nothing(self, lambda: self.run.has(made)) as undo:
             if not self.training_now: self._turn_on_for(ts, meta, made, undo)
             self._take_in(file, ts, meta, with_opt)

@@ -70,6 +70,7 @@ class Known:
     promised: bool = True     # the same bits, when steps are computed again?
     broke: tuple = (None, '') # the step at which the learner stood when one failed, and the number that was not finite
     known_losses: dict = field(default_factory=dict)     # all that it was ever on, for going back
+    compared: dict = field(default_factory=dict)         # id of a loss -> the loss, and does it compare samples?
 
 # %% ../../nbs/engine/state.ipynb #08a1dae3
 @dataclass

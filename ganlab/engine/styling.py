@@ -8,7 +8,9 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from torch.nn.utils.parametrize import is_parametrized
+from .dealing import here, randn
 from .draws import current
+from .game import full
 from .inside import own_parameters
 from .optimizers import scale_moments
 from .rng import stream_seed
@@ -33,11 +35,11 @@ def norms(
 )->torch.Tensor: # (B, channels out)
     "How loud each output channel is: the root of the sum of squares of its scaled kernel."
     g = getattr(layer, 'groups', 1)
-    w2 = weight_in_use(layer).float().square()
+    w2 = full(weight_in_use(layer)).square()
     if w2.ndim > 2: w2 = w2.flatten(2).sum(2)
     w2 = w2.unflatten(0, (g, -1))
     if getattr(layer, 'transposed', False): w2 = w2.transpose(1, 2)
-    return (torch.einsum('bgi,goi->bgo', s.float().square().unflatten(1, (g, -1)), w2).flatten(1) + eps).sqrt()
+    return (torch.einsum('bgi,goi->bgo', full(s).square().unflatten(1, (g, -1)), w2).flatten(1) + eps).sqrt()
 
 # %% ../../nbs/engine/styling.ipynb #33779740
 def own_stream(name, device)->torch.Generator:
@@ -89,7 +91,7 @@ def out(self:Styled, layer, y):
         y = (y - b)*f + b
     if self.strength is not None:
         shape = y.shape if y.ndim == 2 or self.linear else (len(y), 1, *y.shape[2:])
-        n = torch.randn(shape, generator=own_stream(f'noise/{self.i}', y.device), device=y.device)
+        n = randn(*shape, generator=own_stream(f'noise/{self.i}', y.device), device=y.device)
         y = y + (self.gate.clone()*self.strength*n).to(y.dtype)
     return y
 
@@ -149,7 +151,7 @@ def ws(self:Mapping, z:torch.Tensor)->list: # of (B, n), one for each place
     w = self.w(z) if self.given is None else self.given.to(z)
     ws = [w]*(1 + len(self.names))
     if self.training:
-        with torch.no_grad(): self.w_avg.copy_(w.float().mean(0).lerp(self.w_avg, .995))
+        with torch.no_grad(): self.w_avg.copy_(here().means([full(w).mean(0)])[0].lerp(self.w_avg, .995))
         self.mix(ws, z)
     return self.steered(ws, z, w) if self.steering else ws
 
@@ -160,7 +162,7 @@ def mix(self:Mapping, ws:list, z):
     rng = own_stream('mixing', 'cpu')
     if not self.names or torch.rand((), generator=rng) >= self.mixing: return
     cut = int(torch.randint(1, len(ws), (), generator=rng))
-    other = torch.randn(z.shape, generator=own_stream('other', z.device), device=z.device, dtype=z.dtype)
+    other = randn(*z.shape, generator=own_stream('other', z.device), device=z.device, dtype=z.dtype)
     ws[cut:] = [self.w(other)]*(len(ws) - cut)
 
 # %% ../../nbs/engine/styling.ipynb #2e6bdbde

@@ -16,7 +16,8 @@ _inside = 'a GAN step has two losses and no single prediction; write a trick wit
 
 _half = "the learner does that itself: GANLearner(..., amp='bf16')"
 
-_one_device = 'ganlab trains on one device: GANLearner(..., device=...)'
+_one_device = 'a process trains on one device: GANLearner(..., device=...)'
+_team = "processes that torchrun starts are a team by themselves: GANLearner(..., team='auto')"
 
 _log = 'log learn.recorder.log in after_epoch of a callback of your own, or use CSVLogger'
 
@@ -29,7 +30,7 @@ instead = dict( # fastai's callback -> what to do instead
     MCDropoutCallback=_predictions, TensorBoardProjectorCallback=_predictions,
     RNNCallback=_inside, RNNRegularizer=_inside,
     MixedPrecision=_half, ModelToHalf=_half, NonNativeMixedPrecision=_half,
-    ParallelTrainer=_one_device, DistributedTrainer=_one_device,
+    ParallelTrainer=_one_device, DistributedTrainer=_team,
     WandbCallback=_log, CometCallback=_log,
     GANTrainer='the learner takes turns itself; leave it out')
 
@@ -73,7 +74,7 @@ methods = dict( # of fastai's `Learner` -> what to do instead
     one_batch='learn.fit_steps(1) trains one step, learn.dls.one_batch() gives a batch',
     all_batches='learn.fit(1) trains an epoch',
     to_bf16=_half, to_non_native_fp16=_half,
-    to_parallel=_one_device, parallel_ctx=_one_device, to_distributed=_one_device, distrib_ctx=_one_device,
+    to_parallel=_one_device, parallel_ctx=_one_device, to_distributed=_team,
     summary='print learn.G and learn.D')
 
 # %% ../../nbs/engine/unsuited.ipynb #8cb65c68

@@ -22,7 +22,8 @@ def facts_of(learn)->dict:
     if callable(made['latent']): made['latent'] = None
     return dict(made=made, first_loss=loss_key(learn.base_loss), first_scores=scores_of(learn.base_loss),
                 nets=dict(G=_net(learn.G), D=_net(learn.D)), data=_data(learn),
-                z_shape=learn.z_shape, threads=learn.turnstile.n_threads, device=learn.device.type, line=0,
+                z_shape=learn.z_shape, threads=learn.turnstile.n_threads, ranks=learn.team.size,
+                device=learn.device.type, line=0,
                 versions=dict(python=platform.python_version(), torch=torch.__version__, machine=platform.machine()))
 
 # %% ../../nbs/record/facts.ipynb #1435a202

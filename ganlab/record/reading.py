@@ -7,7 +7,7 @@ from __future__ import annotations
 from fastcore.basics import patch
 import numpy as np
 from ..base.checks import whole
-from .changes import change_from, known_losses, waiting_from
+from .changes import change_from, known_losses, waiting_facts, waiting_from
 from .chunks import brief_of, rows_in_brief
 from .database import finite
 from .packing import RunError, unpack
@@ -83,6 +83,14 @@ def waits(self:Reading,
 
 @patch(as_prop=True)
 def waiting(self:Reading)->list: return self.waits()
+
+@patch
+def facts_of_changes(self:Reading, changes)->list: return waiting_facts(changes) # of dicts that can be sent to others
+
+@patch
+def changes_of(self:Reading, facts, own=())->list: # own: losses of the user's own -> of `Change`
+    "The changes that such dicts tell of."
+    return waiting_from(facts, known_losses(own))
 
 # %% ../../nbs/record/reading.ipynb #796899ad
 def _in_force(rows:list, step:int)->float: # rows: (step, multiplier), by step

@@ -16,7 +16,7 @@ from ..record.run import Run
 import ganlab.travel.resume
 
 # %% auto #0
-__all__ = ['go_before', 'own_parts']
+__all__ = ['must_be_alone', 'go_before', 'own_parts']
 
 # %% ../../nbs/travel/fork.ipynb #8c14a369
 @patch
@@ -51,6 +51,14 @@ def _undo(learn):
     go_before(learn, last)
 
 # %% ../../nbs/travel/fork.ipynb #6ff983ba
+def must_be_alone(
+    learn, # a `GANLearner`
+):
+    "Raise where several processes train it: their records in memory have no snapshots to go back to."
+    if learn.team.size == 1: return
+    raise ValueError(f"{learn.team.size} processes train this run, and only the one that records can go back; end the "
+                     "training, and start all of them with GANLearner.resume(run, dls, G, D, step=...)")
+
 def go_before(
     learn, # a `GANLearner`, between two steps
     c, # a change of the live line
@@ -63,6 +71,7 @@ def go_before(
 def _back(learn, step, last, progress, changed=False):
     "To a step and a change; where that fails, everything is as before."
     run = learn.run
+    must_be_alone(learn)
     run.must_be_unlocked()
     _written_down(learn)
     run.sync()
@@ -112,7 +121,9 @@ def fork(self:GANLearner,
     """A second learner that goes on from here, or from an earlier step.
 
     A change that waits for its step (`at=`) waits there, too."""
-    if step is not None: step = whole(step, 'step', 0, self.step, ': a step that was done')
+    if step is not None:
+        must_be_alone(self)
+        step = whole(step, 'step', 0, self.step, ': a step that was done')
     G, D = _networks(self, G, D)
     made = []
     try: self.between_steps(lambda: made.append(_fork(self, step, name, G, D, progress, changed)))
@@ -137,7 +148,7 @@ def own_parts(
 )->dict: # as `GANLearner.resume` takes it
     "What of a learner is the user's own: loss, optimiser, tricks, schedules, where a batch has its samples."
     opt = learn.made['opt']
-    return dict(loss=list(learn.known_losses.values()), opt=None if isinstance(opt, str) else opt,
+    return dict(loss=list(learn.known_losses.values()), opt=None if isinstance(opt, str) else opt, team=learn.team,
                 **{k: learn.made[k] for k in ('x', 'y', 'latent')},
                 tricks=[deepcopy(t) for t in learn.tricks.given.values()],
                 schedules=list(learn.tricks.functions.values()))

@@ -153,6 +153,8 @@ def _compare_data(learn, store):
     learn.promised = not others
 
 # %% ../../nbs/travel/remade.ipynb #45631a6f
+def _processes(n)->str: return 'one process' if n == 1 else f'{n} processes'
+
 def _otherwise(learn, store):
     "Why other bits may come out, a sentence each."
     was, then, threads, now = (*(store.fact(k) for k in ('data', 'versions', 'threads')), learn.turnstile.n_threads)
@@ -165,6 +167,9 @@ def _otherwise(learn, store):
     if now != threads:
         yield (f"the run was trained with {threads} threads, this is with {now}: sums are taken in another order, "
                f"and the same bits are not promised; torch.set_num_threads({threads}) first")
+    if (ranks := store.fact('ranks', 1)) != learn.team.size:
+        yield (f"the run was trained by {_processes(ranks)}, this is with {_processes(learn.team.size)}: sums are "
+               "taken in another order, and the same bits are not promised")
     if then['torch'] != torch.__version__:
         yield (f"the run was trained with torch {then['torch']}, this is {torch.__version__}: "
                "the same bits are not promised")

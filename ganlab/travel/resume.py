@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from fastcore.basics import patch
 from ..base.interrupt import unbroken
 from ..base.checks import whole
+from ..engine.ranks import as_team
 from ..learner import GANLearner
 from ..record.remains import remains_of, whole_snapshots
 from ..record.run import Run
@@ -30,6 +31,7 @@ def resume(cls:GANLearner,
     tricks=(), # classes of tricks of the user's own
     schedules=(), # and functions that values follow
     cbs=None, path=None, device=None, loggers=(), # as for a new learner; loggers are told what is new from here on
+    team='auto', # the processes that torchrun has started, be they as many as before or not; None: this one alone
     progress:bool=True, # show a bar while steps are computed again
 )->GANLearner:
     "Go on with a run, bit for bit, whatever ended it. A change that waited for its step (`at=`) waits again."
@@ -37,7 +39,7 @@ def resume(cls:GANLearner,
     try:
         with unbroken():
             own = dict(loss=loss, opt=opt, x=x, y=y, latent=latent, tricks=tricks, schedules=schedules)
-            own |= dict(cbs=cbs, path=path, device=device, loggers=loggers)
+            own |= dict(cbs=cbs, path=path, device=device, loggers=loggers, team=as_team(team))
             return _taken_up(held, run, step, progress, dls, G, D, **own)
     except BaseException:      # also a Ctrl-C that waited for the end: nobody gets the learner
         with unbroken(): held.close()
@@ -45,7 +47,7 @@ def resume(cls:GANLearner,
 
 # %% ../../nbs/travel/resume.ipynb #65e1eda0
 def _taken_up(held, run, step, progress, dls, G, D, **own)->GANLearner: # held: lets go of the run
-    store = run if isinstance(run, Store) else _opened(getattr(run, 'folder', run))
+    store = run if isinstance(run, Store) else _opened(getattr(run, 'folder', run), own['team'])
     held.callback(store.close)
     rec = Run(store)
     held.callback(rec.stop)
@@ -65,9 +67,13 @@ def _taken_up(held, run, step, progress, dls, G, D, **own)->GANLearner: # held: 
     return learn
 
 # %% ../../nbs/travel/resume.ipynb #a5c7e675
-def _opened(folder)->Store:
+def _opened(folder, team)->Store:
     if isinstance(folder, (str, os.PathLike)): Run.let_go(folder)
-    return Store.open(folder, write=True)
+    return team.in_turn(lambda: Store.open(folder, write=True), lambda: _copied(folder))
+
+def _copied(folder)->Store: # in memory, of the live line
+    "What a process of a team that does not record goes on from."
+    with Run.open(folder) as run: return run.store.copy(None, run.line, run.step, run.last_change())
 
 def _step_known(step, known)->int:
     return known if step is None else whole(step, 'step', 0, known, ': that is how far the run is known')

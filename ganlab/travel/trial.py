@@ -44,6 +44,9 @@ def trial_of(self:Tricks,
 
     It stays, unless the metric is worse by more than its interval at 95 %, or a step fails meanwhile."""
     if steps is None and metric is None: return None
+    if self.learn.team.size > 1:
+        raise ValueError("a trial measures samples and may go back, and several processes train this run: "
+                         "ask without trial=")
     if steps is None: raise ValueError(f"metric={metric!r} judges a trial; say how long that is: trial=500")
     known = _judge_of(usual if metric is None else metric)
     known.made(self.learn)

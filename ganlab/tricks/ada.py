@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from fastcore.basics import patch
 from ..data import back_to, standard
+from ..engine.dealing import randint
 from ..losses import loss_title, scores_of
 from ..trick import Flag, Int, Num, Trick
 from .diffaugment import augment, images_only, sometimes
@@ -34,7 +35,7 @@ def blit(
     flip:bool=True, rotate:bool=True, # which
 )->Tensor: # as `x`
     "`x`, images flipped and turned at random: every pixel is still there."
-    def whole(n): return torch.randint(n, (len(x),), generator=g, device=x.device)
+    def whole(n): return randint(0, n, len(x), generator=g, device=x.device)
     square = x.shape[2] == x.shape[3]
     if flip: x = sometimes(x, torch.where(whole(2).reshape(-1, 1, 1, 1) == 1, x.flip(3), x), p, g)
     if rotate: x = sometimes(x, turned(x, whole(4) if square else 2*whole(2)), p, g)
@@ -81,9 +82,11 @@ class Steered(Trick):
 @patch
 def steer(self:Steered, ctx):
     "Count an update's signs; move p when it is time."
-    l, (updates, images) = ctx.each_judged(ctx.l_real.detach()), self.seen
-    if not updates: self.zero, self.signs = undecided(ctx.learn.loss_now, len(l), l.device), l.new_zeros(())
-    self.seen, self.signs = (updates + 1, images + len(l)), self.signs + (l - self.zero).sign().sum()
+    l, (updates, images), team = ctx.each_judged(ctx.l_real.detach()), self.seen, ctx.learn.team
+    n = team.size*len(l)
+    if not updates: self.zero, self.signs = undecided(ctx.learn.loss_now, n, l.device), l.new_zeros(())
+    new, = team.means([(l - self.zero).sign().sum()])
+    self.seen, self.signs = (updates + 1, images + n), self.signs + team.size*new
     if self.seen[0] < self.every: return
     r = self.signs/self.seen[1]
     self.p = min(self.p_max, max(0., self.p + (r - self.target).sign().item()*self.seen[1]/self.images))
@@ -116,7 +119,7 @@ class ADA(Steered):
     short = 'As much augmentation of what D sees as it takes to keep D from learning the data by heart, and no more.'
     source = 'Karras 2020 (2006.06676) §3'
     acts = 'what D sees'
-    purpose = 'Learn from little data'
+    purpose, ranks = 'Learn from little data', True
     gentle = True
     order = -1     # before noise, which then lies on what has moved in, too
     flip = Flag(True, 'left and right')

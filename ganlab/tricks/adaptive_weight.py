@@ -6,6 +6,7 @@
 from __future__ import annotations
 import torch
 from torch import Tensor
+from ..engine.dealing import here
 from ..engine.layers import raw_weight
 from ..engine.sites import instead, layers
 from ..trick import Num, Trick
@@ -26,7 +27,7 @@ def as_loud(
     w:Tensor,   # a weight that both depend on
 )->Tensor: # scalar, from 0 to 10,000, without a gradient
     "The number with which `adv` pulls at `w` as hard as `rec` does."
-    def pull(loss): return torch.autograd.grad(loss, w, retain_graph=True, materialize_grads=True)[0].norm()
+    def pull(loss): return here().means(torch.autograd.grad(loss, w, retain_graph=True, materialize_grads=True))[0].norm()
     return (pull(rec)/(pull(adv) + 1e-4)).clamp(0, 1e4)
 
 # %% ../../nbs/tricks/adaptive_weight.ipynb #6c28a32a
@@ -37,7 +38,7 @@ class AdaptiveWeight(Trick):
              "the reconstruction; an adversarial weight multiplies it.")
     source = 'Esser 2021 (2012.09841) eq. 7 and its code'
     acts = "G's loss"
-    purpose = 'Tie G to its input'
+    purpose, ranks = 'Tie G to its input', True
     within = 'G'
     factor = Num(1, 0, 10, "how loud the critic is beside the reconstruction: what the measured weight is multiplied by",
                  label='s')

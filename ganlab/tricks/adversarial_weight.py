@@ -17,7 +17,7 @@ class AdversarialWeight(Trick):
     short = "The critic's part of G's loss is weighed against other terms, such as a reconstruction; 0: it waits."
     source = 'Ledig 2017 (1609.04802) eq. 3; Esser 2021 (2012.09841), disc_start of its code'
     acts = "G's loss"
-    purpose = 'Tie G to its input'
+    purpose, ranks = 'Tie G to its input', True
     weight = Num(0.1, 0, 10, "share of the loss that comes from D's scores", label='w')
     rest = Flag(True, 'with weight 0, D is not trained either')
     owns = property(lambda self: ('n_d',) if self.rest else ())

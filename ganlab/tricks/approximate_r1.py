@@ -7,6 +7,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from fastcore.basics import patch
+from ..engine.dealing import randn
+from ..engine.game import full
 from ..trick import Choice, Int, Num, Trick
 from .consistency import apart
 from .gradient_penalty import mixes_samples
@@ -21,7 +23,7 @@ class ApproximateR1(Trick):
     short = 'D pays where a little noise changes its score: R1 without the gradient of a gradient.'
     source = 'Lin 2025 (2501.08316)'
     acts = "D's loss: its slope"
-    purpose = "Bound D's slope"
+    purpose, ranks = "Bound D's slope", True
     bounds_d = True
     lam = Num(100, 0, 1_000_000, "weight; of R1 it is γ/(2σ²)", label='λ', log=True)
     sigma = Num(0.01, 0.001, 1, 'standard deviation of the step', unit='data std', label='σ', log=True)
@@ -44,6 +46,7 @@ class ApproximateR1(Trick):
 @patch
 def felt(self:ApproximateR1, ctx, side:str)->Tensor: # 'real' or 'fake' -> scalar, without the weight
     "How far D's scores move with a small step from where its samples are: mean square."
-    x = dict(real=ctx.x, fake=ctx.xf)[side].detach().float()
-    step = self.sigma*self.std*torch.randn(x.shape, generator=ctx.rng(side), device=x.device)
+    x = dict(real=ctx.x, fake=ctx.xf)[side].detach()
+    x = full(x)
+    step = self.sigma*self.std*randn(*x.shape, generator=ctx.rng(side), device=x.device)
     with torch.autocast(x.device.type, enabled=False): return apart(ctx, x, x + step, side)

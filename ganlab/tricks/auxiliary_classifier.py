@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 from fastcore.basics import patch
 from ..engine.conditional import AtLast, Features
+from ..engine.dealing import here
+from ..engine.game import full
 from ..engine.sites import hooked
 from ..engine.still import held
 from ..trick import Choice, Int, Num
@@ -42,8 +44,9 @@ class Head(nn.Module):
     def forward(self, x): return x
     def loss(self, h:Tensor, y:Tensor)->Tensor: # what passed (B, ...), labels (B,), -1 for none: a scalar
         "How wrong it is of those that have a class; 0 where none has."
+        out, y = map(here().whole, (self.out(full(self.features(h))), y))
         known = y >= 0
-        out, y = self.out(self.features(h).float())[known], y[known]
+        out, y = out[known], y[known]
         if not len(y): return out.sum()
         if self.form == 'cross_entropy': return cross_entropy(out, y)
         return d2d(normalize(out), normalize(self.proxies), y)
@@ -53,7 +56,7 @@ class AuxiliaryClassifier(AtLast):
     "A classifier on D's last features."
     name, title, number = 'auxiliary_classifier', 'Auxiliary classifier', 63
     short = "A classifier on D's last features tells a sample's class, and G learns to make samples that it gets right."
-    source = 'Odena 2017 (1610.09585) eqs. 2, 3; Kang 2021 (2111.01118) eq. 7'
+    source, ranks = 'Odena 2017 (1610.09585) eqs. 2, 3; Kang 2021 (2111.01118) eq. 7', True
     acts = 'both losses'
     weight = Num(1, 0, 100, 'weight of the cross-entropy', label='λ')
     form = Choice('cross_entropy', ('cross_entropy', 'd2d'), "that of AC-GAN, or ReACGAN's between samples of a batch")

@@ -60,7 +60,7 @@ class BatchNorm(Grafted):
     short = "G's layers see inputs of steady size, whatever the layers before them do; D judges each sample by itself."
     source = 'Ioffe & Szegedy 2015 (1502.03167); Radford 2015 (1511.06434)'
     acts = "G's and D's hidden layers"
-    purpose = 'Change the architecture'
+    purpose, ranks = 'Change the architecture', True
     within = property(lambda self: 'G'*self.params['to_g'] + 'D'*self.params['from_d'])
     rewrites, fixed = ('weights', 'moments'), ('to_g', 'from_d', 'batches')
     to_g = Flag(True, "put BatchNorm behind those of G's hidden layers that have none", label='into G')

@@ -56,6 +56,8 @@ class BatchSize(Trick):
     acts = 'batches'
     purpose = 'Batches and memory'
     owns = ('bs',)
+    ranks = property(lambda self: 'a batch size that follows a schedule may not divide among processes'
+                     if 'bs' in self.schedules else True)
     bs = Int(32, 1, 4096, 'samples in a batch', label='batch size', log=True)
     rates = Choice('as they are', ('as they are', 'root', 'linear'), 'how both learning rates follow the batch size')
     rows = None      # the source of the new batches
@@ -74,6 +76,8 @@ def why_not(self:BatchSize, learn):
         return f"Batch size: batches have {learn.bs} samples already; give another bs."
     if src.n is not None and self.bs > src.n:
         return f"Batch size: bs={self.bs}, but the data has {src.n} samples to train on."
+    if self.bs % learn.team.size:
+        return f"Batch size: {learn.team.size} processes cannot share {self.bs} samples equally; give another bs."
     if self.bs == 1: return _too_few(learn)
 
 def _too_few(learn)->str|None: # one sentence, or None

@@ -41,7 +41,7 @@ class Blur(Trick):
     short = 'All that D sees is blurred at first and less and less, so that shapes come before details.'
     source = 'Karras 2021 (2106.12423); stylegan3'
     acts = 'what D sees'
-    purpose = 'Keep D unsure'
+    purpose, ranks = 'Keep D unsure', True
     order = -2     # before augmentation, as in StyleGAN3
     sigma = Num(0.04, 0, 0.5, 'width of the blur when it is turned on', unit='image side', label='σ')
     fade = Int(6250, 1, 1_000_000, 'steps over which it fades to nothing', unit='steps', log=True)

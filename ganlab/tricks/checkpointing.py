@@ -11,6 +11,7 @@ from types import MethodType
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
+from ..engine.dealing import again
 from ..engine.inside import call_as, called_as, own_buffers, own_children, own_parameters, whole_call
 from ..engine.lending import lending, lent
 from ..engine.rng import borrowed_rng
@@ -57,7 +58,7 @@ def run(block, parts, *args, **kwargs):
     if not torch.is_grad_enabled(): return block(*args, **kwargs)
     as_it_was, y = AsItWas({m for p in parts for m in p.modules()}), lent()
     def fresh(*args):
-        with lending(y): return block(*[a.clone() if torch.is_tensor(a) else a for a in args], **kwargs)
+        with lending(y), again(): return block(*[a.clone() if torch.is_tensor(a) else a for a in args], **kwargs)
     contexts = lambda: (nullcontext(), as_it_was)
     return checkpoint(fresh, *args, use_reentrant=False, preserve_rng_state=True, context_fn=contexts)
 
@@ -102,7 +103,7 @@ class Checkpointing(Trick):
              'and computed again when the gradient needs it.')
     source = 'Chen 2016 (1604.06174)'
     acts = 'memory'
-    purpose = 'Batches and memory'
+    purpose, ranks = 'Batches and memory', True
     within, fixed = 'net', ('net',)
     net = Choice('both', ('both', 'G', 'D'), 'which network')
 

@@ -50,7 +50,7 @@ class ClassNorm(Conditional):
     "Gain and bias for each class, behind G's normalisation layers."
     name, title, number = 'class_norm', 'Class norm', 62
     short = 'G makes samples of the class asked for: each class has a gain and bias behind the normalisation layers.'
-    source = 'Dumoulin 2017 (1610.07629) eq. 5; Brock 2019 (1809.11096)'
+    source, ranks = 'Dumoulin 2017 (1610.07629) eq. 5; Brock 2019 (1809.11096)', True
     acts = "G's normalisation layers"
     within = 'G'
     layer = Text('auto', "the layers of G that they go behind: 'auto' are all normalisation layers, or names: '0, 3'")

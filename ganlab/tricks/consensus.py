@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 from torch.nn.utils.parametrize import ParametrizationList
 from fastcore.basics import patch
+from ..engine.dealing import here
+from ..engine.game import full
 from ..engine.sites import some_made
 from ..engine.still import eval_mode, held
 from ..engine.twice import aside, no_way_back, not_twice, tried
@@ -27,7 +29,8 @@ def half_square(
     "½‖v‖² of the field of the players' gradients."
     pairs = [(l, ws) for l, ws in zip(losses, weights) if l.requires_grad]      # a trick's term may stand in for a loss
     grads = [torch.autograd.grad(l, ws, create_graph=True, allow_unused=True) for l, ws in pairs]
-    return sum(v.square().sum() for vs in grads for v in vs if v is not None)/2
+    grads = here().means([v for vs in grads for v in vs if v is not None])
+    return sum(v.square().sum() for v in grads)/2
 
 # %% ../../nbs/tricks/consensus.ipynb #57e84d17
 def _add_grad(p, g, w:float): # a parameter; what is added to its gradient, or None; times w
@@ -43,7 +46,7 @@ class Consensus(Trick):
              'so that they move towards where neither wants to move.')
     source = 'Mescheder 2017 (1705.10461) §4'
     acts = 'both gradients'
-    purpose = 'Stop the circling'
+    purpose, ranks = 'Stop the circling', True
     weighs = ('gamma',)
     together = True
     gamma = Num(10, 0, 100, 'weight of half the squared norm of both gradients', label='γ', log=True)
@@ -65,7 +68,7 @@ class Consensus(Trick):
 def losses(self:Consensus, ctx)->list: # D's and G's, with the graphs of both networks
     "The losses of this step, computed anew."
     learn, d, g = ctx.learn, ctx.beside('d'), ctx.beside('g')
-    with ctx.drawing('d'): xf = learn.generate(ctx.z, ctx.y).float()
+    with ctx.drawing('d'): xf = full(learn.generate(ctx.z, ctx.y))
     d.xf = g.xf = xf
     with ctx.drawing('d-scores'): d.l_real, d.l_fake = d.score(d.x, 'real'), d.score(xf, 'fake')
     with ctx.drawing('g'):
@@ -93,6 +96,7 @@ def gradients(self:Consensus, ctx)->tuple: # R, and what it adds to D's and to G
     with _asked_for(ds), held(learn.D, learn.G), eval_mode(*lists), torch.autocast(learn.device.type, enabled=False):
         r = half_square(self.losses(ctx), [ds, gs])
         found = torch.autograd.grad(r, ds + gs, allow_unused=True)
+        learn.team.mean_(found)
     return r.detach(), found[:len(ds)], found[len(ds):]
 
 # %% ../../nbs/tricks/consensus.ipynb #c1f450f7

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from fastcore.basics import patch
 from ..data import back_to, standard
-from ..engine.game import beside_others
+from ..engine.dealing import randint, randn
+from ..engine.game import beside_others, full
 from ..engine.still import held
 from ..trick import Flag, Int, Num, Trick
 from .diffaugment import shifted
@@ -24,8 +25,8 @@ def same_meaning(
     jitter:float,      # vectors (B, d): standard deviation of the noise, in the data's units
 )->Tensor: # as `x`
     "Each sample after a change that leaves it what it is."
-    if x.ndim != 4: return x + jitter*torch.randn(x.shape, generator=g, device=x.device)
-    def whole(lo, hi): return torch.randint(lo, hi + 1, (len(x),), generator=g, device=x.device)
+    if x.ndim != 4: return x + jitter*randn(*x.shape, generator=g, device=x.device)
+    def whole(lo, hi): return randint(lo, hi + 1, len(x), generator=g, device=x.device)
     if flip: x = torch.where(whole(0, 1).reshape(-1, 1, 1, 1) == 1, x.flip(3), x)
     r, c = (int(shift*n + .5) for n in x.shape[2:])       # to the nearest pixel
     return shifted(x, whole(-r, r), whole(-c, c))
@@ -37,7 +38,7 @@ class Consistency(Trick):
     short = 'D pays where it changes its mind over a flip, a small shift or a small step of the latent.'
     source = 'Zhang 2020 (1910.12027); Zhao 2021 (2002.04724)'
     acts = 'both losses'
-    purpose = 'Learn from little data'
+    purpose, ranks = 'Learn from little data', True
     lazy = True
     lambda_real = Num(10, 0, 1000, 'weight for reals (CR)', label='λ real')
     lambda_fake = Num(10, 0, 1000, 'weight for fakes (bCR)', label='λ fake')
@@ -93,7 +94,7 @@ def changed_sample(self:Consistency, x, ctx, tag):
 @patch
 def neighbours(self:Consistency, ctx)->tuple: # (G(z), G(z + δ))
     "Samples of neighbouring latents; G's masks are equal, and nothing that it keeps advances."
-    step = self.sigma*torch.randn(ctx.z.shape, generator=ctx.rng('z'), device=ctx.z.device)
+    step = self.sigma*randn(*ctx.z.shape, generator=ctx.rng('z'), device=ctx.z.device)
     return alike(ctx, ctx.learn.G, lambda z: ctx.learn.generate(z, ctx.y), ctx.z, ctx.z + step)
 
 # %% ../../nbs/tricks/consistency.ipynb #5d29d884
@@ -112,5 +113,5 @@ def d_term(self:Consistency, ctx):
 def g_term(self:Consistency, ctx):
     if not self.lambda_g: return ctx.l_fake.new_zeros(())
     a, b = self.neighbours(ctx)
-    moved = (a - b).float().square().flatten(1).mean(1)
+    moved = full(a - b).square().flatten(1).mean(1)
     return -self.lambda_g*self.risen(ctx.step)*moved.clamp(max=self.cap*self.std**2).mean()

@@ -9,7 +9,7 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 from ..engine.carried import Others, carrier, copied
 from ..engine.change import Refused
-from ..engine.game import as_scores, over_parts
+from ..engine.game import as_scores, full, over_parts
 from ..engine.sites import trying
 from ..engine.still import held
 from ..engine.surgery import hosts, insert, remove
@@ -20,7 +20,7 @@ from ..trick import Flag, Num, Trick
 __all__ = ['lost', 'source_game', 'Cycle']
 
 # %% ../../nbs/tricks/cycle.ipynb #9426bb13
-def lost(a:Tensor, b:Tensor)->Tensor: return (a.float() - b).abs().mean() # what was there and what is left: a scalar
+def lost(a:Tensor, b:Tensor)->Tensor: return (full(a) - b).abs().mean() # what was there and what is left: a scalar
 
 def source_game(
     ctx, # of the update; its phase says whose loss it is
@@ -31,11 +31,12 @@ def source_game(
     learn, n = ctx.learn, len(made)
     loss = learn.loss_now if getattr(learn.loss_now, 'tells_g', True) else learn.loss_now.base
     l_made, parts = as_scores(critic(made.clone()), n)
-    if ctx.phase == 'd': return over_parts(loss.d_loss, parts, as_scores(critic(ctx.y.clone()), n)[0], l_made)
+    if ctx.phase == 'd':
+        return over_parts(loss.d_loss, parts, *learn.gathered(loss, as_scores(critic(ctx.y.clone()), n)[0], l_made))
     l_given = None
     if learn.g_sees_real:
         with torch.no_grad(): l_given = as_scores(critic(ctx.y.clone()), n)[0]
-    return over_parts(loss.g_loss, parts, l_made, l_given)
+    return over_parts(loss.g_loss, parts, *learn.gathered(loss, l_made, l_given))
 
 # %% ../../nbs/tricks/cycle.ipynb #6932efc3
 class Cycle(Trick):
@@ -44,7 +45,7 @@ class Cycle(Trick):
     short = 'A second network leads from what G makes back to what it was given, and both pay for what is lost.'
     source = 'Zhu 2017 (1703.10593) eqs. 1 to 3; pytorch-CycleGAN-and-pix2pix'
     acts = 'both losses, with a further G and D'
-    purpose = 'Tie G to its input'
+    purpose, ranks = 'Tie G to its input', True
     within, fixed = 'GD', ('two_sided',)
     weight = Num(10, 0, 1000, 'weight of what is lost on the way there and back', label='λ', log=True)
     two_sided = Flag(True, 'the way back has a critic of its own; else the cycle alone trains it')

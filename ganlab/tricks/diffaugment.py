@@ -7,6 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from ..data import back_to, standard
+from ..engine.dealing import rand, randint
 from ..engine.game import beside_others
 from ..trick import Flag, Num, Trick
 
@@ -55,7 +56,7 @@ def sometimes(
     g:torch.Generator,
 )->Tensor: # as `x`
     "Each image from `y` with probability `p`, else from `x`."
-    return y if p >= 1 else torch.where(torch.rand(len(x), 1, 1, 1, generator=g, device=x.device) < p, y, x)
+    return y if p >= 1 else torch.where(rand(len(x), 1, 1, 1, generator=g, device=x.device) < p, y, x)
 
 # %% ../../nbs/tricks/diffaugment.ipynb #0a9f79c3
 def augment(
@@ -67,8 +68,8 @@ def augment(
 )->Tensor:                # as `x`; differentiable, also twice
     "`x`, each image changed by draws of its own."
     h, w = x.shape[2:]
-    def u(r): return (strength*r*(2*torch.rand(len(x), 1, 1, 1, generator=g, device=x.device) - 1)).to(x.dtype)
-    def whole(lo, hi): return torch.randint(lo, hi + 1, (len(x),), generator=g, device=x.device)
+    def u(r): return (strength*r*(2*rand(len(x), 1, 1, 1, generator=g, device=x.device) - 1)).to(x.dtype)
+    def whole(lo, hi): return randint(lo, hi + 1, len(x), generator=g, device=x.device)
     if color:
         x = sometimes(x, x + u(.5), p, g)
         x = sometimes(x, spread(x, 1 + u(1.), 1), p, g)
@@ -101,7 +102,7 @@ class DiffAugment(Trick):
              'so that it cannot learn a small data set by heart.')
     source = 'Zhao 2020 (2006.10738)'
     acts = 'what D sees'
-    purpose = 'Learn from little data'
+    purpose, ranks = 'Learn from little data', True
     gentle = True
     instead_of = ('MixUp', 'CutMix', 'MixHandler')
     order = -1     # before noise, which then lies on what has moved in, too

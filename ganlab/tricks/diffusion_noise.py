@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from fastcore.basics import patch
 from ..data import back_to, standard
+from ..engine.dealing import dealt, randn
 from ..trick import Int, Num
 from .ada import Steered
 
@@ -29,7 +30,7 @@ def moments(
     "A moment for each sample: 0 for half of them, of the others later ones are the likelier."
     w = torch.arange(n + 1., device=g.device)
     w[0] = w.sum()
-    return torch.multinomial(w, size, replacement=True, generator=g)
+    return dealt(size, lambda n: torch.multinomial(w, n, replacement=True, generator=g))
 
 # %% ../../nbs/tricks/diffusion_noise.ipynb #b2d08fae
 class DiffusionNoise(Steered):
@@ -38,7 +39,7 @@ class DiffusionNoise(Steered):
     short = 'D sees samples on their way into noise, as far as it takes to keep it from overfitting.'
     source = 'Wang 2023 (2206.02262) and its code'
     acts = 'what D sees'
-    purpose = 'Keep D unsure'
+    purpose, ranks = 'Keep D unsure', True
     images = Int(100_000, 100, 100_000_000, 'how many p takes from 0 to 1', unit='images', log=True)
     p_max = Num(1, 0, 1, 'largest p', label='p max')
     sigma = Num(0.1, 0, 10, 'standard deviation of the noise at the end of the way', unit='data std', label='σ')
@@ -69,5 +70,5 @@ def longest(self:DiffusionNoise)->int: # T
 def inputs(self:DiffusionNoise, x, ctx):
     g, data = ctx.rng(), ctx.learn.range
     a = kept(self.longest).to(x.device)[moments(len(x), self.longest, g)].view(-1, *[1]*(x.ndim - 1))
-    noise = self.sigma*self.std*torch.randn(x.shape, generator=g, device=x.device)
+    noise = self.sigma*self.std*randn(*x.shape, generator=g, device=x.device)
     return back_to((a.sqrt()*standard(x, data) + (1 - a).sqrt()*noise).to(x.dtype), data)

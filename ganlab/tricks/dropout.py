@@ -7,6 +7,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 from fastcore.basics import patch
+from ..engine.dealing import rand
 from ..engine.inside import AnyDropout
 from ..engine.sites import hidden
 from ..engine.surgery import Grafted
@@ -26,7 +27,7 @@ class Drop(nn.Module):
         if not self.training: return x
         shape = x.shape
         if self.maps and not self.linear: shape = (*x.shape[:2], *[1]*(x.ndim - 2))
-        keep = torch.rand(shape, device=x.device) >= self.p
+        keep = rand(*shape, device=x.device) >= self.p
         return x*(keep/(1 - self.p)).to(x.dtype)
 
 # %% ../../nbs/tricks/dropout.ipynb #269f0b7a
@@ -36,7 +37,7 @@ class Dropout(Grafted):
     short = "A random share of D's units is silent in each pass, so that D cannot lean on a few of them."
     source = 'Srivastava 2014 (JMLR 15); maps: Tompson 2015 (1411.4280) §3.2'
     acts = "D's hidden layers"
-    purpose = 'Keep D unsure'
+    purpose, ranks = 'Keep D unsure', True
     within, fixed = 'D', ('layer',)
     p = Num(0.3, 0, 0.9, 'share of the units that is dropped')
     maps = Flag(False, 'whole feature maps, rather than single pixels of them')

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fastcore.basics import patch
 from torch import nn
 from torch.nn.functional import avg_pool2d, softplus
+from ..engine.game import full
 from ..losses import loss_name
 from ..engine.change import Refused
 from ..engine.named_state import named_params
@@ -59,7 +60,7 @@ class Signed(nn.Module):
         super().__init__()
         self.net = net
         self.register_buffer('sign', torch.tensor(float(sign)))
-    def forward(self, x): return self.sign*self.net(x).flatten().float()
+    def forward(self, x): return self.sign*full(self.net(x).flatten())
 
 def _said(e:Exception)->str: return f"{type(e).__name__}: {str(e).splitlines()[0][:200]}"
 
@@ -78,7 +79,7 @@ class DualDiscriminator(Trick):
     short = 'A second D beside the first: one that loves fakes, or one for each scale of the image.'
     source = 'Nguyen 2017 (1709.03831) eq. 1; Durugkar 2017 (1611.01673); Wang 2018 (1711.11585)'
     acts = 'D and both losses'
-    purpose = 'Keep samples varied'
+    purpose, ranks = 'Keep samples varied', True
     within, fixed = 'D', ('mode', 'n_scales', 'link')
     order = 1000     # it sees what the other tricks let D see
     mode = Choice('d2gan', ('d2gan', 'multi_scale', 'second'),

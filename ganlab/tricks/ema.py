@@ -28,7 +28,7 @@ class EMA(Trick):
     short = "Samples are made with an average of G's recent weights, steadier than the weights themselves."
     source = 'Yazıcı 2018 (1806.04498); β of GAN_stability, half-life and rampup of stylegan2-ada-pytorch'
     acts = 'samples'
-    purpose = 'Steady G'
+    purpose, ranks = 'Steady G', True
     steady = dict(shown='it is the number of an average')
     order, bystander = 2000, True     # last: the weights as the whole step leaves them, an extragradient step too
     memory = Choice('beta', ('beta', 'half_life'), 'what says how long it remembers')

@@ -36,7 +36,7 @@ class Extragradient(Trick):
              'a step takes twice as long.')
     source = 'Korpelevich 1976; Gidel 2019 (1802.10551), ExtraAdam'
     acts = 'the whole step'
-    purpose = 'Stop the circling'
+    purpose, ranks = 'Stop the circling', True
     together = True
     order = 1000     # around what others do in a step, and after what they do to the weights
     real, lead = None, None     # in the second half: 'd' or 'g' -> the weights, and how far ahead gradients are taken

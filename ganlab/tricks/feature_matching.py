@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from fastcore.basics import patch
-from ..engine.game import Ensemble, fed, is_map, score_keys
+from ..engine.game import Ensemble, fed, full, is_map, score_keys
 from ..losses import has_targets, loss_name, loss_title, scores_of
 from ..engine.sites import at, hooked, instead, layers, sites, some_input, taken, trying
 from ..engine.still import held, swapped
@@ -56,14 +56,14 @@ def features(
 )->list: # of what is kept, one list for the layers, or one for each part of a D that gives its features
     "What D's layers see of `x`; nothing that D keeps advances."
     seen, given, D = {}, [], ctx.learn.D
-    def note(m, args, kwargs): seen[m] = kept(taken(args, kwargs).flatten(1).float()) # at once: one may work in place
+    def note(m, args, kwargs): seen[m] = kept(full(taken(args, kwargs).flatten(1))) # at once: one may work in place
     hooks = [m.register_forward_pre_hook(note, with_kwargs=True) for m in layers]
     if not layers: hooks = [net.register_forward_hook(lambda m, x, out: given.append(out)) for net in parts_of(D)]
     with held(D), ctx.drawing(f'feature_matching/{side}'), hooked(hooks): ctx.score(x, side)
     if len(seen) < len(layers):
         raise ValueError("a layer whose features are to match did not run in this update; name one that always does")
     if layers: return [[seen[m] for m in layers]]
-    return [[kept(f.flatten(1).float()) for f in fs] for out in given for fs in listed(out)]
+    return [[kept(full(f.flatten(1))) for f in fs] for out in given for fs in listed(out)]
 
 def mean_features(ctx, layers:list, x:Tensor, side:str)->list: # as for `features` -> of (F,), one a layer
     "What D's layers see of `x`, averaged over the batch."
@@ -89,7 +89,7 @@ class FeatureMatching(Trick):
     short = 'G makes fakes whose mean features inside D are those of the reals, rather than fakes that fool D.'
     source = 'Salimans 2016 (1606.03498) §3.1; in pairs: Wang 2018, pix2pixHD (1711.11585) eq. 4'
     acts = "G's loss"
-    purpose = 'Keep samples varied'
+    purpose, ranks = 'Keep samples varied', True
     within = 'D'
     couples = property(lambda self: self.compare == 'means')
     order = 100    # after those that set the loss: what they give G is left out
@@ -177,5 +177,5 @@ def g_term(self:FeatureMatching, ctx):
 def felt(self:FeatureMatching, ctx, x:Tensor, side:str)->list: # of lists: as `features`
     "What is compared. In pairs both go the way of the fakes: what is drawn there is then the same for both."
     layers = self.layers(ctx.learn)
-    if self.compare == 'means': return features(ctx, layers, x, side, lambda f: f.mean(0))
+    if self.compare == 'means': return features(ctx, layers, x, side, lambda f: ctx.learn.team.means([f.mean(0)])[0])
     return features(ctx, layers, x, 'fake', torch.clone)

@@ -34,7 +34,7 @@ class FreezeD(Trick):
     short = "D's first layers stand still while the others go on learning: for fine-tuning on few data."
     source = 'Mo 2020 (2002.10964)'
     acts = "D's weights"
-    purpose = 'Learn from little data'
+    purpose, ranks = 'Learn from little data', True
     within = 'D'
     layers = Int(2, 1, 64, "how many layers, counted from D's input", log=True)
     learn, frozen = None, []      # canonical names of the parameters of D that it holds

@@ -20,7 +20,7 @@ class GradAccumulation(Trick):
     short = 'Each update takes the mean gradient over several batches: a larger batch at the memory of one.'
     source = 'common practice; BigGAN-PyTorch'
     acts = "both networks' gradients"
-    purpose = 'Batches and memory'
+    purpose, ranks = 'Batches and memory', True
     instead_of = ('GradientAccumulation',)
     order = 1000     # outermost: what other tricks put around an update, each micro-batch has of its own
     n = Int(2, 2, 64, 'batches whose mean gradient is taken', log=True)

@@ -33,7 +33,7 @@ class GradClip(Trick):
     short = 'A gradient that is too long is cut, so that no single batch throws D or G far.'
     source = 'Pascanu 2013 (1211.5063) Algorithm 1; ganhacks #10'
     acts = 'gradients'
-    purpose = 'Rates and updates'
+    purpose, ranks = 'Rates and updates', True
     instead_of = ('GradientClip',)
     order = 100     # last: what other tricks do to gradients is clipped too
     by = Choice('norm', ('norm', 'value'), 'the length of a whole network\'s gradient, or each number in it')

@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 from fastcore.basics import patch
+from ..engine.dealing import here, rand
 from ..engine.inside import AnyBatchNorm
 from ..engine.layers import first_of
 from ..engine.meters import input_grads
@@ -33,10 +34,10 @@ def penalty_points(
     ends = dict(real=x, fake=xf)
     if points == 'both': return list(ends.items())
     if points in ends: return [(points, ends[points])]
-    e = torch.rand(len(x), *[1]*(x.ndim - 1), generator=rng, device=x.device)
+    e = rand(len(x), *[1]*(x.ndim - 1), generator=rng, device=x.device)
     if points == 'interp': return [('real', e*x + (1 - e)*xf)]
-    u = 2*torch.rand(x.shape, generator=rng, device=x.device) - 1
-    return [('real', x + e*u*x.std(correction=0)/2)]
+    u = 2*rand(*x.shape, generator=rng, device=x.device) - 1
+    return [('real', x + e*u*here().whole(x).std(correction=0)/2)]
 
 # %% ../../nbs/tricks/gradient_penalty.ipynb #b49499d8
 def slope_penalty(
@@ -76,7 +77,7 @@ class GradientPenalty(Trick):
     source = ('Mescheder 2018 (1801.04406) eq. 9; γ of StyleGAN2; Roth 2017 (1705.09367); Kodali 2017 (1705.07215); '
               'Thanh-Tung 2019 (1902.03984)')
     acts = "D's loss: its slope"
-    purpose = "Bound D's slope"
+    purpose, ranks = "Bound D's slope", True
     gentle, bounds_d, weighs = True, True, ('gamma',)
     lipschitz = property(lambda self: self.asked == 1)
     gamma = Num(10, 0, 100, 'weight: γ/2 times the square with center 0, γ times it with center 1', label='γ', log=True)

@@ -21,7 +21,7 @@ class HistoricalAveraging(Trick):
     short = 'Each player pays for its distance from the mean of what it has been, so that the two stop circling.'
     source = 'Salimans 2016 (1606.03498) §3.3'
     acts = 'both losses'
-    purpose = 'Stop the circling'
+    purpose, ranks = 'Stop the circling', True
     weighs = ('lam',)
     lam = Num(0.01, 0, 10, 'weight of the squared distance', label='λ', log=True)
     mean = Choice('all', ('all', 'recent'),

@@ -5,6 +5,7 @@
 # %% ../../nbs/tricks/identity.ipynb #29f2a0a7
 from __future__ import annotations
 from torch import Tensor
+from ..engine.game import full
 from ..engine.still import held
 from ..engine.translating import not_of_its_kind
 from ..trick import Choice, Int, Num, Trick
@@ -19,7 +20,7 @@ class Identity(Trick):
     short = 'What is of the kind that G is to make, G leaves as it is; or it changes little of what it is given.'
     source = 'Zhu 2017, CycleGAN (1703.10593) §5.2; Taigman 2017 (1611.02200); Shrivastava 2017 (1612.07828) eq. 4'
     acts = "G's loss"
-    purpose = 'Tie G to its input'
+    purpose, ranks = 'Tie G to its input', True
     weight = Num(5, 0, 1000, 'weight of the distance', label='λ', log=True)
     distance = Choice('l1', ('l1', 'l2'), 'mean absolute or squared difference')
     of = Choice('samples', ('samples', 'sources'), 'what G is to leave as it is: the target, or what it is given')
@@ -27,8 +28,8 @@ class Identity(Trick):
 
     def why_not(self, learn): return not_of_its_kind(learn, self.title)
     def g_term(self, ctx):
-        far = ctx.xf.float() - ctx.y if self.of == 'sources' else self.left(ctx) - ctx.x
+        far = full(ctx.xf) - ctx.y if self.of == 'sources' else self.left(ctx) - ctx.x
         return self.weight*self.risen(ctx.step)*(far.abs() if self.distance == 'l1' else far.square()).mean()
     def left(self, ctx)->Tensor: # (B, ...)
         "What G makes of the batch's own reals; nothing that G keeps advances."
-        with held(ctx.learn.G), ctx.drawing(self.name): return ctx.learn.generate(ctx.z, ctx.x).float()
+        with held(ctx.learn.G), ctx.drawing(self.name): return full(ctx.learn.generate(ctx.z, ctx.x))

@@ -4,7 +4,8 @@
 
 # %% ../../nbs/tricks/instance_noise.ipynb #b208dcfb
 from __future__ import annotations
-import math, torch
+import math
+from ..engine.dealing import rand, randn
 from ..trick import Choice, Int, Num, Trick
 
 # %% auto #0
@@ -29,7 +30,7 @@ class InstanceNoise(Trick):
     short = 'Noise on what D sees, reals and fakes alike, so that the two are never trivially apart.'
     source = 'Sønderby 2016 (1610.04490) §3; Arjovsky & Bottou 2017 (1701.04862)'
     acts = 'what D sees'
-    purpose = 'Keep D unsure'
+    purpose, ranks = 'Keep D unsure', True
     sigma = Num(0.1, 0, 1, "standard deviation of the noise, as a share of the data's own: "
                            "the same picture in [0, 1] as in [-1, 1]", unit='data std', label='σ')
     share = Num(0.5, 0, 1, 'share of each batch that is noised')
@@ -46,7 +47,8 @@ class InstanceNoise(Trick):
         s = self.sigma_at(ctx.step)
         if s == 0 or self.share == 0: return x
         g = ctx.rng()
-        keep = torch.rand(len(x), *[1]*(x.ndim - 1), generator=g, device=x.device) < self.share
-        return x + keep*s*torch.randn(x.shape, generator=g, device=x.device)
+        at = dict(generator=g, device=x.device)
+        keep = rand(len(x), *[1]*(x.ndim - 1), **at) < self.share
+        return x + keep*s*randn(*x.shape, **at)
     def state_dict(self): return dict(std=getattr(self, 'std', 1.), start=getattr(self, 'start', 0))
     def load_state_dict(self, s): self.std, self.start = s['std'], s['start']

@@ -6,6 +6,7 @@
 from __future__ import annotations
 import torch
 from ..engine.conditional import no_labels
+from ..engine.dealing import rand
 from ..trick import Num, Trick
 
 # %% auto #0
@@ -18,7 +19,7 @@ class LabelDropout(Trick):
     short = 'A conditional G makes samples of a class and of none: in training, some samples come without their label.'
     source = 'Ho & Salimans 2022 (2207.12598) algorithm 1'
     acts = 'labels'
-    purpose = 'Sample by class'
+    purpose, ranks = 'Sample by class', True
     p = Num(0.1, 0, 1, 'share of the samples that come without their label')
 
     def why_not(self, learn):
@@ -28,5 +29,5 @@ class LabelDropout(Trick):
         if not (learn.lends('g') or learn.lends('d')):
             return f"{self.title}: no part of G or D looks labels up; turn class_norm or projection on first."
     def labels(self, y, ctx): # (B,) -> (B,), -1 where the label is gone
-        gone = torch.rand(len(y), generator=ctx.rng('labels'), device=y.device) < self.p
+        gone = rand(len(y), generator=ctx.rng('labels'), device=y.device) < self.p
         return torch.where(gone, -1, y)

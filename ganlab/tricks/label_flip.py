@@ -7,6 +7,7 @@ from __future__ import annotations
 from functools import partial
 import torch
 from torch import Tensor
+from ..engine.dealing import rand
 from ..engine.game import over_parts
 from ..trick import Num, Trick
 from .label_smoothing import needs_targets
@@ -34,7 +35,7 @@ class LabelFlip(Trick):
     short = 'D is lied to now and then: a real called fake, a fake called real, so that it never grows certain.'
     source = 'ganhacks no. 6'
     acts = "D's targets"
-    purpose = 'Keep D unsure'
+    purpose, ranks = 'Keep D unsure', True
     p = Num(0.05, 0, 1, 'probability, for each sample')
 
     def why_not(self, learn):
@@ -45,6 +46,6 @@ class LabelFlip(Trick):
     def d_term(self, ctx):
         if not self.p: return ctx.l_real.new_zeros(())
         g = ctx.rng()
-        def chosen(l): return torch.rand(l.shape, generator=g, device=l.device) < self.p
+        def chosen(l): return rand(*l.shape, generator=g, device=l.device) < self.p
         reals, fakes = ctx.l_real, ctx.l_fake
         return over_parts(partial(lies, ctx.learn.loss_now), ctx.parts, reals, fakes, chosen(reals), chosen(fakes))

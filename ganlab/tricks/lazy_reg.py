@@ -18,7 +18,7 @@ class LazyReg(Trick):
              'nearly the same training at a fraction of its price.')
     source = 'Karras 2020, StyleGAN2 (1912.04958) §3.2, appendix B'
     acts = 'penalties of other tricks'
-    purpose = "Bound D's slope"
+    purpose, ranks = "Bound D's slope", True
     k_d = Int(16, 1, 64, "D's penalties: one step in this many", label='k D')
     k_g = Int(4, 1, 64, "G's penalties: one step in this many", label='k G')
     correct = Flag(False, "scale rates and betas by k/(k + 1) as StyleGAN2 does, "

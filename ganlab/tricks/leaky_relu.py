@@ -44,7 +44,7 @@ class LeakyReLU(Trick):
     short = 'A unit that is below zero still has a slope, so that a gradient always finds its way back to G.'
     source = 'Maas 2013; slope of Radford 2015 (1511.06434) §3; ganhacks #5'
     acts = "G's and D's activations"
-    purpose = 'Change the architecture'
+    purpose, ranks = 'Change the architecture', True
     within, fixed = 'net', ('net',)
     steady = dict.fromkeys(('slope', 'over'), 'it goes to a new value by itself, and would begin anew each step')
     slope = Num(0.2, 0, 1, 'slope below zero', label='slope')

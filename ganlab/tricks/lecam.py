@@ -26,7 +26,7 @@ class LeCam(Trick):
     short = "D's scores stay near where they have lately been, so that it does not learn a small data set by heart."
     source = 'Tseng 2021 (2104.03310) and its code'
     acts = "D's loss"
-    purpose, bounds_d = 'Learn from little data', True
+    purpose, bounds_d, ranks = 'Learn from little data', True, True
     couples = True     # the means
     weight = Num(0.3, 0, 10, 'weight of the penalty', label='λ')
     decay = Num(0.99, 0, 0.99999, 'share of itself that a mean keeps at each update')
@@ -41,7 +41,7 @@ class LeCam(Trick):
         beyond = step - self.since - self.start
         return 0. if beyond < 0 else min(1., (beyond + 1)/(self.ramp + 1))
     def d_term(self, ctx):
-        now = tuple(ctx.each_judged(l.detach()).mean() for l in (ctx.l_real, ctx.l_fake))
+        now = tuple(ctx.learn.team.means([ctx.each_judged(l.detach()).mean() for l in (ctx.l_real, ctx.l_fake)]))
         self.means = now if self.means is None else tuple(b.lerp(a, self.decay) for a, b in zip(self.means, now))
         w = self.weight*self.risen(ctx.step)
         if not w: return ctx.l_real.new_zeros(())

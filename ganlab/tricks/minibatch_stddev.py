@@ -7,6 +7,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 from fastcore.basics import patch
+from ..engine.dealing import here
+from ..engine.game import full
 from ..engine.layers import form
 from ..engine.sites import at, instead, layers
 from ..engine.surgery import Grafted
@@ -29,7 +31,7 @@ def batch_stddev(
 )->torch.Tensor: # (N, channels)
     "The mean standard deviation of the features over each group, given to all of its members."
     n, g = len(x), group_size(len(x), group)
-    y = x.float().reshape(g, n//g, channels, -1)         # sample i goes with i + n/g, i + 2n/g, ...
+    y = full(x).reshape(g, n//g, channels, -1)         # sample i goes with i + n/g, i + 2n/g, ...
     return (y.var(0, correction=0) + eps).sqrt().mean(-1).repeat(g, 1).to(x.dtype)
 
 # %% ../../nbs/tricks/minibatch_stddev.ipynb #a8bf06df
@@ -42,7 +44,8 @@ class StddevSlice(nn.Module):
         nn.init.zeros_(self.extra.weight)
         self.register_buffer('gate', torch.ones(()))
     def forward(self, x):
-        s = batch_stddev(x.movedim(-1, 1) if self.linear else x, self.group, self.channels)
+        team = here()
+        s = team.mine(batch_stddev(team.whole(x.movedim(-1, 1) if self.linear else x), self.group, self.channels))
         if self.linear: s = s.reshape(len(x), *[1]*(x.ndim - 2), -1).expand(*x.shape[:-1], -1)
         else: s = s.reshape(*s.shape, *[1]*(x.ndim - 2)).expand(-1, -1, *x.shape[2:])
         return self.gate.clone()*self.extra(s)
@@ -64,7 +67,7 @@ class MinibatchStddev(Grafted):
              'so that a G that always makes the same sample gives itself away.')
     source = 'Karras 2018 (1710.10196) §3; group 4 and ε 1e-8 as released'
     acts = "D's last layer"
-    purpose = 'Keep samples varied'
+    purpose, ranks = 'Keep samples varied', True
     within, fixed = 'D', ('layer', 'channels')
     couples = True
     group = Int(4, 2, 64, 'samples that are compared with each other')

@@ -16,7 +16,7 @@ class NCritic(Trick):
     short = 'Several updates of D for each of G, or the other way round; off gives back the counts it found.'
     source = 'Arjovsky 2017 (1701.07875) Algorithm 1'
     acts = 'updates per step'
-    purpose = 'Rates and updates'
+    purpose, ranks = 'Rates and updates', True
     instead_of = ('FixedGANSwitcher', 'AdaptiveGANSwitcher')
     owns = ('n_d',)
     n_d = Int(5, 1, 100, 'updates of D per step', label='n D', log=True)

@@ -30,7 +30,7 @@ class Optimistic(Trick):
              'so that players who circle each other spiral inwards.')
     source = 'Daskalakis 2018 (1711.00141) Algorithm 1'
     acts = "both optimisers' steps"
-    purpose = 'Stop the circling'
+    purpose, ranks = 'Stop the circling', True
     order = -100     # the step is whole before others look at the weights
     weight = Num(1, 0, 1, 'share of the correction; 0 is the plain step')
 

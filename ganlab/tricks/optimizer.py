@@ -31,7 +31,7 @@ class Optimizer(Trick):
     short = 'Another optimiser for D or G, which takes over what the old one remembers; off gives the old one back as it was.'
     source = 'Arjovsky 2017 (1701.07875); ganhacks #9; SGD after Adam: Keskar & Socher 2017 (1712.07628)'
     acts = 'optimisers'
-    purpose = 'Rates and updates'
+    purpose, ranks = 'Rates and updates', True
     owns, rewrites = ('opt',), ('moments',)
     steady = dict.fromkeys(('momentum', 'smoothing', 'decay'), 'another value makes a new optimiser')
     opt_d = Param('rmsprop', kind='choice', choices=OptimizerNames(), help="D's optimiser", label='D')

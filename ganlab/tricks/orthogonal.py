@@ -8,6 +8,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
+from ..engine.game import full as in_full
 from ..engine.inside import own_parameters
 from ..engine.layers import is_layer, raw_weight, usual
 from ..engine.odd_layers import resting
@@ -55,7 +56,7 @@ class Orthogonal(Trick):
              'so that a layer does not squash some directions of its input.')
     source = 'Brock 2019 (1809.11096) eq. 3; Brock 2017 (1609.07093)'
     acts = "G's loss (or D's)"
-    purpose = 'Steady G'
+    purpose, ranks = 'Steady G', True
     within = 'net'
     strength = Num(1e-4, 0, 1, 'weight of the penalty', label='β', log=True)
     form = Choice('rows', ('rows', 'full'), 'orthogonal rows, or rows that have length 1 too')
@@ -95,4 +96,4 @@ def penalty(self:Orthogonal, net, rest=())->Tensor: # scalar, float32
     found, full = self.matrices(net, rest), self.form == 'full'
     lists = [m.parametrizations for m, *_ in found if is_parametrized(m, 'weight')]
     with torch.autocast(next(net.parameters()).device.type, enabled=False), eval_mode(*lists):
-        return sum(orthogonality(rows(m.weight.float(), groups, turned), full) for m, groups, turned in found)
+        return sum(orthogonality(rows(in_full(m.weight), groups, turned), full) for m, groups, turned in found)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
+from ..engine.dealing import here
 from ..engine.game import fed
 from ..engine.layers import form
 from ..engine.rng import borrowed_rng
@@ -37,7 +38,10 @@ class PackSlice(nn.Module):
         self.extra = like(site, (m - 1)*site.channels[0])
         nn.init.zeros_(self.extra.weight)
         self.register_buffer('gate', torch.ones(()))
-    def forward(self, x): return self.gate.clone()*self.extra(others(x, self.m, -1 if self.linear else 1))
+    def forward(self, x):
+        team = here()
+        rest = team.mine(others(team.whole(x), self.m, -1 if self.linear else 1))
+        return self.gate.clone()*self.extra(rest)
 
 # %% ../../nbs/tricks/packing.ipynb #f85e5f48
 class Packing(Grafted):
@@ -47,7 +51,7 @@ class Packing(Grafted):
              'so that a G that makes few different ones gives itself away.')
     source = 'Lin 2018 (1712.04086)'
     acts = "D's first layer"
-    purpose = 'Keep samples varied'
+    purpose, ranks = 'Keep samples varied', True
     within, fixed = 'D', ('m',)
     couples = True
     m = Int(2, 2, 8, 'samples in a pack')

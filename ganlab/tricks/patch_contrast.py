@@ -8,6 +8,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
+from ..engine.game import full
 from ..engine.sites import hidden, hooked
 from ..engine.still import held
 from ..engine.surgery import Grafted, hosts, remove
@@ -42,7 +43,7 @@ class Head(nn.Module):
         places:Tensor, # numbers of places (S,)
     )->Tensor: # (B, S, d), of length 1
         "What is at the places."
-        y = y.float().flatten(1, -2) if self.last else y.float().flatten(2).transpose(1, 2)
+        y = full(y).flatten(1, -2) if self.last else full(y).flatten(2).transpose(1, 2)
         return normalize(self.out(y[:, places]), dim=2)
 
 def places_of(site)->int: # how many places a layer's output has, each with all channels
@@ -55,7 +56,7 @@ class PatchContrast(Grafted):
     short = 'Each patch of what G makes should be known again as the patch of its input that stood there.'
     source = 'Park 2020 (2007.15651) eqs. 3 to 5; contrastive-unpaired-translation'
     acts = "G's loss, with heads on G's layers"
-    purpose = 'Tie G to its input'
+    purpose, ranks = 'Tie G to its input', True
     within, fixed = 'G', ('layers', 'width')
     weight = Num(1, 0, 1000, 'weight of the contrast', label='λ', log=True)
     tau = Num(.07, .001, 10, 'temperature: the smaller, the more the nearest places count', label='τ', log=True)

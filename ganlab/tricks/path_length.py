@@ -8,7 +8,8 @@ import math, torch
 from functools import partial
 from fastcore.basics import patch
 from torch import Tensor
-from ..engine.game import some_of
+from ..engine.dealing import randn
+from ..engine.game import each, some_of
 from ..engine.inside import AnyBatchNorm
 from ..engine.layers import first_of
 from ..engine.rng import borrowed_rng
@@ -38,7 +39,7 @@ class PathLength(Trick):
     short = 'A step in the latent space changes the sample by the same amount everywhere.'
     source = 'Karras 2020, StyleGAN2 (1912.04958) §3.2 eq. 4; defaults of stylegan2-ada-pytorch'
     acts = "G's loss"
-    purpose = 'Steady G'
+    purpose, ranks = 'Steady G', True
     within = property(lambda self: '' if self.params['latent'] == 'z' else 'G')
     couples = True   # the lengths' mean
     weight = Num(2, 0, 10, 'weight of the penalty', label='ω')
@@ -72,19 +73,24 @@ def lengths(self:PathLength, learn, z:Tensor, rng, given=None)->Tensor: # (B,)
     with held(learn.G), torch.autocast(learn.device.type, enabled=False), torch.enable_grad():
         make = partial(learn.generate, y=given)
         w, x = seen_from(learn.G, self.begins, z.clone().requires_grad_(True), make)
-        y = torch.randn(x.shape, generator=rng, device=x.device)/math.sqrt(math.prod(x.shape[2:]))
+        y = randn(*x.shape, generator=rng, device=x.device)/math.sqrt(math.prod(x.shape[2:]))
         return path_lengths(x, w, y, self.begins != 'z' and w.ndim == 3)
 
 # %% ../../nbs/tricks/path_length.ipynb #84f68635
+@patch
+def samples(self:PathLength, learn)->int: # of a batch, whose paths are measured
+    return max(2, learn.bs//self.shrink)
+
 @patch
 def g_term(self:PathLength, ctx):
     w, learn = self.weight*self.risen(ctx.step), ctx.learn
     if not w or ctx.step % self.every: return ctx.l_fake.new_zeros(())
     rng = ctx.rng()
-    z = learn.drawn(max(2, len(ctx.z)//self.shrink), rng)
-    given = some_of(ctx.y, len(z))
+    z = learn.team.mine(learn.drawn(self.samples(learn), rng))
+    given = some_of(each(learn.team.whole, ctx.y), self.samples(learn))
+    given = each(learn.team.mine, given)
     with ctx.drawing(f'{self.name}/G'): lengths = self.lengths(learn, z, rng, given)
-    mean = lengths.detach().mean()
+    mean, = learn.team.means([lengths.detach().mean()])
     self.a = mean if self.a is None else self.a.lerp(mean, self.decay)
     return w*self.every*(lengths - self.a).square().mean()
 
@@ -124,6 +130,9 @@ def reaches(y:Tensor, ps)->bool: # is it differentiable with respect to any of t
 
 @patch
 def why_not(self:PathLength, learn):
+    if self.samples(learn) % learn.team.size:
+        return (f"Path length: {learn.team.size} processes cannot share {self.samples(learn)} paths equally; "
+                "choose another shrink or batch size.")
     return tried(learn, ('path_length', self.latent), partial(self.untrainable, learn), learn.G)
 
 # %% ../../nbs/tricks/path_length.ipynb #4ebb6f15

@@ -23,7 +23,7 @@ class ProgressiveGrowing(Trick):
     short = 'G and D begin small, on small images; new blocks are faded in while they train.'
     source = 'Karras 2018 (1710.10196) §2'
     acts = 'G, D and the reals'
-    purpose = 'Change the architecture'
+    purpose, ranks = 'Change the architecture', True
     within = property(lambda self: '' if self.params['mode'] == 'curriculum' else 'GD')
     fixed = ('mode',)
     steady = dict.fromkeys(('stages', 'fade', 'hold', 'width'), 'it grows by a plan of its own')

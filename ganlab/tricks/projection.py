@@ -32,7 +32,7 @@ class Projection(AtLast):
     "D's score depends on the label, too."
     name, title, number = 'projection', 'Projection', 61
     short = "D judges each sample beside its label: a vector for each class is projected onto D's last features."
-    source = 'Miyato & Koyama 2018 (1802.05637) eq. 3'
+    source, ranks = 'Miyato & Koyama 2018 (1802.05637) eq. 3', True
     leave_over = Int(200, 0, 10_000, label='fade out',
                      help='steps over which it is faded out when turned off; at most as many as it was on')
 

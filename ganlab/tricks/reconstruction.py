@@ -7,6 +7,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 from ..data import standard
+from ..engine.game import full
 from ..sources.unpaired import is_paired
 from ..trick import Choice, Int, Num, Trick
 
@@ -43,7 +44,7 @@ class Reconstruction(Trick):
     short = 'G also pays for its distance from the sample that belongs to its input, and so keeps to what it was given.'
     source = 'Isola 2017 (1611.07004) eq. 4; Wang 2004 (SSIM)'
     acts = "G's loss"
-    purpose = 'Tie G to its input'
+    purpose, ranks = 'Tie G to its input', True
     weight = Num(100, 0, 1000, 'weight of the distance', label='λ', log=True)
     distance = Choice('l1', ('l1', 'l2', 'ssim'), 'mean absolute or squared difference, or 1 - SSIM of images')
     ramp = Int(0, 0, 100_000, 'steps over which the weight rises from 0', unit='steps')
@@ -55,7 +56,7 @@ class Reconstruction(Trick):
             return f"Reconstruction: SSIM compares windows of 7 x 7 pixels, a sample is {tuple(shape)}; use l1 or l2."
 
     def g_term(self, ctx):
-        x, xf = ctx.x, ctx.xf.float()
+        x, xf = ctx.x, full(ctx.xf)
         if self.distance == 'ssim':
             x, xf = (standard(t, ctx.learn.range)/2 + .5 for t in (x, xf))
             d = 1 - ssim(x, xf)

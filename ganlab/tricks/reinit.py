@@ -136,7 +136,7 @@ class Reinit(Trick):
     short = 'The weights of chosen layers are drawn anew, or moved part of the way to a fresh draw.'
     source = 'Radford 2015 (1511.06434); He 2015 (1502.01852); Glorot 2010; keep: Ash & Adams 2020 (1910.08475)'
     acts = "G's or D's weights, once"
-    purpose = 'Change the architecture'
+    purpose, ranks = 'Change the architecture', True
     within = property(lambda self: ''.join(k for k in 'GD' if k in self.which or 'both' in self.which))
     rewrites = 'weights', 'moments'
     steady = dict.fromkeys(('keep', 'std', 'slope'), 'another value draws the weights anew')

@@ -19,7 +19,7 @@ class ReplayBuffer(Trick):
     short = 'D goes on being tested on fakes of the past, so that G cannot win by going back to what D has forgotten.'
     source = 'Shrivastava 2017 (1612.07828) §2.3'
     acts = "D's fakes"
-    purpose = 'Keep samples varied'
+    purpose, ranks = 'Keep samples varied', True
     size = Int(512, 1, 100_000, 'fakes in the buffer', log=True)
     fraction = Num(0.5, 0, 1, "share of D's fakes that come from it")
     past = None    # (entries, ...), or None while it is empty
@@ -37,14 +37,21 @@ class ReplayBuffer(Trick):
 # %% ../../nbs/tricks/replay_buffer.ipynb #764a0ee6
 @patch
 def fakes(self:ReplayBuffer, xf, ctx): # the present fakes (B, ...) -> as many, some of them old
+    team = ctx.learn.team
+    return team.mine(self.mixed(team.whole(xf), each(team.whole, ctx.y), ctx))
+
+@patch
+def mixed(self:ReplayBuffer, xf, y, ctx): # of a whole batch
     past, g = self.past, ctx.rng()
     if past is None or (past.shape[1:], past.dtype) != (xf.shape[1:], xf.dtype):
-        past, self.past_y = xf.new_empty(0, *xf.shape[1:]), some_of(ctx.y, 0)
+        past, self.past_y = xf.new_empty(0, *xf.shape[1:]), some_of(y, 0)
     def some(n): return torch.randperm(len(past), generator=g, device=xf.device)[:n]
     n = round(self.fraction*len(xf))
     chosen, places = some(n), some(n)      # those that are seen, and those that give way
     self.past, xf = self.exchanged(past, xf, chosen, places)
-    if self.past_y is not None: self.past_y, ctx.yf = self.exchanged(self.past_y, ctx.y, chosen, places)
+    if self.past_y is not None:
+        self.past_y, seen = self.exchanged(self.past_y, y, chosen, places)
+        ctx.yf = each(ctx.learn.team.mine, seen)
     return xf
 
 @patch

@@ -26,7 +26,7 @@ class ResidualBlocks(Grafted):
     short = 'More layers for G or D while they train, each beginning as a detour that adds nothing.'
     source = 'He 2016 (1512.03385); zero at first: Goyal 2017 (1706.02677) §5.1, R3GAN (2501.05441)'
     acts = "G's and D's hidden layers"
-    purpose = 'Change the architecture'
+    purpose, ranks = 'Change the architecture', True
     within, fixed = 'net', ('net', 'width', 'layer')
     net = Choice('both', ('both', 'G', 'D'), 'which network')
     width = Int(32, 1, 2048, 'units, or channels, inside a block', log=True)

@@ -134,7 +134,7 @@ class SelfAttention(Grafted):
     short = 'Every place of a feature map can look at every other, so that distant parts of an image agree.'
     source = 'Zhang 2019 (1805.08318) §3, in its released form'
     acts = 'feature maps of G and D'
-    purpose = 'Change the architecture'
+    purpose, ranks = 'Change the architecture', True
     within, fixed = 'net', ('net', 'layer', 'divisor', 'pool', 'spectral')
     net = Choice('both', ('D', 'G', 'both'), 'which network')
     layer = Text('auto', "'auto' (a map of up to 32x32), or names of layers or blocks that it goes behind, such as 'D.3, G.8'")

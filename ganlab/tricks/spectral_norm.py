@@ -76,7 +76,7 @@ class SpectralNorm(Trick):
     short = "Each layer's largest singular value is held at a constant, so that D's slope is bounded."
     source = 'Miyato 2018 (1802.05957), Algorithm 1'
     acts = "D's weights (or G's)"
-    purpose = "Bound D's slope"
+    purpose, ranks = "Bound D's slope", True
     within, fixed = 'net', ('net',)
     steady = dict.fromkeys(('scale', 'soft_start'), 'it goes to a new value by itself, and would begin anew each step')
     lipschitz = property(lambda self: self.net != 'G')

@@ -30,7 +30,7 @@ class Style(Grafted):
     short = "StyleGAN's pieces for any G: a mapped latent that scales the channels of every layer, and noise at every place."
     source = 'Karras 2019 (1812.04948), 2020 (1912.04958) §2.2; stylegan2-ada-pytorch'
     acts = "G's layers and latents"
-    purpose = 'Change the architecture'
+    purpose, ranks = 'Change the architecture', True
     within, fixed = 'G', ('mapping', 'modulation', 'demodulation', 'noise', 'depth', 'width', 'lr_mult')
     mapping = Flag(True, 'G takes w = z + M(z) in place of z')
     modulation = Flag(True, 'w scales the channels that go into each layer')

@@ -18,7 +18,7 @@ class TopK(Trick):
     short = 'G learns only from those of its samples that D finds most real.'
     source = 'Sinha 2020 (2002.06224)'
     acts = "G's loss"
-    purpose = 'Steady G'
+    purpose, ranks = 'Steady G', True
     couples = True
     share = Num(0.5, 0.01, 1, 'share of the batch that is kept in the end', label='ν')
     gamma = Num(0.99, 0, 1, 'what the share is multiplied by after each epoch since the switch; 0: at its end after one', label='γ')

@@ -16,7 +16,7 @@ class TTUR(Trick):
     short = 'D and G each learn at a rate of their own; off gives back the rates it found.'
     source = 'Heusel 2017 (1706.08500); default rates Zhang 2019 (1805.08318)'
     acts = 'learning rates'
-    purpose = 'Rates and updates'
+    purpose, ranks = 'Rates and updates', True
     instead_of = ('GANDiscriminativeLR',)
     lr_d = Num(4e-4, 1e-6, 1e-2, "D's learning rate", label='lr D', log=True)
     lr_g = Num(1e-4, 1e-6, 1e-2, "G's learning rate", label='lr G', log=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from fastcore.basics import patch
+from ..engine.dealing import rand, randint
 from ..engine.game import as_scores, fed, score_maps
 from ..engine.sites import some_input, trying
 from ..engine.still import held
@@ -27,13 +28,13 @@ def boxes(
 )->Tensor: # (n, 1, *shape), of 0 and 1, both in each
     "Masks of one box each."
     axes, at = len(shape), dict(generator=g, device=g.device)
-    share, inside = torch.rand(n, **at), torch.ones(n, *[1]*(axes + 1), dtype=torch.bool, device=g.device)
+    share, inside = rand(n, **at), torch.ones(n, *[1]*(axes + 1), dtype=torch.bool, device=g.device)
     for axis, size in enumerate(shape):
         side = (size*share**(1/axes)).long().clamp(max=size - 1).clamp(min=1)
-        first = torch.randint(size, (n,), **at) - side//2
+        first = randint(0, size, n, **at) - side//2
         within = torch.arange(size, device=g.device) - first[:, None]
         inside = inside & _along((within >= 0) & (within < side[:, None]), axis, axes)
-    turned = torch.rand(n, *[1]*(axes + 1), **at) < .5
+    turned = rand(n, *[1]*(axes + 1), **at) < .5
     return (inside ^ turned).float()
 
 # %% ../../nbs/tricks/unet_consistency.ipynb #d1b6a2c4
@@ -58,7 +59,7 @@ class UnetConsistency(Trick):
     short = "A D that judges each pixel is shown cut and pasted reals and fakes, and pays where that changes its mind."
     source = 'Schönfeld 2020 (2002.12655) §3.2 and its code; Yun 2019 (1905.04899)'
     acts = "D's loss"
-    purpose = 'Learn from little data'
+    purpose, ranks = 'Learn from little data', True
     order = 10_000     # after all that changes what D sees
     weight = Num(1, 0, 100, 'weight of the difference between the map of a mixture and the mixture of maps', label='λ')
     cutmix = Num(1, 0, 100, "weight of D's loss on the mixture: pixels are what they come from", label='λ cut')
@@ -102,7 +103,9 @@ def mixture(self:UnetConsistency, ctx, x:Tensor, xf:Tensor)->Tensor: # what D sa
     m = mask.flatten(1)
     far = [(both[i] - m*real[i] - (1 - m)*fake[i]).square().mean() for i in pixels]
     total = self.weight*torch.stack(far).mean()
-    return total + self.cutmix*cut_loss(learn.loss_now, real, both, m, pixels) if self.cutmix else total
+    if not self.cutmix: return total
+    all_real, all_both = ([*map(learn.team.whole, parts)] for parts in (real, both))
+    return total + self.cutmix*cut_loss(learn.loss_now, all_real, all_both, learn.team.whole(m), pixels)
 
 def cut_loss(
     loss,        # of D

@@ -11,6 +11,8 @@ import torch
 from torch.nn.functional import softplus
 from torch.nn.utils.parametrize import ParametrizationList
 from fastcore.basics import patch
+from ..engine.dealing import here
+from ..engine.game import full
 from ..engine.handover import groups_of
 from ..engine.inside import own_buffers, own_children
 from ..engine.optimizers import optimizers, usual_kind
@@ -32,6 +34,10 @@ def rule_of(opt): # a function (w, g, state, options) -> (w, state); None: it ha
 sgd, plain = optimizers['sgd'].update, dict(weight_decay=0, momentum=0)     # a gradient step, and its options
 
 # %% ../../nbs/tricks/unrolled.ipynb #7889b979
+def _over_ranks(ws, gs)->dict: # name -> gradient, where there is one: the mean over the processes of a team
+    moved = {n: g for n, g in zip(ws, gs) if g is not None}
+    return dict(zip(moved, here().means([*moved.values()])))
+
 def look_ahead(
     loss,          # weights by name -> scalar
     ws:dict,       # weights to begin with, by name; they require grad
@@ -44,7 +50,7 @@ def look_ahead(
     "`steps` updates of `ws` down `loss`."
     for _ in range(steps):
         gs = torch.autograd.grad(loss(ws), list(ws.values()), create_graph=not detach, allow_unused=True)
-        new = {n: rule(w, g, states[n], options[n]) for (n, w), g in zip(ws.items(), gs) if g is not None}
+        new = {n: rule(ws[n], g, states[n], options[n]) for n, g in _over_ranks(ws, gs).items()}
         ws, states = {**ws, **{n: w for n, (w, _) in new.items()}}, {**states, **{n: s for n, (_, s) in new.items()}}
         if detach: ws = {n: w.detach().requires_grad_() for n, w in ws.items()}
     return ws
@@ -66,7 +72,7 @@ class Unrolled(Trick):
     short = 'G answers the D that will be, a few updates from now, rather than the D of this moment.'
     source = 'Metz 2017 (1611.02163) §2'
     acts = "G's update"
-    purpose = 'Keep samples varied'
+    purpose, ranks = 'Keep samples varied', True
     within = 'D'
     steps = Int(5, 0, 20, 'updates of D that G looks ahead; 0 is the ordinary step', label='K')
     rate = Num(1, 0.01, 100, "their learning rate, as a multiple of D's", label='η', log=True)
@@ -96,7 +102,7 @@ def lost_d(self:Unrolled, ctx): # weights of D by name -> scalar
     if ctx.xf is None:            # a half step of G: the same fakes as ever
         with learn.autocast(), borrowed_rng(learn.streams, 'g', ctx.step, ctx.k, learn.device):
             ctx.xf = learn.generate(ctx.z, ctx.y)
-    c.xf = (ctx.xf.detach() if self.first_order else ctx.xf).float()
+    c.xf = full(ctx.xf.detach() if self.first_order else ctx.xf)
     def loss(ws):
         with swapped(learn.D, ws), borrowed_rng(learn.streams, 'd-scores', ctx.step, ctx.k, learn.device):
             c.l_real, c.l_fake = c.score(c.x, 'real'), c.score(c.xf, 'fake')

@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import nn
 from fastcore.basics import patch
+from ..engine.game import full
 from ..engine.inside import put_first
 from ..engine.rng import BorrowedRNG
 from ..engine.norms import batch_norms
@@ -34,7 +35,7 @@ class ReferenceNorm(nn.Module):
         self.register_buffer('reference', None)     # what goes into the network first; the first layer keeps it
 
     def forward(self, x, y): # x, y (B, C, ...)
-        h, pixels = x.float(), tuple(range(2, x.ndim))
+        h, pixels = full(x), tuple(range(2, x.ndim))
         mean, var = (h.mean(pixels), h.var(pixels, correction=0)) if pixels else (h, torch.zeros_like(h))
         mean, var = self.of_batch(mean, var) if self.busy else self.of_each(mean, var)
         wide = lambda t: t.reshape(*t.shape, *[1]*len(pixels))
@@ -85,7 +86,7 @@ class VirtualBatchNorm(Grafted):
     short = 'BatchNorm against one fixed batch, so that a sample no longer depends on those it happens to be made with.'
     source = 'Salimans 2016 (1606.03498) §3.5'
     acts = 'BatchNorm in G (or D)'
-    purpose = 'Change the architecture'
+    purpose, ranks = 'Change the architecture', True
     within, fixed = 'net', ('n', 'net')
     n = Int(64, 2, 512, 'samples in the reference batch; for D at most one batch', label='reference')
     over = Int(200, 0, 10_000, 'steps over which it is blended in, and out (at most as many as it was on); 0: at once')

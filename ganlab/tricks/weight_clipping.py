@@ -22,7 +22,7 @@ class WeightClipping(Trick):
              "so that D's slope is bounded: the first WGAN.")
     source = 'Arjovsky 2017 (1701.07875) Algorithm 1'
     acts = "D's weights"
-    purpose = "Bound D's slope"
+    purpose, ranks = "Bound D's slope", True
     order = 500      # after whatever else moves weights
     lipschitz = True
     steady = dict.fromkeys(('c', 'soft_start'), 'it goes to a new value by itself, and would begin anew at every step')

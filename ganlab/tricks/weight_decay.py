@@ -21,7 +21,7 @@ class WeightDecay(Trick):
     short = 'Every weight shrinks a little at each update, beside the gradient and not through it, as with AdamW.'
     source = 'Loshchilov 2019 (1711.05101); default of torch.optim.AdamW'
     acts = 'weights'
-    purpose = 'Rates and updates'
+    purpose, ranks = 'Rates and updates', True
     order = 1001     # just before the optimiser steps: after an extragradient has gone back to where it stood
     decay_d = Num(0.01, 0, 10, "times D's rate: the share of itself that a weight loses at an update", label='λ D', log=True)
     decay_g = Num(0.01, 0, 10, "times G's rate: the share of itself that a weight loses at an update", label='λ G', log=True)

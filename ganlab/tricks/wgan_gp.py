@@ -36,7 +36,7 @@ class WGANGP(LevelFree):
              'Wasserstein loss, slope held at 1, five updates of D for one of G.')
     source = 'Gulrajani 2017 (1704.00028) Algorithm 1; drift: Karras 2018 (1710.10196)'
     acts = "both losses, D's slope, n_d"
-    purpose = "Bound D's slope"
+    purpose, ranks = "Bound D's slope", True
     bounds_d, weighs = True, ('lam',)
     owns = ('loss', 'n_d')
     lipschitz = property(lambda self: self.lam > 0 and self.center == 1)

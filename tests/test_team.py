@@ -1,0 +1,181 @@
+"Several processes train one GAN as one would: equal weights, equal hashes, one failure, one record."
+import json, shutil, signal, subprocess, sys
+import pytest
+from teams import alike, done, ended, environment, free_port, started, trained
+from ganlab.record.run import Run
+from ganlab.trick import find_tricks
+
+# Equal to one process
+
+ALONE = dict(mlp=dict(net='mlp'), dcgan=dict(net='dcgan', steps=16), dcgan_bn=dict(net='dcgan_bn', steps=10), adam=dict(net='mlp', opt='adam'),
+             simultaneous=dict(net='mlp', update='simultaneous', n_d=2))
+PARAMS = dict(lecam=dict(start=0), ada=dict(every=1, start=.5, images=100), batch_size=dict(bs=32), unrolled=dict(steps=2), diffusion_noise=dict(every=1, start=.5, images=100),
+              path_length=dict(every=1), replay_buffer=dict(size=40), consensus=dict(gamma=.1), instance_noise=dict(sigma=.5), approximate_r1=dict(lam=10),
+              gradient_penalty=dict(gamma=1), dropout=dict(ramp=0), style=dict(width=8))
+FORMS = {'gradient_penalty/dragan': dict(points='dragan', gamma=.1), 'gradient_penalty/interp': dict(points='interp', gamma=.1), 'gradient_penalty/both': dict(points='both', gamma=.1),
+         'relativistic_gp/ra': dict(form='ra'), 'unrolled/sgd': dict(steps=2, inner='sgd'), 'unrolled/first': dict(steps=2, first_order=True),
+         'feature_matching/all': dict(layer='all', mode='add'), 'packing/4': dict(m=4), 'dropout/maps': dict(maps=True), 'minibatch_stddev/8': dict(group=8)}
+GAMES = {     # other games than the textbook's: data and networks, the trick, its values, and what else is on
+    'labels': ('labels', None), 'by_switch': ('by_switch', None), 'scales': ('scales', None), 'ensemble': ('ensemble', None), 'upscaling': ('upscaling', None), 'series': ('series', None),
+    'volumes': ('volumes', None), 'unpaired': ('unpaired', None), 'projection': ('by_switch', 'projection', {}, 'class_norm'), 'class_norm': ('by_switch', 'class_norm', {}, 'projection'),
+    'auxiliary_classifier': ('by_switch', 'auxiliary_classifier', {}, 'class_norm'), 'd2d': ('by_switch', 'auxiliary_classifier', dict(form='d2d', dim=8), 'class_norm'),
+    'label_dropout': ('by_switch', 'label_dropout', dict(p=.4), 'class_norm', 'auxiliary_classifier'), 'replay': ('labels', 'replay_buffer', dict(size=20)), 'noise': ('labels', 'instance_noise'),
+    'reconstruction': ('upscaling', 'reconstruction'), 'ssim': ('upscaling', 'reconstruction', dict(distance='ssim')), 'adaptive_weight': ('upscaling', 'adaptive_weight', {}, 'reconstruction'),
+    'pairs': ('upscaling', 'feature_matching', dict(compare='pairs', layer='all', mode='add')), 'identity': ('unpaired', 'identity'), 'cycle': ('unpaired', 'cycle'),
+    'cycle_ra': ('unpaired', 'cycle', {}, ['relativistic_gp', dict(form='ra')]), 'patch_contrast': ('unpaired', 'patch_contrast', dict(places=9)), 'unet_consistency': ('pixels', 'unet_consistency'),
+    'top_k': ('patches', 'top_k'), 'label_flip': ('patches', 'label_flip', dict(p=.3)), 'ra': ('patches', 'relativistic_gp', dict(form='ra')), 'packing': ('series', 'packing'),
+    'stddev': ('volumes', 'minibatch_stddev', dict(group=6)), 'style': ('series', 'style', dict(width=8))}
+IMAGES = 'virtual_batch_norm self_attention diffaugment ada blur'.split()      # what a 2-D cloud has no use for
+IN_BOTH = {'replay_buffer', 'instance_noise', 'feature_matching', 'top_k', 'label_flip', 'relativistic_gp', 'packing', 'minibatch_stddev', 'style'}      # of these, what the plain networks have, too
+PROVEN = [t.name for t in find_tricks() if t().ranks is True]
+
+def all_cases(net):
+    "Each trick that a team takes, on and off in mid-training"
+    when = dict(steps=50, at=10, off=30) if net == 'mlp' else dict(steps=16, at=3, off=10)
+    for name in [*PROVEN, *FORMS]:
+        trick = name.split('/')[0]
+        if trick in {g[1] for g in GAMES.values()} - IN_BOTH or trick in IMAGES and net == 'mlp' or trick == 'batch_norm' and net == 'dcgan': continue
+        yield f'{net}/{name}', dict(net=net, trick=trick, params=PARAMS.get(name, FORMS.get(name)), **when) | (dict(opt='adam') if trick == 'betas' else {})
+
+def game_case(net, trick, params={}, *others):
+    case = dict(net=net, steps=16, others=[o if isinstance(o, list) else [o, {}] for o in others])
+    return case | dict(trick=trick, params=params, at=3, off=10) if trick else case
+
+def far(a, b):
+    assert len(a) == len(b)
+    return max(abs(x - y) for x, y in zip(a, b))
+
+def must_equal(ranks, one, name):
+    "All ranks stand at one place, and it is that of one process"
+    got = alike(ranks, name)
+    assert 'error' not in got and not got.get('refused'), (name, got.get('error'), got.get('refused'))
+    assert far(got['weights'], one[name]['weights']) <= 1e-9, name
+    assert far(got['d_loss'], one[name]['d_loss']) <= 1e-6 and far(got['g_norm'], one[name]['g_norm']) <= 1e-6, name
+    assert got.get('log') == one[name].get('log'), name
+
+PICKED = ('instance_noise gradient_penalty/dragan minibatch_stddev path_length replay_buffer lecam consensus unrolled relativistic_gp/ra top_k batch_size dropout '
+          'packing checkpointing').split()
+IN_GAMES = 'label_dropout d2d adaptive_weight cycle_ra unet_consistency'.split()
+EQUAL = {k: game_case(*GAMES[k]) for k in IN_GAMES} | ALONE | {k: c for k, c in all_cases('mlp') if k.split('/', 1)[1] in PICKED} | {k: c for k, c in all_cases('dcgan') if k.split('/', 1)[1] == 'checkpointing'}
+SCENES = {k: dict(do=k) for k in 'live_switches raises nan callback_fails paused refused sent'.split()} | dict(begun=dict(do='begun', run='two', steps=10))
+
+@pytest.fixture(scope='module')
+def pair(tmp_path_factory):
+    "What two processes give for many cases and scenes, started once, and the folder that they worked in"
+    where = tmp_path_factory.mktemp('pair')
+    return trained(2, EQUAL | SCENES, where), where
+
+@pytest.fixture
+def scenes(pair): return pair[0]
+
+def test_equal(scenes):
+    "Plain steps, and a few tricks of each kind, of two processes against one"
+    for name, case in EQUAL.items(): must_equal(scenes, {name: done(case)}, name)
+
+@pytest.mark.slow
+def test_every_game_equal(tmp_path):
+    "Labels, pairs, unpaired sets, maps of scores, series and volumes, and the tricks that need them"
+    cases = {k: game_case(*g) for k, g in GAMES.items()}
+    ranks = trained(2, cases, tmp_path)
+    for name, case in cases.items(): must_equal(ranks, {name: done(case)}, name)
+
+@pytest.mark.slow
+@pytest.mark.parametrize('n', [2, 4])
+@pytest.mark.parametrize('net', ['mlp', 'dcgan'])
+def test_every_trick_equal(n, net, tmp_path):
+    "All tricks that a team takes, on and off in mid-training"
+    cases = {k: c for k, c in ALONE.items() if net in k} | dict(all_cases(net))
+    ranks = trained(n, cases, tmp_path)
+    for name, case in cases.items(): must_equal(ranks, {name: done(case)}, name)
+
+# Standing alike
+
+def test_live_switches(scenes):
+    "Forty switches that rank 0 is asked for: one hash on all ranks, and the same again in a fork, a resumed run and a rerun"
+    got = alike(scenes, 'live_switches')
+    assert len(got['log']) == 40 and got['step'] >= 39
+    assert got['went_on'] == got['forked'] == got['resumed'] == got['rerun'] != got['hash']
+
+@pytest.mark.parametrize('scene, said', [('raises', 'ValueError in step 8, in the networks or the loss: a bad row (rank 1 of 2)'), ('nan', "D's loss became NaN in step 8."),
+                                         ('callback_fails', 'of a callback (rank 0 of 2)')])
+def test_failure(scenes, scene, said):
+    "A failure of one rank is that of all, at one step, and they go on as if nothing had been"
+    got = alike(scenes, scene)
+    assert said in got['said'] and (got['step'], got['at']) == (8, 7)
+    assert (got['hash'], got['later']) == tuple(scenes[0]['raises'][k] for k in ('hash', 'later'))
+
+def test_paused(scenes):
+    "While rank 0 is paused the others wait; a switch and half a step that it was asked for meanwhile are done by all"
+    got = alike(scenes, 'paused')
+    (on, *_), (half, *phase) = got['log']
+    assert half == on + 1 and phase == ['phase', 'd'] and got['step'] == on + 7
+
+def test_refused(scenes):
+    "What a team does not do, it refuses with a sentence"
+    got = alike(scenes, 'refused')
+    for name, said in dict(divide='choose 14 or 16', rewind='resume', trial='trial=', own='has not been shown', batch_size='cannot share 15 samples', draws='randn_like',
+                           compares='D compares the samples of a batch', alone='rank 1 does not stand where rank 0 does').items(): assert said in got[name]
+    assert {t.name for t in find_tricks()} == set(PROVEN)
+
+def test_sent(scenes):
+    "Three sums a step for plain networks: D's gradient, G's, and the numbers of the step"
+    assert alike(scenes, 'sent')['sums'] == 3
+
+# Ending
+
+def test_death(tmp_path):
+    "A rank that dies is named, and costs no step that was completed"
+    first, second = ended(started(2, 'import sys, teams; teams.dying(sys.argv[1])', tmp_path/'a'), timeout=90)
+    assert second[0] == -signal.SIGKILL and first[0] == 0, first[2]
+    got = json.loads(first[1])
+    assert 'rank 1 is gone' in got['said'] and got['step'] == 13
+    with Run.open(tmp_path/'a') as run: assert run.step == 12
+
+@pytest.mark.slow
+@pytest.mark.parametrize('number, how', [(signal.SIGINT, 'interrupted'), (signal.SIGTERM, 'ended 143')])
+def test_told_to_end(tmp_path, number, how):
+    "One process is told to end, and all end at the same step"
+    ranks = started(2, 'import signal, sys, teams; signal.signal(signal.SIGINT, signal.default_int_handler); teams.interrupted(sys.argv[1])', tmp_path/'a')
+    assert ranks[1].stdout.readline() == 'at 20\n'
+    ranks[1].send_signal(number)
+    (_, one, err), (_, other, _) = ended(ranks, timeout=90)
+    one, other = (json.loads(o.splitlines()[-1]) for o in (one, other))
+    assert other['how'] == how and one['how'] == 'interrupted', err
+    assert (one['step'], one['hash']) == (other['step'], other['hash']) and one['step'] >= 20
+
+def test_other_numbers(pair, tmp_path):
+    "A run goes on with another number of processes, here with one: it says that the bits are others, and they are so by rounding alone"
+    shutil.copytree(pair[1]/'two', tmp_path/'two')
+    one, whole = done(dict(do='begun', run=str(tmp_path/'two'), steps=20)), done(dict(do='begun', run=str(tmp_path/'one'), steps=20))
+    assert one['step'] == 20 and far(one['weights'], whole['weights']) < 1e-5
+    assert any('trained by 2 processes, this is with one process' in said for said in one['said'])
+
+@pytest.mark.slow
+def test_more(pair, tmp_path):
+    "And with four"
+    shutil.copytree(pair[1]/'two', tmp_path/'two')
+    four = trained(4, dict(more=dict(do='begun', run='two', steps=20)), tmp_path)
+    got, whole = alike(four, 'more'), done(dict(do='begun', run=str(tmp_path/'one'), steps=20))
+    assert got['step'] == 20 and far(got['weights'], whole['weights']) < 1e-5
+
+# Starting
+
+def torchrun(run, steps):
+    "The command, with two processes"
+    env = {k: v for k, v in environment(0, 1, 0).items() if k not in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'LOCAL_WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT')}
+    start = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2', '--master-port', str(free_port()), '-m', '--']
+    done = subprocess.run([*start, 'ganlab', 'train', '--data', 'ring', '--bs', '32', '--run', str(run), '--steps', str(steps)], env=env, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+def test_torchrun(tmp_path):
+    "`torchrun -m -- ganlab train` begins a run, of which rank 0 alone speaks"
+    assert torchrun(tmp_path/'a', 5).count('5 steps, hash') == 1
+    with Run.open(tmp_path/'a') as run: assert run.step == 5 and run.facts['ranks'] == 2
+
+@pytest.mark.slow
+def test_torchrun_again(tmp_path):
+    "The same line goes on with it"
+    torchrun(tmp_path/'a', 5)
+    assert 'going on from step 5' in torchrun(tmp_path/'a', 8)
+    with Run.open(tmp_path/'a') as run: assert run.step == 8
