@@ -3170,6 +3170,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'ganlab.panels.health': { 'ganlab.panels.health.Health': ('panels/health.html#health', 'ganlab/panels/health.py'),
                                       'ganlab.panels.health.Health.__init__': ( 'panels/health.html#health.__init__',
                                                                                 'ganlab/panels/health.py'),
+                                      'ganlab.panels.health.Health._card': ('panels/health.html#health._card', 'ganlab/panels/health.py'),
                                       'ganlab.panels.health.Health._told': ('panels/health.html#health._told', 'ganlab/panels/health.py'),
                                       'ganlab.panels.health.Health.heard': ('panels/health.html#health.heard', 'ganlab/panels/health.py'),
                                       'ganlab.panels.health.Health.refresh': ( 'panels/health.html#health.refresh',

@@ -219,6 +219,9 @@ def test_alone():
     row = Health()
     row.refresh(PanelState(20, health=Report(20, dict(likeness=signal(.7, .5)), {'likeness': {10: .6, 20: .7}}, {}, [finding('z_too_small')], 20)))
     assert (row.step, row.chips[0]['state'], row.finding['cause']) == (20, 'ok', 'z_too_small')
+    assert row.finding['when'] == 'likely'
+    row.refresh(PanelState(30, health=Report(30, dict(likeness=signal(.7, .5)), {'likeness': {10: .6, 20: .7, 30: .7}}, {}, [finding('z_too_small', onset=4)], 20)))
+    assert row.finding['when'] == 'likely, since step 4; as of step 20', 'the signals were read since, the doctor was not asked'
     row.close()
 
 def test_moves_no_bit():

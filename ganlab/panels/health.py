@@ -10,7 +10,7 @@ from ..base.views import script, style
 from .advice import Counsel
 from .checks import Report
 from .chips import chip, finite, in_code
-from .state import Part, PanelState
+from .state import Part, PanelState, thou
 
 # %% auto #0
 __all__ = ['HealthRow', 'Health']
@@ -52,8 +52,13 @@ def refresh(self:Health, state:PanelState):
 def _told(self:Health)->dict: # traits, of the last report
     r = self.report
     chips = [chip(name, s, r.curves.get(name, {}), self.bands.get(name)) for name, s in r.signals.items()]
-    return dict(chips=chips, step=r.step, problem=r.problem, worst=r.worst, finding=self.advice.card(),
+    return dict(chips=chips, step=r.step, problem=r.problem, worst=r.worst, finding=self._card(),
                 dismissed=list(self.advice.dismissed.values()))
+
+@patch
+def _card(self:Health)->dict: # the signals are read more often than the doctor is asked
+    card, r = self.advice.card(), self.report
+    return card | dict(when=f"{card['when']}; as of step {thou(r.asked)}") if card and r.asked < r.step else card
 
 # %% ../../nbs/panels/health.ipynb #7c8c341c
 @patch
