@@ -2353,6 +2353,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'ganlab.engine.whole._g_gradient': ('engine/whole.html#_g_gradient', 'ganlab/engine/whole.py'),
                                      'ganlab.engine.whole._latents': ('engine/whole.html#_latents', 'ganlab/engine/whole.py'),
                                      'ganlab.engine.whole._lost': ('engine/whole.html#_lost', 'ganlab/engine/whole.py'),
+                                     'ganlab.engine.whole._near': ('engine/whole.html#_near', 'ganlab/engine/whole.py'),
                                      'ganlab.engine.whole._next_pair': ('engine/whole.html#_next_pair', 'ganlab/engine/whole.py'),
                                      'ganlab.engine.whole._play': ('engine/whole.html#_play', 'ganlab/engine/whole.py'),
                                      'ganlab.engine.whole.compares': ('engine/whole.html#compares', 'ganlab/engine/whole.py')},

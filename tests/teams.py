@@ -264,12 +264,13 @@ def refused():
     return said
 
 def sent(steps=20, **kwargs):
-    "Sums and bytes a step"
+    "Sums, bytes and milliseconds a step"
+    import time
     learn = learner(**kwargs)
     learn.fit_steps(1, progress=False)
-    sums, size = learn.team.sums, learn.team.bytes
+    sums, size, start = learn.team.sums, learn.team.bytes, time.monotonic()
     learn.fit_steps(steps, progress=False)
-    return dict(sums=(learn.team.sums - sums)/steps, bytes=(learn.team.bytes - size)/steps)
+    return dict(sums=(learn.team.sums - sums)/steps, bytes=(learn.team.bytes - size)/steps, ms=1e3*(time.monotonic() - start)/steps)
 
 def begun(run, steps):
     "A run of that many steps; or, where it is there, resumed up to that many"

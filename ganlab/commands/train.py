@@ -201,7 +201,7 @@ def _trained(learn, steps, wanted, o)->bool: # was it stopped?
     try:
         if not is_done(learn, steps):
             turn_on(learn, wanted)
-            set_alerts(learn, *alerts_of(o))
+            if learn.team.first: set_alerts(learn, *alerts_of(o))
         with held(learn, o.hold): return up_to(learn, steps)
     except KeyboardInterrupt: return True
     except StepError as e:

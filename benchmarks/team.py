@@ -1,0 +1,65 @@
+#!/usr/bin/env python
+"""What do several processes that train one GAN send each other in a step, how long does that take, and what does a learner pay that is alone?
+
+    python benchmarks/team.py [--n 2] [--steps 30] [--pairs 12] [--json FILE]
+
+Sent are sums over all processes: how many in a step, and the bytes of their numbers. The time of a step is that of the clock, with gloo on one
+machine, each process with one thread. A learner that is alone calls the methods of a team of one; beside it the same learner with these calls
+written out, in turns, by CPU time."""
+import argparse, json, os, statistics, sys, tempfile, time
+from pathlib import Path
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT/'tests')]
+
+CASES = {'mlp': dict(net='mlp'), 'dcgan': dict(net='dcgan'), 'mlp, gradient penalty': dict(net='mlp', tricks=['gradient_penalty']),
+         'dcgan, gradient penalty': dict(net='dcgan', tricks=['gradient_penalty']), 'dcgan, minibatch stddev': dict(net='dcgan', tricks=['minibatch_stddev']),
+         'dcgan, packing': dict(net='dcgan', tricks=['packing']), 'dcgan, replay buffer': dict(net='dcgan', tricks=['replay_buffer']),
+         'dcgan, ADA': dict(net='dcgan', tricks=['ada']), 'dcgan, path length': dict(net='dcgan', tricks=['path_length']),
+         'dcgan, style': dict(net='dcgan', tricks=['style']), 'dcgan, unrolled': dict(net='dcgan', tricks=['unrolled']),
+         'dcgan, consensus': dict(net='dcgan', tricks=['consensus'])}
+
+def sent(n, steps):
+    "{case: sums, bytes and milliseconds a step}"
+    import teams
+    with tempfile.TemporaryDirectory() as tmp:
+        cases = {k: dict(do='sent', steps=steps, double=False, **c) for k, c in CASES.items()}
+        return teams.trained(n, cases, Path(tmp))[0]
+
+def bare(learn):
+    "The same learner, with what it calls of its team written out"
+    import torch
+    def read(values, n): return torch.stack(values).tolist()
+    learn.team = type('Bare', (type(learn.team),), dict(read=staticmethod(read)))()
+    learn.last_word = lambda: None
+    def hear(gate=None):
+        if gate: gate(learn)
+        learn.turnstile.orders.hold(learn)
+    learn.hear = hear
+    return learn
+
+def alone(pairs, steps=300):
+    "How much longer a step takes where a learner calls a team of one: the median ratio, the smallest and the largest"
+    import teams
+    sides, ratios = (teams.learner(double=False), bare(teams.learner(double=False))), []
+    def took(learn):
+        start = time.process_time()
+        learn.fit_steps(steps, progress=False)
+        return time.process_time() - start
+    for i in range(pairs + 1):
+        times = [took(l) for l in (sides if i % 2 else sides[::-1])]
+        if i: ratios.append(times[0]/times[1] if i % 2 else times[1]/times[0])
+    return statistics.median(ratios), min(ratios), max(ratios)
+
+if __name__ == '__main__':
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, usual in dict(n=2, steps=30, pairs=12).items(): args.add_argument(f'--{name}', type=int, default=usual)
+    args.add_argument('--json')
+    o = args.parse_args()
+    rows = sent(o.n, o.steps)
+    print(f"{'':26} {'sums':>6} {'bytes':>9} {'ms':>7}   a step, {o.n} processes")
+    for name, r in rows.items(): print(f"{name:26} {r['sums']:6.1f} {r['bytes']:9,.0f} {r['ms']:7.1f}")
+    ratio = alone(o.pairs)
+    print(f'alone: {ratio[0]:.4f} of a step without a team (from {ratio[1]:.3f} to {ratio[2]:.3f})')
+    if o.json: Path(o.json).write_text(json.dumps(dict(sent=rows, alone=ratio)))
