@@ -55,6 +55,7 @@ def _facts(task, n)->dict: # what the same call has the same
     score = task.score
     return dict(metric=score.title, better=score.better, n=n, steps=task.steps, every=task.every, seed=task.seed)
 
+# %% ../nbs/population.ipynb #362da11a
 def _must_agree(task, n):
     "Raise where the folder holds another population."
     folder, facts = task.folder, _facts(task, n)

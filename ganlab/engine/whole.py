@@ -14,6 +14,7 @@ from .dealing import here, within
 from .draws import out_of_sight, undealt
 from .game import each, put, some_of
 from .inside import AnyBatchNorm
+from .layers import first_of
 from .ranks import place
 from .rng import borrowed_rng
 from .still import eval_mode, held
@@ -63,7 +64,7 @@ def must_be_seen(self:Together):
     nets = self.G, self.D
     hidden = out_of_sight(nets)
     if self.draws and (hidden or self.streams.lends or self.device.type == 'cuda'): raise ValueError(undealt)
-    if hidden and any(isinstance(m, AnyBatchNorm) for net in nets for m in net.modules()): raise ValueError(_not_seen)
+    if hidden and any(first_of(net, AnyBatchNorm) is not None for net in nets): raise ValueError(_not_seen)
     if not self.tricks.enabled and not self.step: self._must_not_compare()
 
 # %% ../../nbs/engine/whole.ipynb #3ede9e92

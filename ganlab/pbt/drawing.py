@@ -37,6 +37,7 @@ def _stepped(r, v, up): # within the range
     if r.whole and new == v: return r.kept(v + (1 if up else -1))
     return new
 
+# %% ../../nbs/pbt/drawing.ipynb #fbd60366
 def near(
     r:Range,
     v,       # a value within it
@@ -77,6 +78,7 @@ def share(self:Draw,
 def _at(values, share): # values: a `Range` or a list
     return values[int(share*len(values))] if isinstance(values, list) else values.at(share)
 
+# %% ../../nbs/pbt/drawing.ipynb #d8fe662e
 @patch
 def settled(self:Draw,
     name:str, # of a setting
@@ -86,6 +88,7 @@ def settled(self:Draw,
     if name not in self.params: self.params[name] = self.value(name, values)
     return self.params[name]
 
+# %% ../../nbs/pbt/drawing.ipynb #8d1ff9ca
 @patch
 def value(self:Draw, name, values): return self.given[name] if name in self.given else _at(values, self.share(name))
 

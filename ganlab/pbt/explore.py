@@ -39,6 +39,7 @@ def _rates(dial, move, learn):
     change = learn.tricks.set if learn.tricks['ttur'].enabled else learn.tricks.on
     change('ttur', **wanted)
 
+# %% ../../nbs/pbt/explore.ipynb #1deaec80
 def _momentum(dial, move, learn):
     if not learn.tricks['betas'].enabled or not isinstance(move.known.get('beta1'), float): return
     beta1 = move.suggest_categorical('beta1', list(dial.values))
@@ -47,6 +48,7 @@ def _momentum(dial, move, learn):
 # %% ../../nbs/pbt/explore.ipynb #65d42d45
 _how = {TrickDial: _one, Group: _each, RateDial: _rates, Momentum: _momentum}
 
+# %% ../../nbs/pbt/explore.ipynb #9335aa3e
 def explore(
     space, # a `Space` or an `OwnSpace`
     move:Move, # what suggests the values
@@ -60,12 +62,14 @@ def explore(
 # %% ../../nbs/pbt/explore.ipynb #59361ccf
 def _is_wide(how)->bool: return isinstance(how, (tuple, list)) and len(set(how)) > 1 # more than one value?
 
+# %% ../../nbs/pbt/explore.ipynb #833447ee
 def _moves(dial)->bool: # has it anything to explore?
     if isinstance(dial, TrickDial): return any(map(_is_wide, dial.ranges.values()))
     if isinstance(dial, Group): return any(_is_wide(how) for r in dial.tricks.values() for how in r.values())
     if isinstance(dial, RateDial): return _is_wide(dial.lr) or _is_wide(dial.ratio)
     return isinstance(dial, Momentum) and _is_wide(dial.values)
 
+# %% ../../nbs/pbt/explore.ipynb #130db832
 def must_move(
     space, # as `as_space` gives it
 ):

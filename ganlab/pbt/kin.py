@@ -46,6 +46,7 @@ def learner(self:Member)->GANLearner:
     "A learner in memory that stands where the member ended."
     with self.run as run: return run.learner_at(*self.task.parts, **own_parts(self.task.fresh))
 
+# %% ../../nbs/pbt/kin.ipynb #ba06545a
 @patch
 def to_python(self:Member,
     path, # of the script, such as 'best.py'; its weights go beside it
@@ -62,6 +63,7 @@ def everyone(
     found = (noted(p) for p in task.folder.glob('member-*'))
     return sorted((Member(task, f) for f in found if f), key=lambda m: (m.number, m.begins))
 
+# %% ../../nbs/pbt/kin.ipynb #57d402b9
 def living(
     task:Breeding,
 )->list: # of `Member`, the best first

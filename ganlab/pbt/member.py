@@ -73,6 +73,7 @@ def noted(
         with Run.open(folder) as run: return run.store.fact('member')
     except (RunError, ValueError): return None
 
+# %% ../../nbs/pbt/member.ipynb #d4a67d54
 def _note(folder, **facts):
     "Beside what is known of a member already."
     store = Store.open(folder, write=True)
@@ -128,6 +129,7 @@ def _cleared(folder): # of what was left half made
     locked(folder).release()      # where somebody records there, that is refused
     wipe(folder)
 
+# %% ../../nbs/pbt/member.ipynb #7a989ef4
 @patch
 def stand(self:Breeding, place:Place)->dict: # what is known of it
     "Have a member at its place: begun or forked, if it is not there yet."
@@ -146,6 +148,7 @@ def _trained(self:Breeding, learn, to)->tuple: # what was read, and why it broke
     value = self.score(learn)
     return (value, '') if math.isfinite(value) else (self.worst, f"the metric became {value} at step {to}")
 
+# %% ../../nbs/pbt/member.ipynb #5db3db55
 @patch
 def train(self:Breeding, place:Place,
     to:int, # a step

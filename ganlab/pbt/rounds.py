@@ -130,6 +130,7 @@ def _words(n)->dict: # for Ray, in the environment
                  TUNE_DISABLE_AUTO_CALLBACK_LOGGERS='1', TUNE_PRINT_ALL_TRIAL_ERRORS='0')
     return here | quiet | dict(TUNE_MAX_PENDING_TRIALS_PG=str(n))      # a round needs all members
 
+# %% ../../nbs/pbt/rounds.ipynb #e46956d9
 @contextmanager
 def a_ray(
     n:int, # members
@@ -145,8 +146,15 @@ def a_ray(
         finally:
             if mine: ray.shutdown()
 
-def _begin(ray, cpus):
-    ray.init(address='local', num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level='ERROR')
+# %% ../../nbs/pbt/rounds.ipynb #f33224ea
+def _begin(ray, cpus, goes=3):
+    "Start a Ray; a busy machine may not manage it in the half minute that Ray gives itself."
+    quiet = dict(include_dashboard=False, log_to_driver=False, logging_level='ERROR')
+    for left in reversed(range(goes)):
+        try: return ray.init(address='local', num_cpus=cpus, **quiet)
+        except Exception as e:
+            ray.shutdown()
+            if not left or 'timed out' not in str(e): raise
 
 # %% ../../nbs/pbt/rounds.ipynb #2b81e5a0
 def _tuner(task, n, resources, ends, told): # of Ray
