@@ -18,12 +18,11 @@ from .engine.asking import Asking, still
 from .engine.boundary import Boundary
 from .engine.fastai_loop import StepLearner
 from .engine.game import as_network, checked_takes
-from .engine.given import as_device, check_run, check_tricks, checked_amp, checked_latent, checked_numbers, copied
+from .engine.given import as_device, check_run, check_tricks, checked_amp, checked_fused, checked_latent, checked_numbers, copied
 from .engine.looking import Looking
 from .engine.measuring import Measuring
 from .engine.meeting import Meeting
 from .engine.meters import Record, layer_norms
-from .engine.scores import both_scores
 from .engine.optimizers import make_optimizer
 from .engine.probe import latent_shape, need_module
 from .engine.ranks import as_team
@@ -37,6 +36,7 @@ from .engine.recovery import Recovery, Ring
 from .engine.rng import BorrowedRNG, Streams
 from .engine.rows import Rows, columns
 from .engine.saving import Saving
+from .engine.scores import both_scores
 from .engine.state import Known, Plan, State, Wiring, Written, passes_on
 from .engine.switch import Tricks
 import ganlab.engine.whole
@@ -60,8 +60,7 @@ class GAN(nn.Module):
 @passes_on(state=State, plan=Plan, wiring=Wiring, known=Known, written=Written)
 class GANLearner(Meeting, Asking, Wrapping, Rows, Measuring, Boundary, Recovery, Looking, Saving, StepLearner):
     "A fastai `Learner` that trains G and D against each other, with tricks that can be switched while it does."
-    def __init__(self,
-        dls,                      # fastai DataLoaders, a PyTorch DataLoader, or one of ganlab's
+    def __init__(self, dls,       # fastai DataLoaders, a PyTorch DataLoader, or one of ganlab's
         G:nn.Module,              # the generator: latents (B, *z_dim) -> samples
         D:nn.Module,              # the discriminator: samples -> a raw score each, or a map or list of them; or several
         loss='non_saturating',    # a name of `ganlab.losses.losses`, or an object with d_loss(l_real, l_fake) and g_loss
@@ -76,14 +75,15 @@ class GANLearner(Meeting, Asking, Wrapping, Rows, Measuring, Boundary, Recovery,
         tricks=(),                # on from step 0: names, (name, params) pairs, Trick classes or instances
         run=None,                 # a folder that is new or empty, to record to; None: the record is kept in memory
         cbs=None, path=None, loggers=(), # fastai's callbacks; a folder for save(); 'wandb' and others of `loggers.sinks`
-        device=None, amp=None, fused_d=False, # None: default_device(); 'bf16': in bfloat16, other bits; `engine.scores`
+        device=None, amp=None,    # None: fastai's default_device(); 'bf16': passes in bfloat16, no promise of equal bits
         x=0, y=1, takes=None,     # where a batch has samples, and what comes with them; dict(g='zy', d='xy'), or found
         range=None,               # of images: (black, white), such as (0, 1); None: as the data declares it, or found out
+        fused_d=False,            # True: reals and fakes through D in one pass where that can be, to other last bits
         metrics=None, team='auto', # of (fakes, reals), or fastai Metrics; torchrun's processes, None: this one alone
     ):
         self.made = dict(loss=loss, opt=opt, **checked_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update), z_dim=z_dim,
                          latent=checked_latent(latent), seed=seed, amp=checked_amp(amp), x=x, y=y,
-                         takes=checked_takes(takes), range=checked_range(range), fused_d=bool(fused_d) or None)
+                         takes=checked_takes(takes), range=checked_range(range), fused_d=checked_fused(fused_d))
         check_tricks(tricks), check_run(run)
         self._prepare(dls, G, D, device, path, metrics, team)
         self._begin_record([*L(cbs), *(followers(loggers) if self.team.first else ())], tricks, run)

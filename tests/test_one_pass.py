@@ -8,6 +8,7 @@ from ganlab.engine.scores import why_two
 from ganlab.engine.optimizers import make_optimizer
 from ganlab.learner import GANLearner
 from ganlab.nets import dcgan, mlp
+from ganlab.trick import Trick
 
 def sgd(ps, lr): return torch.optim.SGD(ps, lr=lr)
 def points(): return ring_dls(n=500, bs=32), *mlp(width=16, depth=2, seed=0)
@@ -49,13 +50,29 @@ def test_with_labels():
     assert one.one_pass and apart(one, two) <= 1e-9
 
 class Compares(nn.Module):
-    def forward(self, x): return x - x.mean(0)
+    "Of itself it tells nothing: a gate at 0, and only while it trains"
+    def __init__(self):
+        super().__init__()
+        self.g = nn.Parameter(torch.zeros(()))
+    def forward(self, x): return x + self.g*(x - x.mean(0)) if self.training else x
 
-@pytest.mark.parametrize('why, D, tricks', [('BatchNorm', nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Linear(8, 1)), ()), ('Minibatch', mlp(width=8, depth=1, seed=0)[1], ['minibatch_stddev']),
-                                            ('stands beside it', nn.Sequential(nn.Linear(2, 8), Compares(), nn.Linear(8, 1)), ())], ids=str)
-def test_what_compares_goes_in_two(why, D, tricks):
-    "To the bits of a learner without the option, and it is said"
-    dls, G, _ = points()
+class Functional(nn.Linear):
+    def forward(self, x): return nn.functional.batch_norm(super().forward(x), None, None, training=True)
+
+def hooked():
+    D = mlp(width=8, depth=1, seed=0)[1]
+    D.register_forward_hook(lambda m, x, y: y - y.mean())
+    return D
+
+D_WITH = dict(batch_norm=lambda: nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Linear(8, 1)), own=lambda: nn.Sequential(nn.Linear(2, 8), Compares(), nn.Linear(8, 1)),
+              functional=lambda: nn.Sequential(Functional(2, 8), nn.Linear(8, 1)), packs=lambda: nn.Sequential(nn.Linear(2, 8), nn.Unflatten(0, (-1, 4)), nn.Flatten(0, 1), nn.Linear(8, 1)),
+              hook=hooked, minibatch_stddev=lambda: mlp(width=8, depth=1, seed=0)[1], packing=lambda: mlp(width=8, depth=1, seed=0)[1])
+
+@pytest.mark.parametrize('why', D_WITH)
+def test_what_may_compare_goes_in_two(why):
+    "To the bits of a learner without the option, whatever its weights are; and it is said once"
+    dls, G, D = points()[0], points()[1], D_WITH[why]()
+    tricks = [why] if why in ('minibatch_stddev', 'packing') else []
     two = GANLearner(dls, copy.deepcopy(G), copy.deepcopy(D), seed=0)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter('always')
@@ -64,8 +81,48 @@ def test_what_compares_goes_in_two(why, D, tricks):
             for t in tricks: learn.tricks.on(t)
             learn.fit_steps(5, progress=False)
     told = [str(w.message) for w in said if 'fused_d' in str(w.message)]
-    assert len(told) == 1 and why in told[0] and why in why_two(one) and not one.one_pass
+    assert len(told) == 1 and 'compare the samples of a batch' in told[0] and told[0].split(', so ')[0].endswith(why_two(one)) and not one.one_pass
     assert apart(one, two) == 0
+
+def test_the_way_is_that_of_the_architecture():
+    "A rewind, and a switch that touches nothing of D, leave it as it is"
+    learn = GANLearner(*points(), seed=0, fused_d=True)
+    learn.fit_steps(20, progress=False)
+    h = learn.state_hash()
+    learn.rewind(10)
+    learn.fit_steps(10, progress=False)
+    assert learn.one_pass and learn.state_hash() == h
+    learn.tricks.on('minibatch_stddev'), learn.fit_steps(2, progress=False)
+    assert not learn.one_pass
+    learn.rewind(20)
+    assert learn.one_pass and learn.state_hash() == h
+    learn.tricks.on('feature_matching'), learn.tricks.on('lecam')
+    assert learn.one_pass, 'terms leave D as it is'
+
+class Cuts(Trick):
+    name, title, number = 'cuts', 'Cuts', 900
+    def inputs(self, x, ctx): return x[:, :1] if ctx.side == 'real' and ctx.step >= 3 else x
+
+def test_a_trick_that_fails_is_named():
+    learn = GANLearner(*points(), seed=0, fused_d=True, tricks=[Cuts])
+    with pytest.raises(Exception, match='in Cuts: D does not take what Cuts makes of its samples'): learn.fit_steps(5, progress=False)
+
+def test_sizes_that_differ_go_in_two():
+    "A D that takes any size, and a trick that halves the reals"
+    class Halves(Trick):
+        name, title, number = 'halves', 'Halves', 900
+        def inputs(self, x, ctx): return x[..., ::2, ::2] if ctx.side == 'real' else x
+    D = nn.Sequential(nn.Conv2d(1, 4, 3, 1, 1), nn.LeakyReLU(.2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 1))
+    ends = []
+    for fused in (True, False):
+        dls, G, _ = images()
+        learn = GANLearner(dls, G, copy.deepcopy(D), seed=0, fused_d=fused, tricks=[Halves])
+        learn.fit_steps(3, progress=False)
+        ends.append(learn)
+    assert ends[0].one_pass and apart(*ends) == 0
+
+def test_bad_value():
+    with pytest.raises(ValueError, match="fused_d='no'; need True or False"): GANLearner(*points(), fused_d='no')
 
 def test_it_goes_with_the_record(tmp_path):
     learn = GANLearner(*points(), seed=0, fused_d=True, run=tmp_path/'a')
@@ -99,12 +156,32 @@ def test_a_step_is_a_step(way):
         for i in range(9):
             m(torch.randn(16, 2, generator=torch.Generator().manual_seed(i))).square().mean().backward()
             if i % 4 == 2: m[0].bias.grad = None
+            if i == 6: m[0].weight.grad = None       # in one of the ways, all of a group
             step(opt)
             if i == 4: opt.load_state_dict(copy.deepcopy(opt.state_dict()))
             opt.zero_grad()
         ends.append((m.state_dict(), opt.state_dict()['state']))
     (w, s), (v, t) = ends
     assert all(w[k].equal(v[k]) for k in w) and all(s[i][k].equal(t[i][k]) for i in t for k in t[i]) and len(s) == len(t)
+
+def test_a_group_without_gradients():
+    "A layer that is held still from some step on, in a group of its own"
+    dls, G, D = points()
+    def per_layer(ps, lr): return torch.optim.Adam([dict(params=[p]) for p in ps], lr=lr, fused=True)
+    learn = GANLearner(dls, G, D, seed=0, opt=per_layer)
+    learn.fit_steps(3, progress=False)
+    learn.tricks.on('freeze_d')
+    learn.fit_steps(3, progress=False)
+    assert learn.step == 6
+
+def test_a_profiler_sees_it():
+    m = net()
+    opt = make_optimizer('adam', m, 1e-2, (.5, .9))
+    for profiled in (False, True):
+        m(torch.ones(1, 2)).sum().backward()
+        if not profiled: take_step(opt)
+    with torch.profiler.profile() as seen: take_step(opt)
+    assert any('Optimizer.step#Adam.step' in e.key for e in seen.key_averages())
 
 def test_whoever_listens_is_heard():
     m, heard = net(), []

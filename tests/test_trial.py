@@ -400,8 +400,7 @@ def test_by_request(tmp_path):
 
 def test_a_preset_by_request_and_from_the_panel(tmp_path):
     "Asked from outside, or clicked, it is on trial whole, and one receipt tells of all of it"
-    learn = fit(new(tmp_path/'a'), 10)
-    h, box = learn.state_hash(), Box(tmp_path/'a')
+    learn, box = fit(new(tmp_path/'a'), 10), Box(tmp_path/'a')
     name = box.post(kind='preset', name='wgan_gp_toy', trial=20)
     fit(learn, 1)
     assert box.receipt(name)['state'] == 'waiting'
@@ -410,13 +409,23 @@ def test_a_preset_by_request_and_from_the_panel(tmp_path):
     fit(learn, 20)
     said = box.receipt(name)
     assert said['state'] == 'done' and 'The preset wgan_gp_toy was taken back at step 30: ' in said['said'], said
-    fit(learn, 10 - learn.step) if learn.step < 10 else learn.rewind(10)
-    assert learn.state_hash() == h
+    assert learn.step == 11 and learn.state_hash() == plain(11), 'as if it had not been'
     panel = TrickPanel(learn)
     panel.request(dict(do='preset', name='wgan_gp_toy', trial=5))
     panel.close()
     assert [(c.preset, c.trial.steps) for c in learn.tricks.on_trial] == [('wgan_gp_toy', 5)]
     learn.run.close()
+
+def test_a_preset_by_request_that_waits_and_is_resumed(tmp_path):
+    "Its receipt names the preset and the trial at every time"
+    learn, box = fit(new(tmp_path/'a'), 4), Box(tmp_path/'a')
+    name = box.post(kind='preset', name='wgan_gp_toy', at=8, trial=20)
+    fit(learn, 1)
+    assert box.receipt(name)['said'] == 'WGAN-GP for toys: asked at 4, to be applied at step 8. On trial for 20 steps, by sliced_wasserstein.'
+    fit(learn, 5).run.close()
+    assert box.receipt(name)['said'].startswith('WGAN-GP for toys at step 8: WGAN-GP on, ') and box.receipt(name)['state'] == 'waiting'
+    fit(again(tmp_path/'a'), 20).run.close()
+    assert box.receipt(name)['said'].startswith('The preset wgan_gp_toy ') and box.receipt(name)['state'] == 'done'
 
 def test_a_request_of_a_run_that_was_resumed(tmp_path):
     learn, box = new(tmp_path/'a'), Box(tmp_path/'a')

@@ -26,7 +26,8 @@ def quickstart(nb):
     return json.dumps(nb, indent=1, ensure_ascii=False, sort_keys=True) + '\n'
 
 def plain(md):
-    "Markdown as one line of text"
+    "Markdown as one line of text, without the sentences that only lead on"
+    md = re.sub(r'(?<!^)\s*See (?:also )?\[[^\]]+\]\([^)]*\)[^.]*\.', '', md)
     md = re.sub(r'\[([^\]]+)\]\([^)]*\)', r'\1', md)
     return re.sub(r'\s+', ' ', re.sub(r'\*+([^*]+)\*+', r'\1', md.replace('`', ''))).strip()
 

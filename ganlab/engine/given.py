@@ -15,7 +15,8 @@ from .schedules import Schedule
 from .team import alone
 
 # %% auto #0
-__all__ = ['checked_numbers', 'checked_latent', 'checked_amp', 'check_tricks', 'check_run', 'as_device', 'copied']
+__all__ = ['checked_numbers', 'checked_latent', 'checked_amp', 'checked_fused', 'check_tricks', 'check_run', 'as_device',
+           'copied']
 
 # %% ../../nbs/engine/given.ipynb #4828f95d
 def _is_number(v, lo, hi)->bool: return not isinstance(v, bool) and isinstance(v, Real) and lo <= v < hi
@@ -54,6 +55,10 @@ def checked_latent(latent): # the same
 def checked_amp(amp)->str|None:
     if amp in (None, 'bf16'): return amp
     raise ValueError(f"amp={amp!r}; need None or 'bf16'")
+
+def checked_fused(fused_d)->bool|None: # None: off, which no record mentions
+    if fused_d in (None, False, True): return fused_d or None
+    raise ValueError(f"fused_d={fused_d!r}; need True or False")
 
 # %% ../../nbs/engine/given.ipynb #758f459f
 def check_tricks(tricks):

@@ -5,20 +5,18 @@
 # %% ../../nbs/engine/scores.ipynb #fca9a569
 from __future__ import annotations
 import torch
+from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 from fastcore.basics import patch
 from .asking import Asking, need_result
-from .game import as_scores, in_parts, joined
-from .inside import AnyBatchNorm
-from .layers import first_of
-from .rng import borrowed_rng
-from .sites import some_made
-from .still import eval_mode, held
+from .game import as_scores, joined
+from .inside import forward_hooks
+from .still import held
 from .surgery import laid_like
-from .twice import tried
 from ..trick import Ctx
 
 # %% auto #0
-__all__ = ['why_two', 'both_scores']
+__all__ = ['mixing', 'why_two', 'both_scores']
 
 # %% ../../nbs/engine/scores.ipynb #93012d8e
 @patch
@@ -86,27 +84,36 @@ def _choked(self:Asking, x, y, made, c, error):
     raise RuntimeError(f"D does not take what {t.title} makes of its samples ({type(error).__name__}: "
                        f"{str(error).splitlines()[0]})") from error
 
-# %% ../../nbs/engine/scores.ipynb #d7e550d5
-def _alike(learn)->bool: # do samples get the same scores whatever they stand beside?
-    rng = borrowed_rng(learn.streams, 'one-pass', device=learn.device)
-    with rng, torch.no_grad(), held(learn.D, learn.G), eval_mode(learn.D, learn.G):
-        x, y = some_made(learn, 4), learn.some_y_of(4)
-        def scores(x, y): return as_scores(learn.judge(x.clone(), y), len(x))[0]
-        ys = (None, None) if y is None else in_parts(y, 2)
-        whole, parts = scores(x, y), torch.cat([scores(a, b) for a, b in zip(x.split(2), ys)])
-    return bool((whole - parts).abs().max() <= 1e-4*(1 + whole.abs().max()))
-
 # %% ../../nbs/engine/scores.ipynb #7c2f934c
+_by_itself = """Sequential Identity Flatten Linear Bilinear Embedding Dropout Dropout1d Dropout2d Dropout3d AlphaDropout
+    Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d LayerNorm RMSNorm GroupNorm
+    ReLU LeakyReLU PReLU ELU CELU SELU GELU SiLU Mish Softplus Sigmoid Tanh Hardtanh Hardswish
+    AvgPool1d AvgPool2d AvgPool3d MaxPool1d MaxPool2d MaxPool3d AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d
+    AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d Upsample PixelShuffle PixelUnshuffle ZeroPad2d
+    ReflectionPad2d ReplicationPad2d ModuleList ModuleDict""".split()
+_kinds = {getattr(nn, name) for name in _by_itself if hasattr(nn, name)}
+
+def _ours(o)->bool: return (getattr(o, '__module__', None) or '').partition('.')[0] in ('ganlab', 'torch')
+
+def _is_known(m)->bool: # does it take each sample by itself, as far as its class tells?
+    if 'forward' in vars(m) or not all(map(_ours, forward_hooks(m))): return False
+    kind = type(m)      # a parametrised layer is of a class that was made for it
+    if is_parametrized(m): kind = kind.__mro__[1]
+    return kind in _kinds or kind.__module__.startswith(('ganlab.', 'torch.nn.utils.'))
+
+# %% ../../nbs/engine/scores.ipynb #9ec0888c
+def mixing(learn)->list: # of tricks
+    "Those that are on, and have D's score of a sample depend on the others of its batch."
+    return [t for t in learn.tricks.enabled
+            if t.couples and 'D' in t.within and not {'d_term', 'g_term'} & {*t.slots}]      # terms leave D as it is
+
 def why_two(
     learn, # a `GANLearner`
 )->str: # the rest of a sentence; '' where they can
     "Why reals and fakes cannot go through its D in one pass."
-    name = first_of(learn.D, AnyBatchNorm)
-    if name is not None: return f"D.{name} is a BatchNorm, which takes the samples of a batch together"
-    for t in learn.tricks.enabled:
-        if t.couples and 'D' in t.within: return f"{t.title} compares the samples of a batch within D"
-    alike = tried(learn, 'one-pass', lambda: _alike(learn), learn.D)
-    return '' if alike else "D's score of a sample depends on what stands beside it"
+    odd = next(((name, m) for name, m in learn.D.named_modules() if not _is_known(m)), None)
+    if odd: return f"D{odd[0] and '.'}{odd[0]} is a {type(odd[1]).__name__}, which may compare the samples of a batch"
+    return next((f"{t.title} has D compare the samples of a batch" for t in mixing(learn)), '')
 
 # %% ../../nbs/engine/scores.ipynb #a4fbf155
 def both_scores(
@@ -117,6 +124,14 @@ def both_scores(
     "D's scores of a batch's reals and fakes."
     if not learn.one_pass: return learn.d_scores(c.x, 'real', c), learn.d_scores(fakes, 'fake', c, made, c.yf)
     (x, of_reals), (xf, of_fakes) = learn.seen(c.x, 'real', c), learn.seen(fakes, 'fake', c, made)
-    y = None if c.y is None else joined([c.y, c.yf])
-    l, c.parts = learn.raw_scores(torch.cat([x, xf]), y, [*of_reals, *of_fakes], c)
-    return l[:len(x)], l[len(x):]
+    if (l := _together(learn, c, x, xf)) is not None: return l[:len(x)], l[len(x):]
+    l, _ = learn.raw_scores(x.clone(), c.y, of_reals, c)
+    lf, c.parts = learn.raw_scores(xf.clone(), c.yf, of_fakes, c)
+    return l, lf
+
+def _together(learn, c, x, xf)->torch.Tensor|None: # None: they cannot be laid together, or D fails; two passes say whose it is
+    try:
+        y = None if c.y is None else joined([c.y, c.yf])
+        l, c.parts = as_scores(learn.judge(torch.cat([x, xf]), y), len(x) + len(xf))
+        return l
+    except Exception: return None

@@ -10,6 +10,7 @@ from fastcore.basics import patch
 import torch
 from torch import Tensor
 from ..base.checks import whole
+from ..engine.scores import mixing
 from ..learner import GANLearner
 from ..losses import loss_title, scores_of
 
@@ -95,8 +96,7 @@ def _must_tell(learn):
 
 def _otherwise(learn): # sentences
     "Why logits are not quite those of the paper."
-    for t in learn.tricks.enabled:
-        if not (t.couples and 'D' in t.within) or {'d_term', 'g_term'} & {*t.slots}: continue   # only parts of D
+    for t in mixing(learn):
         yield f"{t.title} is on: D's score of a proposal depends on its neighbours among the proposals, too"
     loss = learn.tricks.loss()
     if (getattr(loss, 'real', 1), getattr(loss, 'fake', 0)) != (1, 0):

@@ -95,7 +95,7 @@ class PanelState:
     error: dict|None = None      # the error card: title, text, trace, actions
     loss: str = ''               # the loss's name
     raw: bool = True             # are D's scores something else than logits, whose sigmoid is a probability?
-    rates: str = ''              # the learning rates, where layers of a network differ in them
+    rates: str = ''              # the learning rates in force
     rows: tuple = ()             # one `trick_row` per trick, in catalogue order
     flags: tuple = ()            # changes, applied and asked, for the curves
     curves: bytes|None = None    # thinned curves, or None: as they were

@@ -115,7 +115,7 @@ function render({ model, el }) {
       recipe.focus();
     };
     const trial = trying(p.title, steps => asked({ trial: steps }));
-    trial.sync(false);
+    trial.whole();
     trial.open.className = 'b small';
     trial.open.disabled = go.disabled;
     go.onclick = () => asked({});

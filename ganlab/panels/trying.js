@@ -1,7 +1,7 @@
 import { button, make } from './kit.js';
 
-// A trial of a trick, or of a preset: a button beside its name, and the line below in which its length is given; `go` is called with that
-// and with whether what is on goes off.
+// A trial of a trick, or of a preset: a button beside its name, and the line below in which its length is given.
+// `go(steps, on)`: for how many steps; and is it on now, so that it is tried without it?
 export function trying(title, go) {
   const open = button('try', 'Try');
   open.className = 'try';
@@ -40,11 +40,18 @@ export function trying(title, go) {
     not.onclick();
     go(Number(steps.value), on);
   };
+  const back = 'after so many steps it stays, or is taken back, bit for bit, if the samples got worse';
   const sync = is => {
     on = is;
     what.textContent = on ? 'Without it for' : 'With it for';
     then.textContent = `steps; it stays ${on ? 'off' : 'on'} unless samples get worse`;
-    open.title = `Turn it ${on ? 'off' : 'on'} on trial: after so many steps it stays, or is taken back, bit for bit, if the samples got worse`;
+    open.title = `Turn it ${on ? 'off' : 'on'} on trial: ${back}`;
   };
-  return { open, line, sync };
+  // of several changes at once
+  const whole = () => {
+    what.textContent = 'All of it for';
+    then.textContent = 'steps; it stays unless samples get worse';
+    open.title = `Switch all of it on trial: ${back}`;
+  };
+  return { open, line, sync, whole };
 }

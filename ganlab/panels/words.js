@@ -38,7 +38,7 @@ export function wordList(ask) {
     e.stopPropagation();
     turn(false);
   };
-  box.hidden = true;
+  box.hidden = none.hidden = true;
   open.setAttribute('aria-expanded', false);
   return {
     open,

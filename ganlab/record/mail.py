@@ -84,12 +84,22 @@ def tried_of(change): # a `Change`
     "Of those that stand or fall together, the one that is on trial for all of them; without a trial, the first."
     return next((c for c in change.together if c.trial and not c.moot), change.together[0])
 
-def told(change)->str:
-    "What became of it, in one sentence."
-    if change.error or len(change.together) == 1: return change.sentence
+def _waits(change)->str: # several, of which none is made yet
+    when = 'with the next step' if change.at is None else f'at step {change.at}'
+    trial = tried_of(change).trial
+    return f"{change.recipe or change.what}: asked at {change.asked}, to be applied {when}." + (f' {trial.sentence}' if trial else '')
+
+def _together(change)->str: # several, which have been made
     made, trial = ', '.join(c.what for c in change.together if not c.moot), tried_of(change).trial
     done = f"{change.recipe or 'Done'} at step {change.step}: {made or 'nothing to change'}."
     return f'{done} {trial.sentence}' if made and trial else done
+
+def told(change)->str:
+    "What became of it, in one sentence."
+    if change.error: return change.sentence
+    if len(change.together) > 1: return _waits(change) if change.step is None else _together(change)
+    alone = change.preset and change.trial      # of a preset that was resumed
+    return change.trial.sentence if alone else change.sentence
 
 # %% ../../nbs/record/mail.ipynb #494d7594
 class Attended:

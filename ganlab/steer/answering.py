@@ -8,6 +8,7 @@ from fastcore.basics import patch
 from ..engine.change import Change
 from ..engine.schedules import read_schedule
 from ..learner import GANLearner
+from ..record.mail import told
 from ..record.requests import done_before
 import ganlab.presets, ganlab.travel.fork, ganlab.travel.lookback
 
@@ -37,7 +38,7 @@ def _ask(learn, name, changes):
     learn.tricks.ask_all(changes)
     if learn.on_training_thread(): learn.boundary()      # what is asked next may build on it
     first = changes[0]
-    if not first.done.is_set(): learn.run.mail.reply(name, 'waiting', learn.step, first.sentence, first.at is not None)
+    if not first.done.is_set(): learn.run.mail.reply(name, 'waiting', learn.step, told(first), first.at is not None)
 
 # %% ../../nbs/steer/answering.ipynb #97e8c6e5
 def _orders(learn, name):

@@ -412,7 +412,7 @@ def test_a_preset_is_tried(shown):
     steps = card.locator('.trial input')
     assert not steps.is_visible()
     card.get_by_role('button', name='Try: WGAN-GP').click()
-    assert 'With it for' in card.locator('.trial').text_content() and steps.evaluate('e => e === e.getRootNode().activeElement')
+    assert 'All of it for' in card.locator('.trial').text_content() and steps.evaluate('e => e === e.getRootNode().activeElement')
     box, own = card.locator('.trial').bounding_box(), card.bounding_box()
     assert box['x'] >= own['x'] and box['x'] + box['width'] <= own['x'] + own['width'] + 1
     steps.fill('200')
