@@ -18,7 +18,8 @@ from .engine.asking import Asking, still
 from .engine.boundary import Boundary
 from .engine.fastai_loop import StepLearner
 from .engine.game import as_network, checked_takes
-from .engine.given import as_device, check_run, check_tricks, checked_amp, checked_fused, checked_latent, checked_numbers, copied
+from .engine.given import (as_device, check_run, check_tricks, checked_amp, checked_fused, checked_latent,
+                                 checked_numbers, copied)
 from .engine.looking import Looking
 from .engine.measuring import Measuring
 from .engine.meeting import Meeting

@@ -16,7 +16,7 @@ _plain = dict(amsgrad=False, maximize=False, capturable=False, differentiable=Fa
 _heard = optimizer._global_optimizer_pre_hooks, optimizer._global_optimizer_post_hooks
 _profiled = torch._C._autograd._profiler_enabled
 
-def _is_heard(opt)->bool: # by a hook, a profiler, a scheduler (which puts a step of its own there), or whoever patched all
+def _is_heard(opt)->bool: # by a hook, a profiler, a scheduler (whose step stands there), or whoever patched all
     mine = opt._optimizer_step_pre_hooks, opt._optimizer_step_post_hooks
     return any((*_heard, *mine, _profiled(), 'step' in vars(opt))) or not hasattr(type(opt).step, 'hooked')
 

@@ -56,6 +56,7 @@ def checked_amp(amp)->str|None:
     if amp in (None, 'bf16'): return amp
     raise ValueError(f"amp={amp!r}; need None or 'bf16'")
 
+# %% ../../nbs/engine/given.ipynb #d78b4f18
 def checked_fused(fused_d)->bool|None: # None: off, which no record mentions
     if fused_d in (None, False, True): return fused_d or None
     raise ValueError(f"fused_d={fused_d!r}; need True or False")

@@ -50,7 +50,7 @@ def gathered(self:Together, loss, *scores)->tuple: # (B,) or (B, P), or None
 @patch
 def _compares(self:Together, loss)->bool: # tried once for each loss
     known = self.known.compared
-    if id(loss) not in known: known[id(loss)] = loss, compares(loss)      # the loss with it, so that its id stays its own
+    if id(loss) not in known: known[id(loss)] = loss, compares(loss)    # with it, so that its id stays its own
     return known[id(loss)][1]
 
 # %% ../../nbs/engine/whole.ipynb #ae7036b7
@@ -82,8 +82,8 @@ def _must_not_compare(self:Together):
 
 def _near(a, b)->bool: return torch.allclose(a, b, rtol=1e-3, atol=1e-4)
 
-_compares_itself = ("{} compares the samples of a batch with each other, and each of several processes would compare its "
-                    "own alone; train in one process (minibatch_stddev and packing are seen to)")
+_compares_itself = ("{} compares the samples of a batch with each other, and each of several processes would compare "
+                    "its own alone; train in one process (minibatch_stddev and packing are seen to)")
 
 # %% ../../nbs/engine/whole.ipynb #e0b2e311
 @patch

@@ -87,7 +87,8 @@ def tried_of(change): # a `Change`
 def _waits(change)->str: # several, of which none is made yet
     when = 'with the next step' if change.at is None else f'at step {change.at}'
     trial = tried_of(change).trial
-    return f"{change.recipe or change.what}: asked at {change.asked}, to be applied {when}." + (f' {trial.sentence}' if trial else '')
+    said = f'{change.recipe or change.what}: asked at {change.asked}, to be applied {when}.'
+    return f'{said} {trial.sentence}' if trial else said
 
 def _together(change)->str: # several, which have been made
     made, trial = ', '.join(c.what for c in change.together if not c.moot), tried_of(change).trial

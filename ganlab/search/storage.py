@@ -33,7 +33,7 @@ def _database(url:str, heartbeat:int):
                       heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=3))
 
 # %% ../../nbs/search/storage.ipynb #addac722
-_first_was = 'UNIQUE constraint', 'already exists', 'duplicate key', 'Duplicate entry'      # what a database says of tables that are there
+_first_was = 'UNIQUE constraint', 'already exists', 'duplicate key', 'Duplicate entry'    # of tables that are there
 
 def _opened(url:str, heartbeat:int, tries:int=5):
     "The database; again where another worker makes its tables just now."
