@@ -26,11 +26,16 @@ class Member:
         self.values, self.on, self.why = facts['values'], facts['on'], facts['why']
         self.lineage, self.reads = facts['lineage'], facts['reads']
 
-    folder = property(lambda self: self.task.folder/self.name, doc="Where its run lies.")
-    run = property(lambda self: Run.open(self.folder), doc="Its run, open for reading.")
-    value = property(lambda self: self.reads[-1][1] if self.reads else math.nan, doc="What the metric read last.")
-    step = property(lambda self: self.reads[-1][0] if self.reads else 0, doc="When that was.")
-    begins = property(lambda self: self.lineage[-1][1], doc="The step at which it was forked; 0: it was not.")
+    @property
+    def folder(self)->Path: return self.task.folder/self.name # where its run lies
+    @property
+    def run(self)->Run: return Run.open(self.folder) # open for reading
+    @property
+    def value(self)->float: return self.reads[-1][1] if self.reads else math.nan # what the metric read last
+    @property
+    def step(self)->int: return self.reads[-1][0] if self.reads else 0 # when that was
+    @property
+    def begins(self)->int: return self.lineage[-1][1] # the step at which it was forked; 0: it was not
 
     @property
     def descent(self)->str: # in words
