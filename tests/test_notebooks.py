@@ -1,6 +1,5 @@
 "Every notebook runs from top to bottom, each in a process of its own."
 import os, sys, time
-from importlib.util import find_spec
 import pytest
 from apart import server
 from project import ROOT, copy_project, notebooks
@@ -36,12 +35,9 @@ def running(tmp_path_factory):
     return job
 
 # Trainings take long: of the notebooks that consist of them the gate runs some, and `make test-all` each
-DEAR = dict(tricks=8, tutorials=4, search=2)
-DEAREST = 'sweep.ipynb', 'travel/script.ipynb', 'judge/verdict.ipynb'      # what they show has tests of its own
-NEEDS = {'population.ipynb': 'ray'}      # an extra that is large, and that `dev` does not bring
+DEAR = dict(tricks=8, tutorials=4, search=2, help=3)
+DEAREST = 'sweep.ipynb', 'population.ipynb', 'travel/script.ipynb', 'judge/verdict.ipynb'      # what they show has tests of its own
 def marks(nb):
-    extra = NEEDS.get(nb.as_posix())
-    if extra and not find_spec(extra): return pytest.mark.skip(reason=f"needs {extra}: pip install 'ganlab[{extra}]' -c constraints.txt")
     if nb.as_posix() in DEAREST: return pytest.mark.slow
     return pytest.mark.part(DEAR[nb.parts[0]]) if nb.parts[0] in DEAR else ()
 

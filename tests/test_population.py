@@ -21,8 +21,6 @@ def make(run=None, seed=0): return GANLearner(ring_dls(n=300, bs=16), *mlp(width
 
 SPACE = {'gradient_penalty': {'gamma': (.1, 10.)}, 'ema': True, 'rates': {'lr': (.5, 2.)}, 'beta1': (0., .5, .9)}
 SMALL = dict(steps=24, every=8, progress=False)
-HAS_RAY = all(importlib.util.find_spec(m) for m in ('ray', 'pyarrow', 'tensorboardX'))
-needs_ray = pytest.mark.skipif(not HAS_RAY, reason="needs Ray Tune, 135 MB: pip install 'ganlab[ray]' -c constraints.txt")
 
 def task_in(folder, space=SPACE, metric='sliced_wasserstein', steps=24, every=8, seed=0, make=make):
     return Breeding(make, as_space(space, make, steps), metric, None, steps, every, Path(folder), seed)
@@ -222,7 +220,6 @@ def metric(learn):
         os.kill(os.getpid(), signal.SIGKILL)
     return float(learn.sample(256).norm(dim=1).sub(1).abs().mean())
 
-@needs_ray
 def test_a_worker_is_killed(tmp_path, monkeypatch, capsys):
     """Eight members, two workers, one of them killed: it ends; all are what they are by hand, one after the other and with no kill.
 
@@ -245,7 +242,7 @@ def ray_there():
     from ganlab.pbt.rounds import a_ray
     with a_ray(2, 2, {'cpu': 1}): yield
 
-@needs_ray
+@pytest.mark.slow
 def test_goes_on(tmp_path, ray_there):
     "What a stop left is gone on with: members that are at the end of a round, one that is beyond it, one that has not begun"
     half = task_in(tmp_path/'a')
@@ -257,7 +254,7 @@ def test_goes_on(tmp_path, ray_there):
     with pytest.raises(ValueError, match='holds a population with n 4, not 5') as e: population(make, SPACE, n=5, folder=tmp_path/'a', **SMALL)
     one_sentence(e.value)
 
-@needs_ray
+@pytest.mark.slow
 def test_an_error_of_ones_own_ends_it(tmp_path, ray_there):
     "And is told with its member and its traceback; where it is cured, the same call goes on"
     def broken(learn):
@@ -268,7 +265,7 @@ def test_an_error_of_ones_own_ends_it(tmp_path, ray_there):
     (tmp_path/'cured').touch()
     assert population(make, SPACE, broken, 3, folder=tmp_path/'a', **SMALL).is_done
 
-@needs_ray
+@pytest.mark.slow
 def test_a_member_that_kills_all_its_workers(tmp_path, ray_there):
     "It is given up, and the others do not wait for it for ever"
     def deadly(learn):
@@ -276,7 +273,7 @@ def test_a_member_that_kills_all_its_workers(tmp_path, ray_there):
         return 1.
     with pytest.raises(RuntimeError, match='member 1 was given up: its worker died 6 times'): population(make, SPACE, deadly, 2, folder=tmp_path/'a', **SMALL)
 
-@needs_ray
+@pytest.mark.slow
 def test_more_members_than_ray_looks_at_by_itself(tmp_path, ray_there):
     "A round has all of them: Ray would begin with sixteen"
     found = population(make, {'rates': {'lr': (.5, 2.)}}, n=20, folder=tmp_path/'a', steps=2, every=1, progress=False)
@@ -293,13 +290,13 @@ class Deadly:
         (self.folder/f'died-{n}').touch()
         os.kill(os.getpid(), signal.SIGKILL)
 
-@needs_ray
+@pytest.mark.slow
 def test_a_worker_dies_as_it_starts(tmp_path, ray_there):
     "It costs a start, and nothing else"
     found = population(make, SPACE, Deadly(tmp_path, 1), 2, folder=tmp_path/'a', **SMALL)
     assert found.is_done and len(list(tmp_path.glob('died-*'))) == 1
 
-@needs_ray
+@pytest.mark.slow
 def test_workers_are_killed_between_two_stretches(tmp_path, ray_there, monkeypatch):
     "At the end of each round both die: the one that waits for its next member, and the one that came last"
     here, ended = os.getpid(), []
