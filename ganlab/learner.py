@@ -40,7 +40,6 @@ from .engine.saving import Saving
 from .engine.scores import both_scores
 from .engine.state import Known, Plan, State, Wiring, Written, passes_on
 from .engine.switch import Tricks
-import ganlab.engine.whole
 from .engine.wrapping import Wrapping
 from .loggers.following import followers
 from .losses import get_loss, loss_key, loss_name as named

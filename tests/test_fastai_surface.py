@@ -426,7 +426,7 @@ def test_a_metric_that_fails():
 
 HERE = dict(add_cb='callbacks', add_cbs='', added_cbs='', remove_cb='', remove_cbs='', removed_cbs='', ordered_cbs='', no_bar='progress', no_mbar='', no_logging='', fit='', fit_one_cycle='', fit_flat_cos='',
             fit_sgdr='', lr_find='', metrics='', validate='', x='what a callback reads', y='', to_detach='', to_channelslast='', to_contiguous='', show_results='tests/test_fastai.py', show_training_loop='',
-            save='tests/test_fastai.py', load='', export='refused in tests/test_fastai.py', to_fp16='', to_fp32='', to_non_native_fp32='', detach_parallel='')
+            save='tests/test_fastai.py', load='', export='refused in tests/test_fastai.py', to_fp16='', to_fp32='', to_non_native_fp32='', detach_parallel='', distrib_ctx='tests/test_team.py')
 
 def public(cls): return {n for n in dir(cls) if not n.startswith('_')}
 

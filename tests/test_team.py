@@ -1,7 +1,7 @@
 "Several processes train one GAN as one would: equal weights, equal hashes, one failure, one record."
 import json, shutil, signal, subprocess, sys
-import pytest
-from teams import alike, done, ended, environment, free_port, started, trained
+import pytest, torch
+from teams import alike, done, ended, environment, free_port, learner, started, trained
 from ganlab.record.run import Run
 from ganlab.trick import find_tricks
 
@@ -163,6 +163,13 @@ def test_more(pair, tmp_path):
     assert got['step'] == 20 and far(got['weights'], whole['weights']) < 1e-5
 
 # Starting
+
+def test_distrib_ctx(monkeypatch):
+    "fastai's word: nothing is put around the networks; a learner that was told to stay alone does not pass for a team"
+    learn = learner(double=False, team=None)
+    with learn.distrib_ctx(sync_bn=True) as same: assert same is learn and type(learn.G) is not torch.nn.parallel.DistributedDataParallel
+    for k, v in dict(RANK='0', WORLD_SIZE='2', MASTER_ADDR='a', MASTER_PORT='1').items(): monkeypatch.setenv(k, v)
+    with pytest.raises(ValueError, match='team=None'), learn.distrib_ctx(): pass
 
 def torchrun(run, steps):
     "The command, with two processes"

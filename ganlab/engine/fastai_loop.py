@@ -21,15 +21,15 @@ from ..base.interrupt import unbroken
 from .callbacks import GANProgress, GANRecorder
 from .fastai_events import EventLearner
 from .recovery import StepError
-from .together import Together
 from .turnstile import Turnstile, busy
 from .unsuited import methods, unsuited
+from .whole import Shared
 
 # %% auto #0
 __all__ = ['StepLearner']
 
 # %% ../../nbs/engine/fastai_loop.ipynb #b28fc0f2
-class StepLearner(Together, EventLearner):
+class StepLearner(Shared, EventLearner):
     "A fastai learner whose batch is one call of `one_step`."
     def __init__(self, dls, model, cbs=None, path=None):
         self.turnstile = Turnstile(torch.get_num_threads())
