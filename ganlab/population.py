@@ -6,7 +6,6 @@
 from __future__ import annotations
 import json, math
 from pathlib import Path
-import pandas as pd
 from fastcore.basics import patch
 from .base.checks import whole
 from .pbt.explore import must_move

@@ -110,7 +110,7 @@ def plot_lineages(
     log:bool=False, # logarithmic axis
 )->Plot:
     "Who came from whom, and what the metric read."
-    fig = Plot()
+    fig = Plot(6.4, 2.8)
     ax = fig.subplots()
     ends = {tuple(at): best.lineage[i + 1][1] for i, at in enumerate(best.lineage[:-1])}
     alive = {m.number: m.name for m in members}
