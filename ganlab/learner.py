@@ -14,7 +14,7 @@ from .base.interrupt import unbroken
 from .base.late import late
 from .data import Halved, as_source, checked_range
 from .engine.adam_step import take_step
-from .engine.asking import Asking, still
+from .engine.asking import still
 from .engine.boundary import Boundary
 from .engine.fastai_loop import StepLearner
 from .engine.game import as_network, checked_takes
@@ -37,7 +37,7 @@ from .engine.recovery import Recovery, Ring
 from .engine.rng import BorrowedRNG, Streams
 from .engine.rows import Rows, columns
 from .engine.saving import Saving
-from .engine.scores import both_scores
+from .engine.scores import Scoring, both_scores
 from .engine.state import Known, Plan, State, Wiring, Written, passes_on
 from .engine.switch import Tricks
 from .engine.wrapping import Wrapping
@@ -58,7 +58,7 @@ class GAN(nn.Module):
 
 # %% ../nbs/learner.ipynb #bb8e4664
 @passes_on(state=State, plan=Plan, wiring=Wiring, known=Known, written=Written)
-class GANLearner(Meeting, Asking, Wrapping, Rows, Measuring, Boundary, Recovery, Looking, Saving, StepLearner):
+class GANLearner(Meeting, Scoring, Wrapping, Rows, Measuring, Boundary, Recovery, Looking, Saving, StepLearner):
     "A fastai `Learner` that trains G and D against each other, with tricks that can be switched while it does."
     def __init__(self, dls,       # fastai DataLoaders, a PyTorch DataLoader, or one of ganlab's
         G:nn.Module,              # the generator: latents (B, *z_dim) -> samples

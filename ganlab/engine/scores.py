@@ -16,11 +16,14 @@ from .surgery import laid_like
 from ..trick import Ctx
 
 # %% auto #0
-__all__ = ['mixing', 'why_two', 'both_scores']
+__all__ = ['Scoring', 'mixing', 'why_two', 'both_scores']
 
 # %% ../../nbs/engine/scores.ipynb #93012d8e
+class Scoring(Asking):
+    "How a learner asks its D for scores."
+
 @patch
-def faked(self:Asking, t, fakes:torch.Tensor, c:Ctx,
+def faked(self:Scoring, t, fakes:torch.Tensor, c:Ctx,
     made:list, # who had a hand in them, and what each was given; this trick is added
 )->torch.Tensor:
     "What a trick gives D in place of the fakes."
@@ -31,17 +34,17 @@ def faked(self:Asking, t, fakes:torch.Tensor, c:Ctx,
 
 # %% ../../nbs/engine/scores.ipynb #bf216e82
 @patch
-def d_scores(self:Asking, x, side, c,
+def d_scores(self:Scoring, x, side, c,
     made=(), # (trick, what it was given) of those that had a hand in `x` before
     y=None, # what comes with the samples; None: what comes with those of the batch
 )->torch.Tensor: # (B,), or (B, P) of a D that gives P scores for a sample
     "D's raw scores of what the tricks let it see of `x`."
-    x, made = self.seen(x, side, c, made)
+    x, made = self.as_d_sees(x, side, c, made)
     l, c.parts = self.raw_scores(x.clone(), c.y if y is None else y, made, c)
     return l
 
 @patch
-def seen(self:Asking, x, side, c, made=())->tuple: # samples; (trick, what it was given) of all who changed them
+def as_d_sees(self:Scoring, x, side, c, made=())->tuple: # samples; (trick, what it was given) of all who changed them
     "What the tricks let D see of `x`."
     given = c.x if side == 'real' else c.xf
     if given is None: given = x     # asked outside an update
@@ -58,7 +61,7 @@ def seen(self:Asking, x, side, c, made=())->tuple: # samples; (trick, what it wa
 
 # %% ../../nbs/engine/scores.ipynb #5a798795
 @patch
-def raw_scores(self:Asking,
+def raw_scores(self:Scoring,
     x, # a copy: D may work in place on it, and the same fakes go into it twice
     y, made, c, # what comes with them; who had a hand in them; the context
 )->tuple: # scores, and how many of the columns belong to each part
@@ -70,7 +73,7 @@ def raw_scores(self:Asking,
 
 # %% ../../nbs/engine/scores.ipynb #c6c9c3e4
 @patch
-def _choked(self:Asking, x, y, made, c, error):
+def _choked(self:Scoring, x, y, made, c, error):
     "Raise in the name of the trick whose work D cannot take, where it takes what that trick was given."
     def takes(x):
         try:
@@ -123,7 +126,7 @@ def both_scores(
 )->tuple: # D's raw scores of reals, and of fakes
     "D's scores of a batch's reals and fakes."
     if not learn.one_pass: return learn.d_scores(c.x, 'real', c), learn.d_scores(fakes, 'fake', c, made, c.yf)
-    (x, of_reals), (xf, of_fakes) = learn.seen(c.x, 'real', c), learn.seen(fakes, 'fake', c, made)
+    (x, of_reals), (xf, of_fakes) = learn.as_d_sees(c.x, 'real', c), learn.as_d_sees(fakes, 'fake', c, made)
     if (l := _together(learn, c, x, xf)) is not None: return l[:len(x)], l[len(x):]
     l, _ = learn.raw_scores(x.clone(), c.y, of_reals, c)
     lf, c.parts = learn.raw_scores(xf.clone(), c.yf, of_fakes, c)
