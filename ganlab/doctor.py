@@ -77,7 +77,7 @@ class Watcher(Callback):
         every:int=50,  # steps between two looks, at the least
         tell=alert,    # called with the learner and a `Finding`, once for each cause
         excluded=(),   # causes that are not to be named
-        share:float=.015, # of the time that steps take, at most; infinite: at each turn
+        share:float=.01, # of the time that steps take, at most; infinite: at each turn
     ):
         if not callable(tell): raise ValueError(f"tell={tell!r}; need a function of the learner and a finding")
         self.every, self.tell, self.excluded, self.share = whole(every, 'every'), tell, known(excluded), share
@@ -120,7 +120,7 @@ def watch(self:GANLearner,
     every:int=50,  # steps between two looks, at the least
     tell=alert,    # called with the learner and a `Finding`, once for each cause
     excluded=(),   # causes that are not to be named
-    share:float=.015, # of the time that steps take, at most, for all looks but the first; infinite: at each turn
+    share:float=.01, # of the time that steps take, at most, for all looks but the first; infinite: at each turn
 )->Watcher:
     "Look now, and every so often while it trains, and tell what is found; a second call takes the first one's place."
     self.remove_cbs([cb for cb in self.cbs if isinstance(cb, Watcher)])
