@@ -39,8 +39,6 @@ def _of_torchrun(env)->Place|None:
     local = int(env.get('LOCAL_RANK', rank))
     return Place(rank, size, local, int(env.get('LOCAL_WORLD_SIZE', size)))
 
-
-
 # %% ../../nbs/engine/ranks.ipynb #9cabd110
 def _of_slurm(env)->Place|None:
     found = _ints(env, 'SLURM_STEP_NUM_TASKS', 'SLURM_PROCID', 'SLURM_LOCALID', 'SLURM_STEP_NUM_NODES')
@@ -65,7 +63,7 @@ def place(
     for name, launcher in _others.items():
         if (_ints(env, name) or [1])[0] > 1 and 'WORLD_SIZE' not in env:
             raise ValueError(f"{launcher} has started several processes, and ganlab finds a team through torchrun, "
-                             "accelerate launch or srun: torchrun --nproc-per-node N -m ganlab train ..., or give "
+                             "accelerate launch or srun: torchrun --nproc-per-node N -m -- ganlab train ..., or give "
                              "GANLearner(..., team=None) to train in each process by itself")
 
 # %% ../../nbs/engine/ranks.ipynb #4f6aeb21
