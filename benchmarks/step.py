@@ -22,14 +22,14 @@ SIDE = {'closed': 'ganlab, panel closed', 'open': 'ganlab, panel open', 'fastai'
 
 # ---------------------------------------------------------------- the two problems
 
-def problem(name):
+def problem(name, bs=None):
     "-> dict: networks, data as a learner takes it and as one float tensor, sizes"
     import torch
     from ganlab.data import digits_dls, ring_dls
     from ganlab.nets import dcgan, mlp
     torch.manual_seed(0)
-    if name == 'ring': nets, dls, bs = mlp(dim=2, z_dim=2, width=128, depth=4), ring_dls(bs=256), 256
-    else: nets, dls, bs = dcgan(size=32, channels=1, z_dim=64, width=64), digits_dls(bs=64, size=32), 64
+    if name == 'ring': nets, dls, bs = mlp(dim=2, z_dim=2, width=128, depth=4), ring_dls(bs=bs or 256), bs or 256
+    else: nets, dls, bs = dcgan(size=32, channels=1, z_dim=64, width=64), digits_dls(bs=bs or 64, size=32), bs or 64
     x = dls.train.x
     if x.dtype == torch.uint8: x = x.float()/127.5 - 1   # once and for all: the loop by hand does not pay for it at every batch
     return dict(name=name, nets=nets, dls=dls, x=x, bs=bs, z_dim=nets[0].z_dim)

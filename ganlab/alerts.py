@@ -52,7 +52,7 @@ def forget(self:OfNumber, record, n:int):
     self.since, self.heard = None, -math.inf
     first = max(0, n - 10*(self.for_steps + self.again))
     step = self.learn.step - record.n + first
-    for v in record.array(self.what, first)[:n - first].tolist():
+    for v in record.array(self.what, first, n).tolist():
         step += 1
         if v == v: self.note(step, self.outside(v))
 

@@ -23,7 +23,8 @@ from .engine.given import (as_device, check_run, check_tricks, checked_amp, chec
 from .engine.looking import Looking
 from .engine.measuring import Measuring
 from .engine.meeting import Meeting
-from .engine.meters import Record, layer_norms
+from .engine.meters import layer_norms
+from .engine.scalars import Record
 from .engine.optimizers import make_optimizer
 from .engine.probe import latent_shape, need_module
 from .engine.ranks import as_team

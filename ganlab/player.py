@@ -93,7 +93,7 @@ def _summary(b:Branch)->dict: # of a row of `outcome`
     out = {}
     if b.frames and b.frames[-1].get('modes'): out['modes'] = b.frames[-1]['modes']['found']
     for c in ('d_grad_norm', 'g_grad_norm'):
-        out[c] = float(np.nanmedian(b.learn.record.array(c)[-100:])) if b.learn.record.n else math.nan
+        out[c] = float(np.nanmedian(b.learn.record.array(c, -100))) if b.learn.record.n else math.nan
     return out
 
 @patch(as_prop=True)

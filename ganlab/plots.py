@@ -174,8 +174,8 @@ def plot_columns(
     fig = Plot()
     ax = fig.subplots()
     n = record.n                     # another thread may be adding rows
-    step = record.array('step')[:n]
-    for c in columns: _curve(ax, c, step, record.array(c)[:n], log)
+    step = record.array('step', 0, n)
+    for c in columns: _curve(ax, c, step, record.array(c, 0, n), log)
     ax.set(xlabel='step', title=title, **(dict(yscale='log') if log else {}))
     if not log: without_spikes(ax, [line for line in ax.lines if line.get_label() in columns])
     ax.spines[['top', 'right']].set_visible(False)

@@ -11,7 +11,7 @@ from ganlab.judge.one_sample import crop
 from ganlab.compare import ab
 from ganlab.data import plain_edge, tensor_dls, tile_images, with_margin
 from ganlab.learner import GANLearner
-from ganlab.engine.meters import Record
+from ganlab.engine.scalars import Record
 from ganlab.nets import dcgan
 from ganlab.panels.state import trick_row
 from ganlab.panels.timeline import rows_at, thumbnail

@@ -7,7 +7,7 @@ from ganlab.engine.recovery import StepError
 from ganlab.lab import Lab
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
-from ganlab.engine.meters import Record
+from ganlab.engine.scalars import Record
 from ganlab.panels.curves import Thinned, series
 from ganlab.record.store import RunError
 from ganlab.record.run import Run

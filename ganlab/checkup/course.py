@@ -6,6 +6,7 @@
 from __future__ import annotations
 import numpy as np
 from .figures import late, ratio
+from ..engine.scalars import newest
 
 # %% auto #0
 __all__ = ['of_norms', 'of_layers', 'of_terms', 'of_break', 'course']
@@ -13,7 +14,7 @@ __all__ = ['of_norms', 'of_layers', 'of_terms', 'of_break', 'course']
 # %% ../../nbs/checkup/course.ipynb #1ce591e3
 def of_norms(record, key:str)->dict: # 'g' or 'd'
     "A network's gradient norm: the most that it was, and how often it was exactly 0."
-    y = record.array(f'{key}_grad_norm')
+    y = record.array(f'{key}_grad_norm', -newest)
     ok = y[np.isfinite(y)]
     if not len(ok): return {}
     return {f'{key}_norm_most': float(ok.max()), f'{key}_norm_zero': float((ok == 0).mean())}
@@ -22,7 +23,7 @@ def of_norms(record, key:str)->dict: # 'g' or 'd'
 def of_layers(layers, key:str)->dict: # layers: the record of gradient norms of one network
     "The share of its tensors that got no gradient in any step."
     if not layers.n or not layers.columns: return {}
-    rows = np.stack([layers.array(c) for c in layers.columns], 1)
+    rows = np.stack([layers.array(c, -newest) for c in layers.columns], 1)
     rows = rows[np.isfinite(rows).all(1)]
     if not len(rows): return {}
     return {f'{key}_layers_cut': float((rows.max(0) == 0).mean())}
@@ -30,8 +31,8 @@ def of_layers(layers, key:str)->dict: # layers: the record of gradient norms of 
 # %% ../../nbs/checkup/course.ipynb #5afd8f1f
 def of_terms(record)->dict:
     "The largest term that a trick adds to D's loss, beside the loss itself."
-    terms = [abs(late(record.array(c))) for c in record.columns if c.startswith('d_loss/')]
-    return dict(term_share=ratio(max(terms, default=0.), abs(late(record.array('d_loss'))) + 1e-9))
+    terms = [abs(late(record.array(c, -newest))) for c in record.columns if c.startswith('d_loss/')]
+    return dict(term_share=ratio(max(terms, default=0.), abs(late(record.array('d_loss', -newest))) + 1e-9))
 
 # %% ../../nbs/checkup/course.ipynb #67bb6cc6
 def of_break(learn)->dict:
@@ -45,4 +46,4 @@ def course(b, learn)->dict: # b: the samples of the step
     "All facts about the curves."
     r = learn.record
     out = of_norms(r, 'g') | of_norms(r, 'd') | of_layers(learn.layers['g'], 'g')
-    return out | of_terms(r) | of_break(learn) | dict(slope=late(r.array('d_input_grad_norm'), 3), step=float(learn.step))
+    return out | of_terms(r) | of_break(learn) | dict(slope=late(r.array('d_input_grad_norm', -newest), 3), step=float(learn.step))

@@ -15,6 +15,7 @@ from .figures import above, apart, late, ratio, spread
 from .movement import speed
 from .wiring import heard
 from ..engine.meters import state_of
+from ..engine.scalars import newest
 from ..metrics import sliced_wasserstein, unheld
 
 # %% auto #0
@@ -64,7 +65,7 @@ def _of_samples(b:Batches)->dict: # name -> (value, evidence)
 def _of_course(learn)->dict:
     out = {}
     for key, net in dict(g=learn.G, d=learn.D).items():
-        out[f'{key}_gradient'] = late(learn.record.array(f'{key}_grad_norm'), 20), _loudest(learn, key)
+        out[f'{key}_gradient'] = late(learn.record.array(f'{key}_grad_norm', -newest), 20), _loudest(learn, key)
         out[f'{key}_speed'] = speed(learn, net, key), {}
     return out
 
@@ -72,7 +73,7 @@ def _of_course(learn)->dict:
 def _loudest(learn, key)->dict: # the layer with the largest gradient in the last step
     names, rows = learn.layers[key].columns, learn.layers[key]
     if not rows.n or not names: return {}
-    norms = [float(rows.array(c)[-1]) for c in names]
+    norms = [float(rows.array(c, -1)[0]) for c in names]
     i = max(range(len(norms)), key=norms.__getitem__)
     return dict(layer=names[i], norm=norms[i])
 

@@ -5,6 +5,7 @@
 # %% ../../nbs/engine/callbacks.ipynb #3e088682
 from __future__ import annotations
 import math, time
+from array import array
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback, ShowGraphCallback
 from fastai.callback.tracker import TrackerCallback
@@ -33,7 +34,8 @@ class GANRecorder(Recorder):
     "fastai's recorder, fed from the learner's own record."
     name, direct = 'recorder', True
     def before_fit(self):
-        self.lrs, self.iters, self.losses, self.values = [], [], [], []
+        self.lrs, self.losses = array('d'), array('d')      # 8 bytes a step each: a list would take 32
+        self.iters, self.values = [], []
         held = ['valid_loss', *self.learn.metrics.attrgot('name')] if self.learn.validates else []
         self.added = list(self.learn.measures)      # by `add_metric`
         self.metric_names = L('epoch', 'd_loss', 'g_loss', *held, *self.added, 'time')
@@ -62,20 +64,13 @@ def _mean(v:np.ndarray)->float: # of those that are numbers: a half step has one
 def after_train(self:GANRecorder):
     for c in ('d_loss', 'g_loss'): self.log.append(_mean(self.learn.record.array(c, self.first)))
 
-# %% ../../nbs/engine/callbacks.ipynb #0c641e68
-def _latest(record, name)->float: # NaN where it was never measured
-    "The last value of a column that is measured now and then."
-    v = record.array(name)
-    v = v[~np.isnan(v)]
-    return float(v[-1]) if len(v) else math.nan
-
 # %% ../../nbs/engine/callbacks.ipynb #0692aab9
 @patch
 def after_epoch(self:GANRecorder):
     if len(self.log) == 1: self.after_train()                                   # the epoch was cut short
     # and there is nothing to say of what is held out
     self.log += [math.nan]*(len(self.metric_names) - 1 - len(self.added) - len(self.log))
-    self.log += [_latest(self.learn.record, c) for c in self.added]
+    self.log += [self.learn.record.latest(c) for c in self.added]
     self.learn.final_record = self.log[1:].copy()
     self.values.append(self.learn.final_record)
     secs = int(time.time() - self.start_epoch)

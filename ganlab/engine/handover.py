@@ -47,11 +47,8 @@ def recorded_squares(learn, key:str)->dict: # parameter -> mean square of its la
     "Squares for an optimiser that keeps none."
     rec, out = learn.layers[key], {}
     for n, p in named_params(net_of(learn, key)).items():
-        if v := _latest(rec.array(n)): out[p] = v*v/p.numel()
+        if (v := rec.latest(n)) > 0: out[p] = v*v/p.numel()      # NaN: it never had a gradient
     return out
-
-def _latest(vs)->float: # the last number that is one; 0. where there is none
-    return next((float(v) for v in reversed(vs) if math.isfinite(v)), 0.)
 
 # %% ../../nbs/engine/handover.ipynb #33d18ac4
 def size_of(opt, squares:dict)->float: # 0. where nothing is known

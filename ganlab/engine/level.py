@@ -35,9 +35,6 @@ def level_bias(learn)->nn.Parameter|None:
     return next((b for b in ones if _lifts(learn, b)), None)
 
 # %% ../../nbs/engine/level.ipynb #15f67586
-def _latest(column)->float: # a number that is none is no score
-    return next((float(v) for v in reversed(column) if v == v), 0.)
-
 @torch.no_grad()
 def recentre(learn)->float: # what was taken off every score
     """Move D's last bias so that the scores of reals and fakes lie around 0.
@@ -45,6 +42,7 @@ def recentre(learn)->float: # what was taken off every score
     Where D has no such bias, or there are no scores yet, nothing is moved."""
     bias = level_bias(learn)
     if bias is None or not learn.record.n: return 0.
-    shift = sum(_latest(learn.record.array(k)) for k in ('d_real', 'd_fake'))/2
+    shift = sum(learn.record.latest(k) for k in ('d_real', 'd_fake'))/2
+    if shift != shift: return 0.      # a side that was never scored
     bias.sub_(shift)
     return shift

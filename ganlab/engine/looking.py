@@ -184,14 +184,13 @@ def _held_out_loss(self:Looking):
 def history(self:Looking):
     "The record as a DataFrame: one row per step."
     import pandas as pd
-    n = self.record.n                    # another thread may be adding rows
-    df = pd.DataFrame({c: self.record.array(c)[:n] for c in list(self.record.columns)})
-    return df.astype({'step': int})
+    return pd.DataFrame(dict(zip(*self.record.block()))).astype({'step': int})
 
 @patch
 def layer_norms(self:Looking)->dict: # {'d': (names, (rows, layers)), 'g': ...}
     "The gradient norm of every layer at every step."
-    return {k: (list(r.columns), np.stack([r.array(c) for c in r.columns], 1)) for k, r in self.layers.items()}
+    blocks = {k: r.block() for k, r in self.layers.items()}
+    return {k: (columns, y.T.copy()) for k, (columns, y) in blocks.items()}
 
 # %% ../../nbs/engine/looking.ipynb #fa4052ef
 @patch

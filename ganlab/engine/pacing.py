@@ -25,5 +25,5 @@ def pace(
 # %% ../../nbs/engine/pacing.ipynb #62befe68
 def step_time(learn)->float: # seconds
     "What a step costs, of late."
-    ms = learn.record.array('ms')[-20:]
+    ms = learn.record.array('ms', -20)
     return float(np.median(ms[~np.isnan(ms)]))/1e3 if (~np.isnan(ms)).any() else .01

@@ -195,7 +195,8 @@ def recompute(self:Recovery, step):
     with unbroken():
         ring, mult = self.ring, self.rates.mult
         snap, mults = ring.snaps[-1], dict(ring.mults)
-        was = list(self.record.columns), self.record.data[snap.rows:self.record.n].T.copy()
+        columns, rows = self.record.block(snap.rows)
+        was = columns, rows.copy()
         self.ring = Ring()       # a failure here must not come back here
         try:
             if any(self._forward(snap, step, mults, mult) for _ in range(3)):      # an interrupt may come in here, too

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import NamedTuple
 import torch
 from .measuring import Measures
-from .meters import Record
+from .scalars import Record
 
 # %% auto #0
 __all__ = ['State', 'Plan', 'Wiring', 'Known', 'Written', 'Switched', 'passes_on']

@@ -161,7 +161,7 @@ def _of_curve(curve, steps, log)->float:
 # %% ../../nbs/judge/arm.ipynb #066d7826
 def _of_record(fork, name, start)->float:
     "The number of a column of the record, from row `start` on: its median."
-    y = fork.record.array(name)[start:]
+    y = fork.record.array(name, start)
     return _number(np.nanmedian(y), True) if np.isfinite(y).any() else math.nan
 
 # %% ../../nbs/judge/arm.ipynb #d0919817

@@ -140,7 +140,7 @@ def note(self:LogTo,
 # %% ../../nbs/loggers/following.ipynb #254214ad
 def scalars_of(learn)->dict:
     "The last row of the record, as far as its numbers are finite."
-    row = {k: float(learn.record.array(k)[-1]) for k in learn.record.columns if k != 'step'}
+    row = {k: float(learn.record.array(k, -1)[0]) for k in learn.record.columns if k != 'step'}
     return {k: v for k, v in row.items() if np.isfinite(v)}
 
 @patch

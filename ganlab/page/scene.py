@@ -6,7 +6,7 @@
 from __future__ import annotations
 import torch
 from ..data import as_source, standard
-from ..engine.meters import Record
+from ..engine.scalars import Record
 from ..engine.rng import Streams
 from .changes import log_entry, log_flag
 from .strands import Scene, Strand, curves_of

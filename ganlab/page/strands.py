@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 import numpy as np
-from ..engine.meters import Record
+from ..engine.scalars import Record
 from ..panels.curves import Thinned, series
 
 # %% auto #0
@@ -85,5 +85,5 @@ class Scene:
 def curves_of(record:Record):
     "The six curves as they are now, to be thinned to so many points: the training may go on meanwhile."
     rec, n, columns = Record(), record.n, ('step', *series)
-    rec.fill(columns, np.stack([record.array(c)[:n] for c in columns]), n)
+    rec.fill(columns, np.stack([record.array(c, 0, n) for c in columns]), n)
     return lambda points: Thinned(rec, points, 1).take().tobytes()

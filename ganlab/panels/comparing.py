@@ -65,7 +65,7 @@ class Comparing:
 def _open(self:Comparing, args, what, here): # as `wish` gives them
     lab = self.lab
     self.args, self.known = args, None
-    ms, each = lab.learn.record.array('ms')[-50:], 0.
+    ms, each = lab.learn.record.array('ms', -50), 0.
     if len(ms): each = float(np.nanmedian(ms))/1e3
     lab.versus.put(phase='asking', what=what, here=here, rows=[], each=each)
 

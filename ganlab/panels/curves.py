@@ -6,12 +6,13 @@
 from __future__ import annotations
 import numpy as np, traitlets as T
 from fastcore.basics import patch
-from ..engine.meters import Record, minmax
+from ..engine.meters import minmax
+from ..engine.scalars import Record
 from ..base.views import script, style
 from .state import Part, PanelState
 
 # %% auto #0
-__all__ = ['series', 'windows', 'Thinned', 'measure_curve', 'Curves']
+__all__ = ['series', 'windows', 'Thinned', 'Measured', 'measure_curve', 'Curves']
 
 # %% ../../nbs/panels/curves.ipynb #88c50f02
 # column -> how it is averaged
@@ -83,7 +84,7 @@ def put(self:Thinned,
     m:int, # rows that are in it afterwards
 ):
     "Add the record's next rows, up to row `m`, to their buckets."
-    rows = np.stack([self.record.array(c, self.n)[:m - self.n] for c in series], 1).astype(float)
+    rows = np.stack([self.record.array(c, self.n, m) for c in series], 1).astype(float)
     rows[~np.isfinite(rows)] = np.nan
     while (m - 1)//self.width >= self.most: self.halve()
     b = np.arange(self.n, m)//self.width
@@ -93,7 +94,7 @@ def put(self:Thinned,
     self.y[0, :, to] = np.fmin(self.y[0, :, to], np.fmin.reduceat(rows, first).T)
     self.y[1, :, to] = np.fmax(self.y[1, :, to], np.fmax.reduceat(rows, first).T)
     self.y[2:, :, to] = self.means(rows)[:, last].transpose(0, 2, 1)
-    self.x[to] = self.record.array('step', self.n)[last]
+    self.x[to] = self.record.array('step', self.n, m)[last]
     self.n, self.k = m, b[-1] + 1
 
 # %% ../../nbs/panels/curves.ipynb #999a6637
@@ -102,19 +103,42 @@ def tobytes(self:Thinned)->bytes: # float32: [buckets, rows, width], x, y, the n
     "All that is drawn, of a size that does not grow with the run."
     n, k = self.n, self.k
     a = max(0, n - self.tail - max(windows))              # the means of the newest rows need some before them
-    new = [self.record.array(c, a)[:n - a] for c in ('step', *series)]
+    new = [self.record.array(c, a, n) for c in ('step', *series)]
     parts = [[k, n - a, self.width], self.x[:k], self.y[:, :, :k].ravel(), *new]
     return np.concatenate(parts).astype(np.float32).tobytes()
+
+# %% ../../nbs/panels/curves.ipynb #91849f63
+class Measured:
+    "The numbers of a column that has one now and then, gathered as they come."
+    def __init__(self, record:Record, name:str):
+        self.record, self.name = record, name
+        self.reset()
+
+    def reset(self):
+        "Forget all rows taken."
+        self.era, self.n = self.record.era, 0
+        self.steps = self.values = np.zeros(0, np.float32)
+
+    def take(self)->Measured:
+        "Add those that are new in the record; start over where it was rewound."
+        if self.record.era != self.era: self.reset()
+        while self.n < self.record.n: self._put(min(self.record.n, self.n + 8192))
+        return self
+
+    def _put(self, m): # rows that are in it afterwards
+        new = [self.record.array(c, self.n, m) for c in ('step', self.name)]
+        ok = np.isfinite(new[1])
+        self.steps, self.values = [np.append(a, b[ok]) for a, b in zip((self.steps, self.values), new)]
+        self.n = m
 
 # %% ../../nbs/panels/curves.ipynb #3b5b8217
 def measure_curve(
     learn, # the learner
     metric, # a `Metric` of its `measures`
+    found:Measured, # what it gave
 )->dict: # name, title, better, log, failed ('' or a sentence), and data: float32, the steps and then the values
     "The curve of a metric of the user's own."
-    values = learn.record.array(metric.name)
-    steps = learn.record.array('step')[:len(values)]
-    x, y = minmax(np.where(np.isfinite(values), values, np.nan), steps, 300)
+    x, y = minmax(found.values, found.steps, 300)
     told = dict(name=metric.name, title=metric.heading, better=metric.better, log=metric.log)
     data = np.concatenate([x, y]).astype(np.float32).tobytes()
     return dict(**told, failed=learn.measures.failed.get(metric.name, ''), data=data)

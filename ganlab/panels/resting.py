@@ -5,7 +5,7 @@
 # %% ../../nbs/panels/resting.ipynb #4c343f3d
 from __future__ import annotations
 from types import SimpleNamespace
-from ..engine.meters import Record
+from ..engine.scalars import Record
 from .curves import Thinned
 from .past import as_it_was
 from .state import PanelState, describe, flag

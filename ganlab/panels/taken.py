@@ -7,7 +7,7 @@ from __future__ import annotations
 from fastcore.basics import patch
 from ..judge.one_sample import Closeup
 from .checks import Checks
-from .curves import Thinned, measure_curve
+from .curves import Measured, Thinned, measure_curve
 from .timeline import Film, on_the_line
 
 # %% auto #0
@@ -19,7 +19,7 @@ class Taken:
     def __init__(self, learn): # the learner
         self.learn = learn
         self.thin, self.film, self.pictures = Thinned(learn.record), Film(learn.run), Closeup(learn)
-        self.checks = Checks(learn)
+        self.checks, self.measured = Checks(learn), {}      # name of a metric -> what it gave
         self.shot = None        # the last picture
 
     @property
@@ -27,7 +27,10 @@ class Taken:
         return self.shot is not None and self.shot['step'] == self.learn.step
 
     def curves(self)->bytes: return self.thin.take().tobytes() # as `Curves` takes them
-    def measures(self)->list: return [measure_curve(self.learn, m) for m in self.learn.measures.values()] # likewise
+    def measures(self)->list: # likewise
+        return [measure_curve(self.learn, m, self._measured(m.name)) for m in self.learn.measures.values()]
+    def _measured(self, name)->Measured:
+        return self.measured.setdefault(name, Measured(self.learn.record, name)).take()
 
     def timeline(self,
         family, # all runs

@@ -4,6 +4,7 @@
 
 # %% ../../nbs/record/chunks.ipynb #f41bece2
 from __future__ import annotations
+import math
 from functools import cache
 from fastcore.basics import patch
 import numpy as np
@@ -66,14 +67,21 @@ def _chunks_in(self:Chunks, part:Stretch, series, brief)->list:
     return self.rows(f"select {what} from chunks where line=? and series=? and start<? and start+rows>? order by start",
                      part.line, series, finite(part.to), part.first)
 
+# %% ../../nbs/record/chunks.ipynb #4a0382e1
+def _within(path:list, since, until)->list: # of `Stretch`
+    "What of a line's stretches lies between two rows."
+    cut = [p._replace(first=max(p.first, since), to=min(p.to, until)) for p in path]
+    return [p for p in cut if p.first < p.to]
+
 # %% ../../nbs/record/chunks.ipynb #bbaf403c
 @patch
 def chunks(self:Chunks,
     line:int, series:str='', # of a line and its past
     brief:bool=False, # the briefs, in place of the values
+    since:int=0, until:float=math.inf, # rows, from and to
 ):  # -> yields first row, columns, values (columns, rows) or (columns, blocks, 2)
     "The chunks of a line, in order, cut where a line begins and where it was left."
-    for part in self.path(line):
+    for part in _within(self.path(line), since, until):
         for start, rows, names, data, short in self._chunks_in(part, series, brief):
             columns, keep = _columns(names), int(min(rows, part.to - start))
             skip = max(0, part.first - start)      # rows before the line's own: of a folder that an older ganlab wrote
@@ -88,3 +96,11 @@ def chunks(self:Chunks,
 @patch
 def _values_of(self:Chunks, line:int, series:str, start:int)->bytes: # of one chunk
     return self.rows('select data from chunks where line=? and series=? and start=?', line, series, start)[0][0]
+
+# %% ../../nbs/record/chunks.ipynb #b64f97e0
+@patch
+def rows_on(self:Chunks, line:int)->int: # of all steps
+    "How many rows of a line are written."
+    query = "select max(start+rows) from chunks where line=? and series=''"
+    ends = [min(part.to, self.rows(query, part.line)[0][0] or 0) for part in self.path(line)]
+    return int(max(ends))

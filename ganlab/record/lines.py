@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fastcore.basics import patch
 import numpy as np
+from ..engine.scalars import newest
 from .packing import pack
 from .taking import Taking
 from .writing import Marks
@@ -50,11 +51,11 @@ def stand_again(self:Lines, line, marks):
 @patch
 def fill(self:Lines, learn):
     "Give the learner the rows of the live line, up to where it stands."
+    n, first = learn.step, max(0, learn.step - newest) if self.folder else 0
     for series, rec in (('', learn.record), *learn.layers.items()):
-        columns, y = self.written(self.line, series)
-        y = y[:, :learn.step] if len(columns) else np.zeros((0, 0), np.float32)
-        rec.fill([*columns, *(c for c in rec.columns if c not in columns)], y, learn.step)
-    if learn.step: learn.record.array('step')[:] = np.arange(1, learn.step + 1)
+        columns, y = self.written(self.line, series, first, n)
+        rec.fill([*columns, *(c for c in rec.columns if c not in columns)], y, n, first)
+    if n: learn.record.array('step', first)[:] = np.arange(first + 1, n + 1)
 
 # %% ../../nbs/record/lines.ipynb #8cf6d49a
 @patch

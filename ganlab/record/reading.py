@@ -4,6 +4,7 @@
 
 # %% ../../nbs/record/reading.ipynb #75c72022
 from __future__ import annotations
+import math
 from fastcore.basics import patch
 import numpy as np
 from ..base.checks import whole
@@ -116,7 +117,7 @@ def _rows_of(parts)->int: # up to the end of the last of (first row, columns, va
 @patch
 def steps_on(self:Reading, line:int)->int:
     "How far a line is known: its scalars and its changes."
-    n = _rows_of(self.store.chunks(line))
+    n = self.store.rows_on(line)
     return max([n, *(c.step for c in self.changes_on(line)), *(s.step for s in self.store.on_path(line))])
 
 # %% ../../nbs/record/reading.ipynb #376f0ac4
@@ -138,15 +139,27 @@ def _columns_of(parts)->list: # their names, of (first row, columns, values), ea
     return list(dict.fromkeys(c for _, columns, _ in parts for c in columns))
 
 @patch
-def written(self:Reading, line:int, series:str='')->tuple: # columns, values (columns, steps)
+def written(self:Reading, line:int, series:str='',
+    since:int=0, until:float=math.inf, # rows, from and to
+)->tuple: # columns, values (columns, rows)
     "Those scalars of a line that are written."
-    parts = list(self.store.chunks(line, series))
+    parts = list(self.store.chunks(line, series, since=since, until=until))
     columns = _columns_of(parts)
-    n = _rows_of(parts)
-    out = np.full((len(columns), n), np.nan, np.float32)
-    if 'step' in columns: out[columns.index('step')] = np.arange(1, n + 1)      # also of those that another run did
-    for start, cs, y in parts: out[[columns.index(c) for c in cs], start:start + y.shape[1]] = y
+    n = max(since, _rows_of(parts))
+    out = np.full((len(columns), n - since), np.nan, np.float32)
+    if 'step' in columns: out[columns.index('step')] = np.arange(since + 1, n + 1)      # also of those that another run did
+    for start, cs, y in parts: out[[columns.index(c) for c in cs], start - since:start - since + y.shape[1]] = y
     return columns, out
+
+# %% ../../nbs/record/reading.ipynb #12c36616
+@patch
+def older(self:Reading, series:str, names:list, start:int, end:int)->np.ndarray: # (names, end - start)
+    "Rows of the live line that its learner holds no more."
+    columns, y = self.written(self.line, series, start, end)
+    out = np.full((len(names), end - start), np.nan, np.float32)
+    for i, n in enumerate(names):
+        if n in columns: out[i, :y.shape[1]] = y[columns.index(n)]
+    return out
 
 # %% ../../nbs/record/reading.ipynb #593687c9
 @patch

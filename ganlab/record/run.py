@@ -6,6 +6,7 @@
 from __future__ import annotations
 import atexit, sys, time, warnings, weakref
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from fastcore.basics import patch
 from ..base.interrupt import unbroken
@@ -83,6 +84,7 @@ def attach(self:Run, learn):
     "Record `learn` from here on."
     self._learn, self.made_in = weakref.ref(learn), this_cell()
     if not self.folder: return
+    for series, rec in (('', learn.record), *learn.layers.items()): rec.older = partial(self.older, series)
     _open.add(self)
     self.mail = Mail(self.folder)
 

@@ -162,6 +162,7 @@ def flush(self:Writing, learn, wait=False, queue=False):
     n, start = learn.record.n, self.marks.start
     nothing_new = n == self.marks.flushed and not self._mults
     if self.sleeping or nothing_new or self._busy and not (wait or queue): return
+    for rec in learn.record, *learn.layers.values(): rec.let_go(start)
     parts = list(_parts(learn, start, n))
     self._busy = True
     self.writer.do(self._put_rows, self.line, parts, n, start + (n - start)//rows_in_chunk*rows_in_chunk)

@@ -167,8 +167,7 @@ def bring(self:Run,
         differs = carry_on(learn, after, self, step, progress)
     known = stood and not learn.moves      # on a schedule, it may have stood there before the values moved
     if known and differs is None and step > snap.step and inside(take(learn)) != inside(stood): differs = step
-    columns, y = self.written(self.line)
-    learn.same_again(columns, y[:, snap.step:step], snap.step, differs)
+    learn.same_again(*self.written(self.line, '', snap.step, step), snap.step, differs)
 
 # %% ../../nbs/travel/again.ipynb #db967060
 def _stand_at(learn, snap):

@@ -5,12 +5,12 @@ from ganlab.base.views import script
 from ganlab.compare import ab
 from ganlab.data import tensor_dls
 from ganlab.learner import GANLearner
-from ganlab.engine.meters import Record
+from ganlab.engine.scalars import Record
 from ganlab.engine.schedules import linear
 from ganlab.judge.one_sample import Closeup
 from ganlab.nets import dcgan
 from ganlab.panels.control import trick_control
-from ganlab.panels.curves import Curves, Thinned, measure_curve, series
+from ganlab.panels.curves import Curves, Measured, Thinned, measure_curve, series
 from ganlab.panels.samples import Samples
 from ganlab.panels.state import PanelState, make_state
 from ganlab.panels.steer import Steer
@@ -226,7 +226,8 @@ def test_metrics_of_ones_own(shown):
     learn.add_metric(lambda l: 8., name='flat', title='Flat', better='more', every=10)
     learn.fit_steps(40, progress=False)
     c = Curves()
-    c.refresh(make_state(learn, curves=Thinned(learn.record).take().tobytes(), measures=[measure_curve(learn, m) for m in learn.measures.values()]))
+    measures = [measure_curve(learn, m, Measured(learn.record, m.name).take()) for m in learn.measures.values()]
+    c.refresh(make_state(learn, curves=Thinned(learn.record).take().tobytes(), measures=measures))
     page = shown(c)
     assert page.locator('canvas').count() == 5 and page.locator('h4').all_inner_texts()[-2:] == ['Ramp, kg', 'Flat']
     assert page.evaluate('JSON.parse(document.getElementById("view").dataset.measures)') == dict(ramp=14, flat=8)
