@@ -781,6 +781,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'ganlab.engine.adam_step': { 'ganlab.engine.adam_step._call': ('engine/adam_step.html#_call', 'ganlab/engine/adam_step.py'),
                                          'ganlab.engine.adam_step._dense_on_cpu': ( 'engine/adam_step.html#_dense_on_cpu',
                                                                                     'ganlab/engine/adam_step.py'),
+                                         'ganlab.engine.adam_step._in_one': ('engine/adam_step.html#_in_one', 'ganlab/engine/adam_step.py'),
                                          'ganlab.engine.adam_step._is_heard': ( 'engine/adam_step.html#_is_heard',
                                                                                 'ganlab/engine/adam_step.py'),
                                          'ganlab.engine.adam_step._is_plain': ( 'engine/adam_step.html#_is_plain',

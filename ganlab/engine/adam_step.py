@@ -24,17 +24,27 @@ def _is_plain(opt)->bool: # is it Adam as a learner makes it, and does nobody li
     if type(opt) is not torch.optim.Adam or _is_heard(opt): return False
     return all(type(g['lr']) is float and all(g.get(k) == v for k, v in _plain.items()) for g in opt.param_groups)
 
+# %% ../../nbs/engine/adam_step.ipynb #c593f548
+def _in_one(states:list)->torch.Tensor: # (parameters,)
+    "Have the counts of steps be parts of one tensor."
+    all_ = states[0]['step']._base if states else torch.zeros(0)
+    if all_ is None or len(all_) != len(states) or any(s['step']._base is not all_ for s in states):
+        all_ = torch.stack([s['step'] for s in states])
+        for i, s in enumerate(states): s['step'] = all_[i]
+    return all_
+
 # %% ../../nbs/engine/adam_step.ipynb #03d07592
 def _dense_on_cpu(ts)->bool: # float32, of the kind that the kernel takes
     return all(t.dtype == torch.float32 and t.device.type == 'cpu' and t.layout == torch.strided for t in ts)
 
-def _call(opt, g)->tuple|None: # a group -> counts and arguments of the kernel; None: it is for `step` to begin
+def _call(opt, g)->tuple|None: # a group -> its count of steps and arguments of the kernel; None: it is for `step` to begin
     ps = [p for p in g['params'] if p.grad is not None]
     grads, states = [p.grad for p in ps], [opt.state.get(p) for p in ps]
     if not (all(states) and _dense_on_cpu(ps + grads)): return None
+    count = _in_one(states)
     m, v, counts = ([s[k] for s in states] for k in ('exp_avg', 'exp_avg_sq', 'step'))
     how = dict(lr=g['lr'], beta1=g['betas'][0], beta2=g['betas'][1], weight_decay=g['weight_decay'], eps=g['eps'])
-    return counts, (ps, grads, m, v, [], counts), dict(how, amsgrad=False, maximize=False, grad_scale=None,
+    return count, (ps, grads, m, v, [], counts), dict(how, amsgrad=False, maximize=False, grad_scale=None,
                                                        found_inf=None)
 
 # %% ../../nbs/engine/adam_step.ipynb #28a6fc9e
@@ -45,7 +55,7 @@ def take_step(
     "One step of it, to the bits of `opt.step()`."
     calls = [_call(opt, g) for g in opt.param_groups if g['params']] if _is_plain(opt) else [None]
     if None in calls: return opt.step()
-    for counts, tensors, options in calls:
-        if not counts: continue      # none of the group has a gradient
-        torch._foreach_add_(counts, 1)
+    for count, tensors, options in calls:
+        if not len(count): continue      # none of the group has a gradient
+        count += 1
         torch._fused_adam_(*tensors, **options)
