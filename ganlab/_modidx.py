@@ -3303,6 +3303,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'ganlab.panels.pace.Pace.latest': ('panels/pace.html#pace.latest', 'ganlab/panels/pace.py'),
                                     'ganlab.panels.pace.Pace.news': ('panels/pace.html#pace.news', 'ganlab/panels/pace.py'),
                                     'ganlab.panels.pace.Pace.next': ('panels/pace.html#pace.next', 'ganlab/panels/pace.py'),
+                                    'ganlab.panels.pace.Pace.soonest': ('panels/pace.html#pace.soonest', 'ganlab/panels/pace.py'),
                                     'ganlab.panels.pace.Pace.spend': ('panels/pace.html#pace.spend', 'ganlab/panels/pace.py'),
                                     'ganlab.panels.pace.Pace.wanted': ('panels/pace.html#pace.wanted', 'ganlab/panels/pace.py'),
                                     'ganlab.panels.pace.budgets': ('panels/pace.html#budgets', 'ganlab/panels/pace.py')},

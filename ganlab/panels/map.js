@@ -114,7 +114,7 @@ export function map(cv, o, col) {
   const s = w / (2 * o.extent);
   const X = a => w / 2 + a * s;
   const Y = b => w / 2 - b * s;
-  if (o.heat.length) heatmap(x, o.heat, 48, w, w, o.raw, col);
+  if (o.heat.length) heatmap(x, o.heat, Math.round(Math.sqrt(o.heat.length)), w, w, o.raw, col);
   x.fillStyle = col('--real');
   for (let i = 0; i < o.real.length; i += 2) {
     x.beginPath();

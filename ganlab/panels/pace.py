@@ -94,6 +94,15 @@ def wanted(self:Pace, full:bool, idle:bool, looked=None)->bool: # is all drawn? 
     "Is it drawn now, though nobody waits for it?"
     return full or self.due(looked)
 
+# %% ../../nbs/panels/pace.ipynb #cc383650
+@patch(as_prop=True)
+def soonest(self:Pace)->float: # on the wall; it may be later
+    "Not before, as far as can be known now: a thread's CPU clock runs no faster than the wall's."
+    if self.owed: return self.next
+    now = self.clock.wall()
+    rested = now + self.free - self.clock.cpu()
+    return max(self.next, min(rested, self.last + self.latest))
+
 # %% ../../nbs/panels/pace.ipynb #28858a1e
 class Calm(Pace):
     "Of what can wait: it keeps to its share, whatever happens."

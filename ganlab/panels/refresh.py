@@ -224,7 +224,7 @@ def _draw_due(self:Screen, full, idle, look, answered):
         part.pace.ahead = self.step_s
         if part.view in asked or idle and name == 'numbers' or part.wanted(full, idle):
             with part.pace.spend(): self.show(**part.take())
-    self.next = min(part.pace.next for part in self.drawn.values())
+    self.next = min(part.pace.soonest for part in self.drawn.values())
 
 # %% ../../nbs/panels/refresh.ipynb #68698d40
 @patch

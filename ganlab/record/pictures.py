@@ -200,7 +200,7 @@ def _points(self:Pictures, x):
     if self.real is None and (real := self.reals()) is not None:
         self.real, self.extent = real, 1.3*float(real.abs().amax())
     e = self.extent or 1.3*float(x.abs().amax())
-    side = torch.linspace(-e, e, 48)
+    side = torch.linspace(-e, e, 32)
     heat = learn.score(torch.cartesian_prod(side, side))          # x slow, y fast
     arrows = slopes(learn.score, x[::4], 0.005*e)
     return dict(fake=_raw(x), real=_raw(self.real), heat=_raw(heat), arrows=_raw(arrows), extent=e, count=len(x),
