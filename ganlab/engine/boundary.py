@@ -38,8 +38,8 @@ def _between(self:Boundary):
     if edits: self.put_in_force()
     if self.moves: self.move_on()
     changed = self.tricks.apply_due() or edits
-    if self.known.looked_at: self.settle()
-    else: self.renew()
+    if not self.known.looked_at: self.renew()
+    elif self.moves or not self.still_in_force(): self.settle()
     if not self.training_now: self.at_rest()
     elif changed or self.ring.stale: self.keep()
 
@@ -82,8 +82,19 @@ def put_in_force(self:Boundary):
     if self.half: n_d, n_g = int(self.half == 'd'), int(self.half == 'g')
     together = self.update == 'simultaneous' or self.tricks.together
     around = self.wrapped(around_step=self.updates, around_d=self.d_gradient, around_g=self.g_gradient)
-    self.plan = Plan(loss, n_d, n_g, together, uses_real(loss), **around)
+    self.plan = Plan(loss, n_d, n_g, together, uses_real(loss), **around, by=self._goes_by())
     self.rates.write(factors, own)
+
+# %% ../../nbs/engine/boundary.ipynb #e613fc4f
+@patch
+def _goes_by(self:Boundary)->tuple:
+    return self.tricks.slots, self.base_loss, self.rates.mult, self.n_d, self.update, self.half
+
+@patch
+def still_in_force(self:Boundary)->bool:
+    "Would `put_in_force` find the same, between two steps with no change? A trick that sets numbers is asked each time."
+    slots = self.tricks.slots
+    return not (slots['sets'] or slots['factors']) and self.plan.by == self._goes_by()
 
 # %% ../../nbs/engine/boundary.ipynb #18621739
 @patch

@@ -37,6 +37,7 @@ class Plan(NamedTuple):
     around_step: object = None     # functions of a context: all updates of a step, in what tricks wrap them in,
     around_d: object = None        # D's gradient,
     around_g: object = None        # and G's
+    by: tuple = ()            # what it was found by: where that is the same at the next boundary, so is it
 
 # %% ../../nbs/engine/state.ipynb #6b747356
 class Wiring(NamedTuple):
