@@ -1,11 +1,12 @@
 #!/usr/bin/env python
 """What do several processes that train one GAN send each other in a step, how long does that take, and what does a learner pay that is alone?
 
-    python benchmarks/team.py [--n 2] [--steps 30] [--pairs 12] [--json FILE]
+    python benchmarks/team.py [--n 2] [--steps 30] [--pairs 12] [--drift] [--json FILE]
 
 Sent are sums over all processes: how many in a step, and the bytes of their numbers. The time of a step is that of the clock, with gloo on one
 machine, each process with one thread. A learner that is alone calls the methods of a team of one; beside it the same learner with these calls
-written out, in turns, by CPU time."""
+written out, in turns, by CPU time. `--drift`: how far the weights of several processes are from those of one after so many steps, by precision and
+optimiser, beside one process of which a single weight began by its last bit larger: what rounding grows to in this training, whoever rounds."""
 import argparse, json, os, statistics, sys, tempfile, time
 from pathlib import Path
 
@@ -52,11 +53,36 @@ def alone(pairs, steps=300):
         if i: ratios.append(times[0]/times[1] if i % 2 else times[1]/times[0])
     return statistics.median(ratios), min(ratios), max(ratios)
 
+MARKS = 1, 10, 50      # steps
+
+def far(a, b):
+    "The largest difference of two weights"
+    return max(abs(x - y) for x, y in zip(a, b))
+
+def drifts(n):
+    "{network, precision, optimiser: distances after each of MARKS: of n processes, of one that was nudged}"
+    import teams
+    told = {f'{net}, float{64 if double else 32}, {opt}': dict(do='drift', marks=MARKS, net=net, double=double, opt=opt)
+            for net in ('mlp', 'dcgan') for double, opt in ((True, 'sgd'), (True, 'adam'), (False, 'sgd'), (False, 'adam'))}
+    with tempfile.TemporaryDirectory() as tmp: ranks = teams.trained(n, told, Path(tmp))
+    out = {}
+    for name, case in told.items():
+        one, nudged = teams.done(case), teams.done(dict(case, nudge=True))
+        out[name] = [[far(a, b) for a, b in zip(one, others)] for others in (ranks[0][name], nudged)]
+    return out
+
+def show_drifts(n, rows):
+    print(f"{'':24} {f'{n} processes and one':^29}   {'one, and one nudged':^29}")
+    print(f"{'largest difference after':24} " + '   '.join(' '.join(f'{f"{m} steps":>9}' for m in MARKS) for _ in range(2)))
+    for name, both in rows.items(): print(f'{name:24} ' + '   '.join(' '.join(f'{v:9.1e}' for v in side) for side in both))
+
 if __name__ == '__main__':
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, usual in dict(n=2, steps=30, pairs=12).items(): args.add_argument(f'--{name}', type=int, default=usual)
+    args.add_argument('--drift', action='store_true')
     args.add_argument('--json')
     o = args.parse_args()
+    if o.drift: raise SystemExit(show_drifts(o.n, drifts(o.n)))
     rows = sent(o.n, o.steps)
     print(f"{'':26} {'sums':>6} {'bytes':>9} {'ms':>7}   a step, {o.n} processes")
     for name, r in rows.items(): print(f"{name:26} {r['sums']:6.1f} {r['bytes']:9,.0f} {r['ms']:7.1f}")

@@ -112,6 +112,20 @@ def standing(learn):
     flat = torch.cat([t.detach().double().flatten() for t in state])
     return dict(weights=flat.tolist(), hash=learn.state_hash(), step=learn.step, d_loss=learn.history.d_loss.tolist(), g_norm=learn.history.g_grad_norm.tolist())
 
+def drift(marks, nudge=False, **kwargs):
+    "The weights after so many steps; nudge: one weight began by its last bit larger"
+    import torch
+    learn, out = learner(**kwargs), []
+    if nudge:
+        with torch.no_grad():
+            w = next(learn.D.parameters()).view(-1)[:1]
+            w.copy_(torch.nextafter(w, torch.full_like(w, torch.inf)))
+        learn.touched()
+    for step in marks:
+        learn.fit_steps(step - learn.step, progress=False)
+        out.append(standing(learn)['weights'])
+    return out
+
 def run_case(net='mlp', steps=50, trick=None, params=None, others=(), at=None, off=None, unproven=False, **kwargs):
     "Train, with a trick on from step `at` to step `off`; unproven: with tricks that a team refuses, too"
     from ganlab.trick import Trick
