@@ -10,22 +10,21 @@ from functools import partial
 import traitlets as T
 from fastcore.basics import patch
 from .base.files import not_taken
-from .panels.afar import card_of, posted, requests_of, ways_from_here
+from .panels.afar import posted, requests_of, ways_from_here
 from .panels.aside import Aside, answers, must_be_taken, with_branches
 from .panels.curves import Curves
 from .panels.drawer import passed, told_by, wished
 from .panels.health import HealthRow
+from .panels.life import Life, pinned_in
 from .panels.lifetime import Tenant
 from .panels.ordering import Ordered
 from .panels.panel import Panel
-from .panels.resting import Resting, state_of
 
 # %% auto #0
 __all__ = ['Attached']
 
 # %% ../nbs/attached.ipynb #bfb49370
 from .panels.samples import Samples
-from .panels.state import thou
 from .panels.timeline import Timeline
 from .panels.transport import Status, Transport, in_words
 from .panels.tricks import TrickList
@@ -33,7 +32,6 @@ from .panels.versus import Versus
 from .player import export_html
 from .run import Run
 from .steer.news import must_be_a_run
-from .steer.pulse import heard
 from .steer.remote import Remote
 from .steer.window import Glass
 import ganlab.travel.script
@@ -42,7 +40,7 @@ import ganlab.travel.script
 _parts = dict(transport=Transport, samples=Samples, curves=Curves, timeline=Timeline, health=HealthRow,
               tricks=TrickList, versus=Versus, announcement=Status)
 
-class Attached(Ordered, Tenant, Panel):
+class Attached(Ordered, Life, Tenant, Panel):
     "The panel of a run that another process trains."
     learn = None                 # that of the run is elsewhere
     def __enter__(self): return self
@@ -54,9 +52,9 @@ class Attached(Ordered, Tenant, Panel):
     ):
         must_be_taken(repr(str(run)), given)
         self.name, folder = str(run), must_be_a_run(run).absolute()      # also when the notebook goes to another folder
-        self.remote, self.glass = Remote(folder), Glass(folder)
+        self.remote, self.glass, self.every, self.number = Remote(folder), Glass(folder), every, 0
         self.move_in()
-        self.every, self.asked, self.number, self.left = every, [], 0, []     # asked: looks; left: unanswered requests
+        self.asked, self.left, self.backs = [], [], set()     # looks; unanswered requests; of these, those that go back
         self.resting, self._where, self._trouble, self._shown = None, 'not heard yet', '', time.monotonic()
         self._end, self._lock = threading.Event(), threading.RLock()     # the lock: a click and a look do not meet
         super().__init__(**{name: part(partial(self.ask, name)) for name, part in _parts.items()})
@@ -75,9 +73,6 @@ def __repr__(self:Attached): return f'Attached({self.name}, {self.state} at step
 @patch(as_prop=True)
 def state(self:Attached)->str: # 'idle', 'running' or 'paused'; 'error' where nobody trains
     return self.transport.status
-
-@patch
-def card(self:Attached, where)->dict: return card_of(self.name, where) # where nobody trains it
 
 @patch
 def say(self:Attached, who:str, rest:str):
@@ -112,7 +107,7 @@ def _answer(self:Attached, name, do, msg):
     if do in ('to-python', 'to-html'): return threading.Thread(target=self.save, args=(do,), daemon=True).start()
     if self.resting: self.resting.must_know(msg.get('name') if do in ('on', 'off', 'set', 'ab') else None)
     if do in answers: return answers[do](self.aside, msg)
-    if request := posted(self.remote, msg): self._leave(request)
+    if request := posted(self.remote, msg): self._leave(request, back=do in ('rewind', 'undo'))
     else: self.say('', f'{do} cannot be had from another process.')
 
 # %% ../nbs/attached.ipynb #eb7ece1e
@@ -125,8 +120,9 @@ def _look_for(self:Attached, name, do, msg):
     elif do not in ('look', 'live', 'sight'): self.say('', f'{self.name} rests: that needs somebody who trains it.')
 
 @patch
-def _leave(self:Attached, request):
+def _leave(self:Attached, request, back=False): # back: does it lead to another step, which is to be seen then?
     self.left.append(request)
+    if back: self.backs.add(request.name)
     if self.resting: self.say('Asked', 'of whoever goes on with the run: nobody trains it now.')
 
 # %% ../nbs/attached.ipynb #5e22c4f9
@@ -188,13 +184,12 @@ def look(self:Attached):
         self._hear()
 
 def _without(values, *names)->dict: return {k: v for k, v in values.items() if k not in names}
-def _pinned(spec)->list: return [t['name'] for t in spec if t['pinned']]
 
 # %% ../nbs/attached.ipynb #c4321f3a
 @patch
 def _suit(self:Attached, part, values):
     "What is this panel's own: which tricks are pinned, and what can be tried from here."
-    if part is self.tricks and not part.spec: values['pins'] = _pinned(values.get('spec', []))
+    if part is self.tricks and not part.spec: values['pins'] = pinned_in(values.get('spec', []))
     for remedy in values.get('finding', {}).get('remedies', []):
         remedy['ways'] = ways_from_here(remedy.get('asks'), self.curves.flags)
 
@@ -216,52 +211,11 @@ def _hear(self:Attached):
     for request in list(self.left):
         if (found := request.receipt) is None: continue
         self.left.remove(request)
+        if request.name in self.backs and found['state'] == 'done': self._look_for('timeline', 'live', dict(do='live'))
         said = found['said'].rstrip('.') + '.'
         self.say('Not done:' if found['state'] == 'refused' else '', said)
 
-# %% ../nbs/attached.ipynb #a8375379
-@patch
-def _tell_life(self:Attached):
-    "Where nobody trains any more, or nothing is heard or seen, say so."
-    where = heard(self.remote.box.folder)
-    state = where and where['state']
-    if self.resting: self._shown = time.monotonic()
-    if state == 'training' and time.monotonic() - self._shown > 5: state = 'unseen'
-    if state == self._where: return
-    self._where, card = state, self.card(where)
-    self._let_go()
-    if state == 'unseen': self.say('', f"Nothing new is shown, though training goes on (step {thou(where['step'])}): "
-                                       'look at the messages of the process that trains.')
-    if card: self.transport.put(status='error', error=card)
-    elif self.transport.status == 'error': self._go_on()
-    if state in (None, 'dead'):
-        self.resting = Resting(self.remote.run)
-        self.rest()
-
-@patch
-def _go_on(self:Attached):
-    "It is heard again: all that is shown is news, and what was asked of another process is nobody's."
-    self.asked = []
-    self.transport.put(status='idle', error={})
-    self.glass.forget()
-
-@patch
-def _let_go(self:Attached):
-    if self.resting: self.resting.close()
-    self.resting = None
-
-# %% ../nbs/attached.ipynb #9d4559aa
-@patch
-def rest(self:Attached):
-    "Show the record, where nobody trains: at the end, or at the step that the scrubber stands at."
-    r, state = self.resting, state_of(self.resting, self.timeline.at, self.aside.machine.busy)
-    for part in (self.samples, self.curves, self.timeline): part.refresh(state)
-    pins = self.tricks.pins or _pinned(r.spec)
-    rows = [dict(row, bad='') for row in state.rows]
-    self.tricks.put(spec=r.spec, rows=rows, loss=state.loss, at=state.at, pins=pins)
-    self.transport.put(step=r.step)
-    self.show_forks()
-
+# %% ../nbs/attached.ipynb #856012f6
 @patch
 def _look_back(self:Attached, change):
     with self._lock:

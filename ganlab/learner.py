@@ -168,12 +168,14 @@ def opt_g(self:GANLearner)->torch.optim.Optimizer:
 
 # %% ../nbs/learner.ipynb #621908ae
 # as every method of a learner, wherever it stands
-late(GANLearner, {'travel.resume': 'resume', 'travel.fork': 'rewind undo fork', 'travel.lookback': 'pin unpin',
+late(GANLearner, {'travel.resume': 'resume', 'travel.fork': 'rewind undo fork go_back_too',
+                  'travel.lookback': 'pin unpin',
                   'travel.leaving': 'export_G plain_G', 'travel.walk': 'interpolate',
                   'judge.rejection': 'accepted',
                   'doctor': 'diagnose watch', 'alerts': 'alert', 'checkup.terms': 'terms', 'stopping': 'advise',
                   'steer.answering': 'answer', 'travel.carried': 'carry', 'panels.drawer': 'be_seen',
-                  'travel.trial': 'begin_trial look_at_trials failed_on_trial left_trial'})
+                  'travel.trial': 'begin_trial look_at_trials failed_on_trial left_trial '
+                                  'a_trial_ends hear_verdict'})
 
 # %% ../nbs/learner.ipynb #02a75077
 @patch

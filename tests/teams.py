@@ -147,14 +147,14 @@ def ask(learn, kind, name):
     change = learn.set_loss(name) if kind == 'loss' else getattr(learn.tricks, kind)(name)
     return change.wait(60)
 
-def outside(learn, f):
-    "Run `f()` in a thread of rank 0 while all ranks train, and end the training when it is done"
+def outside(learn, f, stop=True):
+    "Run `f()` in a thread of rank 0 while all ranks train, and end the training when it is done; or `f` does that"
     import threading
     wrong = []
     def go():
         try: f()
         except Exception as e: wrong.append(f'{type(e).__name__}: {e}')
-        finally: learn.turnstile.orders.give('stop')
+        if stop or wrong: learn.turnstile.orders.give('stop')
     thread = threading.Thread(target=go)
     def begin(learn):
         if learn.team.first and not thread.is_alive() and thread.ident is None: thread.start()
@@ -268,7 +268,7 @@ def refused():
     dls, (G, D), _ = parts('mlp', 16)
     def with_part(part): return GANLearner(dls, G, nn.Sequential(part, D), seed=0).fit_steps(1, progress=False)
     learn.tricks.add(OfMyOwn)
-    for name, f in dict(trial=lambda: learn.tricks.on('ema', trial=5), rewind=lambda: learn.rewind(0), divide=lambda: learner(bs=15, double=False), own=lambda: learn.tricks.on('of_my_own'),
+    for name, f in dict(divide=lambda: learner(bs=15, double=False), own=lambda: learn.tricks.on('of_my_own'),
                         batch_size=lambda: learn.tricks.on('batch_size', bs=15), draws=lambda: with_part(Draws()), compares=lambda: with_part(Compares())).items():
         try: f()
         except (ValueError, RuntimeError) as e: said[name] = str(e)
@@ -276,6 +276,193 @@ def refused():
     try: learn.fit_steps(1, progress=False)
     except RuntimeError as e: said['alone'] = str(e)
     return said
+
+# Going back
+
+def at_steps(learn, *steps):
+    "Train on to each of these steps; where the learner stands there"
+    out = []
+    for s in steps:
+        learn.fit_steps(s - learn.step, progress=False)
+        out.append(standing(learn))
+    return out
+
+def seldom(learn, every=10):
+    "Have snapshots so seldom that steps are computed again"
+    if learn.team.first: learn.run.snap_every = every
+    return learn
+
+def travels(run, net='mlp', trick='gradient_penalty', **kwargs): # of `learner`
+    "Back to a step between two snapshots and on; undone; a fork from before. Where it stood, and where it stands"
+    learn = seldom(learner(net, run=folder(run), **kwargs))
+    first = at_steps(learn, 13)
+    learn.tricks.on(trick)
+    learn.tricks.on('ema', at=16)
+    then = at_steps(learn, 17, 30)
+    learn.rewind(17)
+    again = [standing(learn), *at_steps(learn, 30)]
+    fork = learn.fork(step=17, name=f'{run}-fork')
+    forked = [standing(fork), *at_steps(fork, 30)]
+    fork.run.close()
+    learn.undo()
+    undone = [standing(learn), learn.tricks['ema'].enabled]
+    learn.undo()
+    undone += [standing(learn), [c.name for c in learn.tricks.log]]
+    step, hash = learn.team.told(lambda: [learn.run.snapshots[-1][k] for k in ('step', 'hash')])
+    learn.rewind(step)
+    learn.run.close()
+    return dict(first=first, then=then, again=again, forked=forked, undone=undone, recorded=[step, hash], kept=[learn.step, learn.state_hash()])
+
+def rewound_by_mail(run):
+    "While all train rank 0 is asked, by its mailbox, to pause, to go back and to go on for eight steps"
+    from ganlab.steer.remote import Remote
+    learn = seldom(learner(run=folder(run)))
+    before = at_steps(learn, 12, 20)
+    remote, said = Remote(folder(run)), []
+    def asked(*posted): said.extend(p.wait(60)['said'] for p in posted)
+    outside(learn, lambda: asked(remote.pause(), remote.rewind(12), remote.snapshot(), remote.resume(steps=8)), stop=False)
+    out = dict(before=before, after=standing(learn), snapshots=[s['step'] for s in learn.run.snapshots if s['kept'] == 'pinned'] if learn.team.first else [12])
+    learn.run.close()
+    return out | (dict(said=said) if learn.team.first else {})
+
+def rewound_by_thread(run):
+    "While all train another thread of rank 0 goes back and undoes a switch"
+    import time
+    learn, said = seldom(learner(double=False, run=folder(run))), []
+    def go():
+        while learn.step < 15: time.sleep(.01)
+        ask(learn, 'on', 'ema')
+        learn.rewind(12)
+        said.append([c.name for c in learn.tricks.log])
+        ask(learn, 'on', 'ema')
+        learn.undo()
+        said.append([c.name for c in learn.tricks.log])
+        said.append(wrong(learn.fork))
+    outside(learn, go)
+    out = dict(hash=learn.state_hash(), step=learn.step)
+    plain = learner(double=False)
+    plain.fit_steps(learn.step, progress=False)
+    return dict(out, plain=plain.state_hash()) | (dict(said=said) if learn.team.first else {})
+
+def tried(run):
+    "Trials of a script: one that is taken back, one that stays, and one that fails"
+    import math
+    from ganlab.trick import Trick
+    class Rots(Trick):
+        name, title, number, ranks = 'rots', 'Rots', 999, True
+        def d_term(self, c): return c.l_real.mean()*(math.nan if c.step >= self.since + 5 else 0)
+    learn, out = seldom(learner(run=folder(run))), {}
+    learn.tricks.add(Rots)
+    before, = at_steps(learn, 12)
+    bad = learn.tricks.on('ttur', lr_g=.01, trial=8)
+    bad.trial.before = [0.]*21             # a yardstick that nothing meets
+    learn.fit_steps(12, progress=False)
+    out |= dict(before=before, back=standing(learn), bad=bad.trial.said, log=[c.name for c in learn.tricks.log])
+    good = learn.tricks.on('lecam', trial=8)
+    good.trial.before = [9.]*21            # whatever comes is better
+    learn.fit_steps(9, progress=False)
+    out |= dict(good=good.trial.said.split(':')[0], stays=standing(learn), on_trial=len(learn.tricks.on_trial))
+    rots = learn.tricks.on('rots', trial=20)
+    learn.fit_steps(8, progress=False)
+    out |= dict(rots=rots.trial.said, healed=standing(learn), trials=[t['said'].split(':')[0] for t in learn.run.trials])
+    return out
+
+def tried_by_mail(run):
+    "The same, asked of rank 0 while all train"
+    import time
+    from ganlab.steer.remote import Remote
+    learn = seldom(learner(double=False, run=folder(run)))
+    learn.fit_steps(5, progress=False)
+    remote, said = Remote(folder(run)), []
+    def judged(name, before, **values):
+        posted = remote.on(name, trial=40, **values)
+        while not learn.tricks.on_trial: time.sleep(.002)
+        learn.tricks.on_trial[0].trial.before = before
+        said.append(posted.wait(60, applied=True)['said'])
+    outside(learn, lambda: (judged('ttur', [0.]*21, lr_g=.01), judged('ema', [9.]*21)))
+    out = dict(hash=learn.state_hash(), log=[c.name for c in learn.tricks.log], on_trial=len(learn.tricks.on_trial), said=[c.trial.said for c in learn.tricks.log])
+    learn.run.close()
+    return out | (dict(answers=said) if learn.team.first else {})
+
+def damage(learn, which):
+    "On rank 0, spoil the files of snapshots"
+    if not learn.team.first: return
+    learn.run.sync()
+    for s in which(learn.run.snapshots):
+        stem, = learn.run.store.rows('select file from snapshots where id=?', s['id'])[0]
+        f = learn.run.folder/'snapshots'/f'{stem}.safetensors'
+        f.write_bytes(f.read_bytes()[:-8] + bytes(8))
+
+def damaged(run):
+    "A snapshot is damaged, then all are; and an exception on one rank while steps are computed again"
+    import warnings
+    learn, out = seldom(learner(double=False, run=folder(run))), {}
+    states = at_steps(learn, 27, 35)
+    damage(learn, lambda rows: [s for s in rows if 15 < s['step'] < 27])
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always')
+        learn.rewind(27)
+    out |= dict(told=learn.team.told(lambda: [str(w.message) for w in said]), was=states[0]['hash'], back=learn.state_hash(), later=at_steps(learn, 35)[0]['hash'], would=states[1]['hash'])
+    calls = []
+    def fail(*_):
+        calls.append(learn.step)
+        if learn.team.rank == 1 and learn.step == 33: raise ValueError('a bad row')
+    hook = learn.D.register_forward_hook(fail)
+    out |= dict(failed=wrong(lambda: learn.rewind(34)), stands=standing(learn))
+    hook.remove()
+    damage(learn, lambda rows: rows)
+    out |= dict(none=wrong(lambda: learn.rewind(34)), still=standing(learn), nothing=wrong(learn.undo))
+    if learn.team.first: learn.run.lock('not now')
+    out |= dict(locked=wrong(lambda: learn.rewind(3)))
+    return out | dict(on=at_steps(learn, 40)[0]['hash'])
+
+def by_hand(run):
+    "Weights were set by hand on all ranks. Rank 1 fails when all steps are done; and rank 0 cannot read what was kept: it fails between two steps, while rank 1 waits in one"
+    import torch
+    learn = seldom(learner(double=False, run=folder(run)))
+    states = at_steps(learn, 14)
+    with torch.no_grad():
+        for p in learn.G.parameters(): p.mul_(1.01)
+    states += at_steps(learn, 17, 30)
+    learn.rewind(17)
+    out = dict(was=[s['hash'] for s in states[1:]], now=[learn.state_hash(), at_steps(learn, 30)[0]['hash']])
+    def fail(*_):
+        del learn.same_again
+        raise ValueError('after the last step')
+    if learn.team.rank == 1: learn.same_again = fail
+    out |= dict(late=wrong(lambda: learn.rewind(20)), stands=learn.state_hash())
+    damage(learn, lambda rows: [s for s in rows if s['kept'] == 'edited' or s['step'] > 14])
+    return out | dict(failed=wrong(lambda: learn.rewind(20)), still=learn.state_hash(), before=(learn.rewind(14), learn.state_hash())[1], first=states[0]['hash'])
+
+def called_back(run):
+    "A callback of all ranks goes back once, in the middle of a fit; and rank 0 is asked for what is refused"
+    from fastai.callback.core import Callback
+    from ganlab.steer.remote import Remote
+    learn, seen, said = seldom(learner(double=False, run=folder(run))), [], []
+    class Back(Callback):
+        def after_batch(self):
+            if self.learn.step == 20 and not seen: seen.extend([self.learn.step, self.learn.rewind(12).step])
+    learn.fit_steps(30, cbs=Back(), progress=False)
+    out = dict(seen=seen, step=learn.step, hash=learn.state_hash(), plain=at_steps(learner(double=False), learn.step)[0]['hash'])
+    remote = Remote(folder(run))
+    outside(learn, lambda: [said.append(wrong(f)) for f in (lambda: remote.undo().wait(60), lambda: remote.lock('not now').wait(60), lambda: remote.rewind(3).wait(60), lambda: remote.unlock().wait(60))])
+    learn.rewind(22)
+    return out | dict(again=learn.state_hash()) | (dict(said=said) if learn.team.first else {})
+
+def wrong(f):
+    "What an error says"
+    try: f()
+    except (ValueError, RuntimeError) as e: return str(e)
+
+def resumed_before(run):
+    "A run is resumed from an earlier step than the last, between two snapshots"
+    from ganlab.learner import GANLearner
+    learn = seldom(learner(double=False, run=folder(run)))
+    states = at_steps(learn, 17, 30)
+    learn.run.close()
+    dls, nets, _ = parts('mlp', 16)
+    again = GANLearner.resume(folder(run), dls, *nets, step=17, progress=False)
+    return dict(was=[s['hash'] for s in states], now=[again.state_hash(), at_steps(again, 30)[0]['hash']])
 
 def sent(steps=20, **kwargs):
     "Sums, bytes and milliseconds a step"
@@ -313,11 +500,23 @@ def dying(run, at=12):
     learn.D.register_forward_hook(kill)
     print(json.dumps(after_death(learn)), flush=True)
 
-def after_death(learn):
+def dying_on_the_way_back(run, at=12):
+    "Rank 1 is killed while all compute steps again; rank 0 says what it sees, and where it stands then"
+    import signal
+    learn = seldom(learner(double=False, run=run))
+    learn.fit_steps(30, progress=False)
+    was, back = learn.state_hash(), []
+    def kill(*_):
+        if learn.team.rank == 1 and back and learn.step == at: os.kill(os.getpid(), signal.SIGKILL)
+    learn.D.register_forward_hook(kill)
+    back.append(True)
+    print(json.dumps(after_death(learn, lambda: learn.rewind(15)) | dict(same=learn.state_hash() == was)), flush=True)
+
+def after_death(learn, go=None):
     import time
     from ganlab.engine.recovery import StepError
     start = time.monotonic()
-    try: learn.fit_steps(100, progress=False)
+    try: go() if go else learn.fit_steps(100, progress=False)
     except StepError as e: return dict(said=str(e), step=e.step, took=time.monotonic() - start)
 
 def interrupted(run):

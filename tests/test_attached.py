@@ -246,13 +246,39 @@ def test_a_half_step_from_outside_is_nobodys_edit():
     training.join(30)
     learn.run.close()
 
+def test_back_to_the_present(trained):
+    "After a rewind the panel shows where the run stands; one that is refused leaves it at the step that is looked at"
+    with Lab('a') as lab:
+        until(lambda: lab.state == 'running' and lab.transport.step > 8, 'some steps')
+        lab.transport.ask(dict(do='pause')); until(lambda: lab.state == 'paused', 'the pause')
+        lab.timeline.at = 5
+        lab.timeline.ask(dict(do='rewind', step=10**6)); until(lambda: lab.announcement.say[0] == 'Not done:', 'the refusal')
+        assert lab.timeline.at == 5
+        lab.timeline.ask(dict(do='rewind', step=5)); until(lambda: lab.transport.step == 5 and lab.timeline.at == lab.samples.at == -1, 'the present')
+
+def test_how_it_ended():
+    "Of a run that a team trained, the card names what the record knows of its end, and the line that starts as many processes; whoever goes on takes the word away"
+    learn = make(run='a')
+    learn.fit_steps(3, progress=False)
+    learn.run.store.note(ranks=2, ended='In step 4: rank 1 is gone.')
+    fork = learn.fork()
+    assert 'ended' not in fork.run.facts
+    fork.run.close(), learn.run.close()
+    with Attached('a') as lab:
+        assert lab.transport.error['text'] == ('In step 4: rank 1 is gone. What is shown is how it was left. Go on with it, to a step N, by: '
+                                               'torchrun --nproc-per-node 2 -m -- ganlab train --run a --steps N')
+    again = GANLearner.resume('a', ring_dls(n=500, bs=32), *mlp(width=8, depth=1, seed=0), progress=False)
+    again.fit_steps(1, progress=False)
+    again.run.close()
+    with Run.open('a') as run: assert run.facts['ended'] == ''
+
 def test_a_run_that_rests_is_read_once(monkeypatch):
     "However long it is looked at; its files are let go of, and no folder stays"
-    from ganlab import attached
+    from ganlab.panels import life
     made = []
-    class Counted(attached.Resting):
+    class Counted(life.Resting):
         def __init__(self, folder): super().__init__(folder); made.append(self)
-    monkeypatch.setattr(attached, 'Resting', Counted)
+    monkeypatch.setattr(life, 'Resting', Counted)
     learn = make(run='a')
     learn.fit_steps(3, progress=False)
     learn.run.close()

@@ -62,6 +62,9 @@ PICKED = ('instance_noise gradient_penalty/dragan minibatch_stddev path_length r
 IN_GAMES = 'label_dropout d2d adaptive_weight cycle_ra unet_consistency'.split()
 EQUAL = {k: game_case(*GAMES[k]) for k in IN_GAMES} | ALONE | {k: c for k, c in all_cases('mlp') if k.split('/', 1)[1] in PICKED} | {k: c for k, c in all_cases('dcgan') if k.split('/', 1)[1] == 'checkpointing'}
 SCENES = {k: dict(do=k) for k in 'live_switches raises nan callback_fails paused refused sent'.split()} | dict(begun=dict(do='begun', run='two', steps=10))
+SCENES |= {k: dict(do=k, run=k) for k in 'rewound_by_mail rewound_by_thread tried tried_by_mail damaged by_hand called_back resumed_before'.split()}
+SCENES['travels'] = dict(do='travels', run='travels', opt='adam')
+SCENES['travels_grown'] = dict(do='travels', run='travels_grown', net='dcgan_bn', trick='spectral_norm')
 
 @pytest.fixture(scope='module')
 def pair(tmp_path_factory):
@@ -117,13 +120,92 @@ def test_paused(scenes):
 def test_refused(scenes):
     "What a team does not do, it refuses with a sentence"
     got = alike(scenes, 'refused')
-    for name, said in dict(divide='choose 14 or 16', rewind='resume', trial='trial=', own='has not been shown', batch_size='cannot share 15 samples', draws='randn_like',
+    for name, said in dict(divide='choose 14 or 16', own='has not been shown', batch_size='cannot share 15 samples', draws='randn_like',
                            compares='D compares the samples of a batch', alone='rank 1 does not stand where rank 0 does').items(): assert said in got[name]
     assert {t.name for t in find_tricks()} == set(PROVEN)
 
 def test_sent(scenes):
     "Three sums a step for plain networks: D's gradient, G's, and the numbers of the step"
     assert [r['sent']['sums'] for r in scenes] == [3, 3]
+
+# Going back
+
+def stands_as(got, want):
+    "Two places: the weights of two processes and those of one"
+    assert got['step'] == want['step'] and far(got['weights'], want['weights']) <= 1e-9
+    assert near(got['d_loss'], want['d_loss']) and near(got['g_norm'], want['g_norm'])
+
+@pytest.fixture
+def alone(tmp_path, monkeypatch):
+    "What one process gives for a scene"
+    monkeypatch.chdir(tmp_path)
+    return lambda name: done(dict(SCENES[name]))
+
+@pytest.mark.parametrize('scene', ['travels', 'travels_grown'])
+def test_travels(scenes, alone, scene):
+    "Back to a step between two snapshots, and on; undone twice; a fork: on all ranks the same bits, and those that were recorded"
+    got, one = alike(scenes, scene), alone(scene)
+    for name in ('first', 'then', 'again', 'forked'):
+        for a, b in zip(got[name], one[name], strict=True): stands_as(a, b)
+    assert got['again'] == got['forked'] == got['then']
+    without_ema, on, before, log = got['undone']
+    assert not on and without_ema['step'] == 16 and before == got['first'][0] and log == []
+    stands_as(without_ema, one['undone'][0])
+    assert got['kept'] == got['recorded'] and 0 < got['kept'][0] < 13
+
+def test_rewound_by_mail(scenes, alone):
+    "Rank 0 is asked from outside while all train, and all go back"
+    got = alike([{'mail': {k: v for k, v in r['rewound_by_mail'].items() if k != 'said'}} for r in scenes], 'mail')
+    assert got['after'] == got['before'][1] and got['snapshots'] == [12]
+    held, *said = scenes[0]['rewound_by_mail']['said']
+    assert held.startswith('Held at step') and said == ['Went back to step 12.', 'Snapshot of step 12 kept.', 'Goes on from step 12.']
+    stands_as(got['after'], alone('rewound_by_mail')['after'])
+
+def test_rewound_by_thread(scenes):
+    "Another thread of rank 0 goes back, and undoes a switch; a fork is for all of them to make"
+    got = [r['rewound_by_thread'] for r in scenes]
+    assert got[0]['hash'] == got[0]['plain'] == got[1]['hash'] == got[1]['plain']
+    back, undone, fork = got[0]['said']
+    assert back == undone == [] and 'a fork is trained by all processes of the team' in fork
+
+def test_tried(scenes, alone):
+    "A trial that is taken back, one that stays, and one that fails"
+    got, one = alike(scenes, 'tried'), alone('tried')
+    assert got['bad'].startswith('TTUR was taken back at step 20: ') and "Rots was taken back at step 30: D's loss became NaN in step 31." in got['rots']
+    assert got['good'] == 'LeCam stays' and got['log'] == [] and got['on_trial'] == 0
+    assert [s.split(' at ')[0] for s in got['trials']] == ['TTUR was taken back', 'LeCam stays', 'Rots was taken back'] and got['trials'] == one['trials']
+    for name in ('before', 'back', 'stays', 'healed'): stands_as(got[name], one[name])
+
+def test_tried_by_mail(scenes):
+    "Rank 0 is asked for trials from outside, judges them, and all do as it says"
+    got = alike([{'tried': {k: v for k, v in r['tried_by_mail'].items() if k != 'answers'}} for r in scenes], 'tried')
+    bad, good = scenes[0]['tried_by_mail']['answers']
+    assert 'TTUR was taken back at step' in bad and 'stays: sliced_wasserstein' in good and got['said'][0] in good and got['log'] == ['ema'] and got['on_trial'] == 0
+
+def test_damaged(scenes):
+    "A damaged snapshot costs time; where none is whole, or a rank fails on the way, all have the same error and stand as they stood"
+    got = alike(scenes, 'damaged')
+    assert len(got['told']) == 1 and 'is damaged' in got['told'][0] and got['back'] == got['was'] and got['later'] == got['would']
+    assert 'a bad row (rank 1 of 2)' in got['failed'] and got['stands']['hash'] == got['would'] == got['still']['hash'] and got['stands'] == got['still']
+    assert 'no whole snapshot up to step 34' in got['none'] and 'no change to undo' in got['nothing'] and 'locked: not now' in got['locked']
+
+def test_by_hand(scenes):
+    "What was set by hand is put back by all; where rank 0 alone cannot read it any more, no rank is left in a step, and no gradient of that step is left behind"
+    got = alike(scenes, 'by_hand')
+    assert got['now'] == got['was'] and 'is damaged' in got['failed'] and '(rank 0 of 2)' in got['failed']
+    assert got['late'] == 'after the last step (rank 1 of 2)' and got['stands'] == got['still'] == got['was'][1] and got['before'] == got['first']
+
+def test_called_back(scenes):
+    "From a callback, and what is refused to whoever asks from outside leaves all where they are"
+    got = alike([{'back': {k: v for k, v in r['called_back'].items() if k != 'said'}} for r in scenes], 'back')
+    assert got['seen'] == [20, 12] and got['step'] == 22 and got['hash'] == got['plain'] == got['again']
+    undo, lock, back, unlock = scenes[0]['called_back']['said']
+    assert 'no change to undo' in undo and 'locked: not now' in back and lock is unlock is None
+
+def test_resumed_before(scenes):
+    "A run goes on from a step before its last one, bit for bit"
+    got = alike(scenes, 'resumed_before')
+    assert got['now'] == got['was']
 
 # Ending
 
@@ -134,6 +216,15 @@ def test_death(tmp_path):
     got = json.loads(first[1])
     assert 'rank 1 is gone' in got['said'] and got['step'] == 13
     with Run.open(tmp_path/'a') as run: assert run.step == 12
+
+@pytest.mark.slow
+def test_death_on_the_way_back(tmp_path):
+    "A rank dies while steps are computed again: it is named, and the record and the other rank stand where they stood"
+    first, second = ended(started(2, 'import sys, teams; teams.dying_on_the_way_back(sys.argv[1])', tmp_path/'a'), timeout=90)
+    assert second[0] == -signal.SIGKILL and first[0] == 0, first[2]
+    got = json.loads(first[1])
+    assert 'rank 1 is gone. What is recorded is as it was' in got['said'] and got['same'] and got['took'] < 20
+    with Run.open(tmp_path/'a') as run: assert run.step == 30 and run.branches() == []
 
 @pytest.mark.slow
 @pytest.mark.parametrize('number, how', [(signal.SIGINT, 'interrupted'), (signal.SIGTERM, 'ended 143')])

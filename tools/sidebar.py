@@ -18,11 +18,11 @@ TOP = 'index catalogue glossary api cheatsheet'      # pages on top that have a 
 ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in learning order
     '': ('What you call', 'learner data nets losses loss metrics recipe presets compare doctor alerts sweep population study stopping clinic run plots lab attached process player cli trick all'),
     'sources': ('Sources: where batches come from', 'numbered arrays few companions classes unpaired ranges checks toys bundled avatars avatar_parts avatar_reading avatar_pairs glyphs fashion labelled filed folders picking loaders named walks randomness growing pictured drawing'),
-    'engine': ('Engine: a step and its switches', 'given meeting game summary lending asking scores wrapping rows boundary recovery switch change queue standing applying kinds rollback surgery conditional translating sites layers odd_layers branches enrolment folding norms carried level stages styling still inside tensors twice meters scalars register measuring pacing optimizers adam_step handover orders fastai_loop fastai_events unsuited probe reach habits rng draws named_state snapshots parameters values schedules team agreeing ranks dealing together whole'),
+    'engine': ('Engine: a step and its switches', 'given meeting game summary lending asking scores wrapping rows boundary recovery switch change queue standing applying kinds rollback surgery conditional translating sites layers odd_layers branches enrolment folding norms carried level stages styling still inside tensors twice meters scalars register measuring pacing optimizers adam_step handover orders fastai_loop fastai_events unsuited probe reach habits rng draws named_state snapshots parameters values schedules team agreeing ranks dealing abreast together whole'),
     'steer': ('Steer: a hand on a running process', 'remote words box window pulse news answering'),
     'record': ('Record: what a run keeps', 'run mail requests locking lines taking writing reading facts changes pictures grids beside thinning store chunks database folder schema packing remains'),
     'loggers': ('Loggers: what a training tells others', 'following sinks alerting'),
-    'travel': ('Travel: resume, rewind, fork', 'resume again remade compared fork lookback trial scores carried script leaving formats walk'),
+    'travel': ('Travel: resume, rewind, fork', 'resume again sent remade compared fork lookback trial scores carried script leaving formats walk'),
     'judge': ('Judge: did it help', 'verdict sibling wishes arm evidence telling figure shown rejection nearest one_sample'),
     'checkup': ('Checkup: facts about a training', 'facts signals terms batches figures feed wiring movement means samples course'),
     'symptoms': ('Symptoms: what is wrong, and what helps', 'rule finding pages answer sick sound loader pixels wiring set rates balance collapse'),
@@ -31,7 +31,7 @@ ROOMS = {         # folder of nbs/ -> the section's title, and its notebooks in 
     'search': ('Search: what a sweep does', 'dials space made score trial worker storage best shown'),
     'pbt': ('PBT: what a population does', 'member explore drawing rounds kin'),
     'commands': ('Commands: what `ganlab` can do', 'parts own train upto alerts look check again search steer jupyter'),
-    'panels': ('Panels', 'machine trainer refresh wording moving moves requests errands comparing family travels announcing health chips advice checks worst own cards transport tricks control samples curves timeline versus steer state taken pace speed reasons panel past drawer resting afar aside ordering lifetime'),
+    'panels': ('Panels', 'machine trainer refresh wording moving moves requests errands comparing family travels announcing health chips advice checks worst own cards transport tricks control samples curves timeline versus steer state taken pace speed reasons panel past drawer resting afar life aside ordering lifetime'),
     'page': ("Page: the player's file", 'scene strands story small changes document'),
     'base': ('Base: small tools', 'checks files views neighbours interrupt late progress decoding spelled')}
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 import json, time
 from contextlib import suppress
 from fastcore.basics import patch
-from .team import Gone, Sums
+import torch
+from .team import Gone, Parted, Sums
 
 # %% auto #0
 __all__ = ['silence', 'Team']
@@ -26,17 +27,19 @@ def _beats(self:Team, rank:int)->bytes: # b'' where it has none yet
 
 # %% ../../nbs/engine/agreeing.ipynb #f3a5d761
 @patch
-def awaited(self:Team, key:str, rank:int)->str: # raises `Gone` where that rank has ended
+def awaited(self:Team, key:str, rank:int)->str: # raises `Gone` where that rank has ended, `Parted` where it failed
     "What a rank puts in the store, as soon as it does; however long that takes, as long as it lives."
+    broke = f'{self.era}/said/{rank}'      # it has failed, and waits for all to hear of it
     try:
         beat, since, pause = self._beats(rank), time.monotonic(), 5e-4
         while not self.store.check([key]):
+            if self.store.check([broke]): raise Parted(f"rank {rank} has failed")
             if (now := self._beats(rank)) != beat: beat, since = now, time.monotonic()
             if time.monotonic() - since > silence: raise Gone([rank])
             time.sleep(pause)
             pause = min(.02, 1.5*pause)
         return self.store.get(key).decode()
-    except Gone: raise
+    except (Gone, Parted): raise
     except RuntimeError: raise Gone([0]) from None      # the store itself has ended
 
 # %% ../../nbs/engine/agreeing.ipynb #62aba6a9
@@ -81,29 +84,63 @@ def compare(self:Team, said:str)->list: # what each rank says, in their order
     return [json.loads(self.awaited(f'{key}/{r}', r)) for r in range(self.size)]
 
 # %% ../../nbs/engine/agreeing.ipynb #8166b027
+def _kind(e)->str: return 'ValueError' if isinstance(e, ValueError) else 'RuntimeError'
+
+def _raise(failed:dict): # kind, why
+    "The error of rank 0, on another rank."
+    e = (ValueError if failed['kind'] == 'ValueError' else RuntimeError)(failed['why'])
+    e.agreed = True
+    raise e
+
 @patch
 def told(self:Team, f):
-    "What `f()` gives on rank 0, on all ranks."
-    if not self.first: return self.hear()['told']
-    out = f()
+    "What `f()` gives on rank 0, on all ranks; where it fails there, it fails on all."
+    if not self.first:
+        said = self.hear()
+        return said['told'] if 'told' in said else _raise(said['failed'])
+    try: out = f()
+    except BaseException as e:
+        self.order(failed=dict(kind=_kind(e), why=str(e)))
+        e.agreed = True
+        raise
     self.order(told=out)
     return out
 
 # %% ../../nbs/engine/agreeing.ipynb #dc098b83
 @patch
 def in_turn(self:Team, first, others): # functions of nothing: of rank 0, and of the others when it is done
-    "Rank 0 first, then the others; where it fails, all do."
-    if self.first:
-        try: out = first()
-        except BaseException as e:
-            self.order(failed=str(e))
-            raise
-        self.order(failed='')
-    else:
-        if said := self.hear()['failed']: raise RuntimeError(f"rank 0: {said}")
-        out = others()
-    self.compare('')        # nobody goes on before all are done
-    return out
+    "Rank 0 first, then the others; where one fails, all do."
+    out, failed = [], None
+    self.told(lambda: out.append(first()))
+    if not self.first:
+        try: out.append(others())
+        except Exception as e: failed = e
+    said = self.compare(str(failed or ''))        # nobody goes on before all are done
+    if any(said):
+        failed = failed or RuntimeError(next(filter(None, said)))
+        failed.agreed = True
+        raise failed
+    return out[0]
+
+# %% ../../nbs/engine/agreeing.ipynb #3b91b507
+@patch
+def give(self:Team,
+    data:bytes=b'', # of rank 0; the others have none
+)->bytes:
+    "The bytes that rank 0 has, on all ranks."
+    n, device = self.told(data.__len__), self.device if self.nccl else 'cpu'
+    t = torch.frombuffer(bytearray(data), dtype=torch.uint8) if self.first else torch.empty(n, dtype=torch.uint8)
+    t = t.to(device)
+    try:
+        for part in t.split(2**28): self.group.broadcast(part, 0).wait()
+    except (RuntimeError, AttributeError) as e:      # AttributeError: this process has left its connections
+        raise Parted(f"what rank 0 sent did not arrive ({str(e).splitlines()[0]})") from None
+    return t.cpu().numpy().tobytes()
+
+@patch
+def meet(self:Team):
+    "All have come here; `Parted` where one of them failed on the way."
+    self.sum_(torch.zeros(1, device=self.device))
 
 # %% ../../nbs/engine/agreeing.ipynb #d9888eab
 @patch

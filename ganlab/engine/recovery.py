@@ -191,7 +191,7 @@ def recompute(self:Recovery, step):
     """From the last snapshot forward to `step`, with the rates that the steps had.
 
     Where that cannot be, the learner stands at the snapshot."""
-    if self.ring.stale: return
+    if self.ring.stale: return self._forget_gradients()
     with unbroken():
         ring, mult = self.ring, self.rates.mult
         snap, mults = ring.snaps[-1], dict(ring.mults)
@@ -210,10 +210,14 @@ def recompute(self:Recovery, step):
 
 # %% ../../nbs/engine/recovery.ipynb #6e08de15
 @patch
+def _forget_gradients(self:Recovery): # of a step that was not completed
+    for p in (*self.D.parameters(), *self.G.parameters()): p.grad = None
+
+@patch
 def _forward(self:Recovery, snap, step, mults, mult)->bool: # did it get there?
     "One try."
     self.back_to(snap)
-    for p in (*self.D.parameters(), *self.G.parameters()): p.grad = None
+    self._forget_gradients()
     try:
         while self.step < step:
             self.rates.mult = mults.get(self.step, mult)

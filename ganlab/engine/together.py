@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from fastai.callback.core import CancelFitException
 from fastcore.basics import patch
 from ..base.interrupt import breakable, heard, listen, unbroken
+from .abreast import Abreast
 from .change import Change, Refused
-from .named_state import state_digest
 from .recovery import StepError
 from .team import Gone, Parted
 
@@ -18,12 +18,17 @@ from .team import Gone, Parted
 __all__ = ['Together']
 
 # %% ../../nbs/engine/together.ipynb #24a0633c
-class Together:
+class Together(Abreast):
     "What a learner does as one of a team."
 
 @patch(as_prop=True)
 def may_apply(self:Together)->bool: # may changes that wait be applied now, by this rank itself?
     return self.team.size == 1 or self.team.leads or not self.training_now
+
+@patch
+def run_jobs(self:Together):
+    "Do what other threads ask for between two steps; rank 0 where it leads, since it may be something for all."
+    if self.may_apply or not self.team.first: self.turnstile.run_jobs()
 
 # %% ../../nbs/engine/together.ipynb #5bbd6bac
 class _Terminated:
@@ -68,24 +73,18 @@ def in_step(self:Together):
             team.asks = team.ends = lambda: False
             self._refuse_own("the training ended before all processes could be told; ask again")
 
-# %% ../../nbs/engine/together.ipynb #02a2db46
-@patch
-def stand_alike(self:Together):
-    "Raise, on all ranks, where they do not stand alike."
-    hashes = self.team.compare(state_digest(self))
-    others = [r for r, h in enumerate(hashes) if h != hashes[0]]
-    if not others: return
-    raise RuntimeError(f"rank {others[0]} does not stand where rank 0 does: what is switched, set or loaded while "
-                       "nothing trains has to be so on every rank; have all of them run the same script")
-
 # %% ../../nbs/engine/together.ipynb #21a22fb2
 @patch
 def has_to_say(self:Together)->bool:
     "Is there anything to be said to all before the next step?"
     waiting, mail, step = self.tricks.waiting, self.run.mail, self.step + 1
     if any(c.at is None or c.at <= step for c in waiting): return True
-    if not self.team.first: return False
-    return not self.turnstile.orders.plain(step) or bool(mail and not self.run.sleeping and mail.stirs())
+    if not self.team.first or self.run.sleeping: return False
+    if self.turnstile.asked or not self.turnstile.orders.plain(step): return True
+    return self._a_trial_ends(step) or bool(mail and mail.stirs())
+
+@patch
+def _a_trial_ends(self:Together, step)->bool: return bool(self.tricks.on_trial) and self.a_trial_ends(step)
 
 # %% ../../nbs/engine/together.ipynb #aab74c49
 @patch
@@ -139,13 +138,15 @@ _ends = dict(stop=lambda said: CancelFitException(), end=lambda said: StepError(
              **{'break': lambda said: KeyboardInterrupt()})
 
 # %% ../../nbs/engine/together.ipynb #4d2894a1
+_deeds = dict(changes='take_over', back='go_back_too', judged='hear_verdict')      # what rank 0 says -> what is done
+
 @patch
 def _follow(self:Together):
     "Do as rank 0 says, until it lets the next step be done."
     while (said := self.team.hear()).get('then') != 'go':
         if said.get('then') == 'stop': self.turnstile.orders.give('stop')
         if 'then' in said: raise _ends[said['then']](said)
-        self.take_over(said['changes'])
+        for what, how in said.items(): getattr(self, _deeds[what])(how)
     self._refuse_own(f"while a team trains, rank 0 is asked, and this was asked on rank {self.team.rank} alone")
     self.boundary()
 
@@ -159,7 +160,7 @@ def take_over(self:Together, facts:list): # as `run.facts_of_changes` gives them
     "Make the changes that rank 0 has made."
     told, waiting = self.run.changes_of(facts, self.known_losses.values()), self.tricks.waiting
     changes = [next((o for o in waiting if _is_same(c, o)), c) for c in told]
-    for c in changes: c.together = tuple(changes)
+    for c, o in zip(changes, told): c.together, c.trial = tuple(changes), o.trial
     with unbroken():
         self.tricks.unqueue(changes)
         for name, edit in self.rates.edits(): self.log_rate(name, edit)
@@ -214,8 +215,11 @@ def _same_ring(self:Together, heard:list):
 @patch
 def left_alone(self:Together, gone:Gone, failed:int)->StepError: # failed: the step
     "Let go of the record with all completed steps in it; the error to raise."
-    with suppress(Exception): self.run.flush(self, wait=True)
+    with suppress(Exception):
+        self.run.flush(self, wait=True)
+        self.run.store.note(ended=f'In step {failed}: {gone}.')
     self.run.stop()
     if not self.ring.stale: self.back_to(self.ring.snaps[-1])
-    return StepError(f"In step {failed}: {gone}. The {failed - 1} steps before it are recorded; start all processes "
-                     "again to go on from there.", failed, self.step)
+    kept = 'What is recorded is as it was' if self.run.sleeping else f'The {failed - 1} steps before it are recorded'
+    return StepError(f"In step {failed}: {gone}. {kept}; start all processes again to go on from there.", failed,
+                     self.step, agreed=True)

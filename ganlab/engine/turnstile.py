@@ -31,6 +31,8 @@ class Turnstile:
 
     @property
     def training(self)->bool: return self.trainer is not None # is some thread training?
+    @property
+    def asked(self)->bool: return bool(self._jobs) # does another thread wait for the next boundary?
     def mine(self)->bool: return self.trainer == threading.get_ident() # is it the calling one?
 
 # %% ../../nbs/engine/turnstile.ipynb #aa6ded0d
@@ -64,7 +66,9 @@ def _enter(self:Turnstile):
 @patch
 def _leave(self:Turnstile, end, threads:int):
     with self.lock:
-        try: end()
+        try:
+            end()
+            self.run_jobs()      # those that a team did not come to
         finally:
             self.trainer = None
             self._nets.release()

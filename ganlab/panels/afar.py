@@ -4,12 +4,14 @@
 
 # %% ../../nbs/panels/afar.ipynb #3a05feaa
 from __future__ import annotations
+from contextlib import closing
 from ..engine.schedules import Schedule
 from .state import thou
+from ..record.run import Run
 from ..steer.remote import Remote
 
 # %% auto #0
-__all__ = ['posted', 'requests_of', 'ways_from_here', 'card_of']
+__all__ = ['posted', 'requests_of', 'ways_from_here', 'card_of', 'as_it_ended']
 
 # %% ../../nbs/panels/afar.ipynb #463124de
 _called = dict(start='resume', pin='snapshot')        # what a click calls otherwise than a request
@@ -60,15 +62,27 @@ def card_of(
     run, # its folder
     where:dict|None, # as `heard` gives it
     words:str='', # more words of the command that goes on
+    ranks:int=1, # by how many processes it is trained
+    why:str='', # it ended, in a sentence; '': nobody said
 )->dict: # as `Transport.error`; empty where somebody trains, or may
     "What the panel says where nobody trains any more."
-    again = f'Go on with it, to a step N, by: ganlab train --run {run} --steps N{" " + words if words else ""}'
-    text, end = f'What is shown is how it was left. {again}', dict(trace='', actions=[], word='Not running')
-    if where is None: return dict(title=f'{run} rests: nobody trains it.', text=text, **end)
+    start = f'torchrun --nproc-per-node {ranks} -m -- ' if ranks > 1 else ''
+    again = f'Go on with it, to a step N, by: {start}ganlab train --run {run} --steps N{" " + words if words else ""}'
+    text, end = f'{why} What is shown is how it was left. {again}', dict(trace='', actions=[], word='Not running')
+    if where is None: return dict(title=f'{run} rests: nobody trains it.', text=text.lstrip(), **end)
     if where['state'] == 'silent': return _silence(run, where)
     if where['state'] != 'dead': return {}
     title = f"Process {where['pid']}, which trained {run}, has ended without a word, at step {thou(where['step'])}."
     return dict(title=title, text=f'Every step up to the last snapshot is kept. {again}', **end)
+
+def as_it_ended(
+    run, # a folder
+)->dict: # ranks, why, as `card_of` takes them; empty where the record cannot be read
+    "What the record knows of how a run was trained, and why that ended."
+    try:
+        with closing(Run.open(run)) as found: facts = found.facts
+    except (ValueError, RuntimeError): return {}
+    return dict(ranks=facts.get('ranks', 1), why=facts.get('ended') or '')
 
 def _silence(run, where)->dict:
     text = ('It may hang, or be stopped, or its machine may sleep. The panel goes on by itself when it is heard again.')

@@ -109,7 +109,9 @@ class Attended:
     def taken_up(self, learn):
         "A training begins."
         self.met(learn)
-        if self.mail is not None: self.mail.begin(learn)
+        if self.mail is None: return
+        if self.store.fact('ended'): self.store.note(ended='')     # why it did, the last time
+        self.mail.begin(learn)
 
     def put_down(self, learn):
         "It has ended."

@@ -117,7 +117,7 @@ def let_go(cls:Run,
 # %% ../../nbs/record/run.ipynb #a15241ab
 late(Run, {'travel.lookback': 'frame_steps frame_at switches_at branches last_healthy', 'travel.compared': 'otherwise',
            'travel.fork': 'learner_at fork', 'travel.script': 'to_python', 'travel.carried': 'recipe',
-           'travel.again': 'snapshot bring', 'travel.trial': 'trials',
+           'travel.again': 'snapshot own bring', 'travel.trial': 'trials',
            'travel.resume': 'replay'})
 
 # %% ../../nbs/record/run.ipynb #a2b5a63f

@@ -186,7 +186,8 @@ def copy(self:Store,
     "The past of a line, up to a step, as a record of its own with one line."
     new = Store.new(where)
     with new.writing() as db:
-        more = self.rows("select key, value from meta where key not in ('version', 'line', 'begun', 'waiting', 'locked')")
+        own = "('version', 'line', 'begun', 'waiting', 'locked', 'ended')"
+        more = self.rows(f"select key, value from meta where key not in {own}")
         db.executemany('insert or replace into meta values(?, ?)', more)
         for part in self.path(line): self._copy_rows(db, part.line, part.first, min(part.to, step), min(part.cut, last))
         self._copy_chunks(new, db, line, step)

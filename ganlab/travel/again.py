@@ -9,7 +9,7 @@ from collections import deque
 from contextlib import nullcontext
 from dataclasses import replace
 from fastcore.basics import patch
-from ..base.interrupt import breakable, unbroken
+from ..base.interrupt import unbroken
 from ..base.progress import progress_bar
 from ..engine.rng import borrowed_rng
 from ..engine.snapshots import Snapshot, put_back, take
@@ -19,6 +19,7 @@ from ..record.changes import known_losses
 from ..record.packing import RunError
 from ..record.run import Run
 from .compared import Compared, inside
+from .sent import of_first
 
 # %% auto #0
 __all__ = ['make_again', 'carry_on', 'with_loss']
@@ -93,6 +94,7 @@ def carry_on(
     "Train up to a step as the record says; the first step after which the state was not the recorded one, or None."
     todo, mults, mult = deque(changes), source.mults(learn.step), learn.rates.mult
     steps, compared = range(learn.step, until), Compared(learn, source, changes, until)
+    shown = progress and learn.team.first and len(steps) > 20
     def change():
         learn.move_on()
         compared.look(len(todo))
@@ -101,8 +103,8 @@ def carry_on(
     with nullcontext() if learn.on_training_thread() else learn.claim():
         learn.model.train()
         try:
-            with breakable():      # whoever asked for it puts things back
-                for s in progress_bar(steps) if progress and len(steps) > 20 else steps:
+            with learn.leavable():      # whoever asked for it puts things back
+                for s in progress_bar(steps) if shown else steps:
                     if s in mults: learn.rates.mult = mults[s]
                     change()
                     if learn.ring.stale: learn.keep()
@@ -117,7 +119,12 @@ def carry_on(
 @patch
 def snapshot(self:Run, number:int, learn):
     "A snapshot of the record, with its loss as an object."
-    return replace(with_loss(self.store.get_snapshot(number), learn), of=(self, self.line))
+    return self.own(self.store.get_snapshot(number), learn)
+
+@patch
+def own(self:Run, snap:Snapshot, learn)->Snapshot: # snap: its loss is a text
+    "A snapshot of this run, as the learner takes it."
+    return replace(with_loss(snap, learn), of=(self, self.line))
 
 # %% ../../nbs/travel/again.ipynb #a928a3ee
 def with_loss(snap, learn)->Snapshot:
@@ -146,8 +153,16 @@ def _last_whole(run, learn, step)->tuple: # the last whole snapshot up to a step
     raise RunError(f"{run.store.where} has no whole snapshot up to step {step}: {'; '.join(damaged)}")
 
 # %% ../../nbs/travel/again.ipynb #733fa92b
-def _parted(changes:list, last:int)->tuple: # those up to the change with the number `last`, and those after it
-    return [c for c in changes if c.id <= last], [c for c in changes if c.id > last]
+def _begun_from(run, learn, step, changes)->tuple: # changes: of the live line -> a snapshot, how many are behind it
+    "Of a run that rank 0 of a team has on disk: the same on all ranks, whose changes have other numbers."
+    def find():
+        snap, row = _last_whole(run, learn, step)
+        return snap, (sum(c.id <= row['last'] for c in changes), len(changes))
+    snap, (behind, known) = of_first(learn.team, find)
+    if known != len(changes):
+        raise RuntimeError(f"rank {learn.team.rank} knows of {len(changes)} changes, and rank 0 of {known}: end the "
+                           "training, and start all processes again")
+    return snap if learn.team.first else run.own(snap, learn), behind
 
 # %% ../../nbs/travel/again.ipynb #c2aeb429
 @patch
@@ -158,13 +173,12 @@ def bring(self:Run,
     stood:Snapshot=None, # how things stood there a moment ago, where that is known
 ):
     "Have `learn` stand at a recorded step: from the last whole snapshot before it, forward."
-    snap, row = _last_whole(self, learn, step)
     changes = self.changes_on(self.line, own=learn.known_losses.values())
-    before, after = _parted(changes, row['last'])
+    snap, behind = _begun_from(self, learn, step, changes)
     with self.asleep():
-        _stand_at(learn, replace(snap, log=tuple(before)))
+        _stand_at(learn, replace(snap, log=tuple(changes[:behind])))
         self.fill(learn)
-        differs = carry_on(learn, after, self, step, progress)
+        differs = carry_on(learn, changes[behind:], self, step, progress)
     known = stood and not learn.moves      # on a schedule, it may have stood there before the values moved
     if known and differs is None and step > snap.step and inside(take(learn)) != inside(stood): differs = step
     learn.same_again(*self.written(self.line, '', snap.step, step), snap.step, differs)

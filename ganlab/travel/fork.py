@@ -4,7 +4,9 @@
 
 # %% ../../nbs/travel/fork.ipynb #213b2f69
 from __future__ import annotations
+from contextlib import suppress
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from fastcore.basics import patch
 from ..base.interrupt import unbroken
@@ -16,7 +18,7 @@ from ..record.run import Run
 import ganlab.travel.resume
 
 # %% auto #0
-__all__ = ['must_be_alone', 'go_before', 'own_parts']
+__all__ = ['go_before', 'own_parts']
 
 # %% ../../nbs/travel/fork.ipynb #8c14a369
 @patch
@@ -29,7 +31,7 @@ def rewind(self:GANLearner,
 
     A change that waits for its step (`at=`) goes on waiting."""
     step = whole(step, 'step', 0, self.step, ': a step that was done')
-    self.between_steps(_back, self, step, None, progress, changed)
+    self.for_all(_back, self, step, None, progress, changed)
     return self
 
 # %% ../../nbs/travel/fork.ipynb #55a8c88e
@@ -38,26 +40,21 @@ def undo(self:GANLearner):
     """Rewind to before the last change; those made before it at the same step stay.
 
     What was asked together, such as a preset, is one change; what was set by hand is one, too."""
-    self.between_steps(_undo, self)
+    self.for_all(_undo, self)
     return self
 
 # %% ../../nbs/travel/fork.ipynb #3d5eeb03
 def _undo(learn):
     run = learn.run
-    for name, edit in learn.rates.edits(): learn.log_rate(name, edit)
+    _log_rates(learn)
     if not learn.training_now: run.met(learn)
     last = next((c for c in reversed(run.changes) if not c.own), None)
     if last is None: raise ValueError("there is no change to undo; learn.rewind(step) goes back to any step")
     go_before(learn, last)
 
 # %% ../../nbs/travel/fork.ipynb #6ff983ba
-def must_be_alone(
-    learn, # a `GANLearner`
-):
-    "Raise where several processes train it: their records in memory have no snapshots to go back to."
-    if learn.team.size == 1: return
-    raise ValueError(f"{learn.team.size} processes train this run, and only the one that records can go back; end the "
-                     "training, and start all of them with GANLearner.resume(run, dls, G, D, step=...)")
+def _log_rates(learn):
+    for name, edit in learn.rates.edits(): learn.log_rate(name, edit)
 
 def go_before(
     learn, # a `GANLearner`, between two steps
@@ -68,22 +65,22 @@ def go_before(
     _back(learn, c.step, max((o.id for o in learn.run.changes if o.id < first), default=0), False)
 
 # %% ../../nbs/travel/fork.ipynb #5b6ed033
-def _back(learn, step, last, progress, changed=False):
+def _back(learn, step, last, progress, changed=False, told=False): # told: by rank 0, of which it is known to all
     "To a step and a change; where that fails, everything is as before."
-    run = learn.run
-    must_be_alone(learn)
-    run.must_be_unlocked()
-    _written_down(learn)
-    run.sync()
+    run, team = learn.run, learn.team
+    if not told: _set_out(learn, step, last, changed)
+    team.in_turn(*[partial(_ready, learn)]*2)
     restore, here, on_trial = _as_it_stands(learn), take(learn), learn.tricks.on_trial
     if last is None: last = run.last_before(step + changed)
     stood = here if (step, last) == (here.step, run.last_change()) else None
-    run.leave(step, last)
-    try: run.bring(learn, step, progress, stood)
+    try:
+        with learn.abreast():
+            run.leave(step, last)
+            run.bring(learn, step, progress, stood)
+        team.in_turn(run.settled, run.settled)
     except BaseException:
         restore(here)
         raise
-    run.settled()
     run.going_on(learn)
     if learn.training_now: run.left(learn)
     else: learn.at_rest()
@@ -91,6 +88,11 @@ def _back(learn, step, last, progress, changed=False):
         if c.id > last: learn.left_trial(c)
 
 # %% ../../nbs/travel/fork.ipynb #5c509e52
+def _ready(learn):
+    learn.run.must_be_unlocked()
+    _written_down(learn)
+    learn.run.sync()
+
 def _written_down(learn):
     "Have in the record what was set by hand, and every row."
     if not learn.training_now: learn.run.met(learn)
@@ -109,6 +111,25 @@ def _as_it_stands(learn):
             learn.renew()
     return restore
 
+# %% ../../nbs/travel/fork.ipynb #9b86e29e
+def _set_out(learn, step, last, changed):
+    "Have all ranks of a team go back to the same place."
+    team = learn.team
+    if team.size == 1: return
+    kept = None if last is None else sum(c.id <= last for c in learn.run.changes)
+    if team.leads: return team.order(back=dict(step=step, kept=kept, changed=changed))
+    learn.stand_alike(f'back to step {step}, {kept} changes, {changed};')
+
+@patch
+def go_back_too(self:GANLearner,
+    back:dict, # step; kept: how many changes stay; changed
+):
+    "Go back as rank 0 does; where that fails it failed there, too, and is told there."
+    _log_rates(self)
+    ids = [0, *(c.id for c in self.run.changes)]
+    last = None if back['kept'] is None else ids[back['kept']]
+    with suppress(Exception): _back(self, back['step'], last, False, back['changed'], told=True)
+
 # %% ../../nbs/travel/fork.ipynb #68ed0cc0
 @patch
 def fork(self:GANLearner,
@@ -121,12 +142,10 @@ def fork(self:GANLearner,
     """A second learner that goes on from here, or from an earlier step.
 
     A change that waits for its step (`at=`) waits there, too."""
-    if step is not None:
-        must_be_alone(self)
-        step = whole(step, 'step', 0, self.step, ': a step that was done')
+    if step is not None: step = whole(step, 'step', 0, self.step, ': a step that was done')
     G, D = _networks(self, G, D)
     made = []
-    try: self.between_steps(lambda: made.append(_fork(self, step, name, G, D, progress, changed)))
+    try: self.for_all(lambda: made.append(_fork(self, step, name, G, D, progress, changed)))
     except BaseException:      # also a Ctrl-C that waited for the end: nobody gets the fork
         with unbroken():
             for fork in made: fork.run.discard()
@@ -161,9 +180,13 @@ def _resumed(store, *parts, **own)->GANLearner: # store: a copy, of which nothin
         wipe(store.folder, store.made)
         raise
 
+_by_all = ("a fork is trained by all processes of the team, so they have to make it: call learn.fork() in the script "
+           "that all of them run, while nothing trains; or fork the record in one process, Run.open(run).fork(dls, G, D)")
+
 def _fork(learn, step, name, G, D, progress, changed):
+    if learn.team.leads: raise ValueError(_by_all)
     _written_down(learn)
-    store, step = _copied(learn, step, name, changed)
+    store, step = learn.team.in_turn(*[partial(_copied, learn, step, name, changed)]*2)
     own = own_parts(learn) | dict(device=learn.device, progress=progress)
     fork = _resumed(store, learn.dls, G, D, step=step, **own)
     for m in learn.measures.values(): fork.add_metric(m, best=learn.run.metric is m)

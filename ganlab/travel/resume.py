@@ -6,6 +6,7 @@
 from __future__ import annotations
 import os, warnings
 from contextlib import ExitStack
+from functools import partial
 from fastcore.basics import patch
 from ..base.interrupt import unbroken
 from ..base.checks import whole
@@ -51,14 +52,15 @@ def _taken_up(held, run, step, progress, dls, G, D, **own)->GANLearner: # held: 
     held.callback(store.close)
     rec = Run(store)
     held.callback(rec.stop)
-    known = rec.steps_on(rec.line)
+    known = own['team'].told(partial(rec.steps_on, rec.line))
     _tell_of_more(store, known)
     step = _step_known(step, known)
-    if step < known: rec.must_be_unlocked()
+    if step < known: own['team'].told(rec.must_be_unlocked)
     learn = remade(store, dls, G, D, rec, **own)
     waiting = _able(learn, rec.waits(learn.known_losses.values()))
-    if step < known: rec.leave(step, rec.last_before(step))
-    rec.bring(learn, step, progress)
+    with learn.abreast():
+        if step < known: rec.leave(step, rec.last_before(step))
+        rec.bring(learn, step, progress)
     rec.settled()
     rec.going_on(learn)
     rec.left(learn)

@@ -44,9 +44,6 @@ def trial_of(self:Tricks,
 
     It stays, unless the metric is worse by more than its interval at 95 %, or a step fails meanwhile."""
     if steps is None and metric is None: return None
-    if self.learn.team.size > 1:
-        raise ValueError("a trial measures samples and may go back, and several processes train this run: "
-                         "ask without trial=")
     if steps is None: raise ValueError(f"metric={metric!r} judges a trial; say how long that is: trial=500")
     known = _judge_of(usual if metric is None else metric)
     known.made(self.learn)
@@ -66,11 +63,11 @@ def _measured(learn, metric:str)->list: # of all samples, then without each grou
 def begin_trial(self:GANLearner,
     c:Change, # that is about to be made
 ):
-    "Measure, and keep a snapshot to come back to."
-    c.trial.before = _measured(self, c.trial.metric)
+    "Measure, where rank 0 of a team has not told what it measured, and keep a snapshot to come back to."
+    if c.trial.before is None: c.trial.before = _measured(self, c.trial.metric)
     if not math.isfinite(c.trial.before[0]):
         raise ValueError(f"{c.trial.metric} is {c.trial.before[0]} here, and can judge no trial")
-    if not self.run.sleeping: self.run.keep(self, 'trial')
+    if self.team.first and not self.run.sleeping: self.run.keep(self, 'trial')
 
 # %% ../../nbs/travel/trial.ipynb #361c9c63
 class Verdict(NamedTuple):
@@ -103,7 +100,19 @@ def _end(learn, c, said:str):
         db.execute("update snapshots set kept='ring' where kept='trial'")
     if c.request and run.mail: run.mail.tell(c)
 
+def _tell(learn, c, said:str): # c: a change of the log
+    "Where this rank leads a team, tell the others the verdict."
+    if learn.team.leads: learn.team.order(judged=dict(number=learn.tricks.log.index(c), said=said))
+
+@patch
+def hear_verdict(self:GANLearner,
+    judged:dict, # number: of a change in the log; said
+):
+    "Note what rank 0 has judged."
+    _end(self, self.tricks.log[judged['number']], judged['said'])
+
 def _stays(learn, c, said:str):
+    _tell(learn, c, said)
     _end(learn, c, said)
     learn.inform('stays', c)
 
@@ -116,6 +125,7 @@ def _refused(learn, c, said):
 def _take_back(learn, c, why:str)->bool: # was it?
     back = f'Going on from step {c.step:,}, as if it had not been.'
     said = c.trial.said = f'{_who(c)} was taken back at step {learn.step:,}: {why}. {back}'
+    _tell(learn, c, said)
     try: go_before(learn, c)
     except BaseException as e:
         c.trial.said = ''
@@ -145,11 +155,19 @@ def _between(learn, c)->Change|None: # somebody's change after it; what a trick 
 @patch
 def look_at_trials(self:GANLearner):
     "Judge the trial that is due; end those that others have come between."
-    if self.run.sleeping: return
+    if self.run.sleeping or self.team.size > 1 and not self.team.leads: return
     for c in self.tricks.on_trial:
         if other := _between(self, c):
             _stays(self, c, f'{_who(c)} stays, undecided: {other.what} at step {other.step:,} came in between.')
         elif self.step >= c.step + c.trial.steps: _judge(self, c)
+
+# %% ../../nbs/travel/trial.ipynb #ae54019b
+@patch
+def a_trial_ends(self:GANLearner,
+    step:int,
+)->bool:
+    "Is there anything to be said of a trial at this step? Asked on rank 0 of a team, so that all meet there."
+    return any(step >= c.step + c.trial.steps or _between(self, c) for c in self.tricks.on_trial)
 
 # %% ../../nbs/travel/trial.ipynb #5665f7dc
 @patch
