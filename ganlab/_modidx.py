@@ -869,6 +869,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'ganlab.engine.boundary': { 'ganlab.engine.boundary.Boundary': ('engine/boundary.html#boundary', 'ganlab/engine/boundary.py'),
                                         'ganlab.engine.boundary.Boundary._between': ( 'engine/boundary.html#boundary._between',
                                                                                       'ganlab/engine/boundary.py'),
+                                        'ganlab.engine.boundary.Boundary._edited': ( 'engine/boundary.html#boundary._edited',
+                                                                                     'ganlab/engine/boundary.py'),
                                         'ganlab.engine.boundary.Boundary._goes_by': ( 'engine/boundary.html#boundary._goes_by',
                                                                                       'ganlab/engine/boundary.py'),
                                         'ganlab.engine.boundary.Boundary._numbers': ( 'engine/boundary.html#boundary._numbers',

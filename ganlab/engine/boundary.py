@@ -33,15 +33,21 @@ def _between(self:Boundary):
     self.run_jobs()
     if self.training_now: self.run.check(self)
     else: self.run.met(self)
-    edits = self.rates.edits()
-    for name, edit in edits: self.log_rate(name, edit)
-    if edits: self.put_in_force()
+    edits = self._edited()
     if self.moves: self.move_on()
     changed = self.tricks.apply_due() or edits
     if not self.known.looked_at: self.renew()
     elif self.moves or not self.still_in_force(): self.settle()
     if not self.training_now: self.at_rest()
     elif changed or self.ring.stale: self.keep()
+
+@patch
+def _edited(self:Boundary)->list: # of names and what became of them
+    "Note what rates were set to by hand."
+    edits = self.rates.edits()
+    for name, edit in edits: self.log_rate(name, edit)
+    if edits: self.put_in_force()
+    return edits
 
 # %% ../../nbs/engine/boundary.ipynb #4f08aad6
 @patch
