@@ -20,6 +20,7 @@ from .engine.fastai_loop import StepLearner
 from .engine.game import as_network, checked_takes
 from .engine.given import (as_device, check_run, check_tricks, checked_amp, checked_fused, checked_latent,
                                  checked_numbers, copied)
+from .engine.fast import Quick
 from .engine.looking import Looking
 from .engine.measuring import Measuring
 from .engine.meeting import Meeting
@@ -36,7 +37,7 @@ __all__ = ['GAN', 'GANLearner']
 from .engine.rates import Rates, TwoOptimizers
 from .engine.recovery import Recovery, Ring
 from .engine.rng import BorrowedRNG, Streams
-from .engine.rows import Rows, columns
+from .engine.rows import columns
 from .engine.saving import Saving
 from .engine.scores import Scoring, both_scores
 from .engine.state import Known, Plan, State, Wiring, Written, passes_on
@@ -59,7 +60,7 @@ class GAN(nn.Module):
 
 # %% ../nbs/learner.ipynb #bb8e4664
 @passes_on(state=State, plan=Plan, wiring=Wiring, known=Known, written=Written)
-class GANLearner(Meeting, Scoring, Wrapping, Rows, Measuring, Boundary, Recovery, Looking, Saving, StepLearner):
+class GANLearner(Meeting, Scoring, Wrapping, Quick, Measuring, Boundary, Recovery, Looking, Saving, StepLearner):
     "A fastai `Learner` that trains G and D against each other, with tricks that can be switched while it does."
     def __init__(self, dls,       # fastai DataLoaders, a PyTorch DataLoader, or one of ganlab's
         G:nn.Module,              # the generator: latents (B, *z_dim) -> samples

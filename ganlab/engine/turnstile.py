@@ -30,6 +30,8 @@ class Turnstile:
         self.onlookers = weakref.WeakSet()      # have `follow(learn)`: called when something was done while nobody trains
 
     @property
+    def asked(self)->bool: return bool(self._jobs) # does another thread wait for something between two steps?
+    @property
     def training(self)->bool: return self.trainer is not None # is some thread training?
     def mine(self)->bool: return self.trainer == threading.get_ident() # is it the calling one?
 
