@@ -5,7 +5,7 @@
 # %% ../../nbs/engine/fast.ipynb #eeb57b14
 from __future__ import annotations
 from fastcore.basics import patch
-from .captured import Captured, why_not
+from .captured import Captured, standing, why_not
 from .graphs import Uncaptured, usual_graph
 from .late_rows import LateRows, lookers
 
@@ -63,7 +63,7 @@ def play_fast(self:Quick): # as `play`
     try: return type(self).play(self)
     except Uncaptured:
         self.recompute(self.step)
-        self.written.row = {}
+        self.quick.steps.key, self.written.row = standing(self), {}      # what failed is not tried again until a change
         return type(self).play(self)
 
 @patch
