@@ -57,7 +57,6 @@ class Described:
     within = ''                          # whose insides it needs: 'G', 'D', 'GD', 'net' (as its parameter `net` says)
     instead_of: tuple = ()               # callbacks of fastai whose work it does in a GAN
     couples = False                      # does what it makes of a sample depend on the others of its batch?
-    captures = False                     # does a replayed step with it have the bits of the usual one? see `learn.fast`
     ranks: bool|str|None = None          # the same on several processes as on one? True, or why not; None: not shown
     stuck = False                        # should it have gone, and could not? it is asked again after another change
     declared: dict = {}                  # name -> Param, gathered from the class body
@@ -75,6 +74,7 @@ def _params_of(cls)->dict: # name -> Param, of the class's own body
 # %% ../nbs/trick.ipynb #019e93a0
 class Trick(Described, Valued):
     "One thing that can be switched while a GAN trains."
+    captures = False      # has a replayed step with it the bits of the usual one? see `learn.fast`; may be a property
     def __init_subclass__(cls, **kw):
         super().__init_subclass__(**kw)
         cls.declared = {**cls.declared, **_params_of(cls)}

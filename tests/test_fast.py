@@ -2,15 +2,16 @@
 import pytest, torch
 from torch import nn
 from fastai.callback.core import Callback
-from ganlab.data import digits_dls, ring_dls, tensor_dls
+from ganlab.data import digits_dls, ring_dls, tensor_dls, unpaired_dls
 from ganlab.engine.graphs import Tape
 from ganlab.engine.late_rows import Fetched
 from ganlab.engine.recovery import StepError
 from ganlab.learner import GANLearner
 from ganlab.losses import get_loss
 from ganlab.nets import dcgan, mlp
+from ganlab.engine.change import Refused
 from ganlab.record.run import Run
-from ganlab.trick import Num, Trick
+from ganlab.trick import Trick, find_tricks
 
 torch.set_num_threads(1)
 
@@ -266,3 +267,65 @@ def test_what_it_says():
     assert len(said) == 2 and 'RMSprop' in said[0] and "opt='adam'" in said[0]
     go(learn, 5); b = make(opt='rmsprop'); go(b, 5)
     assert learn.state_hash() == b.state_hash()
+
+# Each trick that says that it can be captured
+
+X = torch.rand(80, 1, 16, 16, generator=torch.Generator().manual_seed(0))*2 - 1
+def small(): return dcgan(size=16, channels=1, z_dim=4, width=4, bn_d=False, seed=0)
+def turn():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 4, 3, 1, 1), nn.LeakyReLU(.2), nn.Conv2d(4, 1, 3, 1, 1))
+GAMES = dict(
+    points=lambda **kw: GANLearner(tensor_dls(X[:, 0, 0, :2].contiguous(), 4), *mlp(width=8, depth=3, seed=0), seed=0, device='cpu', **kw),
+    images=lambda **kw: GANLearner(tensor_dls(X, 4), *small(), seed=0, device='cpu', **kw),
+    inputs=lambda **kw: GANLearner(unpaired_dls(X, X[:40], 4), turn(), small()[1], z_dim=0, seed=0, device='cpu', **kw),
+    pairs=lambda **kw: GANLearner(tensor_dls(X, 4, y=X), turn(), small()[1], z_dim=0, seed=0, device='cpu', **kw))
+
+def settings(cls):
+    "Each parameter at an end and between, the others at their defaults"
+    yield {}
+    for name, p in cls.declared.items():
+        values = {'choice': p.choices if p.kind == 'choice' else (), 'bool': (True, False), 'text': ()}.get(p.kind)
+        if values is None: values = (p.lo, 3) if p.kind == 'int' else (p.lo, p.hi, .7*p.default)      # the most of an int is dear
+        yield from ({name: v} for v in values if v != p.default)
+
+def with_setting(game, cls, params, fast):
+    "Four steps without the trick, ten with it"
+    learn = GAMES[game]()
+    if fast: learn.fast(graph=Tape)
+    go(learn, 4)
+    try: learn.tricks.on(cls.name, **params)
+    except (Refused, ValueError): return None      # out of range between the ends, or not for this game
+    go(learn, 10)
+    return learn
+
+def shown(cls, game):
+    "Settings with which a replayed step is the usual one, and how many of them were captured in the end"
+    seen = captured = 0
+    for params in settings(cls):
+        usual = with_setting(game, cls, params, False)
+        if usual is None: continue
+        fast = with_setting(game, cls, params, True)
+        assert fast.state_hash() == usual.state_hash(), params
+        seen, captured = seen + 1, captured + bool(fast.quick.steps.graph)
+    return seen, captured
+
+CAPTURED = [c for c in find_tricks() if c.captures]
+@pytest.mark.parametrize('cls', CAPTURED, ids=lambda c: c.name)
+@pytest.mark.part(4)
+def test_each_that_says_it(cls):
+    "With each of its settings a step has the bits of the usual one; and with some it is captured"
+    game = next(g for g in ('images', 'points', 'inputs', 'pairs') if with_setting(g, cls, {}, False))
+    seen, captured = shown(cls, game)
+    assert seen and captured
+
+BAKED = 'instance_noise', 'weight_clipping', 'path_length', 'replay_buffer', 'historical_averaging', 'extragradient', 'leaky_relu'
+@pytest.mark.parametrize('name', BAKED)
+@pytest.mark.part(3)
+def test_others_would_be_wrong(name, monkeypatch):
+    "So the list means something: these decide in Python, and replayed they would be other trainings"
+    cls = next(c for c in find_tricks() if c.name == name)
+    monkeypatch.setattr(cls, 'captures', True)
+    params = dict(schedule='linear') if name == 'instance_noise' else {}
+    usual, fast = (with_setting('points', cls, params, f) for f in (False, True))
+    assert fast.quick.steps.graph and fast.state_hash() != usual.state_hash()

@@ -19,6 +19,7 @@ class LRDecay(Trick):
     source = 'cosine to a quarter: Huang 2024 (2501.05441); linear to 0: Gulrajani 2017 (1704.00028)'
     acts = 'learning rates'
     purpose, ranks = 'Rates and updates', True
+    captures = True
     shape = Choice('cosine', ('linear', 'cosine', 'exponential', 'step'), 'how they fall')
     steps = Int(10_000, 1, 10_000_000, 'over how many steps', log=True)
     end = Num(0.25, 0, 1, 'where they end, as a share of the start')
