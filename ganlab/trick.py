@@ -74,7 +74,6 @@ def _params_of(cls)->dict: # name -> Param, of the class's own body
 # %% ../nbs/trick.ipynb #019e93a0
 class Trick(Described, Valued):
     "One thing that can be switched while a GAN trains."
-    captures = False      # has a replayed step with it the bits of the usual one? see `learn.fast`; may be a property
     def __init_subclass__(cls, **kw):
         super().__init_subclass__(**kw)
         cls.declared = {**cls.declared, **_params_of(cls)}
@@ -105,6 +104,8 @@ class Trick(Described, Valued):
     def load_state_dict(self, state:dict): pass
 
 # %% ../nbs/trick.ipynb #9360a383
+Trick.captures = False      # has a replayed step with it the bits of the usual one? see `learn.fast`; may be a property
+
 @patch(as_prop=True)
 def plain(self:Trick)->bool: # does it leave networks, optimisers and data as they are built?
     return type(self).attach is Trick.attach

@@ -33,7 +33,8 @@ def _of_trick(learn, t)->str: # the rest of a sentence, or ''
     if t.leaving: return 'it is leaving, step by step'
     if t.risen(learn.step) < 1: return 'the weight of its term rises from step to step'
     if t.schedules: return 'its values follow a schedule'
-    return '' if t.captures else 'something in it is decided in Python at each step'
+    shown = 'captures' in vars(type(t)) and t.captures       # what one inherits has been shown of another
+    return '' if shown else 'something in it is decided in Python at each step'
 
 def _takes_rates(o)->bool:
     usual = type(o) in (torch.optim.Adam, torch.optim.AdamW)
