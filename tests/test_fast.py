@@ -268,6 +268,38 @@ def test_what_it_says():
     go(learn, 5); b = make(opt='rmsprop'); go(b, 5)
     assert learn.state_hash() == b.state_hash()
 
+# Where bits may be others, it goes with the record
+
+def test_it_goes_with_the_record(tmp_path, monkeypatch):
+    "That it was on is a fact of the run where bits may be others, and its script turns it on; on a CPU neither is needed"
+    from ganlab.engine import fast
+    for there, name in ((False, 'a'), (True, 'b')):
+        monkeypatch.setattr(fast, 'may_differ', lambda learn: there)
+        learn = make('mlp', True, run=tmp_path/name); go(learn, 3)
+        assert bool(learn.run.facts.get('fast')) == there
+        learn.run.to_python(tmp_path/f'{name}.py')
+        assert ('\nlearn.fast()\n' in (tmp_path/f'{name}.py').read_text()) == there
+        learn.run.close()
+
+def test_channels_last(tmp_path):
+    "Both networks and their images are laid out so, in a resumed run and its script, too; and a captured step has the bits of the usual one"
+    a = both('dcgan', lambda l: go(l, 12), channels_last=True)
+    last = dict(memory_format=torch.channels_last)
+    for net in (a.G, a.D): assert any(p.is_contiguous(**last) and not p.is_contiguous() for p in net.parameters() if p.ndim == 4)
+    learn = make('dcgan', channels_last=True, run=tmp_path/'r')
+    seen = []
+    learn.D.register_forward_pre_hook(lambda m, x: seen.append(x[0].is_contiguous(**last)))
+    go(learn, 6)
+    assert all(seen) and seen
+    h = learn.state_hash()
+    learn.run.to_python(tmp_path/'s.py'); learn.run.close()
+    assert 'channels_last=True' in (tmp_path/'s.py').read_text()
+    again = GANLearner.resume(tmp_path/'r', digits_dls(bs=16, size=16), *NETS['dcgan'](), progress=False, step=3)
+    go(again, 3)
+    assert again.state_hash() == h and again.made['channels_last']
+    again.run.close()
+    with pytest.raises(ValueError, match="channels_last='no'; need True or False"): make(channels_last='no')
+
 # Each trick that says that it can be captured
 
 X = torch.rand(80, 1, 16, 16, generator=torch.Generator().manual_seed(0))*2 - 1

@@ -10,7 +10,7 @@ from .graphs import Uncaptured, usual_graph
 from .late_rows import LateRows, lookers
 
 # %% auto #0
-__all__ = ['FastMode', 'Quick']
+__all__ = ['FastMode', 'Quick', 'may_differ']
 
 # %% ../../nbs/engine/fast.ipynb #e1431aad
 class FastMode:
@@ -54,7 +54,11 @@ def _put_in_front(learn, mode):
     if mode:
         learn.quick, learn.updates = mode, mode.steps.updates
         learn.play, learn.note_step = learn.play_fast, learn.note_fast
+        if may_differ(learn) and learn.run.store.writes: learn.run.store.note(fast=True)
     if learn.known.looked_at: learn.put_in_force()
+
+def may_differ(learn)->bool: # may the fast mode have other last bits there?
+    return learn.device.type != 'cpu'
 
 # %% ../../nbs/engine/fast.ipynb #5e3352fd
 @patch
