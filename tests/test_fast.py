@@ -1,4 +1,5 @@
 "The fast mode: rows that are read a step late, and steps that a tape replays, have every bit of the usual ones; there is no GPU to ask."
+import json, subprocess, sys
 import pytest, torch
 from torch import nn
 from fastai.callback.core import Callback
@@ -12,6 +13,7 @@ from ganlab.nets import dcgan, mlp
 from ganlab.engine.change import Refused
 from ganlab.record.run import Run
 from ganlab.trick import Trick, find_tricks
+from project import ROOT
 
 torch.set_num_threads(1)
 
@@ -299,6 +301,21 @@ def test_channels_last(tmp_path):
     assert again.state_hash() == h and again.made['channels_last']
     again.run.close()
     with pytest.raises(ValueError, match="channels_last='no'; need True or False"): make(channels_last='no')
+
+# The script for a GPU
+
+def test_the_script_for_a_gpu(tmp_path):
+    "Its logic runs on a CPU, and there both ways reach the same weights; without a GPU it says so"
+    def run(*args): return subprocess.run([sys.executable, ROOT/'benchmarks'/'gpu.py', *args], capture_output=True, text=True, cwd=tmp_path)
+    done = run('--cpu', '--only', 'ring', '--only', 'resnet', '--json', 'gpu.json')
+    assert done.returncode == 0, done.stderr
+    for out in json.loads((tmp_path/'gpu.json').read_text())['table'].values():
+        assert out['same'] and out['apart'] == 0 and out['captured'] and out['recapture_ms'] is not None
+        assert set(out['sides']) == {'hand', 'usual', 'fast'} and all(s['samples'] > 0 and s['share'] > 0 for s in out['sides'].values())
+    assert 'by hand' in done.stdout and 'within the bound' in done.stdout
+    if torch.cuda.is_available(): return
+    done = run()
+    assert done.returncode == 1 and done.stderr.count('\n') == 1 and 'finds no CUDA device here' in done.stderr
 
 # Each trick that says that it can be captured
 
