@@ -365,6 +365,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'ganlab.catalogue._table': ('catalogue.html#_table', 'ganlab/catalogue.py'),
                                   'ganlab.catalogue.acts_on': ('catalogue.html#acts_on', 'ganlab/catalogue.py'),
                                   'ganlab.catalogue.by_purpose': ('catalogue.html#by_purpose', 'ganlab/catalogue.py'),
+                                  'ganlab.catalogue.captured': ('catalogue.html#captured', 'ganlab/catalogue.py'),
                                   'ganlab.catalogue.cards': ('catalogue.html#cards', 'ganlab/catalogue.py'),
                                   'ganlab.catalogue.catalogue': ('catalogue.html#catalogue', 'ganlab/catalogue.py'),
                                   'ganlab.catalogue.exclusions': ('catalogue.html#exclusions', 'ganlab/catalogue.py'),

@@ -235,7 +235,7 @@ def with_trick(cls):
 def test_a_python_number_is_baked(monkeypatch):
     "What a trick decides in Python would be wrong in a replayed step: so it says nothing, and is done as usual"
     a = both('mlp', with_trick(Counts))
-    assert a.quick.why_not == ['Counts: something in it is decided in Python at each step.'] and 'not captured' in repr(a.quick)
+    assert a.quick.why_not == ['Counts: what it does may be decided in Python at each step.'] and 'not captured' in repr(a.quick)
     monkeypatch.setattr(Counts, 'captures', True)
     with pytest.raises(AssertionError): both('mlp', with_trick(Counts))
 

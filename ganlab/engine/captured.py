@@ -34,7 +34,7 @@ def _of_trick(learn, t)->str: # the rest of a sentence, or ''
     if t.risen(learn.step) < 1: return 'the weight of its term rises from step to step'
     if t.schedules: return 'its values follow a schedule'
     shown = 'captures' in vars(type(t)) and t.captures       # what one inherits has been shown of another
-    return '' if shown else 'something in it is decided in Python at each step'
+    return '' if shown else 'what it does may be decided in Python at each step'
 
 def _takes_rates(o)->bool:
     usual = type(o) in (torch.optim.Adam, torch.optim.AdamW)
