@@ -128,7 +128,7 @@ def recapture(run, device):
     each = min(timed(run, 10, device)/10 for _ in range(3))
     learn.tricks.on('label_smoothing')
     took = timed(run, 10, device)
-    if not learn.quick.steps.graph: return None
+    if not learn.fast_mode.steps.graph: return None
     learn.tricks.off('label_smoothing')
     return 1e3*(took - 10*each)
 
@@ -149,7 +149,7 @@ def apart(p, device, graph):
     first, usual, _ = moved(p, device, graph, False)
     _, fast, learn = moved(p, device, graph, True)
     torch.backends.cudnn.deterministic = False
-    return ((fast - usual).norm()/(usual - first).norm()).item(), learn.quick.why_not, learn.quick.steps.captures
+    return ((fast - usual).norm()/(usual - first).norm()).item(), learn.fast_mode.why_not, learn.fast_mode.steps.captures
 
 def measure(name, device, graph, seconds, tiny, peaks):
     p = problem(name, tiny)

@@ -49,7 +49,7 @@ def both(kind, act, fast=None, **kw):
 @pytest.mark.parametrize('kw', [{}, dict(n_d=2), dict(update='simultaneous'), dict(loss='wasserstein', opt='adamw'), dict(loss='relativistic', latent='uniform')], ids=str)
 def test_twenty_steps(kind, kw):
     a = both(kind, lambda l: go(l, 20), **kw)
-    assert a.quick.steps.captures == 1 and a.quick.steps.graph and not a.quick.why_not
+    assert a.fast_mode.steps.captures == 1 and a.fast_mode.steps.graph and not a.fast_mode.why_not
 
 @pytest.mark.parametrize('kind', NETS)
 def test_changes_between(kind):
@@ -72,7 +72,7 @@ def test_changes_between(kind):
 
 def test_rates_that_move_need_no_other_graph():
     a = both('mlp', lambda l: l.fit_one_cycle(2, 1e-3))
-    assert a.quick.steps.captures == 1 and a.step == 36
+    assert a.fast_mode.steps.captures == 1 and a.step == 36
 
 def test_numbers_written_by_hand():
     class Writes(Callback):
@@ -156,11 +156,11 @@ class Looks(Callback):
 
 def test_who_looks_sees_each_row():
     learn, cb = make('mlp', True), Looks()
-    assert 'late' in repr(learn.quick)
+    assert 'late' in repr(learn.fast_mode)
     go(learn, 8, cbs=cb)
     assert [s[:2] for s in cb.seen] == [(i, i) for i in range(1, 9)] and [s[2] for s in cb.seen] == learn.record.array('d_loss').tolist()
     learn.add_cb(cb)
-    assert 'Looks may look at each step' in repr(learn.quick)
+    assert 'Looks may look at each step' in repr(learn.fast_mode)
 
 def test_another_thread_sees_the_last_row():
     "What another thread asks for between two steps finds the row of the step before"
@@ -235,7 +235,7 @@ def with_trick(cls):
 def test_a_python_number_is_baked(monkeypatch):
     "What a trick decides in Python would be wrong in a replayed step: so it says nothing, and is done as usual"
     a = both('mlp', with_trick(Counts))
-    assert a.quick.why_not == ['Counts: what it does may be decided in Python at each step.'] and 'not captured' in repr(a.quick)
+    assert a.fast_mode.why_not == ['Counts: what it does may be decided in Python at each step.'] and 'not captured' in repr(a.fast_mode)
     monkeypatch.setattr(Counts, 'captures', True)
     with pytest.raises(AssertionError): both('mlp', with_trick(Counts))
 
@@ -243,9 +243,9 @@ def test_a_python_number_is_baked(monkeypatch):
 def test_a_capture_that_fails(cls, why):
     "The step is done as usual, with the bits that it would have had, and the reason is told; it is not tried again until something changes"
     a = both('mlp', with_trick(cls))
-    assert any(why in s for s in a.quick.why_not) and a.quick.steps.captures <= 1
+    assert any(why in s for s in a.fast_mode.why_not) and a.fast_mode.steps.captures <= 1
     a.tricks.off(cls.name); go(a, 5)
-    assert not a.quick.why_not and a.quick.steps.graph
+    assert not a.fast_mode.why_not and a.fast_mode.steps.graph
 
 def test_an_error_of_the_network_is_told_as_ever():
     class Bad(nn.Module):
@@ -259,7 +259,7 @@ def test_an_error_of_the_network_is_told_as_ever():
     with pytest.raises(StepError, match='no memory left'): go(learn, 3)
     assert learn.step == 2
     learn.D.bad = False; go(learn, 5)
-    assert learn.step == 7 and learn.quick.steps.graph
+    assert learn.step == 7 and learn.fast_mode.steps.graph
 
 def test_what_it_says():
     learn = make()
@@ -356,7 +356,7 @@ def shown(cls, game):
         if usual is None: continue
         fast = with_setting(game, cls, params, True)
         assert fast.state_hash() == usual.state_hash(), params
-        seen, captured = seen + 1, captured + bool(fast.quick.steps.graph)
+        seen, captured = seen + 1, captured + bool(fast.fast_mode.steps.graph)
     return seen, captured
 
 CAPTURED = [c for c in find_tricks() if c.captures]
@@ -377,4 +377,4 @@ def test_others_would_be_wrong(name, monkeypatch):
     monkeypatch.setattr(cls, 'captures', True)
     params = dict(schedule='linear') if name == 'instance_noise' else {}
     usual, fast = (with_setting('points', cls, params, f) for f in (False, True))
-    assert fast.quick.steps.graph and fast.state_hash() != usual.state_hash()
+    assert fast.fast_mode.steps.graph and fast.state_hash() != usual.state_hash()

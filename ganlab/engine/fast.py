@@ -23,7 +23,7 @@ class FastMode:
         return why_not(self.learn, self.steps.kind) + ([f"{self.steps.failed}."] if self.steps.failed else [])
 
     def __repr__(self):
-        if self.learn.quick is not self: return 'fast mode: off'
+        if self.learn.fast_mode is not self: return 'fast mode: off'
         who = ', '.join(type(cb).__name__ for cb in lookers(self.learn))
         rows = f'read at once, because {who} may look at each step' if who else 'read one step late'
         why = ''.join(f'\n  - {s}' for s in self.why_not)
@@ -33,7 +33,7 @@ class FastMode:
 # %% ../../nbs/engine/fast.ipynb #bb3b757c
 class Quick(LateRows):
     "What a learner does in its fast mode."
-    quick = None      # the `FastMode` it is in
+    fast_mode = None      # the `FastMode` it is in
 
 @patch
 def fast(self:Quick,
@@ -44,15 +44,15 @@ def fast(self:Quick,
     if self.team.size > 1 and on:
         raise ValueError("the fast mode is for one process, and this learner is one of several; train without it")
     self.between_steps(_put_in_front, self, FastMode(self, graph or usual_graph(self.device)) if on else None)
-    return self.quick
+    return self.fast_mode
 
 _stand_in = ('play', 'note_step')
 
 def _put_in_front(learn, mode):
     learn.caught_up()
-    for name in (*_stand_in, 'updates', 'quick'): vars(learn).pop(name, None)
+    for name in (*_stand_in, 'updates', 'fast_mode'): vars(learn).pop(name, None)
     if mode:
-        learn.quick, learn.updates = mode, mode.steps.updates
+        learn.fast_mode, learn.updates = mode, mode.steps.updates
         learn.play, learn.note_step = learn.play_fast, learn.note_fast
         if may_differ(learn) and learn.run.store.writes: learn.run.store.note(fast=True)
     if learn.known.looked_at: learn.put_in_force()
@@ -67,7 +67,7 @@ def play_fast(self:Quick): # as `play`
     try: return type(self).play(self)
     except Uncaptured:
         self.recompute(self.step)
-        self.quick.steps.key, self.written.row = standing(self), {}      # what failed is not tried again until a change
+        self.fast_mode.steps.key, self.written.row = standing(self), {}      # what failed is not tried again until a change
         return type(self).play(self)
 
 @patch
