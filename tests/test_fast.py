@@ -270,6 +270,26 @@ def test_what_it_says():
     go(learn, 5); b = make(opt='rmsprop'); go(b, 5)
     assert learn.state_hash() == b.state_hash()
 
+def test_hooks_go_on():
+    "A hook of somebody's own, on a layer or an optimiser, is called at every step: so the step is not captured"
+    seen = []
+    def hooked(learn):
+        go(learn, 5)
+        seen.clear()
+        handle = learn.D.register_forward_hook(lambda m, x, y: seen.append('forward'))
+        go(learn, 5)
+        return handle, len(seen)
+    learn = make('mlp', True)
+    (_, usual), (handle, often) = hooked(make()), hooked(learn)
+    assert often == usual >= 15 and learn.fast_mode.why_not == ['A hook of D, on the whole, would be called no more.']
+    handle.remove()
+    handle = learn.opt_g.register_step_post_hook(lambda *a: seen.append('step'))
+    go(learn, 5)
+    assert seen.count('step') == 5 and "G's optimiser is listened to" in learn.fast_mode.why_not[0]
+    handle.remove()
+    go(learn, 5)
+    assert not learn.fast_mode.why_not and learn.fast_mode.steps.graph
+
 # Where bits may be others, it goes with the record
 
 def test_it_goes_with_the_record(tmp_path, monkeypatch):
@@ -378,3 +398,23 @@ def test_others_would_be_wrong(name, monkeypatch):
     params = dict(schedule='linear') if name == 'instance_noise' else {}
     usual, fast = (with_setting('points', cls, params, f) for f in (False, True))
     assert fast.fast_mode.steps.graph and fast.state_hash() != usual.state_hash()
+
+# With a panel
+
+def test_a_lab_draws_what_has_been_read():
+    "Its curves have every row, a pause shows the last one, and a number that is not finite ends the training as ever"
+    from ganlab.lab import Lab
+    loss = Breaks()
+    learn = make('mlp', True, None, loss=loss)
+    lab, taken = Lab(learn), []
+    draw = lab.screen._draw_due
+    def seen(*args): draw(*args); taken.append((learn.step, learn.record.n))
+    lab.screen._draw_due = seen
+    lab.start(steps=60); lab.wait()
+    lab.start(); lab.pause(); lab.wait(10)
+    assert lab.state == 'paused' and learn.record.n == learn.step and taken and all(a == b for a, b in taken)
+    at = learn.step + 5
+    loss.now = lambda: learn.step == at
+    lab.start(); lab.wait()
+    assert lab.state == 'error' and f'step {at + 1}' in str(lab.error) and learn.step == learn.record.n == at
+    lab.close()

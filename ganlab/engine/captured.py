@@ -7,10 +7,12 @@ from __future__ import annotations
 from functools import partial
 import torch
 from fastcore.basics import patch
+from .adam_step import is_heard
 from .asking import Cancelled
 from .draws import Lend
 from .graphs import Uncaptured
 from .held_inputs import HeldInputs
+from .inside import backward_hooks, forward_hooks
 from .rows import Scalars
 
 # %% auto #0
@@ -23,11 +25,22 @@ def why_not(
 )->list: # sentences; empty: steps can be captured
     "What keeps the steps of a learner from being captured, as things stand."
     why = [f"{t.title}: {said}." for t in learn.tricks.enabled if (said := _of_trick(learn, t))]
-    why += [f"{key.upper()}'s optimiser is {type(o).__name__}, which takes no rate from a tensor: use opt='adam' or "
-            "'adamw'." for key, o in (('G', learn.opt_g), ('D', learn.opt_d)) if not _takes_rates(o)]
+    opts = ('G', learn.opt_g), ('D', learn.opt_d)
+    why += [f"{key}'s optimiser is {type(o).__name__}, which takes no rate from a tensor: use opt='adam' or 'adamw'."
+            for key, o in opts if not _takes_rates(o)]
+    why += [f"{key}'s optimiser is listened to, by a hook, a profiler or a scheduler."
+            for key, o in opts if is_heard(o)]
+    why += [f"A hook of {key}, on {name}, would be called no more."
+            for key, net in (('G', learn.G), ('D', learn.D)) if (name := _hooked(net))]
     if graph is None: why.append(f"There are no graphs on {learn.device.type!r}: they are CUDA's.")
     if learn.streams.lends: why.append("G or D is compiled or scripted, or draws within torch.utils.checkpoint.")
     return why
+
+def _hooked(net)->str: # the first module with a hook that is somebody's own, by name; '' where there is none
+    def of(m): return [*forward_hooks(m), *backward_hooks(m)]
+    return next((name or 'the whole' for name, m in net.named_modules() if not all(map(_ours, of(m)))), '')
+
+def _ours(hook)->bool: return (getattr(hook, '__module__', None) or '').partition('.')[0] in ('ganlab', 'torch')
 
 def _of_trick(learn, t)->str: # the rest of a sentence, or ''
     if t.leaving: return 'it is leaving, step by step'
