@@ -18,8 +18,8 @@ from .engine.asking import still
 from .engine.boundary import Boundary
 from .engine.fastai_loop import StepLearner
 from .engine.game import as_network, checked_takes
-from .engine.given import (as_device, check_run, check_tricks, checked_amp, checked_flags, checked_latent,
-                                 checked_numbers, copied, laid_out)
+from .engine.given import (as_device, check_run, check_tricks, checked_amp, checked_latent, checked_numbers, copied,
+                                 flagged, laid_out)
 from .engine.fast import Quick
 from .engine.looking import Looking
 from .engine.measuring import Measuring
@@ -86,8 +86,7 @@ class GANLearner(Meeting, Scoring, Wrapping, Quick, Measuring, Boundary, Recover
     ):
         self.made = dict(loss=loss, opt=opt, **checked_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update), z_dim=z_dim,
                          latent=checked_latent(latent), seed=seed, amp=checked_amp(amp), x=x, y=y,
-                         takes=checked_takes(takes), range=checked_range(range),
-                         **checked_flags(fused_d=fused_d, channels_last=channels_last))
+                         takes=checked_takes(takes), range=checked_range(range), **flagged(fused_d, channels_last))
         check_tricks(tricks), check_run(run)
         self._prepare(dls, G, D, device, path, metrics, team)
         self._begin_record([*L(cbs), *(followers(loggers) if self.team.first else ())], tricks, run)

@@ -15,8 +15,8 @@ from .schedules import Schedule
 from .team import alone
 
 # %% auto #0
-__all__ = ['checked_numbers', 'checked_latent', 'checked_amp', 'checked_flags', 'laid_out', 'check_tricks', 'check_run',
-           'as_device', 'copied']
+__all__ = ['checked_numbers', 'checked_latent', 'checked_amp', 'flagged', 'laid_out', 'check_tricks', 'check_run', 'as_device',
+           'copied']
 
 # %% ../../nbs/engine/given.ipynb #4828f95d
 def _is_number(v, lo, hi)->bool: return not isinstance(v, bool) and isinstance(v, Real) and lo <= v < hi
@@ -57,7 +57,8 @@ def checked_amp(amp)->str|None:
     raise ValueError(f"amp={amp!r}; need None or 'bf16'")
 
 # %% ../../nbs/engine/given.ipynb #d78b4f18
-def checked_flags(**flags)->dict: # True, or None: off, which no record mentions
+def flagged(fused_d, channels_last)->dict: # True, or None: off, which no record mentions
+    flags = dict(fused_d=fused_d, channels_last=channels_last)
     for name, v in flags.items():
         if v not in (None, False, True): raise ValueError(f"{name}={v!r}; need True or False")
     return {name: v or None for name, v in flags.items()}

@@ -35,7 +35,8 @@ def note_step(self:Rows, c, t0):
     "Write the step's row; stop on a number that is not finite."
     now = self.scalars()
     row, norms = self.checked_row(self.team.read(now.values, sum(now.norms.values())), now, self.step + 1)
-    self.state.step, self.state.half, self.step_context = self.step + 1, None, c
+    self.state.step, self.state.half = self.step + 1, None
+    self.step_context = c
     self.write_row({**row, 'ms': 1000*(time.perf_counter() - t0)}, norms)
     self.after_row(c)
 
