@@ -64,7 +64,8 @@ def standing(learn)->tuple:
     "What has steps captured anew when it is another: changes, upheavals, what is in force, what optimisers are told."
     p = learn.plan
     return (len(learn.tricks.log), learn.known.upheavals, p.n_d_now, p.n_g_now, p.together, p.g_sees_real,
-            learn.bs, learn.half, [bool(_of_trick(learn, t)) for t in learn.tricks.enabled], _options(learn.opt_d), _options(learn.opt_g))
+            learn.bs, learn.half, [bool(_of_trick(learn, t)) for t in learn.tricks.enabled],
+            _options(learn.opt_d), _options(learn.opt_g))
 
 # %% ../../nbs/engine/captured.ipynb #7c81bd0a
 class Captured:

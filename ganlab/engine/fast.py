@@ -67,7 +67,8 @@ def play_fast(self:Quick): # as `play`
     try: return type(self).play(self)
     except Uncaptured:
         self.recompute(self.step)
-        self.fast_mode.steps.key, self.written.row = standing(self), {}      # what failed is not tried again until a change
+        # what failed is not tried again until something changes
+        self.fast_mode.steps.key, self.written.row = standing(self), {}
         return type(self).play(self)
 
 @patch
