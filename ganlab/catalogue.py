@@ -15,7 +15,8 @@ from .nets import dcgan, mlp
 from .trick import effect_words, find_tricks, purposes
 
 # %% auto #0
-__all__ = ['acts_words', 'needs_words', 'exclusions', 'needs', 'acts_on', 'cards', 'by_purpose', 'catalogue', 'params_table']
+__all__ = ['acts_words', 'needs_words', 'exclusions', 'needs', 'acts_on', 'captured', 'cards', 'by_purpose', 'catalogue',
+           'params_table']
 
 # %% ../nbs/catalogue.ipynb #c3a639e9
 def _clash(learn, a, b)->bool: # does the switch refuse `b` now, where `a` is on?
@@ -78,11 +79,18 @@ def acts_on(trick)->list: # keys of `acts_words`
     return [k for k, (_, words) in acts_words.items() if re.search(words, trick.acts)]
 
 # %% ../nbs/catalogue.ipynb #950bb5cd
+def captured(trick)->str: # '', or a few words
+    "Can a step with it be captured in the fast mode?"
+    own = vars(trick).get('captures', False)
+    if isinstance(own, property): return 'can be captured, with some settings'
+    return 'can be captured' if own else ''
+
 def _facts(trick, costs)->list: # what stands on a card, in a few words each
     cost, need = costs.get(trick.name), needs()[trick.name]
     found = [effect_words[trick().effect()][0], f'on {trick.acts}']
     if cost: found.append('costs next to nothing' if .95 <= cost <= 1.05 else f'a step × {cost:.2f}')
-    return [*found, *([f'needs {needs_words[need]}'] if need else [])]
+    if need: found.append(f'needs {needs_words[need]}')
+    return [*found, *filter(None, [captured(trick)])]
 
 def _card(trick, folder, costs)->str: # HTML
     names = {t.title: t.name for t in find_tricks()}

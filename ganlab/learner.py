@@ -18,8 +18,9 @@ from .engine.asking import still
 from .engine.boundary import Boundary
 from .engine.fastai_loop import StepLearner
 from .engine.game import as_network, checked_takes
-from .engine.given import (as_device, check_run, check_tricks, checked_amp, checked_fused, checked_latent,
-                                 checked_numbers, copied)
+from .engine.given import (as_device, check_run, check_tricks, checked_amp, checked_latent, checked_numbers, copied,
+                                 flagged, laid_out)
+from .engine.fast import Quick
 from .engine.looking import Looking
 from .engine.measuring import Measuring
 from .engine.meeting import Meeting
@@ -36,13 +37,14 @@ __all__ = ['GAN', 'GANLearner']
 from .engine.rates import Rates, TwoOptimizers
 from .engine.recovery import Recovery, Ring
 from .engine.rng import BorrowedRNG, Streams
-from .engine.rows import Rows, columns
+from .engine.rows import columns
 from .engine.saving import Saving
 from .engine.scores import Scoring, both_scores
 from .engine.state import Known, Plan, State, Wiring, Written, passes_on
 from .engine.switch import Tricks
 from .engine.wrapping import Wrapping
 from .loggers.following import followers
+from .sources.placed import placed
 from .losses import get_loss, loss_key, loss_name as named
 from .trick import Ctx
 
@@ -59,7 +61,7 @@ class GAN(nn.Module):
 
 # %% ../nbs/learner.ipynb #bb8e4664
 @passes_on(state=State, plan=Plan, wiring=Wiring, known=Known, written=Written)
-class GANLearner(Meeting, Scoring, Wrapping, Rows, Measuring, Boundary, Recovery, Looking, Saving, StepLearner):
+class GANLearner(Meeting, Scoring, Wrapping, Quick, Measuring, Boundary, Recovery, Looking, Saving, StepLearner):
     "A fastai `Learner` that trains G and D against each other, with tricks that can be switched while it does."
     def __init__(self, dls,       # fastai DataLoaders, a PyTorch DataLoader, or one of ganlab's
         G:nn.Module,              # the generator: latents (B, *z_dim) -> samples
@@ -79,12 +81,12 @@ class GANLearner(Meeting, Scoring, Wrapping, Rows, Measuring, Boundary, Recovery
         device=None, amp=None,    # None: fastai's default_device(); 'bf16': passes in bfloat16, no promise of equal bits
         x=0, y=1, takes=None,     # where a batch has samples, and what comes with them; dict(g='zy', d='xy'), or found
         range=None,               # of images: (black, white), such as (0, 1); None: as the data declares it, or found out
-        fused_d=False,            # True: reals and fakes through D in one pass where that can be, to other last bits
+        fused_d=False, channels_last=False, # to other last bits: one pass of D for both; images laid out channels last
         metrics=None, team='auto', # of (fakes, reals), or fastai Metrics; torchrun's processes, None: this one alone
     ):
         self.made = dict(loss=loss, opt=opt, **checked_numbers(lr_g, lr_d, betas_g, betas_d, n_d, update), z_dim=z_dim,
                          latent=checked_latent(latent), seed=seed, amp=checked_amp(amp), x=x, y=y,
-                         takes=checked_takes(takes), range=checked_range(range), fused_d=checked_fused(fused_d))
+                         takes=checked_takes(takes), range=checked_range(range), **flagged(fused_d, channels_last))
         check_tricks(tricks), check_run(run)
         self._prepare(dls, G, D, device, path, metrics, team)
         self._begin_record([*L(cbs), *(followers(loggers) if self.team.first else ())], tricks, run)
@@ -98,10 +100,11 @@ def _prepare(self:GANLearner, dls, G, D, device, path, metrics, team):
     self.device, self.streams, self.amp = as_device(device, self.team), Streams(made['seed']), made['amp']
     self.state = State(get_loss(made['loss']), made['n_d'], made['update'])
     self.plan, self.source = Plan(self.base_loss), as_source(dls, self.streams, x=made['x'], y=made['y'])
+    self.source = placed(self.source, self.device)
     self.known = Known(latent_shape(G, made['z_dim']), known_losses={loss_key(self.base_loss): self.base_loss})
     self.rng = BorrowedRNG(self.streams, self.device, wary=True)
     self.written, self.ring = Written(Record(columns), dict(d=Record(), g=Record())), Ring()
-    G.to(self.device), D.to(self.device)
+    laid_out(G, D, self.device, made['channels_last'])
     if self.team.size > 1: self.join()
     StepLearner.__init__(self, dls, GAN(G, D), path=path)
     self.metrics = metrics

@@ -104,6 +104,8 @@ class Trick(Described, Valued):
     def load_state_dict(self, state:dict): pass
 
 # %% ../nbs/trick.ipynb #9360a383
+Trick.captures = False      # has a replayed step with it the bits of the usual one? see `learn.fast`; may be a property
+
 @patch(as_prop=True)
 def plain(self:Trick)->bool: # does it leave networks, optimisers and data as they are built?
     return type(self).attach is Trick.attach

@@ -107,11 +107,11 @@ def test_constraints():
 
 LAYERS = [o.split() for o in (        # what may import what: a module imports from the lines above its own, or from its own
     'base.files steer.words steer.box steer.window steer.pulse steer.news steer.remote base.checks base.late base.progress base.interrupt base.decoding base.neighbours base.views base.spelled engine.lending engine.team engine.agreeing engine.ranks engine.dealing',
-    'engine.draws engine.game engine.inside engine.tensors engine.layers engine.still engine.reach engine.habits engine.meters engine.scalars engine.parameters engine.pacing engine.register engine.measuring engine.state engine.optimizers engine.adam_step engine.rng loss losses judge.verdict',
+    'engine.draws engine.game engine.inside engine.tensors engine.layers engine.still engine.reach engine.habits engine.meters engine.scalars engine.parameters engine.pacing engine.register engine.measuring engine.state engine.optimizers engine.adam_step engine.graphs engine.rng loss losses judge.verdict',
     'sources',
     'engine.schedules engine.values trick engine.probe data nets',
     'engine.sites engine.odd_layers engine.surgery engine.conditional engine.translating engine.branches engine.enrolment engine.folding engine.norms engine.carried engine.level engine.stages engine.styling engine.twice engine.named_state engine.handover engine.snapshots engine.rollback engine.unsuited metrics quality plots',
-    'engine.orders engine.turnstile engine.given engine.change engine.standing engine.queue engine.rates engine.callbacks engine.fastai_events engine.kinds engine.applying engine.switch engine.asking engine.scores engine.wrapping engine.rows engine.summary engine.meeting engine.recovery engine.abreast engine.together engine.whole engine.boundary engine.grid engine.looking engine.saving engine.fastai_loop tricks',
+    'engine.orders engine.turnstile engine.given engine.change engine.standing engine.queue engine.rates engine.callbacks engine.fastai_events engine.kinds engine.applying engine.switch engine.asking engine.scores engine.wrapping engine.rows engine.summary engine.meeting engine.recovery engine.abreast engine.together engine.whole engine.boundary engine.grid engine.looking engine.saving engine.fastai_loop engine.late_rows engine.held_inputs engine.captured engine.fast tricks',
     'record.remains record.packing record.schema record.folder record.database record.chunks record.store record.changes record.reading record.beside record.grids record.pictures record.thinning record.writing record.taking record.facts record.requests record.mail record.locking record.lines record.run',
     'loggers',
     'learner',

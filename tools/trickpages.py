@@ -59,6 +59,8 @@ def facts(trick):
     need = next((o.removeprefix('needs ') for o in card.facts if o.startswith('needs ')), 'nothing special')
     lines = [f'**At the switch:** {in_words(card.facts[0])}', f'**Acts on:** {trick.acts}', f'**Needs:** {need}', f'**A step takes:** {in_cost(card.cost)} ([all]({BESIDE}))',
              '**Does not go with:** ' + (', '.join(f'[{on_cards()[n].title}]({on_cards()[n].page})' for n in card.clashes) or 'nothing: no other trick is refused beside it')]
+    if captured := next((o for o in card.facts if o.startswith('can be captured')), None):
+        lines.append(f'**[On a GPU](../howto/gpu.ipynb#full-speed):** a step with it {captured}')
     if seen := measured().get(trick.title):
         said = '; '.join(f"{r['A'].removesuffix(': plain')} {r['B beside A']}, {r['the belief is'].strip('*')}" for r in seen)
         seeds, study = seen[0]['seeds'].split(',')[0], f'../{STUDY[0]}#{STUDY[1]}'

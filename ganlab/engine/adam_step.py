@@ -8,7 +8,7 @@ import torch
 from torch.optim import optimizer
 
 # %% auto #0
-__all__ = ['take_step']
+__all__ = ['is_heard', 'take_step']
 
 # %% ../../nbs/engine/adam_step.ipynb #0d083ea5
 _plain = dict(amsgrad=False, maximize=False, capturable=False, differentiable=False, fused=True,
@@ -16,12 +16,12 @@ _plain = dict(amsgrad=False, maximize=False, capturable=False, differentiable=Fa
 _heard = optimizer._global_optimizer_pre_hooks, optimizer._global_optimizer_post_hooks
 _profiled = torch._C._autograd._profiler_enabled
 
-def _is_heard(opt)->bool: # by a hook, a profiler, a scheduler (whose step stands there), or whoever patched all
+def is_heard(opt)->bool: # by a hook, a profiler, a scheduler (whose step stands there), or whoever patched all
     mine = opt._optimizer_step_pre_hooks, opt._optimizer_step_post_hooks
     return any((*_heard, *mine, _profiled(), 'step' in vars(opt))) or not hasattr(type(opt).step, 'hooked')
 
 def _is_plain(opt)->bool: # is it Adam as a learner makes it, and does nobody listen?
-    if type(opt) is not torch.optim.Adam or _is_heard(opt): return False
+    if type(opt) is not torch.optim.Adam or is_heard(opt): return False
     return all(type(g['lr']) is float and all(g.get(k) == v for k, v in _plain.items()) for g in opt.param_groups)
 
 # %% ../../nbs/engine/adam_step.ipynb #c593f548

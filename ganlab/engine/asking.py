@@ -6,12 +6,14 @@
 from __future__ import annotations
 import math, torch
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from fastcore.basics import patch
 from fastai.callback.core import CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException
-from .game import as_scores, fed, over_parts, per_sample, put
+from .game import as_scores, each, fed, over_parts, per_sample
 from .lending import Lent, has_labelled
 from .sites import net_of
 from ..sources.numbered import innermost
+from ..sources.placed import in_format, sent
 from ..trick import Ctx
 
 # %% auto #0
@@ -111,8 +113,8 @@ def play(self:Asking)->Ctx: # of the D update whose fakes G's first update uses
 @patch
 def next_pair(self:Asking, i:int=0)->tuple: # reals (B, ...), and what comes with them, or None
     "The batch that is next, or the one `i` after it, where the networks are."
-    x, y = self.source.pair(self.n_batches + i)
-    return x.to(self.device), put(y, self.device)
+    x, y = each(partial(sent, device=self.device), tuple(self.source.pair(self.n_batches + i)))
+    return (in_format(x) if self.made['channels_last'] else x), y
 
 @patch
 def open_update(self:Asking, k, phase, d=None):

@@ -30,6 +30,7 @@ def boundary(self:Boundary):
 # %% ../../nbs/engine/boundary.ipynb #c049cb07
 @patch
 def _between(self:Boundary):
+    self.catch_up_in_time()
     self.run_jobs()
     if self.training_now: self.run.check(self)
     else: self.run.met(self)

@@ -97,6 +97,8 @@ def _all_steps(self:StepLearner, n, gate=None):
         if n: self.pct_train += 1/(n*self.n_epoch)
         self('after_batch')
         i += 1
+    try: self.caught_up()
+    except StepError as e: self._ended_by(e)
     if gate: gate(self)
     self.last_word()
 
@@ -136,7 +138,7 @@ def _fit(self:StepLearner,
         try:
             with self.in_step(), self.turnstile.orders.followed():
                 self._with_events(self._do_fit, 'fit', CancelFitException, self._end_cleanup)
-        finally: self.rates.mult = 1.
+        finally: self.wind_up()
     if steps is not None and not self.run.sleeping: self.tricks.tell_waiting()
 
 # %% ../../nbs/engine/fastai_loop.ipynb #4d0b7563

@@ -15,7 +15,7 @@ from .schedules import Schedule
 from .team import alone
 
 # %% auto #0
-__all__ = ['checked_numbers', 'checked_latent', 'checked_amp', 'checked_fused', 'check_tricks', 'check_run', 'as_device',
+__all__ = ['checked_numbers', 'checked_latent', 'checked_amp', 'flagged', 'laid_out', 'check_tricks', 'check_run', 'as_device',
            'copied']
 
 # %% ../../nbs/engine/given.ipynb #4828f95d
@@ -57,9 +57,16 @@ def checked_amp(amp)->str|None:
     raise ValueError(f"amp={amp!r}; need None or 'bf16'")
 
 # %% ../../nbs/engine/given.ipynb #d78b4f18
-def checked_fused(fused_d)->bool|None: # None: off, which no record mentions
-    if fused_d in (None, False, True): return fused_d or None
-    raise ValueError(f"fused_d={fused_d!r}; need True or False")
+def flagged(fused_d, channels_last)->dict: # True, or None: off, which no record mentions
+    flags = dict(fused_d=fused_d, channels_last=channels_last)
+    for name, v in flags.items():
+        if v not in (None, False, True): raise ValueError(f"{name}={v!r}; need True or False")
+    return {name: v or None for name, v in flags.items()}
+
+def laid_out(G, D, device, channels_last):
+    "Both networks on the device, their kernels in the memory format that was asked for."
+    how = dict(memory_format=torch.channels_last) if channels_last else {}
+    for net in (G, D): net.to(device, **how)
 
 # %% ../../nbs/engine/given.ipynb #758f459f
 def check_tricks(tricks):

@@ -58,6 +58,7 @@ class Recovery:
 @patch
 def touched(self:Recovery):
     "Others may have changed the networks or their optimisers: the next boundary looks at them anew."
+    self.known.upheavals += 1
     self.ring.clear()
     self.known.looked_at = False
 
@@ -81,6 +82,7 @@ def restore(self:Recovery, snap:Snapshot):
     def go():
         if not isinstance(snap, Snapshot): raise TypeError(f"{snap!r} is not a snapshot; learn.snapshot() takes one")
         self.must_rest()
+        self.caught_up()
         self.run.flush(self, wait=True)
         self.back_to(snap)
         self.touched()
@@ -95,6 +97,7 @@ def state_hash(self:Recovery)->str: # 64 hex digits
 
 @patch
 def back_to(self:Recovery, snap):
+    self.known.upheavals, self.written.late = self.known.upheavals + 1, None
     put_back(self, snap)
     for rec in (self.record, *self.layers.values()): rec.truncate(snap.rows)
 
@@ -145,9 +148,11 @@ def say(self:Recovery, text):
 
 # %% ../../nbs/engine/recovery.ipynb #e79a21f1
 @patch
-def recover(self:Recovery, error, bad=None, value=None)->StepError:
+def recover(self:Recovery, error, bad=None, value=None, failed=None)->StepError: # failed: None: the step under way
     "Stand at the last whole step again; the error to raise."
-    failed = self.step + 1
+    failed = failed or self.step + 1
+    try: self.caught_up()
+    except StepError as before: return before      # a number of the step before was not finite
     try:
         if error is None: said = self._of_number(bad, value, failed)
         else: said = self.agreed(error, self._of_error(error, failed))

@@ -39,6 +39,8 @@ class Streams:
         # is PyTorch's default generator lent to what draws, because that cannot be given another?
         self.lends = False
 
+    lender = None      # what `borrowed_rng` makes of these streams; None: a `BorrowedRNG`
+
     def int(self, name:str, step:int=0, k:int=0)->int: # in [0, 2**32)
         "A whole number for whoever seeds something else (NumPy, `random`)."
         return stream_seed(self.seed, name, step, k) >> 32
@@ -97,7 +99,7 @@ def borrowed_rng(
     device=None, # a CUDA device whose default generator is lent, too
 ):
     "Within the block, what draws on this thread without a generator of its own draws from (name, step, k)."
-    rng = BorrowedRNG(streams, device)
+    rng = streams.lender() if streams.lender else BorrowedRNG(streams, device)
     with rng:
         rng.seed(name, step, k)
         yield

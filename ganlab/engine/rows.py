@@ -6,6 +6,7 @@
 from __future__ import annotations
 import math, time, warnings
 from functools import partial
+from typing import NamedTuple
 from fastcore.basics import patch
 import torch
 from .game import each, per_sample, some_of
@@ -14,7 +15,7 @@ from .register import register
 from .rng import borrowed_rng
 
 # %% auto #0
-__all__ = ['columns', 'Rows']
+__all__ = ['columns', 'Rows', 'Scalars']
 
 # %% ../../nbs/engine/rows.ipynb #88eaea69
 columns = ['step', 'd_loss', 'g_loss', 'd_grad_norm', 'g_grad_norm', 'd_real', 'd_fake', 'ms']
@@ -32,13 +33,16 @@ def _not_finite(row:dict)->str|None: # its name; terms and scores come before no
 @patch
 def note_step(self:Rows, c, t0):
     "Write the step's row; stop on a number that is not finite."
-    row, norms = self._read()
-    row['step'], self.step_context = self.step + 1, c
-    for key in reversed(norms): row[f'{key}_grad_norm'] = math.sqrt(sum(v*v for v in norms[key]))
-    if bad := _not_finite(row): raise self.recover(None, bad, row[bad])
+    now = self.scalars()
+    row, norms = self.checked_row(self.team.read(now.values, sum(now.norms.values())), now, self.step + 1)
     self.state.step, self.state.half = self.step + 1, None
-    row['ms'] = 1000*(time.perf_counter() - t0)
-    self._write_row(row, norms)
+    self.step_context = c
+    self.write_row({**row, 'ms': 1000*(time.perf_counter() - t0)}, norms)
+    self.after_row(c)
+
+@patch
+def after_row(self:Rows, c):
+    "After a step: what is measured now and then, who has left, and a snapshot when one is due."
     if self.slope_every and self.step % self.slope_every == 0 and c.xf is not None: self.slope(c)
     if self.measures: self.measure_due()
     if self.tricks.tick():      # one has gone, and its parameters with it
@@ -47,26 +51,37 @@ def note_step(self:Rows, c, t0):
     elif self.step % self.snap_every == 0: self.keep()
 
 # %% ../../nbs/engine/rows.ipynb #d59b5d3c
+class Scalars(NamedTuple):
+    "All scalars of a step, not read yet."
+    values: list    # 0-dim tensors, gradient norms first
+    norms: dict     # 'd' and 'g' -> how many of them are gradient norms of its layers
+    names: list     # columns of the others
+
 @patch
-def _read(self:Rows)->tuple: # {column: number}, {'d' or 'g': gradient norms}
-    "All scalars of a step, in one synchronisation."
+def scalars(self:Rows)->Scalars:
+    "What there is to read of the step under way."
     names, values = [], [v for _, norms in self.row.values() for v in norms]
-    n, norms, i = len(values), {}, 0
     for key, (ctx, _) in self.row.items():
         names += ctx.terms
         values += ctx.terms.values()
         if key == 'd':
             names += ['d_real', 'd_fake']
             values += [per_sample(l.detach(), ctx.parts).mean() for l in (ctx.l_real, ctx.l_fake)]
-    flat = self.team.read(values, n)
-    for key, (_, some) in self.row.items():
-        norms[key] = flat[i:i + len(some)]
-        i += len(some)
-    return dict(zip(names, flat[n:])), norms
+    return Scalars(values, {key: len(norms) for key, (_, norms) in self.row.items()}, names)
 
 # %% ../../nbs/engine/rows.ipynb #2733fd1f
 @patch
-def _write_row(self:Rows, row, norms):
+def checked_row(self:Rows, flat:list, s:Scalars, step:int)->tuple: # {column: number}, {'d' or 'g': gradient norms}
+    "The numbers of a step by name; where one is not finite, the learner goes back to before that step, and says so."
+    i, norms = 0, {}
+    for key, n in s.norms.items(): norms[key], i = flat[i:i + n], i + n
+    row = dict(zip(s.names, flat[i:]), step=step)
+    for key in reversed(norms): row[f'{key}_grad_norm'] = math.sqrt(sum(v*v for v in norms[key]))
+    if bad := _not_finite(row): raise self.recover(None, bad, row[bad], step)
+    return row, norms
+
+@patch
+def write_row(self:Rows, row, norms):
     for key in 'dg': self._layer_row(key, norms.get(key, []))
     w = self.written
     w.last_d, w.last_g = row.get('d_loss', math.nan), row.get('g_loss', math.nan)

@@ -57,6 +57,7 @@ def take(
     over:Snapshot=None, # one that nobody needs any more, to be written over
 )->Snapshot:
     "Copy what the next step depends on."
+    learn.caught_up()
     old = over.tensors if over else {}
     with torch.no_grad(): tensors = {name: _copy(t, old.get(name)) for name, t in named_state(learn).items()}
     tricks = {t.name: _trick_state(t) for t in learn.tricks.values()}

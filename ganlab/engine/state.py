@@ -69,6 +69,7 @@ class Known:
     found: dict = field(default_factory=dict)     # such as sites; emptied whenever modules may have changed
     said: set = field(default_factory=set)        # what was warned of
     promised: bool = True     # the same bits, when steps are computed again?
+    upheavals: int = 0        # how often others may have changed networks or optimisers, or a state was put back
     broke: tuple = (None, '') # the step at which the learner stood when one failed, and the number that was not finite
     known_losses: dict = field(default_factory=dict)     # all that it was ever on, for going back
     compared: dict = field(default_factory=dict)         # id of a loss -> the loss, and does it compare samples?
@@ -81,6 +82,7 @@ class Written:
     layers: dict              # 'd', 'g' -> the gradient norm of each parameter
     measures: Measures = field(default_factory=Measures)      # metrics of the user's own
     row: dict = field(default_factory=dict)    # of the step under way: 'd', 'g' -> (context, norms)
+    late: tuple = None        # the row of the last step, where it has not been read yet; None: all are
     last_d: float = 0.        # the last losses, for the progress bar
     last_g: float = 0.
     last_loss: float = 0.

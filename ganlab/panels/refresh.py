@@ -218,8 +218,8 @@ def _ask_on(self:Screen, idle):
 # %% ../../nbs/panels/refresh.ipynb #dd0a4d51
 @patch
 def _draw_due(self:Screen, full, idle, look, answered):
-    looked_at = [self.parts.samples, self.parts.timeline] if look else []
-    asked = [*answered, *looked_at]      # views that somebody waits for
+    self.learn.caught_up()
+    asked = answered + look*[self.parts.samples, self.parts.timeline]      # views that somebody waits for
     for name, part in self.drawn.items():
         part.pace.ahead = self.step_s
         if part.view in asked or idle and name == 'numbers' or part.wanted(full, idle):

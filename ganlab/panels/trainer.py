@@ -49,6 +49,7 @@ def gate(self:Trainer, learn):
 def _pause(self:Trainer, learn):
     "Show the state at this step, then wait for the next order."
     self.machine.move('hold')
+    learn.caught_up()
     self.screen.said = paused(learn)
     self.screen.draw(learn, full=True)
     learn.run.left(learn)

@@ -150,6 +150,7 @@ def _note_mult(self:Run, learn): # of the step that was made
 # %% ../../nbs/record/run.ipynb #9ae7f21a
 @patch
 def _work(self:Run, learn):
+    learn.caught_up()
     step, marks = learn.step, self.marks
     if step >= marks.frame_due: self.frame(learn)
     if step >= marks.snap_due and self.snap_every != 0: self._keep_due(learn)

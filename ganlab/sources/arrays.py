@@ -95,7 +95,14 @@ def floats(self:TensorDL,
     x:Tensor, # samples as they are kept
 )->Tensor: # float32
     "Samples as networks see them."
-    return back_to(as_float(x), self.range or (-1, 1)) if x.dtype == torch.uint8 else x
+    if x.dtype != torch.uint8: return x
+    if x.device.type != 'cpu': return self.table(x.device)[x.long()]       # a division on a GPU has other last bits
+    return back_to(as_float(x), self.range or (-1, 1))
+
+@patch
+def table(self:TensorDL, device)->Tensor: # float32 (256,)
+    "What each byte is as a float."
+    return self.floats(torch.arange(256, dtype=torch.uint8)).to(device)
 
 # %% ../../nbs/sources/arrays.ipynb #7409f905
 @patch

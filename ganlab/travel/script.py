@@ -135,7 +135,7 @@ def _told(made_by)->str: # of data of the user's own
 # %% ../../nbs/travel/script.ipynb #241d3059
 # of the arguments of a learner, those that are of the training
 _made = ('loss', 'opt', 'lr_g', 'lr_d', 'betas_g', 'betas_d', 'n_d', 'update', 'z_dim', 'seed', 'amp', 'takes', 'range',
-         'fused_d')
+         'fused_d', 'channels_last')
 
 def _to_fill_in(made)->tuple: # names of the arguments that are the user's own
     own = [k for k in ('loss', 'opt', 'x', 'latent') if made.get(k, 0) is None]
@@ -164,7 +164,7 @@ def _head(facts, steps, path, changes, mults)->list: # of lines
             'here = Path(__file__).parent',
             f"torch.set_num_threads({threads})      # sums of another number of threads differ in their last bits",
             *_data(facts), *_nets(facts), f"load_initial(G, D, here/{path.with_suffix('.safetensors').name!r})",
-            _learner(facts['made']), *map(_adding, own), *map(_defining, own_functions(changes))]
+            _learner(facts['made']), *['learn.fast()']*bool(facts.get('fast')), *map(_adding, own), *map(_defining, own_functions(changes))]
 
 # %% ../../nbs/travel/script.ipynb #16680b20
 def _known_tricks()->set: # names

@@ -18,6 +18,7 @@ class AdversarialWeight(Trick):
     source = 'Ledig 2017 (1609.04802) eq. 3; Esser 2021 (2012.09841), disc_start of its code'
     acts = "G's loss"
     purpose, ranks = 'Tie G to its input', True
+    captures = True
     weight = Num(0.1, 0, 10, "share of the loss that comes from D's scores", label='w')
     rest = Flag(True, 'with weight 0, D is not trained either')
     owns = property(lambda self: ('n_d',) if self.rest else ())

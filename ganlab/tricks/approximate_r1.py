@@ -24,6 +24,7 @@ class ApproximateR1(Trick):
     source = 'Lin 2025 (2501.08316)'
     acts = "D's loss: its slope"
     purpose, ranks = "Bound D's slope", True
+    captures = property(lambda self: self.every == 1)
     bounds_d = True
     lam = Num(100, 0, 1_000_000, "weight; of R1 it is γ/(2σ²)", label='λ', log=True)
     sigma = Num(0.01, 0.001, 1, 'standard deviation of the step', unit='data std', label='σ', log=True)

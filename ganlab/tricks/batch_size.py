@@ -55,6 +55,7 @@ class BatchSize(Trick):
     source = 'Brock 2019 (1809.11096) §3.1; rates: Goyal 2017 (1706.02677), Malladi 2022 (2205.10287)'
     acts = 'batches'
     purpose = 'Batches and memory'
+    captures = True
     owns = ('bs',)
     ranks = property(lambda self: 'a batch size that follows a schedule may not divide among processes'
                      if 'bs' in self.schedules else True)

@@ -45,6 +45,7 @@ class Betas(Trick):
               'momentum and rotation: Gidel 2019 (1807.04740)')
     acts = "Adam's memory"
     purpose, ranks = 'Rates and updates', True
+    captures = True
     owns, rewrites = ('betas',), ('moments',)
     beta1_d = Num(0., 0, 0.999, "D's β1: about 1/(1 - β1) gradients are averaged", label='β1 D')
     beta2_d = Num(0.99, 0.5, 0.9999, "D's β2: about 1/(1 - β2) squared gradients are averaged", label='β2 D')

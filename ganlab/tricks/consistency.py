@@ -39,6 +39,7 @@ class Consistency(Trick):
     source = 'Zhang 2020 (1910.12027); Zhao 2021 (2002.04724)'
     acts = 'both losses'
     purpose, ranks = 'Learn from little data', True
+    captures = True
     lazy = True
     lambda_real = Num(10, 0, 1000, 'weight for reals (CR)', label='λ real')
     lambda_fake = Num(10, 0, 1000, 'weight for fakes (bCR)', label='λ fake')

@@ -103,6 +103,7 @@ class DiffAugment(Trick):
     source = 'Zhao 2020 (2006.10738)'
     acts = 'what D sees'
     purpose, ranks = 'Learn from little data', True
+    captures = True
     gentle = True
     instead_of = ('MixUp', 'CutMix', 'MixHandler')
     order = -1     # before noise, which then lies on what has moved in, too

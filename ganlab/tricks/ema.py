@@ -29,6 +29,7 @@ class EMA(Trick):
     source = 'Yazıcı 2018 (1806.04498); β of GAN_stability, half-life and rampup of stylegan2-ada-pytorch'
     acts = 'samples'
     purpose, ranks = 'Steady G', True
+    captures = True
     steady = dict(shown='it is the number of an average')
     order, bystander = 2000, True     # last: the weights as the whole step leaves them, an extragradient step too
     memory = Choice('beta', ('beta', 'half_life'), 'what says how long it remembers')

@@ -90,6 +90,7 @@ class FeatureMatching(Trick):
     source = 'Salimans 2016 (1606.03498) §3.1; in pairs: Wang 2018, pix2pixHD (1711.11585) eq. 4'
     acts = "G's loss"
     purpose, ranks = 'Keep samples varied', True
+    captures = True
     within = 'D'
     couples = property(lambda self: self.compare == 'means')
     order = 100    # after those that set the loss: what they give G is left out

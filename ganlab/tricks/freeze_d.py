@@ -35,6 +35,7 @@ class FreezeD(Trick):
     source = 'Mo 2020 (2002.10964)'
     acts = "D's weights"
     purpose, ranks = 'Learn from little data', True
+    captures = True
     within = 'D'
     layers = Int(2, 1, 64, "how many layers, counted from D's input", log=True)
     learn, frozen = None, []      # canonical names of the parameters of D that it holds

@@ -34,6 +34,7 @@ class GradClip(Trick):
     source = 'Pascanu 2013 (1211.5063) Algorithm 1; ganhacks #10'
     acts = 'gradients'
     purpose, ranks = 'Rates and updates', True
+    captures = True
     instead_of = ('GradientClip',)
     order = 100     # last: what other tricks do to gradients is clipped too
     by = Choice('norm', ('norm', 'value'), 'the length of a whole network\'s gradient, or each number in it')

@@ -78,6 +78,7 @@ class GradientPenalty(Trick):
               'Thanh-Tung 2019 (1902.03984)')
     acts = "D's loss: its slope"
     purpose, ranks = "Bound D's slope", True
+    captures = property(lambda self: self.every == 1)
     gentle, bounds_d, weighs = True, True, ('gamma',)
     lipschitz = property(lambda self: self.asked == 1)
     gamma = Num(10, 0, 100, 'weight: γ/2 times the square with center 0, γ times it with center 1', label='γ', log=True)

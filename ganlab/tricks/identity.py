@@ -21,6 +21,7 @@ class Identity(Trick):
     source = 'Zhu 2017, CycleGAN (1703.10593) §5.2; Taigman 2017 (1611.02200); Shrivastava 2017 (1612.07828) eq. 4'
     acts = "G's loss"
     purpose, ranks = 'Tie G to its input', True
+    captures = True
     weight = Num(5, 0, 1000, 'weight of the distance', label='λ', log=True)
     distance = Choice('l1', ('l1', 'l2'), 'mean absolute or squared difference')
     of = Choice('samples', ('samples', 'sources'), 'what G is to leave as it is: the target, or what it is given')

@@ -31,6 +31,7 @@ class InstanceNoise(Trick):
     source = 'Sønderby 2016 (1610.04490) §3; Arjovsky & Bottou 2017 (1701.04862)'
     acts = 'what D sees'
     purpose, ranks = 'Keep D unsure', True
+    captures = property(lambda self: self.schedule == 'constant')
     sigma = Num(0.1, 0, 1, "standard deviation of the noise, as a share of the data's own: "
                            "the same picture in [0, 1] as in [-1, 1]", unit='data std', label='σ')
     share = Num(0.5, 0, 1, 'share of each batch that is noised')

@@ -30,6 +30,7 @@ class LabelSmoothing(Trick):
     source = 'Szegedy 2015 (1512.00567); Salimans 2016 (1606.03498) §3.4'
     acts = "D's targets"
     purpose, ranks = 'Keep D unsure', True
+    captures = True
     real = Num(0.9, 0.5, 1, 'target for reals')
     fake = Num(0.1, 0, 0.5, 'target for fakes')
     def why_not(self, learn): return needs_targets(self.title, learn, self)

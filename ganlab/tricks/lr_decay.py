@@ -18,7 +18,7 @@ class LRDecay(Trick):
     short = 'The rates fall, so that late in the run G and D settle on details; off gives back the rates it found.'
     source = 'cosine to a quarter: Huang 2024 (2501.05441); linear to 0: Gulrajani 2017 (1704.00028)'
     acts = 'learning rates'
-    purpose, ranks = 'Rates and updates', True
+    purpose, ranks, captures = 'Rates and updates', True, True
     shape = Choice('cosine', ('linear', 'cosine', 'exponential', 'step'), 'how they fall')
     steps = Int(10_000, 1, 10_000_000, 'over how many steps', log=True)
     end = Num(0.25, 0, 1, 'where they end, as a share of the start')

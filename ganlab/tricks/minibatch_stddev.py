@@ -68,6 +68,7 @@ class MinibatchStddev(Grafted):
     source = 'Karras 2018 (1710.10196) §3; group 4 and ε 1e-8 as released'
     acts = "D's last layer"
     purpose, ranks = 'Keep samples varied', True
+    captures = True
     within, fixed = 'D', ('layer', 'channels')
     couples = True
     group = Int(4, 2, 64, 'samples that are compared with each other')

@@ -17,6 +17,7 @@ class NCritic(Trick):
     source = 'Arjovsky 2017 (1701.07875) Algorithm 1'
     acts = 'updates per step'
     purpose, ranks = 'Rates and updates', True
+    captures = True
     instead_of = ('FixedGANSwitcher', 'AdaptiveGANSwitcher')
     owns = ('n_d',)
     n_d = Int(5, 1, 100, 'updates of D per step', label='n D', log=True)

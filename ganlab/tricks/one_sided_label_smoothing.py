@@ -18,6 +18,7 @@ class OneSidedLabelSmoothing(Trick):
     source = 'Salimans 2016 (1606.03498) §3.4'
     acts = "D's targets for reals"
     purpose, ranks = 'Keep D unsure', True
+    captures = True
     order = 1    # after two-sided smoothing, whose target for fakes it overrides
     real = Num(0.9, 0.5, 1, 'target for reals')
     def why_not(self, learn): return needs_targets(self.title, learn, self)

@@ -57,6 +57,7 @@ class Orthogonal(Trick):
     source = 'Brock 2019 (1809.11096) eq. 3; Brock 2017 (1609.07093)'
     acts = "G's loss (or D's)"
     purpose, ranks = 'Steady G', True
+    captures = True
     within = 'net'
     strength = Num(1e-4, 0, 1, 'weight of the penalty', label='β', log=True)
     form = Choice('rows', ('rows', 'full'), 'orthogonal rows, or rows that have length 1 too')

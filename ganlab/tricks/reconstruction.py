@@ -45,6 +45,7 @@ class Reconstruction(Trick):
     source = 'Isola 2017 (1611.07004) eq. 4; Wang 2004 (SSIM)'
     acts = "G's loss"
     purpose, ranks = 'Tie G to its input', True
+    captures = True
     weight = Num(100, 0, 1000, 'weight of the distance', label='λ', log=True)
     distance = Choice('l1', ('l1', 'l2', 'ssim'), 'mean absolute or squared difference, or 1 - SSIM of images')
     ramp = Int(0, 0, 100_000, 'steps over which the weight rises from 0', unit='steps')

@@ -38,6 +38,7 @@ class RelativisticGP(LevelFree):
     source = 'Jolicoeur-Martineau 2018 (1807.00734); Huang 2024 (2501.05441)'
     acts = "both losses, D's slope"
     purpose, ranks = "Bound D's slope", True
+    captures = True
     bounds_d, weighs = True, property(lambda self: ('lam',) if self.penalty == 'interp1' else ('gamma',))
     lipschitz = property(lambda self: self.penalty == 'interp1' and self.lam > 0)
     gamma = Num(1, 0, 200, 'weight of R1 + R2, with the half: γ/2', label='γ', log=True)

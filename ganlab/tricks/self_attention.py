@@ -135,6 +135,7 @@ class SelfAttention(Grafted):
     source = 'Zhang 2019 (1805.08318) §3, in its released form'
     acts = 'feature maps of G and D'
     purpose, ranks = 'Change the architecture', True
+    captures = True
     within, fixed = 'net', ('net', 'layer', 'divisor', 'pool', 'spectral')
     net = Choice('both', ('D', 'G', 'both'), 'which network')
     layer = Text('auto', "'auto' (a map of up to 32x32), or names of layers or blocks that it goes behind, such as 'D.3, G.8'")

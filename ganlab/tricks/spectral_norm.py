@@ -77,6 +77,7 @@ class SpectralNorm(Trick):
     source = 'Miyato 2018 (1802.05957), Algorithm 1'
     acts = "D's weights (or G's)"
     purpose, ranks = "Bound D's slope", True
+    captures = property(lambda self: not self.soft_start or self.done > self.soft_start)
     within, fixed = 'net', ('net',)
     steady = dict.fromkeys(('scale', 'soft_start'), 'it goes to a new value by itself, and would begin anew each step')
     lipschitz = property(lambda self: self.net != 'G')
@@ -87,9 +88,10 @@ class SpectralNorm(Trick):
 
     def effect(self, params=None): return 'now' if (params or self.params)['soft_start'] else 'reweights'
     def nets(self, learn)->list: return {'D': [learn.D], 'G': [learn.G], 'both': [learn.D, learn.G]}[self.net]
+    done = 0          # updates of D since κ set out
     def layers(self, learn)->list: # of `SpectralScale`
         return [m.parametrizations.weight[-1] for net in (learn.D, learn.G) for m in net.modules() if normed(m)]
-    def state_dict(self): return dict(done=getattr(self, 'done', 0))
+    def state_dict(self): return dict(done=self.done)
     def load_state_dict(self, s): self.done = s['done']
     @property
     def arriving(self)->bool: return self.enabled and self.done < self.soft_start # is κ still on its way to the target?

@@ -17,6 +17,7 @@ class TTUR(Trick):
     source = 'Heusel 2017 (1706.08500); default rates Zhang 2019 (1805.08318)'
     acts = 'learning rates'
     purpose, ranks = 'Rates and updates', True
+    captures = True
     instead_of = ('GANDiscriminativeLR',)
     lr_d = Num(4e-4, 1e-6, 1e-2, "D's learning rate", label='lr D', log=True)
     lr_g = Num(1e-4, 1e-6, 1e-2, "G's learning rate", label='lr G', log=True)

@@ -22,6 +22,7 @@ class WeightDecay(Trick):
     source = 'Loshchilov 2019 (1711.05101); default of torch.optim.AdamW'
     acts = 'weights'
     purpose, ranks = 'Rates and updates', True
+    captures = True
     order = 1001     # just before the optimiser steps: after an extragradient has gone back to where it stood
     decay_d = Num(0.01, 0, 10, "times D's rate: the share of itself that a weight loses at an update", label='λ D', log=True)
     decay_g = Num(0.01, 0, 10, "times G's rate: the share of itself that a weight loses at an update", label='λ G', log=True)

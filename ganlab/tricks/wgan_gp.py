@@ -37,6 +37,7 @@ class WGANGP(LevelFree):
     source = 'Gulrajani 2017 (1704.00028) Algorithm 1; drift: Karras 2018 (1710.10196)'
     acts = "both losses, D's slope, n_d"
     purpose, ranks = "Bound D's slope", True
+    captures = True
     bounds_d, weighs = True, ('lam',)
     owns = ('loss', 'n_d')
     lipschitz = property(lambda self: self.lam > 0 and self.center == 1)
