@@ -34,7 +34,7 @@ def undisturbed():
 
 class Points:
     "Presses Ctrl-C before the given calls of ganlab's functions on the main thread, counted from 1"
-    names = ('learner presets compare judge.sibling judge.wishes judge.arm judge.evidence data lab record.run record.lines record.taking record.writing record.reading record.store record.chunks record.database record.folder record.schema travel.resume travel.remade travel.again travel.compared travel.fork travel.lookback engine.fastai_loop engine.turnstile engine.recovery engine.boundary '
+    names = ('learner presets compare judge.sibling judge.wishes judge.arm judge.evidence data lab record.run record.lines record.taking record.writing record.reading record.store record.chunks record.database record.folder record.schema travel.resume travel.remade travel.again travel.compared travel.fork travel.lookback engine.fastai_loop engine.turnstile engine.recovery engine.boundary engine.in_force '
     'engine.asking engine.named_state engine.snapshots engine.switch engine.rollback engine.meters engine.surgery engine.still engine.sites engine.enrolment engine.level engine.rates engine.rng')
     modules = [f'ganlab.{name}' for name in names.split()]
     def __init__(self, monkeypatch):

@@ -4,22 +4,18 @@
 
 # %% ../../nbs/engine/boundary.ipynb #0483cda1
 from __future__ import annotations
-import math, traceback
-from contextlib import contextmanager, suppress
-from numbers import Real
 from fastcore.basics import patch
 from ..base.interrupt import unbroken
-from .recovery import StepError
-from .state import Plan
+from .in_force import InForce
 from .level import recentre
 from .change import Change
-from ..losses import free_name, get_loss, loss_key, loss_name, loss_title, losses, scores_of, sees_level, uses_real
+from ..losses import free_name, get_loss, loss_key, loss_name, loss_title, losses, sees_level
 
 # %% auto #0
 __all__ = ['Boundary']
 
 # %% ../../nbs/engine/boundary.ipynb #7a0cc328
-class Boundary:
+class Boundary(InForce):
     "What a learner does between two steps."
 
 @patch
@@ -74,57 +70,6 @@ def deliver(self:Boundary,
         for name, asked in mail.new(): self.answer(name, asked)
         if held: self.run.left(self)
 
-# %% ../../nbs/engine/boundary.ipynb #a41193b5
-@patch
-def put_in_force(self:Boundary):
-    "The loss and the numbers: the learner's own, or what their owner sets them to, times everybody's factors."
-    slots, own, factors, loss = self.tricks.slots, {}, {}, self.tricks.loss()
-    base = self.rates.now() | dict(n_d=self.n_d, n_g=1)
-    for t in slots['sets']: own |= self._numbers(t, 'sets', base)
-    base |= own
-    for t in slots['factors']:
-        for k, v in self._numbers(t, 'factors', base).items(): factors[k] = factors.get(k, 1.)*v
-    if (scores_of(loss) == 'probabilities') != self.probabilities: raise ValueError(_other_scores(self, loss))
-    n_d, n_g = (max(int(base[k] > 0), round(base[k]*factors.get(k, 1))) for k in ('n_d', 'n_g'))     # 0 where it rests
-    if self.half: n_d, n_g = int(self.half == 'd'), int(self.half == 'g')
-    together = self.update == 'simultaneous' or self.tricks.together
-    around = self.wrapped(around_step=self.updates, around_d=self.d_gradient, around_g=self.g_gradient)
-    self.plan = Plan(loss, n_d, n_g, together, uses_real(loss), **around, by=self._goes_by())
-    self.rates.write(factors, own)
-
-# %% ../../nbs/engine/boundary.ipynb #e613fc4f
-@patch
-def _goes_by(self:Boundary)->tuple:
-    return self.tricks.slots, self.base_loss, self.rates.mult, self.n_d, self.update, self.half
-
-@patch
-def still_in_force(self:Boundary)->bool:
-    "Would `put_in_force` find the same, between two steps with no change? A trick that sets numbers is asked each time."
-    slots = self.tricks.slots
-    return not (slots['sets'] or slots['factors']) and self.plan.by == self._goes_by()
-
-# %% ../../nbs/engine/boundary.ipynb #18621739
-@patch
-def follow_schedules(self:Boundary):
-    "Have every value that follows a schedule stand where it should at this step."
-    for t in self.tricks.on_now:
-        if t.schedules: self.ask_outside(t, 'follow', self, check=lambda _: True)
-
-@patch(as_prop=True)
-def moves(self:Boundary)->bool: # does any value follow a schedule?
-    return any(t.schedules for t in self.tricks.on_now)
-
-@patch
-def move_on(self:Boundary):
-    "Have them move before what was asked for is applied, which may be what heals one that fails."
-    with suppress(StepError): self.follow_schedules()      # `settle` says it, if it still fails
-
-@patch
-def settle(self:Boundary):
-    "Find what is in force at this step."
-    if self.moves: self.follow_schedules()
-    self.put_in_force()
-
 # %% ../../nbs/engine/boundary.ipynb #733bb132
 @patch
 def renew(self:Boundary):
@@ -133,58 +78,6 @@ def renew(self:Boundary):
     self.rewire()
     self.settle()
     self.known.looked_at = True
-
-# %% ../../nbs/engine/boundary.ipynb #e1a57579
-@patch
-@contextmanager
-def settled_early(self:Boundary):
-    "Within the block, numbers that move by themselves stand as the next step will find them; then, as they stood."
-    rates = self.rates.state() if _moves_by_itself(self) else None
-    try:
-        if rates:
-            with suppress(StepError, ValueError): self.settle()      # what fails is told at the boundary
-        yield
-    finally:
-        if rates: self.rates.put_back(rates)
-
-def _moves_by_itself(learn)->bool: # and is there nothing that the boundary has to do first?
-    slots = learn.tricks.slots
-    moving = learn.moves or slots['sets'] or slots['factors']
-    return bool(moving) and learn.known.looked_at and not learn.rates.foreign
-
-# %% ../../nbs/engine/boundary.ipynb #d19cb253
-def _other_scores(learn, loss)->str:
-    title = loss_title(loss)
-    if learn.probabilities:
-        return ("D ends in a Sigmoid, so its loss has to take probabilities (scores = 'probabilities'), and the "
-                f"{title} loss takes raw scores.")
-    return (f"The {title} loss takes probabilities, and D gives raw scores: that needs a D that ends in a Sigmoid, "
-            "from the beginning.")
-
-_known = ('lr_d', 'lr_g', 'n_d', 'n_g', 'beta1_d', 'beta2_d', 'beta1_g', 'beta2_g')
-
-def _are_numbers(out)->bool:
-    def fits(k, v): return k in _known and isinstance(v, Real) and math.isfinite(v)
-    return isinstance(out, dict) and all(fits(*o) for o in out.items())
-
-@patch
-def _numbers(self:Boundary, t, slot, base)->dict:
-    want = f"a dict of finite numbers, for some of {', '.join(_known)}"
-    return self.ask_outside(t, slot, self.step, base, check=_are_numbers, want=want)
-
-# %% ../../nbs/engine/boundary.ipynb #6873c0eb
-def _is_loss(out): return callable(getattr(out, 'd_loss', None)) and callable(getattr(out, 'g_loss', None))
-
-@patch
-def ask_outside(self:Boundary, t, slot, *args, check=_is_loss, want='an object with d_loss and g_loss'):
-    try:
-        out = getattr(t, slot)(*args)
-        if not check(out): raise TypeError(f"{slot} gave {out!r}; need {want}")
-        return out
-    except Exception as e:
-        said = f"{type(e).__name__} in {t.title}, before step {self.step + 1}: {e}"
-        trace = traceback.format_exception(e)
-        raise StepError(said, self.step + 1, self.step, t.name, trace=''.join(trace)) from e
 
 # %% ../../nbs/engine/boundary.ipynb #ae9db720
 @patch
