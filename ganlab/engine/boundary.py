@@ -30,21 +30,13 @@ def _between(self:Boundary):
     self.run_jobs()
     if self.training_now: self.run.check(self)
     else: self.run.met(self)
-    edits = self._edited()
+    edits = self.log_edits()
     if self.moves: self.move_on()
     changed = self.tricks.apply_due() or edits
     if not self.known.looked_at: self.renew()
     elif self.moves or not self.still_in_force(): self.settle()
     if not self.training_now: self.at_rest()
     elif changed or self.ring.stale: self.keep()
-
-@patch
-def _edited(self:Boundary)->list: # of names and what became of them
-    "Note what rates were set to by hand."
-    edits = self.rates.edits()
-    for name, edit in edits: self.log_rate(name, edit)
-    if edits: self.put_in_force()
-    return edits
 
 # %% ../../nbs/engine/boundary.ipynb #4f08aad6
 @patch
@@ -141,13 +133,6 @@ def half_step(self:Boundary, phase:str, at:int=None)->Change: # 'd' or 'g'
     if phase not in ('d', 'g'): raise ValueError(f"phase={phase!r}; need 'd' or 'g'")
     self.run.must_be_unlocked()
     return self.tricks.ask(Change('phase', phase, {}, at))
-
-# %% ../../nbs/engine/boundary.ipynb #a2aa9e2a
-@patch
-def reset_opt(self:Boundary):
-    "Forget the optimisers' moments."
-    for o in (self.opt_d, self.opt_g): o.state.clear()
-    self.touched()
 
 # %% ../../nbs/engine/boundary.ipynb #eb21e204
 @patch
