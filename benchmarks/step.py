@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """What a step costs: ganlab, with its panel closed and open, and fastai's GANLearner, beside a hand-written loop of the same maths.
 
-    python benchmarks/step.py [--quick] [--only ring|dcgan|imports] [--json FILE]
+    python benchmarks/step.py [--quick] [--only ring|dcgan|imports] [--profile] [--json FILE]
 
 Everything is CPU time of the whole process (`time.process_time`: all threads, so the panel's too), on one torch thread. Blocks of the two sides
 take turns within one process and each ratio is that of two neighbours, so that a machine whose speed drifts, or that others use, moves both.
@@ -233,6 +233,48 @@ def bench_imports(rounds):
     return dict(rows=rows, pulled=pulled)
 
 
+# ---------------------------------------------------------------- where a step's time goes
+
+PARTS = {      # what it is for -> methods of a learner, and functions of modules, by the time that they take without the others
+    'by hand, too: forward passes': 'generate raw_scores', 'by hand, too: losses': 'lost summed', 'by hand, too: backward passes': 'torch.autograd.backward',
+    'by hand, too: data and latents': 'open_update', 'by hand, too: Adam': 'ganlab.learner.take_step', 'gradient norms': 'ganlab.learner.layer_norms',
+    'scores and losses, read at once': 'scalars checked_row', 'a row of the record': 'write_row stepped', 'the boundary: orders, changes, rates': 'hear boundary',
+    "fastai's events": '__call__', 'the step itself, undone if it fails': 'one_step attempt play note_step after_row updates d_update d_gradient g_update g_gradient d_scores optimizer_step'}
+
+def profiled(name, steps):
+    "{part: milliseconds of CPU a step}; a clock stands around each function, which takes time itself"
+    import importlib, torch
+    torch.set_num_threads(1)
+    run, spent, open_ = panel_closed(problem(name)), dict.fromkeys(PARTS, 0.), []
+    def around(owner, attr, part):
+        f = getattr(owner, attr)
+        def timed(*a, **k):
+            t = time.thread_time()
+            open_.append(0.)
+            try: return f(*a, **k)
+            finally:
+                took, inner = time.thread_time()-t, open_.pop()
+                spent[part] += took-inner
+                if open_: open_[-1] += took
+        setattr(owner, attr, timed)
+    for part, names in PARTS.items():
+        for n in names.split():
+            module, _, attr = n.rpartition('.')
+            if attr == 'stepped': around(type(run.learn.run), attr, part)
+            else: around(importlib.import_module(module) if module else type(run.learn), attr, part)
+    run(steps//10)
+    run.learn.put_in_force()      # what it calls in a step is what stands there now
+    for k in spent: spent[k] = 0.
+    run(steps)
+    return {k: v*1e3/steps for k, v in spent.items()}
+
+def show_profile(name, spent):
+    total = sum(spent.values())
+    print(f'\n{TITLE[name]}: where the time of a step goes, panel closed; {total:.2f} ms with the clocks')
+    for k, v in spent.items(): print(f'  {k:42} {v:7.3f} ms  {v/total:6.1%}')
+    print(f"  {'ganlab alone':42} {sum(v for k, v in spent.items() if not k.startswith('by hand')):7.3f} ms")
+
+
 # ---------------------------------------------------------------- the table
 
 def show_steps(name, out):
@@ -272,6 +314,7 @@ def main():
     a.add_argument('--pairs', type=int, default=40)
     a.add_argument('--only', choices=('ring', 'dcgan', 'imports'), action='append', help='may be given more than once')
     a.add_argument('--no-fastai', action='store_true')
+    a.add_argument('--profile', action='store_true', help='where the time of a step goes, in place of all else')
     a.add_argument('--json', metavar='FILE', help='write every pair there')
     a.add_argument('--child', nargs=2, help=argparse.SUPPRESS)
     o = a.parse_args()
@@ -281,6 +324,7 @@ def main():
         with contextlib.redirect_stdout(sys.stderr): out = (bench_ganlab if kind == 'ganlab' else bench_fastai)(name, pairs, steps[name])
         return print(json.dumps(out))
     only, result = o.only or ('ring', 'dcgan', 'imports'), {}
+    if o.profile: return [show_profile(name, profiled(name, dict(ring=1000, dcgan=30)[name])) for name in ('ring', 'dcgan') if name in only]
     def child(*what):
         r = subprocess.run([sys.executable, __file__, '--child', *what, '--pairs', str(pairs), '--steps', str(o.steps)], stdout=subprocess.PIPE, text=True)
         if r.returncode: sys.exit(f'{" ".join(what)}: failed')

@@ -134,6 +134,13 @@ def half_step(self:Boundary, phase:str, at:int=None)->Change: # 'd' or 'g'
     self.run.must_be_unlocked()
     return self.tricks.ask(Change('phase', phase, {}, at))
 
+# %% ../../nbs/engine/boundary.ipynb #9580ab26
+@patch
+def reset_opt(self:Boundary):
+    "Forget the optimisers' moments."
+    for o in (self.opt_d, self.opt_g): o.state.clear()
+    self.touched()
+
 # %% ../../nbs/engine/boundary.ipynb #eb21e204
 @patch
 def use_opt(self:Boundary,

@@ -67,13 +67,6 @@ def keep(self:Recovery):
     "Take a snapshot into the ring, to come back to if a step fails."
     self.ring.put(self)
 
-# %% ../../nbs/engine/recovery.ipynb #1dc12c39
-@patch
-def reset_opt(self:Recovery):
-    "Forget the optimisers' moments."
-    for o in (self.opt_d, self.opt_g): o.state.clear()
-    self.touched()
-
 # %% ../../nbs/engine/recovery.ipynb #a6eaeef4
 Recovery.snap_every = 50   # steps between snapshots in memory
 
