@@ -418,3 +418,36 @@ def test_a_lab_draws_what_has_been_read():
     lab.start(); lab.wait()
     assert lab.state == 'error' and f'step {at + 1}' in str(lab.error) and learn.step == learn.record.n == at
     lab.close()
+
+# Whoever looks, or lays hands on it, in the midst of a fit
+
+def replaced(learn):
+    for p in learn.D.parameters(): p.data = p.data.clone()*.5
+
+HANDS = dict(frozen=lambda l: l.D[0].requires_grad_(False), replaced=replaced, forgotten=lambda l: l.opt_d.state.clear(), eval=lambda l: l.G.eval(),
+             loaded=lambda l: l.opt_d.load_state_dict(l.opt_d.state_dict()))
+
+@pytest.mark.parametrize('hand', HANDS)
+def test_what_a_callback_does_is_seen(hand):
+    class Lays(Callback):
+        def after_batch(self):
+            if self.learn.step == 10: HANDS[hand](self.learn)
+    a = both('dcgan' if hand in ('eval', 'frozen') else 'mlp', lambda l: go(l, 24, cbs=Lays()))
+    assert a.fast_mode.steps.graph and a.fast_mode.steps.captures == (1 if hand == 'loaded' else 2)      # what is loaded is put into the tensors that are there
+
+def test_a_gate_sees_the_last_row():
+    def act(learn):
+        at = []
+        def gate(learn):
+            if learn.step: at.append((learn.record.n, learn.history.g_loss.iloc[-1]))
+        go(learn, 12, gate=gate)
+        assert [n for n, _ in at] == list(range(1, 13))
+    both('mlp', act)
+
+def test_fastai_reads_the_same_means():
+    seen = []
+    def act(learn):
+        with learn.no_bar(), learn.no_logging(): learn.fit(2)
+        seen.append([list(v) for v in learn.recorder.values])
+    both('mlp', act)
+    assert seen[0] == seen[1]

@@ -92,3 +92,24 @@ def test_a_step_that_fails_leaves_the_rows_as_they_were(two):
         part.D.register_forward_hook(lambda *a: 1/0)
         part.fit_steps(1, progress=False)
     same(before, part.history)
+
+def test_a_run_in_memory_holds_every_row(few, monkeypatch):
+    "Also after forks, which have it written where it is"
+    learn = a_learner()
+    for _ in range(3):
+        trained(learn, learn.step + 200)
+        learn.fork()
+    assert learn.record.kept[0] == 0 and list(learn.history.step) == list(range(1, 601))
+
+def test_what_was_measured_stays_after_a_rewind(few, tmp_path):
+    "Steps that are computed again have the rows that were recorded, whoever measures what by then"
+    learn = a_learner(tmp_path/'run')
+    trained(learn, 200)
+    def seen(): return {int(s): v for s, v in zip(learn.history.step, learn.history['at']) if v == v and s <= 90}
+    before = seen()
+    learn.add_metric(lambda l: -1., name='more', every=7)
+    learn.rewind(90, progress=False)
+    assert seen() == before and len(before) == 4 and learn.history['more'].isna().all()
+    trained(learn, 500)
+    assert seen() == before and learn.record.kept[0] > 90
+    learn.run.close()

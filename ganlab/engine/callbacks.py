@@ -46,7 +46,8 @@ class GANRecorder(Recorder):
     def before_train(self): pass
     def before_validate(self): self.held_out = True
     def after_batch(self):
-        if self.learn.record.n <= self.first: self.first = max(0, self.learn.record.n - 1)     # somebody went back
+        n = self.learn.record.n + (self.learn.late is not None)      # with the row that is read late
+        if n <= self.first: self.first = max(0, n - 1)     # somebody went back
         self.lrs.append(self.learn.opt.reference*self.learn.rates.mult)
         loss, weight = self.running
         self.running[:] = 0.98*loss + 0.02*self.learn.last_loss, 0.98*weight + 0.02

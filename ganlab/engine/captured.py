@@ -13,10 +13,9 @@ from .draws import Lend
 from .graphs import Uncaptured
 from .held_inputs import HeldInputs
 from .inside import backward_hooks, forward_hooks
-from .rows import Scalars
 
 # %% auto #0
-__all__ = ['why_not', 'standing', 'Captured']
+__all__ = ['why_not', 'standing', 'made_of', 'Captured']
 
 # %% ../../nbs/engine/captured.ipynb #0cb5124f
 def why_not(
@@ -67,6 +66,14 @@ def standing(learn)->tuple:
             learn.bs, learn.half, [bool(_of_trick(learn, t)) for t in learn.tricks.enabled],
             _options(learn.opt_d), _options(learn.opt_g))
 
+# %% ../../nbs/engine/captured.ipynb #051b13ff
+def made_of(learn)->tuple:
+    "Where weights and what optimisers remember of them lie, which are trained, and the modes of layers."
+    nets, opts = (learn.G, learn.D), (learn.opt_d, learn.opt_g)
+    weights = [(p.data_ptr(), p.requires_grad) for net in nets for p in net.parameters()]
+    kept = [t.data_ptr() for o in opts for s in o.state.values() for t in s.values() if torch.is_tensor(t)]
+    return weights, kept, [m.training for net in nets for m in net.modules()]
+
 # %% ../../nbs/engine/captured.ipynb #7c81bd0a
 class Captured:
     "The updates of a learner's steps: as usual for two steps, then captured, then replayed."
@@ -81,7 +88,7 @@ class Captured:
 
     def begin_anew(self):
         "Forget what was captured."
-        self.graph = self.inputs = self.given = None       # given: what the captured step gave
+        self.graph = self.inputs = self.gave = self.stood = None       # gave: what the captured step gave
         self.done, self.why, self.failed = 0, None, ''     # steps done as usual; sentences of `why_not`
 
     def usual(self, whole): return type(self.learn).updates(self.learn, whole)
@@ -91,7 +98,7 @@ class Captured:
 def updates(self:Captured, whole): # as those of a learner
     "All updates of a step."
     if self.learn.ring.stale: return self.usual(whole)      # steps are computed again after a failure
-    if (key := standing(self.learn)) != self.key:
+    if (key := standing(self.learn)) != self.key or self.graph and self.stood != made_of(self.learn):
         self.begin_anew()
         self.key = key
     if self.why is None: self.why = why_not(self.learn, self.kind)
@@ -124,19 +131,16 @@ def captured(self:Captured, whole):
     learn, graph = self.learn, self.kind()
     self.inputs.fill()
     before = learn.n_batches
-    def step():
-        c = self.usual(whole)
-        s = learn.scalars()
-        return c, s, torch.stack([v.detach() for v in s.values])
-    c, s, flat = self.tried(graph.capture, step, [d.generator for d in self.inputs.streams.drawn])
-    self.given = c, learn.row, learn.n_batches - before, Scalars([*flat.unbind()], s.norms, s.names)
+    c = self.tried(graph.capture, partial(self.usual, whole), [d.generator for d in self.inputs.streams.drawn])
+    self.gave = c, learn.row, learn.n_batches - before
+    self.stood = made_of(learn)
     self.graph, self.captures = graph, self.captures + 1
     return c
 
 @patch
 def replayed(self:Captured):
     "A step by its graph."
-    learn, (c, row, batches, _) = self.learn, self.given
+    learn, (c, row, batches) = self.learn, self.gave
     self.inputs.fill()
     self.graph.replay()
     learn.state.n_batches += batches

@@ -70,6 +70,13 @@ def _ended_by(self:StepLearner, e):
     print(f'{e} The fit ends at step {e.at}.')
     raise CancelFitException
 
+# %% ../../nbs/engine/fastai_loop.ipynb #510f946a
+@patch
+def _read_now(self:StepLearner):
+    "Have the numbers of the last step, where they have not been read."
+    try: self.caught_up()
+    except StepError as e: self._ended_by(e)
+
 # %% ../../nbs/engine/fastai_loop.ipynb #23d1f601
 @patch
 def _do_fit(self:StepLearner):
@@ -85,6 +92,7 @@ def _all_steps(self:StepLearner, n, gate=None):
     "`n` steps (`None`: until `gate` ends it), each a fastai batch."
     i = 0
     while n is None or i < n:
+        if self.must_read_before(gate): self._read_now()
         self.hear(gate)
         self.iter = i
         try:
@@ -97,8 +105,7 @@ def _all_steps(self:StepLearner, n, gate=None):
         if n: self.pct_train += 1/(n*self.n_epoch)
         self('after_batch')
         i += 1
-    try: self.caught_up()
-    except StepError as e: self._ended_by(e)
+    self._read_now()
     if gate: gate(self)
     self.last_word()
 

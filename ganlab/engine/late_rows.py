@@ -61,7 +61,9 @@ def caught_up(self:LateRows):
 # %% ../../nbs/engine/late_rows.ipynb #8afd1147
 def lookers(learn)->list: # of callbacks
     "Those that may read a row after each step."
-    return [cb for cb in learn.cbs if callable(getattr(type(cb), 'after_batch', None)) and not _is_blind(type(cb))]
+    return [cb for cb in learn.cbs if _sees_steps(type(cb)) and not _is_blind(type(cb))]
+
+def _sees_steps(kind:type)->bool: return any(callable(getattr(kind, n, None)) for n in ('before_batch', 'after_batch'))
 
 def _is_blind(kind:type)->bool:
     return kind in (GANRecorder, GANProgress) or kind.__module__.partition('.')[0] == 'fastai'
@@ -84,3 +86,14 @@ def catch_up_in_time(self:LateRows):
     "Before a step: read first where something is asked for."
     if self.written.late is None: return
     if self.tricks.waiting or self.turnstile.asked or self.rates.foreign: self.caught_up()
+
+# %% ../../nbs/engine/late_rows.ipynb #926da90d
+@patch
+def must_read_before(self:LateRows,
+    gate, # of the fit, or None; the panel's own reads when it looks
+)->bool:
+    "Does anybody look before the next step: a gate of somebody's own, an order, a request from another process?"
+    if self.written.late is None: return False
+    own = gate is not None and not (getattr(gate, '__module__', None) or '').startswith('ganlab.')
+    mail = self.run.mail
+    return own or not self.turnstile.orders.plain(self.step) or bool(mail and not self.run.sleeping and mail.stirs())

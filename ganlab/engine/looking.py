@@ -9,7 +9,7 @@ from functools import partial
 from inspect import signature
 from operator import methodcaller
 from fastcore.basics import patch
-import numpy as np, torch
+import torch
 from ..base.checks import whole
 from ..base.interrupt import heed, unbroken
 from .game import as_scores, each, fed, in_parts, over_parts, per_sample, score_maps, size_of

@@ -75,7 +75,7 @@ def array(self:Record,
     "One column, NaN where absent."
     n, (first, data) = self.n, self.kept
     if start < 0: start = max(0, n + start)
-    end = n if end is None else min(n, end)
+    end = n if end is None else max(start, min(n, end))
     if name not in self.columns[:data.shape[1]]: return np.full(max(0, end - start), np.nan, np.float32)
     held = data[max(start - first, 0):max(end - first, 0), self.columns.index(name)]
     return held if start >= first else np.concatenate([self.older([name], start, min(first, end))[0], held])
@@ -93,7 +93,8 @@ def latest(self:Record, name)->float: # NaN where there is none
 # %% ../../nbs/engine/scalars.ipynb #4bd16683
 @patch
 def let_go(self:Record, to:int): # of rows before this one: `older` reads them
-    "Hold the newest rows only."
+    "Hold the newest rows only, where somebody reads the older ones."
+    if self.older is None: return
     first, data = self.kept
     start = min(to, self.n - newest)
     if start >= first + newest: self.kept = start, data[start - first:].copy()

@@ -173,7 +173,7 @@ def take_over(self:Together, facts:list): # as `run.facts_of_changes` gives them
 
 # %% ../../nbs/engine/together.ipynb #086af14c
 @patch
-def _refuse_own(self:Together, why:str, all_of_them=False):
+def _refuse_own(self:Together, why:str):
     "Refuse what waits here and is due."
     due = [c for c in self.tricks.waiting if c.at is None or c.at <= self.step]
     for c in due:

@@ -204,7 +204,7 @@ def draw(self:Screen, learn, full:bool=False):
         self.step_s, answered = self.clock.wall() - self.left, self._answer()
         idle, news = not learn.on_training_thread(), self._hear(full)
         look, self.look_now = self.look_now, False
-        if any((full, idle, news, look, answered)) or self.clock.wall() >= self.next:
+        if any((full, idle, news, look, answered)) or self.clock.wall() + self.step_s >= self.next:
             self._draw_due(full or idle and news, idle, look, answered)
         if full: self.reasons.forget()
         if news: tell_controls(learn)

@@ -181,7 +181,9 @@ def bring(self:Run,
         differs = carry_on(learn, changes[behind:], self, step, progress)
     known = stood and not learn.moves      # on a schedule, it may have stood there before the values moved
     if known and differs is None and step > snap.step and inside(take(learn)) != inside(stood): differs = step
-    learn.same_again(*self.written(self.line, '', snap.step, step), snap.step, differs)
+    columns, y = self.written(self.line, '', snap.step, step)
+    learn.same_again(columns, y, snap.step, differs)
+    if self.folder and y.shape[1] == step - snap.step: self.fill(learn)      # as they were recorded, with what was measured
 
 # %% ../../nbs/travel/again.ipynb #db967060
 def _stand_at(learn, snap):

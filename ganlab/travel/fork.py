@@ -185,6 +185,7 @@ _by_all = ("a fork is trained by all processes of the team, so they have to make
 
 def _fork(learn, step, name, G, D, progress, changed):
     if learn.team.leads: raise ValueError(_by_all)
+    if learn.team.size > 1: learn.stand_alike(f'a fork of step {step}, {changed};')
     _written_down(learn)
     store, step = learn.team.in_turn(*[partial(_copied, learn, step, name, changed)]*2)
     own = own_parts(learn) | dict(device=learn.device, progress=progress)
