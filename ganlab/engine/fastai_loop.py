@@ -62,20 +62,13 @@ class StepLearner(Shared, EventLearner):
 
 # %% ../../nbs/engine/fastai_loop.ipynb #421cb254
 @patch
-def _ended_by(self:StepLearner, e):
+def ended_by(self:StepLearner, e):
     "The end of a trial, after which the fit goes on; or an error, or, with fastai's TerminateOnNaNCallback, its end."
     self.inform('step_failed', e)
     if self.tricks.on_trial and self.failed_on_trial(e): return
     if not e.term or not any(isinstance(cb, TerminateOnNaNCallback) for cb in self.cbs): raise e
     print(f'{e} The fit ends at step {e.at}.')
     raise CancelFitException
-
-# %% ../../nbs/engine/fastai_loop.ipynb #510f946a
-@patch
-def _read_now(self:StepLearner):
-    "Have the numbers of the last step, where they have not been read."
-    try: self.caught_up()
-    except StepError as e: self._ended_by(e)
 
 # %% ../../nbs/engine/fastai_loop.ipynb #23d1f601
 @patch
@@ -92,7 +85,7 @@ def _all_steps(self:StepLearner, n, gate=None):
     "`n` steps (`None`: until `gate` ends it), each a fastai batch."
     i = 0
     while n is None or i < n:
-        if self.must_read_before(gate): self._read_now()
+        if self.must_read_before(gate): self.read_now()
         self.hear(gate)
         self.iter = i
         try:
@@ -100,12 +93,12 @@ def _all_steps(self:StepLearner, n, gate=None):
             self.boundary()
             self.one_step()
         except CancelBatchException: self('after_cancel_batch')
-        except StepError as e: self._ended_by(e)
+        except StepError as e: self.ended_by(e)
         self.train_iter += 1
         if n: self.pct_train += 1/(n*self.n_epoch)
         self('after_batch')
         i += 1
-    self._read_now()
+    self.read_now()
     if gate: gate(self)
     self.last_word()
 

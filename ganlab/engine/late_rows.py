@@ -9,6 +9,7 @@ from typing import NamedTuple
 from fastcore.basics import patch
 import torch
 from .callbacks import GANProgress, GANRecorder
+from .recovery import StepError
 from .rows import Rows, Scalars
 
 # %% auto #0
@@ -97,3 +98,10 @@ def must_read_before(self:LateRows,
     own = gate is not None and not (getattr(gate, '__module__', None) or '').startswith('ganlab.')
     mail = self.run.mail
     return own or not self.turnstile.orders.plain(self.step) or bool(mail and not self.run.sleeping and mail.stirs())
+
+# %% ../../nbs/engine/late_rows.ipynb #831a0ae4
+@patch
+def read_now(self:LateRows):
+    "In a fit, between two steps: read the row of the last one, where it has not been read."
+    try: self.caught_up()
+    except StepError as e: self.ended_by(e)
