@@ -33,7 +33,7 @@ def awaited(self:Team, key:str, rank:int)->str: # raises `Gone` where that rank 
     try:
         beat, since, pause = self._beats(rank), time.monotonic(), 5e-4
         while not self.store.check([key]):
-            if self.store.check([broke]): raise Parted(f"rank {rank} has failed")
+            if key != broke and self.store.check([broke]): raise Parted(f"rank {rank} has failed")
             if (now := self._beats(rank)) != beat: beat, since = now, time.monotonic()
             if time.monotonic() - since > silence: raise Gone([rank])
             time.sleep(pause)
