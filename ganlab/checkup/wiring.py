@@ -34,9 +34,12 @@ def _silent(y)->float: # from 0 to 1
 
 # %% ../../nbs/checkup/wiring.ipynb #da0bfee3
 def _liveliness(y)->tuple: # spread over samples, beside the size of what a layer gives; that size
-    y = y.detach().double().flatten(1)
-    size = y.square().mean().sqrt()
-    return float(y.std(0, correction=0).mean()/size.clamp(min=1e-30)), float(size)
+    y = y.detach().flatten(1).float()
+    most = max(float(y.abs().max()), 1e-30)      # so that no square leaves the range of float32
+    y = y/most
+    size, apart = float(y.norm())/math.sqrt(y.numel()), y - y[:1]      # exactly 0 where all samples are equal
+    spread = (apart.square().mean(0) - apart.mean(0).square()).clamp(min=0).sqrt().mean()
+    return float(spread)/max(size, 1e-30), size*most
 
 # %% ../../nbs/checkup/wiring.ipynb #e9a20e85
 class Heard:
@@ -80,18 +83,18 @@ def _moved_by(learn, G, z, y, i, base)->float:
     out = learn.look(G, learn.into_g(other.view_as(z), y))
     return float((out - base).abs().mean())
 
+def _felt(learn, G, z, y)->int: # by a handful of samples: of the first 24 numbers of a latent, how many
+    base = learn.look(G, learn.into_g(z, y))
+    scale = max(float(base.abs().mean()), 1e-12)
+    return sum(_moved_by(learn, G, z, y, i, base) > 1e-5*scale for i in range(min(z.flatten(1).shape[1], 24)))
+
 # %% ../../nbs/checkup/wiring.ipynb #36ae742a
 def of_latents(learn, G)->dict:
     "How far latents vary, how many numbers they have, and how many of these G answers to."
     z = learn.drawn(64, learn.streams.generator('checkup/z', device=learn.device))
-    y = companions(learn, 64, 'g')
-    flat = z.flatten(1)
-    base = learn.look(G, learn.into_g(z, y))
-    some = range(min(flat.shape[1], 24))
-    scale = max(float(base.abs().mean()), 1e-12)
-    felt = [_moved_by(learn, G, z, y, i, base) > 1e-5*scale for i in some]
-    return dict(z_std=float(flat.std(0).mean()), z_dims=flat.shape[1], z_felt=sum(felt)/max(1, len(felt))*flat.shape[1],
-                z_moves=sum(felt))
+    felt, flat = _felt(learn, G, z[:16], some_of(companions(learn, 64, 'g'), 16)), z.flatten(1)
+    return dict(z_std=float(flat.std(0).mean()), z_dims=flat.shape[1], z_felt=felt/max(1, min(flat.shape[1], 24))*flat.shape[1],
+                z_moves=felt)
 
 # %% ../../nbs/checkup/wiring.ipynb #8a116ad7
 def of_reach(learn, D, x)->dict: # x: what goes into D

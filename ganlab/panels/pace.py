@@ -11,7 +11,7 @@ from typing import NamedTuple
 from fastcore.basics import patch
 
 # %% auto #0
-__all__ = ['Clock', 'Budget', 'Pace', 'Calm', 'Drawn', 'budgets']
+__all__ = ['Clock', 'Budget', 'Pace', 'Calm', 'Drawn', 'due_together', 'draw_as_one', 'budgets']
 
 # %% ../../nbs/panels/pace.ipynb #2ef370a3
 class Clock:
@@ -81,18 +81,18 @@ def next(self:Pace)->float: # on the wall
 @patch
 def due(self:Pace,
     looked=None, # -> does somebody look? if not, it is drawn only so that it does not get too old
+    early:float=0., # seconds by which its cadence may be broken, since something else is drawn now; its share is kept
 )->bool:
     "Is it time to draw?"
     now = self.clock.wall()
-    if now < self.next: return False
-    if self.owed: return True
-    rested = self.clock.cpu() >= self.free and (looked is None or looked())
-    return rested or now >= self.last + self.latest
+    if self.owed: return now >= self.next
+    rested = now + early >= self.last + self.budget.every and self.clock.cpu() >= self.free
+    return rested and (looked is None or looked()) or now >= self.last + self.latest
 
 @patch
-def wanted(self:Pace, full:bool, idle:bool, looked=None)->bool: # is all drawn? does nothing train?
+def wanted(self:Pace, full:bool, idle:bool, looked=None, early:float=0.)->bool: # is all drawn? does nothing train?
     "Is it drawn now, though nobody waits for it?"
-    return full or self.due(looked)
+    return full or self.due(looked, early)
 
 # %% ../../nbs/panels/pace.ipynb #cc383650
 @patch(as_prop=True)
@@ -114,7 +114,7 @@ class Calm(Pace):
         if self.last == -math.inf: self.last = self.clock.wall()
 
     def news(self): "Nothing that it has to hear of."
-    def wanted(self, full, idle, looked=None)->bool: return not idle and self.due(looked)
+    def wanted(self, full, idle, looked=None, early=0.)->bool: return not idle and self.due(looked)
 
 # %% ../../nbs/panels/pace.ipynb #8868ab6a
 class Drawn(NamedTuple):
@@ -122,8 +122,32 @@ class Drawn(NamedTuple):
     pace: Pace           # when
     take: object         # -> what `make_state` is given of it
     view: object = None  # the part that shows it: while nobody looks there, it is drawn less often
-    def wanted(self, full:bool, idle:bool)->bool: # is all drawn? does nothing train?
-        return self.pace.wanted(full, idle, self.view and self.view.ready)
+    def wanted(self, full:bool, idle:bool, early:float=0.)->bool: # is all drawn? does nothing train?
+        return self.pace.wanted(full, idle, self.view and self.view.ready, early)
+
+# %% ../../nbs/panels/pace.ipynb #eb4c3171
+def due_together(
+    drawn:dict, # name -> `Drawn`; 'numbers' is among them
+    asked:list, # views that somebody waits for
+    full:bool, idle:bool, # is all drawn? does nothing train?
+)->list: # of lists of `Drawn`, each to be drawn as one
+    "What is due, and what is due soon with it; a calm part stands alone, since it may take long."
+    def due(early=0.): return [part for name, part in drawn.items() if part.view in asked or idle and name == 'numbers'
+                               or part.wanted(full, idle, early)]
+    now = due() and due(early=.1)
+    calm = [part for part in now if isinstance(part.pace, Calm)]
+    return [parts for parts in ([part for part in now if part not in calm], *([part] for part in calm)) if parts]
+
+def draw_as_one(
+    parts:list, # of `Drawn`
+    show, # called with all that they took
+):
+    "Take what each part shows, and show it at once; the last of them pays for that."
+    taken = {}
+    for part in parts:
+        with part.pace.spend():
+            taken |= part.take()
+            if part is parts[-1]: show(**taken)
 
 # %% ../../nbs/panels/pace.ipynb #ca76866b
 def budgets(

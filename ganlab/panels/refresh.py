@@ -12,7 +12,7 @@ from fastcore.basics import patch
 from .curves import Curves
 from .health import Health
 from .machine import Machine
-from .pace import Calm, Clock, Drawn, Pace
+from .pace import Calm, Clock, Drawn, Pace, draw_as_one, due_together
 from .samples import Samples
 from .speed import Speed
 from .state import make_state, thou, words
@@ -219,11 +219,9 @@ def _ask_on(self:Screen, idle):
 @patch
 def _draw_due(self:Screen, full, idle, look, answered):
     self.learn.caught_up()
+    for part in self.drawn.values(): part.pace.ahead = self.step_s
     asked = answered + look*[self.parts.samples, self.parts.timeline]      # views that somebody waits for
-    for name, part in self.drawn.items():
-        part.pace.ahead = self.step_s
-        if part.view in asked or idle and name == 'numbers' or part.wanted(full, idle):
-            with part.pace.spend(): self.show(**part.take())
+    for parts in due_together(self.drawn, asked, full, idle): draw_as_one(parts, self.show)
     self.next = min(part.pace.soonest for part in self.drawn.values())
 
 # %% ../../nbs/panels/refresh.ipynb #68698d40
