@@ -37,12 +37,12 @@ def main():
     import torch
     torch.set_num_threads(1)
     wire = bench.Wire()
-    run = bench.panel_open(bench.problem('ring'), wire)
+    lab = bench.panel_open(bench.problem('ring')).lab
     gc.collect()
-    run.lab.start(steps=o.steps)
-    rows = watch(run.lab, run.learn, wire)
-    run.lab.wait()
-    if run.lab.state == 'error': raise SystemExit(f'the run stopped: {run.lab.error}')
+    lab.start(steps=o.steps)
+    rows = watch(lab, lab.learn, wire)
+    lab.wait()
+    if lab.state == 'error': raise SystemExit(f'the run stopped: {lab.error}')
     early = next(r for r in rows if r[0] >= mark)
     b0, b1 = per_refresh(rows, mark, mark+span), per_refresh(rows, rows[-1][0]-span, rows[-1][0])
     MB = 2**20
@@ -50,7 +50,7 @@ def main():
     print(f'  memory: {early[1]/MB:.1f} MB at step {early[0]:,}, {rows[-1][1]/MB:.1f} MB at step {rows[-1][0]:,}: grew by {(rows[-1][1]-early[1])/MB:+.1f} MB')
     print(f'  sent a refresh: {b0/1024:.1f} kB at step {mark:,}, {b1/1024:.1f} kB at the end')
     if o.json: Path(o.json).write_text(json.dumps(dict(rows=rows, early=early, bytes_early=b0, bytes_late=b1)))
-    run.lab.close()
+    lab.close()
 
 
 if __name__ == '__main__': main()

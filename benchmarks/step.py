@@ -6,7 +6,7 @@
 Everything is CPU time of the whole process (`time.process_time`: all threads, so the panel's too), on one torch thread. Blocks of the two sides
 take turns within one process and each ratio is that of two neighbours, so that a machine whose speed drifts, or that others use, moves both.
 """
-import argparse, contextlib, copy, gc, io, json, os, platform, resource, statistics, subprocess, sys, time
+import argparse, contextlib, copy, io, itertools, json, os, platform, resource, statistics, subprocess, sys, time
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,8 @@ BUDGET = {('ring', 'closed'): 1.05, ('ring', 'fused'): .97, ('ring', 'open'): 1.
 TITLE = {'ring': 'ring-2D: MLP 4x128, batch 256', 'dcgan': 'DCGAN-32: digits, 1 channel, width 64, batch 64'}
 SIDE = {'closed': 'ganlab, panel closed', 'fused': 'the same, with fused_d=True', 'last': 'the same, to_channelslast()', 'open': 'ganlab, panel open', 'open_asked': 'the same, as asked for above',
         'fastai': "fastai GANLearner, fastai's Adam",
-        'fastai_fused': 'fastai GANLearner, fused Adam'}
+        'fastai_fused': 'fastai GANLearner, fused Adam',
+        'one_pass': 'by hand, D in one pass', 'hand_last': 'by hand, channels_last', 'compiled': 'by hand, compiled'}
 
 
 # ---------------------------------------------------------------- the two problems
@@ -39,10 +40,39 @@ def problem(name, bs=None):
 
 # ---------------------------------------------------------------- the sides: each returns a function that trains n steps
 
-def by_hand(p):
+def by_hand(p, last=False):
+    import torch
     from handwritten import NonSaturating, adam, hand_loop, latents, shuffled
     G, D = copy.deepcopy(p['nets'])
+    if last: G, D = (m.to(memory_format=torch.channels_last) for m in (G, D))
     a = G, D, shuffled(p['x'], p['bs']), latents(p['bs'], p['z_dim']), NonSaturating(), adam(G), adam(D)
+    return lambda n: hand_loop(*a, steps=n)
+
+def by_hand_in_one_pass(p):
+    "The same, but that D sees reals and fakes in one batch"
+    import torch
+    from handwritten import NonSaturating, adam, g_phase, latents, shuffled
+    (G, D), loss = copy.deepcopy(p['nets']), NonSaturating()
+    opt_g, opt_d, d_params, batches = adam(G), adam(D), list(D.parameters()), zip(shuffled(p['x'], p['bs']), latents(p['bs'], p['z_dim']))
+    def run(n):
+        losses = []
+        for x, z in itertools.islice(batches, n):
+            xf = G(z)
+            L = loss.d_loss(*D(torch.cat([x, xf.detach()])).flatten().chunk(2))
+            opt_d.zero_grad(set_to_none=True)
+            L.backward()
+            opt_d.step()
+            losses.append((L.detach(), g_phase(D, xf, x, loss, opt_g, d_params)))
+        return losses
+    return run
+
+def compiled_by_hand(p):
+    "The same, G and D by `torch.compile`"
+    import torch
+    from handwritten import NonSaturating, adam, hand_loop, latents, shuffled
+    G, D = copy.deepcopy(p['nets'])
+    opts = adam(G), adam(D)
+    a = torch.compile(G), torch.compile(D), shuffled(p['x'], p['bs']), latents(p['bs'], p['z_dim']), NonSaturating(), *opts
     return lambda n: hand_loop(*a, steps=n)
 
 def asked(p, last=False, **made):
@@ -59,32 +89,38 @@ def panel_closed(p, **how):
     run.learn = learn
     return run
 
-def panel_open(p, wire, **how):
-    """The same, trained by the lab's thread while all its panels are drawn. Timed from the first boundary between two steps to the last, on that
-    thread: a draw falls within, but for the one that a lab makes when it stops, since a long run does not stop every few seconds."""
+def panel_open(p, **how):
+    """The same, trained by the lab's thread while all its panels are drawn; the panel's clock stands still while the loop by hand has its turn.
+    Timed at the boundaries between steps, on that thread, where the panel draws."""
     from ganlab.lab import Lab
-    learn = asked(p, **how)
-    lab, marks, drawn = Lab(learn), [], [0.]
-    gate, draw = lab.trainer.gate, lab.screen.draw
-    def noting(learn):
-        now = learn.step, time.process_time(), time.perf_counter(), drawn[0], *frames(lab)
-        marks[:] = [marks[0] if marks else now, now]
-        gate(learn)
+    clock = Halting()
+    lab = Lab(asked(p, **how), clock=clock)
+    gate, draw, drawn = lab.trainer.gate, lab.screen.draw, [0.]
     def drawing(*a, **k):
         t = time.process_time()
         draw(*a, **k)
         drawn[0] += time.process_time()-t
-    lab.trainer.gate, lab.screen.draw = noting, drawing
-    def run(n):
-        marks.clear()
+    def run(n, own):
+        def both(learn):
+            own(learn)
+            gate(learn)
+        lab.trainer.gate, lab.screen.draw = both, drawing
         lab.start(steps=n)
         lab.wait()
         if lab.state == 'error': raise lab.error
-        took = [b-a for a, b in zip(*marks)]              # steps, CPU, wall clock, CPU of drawing, curves, samples
-        run.seen.append(took)
-        return took[1]*1e3/took[0]
-    run.learn, run.lab, run.wire, run.seen = learn, lab, wire, []
+    run.lab, run.clock, run.state = lab, clock, lambda: (clock.wall(), drawn[0], *frames(lab))
     return run
+
+class Halting:
+    "A clock as a panel takes it"
+    def __init__(self): self.out = [0., 0.]
+    def wall(self): return time.monotonic() - self.out[0]
+    def cpu(self): return time.thread_time() - self.out[1]
+    @contextlib.contextmanager
+    def halted(self):
+        w, c = time.monotonic(), time.thread_time()
+        yield
+        self.out = [self.out[0] + time.monotonic()-w, self.out[1] + time.thread_time()-c]
 
 def frames(lab):
     "How many times the lab has drawn its curves, and its samples, so far"
@@ -135,42 +171,44 @@ class Wire:
 # ---------------------------------------------------------------- measuring
 
 def cpu(run, n):
-    "ms of CPU a step; of a side that times itself, what it says"
-    gc.collect()
+    "ms of CPU a step"
     t = time.process_time()
-    own = run(n)
-    return own if isinstance(own, float) else (time.process_time()-t)*1e3/n
+    run()
+    return (time.process_time()-t)*1e3/n
 
-def compare(hand, sides, pairs, n, m=None):
-    "Blocks in turn, `m` steps by hand and `n` of a side, the order changing from pair to pair -> side -> rows of (hand ms, side ms, side's steps)"
-    rows, m = {k: [] for k in sides}, m or n
-    for run in (hand, *sides.values()): run(max(4, m//4))   # warm up: optimiser state, caches, first frames
+def compare(hand, sides, pairs, n):
+    "Blocks in turn, `n` steps by hand and `n` of a side, the order changing from pair to pair -> side -> rows of (hand ms, side ms, side's steps)"
+    rows = {k: [] for k in sides}
+    for run in (hand, *sides.values()): run(max(4, n//4))   # warm up: optimiser state, caches
     for i in range(pairs):
         for name, run in sides.items():
-            if i % 2: b, a = cpu(run, n), cpu(hand, m)
-            else: a, b = cpu(hand, m), cpu(run, n)
+            if i % 2: b, a = (cpu(partial(f, n), n) for f in (run, hand))
+            else: a, b = (cpu(partial(f, n), n) for f in (hand, run))
             rows[name].append((a, b, n))
         dot()
     return rows
 
-def compare_within(hand, closed, pairs, n):
-    "The same in one long fit, at its boundaries between two steps: turns of `n` steps, so short that both sides meet the same machine"
-    hand(max(4, n))
-    closed(max(4, n))
-    rows, start = [], [None]
-    def gate(learn):
+class Turns:
+    "In one long fit, between two steps: `n` steps of the side, `n` by hand, and so on, so short that both meet the same machine; a row of `turns` of them"
+    def __init__(self, hand, n, turns=1, halted=contextlib.nullcontext):
+        self.hand, self.n, self.turns, self.halted = hand, n, turns, halted
+        self.rows, self.own, self.began = [], [], None
+    def __call__(self, learn):
         t = time.process_time()
-        if start[0] is None: start[0] = learn.step, t
-        elif learn.step - start[0][0] == n:
-            b = (t-start[0][1])*1e3/n
-            t = time.process_time()
-            hand(n)
-            a = (time.process_time()-t)*1e3/n
-            rows.append((a, b, n))
-            if len(rows) % 5 == 0: dot()
-            start[0] = learn.step, time.process_time()
-    closed(pairs*n, gate)
-    return rows
+        if self.began and learn.step - self.began[0] < self.n: return
+        if self.began:
+            with self.halted(): self.own.append((cpu(partial(self.hand, self.n), self.n), (t-self.began[1])*1e3/self.n))
+        if len(self.own) == self.turns:
+            self.rows.append((*(sum(o)/self.turns for o in zip(*self.own)), self.n*self.turns))
+            self.own = []
+            if self.turns > 1 or len(self.rows) % 5 == 0: dot()
+        self.began = learn.step, time.process_time()
+
+def compare_within(hand, side, pairs, n, turns=1, **how):
+    for f in (lambda: hand(max(4, n)), lambda: side(max(4, n), lambda learn: None)): f()      # warm up: optimiser state, caches, first frames
+    t = Turns(hand, n, turns, **how)
+    side(pairs*turns*n, t)
+    return t.rows
 
 def dot(): print('.', end='', file=sys.stderr, flush=True)
 
@@ -182,22 +220,24 @@ def summary(rows):
 def bench_ganlab(name, pairs, n):
     import torch
     torch.set_num_threads(1)
-    p = problem(name)
-    hand, (key, how) = by_hand(p), ('fused', dict(fused_d=True)) if name == 'ring' else ('last', dict(last=True))   # what gives other last bits
-    closed = {'closed': panel_closed(p), key: panel_closed(p, **how)}
-    out = {k: summary(compare_within(hand, side, 5*pairs, max(1, n//10))) for k, side in closed.items()}
-    return out | {k: bench_open(p, hand, pairs, n, **asked_for) for k, asked_for in (('open', {}), ('open_asked', how))}
+    p, few = problem(name), max(1, n//10)
+    hand, key, how = by_hand(p), *(('fused', dict(fused_d=True)) if name == 'ring' else ('last', dict(last=True)))   # what gives other last bits
+    out = {k: summary(compare_within(hand, panel_closed(p, **h), 5*pairs, few)) for k, h in (('closed', {}), (key, how))}
+    out |= {k: bench_open(p, hand, pairs, few, **h) for k, h in (('open', {}), ('open_asked', how))}
+    floors = dict(one_pass=by_hand_in_one_pass(p)) if name == 'ring' else dict(hand_last=by_hand(p, last=True))
+    return out | {k: summary(v) for k, v in compare(hand, floors | dict(compiled=compiled_by_hand(p)), pairs, few).items()}
 
 def bench_open(p, hand, pairs, n, **how):
-    wire = Wire()
-    opened = panel_open(p, wire, **how)
-    out = summary(compare(hand, {'open': opened}, max(3, pairs//2), 3*n, n)['open'])   # blocks long enough for the panel's own rhythm
+    wire, opened = Wire(), panel_open(p, **how)
+    was = opened.state()
+    out = summary(compare_within(hand, opened, max(3, pairs//5), n, turns=100 if n > 1 else 30, halted=opened.clock.halted))      # rows long enough for the panel's own rhythm
+    wall, drawing, curves, samples = (b-a for a, b in zip(was, opened.state()))
     t = time.process_time()
     time.sleep(2)
     idle = (time.process_time()-t)/2
     opened.lab.close()
-    _, cpu_s, wall, drawing, curves, samples = (sum(o) for o in zip(*opened.seen[1:]))
-    return out | dict(curves_per_s=curves/wall, samples_per_s=samples/wall, drawing=drawing/cpu_s, idle_cpu_share=idle, messages=wire.n, bytes=wire.bytes)
+    spent = sum(b*k for _, b, k in out['rows'])/1e3
+    return out | dict(curves_per_s=curves/wall, samples_per_s=samples/wall, drawing=drawing/spent, idle_cpu_share=idle, messages=wire.n, bytes=wire.bytes)
 
 def bench_fastai(name, pairs, n):
     "In a process of its own: `fastai.vision.gan` needs torchvision's names"
@@ -247,12 +287,13 @@ PARTS = {      # what it is for -> methods of a learner, and functions of module
     'by hand, too: forward passes': 'generate raw_scores', 'by hand, too: losses': 'lost summed', 'by hand, too: backward passes': 'torch.autograd.backward',
     'by hand, too: data and latents': 'open_update', 'by hand, too: Adam': 'ganlab.learner.take_step', 'gradient norms': 'ganlab.learner.layer_norms',
     'scores and losses, read at once': 'scalars checked_row', 'a row of the record': 'write_row stepped', 'the boundary: orders, changes, rates': 'hear boundary',
-    "fastai's events": '__call__', 'the step itself, undone if it fails': 'one_step attempt play note_step after_row updates d_update d_gradient g_update g_gradient d_scores optimizer_step'}
+    "fastai's events": '__call__', 'the step itself, undone if it fails, and what comes once in 50': 'one_step attempt play note_step after_row updates d_update d_gradient g_update g_gradient d_scores optimizer_step'}
 
-def profiled(name, steps):
+def profiled(name, _, block):
     "{part: milliseconds of CPU a step}; a clock stands around each function, which takes time itself"
     import importlib, torch
     torch.set_num_threads(1)
+    steps = 10*block
     run, spent, open_ = panel_closed(problem(name)), dict.fromkeys(PARTS, 0.), []
     def around(owner, attr, part):
         f = getattr(owner, attr)
@@ -288,7 +329,7 @@ def show_profile(name, spent):
 def show_steps(name, out):
     print(f'\n{TITLE[name]}')
     print(f'  {"":34} {"ms/step":>8} {"by hand":>8}   {"median":>6} {"min":>6} {"max":>6} {"sums":>6}  {"pairs":>5} {"steps":>5}  {"budget":>6}')
-    for k in ('closed', 'fused', 'last', 'open', 'open_asked', 'fastai_fused', 'fastai'):
+    for k in ('closed', 'fused', 'last', 'open', 'open_asked', 'one_pass', 'hand_last', 'compiled', 'fastai_fused', 'fastai'):
         if k not in out: continue
         s, b = out[k], BUDGET.get((name, k))
         verdict = '' if b is None else f'{b:6.2f}  {"within" if max(s["ratio"], s["total"]) <= b else "OVER"}'
@@ -310,10 +351,11 @@ NOTES = '''
 By hand: plain PyTorch (tests/handwritten.py): n_d = 1, fresh z a step, D's fakes reused for G with their graph, D frozen in G's phase, gradients
 set to None, fused Adam, batches indexed from one float tensor; it records nothing. ganlab: the same maths, plus gradient norms, scores, losses
 and times of every step, in memory, and streams keyed by (seed, step). Panel open: every message is packed as a kernel's session packs it, every
-frame acknowledged at once; the socket and the browser are not measured. fastai: its unmodified GAN code, with no bar, n_crit = n_gen = 1, batches
+frame acknowledged at once; the socket and the browser are not measured; its clock stands still while the loop by hand has its turn. fastai: its unmodified GAN code, with no bar, n_crit = n_gen = 1, batches
 from the same tensor; a step is two of its batches, each with its own reals and z (so G runs once more); its pairs ran in a process of their own.
 'median', 'min', 'max' are of the pairs' ratios; 'sums' is all the side's time over all the hand's, which holds what comes once in 50 steps (a
-snapshot in memory, D's slope) and is missing from most pairs. 'steps' are those of a block of the side. Within budget: both median and sums.'''
+snapshot in memory, D's slope) and is missing from most pairs. 'steps' are those of a pair; with the panel open they
+come in many turns. Within budget: both median and sums.'''
 
 def main():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
@@ -323,16 +365,16 @@ def main():
     a.add_argument('--only', choices=('ring', 'dcgan', 'imports'), action='append', help='may be given more than once')
     a.add_argument('--no-fastai', action='store_true')
     a.add_argument('--profile', action='store_true', help='where the time of a step goes, in place of all else')
-    a.add_argument('--json', metavar='FILE', help='write every pair there')
+    a.add_argument('--json', metavar='FILE', help='write what was measured there')
     a.add_argument('--child', nargs=2, help=argparse.SUPPRESS)
     o = a.parse_args()
     pairs, steps = (max(4, o.pairs//5) if o.quick else o.pairs), {'ring': o.steps, 'dcgan': max(3, o.steps//50)}
     if o.child:
         kind, name = o.child
-        with contextlib.redirect_stdout(sys.stderr): out = (bench_ganlab if kind == 'ganlab' else bench_fastai)(name, pairs, steps[name])
+        with contextlib.redirect_stdout(sys.stderr): out = dict(ganlab=bench_ganlab, fastai=bench_fastai, profile=profiled)[kind](name, pairs, steps[name])
         return print(json.dumps(out))
     only, result = o.only or ('ring', 'dcgan', 'imports'), {}
-    if o.profile: return [show_profile(name, profiled(name, dict(ring=1000, dcgan=30)[name])) for name in ('ring', 'dcgan') if name in only]
+    if o.profile: return [show_profile(name, profiled(name, pairs, steps[name])) for name in ('ring', 'dcgan') if name in only]
     def child(*what):
         r = subprocess.run([sys.executable, __file__, '--child', *what, '--pairs', str(pairs), '--steps', str(o.steps)], stdout=subprocess.PIPE, text=True)
         if r.returncode: sys.exit(f'{" ".join(what)}: failed')
@@ -340,13 +382,16 @@ def main():
     print(f'CPU time a step, and its ratio to a hand-written loop; one thread; {platform.machine()}, Python {platform.python_version()}')
     for name in ('ring', 'dcgan'):
         if name not in only: continue
-        result[name] = child('ganlab', name) | ({} if o.no_fastai else child('fastai', name))
+        result[name] = child('ganlab', name) | ({} if o.no_fastai else child('fastai', name)) | dict(profile=child('profile', name))
         show_steps(name, result[name])
+        show_profile(name, result[name]['profile'])
     if 'imports' in only:
         result['imports'] = bench_imports(3 if o.quick else 7)
         show_imports(result['imports'])
     print(NOTES)
-    if o.json: Path(o.json).write_text(json.dumps(result, indent=1))
+    if o.json:
+        for side in (s for name in ('ring', 'dcgan') for s in result.get(name, {}).values()): side.pop('rows', None)
+        Path(o.json).write_text(json.dumps(result, indent=1))
 
 
 if __name__ == '__main__': main()
