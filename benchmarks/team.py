@@ -76,16 +76,25 @@ def show_drifts(n, rows):
     print(f"{'largest difference after':24} " + '   '.join(' '.join(f'{f"{m} steps":>9}' for m in MARKS) for _ in range(2)))
     for name, both in rows.items(): print(f'{name:24} ' + '   '.join(' '.join(f'{v:9.1e}' for v in side) for side in both))
 
-if __name__ == '__main__':
+def show_sent(n, rows):
+    print(f"{'':26} {'sums':>6} {'bytes':>9} {'ms':>7}   a step, {n} processes")
+    for name, r in rows.items(): print(f"{name:26} {r['sums']:6.1f} {r['bytes']:9,.0f} {r['ms']:7.1f}")
+
+def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, usual in dict(n=2, steps=30, pairs=12).items(): args.add_argument(f'--{name}', type=int, default=usual)
-    args.add_argument('--drift', action='store_true')
-    args.add_argument('--json')
-    o = args.parse_args()
-    if o.drift: raise SystemExit(show_drifts(o.n, drifts(o.n)))
-    rows = sent(o.n, o.steps)
-    print(f"{'':26} {'sums':>6} {'bytes':>9} {'ms':>7}   a step, {o.n} processes")
-    for name, r in rows.items(): print(f"{name:26} {r['sums']:6.1f} {r['bytes']:9,.0f} {r['ms']:7.1f}")
-    ratio = alone(o.pairs)
-    print(f'alone: {ratio[0]:.4f} of a step without a team (from {ratio[1]:.3f} to {ratio[2]:.3f})')
-    if o.json: Path(o.json).write_text(json.dumps(dict(sent=rows, alone=ratio)))
+    args.add_argument('--drift', action='store_true', help='only that')
+    args.add_argument('--json', metavar='FILE', help='write the numbers there; others that stand there stay')
+    o, told = args.parse_args(), {}
+    if o.drift:
+        told['drift'] = drifts(o.n)
+        show_drifts(o.n, told['drift'])
+    else:
+        told |= dict(sent=sent(o.n, o.steps), alone=alone(o.pairs))
+        show_sent(o.n, told['sent'])
+        print('alone: {:.4f} of a step without a team (from {:.3f} to {:.3f})'.format(*told['alone']))
+    if not o.json: return
+    there = Path(o.json)
+    there.write_text(json.dumps((json.loads(there.read_text()) if there.exists() else {}) | told, indent=1) + '\n')
+
+if __name__ == '__main__': main()

@@ -70,6 +70,40 @@ def test_changes_between(kind):
         go(learn, 14)
     both(kind, act)
 
+class Labelled(nn.Module):
+    "Of a number and a label"
+    def __init__(self, n, out, shape):
+        super().__init__()
+        self.of_y, self.of_x, self.shape = nn.Embedding(10, 8), nn.Sequential(nn.Linear(n + 8, 32), nn.LeakyReLU(.2), nn.Linear(32, out)), shape
+    def made(self, x, y): return self.of_x(torch.cat([x.flatten(1), self.of_y(y)], 1)).view(-1, *self.shape)
+class LabelledG(Labelled):
+    z_dim = 8
+    def forward(self, z, y): return self.made(z, y)
+class LabelledD(Labelled):
+    def forward(self, x, y): return self.made(x, y)
+
+class Noise(torch.utils.data.Dataset):
+    def __len__(self): return 200
+    def __getitem__(self, i): return torch.randn(1, 16, 16, generator=torch.Generator().manual_seed(i)).clamp(-1, 1)
+
+def labelled():
+    x = torch.stack([Noise()[i] for i in range(200)])
+    return GANLearner(tensor_dls(x, y=torch.arange(200) % 10, bs=16), LabelledG(8, 256, (1, 16, 16)), LabelledD(256, 1, (1,)), seed=0, device='cpu')
+def in_groups():
+    learn = make()
+    first, *others = learn.D.parameters()
+    learn.between_steps(learn.use_opt, 'd', torch.optim.Adam([dict(params=[first], lr=1e-3), dict(params=others)], lr=2e-4, betas=(.5, .9), fused=True))
+    return learn
+def by_workers(bs=16, **kw): return GANLearner(torch.utils.data.DataLoader(Noise(), bs, shuffle=True, **kw), *NETS['dcgan'](), seed=0, device='cpu')
+
+@pytest.mark.parametrize('kind', [labelled, in_groups, lambda: by_workers(num_workers=2), lambda: by_workers(48)], ids=['labels', 'groups', 'workers', 'short'])
+def test_what_comes_otherwise(kind):
+    "Labels with the samples, two groups of an optimiser, batches of a loader with workers, a last batch that is short"
+    torch.manual_seed(0); fast = kind(); fast.fast(graph=Tape)
+    torch.manual_seed(0); usual = kind()
+    for learn in (fast, usual): go(learn, 14)
+    assert fast.state_hash() == usual.state_hash() and fast.fast_mode.steps.captures == 1 and not fast.fast_mode.why_not
+
 def test_rates_that_move_need_no_other_graph():
     a = both('mlp', lambda l: l.fit_one_cycle(2, 1e-3))
     assert a.fast_mode.steps.captures == 1 and a.step == 36

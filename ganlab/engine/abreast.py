@@ -71,11 +71,3 @@ def for_all(self:Abreast, fn, *args): # what it gives
 def _must_not_be_alone(self:Abreast):
     if self.team.first: raise Refused("the training ended before all processes could be told; ask again")
     raise Refused(f"while a team trains, rank 0 is asked, and this was asked on rank {self.team.rank} alone")
-
-# %% ../../nbs/engine/abreast.ipynb #8f7e0ec3
-@patch
-def log_edits(self:Abreast)->list: # rates that were set by hand: names, and what became of them
-    edits = self.rates.edits()
-    for name, edit in edits: self.log_rate(name, edit)
-    if edits: self.put_in_force()
-    return edits

@@ -31,6 +31,7 @@ def _between(self:Boundary):
     if self.training_now: self.run.check(self)
     else: self.run.met(self)
     edits = self.log_edits()
+    if edits: self.put_in_force()
     if self.moves: self.move_on()
     changed = self.tricks.apply_due() or edits
     if not self.known.looked_at: self.renew()
@@ -72,6 +73,12 @@ def renew(self:Boundary):
     self.known.looked_at = True
 
 # %% ../../nbs/engine/boundary.ipynb #ae9db720
+@patch
+def log_edits(self:Boundary)->list: # of numbers that were set by hand: what is known of each
+    edits = self.rates.edits()
+    for name, edit in edits: self.log_rate(name, edit)
+    return edits
+
 @patch
 def log_rate(self:Boundary, name, edit):
     act = [t.title for t in (*self.tricks.slots['sets'], *self.tricks.slots['factors'])]

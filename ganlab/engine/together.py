@@ -163,7 +163,7 @@ def take_over(self:Together, facts:list): # as `run.facts_of_changes` gives them
     for c, o in zip(changes, told): c.together, c.trial = tuple(changes), o.trial
     with unbroken():
         self.tricks.unqueue(changes)
-        for name, edit in self.rates.edits(): self.log_rate(name, edit)
+        self.log_edits()
         if self.moves: self.move_on()
         if not self.tricks.apply(*changes):
             raise RuntimeError(f"rank {self.team.rank} could not do what rank 0 has done. {changes[0].error}")

@@ -46,16 +46,13 @@ def undo(self:GANLearner):
 # %% ../../nbs/travel/fork.ipynb #3d5eeb03
 def _undo(learn):
     run = learn.run
-    _log_rates(learn)
+    learn.log_edits()
     if not learn.training_now: run.met(learn)
     last = next((c for c in reversed(run.changes) if not c.own), None)
     if last is None: raise ValueError("there is no change to undo; learn.rewind(step) goes back to any step")
     go_before(learn, last)
 
 # %% ../../nbs/travel/fork.ipynb #6ff983ba
-def _log_rates(learn):
-    for name, edit in learn.rates.edits(): learn.log_rate(name, edit)
-
 def go_before(
     learn, # a `GANLearner`, between two steps
     c, # a change of the live line
@@ -125,7 +122,7 @@ def go_back_too(self:GANLearner,
     back:dict, # step; kept: how many changes stay; changed
 ):
     "Go back as rank 0 does; where that fails it failed there, too, and is told there."
-    _log_rates(self)
+    self.log_edits()
     ids = [0, *(c.id for c in self.run.changes)]
     last = None if back['kept'] is None else ids[back['kept']]
     with suppress(Exception): _back(self, back['step'], last, False, back['changed'], told=True)
