@@ -52,9 +52,10 @@ def known(excluded)->list: # of causes; given: causes, or one alone
 def diagnose(self:GANLearner,
     n:int=1024,   # samples of each kind that are looked at, 100 at the least
     excluded=(),  # causes that are not to be named
+    waits=None,   # -> does somebody wait? then it is left, by `Hurried`
 )->Findings: # of `Finding`, the worst first; an empty one says what that means
     "What is wrong with this training as it stands, how one knows, and what to try."
-    excluded, f = known(excluded), facts(self, whole(n, 'n', 100))
+    excluded, f = known(excluded), facts(self, whole(n, 'n', 100), waits=waits)
     found = [_found(self, f, *told) for told in weigh(f, excluded)]
     self.inform('after_diagnose', found, excluded)
     return Findings(found, f, self.known.broke[1] if f.broke == 1 else '')

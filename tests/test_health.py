@@ -1,7 +1,8 @@
 "The health row: chips, thresholds, one finding at a time, remedies that are tried and never imposed; at a cost that is kept, with no bit moved."
-import math, time
+import math, threading, time
 from types import SimpleNamespace
 import pytest
+from ganlab.checkup import facts
 from ganlab.data import ring_dls
 from ganlab.lab import Lab
 from ganlab.learner import GANLearner
@@ -31,7 +32,7 @@ def sick(monkeypatch):
         return found.signals(learn)
     monkeypatch.setattr(checks, 'signals_of', signals_of)
     monkeypatch.setattr(checks, 'worst_of', lambda learn: {})
-    monkeypatch.setattr(GANLearner, 'diagnose', lambda self, n: found.asked.append(self.step) or found.findings, raising=False)
+    monkeypatch.setattr(GANLearner, 'diagnose', lambda self, n, **how: found.asked.append(self.step) or found.findings, raising=False)
     return found
 
 def until(f):
@@ -192,7 +193,7 @@ def test_its_share_of_the_time(sick, cost):
         now.takes(cost); at.append(now.at)
         return dict(likeness=signal(.1, .5))
     sick.signals = signals
-    learn.diagnose = lambda n: now.takes(10*cost) or sick.asked.append(now.at) or []
+    learn.diagnose = lambda n, waits: now.takes(10*cost) or sick.asked.append(now.at) or []
     with Lab(learn, clock=now) as lab:
         lab.health.observe(lambda c: c.owner.heard(dict(seen=c.new)), 'frame')
         for step in range(20, 180, 20): learn.tricks.on('instance_noise', sigma=step/1000, at=step)
@@ -235,3 +236,27 @@ def test_moves_no_bit():
             assert row.problem == '' and len(row.chips) > 10 and set(row.worst) == {'alike', 'unlike', 'missed', 'obvious'}
         lab.stop()
     assert seen.state_hash() == plain.state_hash()
+
+def test_a_switch_does_not_wait_for_the_doctor(monkeypatch):
+    "Who flips a trick while the doctor looks has it after the probe under way; the doctor comes again. Who asked for a checkup has it whole"
+    learn, asked, own = make(), [], facts._asked
+    def probed(probe, *args):
+        asked.append(learn.step)
+        if len(asked) == 1:
+            other = threading.Thread(target=learn.tricks.on, args=('label_smoothing',))
+            other.start(), other.join()
+        return own(probe, *args)
+    monkeypatch.setattr(facts, '_asked', probed)
+    doctor = checks.Checks(learn)
+    def gate(learn):
+        if learn.step in (5, 6): doctor.consult(always=False)
+        if learn.step == 8:
+            learn.tricks.on('ttur')
+            doctor.consult()
+    learn.fit_steps(10, gate=gate, progress=False)
+    n = len(facts.probes)
+    assert asked == [5] + [6]*n + [8]*n and [c.step for c in learn.tricks.log] == [5, 8] and doctor.report.asked == 8 and not doctor.report.problem
+    still = make()
+    for name, at in (('label_smoothing', 5), ('ttur', 8)): still.tricks.on(name, at=at)
+    still.fit_steps(10, progress=False)
+    assert learn.state_hash() == still.state_hash()

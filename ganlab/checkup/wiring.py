@@ -86,15 +86,17 @@ def _moved_by(learn, G, z, y, i, base)->float:
 def _felt(learn, G, z, y)->int: # by a handful of samples: of the first 24 numbers of a latent, how many
     base = learn.look(G, learn.into_g(z, y))
     scale = max(float(base.abs().mean()), 1e-12)
-    return sum(_moved_by(learn, G, z, y, i, base) > 1e-5*scale for i in range(min(z.flatten(1).shape[1], 24)))
+    return sum(_moved_by(learn, G, z, y, i, base) > 1e-5*scale for i in range(_some(z)))
+
+def _some(z)->int: return min(z.flatten(1).shape[1], 24)
 
 # %% ../../nbs/checkup/wiring.ipynb #36ae742a
 def of_latents(learn, G)->dict:
     "How far latents vary, how many numbers they have, and how many of these G answers to."
     z = learn.drawn(64, learn.streams.generator('checkup/z', device=learn.device))
     felt, flat = _felt(learn, G, z[:16], some_of(companions(learn, 64, 'g'), 16)), z.flatten(1)
-    return dict(z_std=float(flat.std(0).mean()), z_dims=flat.shape[1], z_felt=felt/max(1, min(flat.shape[1], 24))*flat.shape[1],
-                z_moves=felt)
+    dims = flat.shape[1]
+    return dict(z_std=float(flat.std(0).mean()), z_dims=dims, z_felt=felt/max(1, _some(z))*dims, z_moves=felt)
 
 # %% ../../nbs/checkup/wiring.ipynb #8a116ad7
 def of_reach(learn, D, x)->dict: # x: what goes into D

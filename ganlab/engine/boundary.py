@@ -30,8 +30,7 @@ def _between(self:Boundary):
     self.run_jobs()
     if self.training_now: self.run.check(self)
     else: self.run.met(self)
-    edits = self.log_edits()
-    if edits: self.put_in_force()
+    edits = self.heed_edits()
     if self.moves: self.move_on()
     changed = self.tricks.apply_due() or edits
     if not self.known.looked_at: self.renew()
@@ -77,6 +76,12 @@ def renew(self:Boundary):
 def log_edits(self:Boundary)->list: # of numbers that were set by hand: what is known of each
     edits = self.rates.edits()
     for name, edit in edits: self.log_rate(name, edit)
+    return edits
+
+@patch
+def heed_edits(self:Boundary)->list:
+    edits = self.log_edits()
+    if edits: self.put_in_force()
     return edits
 
 @patch

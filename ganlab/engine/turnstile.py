@@ -14,7 +14,7 @@ from ..base.interrupt import heed, unbroken
 from .orders import Orders
 
 # %% auto #0
-__all__ = ['busy', 'Turnstile']
+__all__ = ['busy', 'Turnstile', 'Hurried']
 
 # %% ../../nbs/engine/turnstile.ipynb #21e63b40
 busy = 'this learner is training already; wait for it, or stop it first (lab.stop())'
@@ -34,6 +34,10 @@ class Turnstile:
     @property
     def asked(self)->bool: return bool(self._jobs) # does another thread wait for the next boundary?
     def mine(self)->bool: return self.trainer == threading.get_ident() # is it the calling one?
+
+# %% ../../nbs/engine/turnstile.ipynb #83e68f87
+class Hurried(Exception):
+    "Somebody waits for the next step, and what took long was left for it."
 
 # %% ../../nbs/engine/turnstile.ipynb #aa6ded0d
 @patch

@@ -4,8 +4,10 @@
 
 # %% ../../nbs/panels/checks.ipynb #2447a95b
 from __future__ import annotations
+from functools import partial
 from typing import NamedTuple
 from fastcore.basics import patch
+from ..engine.turnstile import Hurried
 from .transport import in_words
 from .worst import worst
 
@@ -63,7 +65,8 @@ class Checks:
         "Ask the doctor."
         self.turns += 1
         if not always and not self._doubtful(): return self.report
-        return self._noted('The doctor', self._asked)
+        waits = None if always else self.learn.has_to_say
+        return self._noted('The doctor', partial(self._asked, waits=waits))
 
 # %% ../../nbs/panels/checks.ipynb #c870fa7b
 @patch
@@ -71,6 +74,7 @@ def _noted(self:Checks, who:str, look)->Report:
     "What `look` finds; where it fails, that it does."
     found, self.failed[who] = {}, ''
     try: found = look(self.learn)
+    except Hurried: self.turns -= 1      # at the next turn, then
     except Exception as e: self.failed[who] = f'{who} failed: {in_words(e)}'
     self.report = self.report._replace(**found, problem=' '.join(filter(None, self.failed.values())))
     return self.report
@@ -84,8 +88,8 @@ def _read(self:Checks, learn)->dict: # fields of a `Report`
     return dict(step=learn.step, signals=found, curves=curves, worst=self.worst(learn))
 
 @patch
-def _asked(self:Checks, learn)->dict:
-    found = learn.diagnose(2*looks_at)
+def _asked(self:Checks, learn, waits)->dict:
+    found = learn.diagnose(2*looks_at, waits=waits)
     self.failed['probes'] = getattr(found, 'unknown', '')      # a doctor of one's own may give a plain list
     return dict(findings=tuple(found), asked=learn.step)
 

@@ -115,7 +115,7 @@ def test_half_steps(ring):
     running(ring)
 
 FOUND = """from ganlab.doctor import Finding, Remedy
-learn.diagnose = lambda n: [Finding('mode_collapse', 'Samples alike', 2, dict(said='0.1 of 1.'), [Remedy('R1', 'gradient_penalty')])]"""
+learn.diagnose = lambda n, **how: [Finding('mode_collapse', 'Samples alike', 2, dict(said='0.1 of 1.'), [Remedy('R1', 'gradient_penalty')])]"""
 
 def test_health(ring):
     "Check now: a chip is unfolded, its threshold is changed; advice opens an A/B, is dismissed, and is dismissed in another view too"
