@@ -286,14 +286,14 @@ def bench_imports(rounds):
 PARTS = {      # what it is for -> methods of a learner, and functions of modules, by the time that they take without the others
     'by hand, too: forward passes': 'generate raw_scores', 'by hand, too: losses': 'lost summed', 'by hand, too: backward passes': 'torch.autograd.backward',
     'by hand, too: data and latents': 'open_update', 'by hand, too: Adam': 'ganlab.learner.take_step', 'gradient norms': 'ganlab.learner.layer_norms',
-    'scores and losses, read at once': 'scalars checked_row', 'a row of the record': 'write_row stepped', 'the boundary: orders, changes, rates': 'hear boundary',
-    "fastai's events": '__call__', 'the step itself, undone if it fails, and what comes once in 50': 'one_step attempt play note_step after_row updates d_update d_gradient g_update g_gradient d_scores optimizer_step'}
+    'scores and losses, read at once': 'scalars checked_row', 'a row of the record': 'write_row', 'the boundary: orders, changes, rates': 'hear boundary',
+    "fastai's events": '__call__', 'now and then: snapshots, pictures, slope': 'keep slope stepped', 'the step around it, undone if it fails': 'one_step attempt play note_step after_row updates d_update d_gradient g_update g_gradient d_scores optimizer_step'}
 
 def profiled(name, _, block):
     "{part: milliseconds of CPU a step}; a clock stands around each function, which takes time itself"
     import importlib, torch
     torch.set_num_threads(1)
-    steps = 10*block
+    steps = 30*block
     run, spent, open_ = panel_closed(problem(name)), dict.fromkeys(PARTS, 0.), []
     def around(owner, attr, part):
         f = getattr(owner, attr)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """What do several processes that train one GAN send each other in a step, how long does that take, and what does a learner pay that is alone?
 
-    python benchmarks/team.py [--n 2] [--steps 30] [--pairs 12] [--drift] [--json FILE]
+    python benchmarks/team.py [--n 2] [--steps 30] [--pairs 80] [--drift] [--json FILE]
 
 Sent are sums over all processes: how many in a step, and the bytes of their numbers. The time of a step is that of the clock, with gloo on one
 machine, each process with one thread. A learner that is alone calls the methods of a team of one; beside it the same learner with these calls
@@ -82,7 +82,7 @@ def show_sent(n, rows):
 
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, usual in dict(n=2, steps=30, pairs=12).items(): args.add_argument(f'--{name}', type=int, default=usual)
+    for name, usual in dict(n=2, steps=30, pairs=80).items(): args.add_argument(f'--{name}', type=int, default=usual)
     args.add_argument('--drift', action='store_true', help='only that')
     args.add_argument('--json', metavar='FILE', help='write the numbers there; others that stand there stay')
     o, told = args.parse_args(), {}
