@@ -51,6 +51,7 @@ class Checks:
         self.learn, self.signals, self.worst = learn, signals or signals_of, worst or worst_of
         self.seen, self.turns = {}, 0                # seen: step -> {name: value}
         self.failed, self.report = {}, Report()      # failed: who -> a sentence
+        self.left_off = False                        # the doctor, the last time?
 
     @property
     def current(self)->Report: # after a rewind, nothing is known
@@ -65,7 +66,7 @@ class Checks:
         "Ask the doctor."
         self.turns += 1
         if not always and not self._doubtful(): return self.report
-        waits = None if always else self.learn.has_to_say
+        waits, self.left_off = None if always or self.left_off else self.learn.has_to_say, False
         return self._noted('The doctor', partial(self._asked, waits=waits))
 
 # %% ../../nbs/panels/checks.ipynb #c870fa7b
@@ -74,7 +75,7 @@ def _noted(self:Checks, who:str, look)->Report:
     "What `look` finds; where it fails, that it does."
     found, self.failed[who] = {}, ''
     try: found = look(self.learn)
-    except Hurried: self.turns -= 1      # at the next turn, then
+    except Hurried: self.left_off, self.turns = True, self.turns - 1      # the next time he stays
     except Exception as e: self.failed[who] = f'{who} failed: {in_words(e)}'
     self.report = self.report._replace(**found, problem=' '.join(filter(None, self.failed.values())))
     return self.report
