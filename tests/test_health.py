@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 from ganlab.checkup import facts
 from ganlab.data import ring_dls
+from ganlab.engine.turnstile import Hurried
 from ganlab.lab import Lab
 from ganlab.learner import GANLearner
 from ganlab.nets import mlp
@@ -249,14 +250,34 @@ def test_a_switch_does_not_wait_for_the_doctor(monkeypatch):
     monkeypatch.setattr(facts, '_asked', probed)
     doctor = checks.Checks(learn)
     def gate(learn):
-        if learn.step in (5, 6): doctor.consult(always=False)
-        if learn.step == 8:
+        if learn.step == 5:
+            with pytest.raises(Hurried): doctor.consult(always=False)
+        if learn.step == 6:
             learn.tricks.on('ttur')
+            doctor.consult(always=False)      # he leaves off once, and then stays
+        if learn.step == 8:
+            learn.tricks.off('ttur')
             doctor.consult()
     learn.fit_steps(10, gate=gate, progress=False)
     n = len(facts.probes)
-    assert asked == [5] + [6]*n + [8]*n and [c.step for c in learn.tricks.log] == [5, 8] and doctor.report.asked == 8 and not doctor.report.problem
+    assert asked == [5] + [6]*n + [8]*n and [c.step for c in learn.tricks.log] == [5, 6, 8] and doctor.report.asked == 8 and not doctor.report.problem
     still = make()
-    for name, at in (('label_smoothing', 5), ('ttur', 8)): still.tricks.on(name, at=at)
+    still.tricks.on('label_smoothing', at=5), still.tricks.on('ttur', at=6), still.tricks.off('ttur', at=8)
     still.fit_steps(10, progress=False)
     assert learn.state_hash() == still.state_hash()
+
+def test_a_look_that_was_left_is_not_paid_for(monkeypatch):
+    "The doctor comes again at his cadence, and not when the share of a look would allow it"
+    now, learn, looks = Now(), make(), []
+    learn.add_cb(Tick(now, .1))
+    def diagnose(n, waits):
+        looks.append(now.at)
+        now.takes(1.)
+        if waits: raise Hurried
+        return []
+    learn.diagnose = diagnose
+    with Lab(learn, clock=now) as lab:
+        lab.health.observe(lambda c: c.owner.heard(dict(seen=c.new)), 'frame')
+        lab.start(400)
+        assert lab.wait(100) and not lab.error
+    assert [round(b - a) for a, b in zip(looks, looks[1:])][:1] == [11] and len(looks) == 2      # of the second the rest is long

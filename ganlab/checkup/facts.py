@@ -38,22 +38,23 @@ def _asked(probe, b, learn, failed)->dict:
         return {}
 
 # %% ../../nbs/checkup/facts.ipynb #ca7ebf38
-def _in_turn(probes, waits):
-    for probe in probes:
-        if waits and waits(): raise Hurried
-        yield probe
+def _heed(waits):
+    if waits and waits(): raise Hurried
 
 def facts(
     learn,       # a `GANLearner`
     n:int=1024,  # samples of each kind
     probes=probes, # those that are asked
-    waits=None,  # -> does somebody wait? `Hurried` then, before the next probe
+    waits=None,  # -> does somebody wait? `Hurried` then, at the beginning or before the next probe
 )->Facts:
     "All that can be known of a learner as it stands, in numbers; nothing of it moves."
+    _heed(waits)
     b, failed = batches(learn, n), {}
     def all(learn):
         found = Facts(vector=float(len(learn.source.shape) == 1), numbers=float(math.prod(learn.source.shape)))
-        for probe in _in_turn(probes, waits): found |= {k: float(v) for k, v in _asked(probe, b, learn, failed).items()}
+        for probe in probes:
+            _heed(waits)
+            found |= {k: float(v) for k, v in _asked(probe, b, learn, failed).items()}
         return found
     found = Facts(untouched(learn, all))
     found.failed = failed

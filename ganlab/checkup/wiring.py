@@ -35,8 +35,9 @@ def _silent(y)->float: # from 0 to 1
 # %% ../../nbs/checkup/wiring.ipynb #da0bfee3
 def _liveliness(y)->tuple: # spread over samples, beside the size of what a layer gives; that size
     y = y.detach().flatten(1).float()
-    most = max(float(y.abs().max()), 1e-30)      # so that no square leaves the range of float32
-    y = y/most
+    most = float(y.abs().max()) if y.numel() else math.nan
+    if not math.isfinite(most): return math.nan, most
+    y = y/max(most, 1e-30)      # no square leaves the range of float32
     size, apart = float(y.norm())/math.sqrt(y.numel()), y - y[:1]      # exactly 0 where all samples are equal
     spread = (apart.square().mean(0) - apart.mean(0).square()).clamp(min=0).sqrt().mean()
     return float(spread)/max(size, 1e-30), size*most
@@ -86,9 +87,9 @@ def _moved_by(learn, G, z, y, i, base)->float:
 def _felt(learn, G, z, y)->int: # by a handful of samples: of the first 24 numbers of a latent, how many
     base = learn.look(G, learn.into_g(z, y))
     scale = max(float(base.abs().mean()), 1e-12)
-    return sum(_moved_by(learn, G, z, y, i, base) > 1e-5*scale for i in range(_some(z)))
+    return sum(_moved_by(learn, G, z, y, i, base) > 1e-5*scale for i in range(_tried(z)))
 
-def _some(z)->int: return min(z.flatten(1).shape[1], 24)
+def _tried(z)->int: return min(z.flatten(1).shape[1], 24)
 
 # %% ../../nbs/checkup/wiring.ipynb #36ae742a
 def of_latents(learn, G)->dict:
@@ -96,7 +97,7 @@ def of_latents(learn, G)->dict:
     z = learn.drawn(64, learn.streams.generator('checkup/z', device=learn.device))
     felt, flat = _felt(learn, G, z[:16], some_of(companions(learn, 64, 'g'), 16)), z.flatten(1)
     dims = flat.shape[1]
-    return dict(z_std=float(flat.std(0).mean()), z_dims=dims, z_felt=felt/max(1, _some(z))*dims, z_moves=felt)
+    return dict(z_std=float(flat.std(0).mean()), z_dims=dims, z_felt=felt/max(1, _tried(z))*dims, z_moves=felt)
 
 # %% ../../nbs/checkup/wiring.ipynb #8a116ad7
 def of_reach(learn, D, x)->dict: # x: what goes into D

@@ -60,23 +60,28 @@ class Checks:
 
     def take(self)->Report: return self._noted('The checkup', self._read) # read the signals
 
-    def consult(self,
-        always:bool=True, # even where there is no reason?
-    )->Report:
-        "Ask the doctor."
-        self.turns += 1
-        if not always and not self._doubtful(): return self.report
-        waits, self.left_off = None if always or self.left_off else self.learn.has_to_say, False
-        return self._noted('The doctor', partial(self._asked, waits=waits))
+# %% ../../nbs/panels/checks.ipynb #5a1dac1a
+@patch
+def consult(self:Checks,
+    always:bool=True, # even where there is no reason?
+)->Report:
+    "Ask the doctor; `Hurried` where he leaves off."
+    self.turns += 1
+    if not always and not self._doubtful(): return self.report
+    waits, self.left_off = None if always or self.left_off else self.learn.has_to_say, False
+    try: return self._noted('The doctor', partial(self._asked, waits=waits))
+    except Hurried:      # the next time he stays
+        self.left_off, self.turns = True, self.turns - 1
+        raise
 
 # %% ../../nbs/panels/checks.ipynb #c870fa7b
 @patch
 def _noted(self:Checks, who:str, look)->Report:
     "What `look` finds; where it fails, that it does."
-    found, self.failed[who] = {}, ''
-    try: found = look(self.learn)
-    except Hurried: self.left_off, self.turns = True, self.turns - 1      # the next time he stays
-    except Exception as e: self.failed[who] = f'{who} failed: {in_words(e)}'
+    try: found, failed = look(self.learn), ''
+    except Hurried: raise
+    except Exception as e: found, failed = {}, f'{who} failed: {in_words(e)}'
+    self.failed[who] = failed
     self.report = self.report._replace(**found, problem=' '.join(filter(None, self.failed.values())))
     return self.report
 
@@ -91,7 +96,7 @@ def _read(self:Checks, learn)->dict: # fields of a `Report`
 @patch
 def _asked(self:Checks, learn, waits)->dict:
     found = learn.diagnose(2*looks_at, waits=waits)
-    self.failed['probes'] = getattr(found, 'unknown', '')      # a doctor of one's own may give a plain list
+    self.failed['probes'] = getattr(found, 'unknown', '')
     return dict(findings=tuple(found), asked=learn.step)
 
 @patch

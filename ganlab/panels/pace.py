@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 from fastcore.basics import patch
+from ..engine.turnstile import Hurried
 
 # %% auto #0
 __all__ = ['Clock', 'Budget', 'Pace', 'Calm', 'Drawn', 'due_together', 'draw_as_one', 'budgets']
@@ -55,12 +56,13 @@ class Pace:
 @contextmanager
 def spend(self:Pace):
     "Around a drawing: notes what it takes."
-    began = self.clock.cpu()
+    began, left = self.clock.cpu(), False
     try: yield
+    except Hurried: left = True      # it comes again at its cadence
     finally:
         now = self.clock.cpu()
-        self.took = now - began
-        self.spent += self.took
+        self.spent += now - began
+        self.took = 0. if left else now - began
         self.free, self.last = now + self.took/self.budget.share, self.clock.wall()
         self.owed = max(0, self.owed - 1)
 
@@ -81,13 +83,17 @@ def next(self:Pace)->float: # on the wall
 @patch
 def due(self:Pace,
     looked=None, # -> does somebody look? if not, it is drawn only so that it does not get too old
-    early:float=0., # seconds by which its cadence may be broken, since something else is drawn now; its share is kept
+    early:float=0., # seconds before its time, a fifth of its cadence at most, since something else is drawn now; its share is kept
 )->bool:
     "Is it time to draw?"
     now = self.clock.wall()
     if self.owed: return now >= self.next
-    rested = now + early >= self.last + self.budget.every and self.clock.cpu() >= self.free
+    every = self.budget.every
+    rested = now + min(early, every/5) >= self.last + every and self.clock.cpu() >= self.free
     return rested and (looked is None or looked()) or now >= self.last + self.latest
+
+@patch(as_prop=True)
+def long(self:Pace)->bool: return self.took > .02 # should nothing wait for it?
 
 @patch
 def wanted(self:Pace, full:bool, idle:bool, looked=None, early:float=0.)->bool: # is all drawn? does nothing train?
@@ -106,7 +112,7 @@ def soonest(self:Pace)->float: # on the wall; it may be later
 # %% ../../nbs/panels/pace.ipynb #28858a1e
 class Calm(Pace):
     "Of what can wait: it keeps to its share, whatever happens."
-    last = -math.inf
+    last, long = -math.inf, True
 
     def begin(self):
         "A thread begins to draw: its CPU clock is another, and that is all."
@@ -131,12 +137,15 @@ def due_together(
     asked:list, # views that somebody waits for
     full:bool, idle:bool, # is all drawn? does nothing train?
 )->list: # of lists of `Drawn`, each to be drawn as one
-    "What is due, and what is due soon with it; a calm part stands alone, since it may take long."
-    def due(early=0.): return [part for name, part in drawn.items() if part.view in asked or idle and name == 'numbers'
-                               or part.wanted(full, idle, early)]
-    now = due() and due(early=.1)
-    calm = [part for part in now if isinstance(part.pace, Calm)]
-    return [parts for parts in ([part for part in now if part not in calm], *([part] for part in calm)) if parts]
+    "What is due, and what is due soon with it; what takes long is not waited for: it begins another list."
+    def due(name, part, early=0.):
+        return part.view in asked or idle and name == 'numbers' or part.wanted(full, idle, early)
+    if not any(due(*o) for o in drawn.items()): return []
+    together = []
+    for part in [part for name, part in drawn.items() if due(name, part, early=.1)]:
+        if not together or part.pace.long: together.append([])
+        together[-1].append(part)
+    return together
 
 def draw_as_one(
     parts:list, # of `Drawn`
