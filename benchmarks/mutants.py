@@ -233,10 +233,13 @@ MUTANTS = [Mutant(*row) for row in (
 
     # the panel
     ('a drawing costs nothing', 'panels/pace', 'now + self.took/self.budget.share', 'now', 'test_pace::test_a_budget_is_kept'),
-    ('the panel draws at every step', 'panels/pace', 'return full or self.due(looked)', 'return True',
+    ('the panel draws at every step', 'panels/pace', 'return full or self.due(looked, early)', 'return True',
      'test_pace::test_what_a_part_takes_from_outside'),
-    ('the panel does not count what it takes', 'panels/refresh', 'with part.pace.spend(): self.show(', 'self.show(',
+    ('the panel does not count what it takes', 'panels/pace', 'with part.pace.spend():', 'if True:',
      'test_pace::test_what_a_part_takes_from_outside'),
+    ('a switch waits for the doctor', 'checkup/facts', 'if waits and waits(): raise Hurried', 'pass', 'test_health::test_a_switch_does_not_wait_for_the_doctor'),
+    ('a look that was left is paid for', 'panels/pace', 'self.took = 0. if left else now - began', 'self.took = now - began',
+     'test_health::test_a_look_that_was_left_is_not_paid_for'),
     ('the share is no share', 'panels/pace', 'small, checkup = Budget(refresh, share/4)', 'small, checkup = Budget(refresh, 1.)',
      'test_pace::test_what_a_part_takes_from_outside'),
     ('an average of one more', 'panels/curves', 'np.maximum(end - w, 0)', 'np.maximum(end - w - 1, 0)', 'nb:panels/curves'),
