@@ -132,9 +132,9 @@ def broken(): raise RuntimeError('no such layer')
 
 def test_networks_of_a_file(folder, tmp_path, monkeypatch):
     "Asked for before anything is given up; made by the words of `ganlab train`; what fails there is told with its last line"
-    (tmp_path/'mine.py').write_text(MINE)
+    (tmp_path/'mine_in_a_file.py').write_text(MINE)
     monkeypatch.syspath_prepend(tmp_path)
-    from mine import make as nets
+    from mine_in_a_file import make as nets
     learn = GANLearner(ring_dls(n=500, bs=32), *nets(), seed=0, device='cpu', run='a')
     with pytest.raises(ValueError, match="networks are not ganlab's own; name them: --nets MODULE:FUNCTION. A process .* put what makes it into a file"): Lab(learn, process=True)
     with pytest.raises(ValueError, match="need True, or words of `ganlab train`"): Lab(learn, process='--nett mine:make')
@@ -143,13 +143,13 @@ def test_networks_of_a_file(folder, tmp_path, monkeypatch):
     with Lab('a', process=True) as lab:
         with pytest.raises(ValueError, match='name them: --nets'): lab.start()
         lab.transport.ask(dict(do='start')); assert lab.announcement.say[0] == 'Not done:' and lab.proc is None
-    with Lab('a', process='--nets mine:broken') as lab:
+    with Lab('a', process='--nets mine_in_a_file:broken') as lab:
         lab.start(3); assert lab.wait(120)
-        until(lambda: lab.transport.error.get('title', '').startswith('The process of a has ended: --nets mine:broken: broken() failed: RuntimeError: no such layer'), 'the card')
+        until(lambda: lab.transport.error.get('title', '').startswith('The process of a has ended: --nets mine_in_a_file:broken: broken() failed: RuntimeError: no such layer'), 'the card')
         assert lab.transport.error['text'] == 'All that it said stands in a/process.log.' and lab.state == 'error'
         lab.transport.ask(dict(do='stop')); assert (lab.state, lab.transport.error) == ('idle', {})
-    with Lab('a', process='--nets mine:make') as lab:
-        assert lab.card(dict(state='dead', pid=1, step=2))['text'].endswith('ganlab train --run a --steps N --nets mine:make')
+    with Lab('a', process='--nets mine_in_a_file:make') as lab:
+        assert lab.card(dict(state='dead', pid=1, step=2))['text'].endswith('ganlab train --run a --steps N --nets mine_in_a_file:make')
         lab.start(3); assert lab.wait(120)
         assert lab.transport.step == 4 and 'a: 4 steps' in (folder/'process.log').read_text()
 
