@@ -266,7 +266,7 @@ def test_a_switch_does_not_wait_for_the_doctor(monkeypatch):
     still.fit_steps(10, progress=False)
     assert learn.state_hash() == still.state_hash()
 
-def test_a_look_that_was_left_is_not_paid_for(monkeypatch):
+def test_a_look_that_was_left_is_not_paid_for():
     "The doctor comes again at his cadence, and not when the share of a look would allow it"
     now, learn, looks = Now(), make(), []
     learn.add_cb(Tick(now, .1))

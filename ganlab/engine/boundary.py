@@ -73,13 +73,15 @@ def renew(self:Boundary):
 
 # %% ../../nbs/engine/boundary.ipynb #ae9db720
 @patch
-def log_edits(self:Boundary)->list: # of numbers that were set by hand: what is known of each
+def log_edits(self:Boundary)->list: # as `Rates.edits` gives them
+    "Note the rates that were set by hand; they are the base from here on."
     edits = self.rates.edits()
     for name, edit in edits: self.log_rate(name, edit)
     return edits
 
 @patch
 def heed_edits(self:Boundary)->list:
+    "The same, and have them in force."
     edits = self.log_edits()
     if edits: self.put_in_force()
     return edits
