@@ -35,8 +35,8 @@ class _Handler:
 @patch
 def begin(self:_Handler)->list|None: # the modes of the blocks that stand; None: there is nothing to wait with
     if threading.current_thread() is not threading.main_thread(): return None
-    if self.stands: return self.modes
     before = signal.getsignal(signal.SIGINT)
+    if before is self: return self.modes
     if not callable(before): return None       # Ctrl-C is ignored, or ends the process
     self.before, self.modes, self.noted = before, ['later'], 0
     signal.signal(signal.SIGINT, self)         # from here on nothing is torn
@@ -47,6 +47,7 @@ def begin(self:_Handler)->list|None: # the modes of the blocks that stand; None:
 def end(self:_Handler, modes:list, depth:int):
     "Leave the block at this depth; what is noted is told where it may be."
     del modes[depth:]
+    if depth > 1 and not self.noted: return                    # a block around this one, and nothing to tell
     if modes is not self.modes or not self.stands: return      # somebody else has taken the handler over
     if depth == 1: signal.signal(signal.SIGINT, self.before)
     if self.noted and (depth == 1 or modes[-1] == 'now'): self.tell()
@@ -65,7 +66,7 @@ class unbroken:
         self.modes = modes = _handler.begin()
         if modes is None: return self
         self.depth = len(modes)
-        modes.append(self._mode(modes[-1]))
+        modes.append(self._mode(modes[-1]) if self.second or self.deaf else 'later')
         return self
 
     def _mode(self, around:str)->str: # that of the block around this one
@@ -94,7 +95,7 @@ def listen():
     "In a part that may be left, between two rounds: whoever caught the last Ctrl-C went on, and the next one is heard."
     if not _stands_here(): return
     _handler.modes[-1] = 'now'
-    heed()
+    if _handler.noted: heed()
 
 # %% ../../nbs/base/interrupt.ipynb #d400d296
 class breakable:

@@ -4,6 +4,8 @@
 
 # %% ../../nbs/engine/adam_step.ipynb #8c3dc7db
 from __future__ import annotations
+from itertools import repeat
+from operator import attrgetter, is_, itemgetter
 import torch
 from torch.optim import optimizer
 
@@ -22,40 +24,48 @@ def is_heard(opt)->bool: # by a hook, a profiler, a scheduler (whose step stands
 
 def _is_plain(opt)->bool: # is it Adam as a learner makes it, and does nobody listen?
     if type(opt) is not torch.optim.Adam or is_heard(opt): return False
-    return all(type(g['lr']) is float and all(g.get(k) == v for k, v in _plain.items()) for g in opt.param_groups)
+    return all(type(g['lr']) is float and _plain.items() <= g.items() for g in opt.param_groups)
 
 # %% ../../nbs/engine/adam_step.ipynb #c593f548
+_base = attrgetter('_base')
+
 def _in_one(states:list)->torch.Tensor: # (parameters,)
     "Have the counts of steps be parts of one tensor."
-    all_ = states[0]['step']._base if states else torch.zeros(0)
-    if all_ is None or len(all_) != len(states) or any(s['step']._base is not all_ for s in states):
-        all_ = torch.stack([s['step'] for s in states])
+    counts = [s['step'] for s in states]
+    all_ = counts[0]._base
+    if all_ is None or all_.numel() != len(counts) or not all(map(is_, map(_base, counts), repeat(all_))):
+        all_ = torch.stack(counts)
         for i, s in enumerate(states): s['step'] = all_[i]
     return all_
 
 # %% ../../nbs/engine/adam_step.ipynb #03d07592
-def _dense_on_cpu(ts)->bool: # float32, of the kind that the kernel takes
-    return all(t.dtype == torch.float32 and t.device.type == 'cpu' and t.layout == torch.strided for t in ts)
+_kind, _taken = attrgetter('dtype', 'device', 'layout'), {(torch.float32, torch.device('cpu'), torch.strided)}
+_moments = itemgetter('exp_avg', 'exp_avg_sq', 'step')
+
+def _remembered(opt, ps)->list: # of each parameter, or None
+    "What an optimiser remembers; as a rule of these parameters, in their order: then none is looked up."
+    its = opt.state
+    return [*its.values()] if len(its) == len(ps) and all(map(is_, its, ps)) else [its.get(p) for p in ps]
 
 def _call(opt, g)->tuple|None: # a group -> its count of steps and arguments of the kernel; None: it is for `step` to begin
     ps = [p for p in g['params'] if p.grad is not None]
-    grads, states = [p.grad for p in ps], [opt.state.get(p) for p in ps]
-    if not (all(states) and _dense_on_cpu(ps + grads)): return None
+    if not ps: return ()
+    grads, states = [p.grad for p in ps], _remembered(opt, ps)
+    if not all(states) or set(map(_kind, ps + grads)) != _taken: return None
     count = _in_one(states)
-    m, v, counts = ([s[k] for s in states] for k in ('exp_avg', 'exp_avg_sq', 'step'))
+    m, v, counts = zip(*map(_moments, states))
     how = dict(lr=g['lr'], beta1=g['betas'][0], beta2=g['betas'][1], weight_decay=g['weight_decay'], eps=g['eps'])
     return count, (ps, grads, m, v, [], counts), dict(how, amsgrad=False, maximize=False, grad_scale=None,
                                                        found_inf=None)
 
 # %% ../../nbs/engine/adam_step.ipynb #28a6fc9e
-@torch.no_grad()
 def take_step(
     opt, # an optimiser; the gradients stand in `.grad`
 ):
     "One step of it, to the bits of `opt.step()`."
     calls = [_call(opt, g) for g in opt.param_groups if g['params']] if _is_plain(opt) else [None]
     if None in calls: return opt.step()
-    for count, tensors, options in calls:
-        if not len(count): continue      # none of the group has a gradient
-        count += 1
-        torch._fused_adam_(*tensors, **options)
+    with torch.no_grad():
+        for count, tensors, options in filter(None, calls):      # a group without any gradient has none
+            count += 1
+            torch._fused_adam_(*tensors, **options)

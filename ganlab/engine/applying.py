@@ -21,7 +21,7 @@ class Applying(Kinds):
 @patch
 def apply_due(self:Applying)->int: # how many were applied
     "Apply what is due at this boundary, in the order asked, after a verdict that is due."
-    if not self.learn.may_apply: return 0
+    if not (self.waiting or self.tried) or not self.learn.may_apply: return 0
     if self.on_trial: self.learn.look_at_trials()
     step, n = self.learn.step, 0
     for c in [c for c in self.waiting if c.at is None or c.at <= step]:

@@ -5,12 +5,14 @@
 # %% ../../nbs/engine/asking.ipynb #ff3b1829
 from __future__ import annotations
 import math, torch
-from contextlib import contextmanager, nullcontext
+from torch import nn
+from contextlib import nullcontext
 from functools import partial
 from fastcore.basics import patch
 from fastai.callback.core import CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException
 from .game import as_scores, each, fed, over_parts, per_sample
 from .lending import Lent, has_labelled
+from .rng import borrowed_rng
 from .sites import net_of
 from ..sources.numbered import innermost
 from ..sources.placed import in_format, sent
@@ -100,6 +102,17 @@ def judged(self:Asking, x:torch.Tensor, y=None, net=None)->torch.Tensor: # (B,)
     "One score per sample: the mean within each part of D's answer, then over the parts."
     return per_sample(*as_scores(self.judge(x, y, net), len(x)))
 
+# %% ../../nbs/engine/asking.ipynb #0c9f468e
+@patch
+def drawing(self:Asking,
+    name:str, step:int=0, # the stream to draw from
+    by:nn.Module=None, # the network that draws; None: G, D or both
+): # a context
+    "Within the block, what networks draw by themselves comes from a stream; where they draw nothing, it costs nothing."
+    still = self.known.looked_at and not self.draws
+    if still and by in (None, self.model.G, self.model.D): return nullcontext()
+    return borrowed_rng(self.streams, name, step, device=self.device)
+
 # %% ../../nbs/engine/asking.ipynb #687aee2e
 @patch
 def play(self:Asking)->Ctx: # of the D update whose fakes G's first update uses
@@ -151,14 +164,13 @@ def need_result(t, slot, c, ok, got, what):
     raise TypeError(f"{slot} gave {gave}; need {what}")
 
 # %% ../../nbs/engine/asking.ipynb #e97694a7
-@contextmanager
-def still(params:list):
+class still:
     "Within the block, nothing is computed for these parameters, and they get no gradient."
-    held_back = [p for p in params if p.requires_grad]
-    for p in held_back: p.requires_grad_(False)
-    try: yield
-    finally:
-        for p in held_back: p.requires_grad_(True)
+    def __init__(self, params:list): self.params = [p for p in params if p.requires_grad]
+    def __enter__(self):
+        for p in self.params: p.requires_grad_(False)
+    def __exit__(self, *exc):
+        for p in self.params: p.requires_grad_(True)
 
 # %% ../../nbs/engine/asking.ipynb #6be6b090
 @patch

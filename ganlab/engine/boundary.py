@@ -26,16 +26,17 @@ def boundary(self:Boundary):
 # %% ../../nbs/engine/boundary.ipynb #c049cb07
 @patch
 def _between(self:Boundary):
-    self.catch_up_in_time()
-    self.run_jobs()
-    if self.training_now: self.run.check(self)
+    training, moving = self.training_now, self.moves
+    if self.late is not None: self.catch_up_in_time()
+    if self.turnstile.asked: self.run_jobs()
+    if training: self.run.check(self)
     else: self.run.met(self)
     edits = self.heed_edits()
-    if self.moves: self.move_on()
+    if moving: self.move_on()
     changed = self.tricks.apply_due() or edits
     if not self.known.looked_at: self.renew()
-    elif self.moves or not self.still_in_force(): self.settle()
-    if not self.training_now: self.at_rest()
+    elif moving or changed or not self.still_in_force(): self.settle()
+    if not training: self.at_rest()
     elif changed or self.ring.stale: self.keep()
 
 # %% ../../nbs/engine/boundary.ipynb #4f08aad6

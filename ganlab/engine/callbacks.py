@@ -97,10 +97,10 @@ class GANProgress(ProgressCallback):
         self.due = 0.
         self._launch_pbar()
     def after_batch(self):
-        now = time.perf_counter()
-        if now < self.due and self.iter + 1 < self.n_iter: return
+        now, done = time.perf_counter(), self.learn.iter + 1
+        if now < self.due and done < self.learn.n_iter: return
         self.due = now + 0.1
-        self.pbar.update(self.iter + 1)
+        self.pbar.update(done)
         self.pbar.comment = f'd_loss {self.learn.last_d:.3f}  g_loss {self.learn.last_g:.3f}'
 
 # %% ../../nbs/engine/callbacks.ipynb #69529a0e

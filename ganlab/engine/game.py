@@ -124,7 +124,7 @@ def as_scores(
 
 def _side_by_side(flat:list)->tuple: return torch.cat(flat, 1), tuple(m.shape[1] for m in flat)
 
-def _one_each(t, n)->bool: return torch.is_tensor(t) and t.ndim > 0 and t.shape[0] == n == t.numel()
+def _one_each(t, n)->bool: return isinstance(t, Tensor) and t.ndim > 0 and t.shape[0] == n == t.numel()
 
 def _no_scores(got, n)->str:
     gave = tuple(got.shape) if torch.is_tensor(got) else f'a {type(got).__name__}'

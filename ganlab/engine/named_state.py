@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from .sites import both
 from ..losses import loss_key
+from ..trick import Trick
 
 # %% auto #0
-__all__ = ['canonical', 'named_params', 'tensors_of', 'numbers_of', 'is_plain', 'must_remember', 'named_state', 'opt_numbers',
-           'group_options', 'stuck', 'named_numbers', 'numbers_text', 'digest', 'state_digest']
+__all__ = ['canonical', 'named_params', 'tensors_of', 'numbers_of', 'remembers', 'is_plain', 'must_remember', 'named_state',
+           'opt_numbers', 'group_options', 'stuck', 'named_numbers', 'numbers_text', 'digest', 'state_digest']
 
 # %% ../../nbs/engine/named_state.ipynb #fc56789d
 def canonical(name:str)->str:
@@ -31,6 +32,8 @@ def tensors_of(d:dict)->dict: # those of its values that are tensors
     return {k: v for k, v in d.items() if torch.is_tensor(v)}
 
 def numbers_of(d:dict)->dict: return {k: v for k, v in d.items() if not torch.is_tensor(v)} # the others
+
+def remembers(t)->bool: return type(t).state_dict is not Trick.state_dict # does a trick ever remember anything?
 
 # %% ../../nbs/engine/named_state.ipynb #f9a519ac
 def is_plain(v)->bool: # a number, a text, None, or lists, tuples and dicts of them
@@ -60,7 +63,7 @@ def named_state(learn)->dict: # name -> tensor, live (not copied)
         out.update({f'{key}/{canonical(n)}': b for n, b in net.named_buffers()})
         for n, p in ps.items():
             out.update({f'opt_{key}/{n}/{k}': v for k, v in tensors_of(opt.state.get(p, {})).items()})
-    for t in learn.tricks.values():
+    for t in filter(remembers, learn.tricks.values()):
         out.update({f'trick/{t.name}/{k}': v for k, v in tensors_of(t.state_dict()).items()})
     return out
 

@@ -53,7 +53,7 @@ def ended(self:Orders, step:int)->bool:
 @patch
 def plain(self:Orders, step:int)->bool:
     "Is the next step simply done?"
-    return self.going and not self.todo and not self.ended(step)
+    return self.want == 'run' and not self.todo and (self.until is None or step < self.until)
 
 @patch
 def over(self:Orders, step:int)->bool:

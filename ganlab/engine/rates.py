@@ -95,9 +95,9 @@ def spread(self:Rates)->str: # such as 'G 2e-06 to 0.0002, D 0.0004'
 def welcome(self:Rates):
     "Groups that joined an optimiser get their base."
     for n, opt in self.opts.items():
-        new = opt.param_groups[len(self.base[n]):]
-        self.base[n] += self.numbers(new)
-        self.written[n] += self.numbers(new)
+        if new := opt.param_groups[len(self.base[n]):]:
+            self.base[n] += self.numbers(new)
+            self.written[n] += self.numbers(new)
 
 # %% ../../nbs/engine/rates.ipynb #d58e0a69
 @patch
@@ -107,6 +107,7 @@ def edits(self:Rates)->list: # (name, net, group, key and value) of each number 
     self.welcome()
     for n, opt in self.opts.items():
         for i, (g, w) in enumerate(zip(opt.param_groups, self.written[n])):
+            if w.items() <= g.items(): continue      # as a rule
             for k in [k for k, v in w.items() if g[k] != v]:
                 self.base[n][i][k] = w[k] = g[k]
                 found.append((f'{k}_{n}', dict(net=n, group=i, key=k, value=g[k])))
@@ -117,7 +118,7 @@ def edits(self:Rates)->list: # (name, net, group, key and value) of each number 
 def foreign(self:Rates)->bool: # is there an edit that `edits` would find?
     "Has someone else written a number?"
     pairs = [(g, w) for n, opt in self.opts.items() for g, w in zip(opt.param_groups, self.written[n])]
-    return any(g[k] != v for g, w in pairs for k, v in w.items())
+    return not all(w.items() <= g.items() for g, w in pairs)
 
 # %% ../../nbs/engine/rates.ipynb #690066f1
 @patch
@@ -181,7 +182,7 @@ class TwoOptimizers:
     @property
     def state(self): return {p: s for o in self._opts for p, s in o.state.items()}
     @property
-    def reference(self)->float: return max(self.rates.lr(n) for n in self.rates.opts)
+    def reference(self)->float: return max([self.rates.lr(n) for n in self.rates.opts])
     @property
     def hypers(self)->list: return [Hyper(self)] # one, as for one group
     def zero_grad(self):

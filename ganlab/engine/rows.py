@@ -12,7 +12,6 @@ import torch
 from .game import each, per_sample, some_of
 from .meters import input_grad_norm
 from .register import register
-from .rng import borrowed_rng
 
 # %% auto #0
 __all__ = ['columns', 'Rows', 'Scalars']
@@ -76,7 +75,7 @@ def checked_row(self:Rows, flat:list, s:Scalars, step:int)->tuple: # {column: nu
     i, norms = 0, {}
     for key, n in s.norms.items(): norms[key], i = flat[i:i + n], i + n
     row = dict(zip(s.names, flat[i:]), step=step)
-    for key in reversed(norms): row[f'{key}_grad_norm'] = math.sqrt(sum(v*v for v in norms[key]))
+    for key in reversed(norms): row[f'{key}_grad_norm'] = math.sqrt(sum([v*v for v in norms[key]]))
     if bad := _not_finite(row): raise self.recover(None, bad, row[bad], step)
     return row, norms
 
@@ -107,7 +106,7 @@ def slope(self:Rows, c):
     try:
         with torch.no_grad(): x, xf, y = (each(self.team.whole, o) for o in (c.x, c.xf, c.y))
         n = min(64, len(x))
-        with borrowed_rng(self.streams, 'slope', self.step, device=self.device):
+        with self.drawing('slope', self.step):
             judged = partial(self.judged, y=some_of(y, n))
             rng = self.streams.generator('slope', self.step, 0, self.device)
             g = input_grad_norm(self.D, judged, x[:n], xf[:n], rng)

@@ -8,7 +8,8 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import NamedTuple
 import torch
-from .named_state import group_options, named_params, named_state, numbers_of, opt_numbers, stuck
+from .named_state import (group_options, named_params, named_state, numbers_of, opt_numbers, remembers,
+                                       stuck)
 from .sites import both
 from .state import Switched
 from ..trick import Trick
@@ -39,7 +40,7 @@ class Snapshot:
     of: tuple = None    # the run that it is of, and the line
     def __post_init__(self):
         def put(name, value): object.__setattr__(self, name, value)
-        put('tricks', {name: TrickState(*s) for name, s in self.tricks.items()})
+        put('tricks', {name: s if isinstance(s, TrickState) else TrickState(*s) for name, s in self.tricks.items()})
         if not all(isinstance(s, Switched) for s in self.built): put('built', [Switched(*s) for s in self.built])
 
 # %% ../../nbs/engine/snapshots.ipynb #e38e81d7
@@ -48,7 +49,7 @@ def _copy(t, old)->torch.Tensor: # old: a tensor to write over, or None
     return t.detach().clone()
 
 def _trick_state(t)->TrickState:
-    state = numbers_of(t.state_dict())
+    state = numbers_of(t.state_dict()) if remembers(t) else {}
     return TrickState(t.enabled, t.recorded(), t.since, t.leaving, deepcopy(state) if state else state)
 
 # %% ../../nbs/engine/snapshots.ipynb #69987295

@@ -40,7 +40,7 @@ class Parts(NamedTuple):
 def news_of(learn)->tuple: # changes applied, changes refused, changes on trial, and the last alert
     "Two of them are equal where nothing happened in between."
     tr = learn.tricks
-    return len(tr.log), tuple(tr.refused.values()), tuple(tr.on_trial), _last_alert(learn)
+    return len(tr.log), tuple(tr.refused.values()), tuple(tr.on_trial) if tr.tried else (), _last_alert(learn)
 
 def _last_alert(learn): return getattr(vars(learn).get('alerts'), 'last', None) # as `Told`; None: there was none
 
@@ -201,19 +201,16 @@ def draw(self:Screen, learn, full:bool=False):
     "Draw what is due, between two steps of `learn`; `full`: all. Nothing, where another run is shown by now."
     with self.drawing:
         if learn is not self.learn: return
-        self.step_s, answered = self.clock.wall() - self.left, self._answer()
-        idle, news = not learn.on_training_thread(), self._hear(full)
+        now = self.clock.wall()
+        self.step_s, answered = now - self.left, self._answer() if self.own or self.check_now else []
+        idle, news = not learn.turnstile.mine(), self._hear(full)
         look, self.look_now = self.look_now, False
-        if any((full, idle, news, look, answered)) or self.clock.wall() + self.step_s >= self.next:
+        if full or idle or news or look or answered or now + self.step_s >= self.next:
             self._draw_due(full or idle and news, idle, look, answered)
         if full: self.reasons.forget()
         if news: tell_controls(learn)
-        self._ask_on(idle)
+        if self.reasons.go(math.inf if idle else None): self.show()
         self.left = self.clock.wall()
-
-@patch
-def _ask_on(self:Screen, idle):
-    if self.reasons.go(math.inf if idle else None): self.show()
 
 # %% ../../nbs/panels/refresh.ipynb #dd0a4d51
 @patch

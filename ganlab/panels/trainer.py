@@ -35,7 +35,8 @@ def _orders(learn): return learn.turnstile.orders
 # %% ../../nbs/panels/trainer.ipynb #96055df0
 def apply_due(learn):
     "Let the learner apply the changes that are due at this step, if there are any."
-    if any(c.at is None or c.at <= learn.step for c in learn.tricks.pending): learn.boundary()
+    waiting = learn.tricks.waiting
+    if waiting and any(c.at is None or c.at <= learn.step for c in list(waiting)): learn.boundary()
 
 # %% ../../nbs/panels/trainer.ipynb #a8e66e8d
 @patch

@@ -33,7 +33,8 @@ def chosen(
 )->Tensor: # (n, ...)
     "The worst in one way."
     if way == 'missed': return real[unlike(real, fake)[:n]]
-    first = dict(alike=alike(fake), unlike=unlike(fake, real), obvious=scores.argsort())[way]
+    if way == 'alike': first = alike(fake)
+    else: first = unlike(fake, real) if way == 'unlike' else scores.argsort()
     return fake[first[:n]]
 
 # %% ../../nbs/panels/worst.ipynb #09177645
