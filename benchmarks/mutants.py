@@ -115,7 +115,7 @@ MUTANTS = [Mutant(*row) for row in (
      'test_learner::test_terms_are_summed_and_logged'),
     ('a half step for ever', 'engine/rows', 'self.state.step, self.state.half = self.step + 1, None', 'self.state.step = self.step + 1',
      'test_learner::test_half_steps'),
-    ('a norm that is a sum', 'engine/rows', 'sum(v*v for v in', 'sum(v for v in',
+    ('a norm that is a sum', 'engine/rows', 'sum([v*v for v in', 'sum([v for v in',
      'test_learner::test_gradient_norms_are_those_of_the_step'),
     ('what is absent is 0', 'engine/scalars', 'len(values):] = np.nan', 'len(values):] = 0',
      'test_learner::test_terms_are_summed_and_logged'),

@@ -194,7 +194,7 @@ def lost(self:Asking, loss, c:Ctx)->torch.Tensor: # scalar
 def summed(self:Asking, loss, c, note=lambda *_: None): # note: told each addend, and whose it is: '' is the loss
     "The loss plus the tricks' terms, each noted under its name."
     key = c.phase
-    if not torch.is_tensor(loss) or loss.numel() != 1:
+    if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
         gave = f'shape {tuple(loss.shape)}' if torch.is_tensor(loss) else repr(loss)
         raise TypeError(f"the loss gave {gave} in {key}_loss; need {_one_number}")
     if loss.ndim: loss = loss.reshape(())

@@ -72,6 +72,7 @@ def opt_numbers(learn)->dict: # 'd/name' -> {key: value}
     "What the optimisers remember that is no tensor, such as a step count kept as an int."
     out = {}
     for key, net, opt in both(learn):
+        if not any(map(numbers_of, opt.state.values())): continue      # as a rule
         for n, p in named_params(net).items():
             if nums := numbers_of(opt.state.get(p, {})): out[f'{key}/{n}'] = nums
     return out

@@ -26,10 +26,11 @@ class Record:
 
     def append(self, values): # numbers, in the order of `columns`; may be shorter
         "Add a row."
-        first, data = self._fit(self.n + 1, len(self.columns))
+        (first, data), cols = self.kept, len(self.columns)
+        if self.n - first >= len(data) or cols > data.shape[1]: first, data = self._fit(self.n + 1, cols)
         row = data[self.n - first]
         row[:len(values)] = values
-        if len(values) < len(self.columns): row[len(values):] = np.nan
+        if len(values) < cols: row[len(values):] = np.nan
         self.n += 1
 
     def _fit(self, n, cols)->tuple: # `kept`, with room for `n` rows in all

@@ -202,10 +202,10 @@ def draw(self:Screen, learn, full:bool=False):
     with self.drawing:
         if learn is not self.learn: return
         now = self.clock.wall()
-        self.step_s, answered = now - self.left, self._answer() if self.own or self.check_now else []
+        self.step_s, answered = now - self.left, self._answer()
         idle, news = not learn.turnstile.mine(), self._hear(full)
         look, self.look_now = self.look_now, False
-        if full or idle or news or look or answered or now + self.step_s >= self.next:
+        if any((full, idle, news, look, answered)) or now + self.step_s >= self.next:
             self._draw_due(full or idle and news, idle, look, answered)
         if full: self.reasons.forget()
         if news: tell_controls(learn)
