@@ -881,6 +881,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'ganlab.engine.boundary': { 'ganlab.engine.boundary.Boundary': ('engine/boundary.html#boundary', 'ganlab/engine/boundary.py'),
                                         'ganlab.engine.boundary.Boundary._between': ( 'engine/boundary.html#boundary._between',
                                                                                       'ganlab/engine/boundary.py'),
+                                        'ganlab.engine.boundary.Boundary._stand': ( 'engine/boundary.html#boundary._stand',
+                                                                                    'ganlab/engine/boundary.py'),
                                         'ganlab.engine.boundary.Boundary.add_loss': ( 'engine/boundary.html#boundary.add_loss',
                                                                                       'ganlab/engine/boundary.py'),
                                         'ganlab.engine.boundary.Boundary.at_rest': ( 'engine/boundary.html#boundary.at_rest',

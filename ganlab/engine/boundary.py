@@ -34,10 +34,15 @@ def _between(self:Boundary):
     edits = self.heed_edits()
     if moving: self.move_on()
     changed = self.tricks.apply_due() or edits
-    if not self.known.looked_at: self.renew()
-    elif moving or changed or not self.still_in_force(): self.settle()
+    self._stand(moving or changed)
     if not training: self.at_rest()
     elif changed or self.ring.stale: self.keep()
+
+@patch
+def _stand(self:Boundary, moved): # moved: by a schedule, or by a change?
+    "Have the learner stand as what is on, and in force, wants it."
+    if not self.known.looked_at: self.renew()
+    elif moved or not self.still_in_force(): self.settle()
 
 # %% ../../nbs/engine/boundary.ipynb #4f08aad6
 @patch
