@@ -6,7 +6,7 @@
 Everything is CPU time of the whole process (`time.process_time`: all threads, so the panel's too), on one torch thread. Blocks of the two sides
 take turns within one process and each ratio is that of two neighbours, so that a machine whose speed drifts, or that others use, moves both.
 """
-import argparse, contextlib, copy, io, itertools, json, os, platform, resource, statistics, subprocess, sys, time
+import argparse, contextlib, copy, io, itertools, json, os, platform, resource, statistics, subprocess, sys, time, types
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,8 @@ TITLE = {'ring': 'ring-2D: MLP 4x128, batch 256', 'dcgan': 'DCGAN-32: digits, 1 
 SIDE = {'closed': 'ganlab, panel closed', 'fused': 'the same, with fused_d=True', 'last': 'the same, to_channelslast()', 'open': 'ganlab, panel open', 'open_asked': 'the same, as asked for above',
         'fastai': "fastai GANLearner, fastai's Adam",
         'fastai_fused': 'fastai GANLearner, fused Adam',
-        'one_pass': 'by hand, D in one pass', 'hand_last': 'by hand, channels_last', 'compiled': 'by hand, compiled'}
+        'kernel': "by hand, Adam's kernel called as here", 'one_pass': 'by hand, D in one pass', 'one_pass_kernel': 'both', 'hand_last': 'by hand, channels_last',
+        'compiled': 'by hand, compiled'}
 
 
 # ---------------------------------------------------------------- the two problems
@@ -40,20 +41,28 @@ def problem(name, bs=None):
 
 # ---------------------------------------------------------------- the sides: each returns a function that trains n steps
 
-def by_hand(p, last=False):
+def by_hand(p, last=False, kernel=False):
     import torch
-    from handwritten import NonSaturating, adam, hand_loop, latents, shuffled
+    from handwritten import NonSaturating, hand_loop, latents, shuffled
     G, D = copy.deepcopy(p['nets'])
     if last: G, D = (m.to(memory_format=torch.channels_last) for m in (G, D))
-    a = G, D, shuffled(p['x'], p['bs']), latents(p['bs'], p['z_dim']), NonSaturating(), adam(G), adam(D)
+    a = G, D, shuffled(p['x'], p['bs']), latents(p['bs'], p['z_dim']), NonSaturating(), optimiser(G, kernel), optimiser(D, kernel)
     return lambda n: hand_loop(*a, steps=n)
 
-def by_hand_in_one_pass(p):
+def optimiser(net, kernel):
+    "Adam; `kernel`: stepped as a learner does it, without what `Optimizer.step` does around its kernel"
+    from handwritten import adam
+    from ganlab.engine.adam_step import take_step
+    opt = adam(net)
+    return types.SimpleNamespace(zero_grad=opt.zero_grad, step=partial(take_step, opt)) if kernel else opt
+
+def by_hand_in_one_pass(p, kernel=False):
     "The same, but that D sees reals and fakes in one batch"
     import torch
-    from handwritten import NonSaturating, adam, g_phase, latents, shuffled
+    from handwritten import NonSaturating, g_phase, latents, shuffled
     (G, D), loss = copy.deepcopy(p['nets']), NonSaturating()
-    opt_g, opt_d, d_params, batches = adam(G), adam(D), list(D.parameters()), zip(shuffled(p['x'], p['bs']), latents(p['bs'], p['z_dim']))
+    opt_g, opt_d = optimiser(G, kernel), optimiser(D, kernel)
+    d_params, batches = list(D.parameters()), zip(shuffled(p['x'], p['bs']), latents(p['bs'], p['z_dim']))
     def run(n):
         losses = []
         for x, z in itertools.islice(batches, n):
@@ -224,8 +233,9 @@ def bench_ganlab(name, pairs, n):
     hand, key, how = by_hand(p), *(('fused', dict(fused_d=True)) if name == 'ring' else ('last', dict(last=True)))   # what gives other last bits
     out = {k: summary(compare_within(hand, panel_closed(p, **h), 5*pairs, few)) for k, h in (('closed', {}), (key, how))}
     out |= {k: bench_open(p, hand, pairs, few, **h) for k, h in (('open', {}), ('open_asked', how))}
-    floors = dict(one_pass=by_hand_in_one_pass(p)) if name == 'ring' else dict(hand_last=by_hand(p, last=True))
-    return out | {k: summary(v) for k, v in compare(hand, floors | dict(compiled=compiled_by_hand(p)), pairs, few).items()}
+    floors = dict(hand_last=by_hand(p, last=True))
+    if name == 'ring': floors = dict(kernel=by_hand(p, kernel=True), one_pass=by_hand_in_one_pass(p), one_pass_kernel=by_hand_in_one_pass(p, kernel=True))
+    return out | {k: summary(v) for k, v in compare(hand, floors | dict(compiled=compiled_by_hand(p)), pairs if name == 'dcgan' else 5*pairs, few).items()}
 
 def bench_open(p, hand, pairs, n, **how):
     wire, opened = Wire(), panel_open(p, **how)
@@ -250,7 +260,7 @@ def bench_fastai(name, pairs, n):
 
 def torchvision_in_name_only():
     "fastai.vision.gan imports `fastai.vision.all` and through it names of torchvision, of which its GAN code calls none: here are the names alone"
-    import importlib.machinery, importlib.util, re, types
+    import importlib.machinery, importlib.util, re
     names = 'torchvision', 'torchvision.models', 'torchvision.transforms', 'torchvision.transforms.functional'
     for n in names:
         m = sys.modules[n] = types.ModuleType(n)
@@ -329,7 +339,7 @@ def show_profile(name, spent):
 def show_steps(name, out):
     print(f'\n{TITLE[name]}')
     print(f'  {"":34} {"ms/step":>8} {"by hand":>8}   {"median":>6} {"min":>6} {"max":>6} {"sums":>6}  {"pairs":>5} {"steps":>5}  {"budget":>6}')
-    for k in ('closed', 'fused', 'last', 'open', 'open_asked', 'one_pass', 'hand_last', 'compiled', 'fastai_fused', 'fastai'):
+    for k in ('closed', 'fused', 'last', 'open', 'open_asked', 'kernel', 'one_pass', 'one_pass_kernel', 'hand_last', 'compiled', 'fastai_fused', 'fastai'):
         if k not in out: continue
         s, b = out[k], BUDGET.get((name, k))
         verdict = '' if b is None else f'{b:6.2f}  {"within" if max(s["ratio"], s["total"]) <= b else "OVER"}'

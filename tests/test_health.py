@@ -1,7 +1,7 @@
 "The health row: chips, thresholds, one finding at a time, remedies that are tried and never imposed; at a cost that is kept, with no bit moved."
 import math, threading, time
 from types import SimpleNamespace
-import pytest
+import pytest, torch
 from ganlab.checkup import facts
 from ganlab.data import ring_dls
 from ganlab.engine.turnstile import Hurried
@@ -10,6 +10,7 @@ from ganlab.learner import GANLearner
 from ganlab.nets import mlp
 from ganlab.panels import checks
 from ganlab.panels.health import Health
+from ganlab.panels.worst import chosen
 from test_pace import Now, Tick, ages
 
 def make(**kw): return GANLearner(ring_dls(n=500, bs=16), *mlp(width=8, depth=1, seed=0), seed=0, **kw)
@@ -281,3 +282,7 @@ def test_a_look_that_was_left_is_not_paid_for():
         lab.start(400)
         assert lab.wait(100) and not lab.error
     assert [round(b - a) for a, b in zip(looks, looks[1:])][:1] == [11] and len(looks) == 2      # of the second the rest is long
+
+def test_worst_by_no_known_way():
+    few = torch.rand(8, 2)
+    with pytest.raises(KeyError): chosen('unlik', few, few, few[:, 0])

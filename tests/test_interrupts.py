@@ -318,6 +318,21 @@ def test_steps_that_cannot_be_computed_again(error, undisturbed, tmp_path):
     learn.tricks.on('label_smoothing')
     check(learn, folder)
 
+def test_a_step_that_is_made_is_noted(tmp_path, monkeypatch):
+    "Twice Ctrl-C, while the multiplier of its rates is written down: each step replays with the rates that it had"
+    learn, stepped = make(tmp_path/'a'), Run.stepped
+    learn.fit_steps(2, progress=False)
+    def pressed_twice(run, learn):
+        monkeypatch.setattr(Run, 'stepped', stepped)
+        for _ in range(2): signal.raise_signal(signal.SIGINT)
+        stepped(run, learn)
+    monkeypatch.setattr(Run, 'stepped', pressed_twice)
+    with pytest.raises(KeyboardInterrupt): learn.fit(1, lr=1e-3)
+    learn.fit_steps(3, progress=False)
+    learn.run.flush(learn, wait=True)
+    assert learn.step == 6 and learn.run.mults(0) == {0: 1., 2: 5., 3: 1.}
+    learn.run.close()
+
 def test_an_interrupt_in_a_switch_and_after_it(undisturbed, tmp_path):
     "A trick that is being attached is not on; one that is on is logged"
     learn = trained(tmp_path/'a')

@@ -199,3 +199,22 @@ def test_whoever_listens_is_heard():
         warnings.simplefilter('error')       # PyTorch warns where it has seen no step
         scheduler.step()
     assert heard == ['hook'] and opt.param_groups[0]['lr'] == 5e-3
+
+class Sloppy(torch.optim.Optimizer):
+    "Writes into parameters as somebody does who knows that nothing is differentiated there; and remembers a number of its own"
+    def __init__(self, ps, lr): super().__init__(ps, dict(lr=lr))
+    def step(self):
+        self.state['calls'] = self.state.get('calls', 0) + 1
+        for g in self.param_groups:
+            for p in g['params']: p.add_(p.grad, alpha=-g['lr'])
+
+def test_an_optimiser_of_somebodys_own():
+    learn = GANLearner(*points(), seed=0, opt=Sloppy)
+    learn.fit_steps(3, progress=False)
+    assert learn.step == learn.opt_d.state['calls'] == 3
+
+def test_a_hook_may_write_into_the_weights():
+    learn = GANLearner(*points(), seed=0)
+    learn.opt_d.register_step_post_hook(lambda opt, *_: [p.clamp_(-.01, .01) for p in opt.param_groups[0]['params']])
+    learn.fit_steps(3, progress=False)
+    assert learn.step == 3 and max(p.abs().max() for p in learn.D.parameters()) <= .01

@@ -24,6 +24,26 @@ class Listed(Trick):
     def attach(self, learn, undo): self.kept = [torch.zeros(2)]
     def state_dict(self): return dict(kept=self.kept)
 
+class Counts(Trick):
+    "Made by a function that gives it a state of its own, which its class knows nothing of"
+    name, title, n = 'counts', 'Counts', 0
+    slots = ('d_term',)
+    def __init__(self, **kw):
+        super().__init__(**kw)
+        self.state_dict, self.load_state_dict = (lambda: dict(n=self.n)), (lambda state: setattr(self, 'n', state['n']))
+    def d_term(self, ctx):
+        self.n += 1
+        return self.n*ctx.l_real.mean()
+
+def test_a_state_of_the_instance():
+    learn = make_learner()
+    learn.tricks.add(Counts())
+    learn.tricks.on('counts'); go(learn, 3)
+    snap = learn.snapshot(); go(learn, 2)
+    h = learn.state_hash()
+    learn.restore(snap); go(learn, 2)
+    assert learn.tricks['counts'].n == 5 and learn.state_hash() == h
+
 def test_a_state_that_is_not_there_yet():
     "Asked for while it is off: said where it is added, and the learner trains on"
     learn = make_learner(); go(learn, 1)

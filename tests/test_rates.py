@@ -336,3 +336,11 @@ def test_clipping_does_not_hide_what_is_broken():
     learn = make_learner(tricks=[Broken, 'grad_clip'])
     with pytest.raises(StepError) as e: go(learn, 6)
     assert learn.step == 3 and e.value.culprit == 'broken' and all(torch.isfinite(p).all() for p in learn.model.parameters())
+
+def test_a_rate_that_is_no_number_is_told_once():
+    learn = ready()
+    learn.opt_d.param_groups[0]['weight_decay'] = math.nan
+    for _ in range(3): learn.boundary()
+    learn.opt_d.param_groups[0]['lr'] = 1e-4
+    learn.boundary()
+    assert [c.name for c in learn.tricks.log if c.kind == 'rates'] == ['weight_decay_d', 'lr_d']

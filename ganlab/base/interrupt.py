@@ -66,7 +66,7 @@ class unbroken:
         self.modes = modes = _handler.begin()
         if modes is None: return self
         self.depth = len(modes)
-        modes.append(self._mode(modes[-1]) if self.second or self.deaf else 'later')
+        modes.append(self._mode(modes[-1]))
         return self
 
     def _mode(self, around:str)->str: # that of the block around this one
@@ -76,6 +76,10 @@ class unbroken:
     def __exit__(self, *exc):
         if self.modes is not None: _handler.end(self.modes, self.depth)
 
+    def close(self):
+        "From here on the second one waits, too."
+        if self.modes is not None: self.modes[self.depth] = 'later'
+
     def forget(self):
         "What was noted is not raised: there is nothing left that it could end."
         if self.modes is not None: _handler.noted = 0
@@ -83,9 +87,12 @@ class unbroken:
 # %% ../../nbs/base/interrupt.ipynb #89da0684
 def _stands_here()->bool: return threading.current_thread() is threading.main_thread() and _handler.stands
 
+def _heed():
+    if _handler.noted and 'deaf' not in _handler.modes: _handler.tell()
+
 def heed():
     "In a whole block: a point at which it may be left."
-    if _stands_here() and _handler.noted and 'deaf' not in _handler.modes: _handler.tell()
+    if _stands_here(): _heed()
 
 def heard()->bool:
     "Has Ctrl-C been noted, and waits?"
@@ -95,7 +102,7 @@ def listen():
     "In a part that may be left, between two rounds: whoever caught the last Ctrl-C went on, and the next one is heard."
     if not _stands_here(): return
     _handler.modes[-1] = 'now'
-    if _handler.noted: heed()
+    _heed()
 
 # %% ../../nbs/base/interrupt.ipynb #d400d296
 class breakable:

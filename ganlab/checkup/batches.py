@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..engine.game import each, per_sample, put, some_of
 from ..engine.inside import AnyConv
 from ..engine.reach import settled
+from ..engine.rng import borrowed_rng
 from ..engine.still import held, left_alone
 from ..sources.arrays import TensorDL
 from ..sources.numbered import innermost
@@ -85,7 +86,7 @@ def minds_mode(net:nn.Module)->bool:
 @torch.no_grad()
 def in_train_mode(learn, z, y)->Tensor:
     "G's samples as D saw them in training."
-    with learn.drawing('checkup'), held(learn.G):
+    with borrowed_rng(learn.streams, 'checkup', device=learn.device), held(learn.G):
         G = learn.G.train()
         cuts = [slice(i, i + learn.bs) for i in range(0, len(z), learn.bs)]
         return torch.cat([learn.generate(z[c], y if y is None else y[c], G).float().cpu() for c in cuts])
@@ -144,7 +145,8 @@ def untouched(
 ):
     "What `f` gives between two steps, with random numbers that are nobody's, and every buffer and mode put back."
     def go():
-        with learn.drawing('checkup', learn.step), left_alone(learn.G, learn.D): return f(learn)
+        rng = borrowed_rng(learn.streams, 'checkup', learn.step, device=learn.device)
+        with rng, left_alone(learn.G, learn.D): return f(learn)
     return learn.between_steps(go)
 
 # %% ../../nbs/checkup/batches.ipynb #26c6fcfe

@@ -47,7 +47,8 @@ def _remembered(opt, ps)->list: # of each parameter, or None
     its = opt.state
     return [*its.values()] if len(its) == len(ps) and all(map(is_, its, ps)) else [its.get(p) for p in ps]
 
-def _call(opt, g)->tuple|None: # a group -> its count of steps and arguments of the kernel; None: it is for `step` to begin
+def _call(opt, g)->tuple|None: # a group -> its count of steps and arguments of the kernel; (): it has no gradient
+    "None: it is for `step` to begin."
     ps = [p for p in g['params'] if p.grad is not None]
     if not ps: return ()
     grads, states = [p.grad for p in ps], _remembered(opt, ps)
@@ -64,8 +65,8 @@ def take_step(
 ):
     "One step of it, to the bits of `opt.step()`."
     calls = [_call(opt, g) for g in opt.param_groups if g['params']] if _is_plain(opt) else [None]
-    if None in calls: return opt.step()
     with torch.no_grad():
-        for count, tensors, options in filter(None, calls):      # a group without any gradient has none
+        if None in calls: return opt.step()
+        for count, tensors, options in filter(None, calls):
             count += 1
             torch._fused_adam_(*tensors, **options)

@@ -5,14 +5,12 @@
 # %% ../../nbs/engine/asking.ipynb #ff3b1829
 from __future__ import annotations
 import math, torch
-from torch import nn
 from contextlib import nullcontext
 from functools import partial
 from fastcore.basics import patch
 from fastai.callback.core import CancelBatchException, CancelEpochException, CancelFitException, CancelTrainException
 from .game import as_scores, each, fed, over_parts, per_sample
 from .lending import Lent, has_labelled
-from .rng import borrowed_rng
 from .sites import net_of
 from ..sources.numbered import innermost
 from ..sources.placed import in_format, sent
@@ -101,17 +99,6 @@ def judge(self:Asking,
 def judged(self:Asking, x:torch.Tensor, y=None, net=None)->torch.Tensor: # (B,)
     "One score per sample: the mean within each part of D's answer, then over the parts."
     return per_sample(*as_scores(self.judge(x, y, net), len(x)))
-
-# %% ../../nbs/engine/asking.ipynb #0c9f468e
-@patch
-def drawing(self:Asking,
-    name:str, step:int=0, # the stream to draw from
-    by:nn.Module=None, # the network that draws; None: G, D or both
-): # a context
-    "Within the block, what networks draw by themselves comes from a stream; where they draw nothing, it costs nothing."
-    still = self.known.looked_at and not self.draws
-    if still and by in (None, self.model.G, self.model.D): return nullcontext()
-    return borrowed_rng(self.streams, name, step, device=self.device)
 
 # %% ../../nbs/engine/asking.ipynb #687aee2e
 @patch

@@ -26,23 +26,23 @@ def boundary(self:Boundary):
 # %% ../../nbs/engine/boundary.ipynb #c049cb07
 @patch
 def _between(self:Boundary):
-    training, moving = self.training_now, self.moves
+    training = self.training_now
     if self.late is not None: self.catch_up_in_time()
     if self.turnstile.asked: self.run_jobs()
     if training: self.run.check(self)
     else: self.run.met(self)
-    edits = self.heed_edits()
+    edits, moving = self.heed_edits(), self.moves
     if moving: self.move_on()
     changed = self.tricks.apply_due() or edits
-    self._stand(moving or changed)
+    self._stand(self.moves if changed else moving)
     if not training: self.at_rest()
     elif changed or self.ring.stale: self.keep()
 
 @patch
-def _stand(self:Boundary, moved): # moved: by a schedule, or by a change?
+def _stand(self:Boundary, moving:bool): # does any value follow a schedule?
     "Have the learner stand as what is on, and in force, wants it."
     if not self.known.looked_at: self.renew()
-    elif moved or not self.still_in_force(): self.settle()
+    elif moving or not self.still_in_force(): self.settle()
 
 # %% ../../nbs/engine/boundary.ipynb #4f08aad6
 @patch

@@ -15,6 +15,7 @@ from ..base.interrupt import heed, unbroken
 from .game import as_scores, each, fed, in_parts, over_parts, per_sample, score_maps, size_of
 from .grid import Grid
 from .still import eval_mode, held
+from .rng import borrowed_rng
 from ..trick import nearest
 
 # %% auto #0
@@ -144,7 +145,7 @@ def look(self:Looking, net, x):
 
 @patch
 def _looked(self:Looking, net, x)->list: # (what it gives, for how many samples)
-    with self.drawing('look', by=net), torch.no_grad(), eval_mode(net), held(net):
+    with borrowed_rng(self.streams, 'look', device=self.device), torch.no_grad(), eval_mode(net), held(net):
         there = methodcaller('to', self.device, copy=True)
         return [(_at_work(net, each(there, part)), size_of(part)) for part in in_parts(x, 256)]
 

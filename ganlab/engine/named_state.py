@@ -33,7 +33,10 @@ def tensors_of(d:dict)->dict: # those of its values that are tensors
 
 def numbers_of(d:dict)->dict: return {k: v for k, v in d.items() if not torch.is_tensor(v)} # the others
 
-def remembers(t)->bool: return type(t).state_dict is not Trick.state_dict # does a trick ever remember anything?
+_nothing = Trick.state_dict
+
+def remembers(t)->bool: # has a trick a state of its own?
+    return getattr(t.state_dict, '__func__', None) is not _nothing
 
 # %% ../../nbs/engine/named_state.ipynb #f9a519ac
 def is_plain(v)->bool: # a number, a text, None, or lists, tuples and dicts of them
@@ -72,7 +75,7 @@ def opt_numbers(learn)->dict: # 'd/name' -> {key: value}
     "What the optimisers remember that is no tensor, such as a step count kept as an int."
     out = {}
     for key, net, opt in both(learn):
-        if not any(map(numbers_of, opt.state.values())): continue      # as a rule
+        if not any(numbers_of(s) for s in opt.state.values() if isinstance(s, dict)): continue      # Adam's are tensors
         for n, p in named_params(net).items():
             if nums := numbers_of(opt.state.get(p, {})): out[f'{key}/{n}'] = nums
     return out

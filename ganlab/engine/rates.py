@@ -107,8 +107,8 @@ def edits(self:Rates)->list: # (name, net, group, key and value) of each number 
     self.welcome()
     for n, opt in self.opts.items():
         for i, (g, w) in enumerate(zip(opt.param_groups, self.written[n])):
-            if w.items() <= g.items(): continue      # as a rule
-            for k in [k for k, v in w.items() if g[k] != v]:
+            if w.items() <= g.items(): continue      # nobody wrote here
+            for k in [k for k, v in w.items() if g[k] is not v and g[k] != v]:
                 self.base[n][i][k] = w[k] = g[k]
                 found.append((f'{k}_{n}', dict(net=n, group=i, key=k, value=g[k])))
     return found

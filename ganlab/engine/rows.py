@@ -12,6 +12,7 @@ import torch
 from .game import each, per_sample, some_of
 from .meters import input_grad_norm
 from .register import register
+from .rng import borrowed_rng
 
 # %% auto #0
 __all__ = ['columns', 'Rows', 'Scalars']
@@ -106,7 +107,7 @@ def slope(self:Rows, c):
     try:
         with torch.no_grad(): x, xf, y = (each(self.team.whole, o) for o in (c.x, c.xf, c.y))
         n = min(64, len(x))
-        with self.drawing('slope', self.step):
+        with borrowed_rng(self.streams, 'slope', self.step, device=self.device):
             judged = partial(self.judged, y=some_of(y, n))
             rng = self.streams.generator('slope', self.step, 0, self.device)
             g = input_grad_norm(self.D, judged, x[:n], xf[:n], rng)

@@ -8,8 +8,8 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import NamedTuple
 import torch
-from .named_state import (group_options, named_params, named_state, numbers_of, opt_numbers, remembers,
-                                       stuck)
+from .named_state import group_options, named_params, named_state, numbers_of, opt_numbers
+from .named_state import remembers, stuck
 from .sites import both
 from .state import Switched
 from ..trick import Trick

@@ -4,6 +4,7 @@
 
 # %% ../../nbs/panels/worst.ipynb #8d35f737
 from __future__ import annotations
+from functools import partial
 from torch import Tensor
 from ..base.neighbours import neighbours
 from ..data import as_pictures, has_picture, scale_of, standard
@@ -33,9 +34,8 @@ def chosen(
 )->Tensor: # (n, ...)
     "The worst in one way."
     if way == 'missed': return real[unlike(real, fake)[:n]]
-    if way == 'alike': first = alike(fake)
-    else: first = unlike(fake, real) if way == 'unlike' else scores.argsort()
-    return fake[first[:n]]
+    find = dict(alike=partial(alike, fake), unlike=partial(unlike, fake, real), obvious=scores.argsort)[way]
+    return fake[find()[:n]]
 
 # %% ../../nbs/panels/worst.ipynb #09177645
 def _points(x)->bytes: return x[:256].float().contiguous().numpy().tobytes()

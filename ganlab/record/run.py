@@ -135,18 +135,17 @@ def stepped(self:Run, learn):
     if self._asleep or not self.store.writes: return
     self._note_mult(learn)
     if learn.step < self.marks.due: return
-    with unbroken():
-        try: self._work(learn)
-        except Exception as e:      # what the writer could not write is told at the next boundary
-            if all(e is not trouble for trouble, *_ in self.writer.failed): raise
+    try: self._work(learn)
+    except Exception as e:      # what the writer could not write is told at the next boundary
+        if all(e is not trouble for trouble, *_ in self.writer.failed): raise
 
 # %% ../../nbs/record/run.ipynb #58e48217
 @patch
 def _note_mult(self:Run, learn): # of the step that was made
     mult = learn.rates.mult
     if mult == self.marks.mult: return
-    self._mults.append((learn.step - 1, mult))      # first, so that a second Ctrl-C in between loses none
     self.marks.mult = mult
+    self._mults.append((learn.step - 1, mult))
 
 # %% ../../nbs/record/run.ipynb #9ae7f21a
 @patch
