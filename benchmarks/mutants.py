@@ -117,7 +117,7 @@ MUTANTS = [Mutant(*row) for row in (
      'test_learner::test_half_steps'),
     ('a norm that is a sum', 'engine/rows', 'sum([v*v for v in', 'sum([v for v in',
      'test_learner::test_gradient_norms_are_those_of_the_step'),
-    ('what is absent is 0', 'engine/scalars', 'len(values):] = np.nan', 'len(values):] = 0',
+    ('what is absent is 0', 'engine/scalars', 'n:] = np.nan', 'n:] = 0',
      'test_learner::test_terms_are_summed_and_logged'),
     ('curves do not hear of a rewind', 'engine/scalars', 'self.n, self.era = n, self.era + 1', 'self.n = n',
      'test_runs_findings::test_curves_where_as_many_rows_came_again'),

@@ -26,7 +26,7 @@ def boundary(self:Boundary):
 # %% ../../nbs/engine/boundary.ipynb #c049cb07
 @patch
 def _between(self:Boundary):
-    training = self.training_now
+    training = self.turnstile.training
     if self.late is not None: self.catch_up_in_time()
     if self.turnstile.asked: self.run_jobs()
     if training: self.run.check(self)
@@ -88,6 +88,7 @@ def log_edits(self:Boundary)->list: # as `Rates.edits` gives them
 @patch
 def heed_edits(self:Boundary)->list:
     "The same, and have them in force."
+    if not self.rates.foreign: return []
     edits = self.log_edits()
     if edits: self.put_in_force()
     return edits

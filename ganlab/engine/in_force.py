@@ -48,6 +48,8 @@ def still_in_force(self:InForce)->bool:
     return not (slots['sets'] or slots['factors']) and self.plan.by == _goes_by(self)
 
 # %% ../../nbs/engine/in_force.ipynb #ecbf7ee8
+_schedules = attrgetter('schedules')
+
 @patch
 def follow_schedules(self:InForce):
     "Have every value that follows a schedule stand where it should at this step."
@@ -56,7 +58,7 @@ def follow_schedules(self:InForce):
 
 @patch(as_prop=True)
 def moves(self:InForce)->bool: # does any value follow a schedule?
-    return any(t.schedules for t in self.tricks.on_now)
+    return any(map(_schedules, self.tricks.on_now))
 
 @patch
 def move_on(self:InForce):

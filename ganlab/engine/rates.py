@@ -107,7 +107,6 @@ def edits(self:Rates)->list: # (name, net, group, key and value) of each number 
     self.welcome()
     for n, opt in self.opts.items():
         for i, (g, w) in enumerate(zip(opt.param_groups, self.written[n])):
-            if w.items() <= g.items(): continue      # nobody wrote here
             for k in [k for k, v in w.items() if g[k] is not v and g[k] != v]:
                 self.base[n][i][k] = w[k] = g[k]
                 found.append((f'{k}_{n}', dict(net=n, group=i, key=k, value=g[k])))
@@ -115,10 +114,14 @@ def edits(self:Rates)->list: # (name, net, group, key and value) of each number 
 
 # %% ../../nbs/engine/rates.ipynb #697ebb47
 @patch(as_prop=True)
-def foreign(self:Rates)->bool: # is there an edit that `edits` would find?
-    "Has someone else written a number?"
-    pairs = [(g, w) for n, opt in self.opts.items() for g, w in zip(opt.param_groups, self.written[n])]
-    return not all(w.items() <= g.items() for g, w in pairs)
+def foreign(self:Rates)->bool: # may there be something that `edits` would find?
+    "Has someone else written a number, or joined a group?"
+    for n, opt in self.opts.items():
+        groups, written = opt.param_groups, self.written[n]
+        if len(groups) != len(written): return True
+        for g, w in zip(groups, written):
+            if not w.items() <= g.items(): return True
+    return False
 
 # %% ../../nbs/engine/rates.ipynb #690066f1
 @patch
@@ -182,7 +185,7 @@ class TwoOptimizers:
     @property
     def state(self): return {p: s for o in self._opts for p, s in o.state.items()}
     @property
-    def reference(self)->float: return max([self.rates.lr(n) for n in self.rates.opts])
+    def reference(self)->float: return max(map(self.rates.lr, self.rates.opts))
     @property
     def hypers(self)->list: return [Hyper(self)] # one, as for one group
     def zero_grad(self):

@@ -28,9 +28,9 @@ class Record:
         "Add a row."
         (first, data), cols = self.kept, len(self.columns)
         if self.n - first >= len(data) or cols > data.shape[1]: first, data = self._fit(self.n + 1, cols)
-        row = data[self.n - first]
-        row[:len(values)] = values
-        if len(values) < cols: row[len(values):] = np.nan
+        i, n = self.n - first, len(values)
+        data[i, :n] = values
+        if n < cols: data[i, n:] = np.nan
         self.n += 1
 
     def _fit(self, n, cols)->tuple: # `kept`, with room for `n` rows in all

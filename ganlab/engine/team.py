@@ -28,7 +28,8 @@ class Alone:
     def average(self, ps:list): pass # the gradient of each parameter becomes its mean over ranks
     def read(self, values:list, n:int)->list: # 0-dim tensors, of which the first n are the same on all ranks -> floats
         "The numbers of a step, those after the first n averaged over ranks."
-        return torch.stack(values).tolist()
+        if values[0].device.type == 'cpu': return list(map(float, values))
+        return torch.stack(values).tolist()     # one wait for the GPU
     def must_divide(self, n:int, what:str): pass # raise where n samples cannot be shared out equally
     def heed(self): pass # end here, if this process was told to
     def told(self, f): return f() # what `f()` gives on rank 0: a plain value
