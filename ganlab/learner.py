@@ -207,8 +207,7 @@ def one_step(self:GANLearner):
     "One step. If it fails, it is undone, and says so; Ctrl-C waits for its end, and a second one undoes it, too."
     with unbroken(second=True) as block:
         self.attempt()      # all `updates`, noted in a row; undone if one fails
-        block.close()
-        self.run.stepped(self)
+        block.close(), self.run.stepped(self)
 
 # %% ../nbs/learner.ipynb #ea06ce1e
 @patch
